@@ -1,0 +1,48 @@
+//! The object bucket: inputs, and results too large for a message.
+
+use crate::{environment::Resource, ids::JobId};
+
+/// A bucket as the template declares it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct BucketSpec {
+    /// The construct's name, in the template's logical ids.
+    pub name: &'static str,
+    /// The environment variable that holds the bucket's name in functions that use it.
+    pub variable: &'static str,
+}
+
+/// A bucket of the contract.
+pub trait Bucket: Resource {
+    /// How the template declares it.
+    const SPEC: &'static BucketSpec;
+}
+
+/// Holds the inputs of jobs and the results that are too large for a message.
+#[derive(Debug)]
+pub struct Objects;
+
+impl Bucket for Objects {
+    const SPEC: &'static BucketSpec = &BucketSpec {
+        name: "objects",
+        variable: "OBJECTS_BUCKET",
+    };
+}
+
+impl Resource for Objects {
+    const VARIABLE: &'static str = Self::SPEC.variable;
+}
+
+/// Where the input of a job is kept.
+pub fn input_key(job: &JobId) -> String {
+    format!("jobs/{job}/input")
+}
+
+/// Where the results of one stage of a job are kept.
+pub fn stage_results_key(job: &JobId, stage: &str) -> String {
+    format!("jobs/{job}/stages/{stage}.json")
+}
+
+/// Where the results of a job are kept when they are too large for its item.
+pub fn results_key(job: &JobId) -> String {
+    format!("jobs/{job}/results.json")
+}

@@ -1,0 +1,226 @@
+//! The functions: what triggers them, what they may do, what they are told.
+//!
+//! One declaration per function yields the trait impls that the compiler checks ([`Granted`],
+//! [`Given`]) and the [`FunctionSpec`] that infra-gen reads.
+
+use crate::{
+    buckets::Objects,
+    environment::{
+        AllowedOrigins, Given, MaxSubscriptions, Setting, SettingType, WebSocketApi, WebSocketUrl,
+    },
+    grants::{
+        DeleteItem, GetItem, GetObject, Grant, Granted, Operation, PostToConnection, PutItem,
+        PutObject, Query, SendMessage, UpdateItem,
+    },
+    queues::{DeliveryQueue, JobQueue, Queue, QueueSpec},
+    tables::{Connections, JobEvents, Jobs, Subscribers},
+};
+
+/// The longest that API Gateway waits for an integration, in seconds.
+pub const INTEGRATION_LIMIT_SECONDS: u32 = 29;
+
+/// What invokes a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// Every route of the WebSocket API.
+    WebSocketRoutes,
+    /// Every route of the HTTP API.
+    HttpRoutes,
+    /// Messages of a queue.
+    Queue {
+        /// The queue.
+        queue: &'static QueueSpec,
+        /// Messages of one invocation, at most.
+        batch_size: u32,
+    },
+}
+
+/// A function as the template declares it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct FunctionSpec {
+    /// The function's name; its crate and its binary are called the same.
+    pub name: &'static str,
+    /// What the function is for, in a sentence.
+    pub description: &'static str,
+    /// Memory in MiB; processor time grows with it.
+    pub memory_mib: u32,
+    /// Longest invocation, in seconds.
+    pub timeout_seconds: u32,
+    /// What invokes it.
+    pub triggers: &'static [Trigger],
+    /// What it may do.
+    pub grants: &'static [Grant],
+    /// What it is told beside the names of the resources it is granted.
+    pub settings: &'static [Setting],
+}
+
+/// A function of the contract.
+pub trait Function: 'static {
+    /// How the template declares it.
+    const SPEC: &'static FunctionSpec;
+}
+
+/// Every function, in the order of the template.
+pub const ALL: &[&FunctionSpec] = &[
+    WebSocketFunction::SPEC,
+    JobsFunction::SPEC,
+    PipelineFunction::SPEC,
+    DeliveryFunction::SPEC,
+];
+
+macro_rules! function {
+    (
+        #[doc = $description:literal]
+        $function:ident = $name:literal {
+            memory_mib: $memory:literal,
+            timeout_seconds: $timeout:literal,
+            triggers: [$($trigger:expr),+ $(,)?],
+            grants: { $($resource:ident: [$($operation:ident),+ $(,)?],)* },
+            settings: [$($setting:ident),* $(,)?],
+        }
+    ) => {
+        #[doc = $description]
+        #[derive(Debug)]
+        pub struct $function;
+
+        impl Function for $function {
+            const SPEC: &'static FunctionSpec = &FunctionSpec {
+                name: $name,
+                description: $description.trim_ascii(),
+                memory_mib: $memory,
+                timeout_seconds: $timeout,
+                triggers: &[$($trigger),+],
+                grants: &[$($(<$operation<$resource> as Operation>::GRANT,)+)*],
+                settings: &[$(<$setting as SettingType>::SETTING,)*],
+            };
+        }
+
+        $(
+            impl Given<$resource> for $function {}
+            $(impl Granted<$operation<$resource>> for $function {})+
+        )*
+        $(impl Given<$setting> for $function {})*
+
+        const _: () = {
+            let triggers: &[Trigger] = &[$($trigger),+];
+            let mut index = 0;
+            while index < triggers.len() {
+                match triggers[index] {
+                    Trigger::WebSocketRoutes | Trigger::HttpRoutes => assert!(
+                        $timeout <= INTEGRATION_LIMIT_SECONDS,
+                        concat!(
+                            "the function `", $name, "` serves routes: API Gateway gives up after ",
+                            "29 seconds, so its timeout_seconds must not be more ",
+                            "(contract/src/functions.rs)",
+                        ),
+                    ),
+                    Trigger::Queue { queue, .. } => assert!(
+                        queue.visibility_timeout_seconds >= 6 * $timeout,
+                        concat!(
+                            "the queue that triggers `", $name, "` hides messages for less than ",
+                            "six times the function's timeout: raise its ",
+                            "visibility_timeout_seconds (contract/src/queues.rs)",
+                        ),
+                    ),
+                }
+                index += 1;
+            }
+        };
+    };
+}
+
+function! {
+    /// Serves every route of the WebSocket API.
+    WebSocketFunction = "websocket" {
+        memory_mib: 512,
+        timeout_seconds: 10,
+        triggers: [Trigger::WebSocketRoutes],
+        grants: {
+            Connections: [DeleteItem, PutItem, Query, UpdateItem],
+            Subscribers: [DeleteItem, PutItem],
+            Jobs: [GetItem, UpdateItem],
+            JobEvents: [PutItem, Query],
+            Objects: [GetObject],
+            WebSocketApi: [PostToConnection],
+            DeliveryQueue: [SendMessage],
+        },
+        settings: [MaxSubscriptions, AllowedOrigins],
+    }
+}
+
+function! {
+    /// Serves the HTTP API: create a job, its status, its results, cancel.
+    JobsFunction = "jobs" {
+        memory_mib: 512,
+        timeout_seconds: 15,
+        triggers: [Trigger::HttpRoutes],
+        grants: {
+            Jobs: [GetItem, PutItem, UpdateItem],
+            Objects: [GetObject, PutObject],
+            JobQueue: [SendMessage],
+        },
+        settings: [WebSocketUrl],
+    }
+}
+
+function! {
+    /// Runs the stages of a job and reports their progress.
+    PipelineFunction = "pipeline" {
+        memory_mib: 1769,
+        timeout_seconds: 900,
+        triggers: [Trigger::Queue { queue: JobQueue::SPEC, batch_size: 1 }],
+        grants: {
+            Connections: [DeleteItem],
+            Subscribers: [DeleteItem, Query],
+            Jobs: [GetItem, UpdateItem],
+            JobEvents: [PutItem, Query],
+            Objects: [GetObject, PutObject],
+            WebSocketApi: [PostToConnection],
+            JobQueue: [SendMessage],
+            DeliveryQueue: [SendMessage],
+        },
+        settings: [],
+    }
+}
+
+function! {
+    /// Redelivers messages and fans out to audiences too wide for one sender.
+    DeliveryFunction = "delivery" {
+        memory_mib: 512,
+        timeout_seconds: 30,
+        triggers: [Trigger::Queue { queue: DeliveryQueue::SPEC, batch_size: 1 }],
+        grants: {
+            Connections: [DeleteItem],
+            Subscribers: [DeleteItem],
+            JobEvents: [Query],
+            WebSocketApi: [PostToConnection],
+        },
+        settings: [],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn functions_are_described_by_their_documentation() {
+        assert_eq!(
+            WebSocketFunction::SPEC.description,
+            "Serves every route of the WebSocket API."
+        );
+    }
+
+    #[test]
+    fn no_function_holds_a_grant_twice() {
+        for function in ALL {
+            for (index, grant) in function.grants.iter().enumerate() {
+                assert!(
+                    !function.grants[..index].contains(grant),
+                    "{}: {grant:?}",
+                    function.name
+                );
+            }
+        }
+    }
+}

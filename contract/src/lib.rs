@@ -1,0 +1,31 @@
+//! What Stagecast's functions and its infrastructure agree on.
+//!
+//! Every route, table, queue, bucket, function, permission and message is declared here once. The
+//! functions are written against these declarations and `infra-gen` builds the template from them,
+//! so the two cannot disagree and still compile.
+//!
+//! | to change | look in |
+//! | --- | --- |
+//! | the routes of both APIs | [`routes`] |
+//! | a table, its keys and indexes | [`tables`] |
+//! | a queue, the bucket | [`queues`], [`buckets`] |
+//! | a function, its triggers and what it may do | [`functions`] |
+//! | the kinds of permission there are | [`grants`] |
+//! | names of environment variables | [`environment`] |
+//! | what travels over the APIs | [`messages`], [`http`] |
+//! | limits that clients notice | [`limits`] |
+
+mod text;
+
+pub mod buckets;
+pub mod environment;
+pub mod functions;
+pub mod grants;
+pub mod http;
+pub mod ids;
+pub mod limits;
+pub mod messages;
+pub mod queues;
+pub mod routes;
+pub mod tables;
+pub mod timestamp;

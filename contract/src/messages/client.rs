@@ -1,0 +1,286 @@
+//! What clients send.
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value, json};
+
+use super::{ErrorCode, ProtocolError};
+use crate::{
+    ids::{AccessKey, JobId},
+    limits,
+};
+
+/// Watch a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Subscribe {
+    /// The job.
+    pub job_id: JobId,
+    /// The job's key. May be left out on a connection that is subscribed to the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_key: Option<AccessKey>,
+    /// Resume: send what came after this `seq`. All durable messages when left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_seq: Option<u64>,
+}
+
+/// Stop watching a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Unsubscribe {
+    /// The job.
+    pub job_id: JobId,
+}
+
+/// Cancel a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CancelJob {
+    /// The job.
+    pub job_id: JobId,
+    /// The job's key. May be left out on a connection that is subscribed to the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_key: Option<AccessKey>,
+}
+
+/// Ask for a job's snapshot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct RequestStatus {
+    /// The job.
+    pub job_id: JobId,
+    /// The job's key. May be left out on a connection that is subscribed to the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_key: Option<AccessKey>,
+}
+
+/// A sign of life; keeps an idle connection open.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Ping {}
+
+macro_rules! client_messages {
+    ($($(#[$documentation:meta])* $variant:ident = $name:literal,)*) => {
+        /// A message from a client. `type` selects the variant.
+        #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[serde(tag = "type")]
+        pub enum ClientMessage {
+            $($(#[$documentation])* #[serde(rename = $name)] $variant($variant),)*
+        }
+
+        /// The `type` of a [`ClientMessage`].
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum ClientMessageType {
+            $($(#[$documentation])* $variant,)*
+        }
+
+        impl ClientMessageType {
+            /// Every type.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The type as it stands in a message.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)*
+                }
+            }
+        }
+
+        fn from_fields(kind: ClientMessageType, fields: Value) -> Result<ClientMessage, ProtocolError> {
+            Ok(match kind {
+                $(ClientMessageType::$variant => ClientMessage::$variant(read($name, fields)?),)*
+            })
+        }
+    };
+}
+
+client_messages! {
+    /// Watch a job.
+    Subscribe = "subscribe",
+    /// Stop watching a job.
+    Unsubscribe = "unsubscribe",
+    /// Cancel a job.
+    CancelJob = "cancel_job",
+    /// Ask for a job's snapshot.
+    RequestStatus = "request_status",
+    /// A sign of life.
+    Ping = "ping",
+}
+
+/// A client's message with the id that the client gave it, which every reply repeats.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ClientRequest {
+    /// The client's own id of the request, if it gave one.
+    pub request_id: Option<String>,
+    /// The message, or why there is none.
+    pub message: Result<ClientMessage, ProtocolError>,
+}
+
+/// Longest `request_id` that is repeated, in bytes.
+const MAX_REQUEST_ID_BYTES: usize = 128;
+
+impl ClientRequest {
+    /// Reads a frame. Unknown fields are ignored; everything else that is wrong is named.
+    pub fn parse(frame: &str) -> Self {
+        if frame.len() > limits::MAX_CLIENT_MESSAGE_BYTES {
+            return Self::refused(
+                ProtocolError::new(
+                    ErrorCode::MessageTooLarge,
+                    format!(
+                        "the message has {} bytes; send at most {}",
+                        frame.len(),
+                        limits::MAX_CLIENT_MESSAGE_BYTES
+                    ),
+                )
+                .with_details(json!({ "max_bytes": limits::MAX_CLIENT_MESSAGE_BYTES })),
+            );
+        }
+        let mut fields = match serde_json::from_str(frame) {
+            Ok(Value::Object(fields)) => fields,
+            Ok(_) => {
+                return Self::refused(ProtocolError::new(
+                    ErrorCode::InvalidJson,
+                    "the message is not a JSON object; send one like {\"type\":\"ping\"}",
+                ));
+            }
+            Err(error) => {
+                return Self::refused(ProtocolError::new(
+                    ErrorCode::InvalidJson,
+                    format!(
+                        "the message is not JSON: {error}; send an object like {{\"type\":\"ping\"}}"
+                    ),
+                ));
+            }
+        };
+        let request_id = match fields.remove("request_id") {
+            Some(Value::String(id)) if id.len() <= MAX_REQUEST_ID_BYTES => Some(id),
+            None | Some(Value::Null) => None,
+            Some(_) => {
+                return Self::refused(
+                    ProtocolError::new(
+                        ErrorCode::InvalidMessage,
+                        format!(
+                            "`request_id` must be a string of at most {MAX_REQUEST_ID_BYTES} bytes"
+                        ),
+                    )
+                    .with_details(json!({ "field": "request_id" })),
+                );
+            }
+        };
+        Self {
+            request_id,
+            message: message(fields),
+        }
+    }
+
+    fn refused(error: ProtocolError) -> Self {
+        Self {
+            request_id: None,
+            message: Err(error),
+        }
+    }
+}
+
+fn message(mut fields: Map<String, Value>) -> Result<ClientMessage, ProtocolError> {
+    let known = || {
+        let names: Vec<_> = ClientMessageType::ALL
+            .iter()
+            .map(|kind| kind.name())
+            .collect();
+        names.join(", ")
+    };
+    match fields.remove("type") {
+        Some(Value::String(name)) => {
+            let kind = ClientMessageType::ALL
+                .iter()
+                .copied()
+                .find(|kind| kind.name() == name);
+            let Some(kind) = kind else {
+                let name: String = name.chars().take(64).collect();
+                return Err(ProtocolError::new(
+                    ErrorCode::UnknownType,
+                    format!("there is no message type '{name}'; use one of {}", known()),
+                )
+                .with_details(json!({ "type": name })));
+            };
+            from_fields(kind, Value::Object(fields))
+        }
+        Some(_) | None => Err(ProtocolError::new(
+            ErrorCode::InvalidMessage,
+            format!("`type` must be a string, one of {}", known()),
+        )
+        .with_details(json!({ "field": "type" }))),
+    }
+}
+
+fn read<T: DeserializeOwned>(name: &str, fields: Value) -> Result<T, ProtocolError> {
+    serde_path_to_error::deserialize(fields).map_err(|error| {
+        let path = error.path().to_string();
+        let cause = error.into_inner();
+        if path == "." {
+            ProtocolError::new(ErrorCode::InvalidMessage, format!("`{name}`: {cause}"))
+        } else {
+            ProtocolError::new(
+                ErrorCode::InvalidMessage,
+                format!("`{path}` of `{name}`: {cause}"),
+            )
+            .with_details(json!({ "field": path }))
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refusal(frame: &str) -> ProtocolError {
+        ClientRequest::parse(frame).message.expect_err("a refusal")
+    }
+
+    #[test]
+    fn a_subscribe_is_read_and_unknown_fields_are_ignored() {
+        let request = ClientRequest::parse(
+            r#"{"type":"subscribe","job_id":"job_20240115_ab","access_key":"k","after_seq":12,"x":1,"request_id":"mine"}"#,
+        );
+        assert_eq!(request.request_id.as_deref(), Some("mine"));
+        assert_eq!(
+            request.message,
+            Ok(ClientMessage::Subscribe(Subscribe {
+                job_id: "job_20240115_ab".parse().expect("an id"),
+                access_key: Some(AccessKey::from_client("k")),
+                after_seq: Some(12),
+            }))
+        );
+    }
+
+    #[test]
+    fn broken_json_is_invalid_json() {
+        assert_eq!(refusal("hello").code, ErrorCode::InvalidJson);
+        assert_eq!(refusal("[1]").code, ErrorCode::InvalidJson);
+        assert_eq!(refusal("").code, ErrorCode::InvalidJson);
+    }
+
+    #[test]
+    fn an_unknown_type_is_named_with_the_known_ones() {
+        let error = refusal(r#"{"type":"subscribbe"}"#);
+        assert_eq!(error.code, ErrorCode::UnknownType);
+        assert!(error.message.contains("'subscribbe'"), "{error}");
+        assert!(error.message.contains("request_status"), "{error}");
+    }
+
+    #[test]
+    fn a_wrong_field_type_names_the_field() {
+        let error = refusal(r#"{"type":"subscribe","job_id":"job_1_a","after_seq":"12"}"#);
+        assert_eq!(error.code, ErrorCode::InvalidMessage);
+        assert!(error.message.contains("`after_seq`"), "{error}");
+        let error = refusal(r#"{"type":"subscribe"}"#);
+        assert!(error.message.contains("job_id"), "{error}");
+        assert_eq!(refusal(r#"{"type":5}"#).code, ErrorCode::InvalidMessage);
+    }
+
+    #[test]
+    fn a_huge_message_is_refused_without_reading_it() {
+        let frame = format!(r#"{{"type":"ping","x":"{}"}}"#, "a".repeat(10_000));
+        assert_eq!(refusal(&frame).code, ErrorCode::MessageTooLarge);
+    }
+}
