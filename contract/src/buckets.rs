@@ -41,8 +41,3 @@ pub fn input_key(job: &JobId) -> String {
 pub fn stage_results_key(job: &JobId, stage: &str) -> String {
     format!("jobs/{job}/stages/{stage}.json")
 }
-
-/// Where the results of a job are kept when they are too large for its item.
-pub fn results_key(job: &JobId) -> String {
-    format!("jobs/{job}/results.json")
-}

@@ -46,6 +46,8 @@ pub struct FunctionSpec {
     pub memory_mib: u32,
     /// Longest invocation, in seconds.
     pub timeout_seconds: u32,
+    /// How long it goes on trying to send a message, in seconds; 0 when it sends none.
+    pub retry_budget_seconds: u32,
     /// What invokes it.
     pub triggers: &'static [Trigger],
     /// What it may do.
@@ -74,6 +76,7 @@ macro_rules! function {
         $function:ident = $name:literal {
             memory_mib: $memory:literal,
             timeout_seconds: $timeout:literal,
+            retry_budget_seconds: $budget:literal,
             triggers: [$($trigger:expr),+ $(,)?],
             grants: { $($resource:ident: [$($operation:ident),+ $(,)?],)* },
             settings: [$($setting:ident),* $(,)?],
@@ -89,6 +92,7 @@ macro_rules! function {
                 description: $description.trim_ascii(),
                 memory_mib: $memory,
                 timeout_seconds: $timeout,
+                retry_budget_seconds: $budget,
                 triggers: &[$($trigger),+],
                 grants: &[$($(<$operation<$resource> as Operation>::GRANT,)+)*],
                 settings: &[$(<$setting as SettingType>::SETTING,)*],
@@ -100,6 +104,14 @@ macro_rules! function {
             $(impl Granted<$operation<$resource>> for $function {})+
         )*
         $(impl Given<$setting> for $function {})*
+
+        const _: () = assert!(
+            $budget < $timeout,
+            concat!(
+                "`", $name, "` may go on sending longer than it may run: make its ",
+                "retry_budget_seconds less than its timeout_seconds (contract/src/functions.rs)",
+            ),
+        );
 
         const _: () = {
             let triggers: &[Trigger] = &[$($trigger),+];
@@ -134,13 +146,13 @@ function! {
     WebSocketFunction = "websocket" {
         memory_mib: 512,
         timeout_seconds: 10,
+        retry_budget_seconds: 5,
         triggers: [Trigger::WebSocketRoutes],
         grants: {
-            Connections: [DeleteItem, PutItem, Query, UpdateItem],
-            Subscribers: [DeleteItem, PutItem],
+            Connections: [DeleteItem, GetItem, PutItem, Query, UpdateItem],
+            Subscribers: [DeleteItem, PutItem, UpdateItem],
             Jobs: [GetItem, UpdateItem],
             JobEvents: [PutItem, Query],
-            Objects: [GetObject],
             WebSocketApi: [PostToConnection],
             DeliveryQueue: [SendMessage],
         },
@@ -153,11 +165,14 @@ function! {
     JobsFunction = "jobs" {
         memory_mib: 512,
         timeout_seconds: 15,
+        retry_budget_seconds: 0,
         triggers: [Trigger::HttpRoutes],
         grants: {
             Jobs: [GetItem, PutItem, UpdateItem],
+            JobEvents: [PutItem, Query],
             Objects: [GetObject, PutObject],
             JobQueue: [SendMessage],
+            DeliveryQueue: [SendMessage],
         },
         settings: [WebSocketUrl],
     }
@@ -168,10 +183,11 @@ function! {
     PipelineFunction = "pipeline" {
         memory_mib: 1769,
         timeout_seconds: 900,
+        retry_budget_seconds: 10,
         triggers: [Trigger::Queue { queue: JobQueue::SPEC, batch_size: 1 }],
         grants: {
-            Connections: [DeleteItem],
-            Subscribers: [DeleteItem, Query],
+            Connections: [DeleteItem, Query, UpdateItem],
+            Subscribers: [DeleteItem, Query, UpdateItem],
             Jobs: [GetItem, UpdateItem],
             JobEvents: [PutItem, Query],
             Objects: [GetObject, PutObject],
@@ -188,12 +204,15 @@ function! {
     DeliveryFunction = "delivery" {
         memory_mib: 512,
         timeout_seconds: 30,
+        retry_budget_seconds: 15,
         triggers: [Trigger::Queue { queue: DeliveryQueue::SPEC, batch_size: 1 }],
         grants: {
-            Connections: [DeleteItem],
-            Subscribers: [DeleteItem],
+            Connections: [DeleteItem, Query, UpdateItem],
+            Subscribers: [DeleteItem, Query, UpdateItem],
+            Jobs: [GetItem],
             JobEvents: [Query],
             WebSocketApi: [PostToConnection],
+            DeliveryQueue: [SendMessage],
         },
         settings: [],
     }

@@ -74,8 +74,18 @@ pub struct JobTicket {
 pub struct DeliveryPointer {
     /// The job.
     pub job_id: JobId,
-    /// API Gateway's ids of the connections.
-    pub connection_ids: Vec<String>,
-    /// The connections have everything up to and including this.
+    /// Who lacks it.
+    pub audience: Audience,
+    /// The audience has everything up to and including this.
     pub after_seq: u64,
+}
+
+/// Whom a delivery is for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Audience {
+    /// Everyone who watches the job.
+    AllSubscribers,
+    /// These connections, by API Gateway's ids.
+    Connections(Vec<String>),
 }

@@ -1,1 +1,23 @@
-//! x
+//! What Stagecast's functions share.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`aws`] | AWS clients that only do what their function is granted |
+//! | [`models`] | the items of the tables |
+//! | [`stores`] | the transactions on them: connections, subscriptions, jobs, the log |
+//! | [`cancellation`] | asking a job to stop |
+//! | [`delivery`] | sending messages to connections: ordered, bounded, retried |
+//! | [`progress`] | what a stage reports with, and the remaining time |
+//! | [`pipeline`] | running the stages of a job |
+//! | [`telemetry`] | logs as JSON |
+//! | [`clock`] | time and randomness, so that tests own them |
+
+pub mod aws;
+pub mod cancellation;
+pub mod clock;
+pub mod delivery;
+pub mod models;
+pub mod pipeline;
+pub mod progress;
+pub mod stores;
+pub mod telemetry;

@@ -1,2 +1,17 @@
-//! x
-fn main() {}
+//! The function that delivers what publishers could not, or should not, deliver themselves.
+
+use aws_lambda_events::sqs::SqsEvent;
+use delivery::Handler;
+use handlers_core::{aws, aws::Environment, clock::Clock, telemetry};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::init();
+    let environment = Environment::load()?;
+    let handler = Handler::new(&aws::load().await, &environment, Clock::system());
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
+        Ok::<_, Error>(Box::pin(handler.handle(event.payload)).await)
+    }))
+    .await
+}

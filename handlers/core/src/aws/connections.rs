@@ -1,0 +1,114 @@
+//! `@connections`, the side of the WebSocket API that functions call.
+
+use std::time::Duration;
+
+use aws_config::{SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_sdk_apigatewaymanagement::{
+    Client, config::Builder, error::DisplayErrorContext,
+    operation::post_to_connection::PostToConnectionError, primitives::Blob,
+};
+use bytes::Bytes;
+use contract::{
+    environment::{self, WebSocketApi},
+    functions::Function,
+    grants::{Granted, PostToConnection},
+};
+
+use super::Environment;
+use crate::delivery::{Post, PostError};
+
+/// Longest wait for the answer to one post.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// `@connections` for the function `F`.
+#[derive(Debug)]
+pub struct ConnectionsApi<F> {
+    client: Client,
+    function: std::marker::PhantomData<fn() -> F>,
+}
+
+impl<F> Clone for ConnectionsApi<F> {
+    fn clone(&self) -> Self {
+        Self {
+            client: self.client.clone(),
+            function: std::marker::PhantomData,
+        }
+    }
+}
+
+impl<F: Function> ConnectionsApi<F> {
+    /// A client of the WebSocket API that the environment names.
+    ///
+    /// Where `AWS_ENDPOINT_URL` names an emulator, `@connections` is found below it, at the path
+    /// that local emulators of API Gateway share.
+    pub fn new(config: &SdkConfig, environment: &Environment<F>) -> Self
+    where
+        F: Granted<PostToConnection<WebSocketApi>>,
+    {
+        let endpoint = match config.endpoint_url() {
+            Some(emulator) => format!(
+                "{}/_aws/execute-api/{}/{}",
+                emulator.trim_end_matches('/'),
+                environment.value(environment::WEBSOCKET_API_ID),
+                environment.value(environment::WEBSOCKET_STAGE),
+            ),
+            None => environment
+                .value(environment::WEBSOCKET_ENDPOINT)
+                .to_owned(),
+        };
+        // Retrying is `delivery`'s: it knows what else waits for the connection.
+        let config = Builder::from(config)
+            .endpoint_url(endpoint)
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(
+                TimeoutConfig::builder()
+                    .connect_timeout(Duration::from_secs(2))
+                    .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                    .build(),
+            )
+            .build();
+        Self {
+            client: Client::from_conf(config),
+            function: std::marker::PhantomData,
+        }
+    }
+}
+
+impl<F: Function> Post for ConnectionsApi<F>
+where
+    F: Granted<PostToConnection<WebSocketApi>>,
+{
+    async fn post(&self, connection_id: &str, message: Bytes) -> Result<(), PostError> {
+        let answer = self
+            .client
+            .post_to_connection()
+            .connection_id(connection_id)
+            .data(Blob::new(message))
+            .send()
+            .await;
+        let Err(error) = answer else { return Ok(()) };
+        let status = error
+            .raw_response()
+            .map(|response| response.status().as_u16());
+        let names_the_connection = error
+            .raw_response()
+            .and_then(|response| response.body().bytes())
+            .is_some_and(|body| String::from_utf8_lossy(body).contains("connectionId"));
+        // 400 'Invalid connectionId' is not modelled by the SDK: the status has to be looked at.
+        let kind = match (error.as_service_error(), status) {
+            (Some(PostToConnectionError::GoneException(_)), _) | (_, Some(410)) => PostError::Gone,
+            (_, Some(400)) if names_the_connection => PostError::Gone,
+            (Some(PostToConnectionError::LimitExceededException(_)), _) | (_, Some(429)) => {
+                PostError::Throttled
+            }
+            (Some(PostToConnectionError::PayloadTooLargeException(_)), _) | (_, Some(413)) => {
+                PostError::TooLarge
+            }
+            (Some(PostToConnectionError::ForbiddenException(_)), _) | (_, Some(403)) => {
+                PostError::Forbidden
+            }
+            _ => PostError::Transient(DisplayErrorContext(error).to_string()),
+        };
+        Err(kind)
+    }
+}

@@ -1,0 +1,19 @@
+//! AWS clients that only do what their function is granted.
+//!
+//! Each wrapper holds one SDK client and the physical names of the function's resources. Its
+//! methods return the SDK's own fluent builders with the name filled in, and are bounded by the
+//! grant that they need: a call that the function's IAM policy would refuse does not compile.
+
+mod config;
+mod connections;
+mod database;
+mod environment;
+mod objects;
+mod queues;
+
+pub use config::load;
+pub use connections::ConnectionsApi;
+pub use database::{Database, TransactionBuilder};
+pub use environment::{Environment, MissingVariable};
+pub use objects::Objects;
+pub use queues::{Queues, SendError};

@@ -1,0 +1,67 @@
+//! S3, as far as a function is granted it.
+
+use aws_config::SdkConfig;
+use aws_sdk_s3::{
+    Client,
+    config::Builder,
+    operation::{
+        get_object::builders::GetObjectFluentBuilder, put_object::builders::PutObjectFluentBuilder,
+    },
+};
+use contract::{
+    buckets::Bucket,
+    functions::Function,
+    grants::{GetObject, Granted, PutObject},
+};
+
+use super::Environment;
+
+/// S3 for the function `F`.
+#[derive(Debug)]
+pub struct Objects<F> {
+    client: Client,
+    environment: Environment<F>,
+}
+
+impl<F> Clone for Objects<F> {
+    fn clone(&self) -> Self {
+        Self {
+            client: self.client.clone(),
+            environment: self.environment.clone(),
+        }
+    }
+}
+
+impl<F: Function> Objects<F> {
+    /// A client of the buckets that the environment names.
+    pub fn new(config: &SdkConfig, environment: &Environment<F>) -> Self {
+        // An emulator has no DNS name per bucket.
+        let config = Builder::from(config)
+            .force_path_style(config.endpoint_url().is_some())
+            .build();
+        Self {
+            client: Client::from_conf(config),
+            environment: environment.clone(),
+        }
+    }
+
+    /// Reads an object of `B`.
+    pub fn get_object<B: Bucket>(&self) -> GetObjectFluentBuilder
+    where
+        F: Granted<GetObject<B>>,
+    {
+        self.client
+            .get_object()
+            .bucket(self.environment.value(B::VARIABLE))
+    }
+
+    /// Writes an object of `B`.
+    pub fn put_object<B: Bucket>(&self) -> PutObjectFluentBuilder
+    where
+        F: Granted<PutObject<B>>,
+    {
+        self.client
+            .put_object()
+            .bucket(self.environment.value(B::VARIABLE))
+    }
+}

@@ -1,0 +1,114 @@
+//! Asking a job to stop. A running one is told by its next look at its item; one that still waits
+//! for a pipeline ends here, at once.
+
+use contract::{
+    functions::Function,
+    grants::{GetItem, Granted, PutItem, SendMessage, UpdateItem},
+    ids::JobId,
+    messages::JobStatus,
+    queues::{Audience, DeliveryPointer, DeliveryQueue},
+    tables::{JobEvents, Jobs},
+};
+
+use crate::{
+    aws::{Queues, SendError},
+    clock::Clock,
+    delivery::{About, ending_message},
+    models::{Event, Job},
+    stores::{Ending, EventStore, JobStore, StoreError},
+};
+
+/// What came of the request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cancellation {
+    /// The job stops, or has just stopped.
+    Requested,
+    /// The job has ended already.
+    AlreadyFinished,
+}
+
+/// A job could not be asked to stop.
+#[derive(Debug, thiserror::Error)]
+pub enum CancelError {
+    /// A table did not answer as it should.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The job's watchers could not be told.
+    #[error(transparent)]
+    Send(#[from] SendError),
+}
+
+/// What cancelling takes.
+#[derive(Debug)]
+pub struct Canceller<F> {
+    jobs: JobStore<F>,
+    events: EventStore<F>,
+    queues: Queues<F>,
+    clock: Clock,
+}
+
+impl<F> Canceller<F>
+where
+    F: Function
+        + Granted<GetItem<Jobs>>
+        + Granted<UpdateItem<Jobs>>
+        + Granted<PutItem<JobEvents>>
+        + Granted<SendMessage<DeliveryQueue>>,
+{
+    /// Cancels jobs in these stores.
+    pub fn new(jobs: JobStore<F>, events: EventStore<F>, queues: Queues<F>, clock: Clock) -> Self {
+        Self {
+            jobs,
+            events,
+            queues,
+            clock,
+        }
+    }
+
+    /// Asks the job to stop.
+    pub async fn cancel(&self, job_id: &JobId) -> Result<Cancellation, CancelError> {
+        let Some(job) = self.jobs.request_cancel(job_id).await? else {
+            return Ok(Cancellation::AlreadyFinished);
+        };
+        if job.status == JobStatus::Queued {
+            self.end_queued(&job).await?;
+        }
+        Ok(Cancellation::Requested)
+    }
+
+    async fn end_queued(&self, job: &Job) -> Result<(), CancelError> {
+        let seq = job.seq + 1;
+        let message = ending_message(
+            &Ending::Cancelled,
+            About {
+                job_id: job.job_id.clone(),
+                seq,
+                correlation_id: job.correlation_id.clone(),
+                timestamp: self.clock.now(),
+            },
+            None,
+            None,
+        );
+        let event = Event {
+            job_id: job.job_id.clone(),
+            seq,
+            epoch: job.epoch,
+            message: message.to_json(),
+            expires_at: job.expires_at,
+        };
+        // Not committed when a run claims the job meanwhile. That run finds the request to stop in
+        // the job's item, and either commits this very event or writes its own over it.
+        if !self.events.append(&event).await? {
+            return Ok(());
+        }
+        if self.jobs.cancel_queued(job, seq).await?.is_some() {
+            let pointer = DeliveryPointer {
+                job_id: job.job_id.clone(),
+                audience: Audience::AllSubscribers,
+                after_seq: job.seq,
+            };
+            self.queues.send::<DeliveryQueue>(&pointer, 0).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,115 @@
+//! What is done about messages that were sent, or could not be.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use contract::{
+    functions::Function,
+    grants::{DeleteItem, Granted, Query, SendMessage, UpdateItem},
+    queues::{Audience, DeliveryPointer, DeliveryQueue},
+    tables::{Connections, Subscribers},
+};
+
+use super::{Aftermath, Outcome};
+use crate::{
+    aws::Queues,
+    models::Subscriber,
+    stores::{ConnectionStore, StoreError},
+};
+
+/// The grants that acting on the outcome of a message takes.
+pub trait KeepsHouse:
+    Function
+    + Granted<Query<Connections>>
+    + Granted<UpdateItem<Connections>>
+    + Granted<DeleteItem<Connections>>
+    + Granted<UpdateItem<Subscribers>>
+    + Granted<DeleteItem<Subscribers>>
+    + Granted<SendMessage<DeliveryQueue>>
+{
+}
+
+impl<F> KeepsHouse for F where
+    F: Function
+        + Granted<Query<Connections>>
+        + Granted<UpdateItem<Connections>>
+        + Granted<DeleteItem<Connections>>
+        + Granted<UpdateItem<Subscribers>>
+        + Granted<DeleteItem<Subscribers>>
+        + Granted<SendMessage<DeliveryQueue>>
+{
+}
+
+/// Acts on what became of a job's messages.
+#[derive(Debug)]
+pub struct Housekeeper<F> {
+    connections: ConnectionStore<F>,
+    queues: Queues<F>,
+    /// Until when connections live that were renewed since the list of subscribers was read.
+    renewed: Mutex<HashMap<String, i64>>,
+}
+
+impl<F: KeepsHouse> Housekeeper<F> {
+    /// A housekeeper that writes to these.
+    pub fn new(connections: ConnectionStore<F>, queues: Queues<F>) -> Self {
+        Self {
+            connections,
+            queues,
+            renewed: Mutex::default(),
+        }
+    }
+
+    async fn renew(&self, subscriber: &Subscriber) -> Result<(), StoreError> {
+        let mut current = subscriber.clone();
+        if let Some(expires_at) = self.lock().get(&subscriber.connection_id) {
+            current.expires_at = current.expires_at.max(*expires_at);
+        }
+        if let Some(expires_at) = self.connections.renew(&current).await? {
+            self.lock().insert(current.connection_id, expires_at);
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, i64>> {
+        self.renewed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<F: KeepsHouse> Aftermath for Housekeeper<F> {
+    async fn settle(&self, subscriber: &Subscriber, outcome: Outcome) {
+        let done = match outcome {
+            Outcome::Sent => self
+                .renew(subscriber)
+                .await
+                .map_err(|error| error.to_string()),
+            Outcome::Gone => self
+                .connections
+                .forget(&subscriber.connection_id)
+                .await
+                .map_err(|error| error.to_string()),
+            Outcome::Deferred { after_seq } => {
+                let pointer = DeliveryPointer {
+                    job_id: subscriber.job_id.clone(),
+                    audience: Audience::Connections(vec![subscriber.connection_id.clone()]),
+                    after_seq,
+                };
+                self.queues
+                    .send::<DeliveryQueue>(&pointer, 0)
+                    .await
+                    .map_err(|error| error.to_string())
+            }
+        };
+        if let Err(error) = done {
+            tracing::error!(
+                job_id = %subscriber.job_id,
+                connection_id = subscriber.connection_id,
+                correlation_id = %subscriber.correlation_id,
+                ?outcome,
+                error,
+                "what became of a message could not be settled; the job goes on",
+            );
+        }
+    }
+}

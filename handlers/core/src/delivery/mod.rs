@@ -1,0 +1,24 @@
+//! Sending messages to connections: in order, bounded, retried, never in the way of the job.
+//!
+//! [`deliver`] sends one message to one connection, however long its [`Budget`] lasts. A
+//! [`Sender`] does that for many connections at once, one message at a time each. A [`Publisher`]
+//! writes a job's messages to the tables first and knows whom to send them to.
+
+mod attempt;
+mod brake;
+mod budget;
+mod ending;
+mod housekeeper;
+mod mailbox;
+mod post;
+mod publisher;
+mod sender;
+
+pub use attempt::{Delivery, Destination, deliver};
+pub use budget::Budget;
+pub use ending::{About, ending_message};
+pub use housekeeper::{Housekeeper, KeepsHouse};
+pub use mailbox::Outgoing;
+pub use post::{Post, PostError};
+pub use publisher::{Heard, PublishError, Publisher, Publishes, Stores};
+pub use sender::{Aftermath, Outcome, Sender};

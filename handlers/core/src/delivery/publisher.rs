@@ -1,0 +1,396 @@
+//! A job's messages: written first, then sent to whoever watches.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use contract::{
+    buckets,
+    environment::WebSocketApi,
+    functions::Function,
+    grants::{
+        GetItem, Granted, PostToConnection, PutItem, PutObject, Query, SendMessage, UpdateItem,
+    },
+    limits::MAX_DIRECT_SUBSCRIBERS,
+    messages::{ProgressUpdate, Results, ServerMessage, StageComplete},
+    queues::{Audience, DeliveryPointer, DeliveryQueue},
+    tables::{JobEvents, Jobs, Subscribers},
+};
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{
+    Budget, Outgoing, Sender,
+    ending::{About, ending_message},
+    housekeeper::{Housekeeper, KeepsHouse},
+};
+use crate::{
+    aws::{ConnectionsApi, Queues},
+    clock::Clock,
+    models::{Event, Job, Subscriber},
+    stores::{
+        ConnectionStore, Ending, EventStore, JobStore, Lease, ProgressPoint, ResultStore,
+        StoreError, SubscriptionStore,
+    },
+};
+
+/// Connections of one delivery pointer.
+const CHUNK: usize = 100;
+/// Under a stream of newcomers, the list is read again for progress this often at most.
+const LIST_LIFE: Duration = Duration::from_secs(1);
+
+/// Where a publisher writes, and what it sends with.
+#[derive(Debug)]
+pub struct Stores<F> {
+    /// The jobs.
+    pub jobs: JobStore<F>,
+    /// The log.
+    pub events: EventStore<F>,
+    /// The subscriptions.
+    pub subscriptions: SubscriptionStore<F>,
+    /// The connections.
+    pub connections: ConnectionStore<F>,
+    /// The bucket, for large results.
+    pub results: ResultStore<F>,
+    /// The queues, for what is left to the delivery function.
+    pub queues: Queues<F>,
+    /// `@connections`.
+    pub api: ConnectionsApi<F>,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// A message could not be published.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// Another run has claimed the job; this one must stop writing.
+    #[error("the job was claimed by another run, or has ended")]
+    LeaseLost,
+    /// A table or the bucket did not take it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What the job's item said when a message was published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// Whether someone has asked the job to stop.
+    pub cancel_requested: bool,
+}
+
+/// What a durable message changes in the job's item.
+enum Commit {
+    /// The stage is done.
+    Stage(String),
+    /// The job has ended.
+    End(Ending),
+}
+
+/// Publishes the messages of one run of one job.
+#[derive(Debug)]
+pub struct Publisher<F: Function> {
+    stores: Arc<Stores<F>>,
+    sender: Sender<ConnectionsApi<F>, Housekeeper<F>>,
+    lease: Lease,
+    seq: u64,
+    correlation_id: String,
+    expires_at: i64,
+    audience: Option<KnownAudience>,
+}
+
+#[derive(Debug)]
+struct KnownAudience {
+    version: u64,
+    subscribers: Vec<Subscriber>,
+    read_at: Instant,
+}
+
+/// The grants that publishing takes. A function that publishes holds them all.
+pub trait Publishes:
+    Function
+    + Granted<GetItem<Jobs>>
+    + Granted<UpdateItem<Jobs>>
+    + Granted<PutItem<JobEvents>>
+    + Granted<Query<JobEvents>>
+    + Granted<Query<Subscribers>>
+    + Granted<PutObject<buckets::Objects>>
+    + Granted<SendMessage<DeliveryQueue>>
+    + Granted<PostToConnection<WebSocketApi>>
+    + KeepsHouse
+{
+}
+
+impl<F> Publishes for F where
+    F: Function
+        + Granted<GetItem<Jobs>>
+        + Granted<UpdateItem<Jobs>>
+        + Granted<PutItem<JobEvents>>
+        + Granted<Query<JobEvents>>
+        + Granted<Query<Subscribers>>
+        + Granted<PutObject<buckets::Objects>>
+        + Granted<SendMessage<DeliveryQueue>>
+        + Granted<PostToConnection<WebSocketApi>>
+        + KeepsHouse
+{
+}
+
+impl<F: Publishes> Publisher<F> {
+    /// A publisher for the run that has claimed `job`.
+    pub fn new(stores: Arc<Stores<F>>, job: &Job, lease: Lease) -> Self {
+        let sender = Sender::new(
+            stores.api.clone(),
+            Housekeeper::new(stores.connections.clone(), stores.queues.clone()),
+            Budget::of::<F>(),
+            stores.clock.clone(),
+        );
+        Self {
+            stores,
+            sender,
+            lease,
+            seq: job.seq,
+            correlation_id: job.correlation_id.clone(),
+            expires_at: job.expires_at,
+            audience: None,
+        }
+    }
+
+    /// The `seq` of the last durable message.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// Publishes how far a stage is. One write; whoever cannot be reached now gets the next one.
+    pub async fn report(&mut self, point: &ProgressPoint) -> Result<Heard, PublishError> {
+        let job = self.stores.jobs.report(&self.lease, point).await?;
+        let job = job.ok_or(PublishError::LeaseLost)?;
+        let message = ServerMessage::ProgressUpdate(ProgressUpdate {
+            job_id: self.lease.job_id.clone(),
+            stage: point.stage.clone(),
+            progress: point.progress,
+            message: point.message.clone(),
+            estimated_seconds_remaining: point.estimated_seconds_remaining,
+            timestamp: self.stores.clock.now(),
+            seq: self.seq,
+            correlation_id: self.correlation_id.clone(),
+            overall_progress: point.overall_progress,
+        });
+        let outgoing = Outgoing::Latest {
+            message: Bytes::from(message.to_json()),
+        };
+        self.update_audience(&job, false).await?;
+        for subscriber in self.audience().iter().take(MAX_DIRECT_SUBSCRIBERS) {
+            self.sender.send(subscriber, outgoing.clone());
+        }
+        Ok(Heard {
+            cancel_requested: job.cancel_requested,
+        })
+    }
+
+    /// Asks, without a message, whether the job is still this run's and should go on. One read.
+    pub async fn listen(&self) -> Result<Heard, PublishError> {
+        match self.stores.jobs.load(&self.lease.job_id).await? {
+            Some(job) if job.epoch == self.lease.epoch && !job.status.has_ended() => Ok(Heard {
+                cancel_requested: job.cancel_requested,
+            }),
+            _ => Err(PublishError::LeaseLost),
+        }
+    }
+
+    /// Publishes the results of a stage. They are in the log, or in the bucket, before anyone is
+    /// told.
+    pub async fn finish_stage(
+        &mut self,
+        stage: &str,
+        results: Value,
+    ) -> Result<(Heard, Results), PublishError> {
+        let results = self
+            .stores
+            .results
+            .pack(&self.lease.job_id, stage, results)
+            .await?;
+        let message = ServerMessage::StageComplete(StageComplete {
+            job_id: self.lease.job_id.clone(),
+            stage: stage.to_owned(),
+            results: results.clone(),
+            timestamp: self.stores.clock.now(),
+            seq: self.seq + 1,
+            correlation_id: self.correlation_id.clone(),
+        });
+        let heard = self
+            .publish(&message, &Commit::Stage(stage.to_owned()))
+            .await?;
+        Ok((heard, results))
+    }
+
+    /// Publishes the end of the job. `stage` is the one that was running, if one was; `results`
+    /// are a completed job's.
+    pub async fn end(
+        &mut self,
+        ending: &Ending,
+        stage: Option<&str>,
+        results: Option<Results>,
+    ) -> Result<(), PublishError> {
+        let message = ending_message(
+            ending,
+            About {
+                job_id: self.lease.job_id.clone(),
+                seq: self.seq + 1,
+                correlation_id: self.correlation_id.clone(),
+                timestamp: self.stores.clock.now(),
+            },
+            stage,
+            results,
+        );
+        self.publish(&message, &Commit::End(ending.clone())).await?;
+        Ok(())
+    }
+
+    /// Publishes a message that an earlier run has written to the log but did not get to commit.
+    /// Answers with whether there was one.
+    pub async fn recover(&mut self) -> Result<bool, PublishError> {
+        let next = self.seq + 1;
+        let events = self
+            .stores
+            .events
+            .between(&self.lease.job_id, self.seq, next)
+            .await?;
+        let Some(event) = events.into_iter().next() else {
+            return Ok(false);
+        };
+        let message: ServerMessage =
+            serde_json::from_str(&event.message).map_err(|error| StoreError::Call {
+                operation: "reading the log",
+                cause: error.to_string(),
+            })?;
+        let commit = match &message {
+            ServerMessage::StageComplete(complete) => Commit::Stage(complete.stage.clone()),
+            ServerMessage::JobComplete(_) => Commit::End(Ending::Completed),
+            ServerMessage::JobFailed(failed) => Commit::End(Ending::Failed(failed.error.clone())),
+            ServerMessage::JobCancelled(_) => Commit::End(Ending::Cancelled),
+            // Nothing else is ever logged.
+            _ => return Ok(false),
+        };
+        self.publish(&message, &commit).await?;
+        Ok(true)
+    }
+
+    /// Waits until nothing is on its way to any subscriber.
+    pub async fn flush(&self) {
+        self.sender.flush().await;
+    }
+
+    /// Writes a durable message to the log, commits it to the job, sends it.
+    async fn publish(
+        &mut self,
+        message: &ServerMessage,
+        commit: &Commit,
+    ) -> Result<Heard, PublishError> {
+        let message = message.to_json();
+        let event = Event {
+            job_id: self.lease.job_id.clone(),
+            seq: self.seq + 1,
+            epoch: self.lease.epoch,
+            message: message.clone(),
+            expires_at: self.expires_at,
+        };
+        if !self.stores.events.append(&event).await? {
+            return Err(PublishError::LeaseLost);
+        }
+        let jobs = &self.stores.jobs;
+        let job = match commit {
+            Commit::Stage(stage) => jobs.finish_stage(&self.lease, stage, event.seq).await?,
+            Commit::End(ending) => jobs.end(&self.lease, ending, event.seq).await?,
+        };
+        self.committed(job, message).await
+    }
+
+    /// Sends a durable message whose commit answered with `job`.
+    async fn committed(
+        &mut self,
+        job: Option<Job>,
+        message: String,
+    ) -> Result<Heard, PublishError> {
+        let job = job.ok_or(PublishError::LeaseLost)?;
+        self.seq += 1;
+        // The message is committed: a failure from here on must not look as if it were not.
+        if let Err(error) = self.update_audience(&job, true).await {
+            tracing::error!(
+                job_id = %self.lease.job_id,
+                seq = self.seq,
+                %error,
+                "the subscribers could not be read; the delivery function sends the message",
+            );
+            self.leave(Audience::AllSubscribers).await;
+            return Ok(Heard {
+                cancel_requested: job.cancel_requested,
+            });
+        }
+        let outgoing = Outgoing::Durable {
+            seq: self.seq,
+            message: Bytes::from(message),
+        };
+        let (direct, rest) = self
+            .audience()
+            .split_at_checked(MAX_DIRECT_SUBSCRIBERS)
+            .unwrap_or((self.audience(), &[]));
+        for subscriber in direct {
+            self.sender.send(subscriber, outgoing.clone());
+        }
+        for chunk in rest.chunks(CHUNK) {
+            let ids = chunk
+                .iter()
+                .map(|subscriber| subscriber.connection_id.clone())
+                .collect();
+            self.leave(Audience::Connections(ids)).await;
+        }
+        Ok(Heard {
+            cancel_requested: job.cancel_requested,
+        })
+    }
+
+    /// Leaves the last durable message to the delivery function.
+    async fn leave(&self, audience: Audience) {
+        let pointer = DeliveryPointer {
+            job_id: self.lease.job_id.clone(),
+            audience,
+            after_seq: self.seq.saturating_sub(1),
+        };
+        if let Err(error) = self.stores.queues.send::<DeliveryQueue>(&pointer, 0).await {
+            tracing::error!(
+                job_id = %self.lease.job_id,
+                seq = self.seq,
+                %error,
+                "a delivery could not be queued; its clients find the message in the log when \
+                 they resume",
+            );
+        }
+    }
+
+    fn audience(&self) -> &[Subscriber] {
+        self.audience
+            .as_ref()
+            .map_or(&[], |known| &known.subscribers)
+    }
+
+    /// Makes the list of subscribers exact. It costs no read while the job's item shows the
+    /// version that is known.
+    async fn update_audience(&mut self, job: &Job, durable: bool) -> Result<(), StoreError> {
+        let now = self.stores.clock.now();
+        if let Some(known) = &self.audience {
+            let exact = known.version == job.subscribers_version
+                && known
+                    .subscribers
+                    .iter()
+                    .all(|subscriber| subscriber.is_live(now));
+            if exact || (!durable && known.read_at.elapsed() < LIST_LIFE) {
+                return Ok(());
+            }
+        }
+        let subscribers = self.stores.subscriptions.of_job(&self.lease.job_id).await?;
+        self.audience = Some(KnownAudience {
+            version: job.subscribers_version,
+            subscribers,
+            read_at: Instant::now(),
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,221 @@
+//! Sending to many connections at once: one message at a time for each, a bounded number in all.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+use tokio::sync::{Notify, Semaphore};
+
+use super::{
+    Budget, Delivery, Destination, Outgoing, Post, PostError,
+    attempt::deliver,
+    brake::Brake,
+    mailbox::{Mailbox, Next},
+};
+use crate::{clock::Clock, models::Subscriber};
+
+/// Posts in flight at a time, over all connections.
+const CONCURRENT_POSTS: usize = 128;
+
+/// What became of a message, where something has to be done about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It was taken: a sign of life.
+    Sent,
+    /// The connection has ended: its items can go.
+    Gone,
+    /// The connection lacks the durable messages after this `seq`; the delivery function's now.
+    Deferred {
+        /// The last durable message that the connection has been sent.
+        after_seq: u64,
+    },
+}
+
+/// Acts on what became of messages.
+pub trait Aftermath: Send + Sync + 'static {
+    /// Does what `outcome` asks for. Failures are its own to log: they must not stop the job.
+    fn settle(&self, subscriber: &Subscriber, outcome: Outcome) -> impl Future<Output = ()> + Send;
+}
+
+/// Sends messages to connections.
+#[derive(Debug)]
+pub struct Sender<P, A>(Arc<Inner<P, A>>);
+
+#[derive(Debug)]
+struct Inner<P, A> {
+    post: P,
+    aftermath: A,
+    budget: Budget,
+    clock: Clock,
+    permits: Semaphore,
+    brake: Brake,
+    traffic: Mutex<Traffic>,
+    idle: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Traffic {
+    mailboxes: HashMap<String, Mailbox>,
+    /// Tasks that send, or settle what became of messages.
+    active: usize,
+}
+
+impl<P: Post + 'static, A: Aftermath> Sender<P, A> {
+    /// A sender with nothing to send yet.
+    pub fn new(post: P, aftermath: A, budget: Budget, clock: Clock) -> Self {
+        Self(Arc::new(Inner {
+            post,
+            aftermath,
+            budget,
+            clock,
+            permits: Semaphore::new(CONCURRENT_POSTS),
+            brake: Brake::default(),
+            traffic: Mutex::default(),
+            idle: Notify::new(),
+        }))
+    }
+
+    /// Puts a message on its way to a subscriber; never waits for the network.
+    pub fn send(&self, subscriber: &Subscriber, outgoing: Outgoing) {
+        let seq = match &outgoing {
+            Outgoing::Durable { seq, .. } => Some(*seq),
+            Outgoing::Latest { .. } => None,
+        };
+        let mut traffic = self.0.lock();
+        let mailbox = traffic
+            .mailboxes
+            .entry(subscriber.connection_id.clone())
+            .or_default();
+        let next = mailbox.put(outgoing);
+        if next == Next::Nothing {
+            return;
+        }
+        traffic.active += 1;
+        drop(traffic);
+        let inner = Arc::clone(&self.0);
+        let subscriber = subscriber.clone();
+        tokio::spawn(async move {
+            if next == Next::Work {
+                inner.work(&subscriber).await;
+            } else if let Some(seq) = seq {
+                let after_seq = seq.saturating_sub(1);
+                inner
+                    .aftermath
+                    .settle(&subscriber, Outcome::Deferred { after_seq })
+                    .await;
+            }
+            inner.lock().active -= 1;
+            inner.idle.notify_waiters();
+        });
+    }
+
+    /// Waits until nothing is on its way any more. How long that can take is bounded by the budget
+    /// of each message that waits.
+    pub async fn flush(&self) {
+        loop {
+            let idle = self.0.idle.notified();
+            tokio::pin!(idle);
+            idle.as_mut().enable();
+            if self.0.lock().active == 0 {
+                return;
+            }
+            idle.await;
+        }
+    }
+}
+
+impl<P: Post, A: Aftermath> Inner<P, A> {
+    fn lock(&self) -> MutexGuard<'_, Traffic> {
+        self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn mailbox<T>(&self, connection_id: &str, act: impl FnOnce(&mut Mailbox) -> T) -> T {
+        act(self
+            .lock()
+            .mailboxes
+            .entry(connection_id.to_owned())
+            .or_default())
+    }
+
+    async fn work(&self, subscriber: &Subscriber) {
+        let destination = Destination {
+            connection_id: subscriber.connection_id.clone(),
+            connected_at: subscriber.connected_at,
+        };
+        while let Some(outgoing) = self.mailbox(&destination.connection_id, Mailbox::take) {
+            self.send_one(subscriber, &destination, &outgoing).await;
+        }
+    }
+
+    async fn send_one(
+        &self,
+        subscriber: &Subscriber,
+        destination: &Destination,
+        outgoing: &Outgoing,
+    ) {
+        let superseded = || {
+            matches!(outgoing, Outgoing::Latest { .. })
+                && self.mailbox(&destination.connection_id, |mailbox| mailbox.has_waiting())
+        };
+        let delivery = deliver(
+            &Bounded(self),
+            destination,
+            outgoing.message(),
+            &self.budget,
+            &self.clock,
+            superseded,
+        )
+        .await;
+        let failed = |attempts: u32, cause: &PostError| {
+            tracing::warn!(
+                job_id = %subscriber.job_id,
+                connection_id = destination.connection_id,
+                correlation_id = %subscriber.correlation_id,
+                seq = if let Outgoing::Durable { seq, .. } = outgoing { Some(*seq) } else { None },
+                attempts,
+                cause = %cause,
+                "a message could not be sent; the job goes on",
+            );
+        };
+        match delivery {
+            Delivery::Sent => self.aftermath.settle(subscriber, Outcome::Sent).await,
+            Delivery::Superseded => {}
+            Delivery::Gone => {
+                self.mailbox(&destination.connection_id, Mailbox::close);
+                self.aftermath.settle(subscriber, Outcome::Gone).await;
+            }
+            Delivery::Spent { attempts, cause } => {
+                failed(attempts, &cause);
+                if let Outgoing::Durable { seq, .. } = outgoing {
+                    self.mailbox(&destination.connection_id, Mailbox::defer);
+                    let after_seq = seq.saturating_sub(1);
+                    self.aftermath
+                        .settle(subscriber, Outcome::Deferred { after_seq })
+                        .await;
+                }
+            }
+            Delivery::Refused(cause) => failed(1, &cause),
+        }
+    }
+}
+
+/// Posts under the sender's limits: no more at a time than its permits, none while it brakes. A
+/// permit is held for one attempt only, so a connection that waits for its next one costs nothing.
+struct Bounded<'a, P, A>(&'a Inner<P, A>);
+
+impl<P: Post, A: Aftermath> Post for Bounded<'_, P, A> {
+    async fn post(&self, connection_id: &str, message: Bytes) -> Result<(), PostError> {
+        self.0.brake.wait().await;
+        let _permit = self.0.permits.acquire().await;
+        let answer = self.0.post.post(connection_id, message).await;
+        match &answer {
+            Ok(()) => self.0.brake.succeeded(),
+            Err(PostError::Throttled) => self.0.brake.throttled(connection_id),
+            Err(_) => {}
+        }
+        answer
+    }
+}

@@ -1,0 +1,275 @@
+//! A connection, alone or together with a job that it watches.
+
+use contract::{
+    ids::{CorrelationId, JobId},
+    limits::CONNECTION_TTL_SECONDS,
+    tables::{Connections, NO_JOB},
+    timestamp::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{InvalidItem, Item, item};
+
+/// Where a connection is in its life. A connection that has ended has no item.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectionStatus {
+    /// The client can be reached.
+    #[default]
+    Connected,
+}
+
+/// A `subscribed` reply that could not be posted yet: nothing can be before `$connect` returns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingReply {
+    /// The job named in the connection's URL.
+    pub job_id: JobId,
+    /// Where to resume, if the URL said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_seq: Option<u64>,
+}
+
+/// An item of `websocket_connections`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// API Gateway's id.
+    pub connection_id: String,
+    /// The job that this item says is watched; none on the connection's own item.
+    pub job_id: Option<JobId>,
+    /// When the connection, or the subscription, began.
+    pub created_at: Timestamp,
+    /// The last sign of life.
+    pub last_activity: Timestamp,
+    /// Where the connection is in its life.
+    pub status: ConnectionStatus,
+    /// Ties the log records of the connection together.
+    pub correlation_id: CorrelationId,
+    /// When DynamoDB may delete the item.
+    pub expires_at: Timestamp,
+    /// How many jobs are watched; only on the connection's own item.
+    pub subscriptions: u32,
+    /// A reply that the client's first message triggers; only on the connection's own item.
+    pub pending_reply: Option<PendingReply>,
+}
+
+/// A connection that cannot be.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub enum InvalidConnection {
+    /// No id, or one longer than API Gateway makes them.
+    #[error("'{0}' is not a connection id: it needs 1 to 128 characters")]
+    Id(String),
+    /// Time runs backwards.
+    #[error("the last activity {last_activity} is before the connection's start {created_at}")]
+    ActivityBeforeStart {
+        /// When the connection began.
+        created_at: Timestamp,
+        /// The last sign of life.
+        last_activity: Timestamp,
+    },
+    /// The item would be gone before it was written.
+    #[error("the connection expires at {expires_at}, before its last activity {last_activity}")]
+    ExpiresBeforeActivity {
+        /// When the item may be deleted.
+        expires_at: Timestamp,
+        /// The last sign of life.
+        last_activity: Timestamp,
+    },
+}
+
+/// The attributes as they are stored.
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    connection_id: String,
+    job_id: String,
+    created_at: Timestamp,
+    last_activity: Timestamp,
+    status: ConnectionStatus,
+    correlation_id: CorrelationId,
+    expires_at: i64,
+    #[serde(default)]
+    subscriptions: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pending_reply: Option<PendingReply>,
+}
+
+impl Connection {
+    /// A connection that begins now and watches `job_id`, if one is given.
+    pub fn starting(
+        connection_id: impl Into<String>,
+        job_id: Option<JobId>,
+        correlation_id: CorrelationId,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            connection_id: connection_id.into(),
+            job_id,
+            created_at: now,
+            last_activity: now,
+            status: ConnectionStatus::Connected,
+            correlation_id,
+            expires_at: now.plus_seconds(CONNECTION_TTL_SECONDS),
+            subscriptions: 0,
+            pending_reply: None,
+        }
+    }
+
+    /// Whether the item counts at `now`. DynamoDB deletes expired items days late.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        now < self.expires_at
+    }
+
+    fn validate(&self) -> Result<(), InvalidConnection> {
+        if self.connection_id.is_empty() || self.connection_id.len() > 128 {
+            return Err(InvalidConnection::Id(self.connection_id.clone()));
+        }
+        if self.last_activity < self.created_at {
+            return Err(InvalidConnection::ActivityBeforeStart {
+                created_at: self.created_at,
+                last_activity: self.last_activity,
+            });
+        }
+        if self.expires_at < self.last_activity {
+            return Err(InvalidConnection::ExpiresBeforeActivity {
+                expires_at: self.expires_at,
+                last_activity: self.last_activity,
+            });
+        }
+        Ok(())
+    }
+
+    /// The connection as an item of `websocket_connections`.
+    pub fn to_dynamodb_item(&self) -> Result<Item, InvalidItem> {
+        self.validate().map_err(InvalidItem::of::<Connections>)?;
+        item::write::<Connections>(&Stored {
+            connection_id: self.connection_id.clone(),
+            job_id: self
+                .job_id
+                .as_ref()
+                .map_or(NO_JOB, JobId::as_str)
+                .to_owned(),
+            created_at: self.created_at,
+            last_activity: self.last_activity,
+            status: self.status,
+            correlation_id: self.correlation_id.clone(),
+            expires_at: self.expires_at.epoch_seconds(),
+            subscriptions: self.subscriptions,
+            pending_reply: self.pending_reply.clone(),
+        })
+    }
+
+    /// The connection that an item of `websocket_connections` describes.
+    pub fn from_dynamodb_item(item: Item) -> Result<Self, InvalidItem> {
+        let stored: Stored = item::read::<Connections, _>(item)?;
+        let job_id = if stored.job_id == NO_JOB {
+            None
+        } else {
+            Some(
+                stored
+                    .job_id
+                    .parse()
+                    .map_err(InvalidItem::of::<Connections>)?,
+            )
+        };
+        let connection = Self {
+            connection_id: stored.connection_id,
+            job_id,
+            created_at: stored.created_at,
+            last_activity: stored.last_activity,
+            status: stored.status,
+            correlation_id: stored.correlation_id,
+            expires_at: Timestamp::from_epoch_seconds(stored.expires_at),
+            subscriptions: stored.subscriptions,
+            pending_reply: stored.pending_reply,
+        };
+        connection
+            .validate()
+            .map_err(InvalidItem::of::<Connections>)?;
+        Ok(connection)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::models::{number, text};
+
+    const NOW: Timestamp = Timestamp::from_epoch_seconds(1_705_314_615);
+
+    fn connection(job_id: Option<&str>) -> Connection {
+        Connection::starting(
+            "BFHPhfCWIAMCKlQ=",
+            job_id.map(|id| id.parse().unwrap()),
+            CorrelationId::new(NOW, [1; 8]),
+            NOW,
+        )
+    }
+
+    #[test]
+    fn a_connection_survives_the_way_through_dynamodb() {
+        let mut own = connection(None);
+        own.pending_reply = Some(PendingReply {
+            job_id: "job_1_a".parse().unwrap(),
+            after_seq: Some(3),
+        });
+        own.subscriptions = 2;
+        for connection in [own, connection(Some("job_20240115_abc123"))] {
+            let item = connection.to_dynamodb_item().unwrap();
+            assert_eq!(Connection::from_dynamodb_item(item).unwrap(), connection);
+        }
+    }
+
+    #[test]
+    fn the_item_has_the_attributes_of_the_protocol_and_lives_for_an_hour() {
+        let item = connection(Some("job_20240115_abc123"))
+            .to_dynamodb_item()
+            .unwrap();
+        assert_eq!(item["connection_id"], text("BFHPhfCWIAMCKlQ="));
+        assert_eq!(item["job_id"], text("job_20240115_abc123"));
+        assert_eq!(item["created_at"], text("2024-01-15T10:30:15Z"));
+        assert_eq!(item["last_activity"], text("2024-01-15T10:30:15Z"));
+        assert_eq!(item["status"], text("connected"));
+        assert_eq!(
+            item["correlation_id"],
+            text("conn_1705314615_0101010101010101")
+        );
+        assert_eq!(item["expires_at"], number(1_705_314_615 + 3600));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused_both_ways() {
+        let mut broken = connection(None);
+        broken.last_activity = NOW.plus_seconds(-1);
+        assert!(
+            broken
+                .to_dynamodb_item()
+                .unwrap_err()
+                .to_string()
+                .contains("is before")
+        );
+
+        let mut item = connection(None).to_dynamodb_item().unwrap();
+        item.insert("connection_id".to_owned(), text(""));
+        assert!(Connection::from_dynamodb_item(item).is_err());
+
+        let mut item = connection(None).to_dynamodb_item().unwrap();
+        item.insert("job_id".to_owned(), text("no job"));
+        let error = Connection::from_dynamodb_item(item)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("'no job'"), "{error}");
+
+        let mut item = connection(None).to_dynamodb_item().unwrap();
+        item.remove("created_at");
+        let error = Connection::from_dynamodb_item(item)
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains("created_at"), "{error}");
+    }
+
+    #[test]
+    fn an_expired_item_does_not_count_even_before_dynamodb_deletes_it() {
+        let connection = connection(None);
+        assert!(connection.is_live(NOW.plus_seconds(3599)));
+        assert!(!connection.is_live(NOW.plus_seconds(3600)));
+    }
+}

@@ -1,0 +1,33 @@
+//! A durable message in the log.
+
+use contract::{ids::JobId, tables::JobEvents};
+use serde::{Deserialize, Serialize};
+
+use super::{InvalidItem, Item, item};
+
+/// An item of `job_events`. It counts once the job's own `seq` has reached its `seq`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// The job.
+    pub job_id: JobId,
+    /// The message's place among the job's durable messages, from 1.
+    pub seq: u64,
+    /// The run that wrote it.
+    pub epoch: u64,
+    /// The message, as it is sent.
+    pub message: String,
+    /// When DynamoDB may delete the item, in epoch seconds.
+    pub expires_at: i64,
+}
+
+impl Event {
+    /// The event as an item of `job_events`.
+    pub fn to_dynamodb_item(&self) -> Result<Item, InvalidItem> {
+        item::write::<JobEvents>(self)
+    }
+
+    /// The event that an item of `job_events` describes.
+    pub fn from_dynamodb_item(item: Item) -> Result<Self, InvalidItem> {
+        item::read::<JobEvents, _>(item)
+    }
+}

@@ -1,0 +1,234 @@
+//! A job: its state, its snapshot, its lease.
+
+use std::collections::BTreeMap;
+
+use contract::{
+    ids::{AccessKey, JobId, RequestId},
+    limits::JOB_TTL_SECONDS,
+    messages::{JobError, JobSnapshot, JobStatus, ServerMessage},
+    tables::Jobs,
+    timestamp::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+
+use super::{Event, InvalidItem, Item, item};
+
+/// The version of the HTTP API that jobs are made by.
+const API_VERSION: &str = "v1";
+
+/// An item of `jobs`. It stays small, because every progress update pays for its size: inputs and
+/// large results are in the bucket, all other results in the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// The job.
+    pub job_id: JobId,
+    /// Where it is in its life.
+    pub status: JobStatus,
+    /// The stage that is, or was last, running.
+    #[serde(default)]
+    pub stage: Option<String>,
+    /// Percent of that stage.
+    #[serde(default)]
+    pub progress: u8,
+    /// Percent of all stages.
+    #[serde(default)]
+    pub overall_progress: u8,
+    /// What the stage is doing.
+    #[serde(default)]
+    pub message: String,
+    /// Seconds until the job ends, while known.
+    #[serde(default)]
+    pub estimated_seconds_remaining: Option<u64>,
+    /// The `seq` of the last durable message.
+    pub seq: u64,
+    /// Counts the runs: each claim adds 1, and only the last one's run may write.
+    pub epoch: u64,
+    /// Until when the job belongs to its run, in epoch seconds.
+    #[serde(default)]
+    pub lease_expires_at: i64,
+    /// Claims since a stage last finished.
+    #[serde(default)]
+    pub fruitless_claims: u32,
+    /// Counts the changes of the list of subscribers.
+    pub subscribers_version: u64,
+    /// Whether someone has asked the job to stop.
+    #[serde(default)]
+    pub cancel_requested: bool,
+    /// The SHA-256 of the access key, in hexadecimal digits.
+    pub access_key_sha256: String,
+    /// The request that made the job.
+    pub request_id: RequestId,
+    /// Ties the messages and log records of the job to its request.
+    pub correlation_id: String,
+    /// The version of the HTTP API that made the job.
+    pub api_version: String,
+    /// The media type of the input.
+    pub content_type: String,
+    /// The finished stages and the `seq` of their `stage_complete`, which holds their results.
+    #[serde(default)]
+    pub checkpoints: BTreeMap<String, u64>,
+    /// Why the job failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<JobError>,
+    /// When the job was made.
+    pub created_at: Timestamp,
+    /// When the snapshot last changed.
+    pub updated_at: Timestamp,
+    /// When DynamoDB may delete the item, in epoch seconds.
+    pub expires_at: i64,
+}
+
+/// The SHA-256 of an access key, as it is stored.
+pub fn hash_of(key: &AccessKey) -> String {
+    use std::fmt::Write as _;
+
+    Sha256::digest(key.reveal())
+        .iter()
+        .fold(String::with_capacity(64), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
+}
+
+impl Job {
+    /// A job that waits for a pipeline.
+    pub fn queued(
+        job_id: JobId,
+        key: &AccessKey,
+        request_id: RequestId,
+        correlation_id: String,
+        content_type: String,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            job_id,
+            status: JobStatus::Queued,
+            stage: None,
+            progress: 0,
+            overall_progress: 0,
+            message: "Waiting for a pipeline...".to_owned(),
+            estimated_seconds_remaining: None,
+            seq: 0,
+            epoch: 0,
+            lease_expires_at: 0,
+            fruitless_claims: 0,
+            subscribers_version: 0,
+            cancel_requested: false,
+            access_key_sha256: hash_of(key),
+            request_id,
+            correlation_id,
+            api_version: API_VERSION.to_owned(),
+            content_type,
+            checkpoints: BTreeMap::new(),
+            error: None,
+            created_at: now,
+            updated_at: now,
+            expires_at: now.plus_seconds(JOB_TTL_SECONDS).epoch_seconds(),
+        }
+    }
+
+    /// Whether this is the job's key, in time that does not depend on the key.
+    pub fn is_opened_by(&self, key: &AccessKey) -> bool {
+        bool::from(
+            hash_of(key)
+                .as_bytes()
+                .ct_eq(self.access_key_sha256.as_bytes()),
+        )
+    }
+
+    /// Whether the item counts at `now`. DynamoDB deletes expired items days late.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        now.epoch_seconds() < self.expires_at
+    }
+
+    /// The job as clients see it, without the results, which are in the log.
+    pub fn snapshot(&self) -> JobSnapshot {
+        JobSnapshot {
+            job_id: self.job_id.clone(),
+            status: self.status,
+            stage: self.stage.clone(),
+            progress: self.progress,
+            overall_progress: self.overall_progress,
+            message: self.message.clone(),
+            estimated_seconds_remaining: self.estimated_seconds_remaining,
+            seq: self.seq,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            correlation_id: self.correlation_id.clone(),
+            results: None,
+            error: self.error.clone(),
+        }
+    }
+
+    /// The job as clients see it. `last` is its last durable message, which holds the results of a
+    /// completed job.
+    pub fn snapshot_with(&self, last: Option<&Event>) -> JobSnapshot {
+        let mut snapshot = self.snapshot();
+        if self.status == JobStatus::Completed
+            && let Some(event) = last
+            && let Ok(ServerMessage::JobComplete(complete)) = serde_json::from_str(&event.message)
+        {
+            snapshot.results = Some(complete.results);
+        }
+        snapshot
+    }
+
+    /// The job as an item of `jobs`.
+    pub fn to_dynamodb_item(&self) -> Result<Item, InvalidItem> {
+        item::write::<Jobs>(self)
+    }
+
+    /// The job that an item of `jobs` describes.
+    pub fn from_dynamodb_item(item: Item) -> Result<Self, InvalidItem> {
+        item::read::<Jobs, _>(item)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_epoch_seconds(1_705_314_615);
+
+    fn job(key: &AccessKey) -> Job {
+        Job::queued(
+            JobId::new(NOW, [1; 8]),
+            key,
+            RequestId::new(NOW, [2; 8]),
+            "req_1_a".to_owned(),
+            "image/png".to_owned(),
+            NOW,
+        )
+    }
+
+    #[test]
+    fn a_job_survives_the_way_through_dynamodb() {
+        let mut job = job(&AccessKey::new([3; 16]));
+        job.checkpoints.insert("stage_1".to_owned(), 1);
+        job.error = Some(JobError {
+            code: "no_walls".to_owned(),
+            message: "None.".to_owned(),
+        });
+        let item = job.to_dynamodb_item().unwrap();
+        assert_eq!(Job::from_dynamodb_item(item).unwrap(), job);
+    }
+
+    #[test]
+    fn only_its_key_opens_a_job_and_the_key_itself_is_not_stored() {
+        let key = AccessKey::new([3; 16]);
+        let job = job(&key);
+        assert!(job.is_opened_by(&key));
+        assert!(!job.is_opened_by(&AccessKey::new([4; 16])));
+        assert!(!format!("{:?}", job.to_dynamodb_item().unwrap()).contains(key.reveal()));
+    }
+
+    #[test]
+    fn the_hash_of_a_key_is_its_sha_256() {
+        assert_eq!(
+            hash_of(&AccessKey::from_client("abc")),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
+    }
+}

@@ -1,0 +1,13 @@
+//! The items of the tables.
+
+mod connection;
+mod event;
+mod item;
+mod job;
+mod subscriber;
+
+pub use connection::{Connection, ConnectionStatus, InvalidConnection, PendingReply};
+pub use event::Event;
+pub use item::{InvalidItem, Item, number, text};
+pub use job::{Job, hash_of};
+pub use subscriber::Subscriber;

@@ -1,0 +1,42 @@
+//! A connection that watches a job, as its publisher sees it.
+
+use contract::{
+    ids::{CorrelationId, JobId},
+    tables::Subscribers,
+    timestamp::Timestamp,
+};
+use serde::{Deserialize, Serialize};
+
+use super::{InvalidItem, Item, item};
+
+/// An item of `job_subscribers`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Subscriber {
+    /// The job.
+    pub job_id: JobId,
+    /// API Gateway's id.
+    pub connection_id: String,
+    /// When the connection began.
+    pub connected_at: Timestamp,
+    /// Ties the log records of the connection together.
+    pub correlation_id: CorrelationId,
+    /// When DynamoDB may delete the item, in epoch seconds.
+    pub expires_at: i64,
+}
+
+impl Subscriber {
+    /// Whether the item counts at `now`. DynamoDB deletes expired items days late.
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        now.epoch_seconds() < self.expires_at
+    }
+
+    /// The subscriber as an item of `job_subscribers`.
+    pub fn to_dynamodb_item(&self) -> Result<Item, InvalidItem> {
+        item::write::<Subscribers>(self)
+    }
+
+    /// The subscriber that an item of `job_subscribers` describes.
+    pub fn from_dynamodb_item(item: Item) -> Result<Self, InvalidItem> {
+        item::read::<Subscribers, _>(item)
+    }
+}

@@ -1,0 +1,141 @@
+//! Publishing a running stage's progress, and hearing from it whether to stop.
+
+use std::time::Duration;
+
+use contract::limits::{LEASE_SECONDS, MAX_UPDATES_PER_SECOND};
+use tokio::time::Instant;
+
+use super::Runs;
+use crate::{
+    delivery::{Heard, PublishError, Publisher},
+    progress::{Estimate, ProgressFeed},
+    stores::ProgressPoint,
+};
+
+/// Shortest time between two updates.
+const INTERVAL: Duration = Duration::from_millis(1000 / MAX_UPDATES_PER_SECOND as u64);
+/// Longest time in which nobody looks whether the job was cancelled.
+const SILENCE: Duration = Duration::from_millis(800);
+/// Longest time without a write: each one renews the lease.
+const HEARTBEAT: Duration = Duration::from_secs(LEASE_SECONDS.unsigned_abs() / 3);
+
+/// Where the stages before this one leave the job, and what this one adds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Share {
+    /// Weight of the stages that have finished.
+    pub(super) done: u32,
+    /// Weight of this stage.
+    pub(super) stage: u32,
+    /// Weight of all stages.
+    pub(super) all: u32,
+}
+
+impl Share {
+    /// The fraction of the whole job that is done when this stage is at `percent`.
+    pub(super) fn overall(self, percent: u8) -> f64 {
+        let done = f64::from(self.done) + f64::from(self.stage) * f64::from(percent) / 100.0;
+        done / f64::from(self.all)
+    }
+}
+
+/// Why a reporter stopped.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Stopped {
+    /// Someone has cancelled the job.
+    Cancelled,
+    /// Another run has the job.
+    LeaseLost,
+}
+
+/// Publishes the progress of one stage.
+pub(super) struct Reporter<'a> {
+    stage: &'static str,
+    share: Share,
+    feed: ProgressFeed,
+    estimate: &'a mut Estimate,
+    start: Instant,
+    looked_at: Instant,
+    written_at: Option<Instant>,
+}
+
+impl<'a> Reporter<'a> {
+    pub(super) fn new(
+        stage: &'static str,
+        share: Share,
+        feed: ProgressFeed,
+        estimate: &'a mut Estimate,
+        start: Instant,
+    ) -> Self {
+        let looked_at = Instant::now();
+        Self {
+            stage,
+            share,
+            feed,
+            estimate,
+            start,
+            looked_at,
+            written_at: None,
+        }
+    }
+
+    /// Waits until [`Self::look`] is due: something new was reported and the last update is not too
+    /// fresh, or nobody has looked for a while. May be dropped at any point.
+    pub(super) async fn due(&self) {
+        let silence = tokio::time::timeout_at(self.looked_at + SILENCE, self.feed.changed());
+        if silence.await.is_ok()
+            && let Some(written_at) = self.written_at
+        {
+            tokio::time::sleep_until(written_at + INTERVAL).await;
+        }
+    }
+
+    /// Publishes what is new; with nothing new, only asks whether the job was cancelled.
+    pub(super) async fn look<F: Runs>(&mut self, publisher: &mut Publisher<F>) -> Option<Stopped> {
+        self.looked_at = Instant::now();
+        let rested = self
+            .written_at
+            .is_some_and(|written_at| written_at.elapsed() < HEARTBEAT);
+        if self.feed.is_fresh() || !rested {
+            return self.publish(publisher).await;
+        }
+        Self::heard(self.stage, publisher.listen().await)
+    }
+
+    /// Publishes the latest report.
+    pub(super) async fn publish<F: Runs>(
+        &mut self,
+        publisher: &mut Publisher<F>,
+    ) -> Option<Stopped> {
+        self.written_at = Some(Instant::now());
+        let report = self.feed.take();
+        let elapsed = self.start.elapsed();
+        let overall = self.share.overall(report.percent);
+        self.estimate.observe(elapsed, overall);
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a fraction of at most 1"
+        )]
+        let point = ProgressPoint {
+            stage: self.stage.to_owned(),
+            progress: report.percent,
+            overall_progress: (overall * 100.0).floor() as u8,
+            message: report.message.into_owned(),
+            estimated_seconds_remaining: self.estimate.remaining_seconds(elapsed),
+        };
+        Self::heard(self.stage, publisher.report(&point).await)
+    }
+
+    fn heard(stage: &str, answer: Result<Heard, PublishError>) -> Option<Stopped> {
+        match answer {
+            Ok(heard) if heard.cancel_requested => Some(Stopped::Cancelled),
+            Ok(_) => None,
+            Err(PublishError::LeaseLost) => Some(Stopped::LeaseLost),
+            Err(PublishError::Store(error)) => {
+                // The next update says it all again.
+                tracing::warn!(stage, %error, "a progress update could not be written");
+                None
+            }
+        }
+    }
+}

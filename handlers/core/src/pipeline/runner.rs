@@ -1,0 +1,442 @@
+//! Running one job: claim, resume, stages, end.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use contract::{
+    buckets::{self, input_key},
+    grants::{GetObject, Granted, SendMessage},
+    ids::JobId,
+    limits::MAX_FRUITLESS_CLAIMS,
+    messages::{JobError, Results, ServerMessage},
+    queues::{JobQueue, JobTicket},
+};
+use futures_util::FutureExt as _;
+use serde_json::Value;
+use tokio::{task::JoinHandle, time::Instant};
+
+use super::{
+    JobInput, Pipeline, StageError,
+    reporter::{Reporter, Share, Stopped},
+    stage::Step,
+};
+use crate::{
+    aws::{Objects, SendError},
+    delivery::{PublishError, Publisher, Publishes, Stores},
+    models::Job,
+    progress::{Estimate, Progress},
+    stores::{Claim, Ending, Lease, StoreError},
+};
+
+/// How long a stage that was told to stop may take before it is dropped.
+const GRACE: Duration = Duration::from_secs(2);
+/// Attempts to publish a durable message before the run gives up; the next run repeats it.
+const PUBLISH_ATTEMPTS: u32 = 5;
+
+/// The grants that running a job takes.
+pub trait Runs:
+    Publishes + Granted<GetObject<buckets::Objects>> + Granted<SendMessage<JobQueue>>
+{
+}
+
+impl<F> Runs for F where
+    F: Publishes + Granted<GetObject<buckets::Objects>> + Granted<SendMessage<JobQueue>>
+{
+}
+
+/// How a run has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunOutcome {
+    /// The job has ended, in this run or before it.
+    Ended,
+    /// There is no such job (any more).
+    Unknown,
+    /// Another run has the job; look again once its lease may have ended.
+    Held {
+        /// When the other run's lease ends unless it renews it, in epoch seconds.
+        until: i64,
+    },
+    /// The time was up: the job is back on its queue.
+    HandedBack,
+}
+
+/// A run could not go on. The job is as its last commit left it; the next claim resumes there.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A table or the bucket did not answer as it should.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The job could not be put back on its queue.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// The job's input is not in the bucket, or cannot be read.
+    #[error("the input of {job_id} cannot be read from the bucket: {cause}")]
+    Input {
+        /// The job.
+        job_id: JobId,
+        /// What S3 answered.
+        cause: String,
+    },
+}
+
+/// Runs jobs through a pipeline.
+pub struct Runner<F> {
+    stores: Arc<Stores<F>>,
+    objects: Objects<F>,
+    steps: Vec<Step>,
+}
+
+/// How a stage has ended, as far as the run is concerned.
+enum StageEnd {
+    Finished(Value),
+    Failed(JobError),
+    Cancelled,
+    LeaseLost,
+    OutOfTime,
+}
+
+impl<F: Runs> Runner<F> {
+    /// A runner of `pipeline`.
+    pub fn new<Output>(
+        stores: Arc<Stores<F>>,
+        objects: Objects<F>,
+        pipeline: Pipeline<Output>,
+    ) -> Self {
+        Self {
+            stores,
+            objects,
+            steps: pipeline.steps,
+        }
+    }
+
+    /// Runs the job, or what is left of it, until `deadline` at the latest.
+    pub async fn run(&self, job_id: &JobId, deadline: Instant) -> Result<RunOutcome, RunError> {
+        let (job, lease) = match self.stores.jobs.claim(job_id).await? {
+            Claim::Taken(job, lease) => (job, lease),
+            Claim::Held { until } => return Ok(RunOutcome::Held { until }),
+            Claim::Ended => return Ok(RunOutcome::Ended),
+            Claim::Unknown => return Ok(RunOutcome::Unknown),
+        };
+        let mut publisher = Publisher::new(Arc::clone(&self.stores), &job, lease.clone());
+        let outcome = self
+            .run_claimed(&job, &lease, &mut publisher, deadline)
+            .boxed_local()
+            .await;
+        publisher.flush().await;
+        match outcome {
+            Ok(outcome) => Ok(outcome),
+            Err(Halt::LeaseLost) => {
+                tracing::warn!(%job_id, epoch = lease.epoch, "another run has taken the job over");
+                Ok(RunOutcome::Ended)
+            }
+            Err(Halt::Error(error)) => Err(error),
+        }
+    }
+
+    async fn run_claimed(
+        &self,
+        job: &Job,
+        lease: &Lease,
+        publisher: &mut Publisher<F>,
+        deadline: Instant,
+    ) -> Result<RunOutcome, Halt> {
+        let mut job = job.clone();
+        if publisher.recover().await? {
+            let Some(current) = self.stores.jobs.load(&job.job_id).await? else {
+                return Ok(RunOutcome::Unknown);
+            };
+            job = current;
+            if job.status.has_ended() {
+                return Ok(RunOutcome::Ended);
+            }
+        }
+        if job.fruitless_claims > MAX_FRUITLESS_CLAIMS {
+            let error = JobError {
+                code: "too_many_attempts".to_owned(),
+                message: format!(
+                    "the job was started {MAX_FRUITLESS_CLAIMS} times without finishing a stage; \
+                     the stage may need more time or memory than its function has"
+                ),
+            };
+            return end(
+                publisher,
+                &Ending::Failed(error),
+                job.stage.as_deref(),
+                None,
+            )
+            .await;
+        }
+        if job.cancel_requested {
+            return end(publisher, &Ending::Cancelled, job.stage.as_deref(), None).await;
+        }
+        self.run_stages(&job, lease, publisher, deadline).await
+    }
+
+    async fn run_stages(
+        &self,
+        job: &Job,
+        lease: &Lease,
+        publisher: &mut Publisher<F>,
+        deadline: Instant,
+    ) -> Result<RunOutcome, Halt> {
+        let finished = self
+            .steps
+            .iter()
+            .take_while(|step| job.checkpoints.contains_key(step.name))
+            .count();
+        let mut last = match finished.checked_sub(1).map(|index| &self.steps[index]) {
+            Some(step) => Some(self.checkpoint(job, step).await?),
+            None => None,
+        };
+        let input = if finished < self.steps.len() {
+            Some(self.input(job).await?)
+        } else {
+            None
+        };
+        let all: u32 = self.steps.iter().map(|step| step.weight).sum();
+        let mut done: u32 = self.steps[..finished].iter().map(|step| step.weight).sum();
+        let mut estimate = Estimate::default();
+        let start = Instant::now();
+        for step in &self.steps[finished..] {
+            let share = Share {
+                done,
+                stage: step.weight,
+                all,
+            };
+            let (progress, feed) = Progress::new();
+            progress.report(0, format!("Starting {}...", step.name));
+            let mut reporter = Reporter::new(step.name, share, feed.clone(), &mut estimate, start);
+            if let Some(stopped) = reporter.publish(publisher).await {
+                return self.stop(&stopped, step, publisher).await;
+            }
+            let value = last
+                .as_ref()
+                .map_or(Value::Null, |(value, _)| value.clone());
+            let job_input = input.clone().unwrap_or_else(|| JobInput {
+                bytes: Bytes::new(),
+                content_type: job.content_type.clone(),
+            });
+            let mut task = tokio::spawn((step.run)(job_input, value, progress.clone()));
+            let ending = loop {
+                tokio::select! {
+                    biased;
+                    outcome = &mut task => break stage_end(step.name, outcome),
+                    () = tokio::time::sleep_until(deadline) => {
+                        feed.cancel();
+                        stop_stage(&mut task).await;
+                        break StageEnd::OutOfTime;
+                    }
+                    () = reporter.due() => {}
+                }
+                if let Some(stopped) = reporter.look(publisher).await {
+                    feed.cancel();
+                    stop_stage(&mut task).await;
+                    break match stopped {
+                        Stopped::Cancelled => StageEnd::Cancelled,
+                        Stopped::LeaseLost => StageEnd::LeaseLost,
+                    };
+                }
+            };
+            let results = match ending {
+                StageEnd::Finished(results) => results,
+                StageEnd::Failed(error) => {
+                    return end(publisher, &Ending::Failed(error), Some(step.name), None).await;
+                }
+                StageEnd::Cancelled => {
+                    return self.stop(&Stopped::Cancelled, step, publisher).await;
+                }
+                StageEnd::LeaseLost => return Err(Halt::LeaseLost),
+                StageEnd::OutOfTime => return self.hand_back(lease).await,
+            };
+            progress.report(100, format!("Finished {}", step.name));
+            if let Some(stopped) = reporter.publish(publisher).await {
+                return self.stop(&stopped, step, publisher).await;
+            }
+            let (heard, packed) =
+                persistently(async || publisher.finish_stage(step.name, results.clone()).await)
+                    .await?;
+            done += step.weight;
+            last = Some((results, packed));
+            if heard.cancel_requested && done < all {
+                return end(publisher, &Ending::Cancelled, None, None).await;
+            }
+            if Instant::now() >= deadline && done < all {
+                return self.hand_back(lease).await;
+            }
+        }
+        let results = last.map(|(_, packed)| packed);
+        end(publisher, &Ending::Completed, None, results).await
+    }
+
+    async fn stop(
+        &self,
+        stopped: &Stopped,
+        step: &Step,
+        publisher: &mut Publisher<F>,
+    ) -> Result<RunOutcome, Halt> {
+        match stopped {
+            Stopped::Cancelled => end(publisher, &Ending::Cancelled, Some(step.name), None).await,
+            Stopped::LeaseLost => Err(Halt::LeaseLost),
+        }
+    }
+
+    /// The results of a finished stage, and how its message carries them.
+    async fn checkpoint(&self, job: &Job, step: &Step) -> Result<(Value, Results), Halt> {
+        let unreadable = |cause: String| StoreError::Call {
+            operation: "reading a checkpoint",
+            cause,
+        };
+        let seq = job.checkpoints.get(step.name).copied().unwrap_or_default();
+        let events = self
+            .stores
+            .events
+            .between(&job.job_id, seq.saturating_sub(1), seq)
+            .await?;
+        let event = events
+            .into_iter()
+            .next()
+            .ok_or_else(|| unreadable(format!("the log has no event {seq}")))?;
+        let message =
+            serde_json::from_str(&event.message).map_err(|error| unreadable(error.to_string()))?;
+        let ServerMessage::StageComplete(complete) = message else {
+            return Err(unreadable(format!("event {seq} is no stage_complete")).into());
+        };
+        let packed = complete.results;
+        let results = self
+            .stores
+            .results
+            .unpack(&job.job_id, step.name, packed.clone())
+            .await?;
+        Ok((results, packed))
+    }
+
+    async fn input(&self, job: &Job) -> Result<JobInput, RunError> {
+        let unreadable = |cause: String| RunError::Input {
+            job_id: job.job_id.clone(),
+            cause,
+        };
+        let object = self
+            .objects
+            .get_object::<buckets::Objects>()
+            .key(input_key(&job.job_id))
+            .send()
+            .await
+            .map_err(|error| {
+                unreadable(aws_sdk_s3::error::DisplayErrorContext(error).to_string())
+            })?;
+        let bytes = object
+            .body
+            .collect()
+            .await
+            .map_err(|error| unreadable(error.to_string()))?;
+        Ok(JobInput {
+            bytes: bytes.into_bytes(),
+            content_type: job.content_type.clone(),
+        })
+    }
+
+    async fn hand_back(&self, lease: &Lease) -> Result<RunOutcome, Halt> {
+        // Released first: a run that finds its ticket before would find the lease held.
+        if self.stores.jobs.release(lease).await?.is_none() {
+            return Err(Halt::LeaseLost);
+        }
+        let ticket = JobTicket {
+            job_id: lease.job_id.clone(),
+        };
+        self.stores
+            .queues
+            .send::<JobQueue>(&ticket, 0)
+            .await
+            .map_err(RunError::from)?;
+        Ok(RunOutcome::HandedBack)
+    }
+}
+
+/// Why a run stops without having ended its job.
+enum Halt {
+    LeaseLost,
+    Error(RunError),
+}
+
+impl<E: Into<RunError>> From<E> for Halt {
+    fn from(error: E) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+impl From<PublishError> for Halt {
+    fn from(error: PublishError) -> Self {
+        match error {
+            PublishError::LeaseLost => Self::LeaseLost,
+            PublishError::Store(error) => Self::Error(error.into()),
+        }
+    }
+}
+
+async fn end<F: Runs>(
+    publisher: &mut Publisher<F>,
+    ending: &Ending,
+    stage: Option<&str>,
+    results: Option<Results>,
+) -> Result<RunOutcome, Halt> {
+    persistently(async || publisher.end(ending, stage, results.clone()).await).await?;
+    Ok(RunOutcome::Ended)
+}
+
+/// Repeats the publishing of a durable message while the tables fail: each attempt writes the same.
+async fn persistently<T>(
+    mut publish: impl AsyncFnMut() -> Result<T, PublishError>,
+) -> Result<T, PublishError> {
+    let mut attempt = 1;
+    loop {
+        match publish().await {
+            Err(PublishError::Store(error)) if attempt < PUBLISH_ATTEMPTS => {
+                tracing::warn!(attempt, %error, "a durable message could not be written; trying again");
+                let ceiling = 200_u64 << attempt;
+                tokio::time::sleep(Duration::from_millis(fastrand::u64(1..=ceiling))).await;
+                attempt += 1;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// Waits for a stage that was told to stop; one that does not listen is dropped.
+async fn stop_stage<T>(task: &mut JoinHandle<T>) {
+    if tokio::time::timeout(GRACE, &mut *task).await.is_err() {
+        task.abort();
+    }
+}
+
+fn stage_end(
+    stage: &str,
+    outcome: Result<Result<Value, StageError>, tokio::task::JoinError>,
+) -> StageEnd {
+    match outcome {
+        Ok(Ok(results)) => StageEnd::Finished(results),
+        Ok(Err(StageError::Failed { code, message })) => {
+            StageEnd::Failed(JobError { code, message })
+        }
+        // Nobody has told it to: its own cancellation is a failure like any other.
+        Ok(Err(StageError::Cancelled(_))) => StageEnd::Failed(JobError {
+            code: "internal".to_owned(),
+            message: format!("{stage} stopped as if it had been cancelled, but it was not"),
+        }),
+        Err(error) => {
+            let panic = error.try_into_panic().ok();
+            let text = panic.as_ref().and_then(|panic| {
+                panic
+                    .downcast_ref::<&str>()
+                    .map(|text| (*text).to_owned())
+                    .or_else(|| panic.downcast_ref::<String>().cloned())
+            });
+            tracing::error!(stage, panic = text, "a stage has panicked");
+            StageEnd::Failed(JobError {
+                code: "stage_panicked".to_owned(),
+                message: format!(
+                    "{stage} has crashed; this is a fault of the pipeline, its log says more"
+                ),
+            })
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! Stages and how they are chained.
+
+use std::{future::Future, marker::PhantomData, pin::Pin, sync::Arc};
+
+use bytes::Bytes;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+
+use crate::progress::{Cancelled, Progress};
+
+/// What the job was made with.
+#[derive(Clone, Debug)]
+pub struct JobInput {
+    /// The body of the request that made the job.
+    pub bytes: Bytes,
+    /// The body's media type.
+    pub content_type: String,
+}
+
+/// Why a stage did not finish.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// The job cannot be done. Clients get both words.
+    #[error("{message} ({code})")]
+    Failed {
+        /// A word that programs can look at, `no_walls`.
+        code: String,
+        /// What went wrong and the way out, for a person.
+        message: String,
+    },
+    /// The stage has stopped because it was told to.
+    #[error(transparent)]
+    Cancelled(#[from] Cancelled),
+}
+
+impl StageError {
+    /// A failure with a code for programs and a message for a person.
+    pub fn failed(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Failed {
+            code: code.into(),
+            message: message.into(),
+        }
+    }
+}
+
+/// A step of a job's work.
+///
+/// The output is what `stage_complete` carries as `results`, and the checkpoint from which a later
+/// run goes on: it has to survive a round trip through JSON.
+pub trait Stage: Send + Sync + 'static {
+    /// What the stage starts from: the output of the one before it, `()` for the first.
+    type Input: DeserializeOwned + Send;
+    /// What the stage finds.
+    type Output: Serialize + DeserializeOwned + Send;
+
+    /// The stage's name in messages: 1 to 64 letters, digits, `_` and `-`.
+    const NAME: &'static str;
+
+    /// The stage's share of the whole job, relative to the others'.
+    const WEIGHT: u32 = 1;
+
+    /// Does the work. CPU work belongs on a blocking thread: `tokio::task::spawn_blocking` takes a
+    /// clone of `progress` along.
+    fn run(
+        &self,
+        job: JobInput,
+        input: Self::Input,
+        progress: &Progress,
+    ) -> impl Future<Output = Result<Self::Output, StageError>> + Send;
+}
+
+type StageFuture = Pin<Box<dyn Future<Output = Result<Value, StageError>> + Send>>;
+type RunStage = dyn Fn(JobInput, Value, Progress) -> StageFuture + Send + Sync;
+
+/// A stage whose types have been checked and forgotten.
+#[derive(Clone)]
+pub(super) struct Step {
+    pub(super) name: &'static str,
+    pub(super) weight: u32,
+    pub(super) run: Arc<RunStage>,
+}
+
+/// The stages of a job, in order. `Output` is the last one's.
+pub struct Pipeline<Output = ()> {
+    pub(super) steps: Vec<Step>,
+    output: PhantomData<fn() -> Output>,
+}
+
+impl Pipeline {
+    /// A pipeline without stages.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            steps: Vec::new(),
+            output: PhantomData,
+        }
+    }
+}
+
+impl Default for Pipeline {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Whether a stage's name can be part of a key in the bucket and of a query string.
+const fn is_stage_name(name: &str) -> bool {
+    let name = name.as_bytes();
+    let mut index = 0;
+    while index < name.len() {
+        if !(name[index].is_ascii_alphanumeric() || name[index] == b'_' || name[index] == b'-') {
+            return false;
+        }
+        index += 1;
+    }
+    !name.is_empty() && name.len() <= 64
+}
+
+impl<Output: DeserializeOwned + Send> Pipeline<Output> {
+    /// The same pipeline with `stage` after all others.
+    #[must_use]
+    pub fn then<S: Stage<Input = Output>>(mut self, stage: S) -> Pipeline<S::Output> {
+        const {
+            assert!(
+                is_stage_name(S::NAME),
+                "a stage's NAME must be 1 to 64 letters, digits, '_' and '-'"
+            );
+            assert!(S::WEIGHT > 0, "a stage's WEIGHT must be more than 0");
+        }
+        let stage = Arc::new(stage);
+        let run = move |job: JobInput, input: Value, progress: Progress| -> StageFuture {
+            let stage = Arc::clone(&stage);
+            Box::pin(async move {
+                let input = serde_json::from_value::<S::Input>(input).map_err(|error| {
+                    StageError::failed(
+                        "internal",
+                        format!("the checkpoint before {} cannot be read: {error}", S::NAME),
+                    )
+                })?;
+                let output = stage.run(job, input, &progress).await?;
+                serde_json::to_value(output).map_err(|error| {
+                    StageError::failed(
+                        "internal",
+                        format!("the results of {} cannot be written: {error}", S::NAME),
+                    )
+                })
+            })
+        };
+        self.steps.push(Step {
+            name: S::NAME,
+            weight: S::WEIGHT,
+            run: Arc::new(run),
+        });
+        Pipeline {
+            steps: self.steps,
+            output: PhantomData,
+        }
+    }
+}

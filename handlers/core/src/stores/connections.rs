@@ -1,0 +1,326 @@
+//! Connections: their beginning, their signs of life, their end.
+
+use aws_sdk_dynamodb::{operation::update_item::UpdateItemError, types::ReturnValue};
+use contract::{
+    functions::Function,
+    grants::{DeleteItem, GetItem, Granted, PutItem, Query, UpdateItem},
+    ids::{CorrelationId, JobId},
+    limits::CONNECTION_TTL_SECONDS,
+    tables::{Connections, NO_JOB, Subscribers},
+    timestamp::Timestamp,
+};
+use futures_util::future::try_join_all;
+use sha2::{Digest, Sha256};
+
+use super::StoreError;
+use crate::{
+    aws::Database,
+    clock::Clock,
+    models::{Connection, PendingReply, Subscriber, number, text},
+};
+
+/// The correlation id of a connection. It follows from what every event of the connection says, so
+/// that no invocation has to read it from a table.
+pub fn correlation_of(connection_id: &str, connected_at: Timestamp) -> CorrelationId {
+    let digest = Sha256::digest(connection_id);
+    let mut random = [0; 8];
+    random.copy_from_slice(&digest[..8]);
+    CorrelationId::new(connected_at, random)
+}
+
+/// The connections in `websocket_connections`.
+#[derive(Debug)]
+pub struct ConnectionStore<F> {
+    database: Database<F>,
+    clock: Clock,
+}
+
+impl<F> Clone for ConnectionStore<F> {
+    fn clone(&self) -> Self {
+        Self {
+            database: self.database.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+}
+
+impl<F: Function> ConnectionStore<F> {
+    /// The connections in the tables of `database`.
+    pub fn new(database: Database<F>, clock: Clock) -> Self {
+        Self { database, clock }
+    }
+
+    /// Stores a connection that has just begun.
+    pub async fn connect(
+        &self,
+        connection_id: &str,
+        correlation_id: CorrelationId,
+    ) -> Result<(), StoreError>
+    where
+        F: Granted<PutItem<Connections>>,
+    {
+        let connection =
+            Connection::starting(connection_id, None, correlation_id, self.clock.now());
+        self.database
+            .put_item::<Connections>()
+            .set_item(Some(connection.to_dynamodb_item()?))
+            .send()
+            .await
+            .map_err(StoreError::of("storing the connection"))?;
+        Ok(())
+    }
+
+    /// Notes a reply that the client's first message will trigger.
+    pub async fn owe(&self, connection_id: &str, reply: PendingReply) -> Result<(), StoreError>
+    where
+        F: Granted<UpdateItem<Connections>>,
+    {
+        let reply = serde_dynamo::to_attribute_value(reply)
+            .map_err(|error| StoreError::call("noting the reply")(error.to_string()))?;
+        self.database
+            .update_item::<Connections>()
+            .key(Connections::CONNECTION_ID, text(connection_id))
+            .key(Connections::JOB_ID, text(NO_JOB))
+            .update_expression("SET pending_reply = :reply")
+            .condition_expression("attribute_exists(connection_id)")
+            .expression_attribute_values(":reply", reply)
+            .send()
+            .await
+            .map_err(StoreError::of("noting the reply"))?;
+        Ok(())
+    }
+
+    /// Notes a sign of life and takes the reply that is owed, if any. Answers with the connection
+    /// as it was; none when it is not known (any more).
+    pub async fn touch(&self, connection_id: &str) -> Result<Option<Connection>, StoreError>
+    where
+        F: Granted<UpdateItem<Connections>>
+            + Granted<UpdateItem<Subscribers>>
+            + Granted<Query<Connections>>,
+    {
+        let now = self.clock.now();
+        let answer = self
+            .database
+            .update_item::<Connections>()
+            .key(Connections::CONNECTION_ID, text(connection_id))
+            .key(Connections::JOB_ID, text(NO_JOB))
+            .update_expression(
+                "SET last_activity = :now, expires_at = :expires_at REMOVE pending_reply",
+            )
+            .condition_expression("attribute_exists(connection_id)")
+            .expression_attribute_values(":now", text(now))
+            .expression_attribute_values(":expires_at", number(expiry(now)))
+            .return_values(ReturnValue::AllOld)
+            .send()
+            .await;
+        let before = match answer {
+            Ok(answer) => Connection::from_dynamodb_item(answer.attributes.unwrap_or_default())?,
+            Err(error)
+                if matches!(
+                    error.as_service_error(),
+                    Some(UpdateItemError::ConditionalCheckFailedException(_))
+                ) =>
+            {
+                return Ok(None);
+            }
+            Err(error) => return Err(StoreError::of("noting a sign of life")(error)),
+        };
+        if before.subscriptions > 0 && half_is_gone(before.expires_at, now) {
+            for connection in self.items(connection_id).await? {
+                if let Some(job_id) = &connection.job_id {
+                    self.renew_subscription(connection_id, job_id).await?;
+                }
+            }
+        }
+        Ok(Some(before))
+    }
+
+    /// After a successful send: renews the items of a connection once less than half of their life
+    /// is left. Answers with the new end of their life, in epoch seconds, if it did.
+    pub async fn renew(&self, subscriber: &Subscriber) -> Result<Option<i64>, StoreError>
+    where
+        F: Granted<UpdateItem<Connections>> + Granted<UpdateItem<Subscribers>>,
+    {
+        let expires_at = Timestamp::from_epoch_seconds(subscriber.expires_at);
+        let now = self.clock.now();
+        if !half_is_gone(expires_at, now) {
+            return Ok(None);
+        }
+        self.renew_item(&subscriber.connection_id, NO_JOB).await?;
+        self.renew_subscription(&subscriber.connection_id, &subscriber.job_id)
+            .await?;
+        Ok(Some(expiry(now)))
+    }
+
+    async fn renew_subscription(
+        &self,
+        connection_id: &str,
+        job_id: &JobId,
+    ) -> Result<(), StoreError>
+    where
+        F: Granted<UpdateItem<Connections>> + Granted<UpdateItem<Subscribers>>,
+    {
+        self.renew_item(connection_id, job_id.as_str()).await?;
+        let answer = self
+            .database
+            .update_item::<Subscribers>()
+            .key(Subscribers::JOB_ID, text(job_id))
+            .key(Subscribers::CONNECTION_ID, text(connection_id))
+            .update_expression("SET expires_at = :expires_at")
+            .condition_expression("attribute_exists(job_id)")
+            .expression_attribute_values(":expires_at", number(expiry(self.clock.now())))
+            .send()
+            .await;
+        unless_gone(answer)
+    }
+
+    async fn renew_item(&self, connection_id: &str, job_id: &str) -> Result<(), StoreError>
+    where
+        F: Granted<UpdateItem<Connections>>,
+    {
+        let now = self.clock.now();
+        let answer = self
+            .database
+            .update_item::<Connections>()
+            .key(Connections::CONNECTION_ID, text(connection_id))
+            .key(Connections::JOB_ID, text(job_id))
+            .update_expression("SET last_activity = :now, expires_at = :expires_at")
+            .condition_expression("attribute_exists(connection_id)")
+            .expression_attribute_values(":now", text(now))
+            .expression_attribute_values(":expires_at", number(expiry(now)))
+            .send()
+            .await;
+        unless_gone(answer)
+    }
+
+    /// Deletes everything of a connection that has ended. Doing it twice does no harm.
+    pub async fn forget(&self, connection_id: &str) -> Result<(), StoreError>
+    where
+        F: Granted<Query<Connections>>
+            + Granted<DeleteItem<Connections>>
+            + Granted<DeleteItem<Subscribers>>,
+    {
+        let items = self.items(connection_id).await?;
+        // Subscriptions first: while the connection's own items are there, a second attempt finds
+        // what a first one, cut short, has left.
+        try_join_all(
+            items
+                .iter()
+                .filter_map(|item| item.job_id.as_ref())
+                .map(|job_id| {
+                    let call = self
+                        .database
+                        .delete_item::<Subscribers>()
+                        .key(Subscribers::JOB_ID, text(job_id))
+                        .key(Subscribers::CONNECTION_ID, text(connection_id))
+                        .send();
+                    async move {
+                        call.await
+                            .map_err(StoreError::of("deleting a subscription"))
+                    }
+                }),
+        )
+        .await?;
+        try_join_all(items.iter().map(|item| {
+            let job_id = item.job_id.as_ref().map_or(NO_JOB, JobId::as_str);
+            let call = self
+                .database
+                .delete_item::<Connections>()
+                .key(Connections::CONNECTION_ID, text(connection_id))
+                .key(Connections::JOB_ID, text(job_id))
+                .send();
+            async move { call.await.map_err(StoreError::of("deleting a connection")) }
+        }))
+        .await?;
+        Ok(())
+    }
+
+    /// Whether the connection watches the job.
+    pub async fn watches(&self, connection_id: &str, job_id: &JobId) -> Result<bool, StoreError>
+    where
+        F: Granted<GetItem<Connections>>,
+    {
+        let answer = self
+            .database
+            .get_item::<Connections>()
+            .key(Connections::CONNECTION_ID, text(connection_id))
+            .key(Connections::JOB_ID, text(job_id))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(StoreError::of("looking for a subscription"))?;
+        match answer.item {
+            Some(item) => Ok(Connection::from_dynamodb_item(item)?.is_live(self.clock.now())),
+            None => Ok(false),
+        }
+    }
+
+    async fn items(&self, connection_id: &str) -> Result<Vec<Connection>, StoreError>
+    where
+        F: Granted<Query<Connections>>,
+    {
+        let items = self
+            .database
+            .query::<Connections>()
+            .key_condition_expression("connection_id = :connection_id")
+            .expression_attribute_values(":connection_id", text(connection_id))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send()
+            .try_collect()
+            .await
+            .map_err(StoreError::of("reading the items of a connection"))?;
+        items
+            .into_iter()
+            .map(|item| Ok(Connection::from_dynamodb_item(item)?))
+            .collect()
+    }
+}
+
+fn expiry(now: Timestamp) -> i64 {
+    now.plus_seconds(CONNECTION_TTL_SECONDS).epoch_seconds()
+}
+
+fn half_is_gone(expires_at: Timestamp, now: Timestamp) -> bool {
+    expires_at.epoch_seconds() - now.epoch_seconds() < CONNECTION_TTL_SECONDS / 2
+}
+
+/// An update of an item that has been deleted meanwhile is no error: the connection has ended.
+fn unless_gone<T>(
+    answer: Result<T, aws_sdk_dynamodb::error::SdkError<UpdateItemError>>,
+) -> Result<(), StoreError> {
+    match answer {
+        Ok(_) => Ok(()),
+        Err(error)
+            if matches!(
+                error.as_service_error(),
+                Some(UpdateItemError::ConditionalCheckFailedException(_))
+            ) =>
+        {
+            Ok(())
+        }
+        Err(error) => Err(StoreError::of("renewing a connection")(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_epoch_seconds(1_705_314_615);
+
+    #[test]
+    fn the_correlation_id_of_a_connection_is_always_the_same() {
+        let id = correlation_of("BFHPhfCWIAMCKlQ=", NOW);
+        assert_eq!(id, correlation_of("BFHPhfCWIAMCKlQ=", NOW));
+        assert_ne!(id, correlation_of("BFHPhfCWIAMCKlR=", NOW));
+        assert!(id.as_str().starts_with("conn_1705314615_"));
+    }
+
+    #[test]
+    fn items_are_renewed_once_less_than_half_of_their_life_is_left() {
+        assert!(!half_is_gone(NOW.plus_seconds(1800), NOW));
+        assert!(half_is_gone(NOW.plus_seconds(1799), NOW));
+    }
+}

@@ -1,0 +1,82 @@
+//! What can go wrong with a table or the bucket, and what passes by itself.
+
+use std::{error::Error, future::Future, time::Duration};
+
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_smithy_types::error::operation::BuildError;
+
+use crate::models::InvalidItem;
+
+/// A call to a table or to the bucket failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// AWS refused the call, or could not be reached.
+    #[error("{operation} failed: {cause}")]
+    Call {
+        /// What was tried, in words.
+        operation: &'static str,
+        /// What was answered.
+        cause: String,
+    },
+    /// An item is not what it should be.
+    #[error(transparent)]
+    Item(#[from] InvalidItem),
+}
+
+impl StoreError {
+    pub(super) fn call(operation: &'static str) -> impl FnOnce(String) -> Self {
+        move |cause| Self::Call { operation, cause }
+    }
+
+    /// The failure of a call that the SDK made.
+    pub(super) fn of<E>(operation: &'static str) -> impl FnOnce(SdkError<E>) -> Self
+    where
+        E: Error + ProvideErrorMetadata + Send + Sync + 'static,
+    {
+        move |error| Self::Call {
+            operation,
+            cause: DisplayErrorContext(error).to_string(),
+        }
+    }
+}
+
+impl From<BuildError> for StoreError {
+    fn from(error: BuildError) -> Self {
+        Self::Call {
+            operation: "putting a request together",
+            cause: error.to_string(),
+        }
+    }
+}
+
+/// Two writers met at one item; DynamoDB refuses one of them and the SDK does not try again.
+pub(super) fn is_conflict<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
+    error
+        .as_service_error()
+        .and_then(ProvideErrorMetadata::code)
+        == Some("TransactionConflictException")
+}
+
+/// Attempts before a conflict is given back as an error.
+const CONFLICT_ATTEMPTS: u32 = 8;
+
+/// Runs `call` again while it says that it met another writer.
+pub(super) async fn through_conflicts<T, E, Call>(
+    mut call: impl FnMut() -> Call,
+    is_conflict: impl Fn(&E) -> bool,
+) -> Result<T, E>
+where
+    Call: Future<Output = Result<T, E>>,
+{
+    let mut attempt = 1;
+    loop {
+        match call().await {
+            Err(error) if is_conflict(&error) && attempt < CONFLICT_ATTEMPTS => {
+                let ceiling = 10_u64 << attempt;
+                tokio::time::sleep(Duration::from_millis(fastrand::u64(1..=ceiling))).await;
+                attempt += 1;
+            }
+            outcome => return outcome,
+        }
+    }
+}

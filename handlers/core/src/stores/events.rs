@@ -1,0 +1,99 @@
+//! The log of durable messages.
+
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use contract::{
+    functions::Function,
+    grants::{Granted, PutItem, Query},
+    ids::JobId,
+    tables::JobEvents,
+};
+
+use super::StoreError;
+use crate::{
+    aws::Database,
+    models::{Event, number, text},
+};
+
+/// The log in `job_events`.
+#[derive(Debug)]
+pub struct EventStore<F> {
+    database: Database<F>,
+}
+
+impl<F> Clone for EventStore<F> {
+    fn clone(&self) -> Self {
+        Self {
+            database: self.database.clone(),
+        }
+    }
+}
+
+impl<F: Function> EventStore<F> {
+    /// The log in the table of `database`.
+    pub fn new(database: Database<F>) -> Self {
+        Self { database }
+    }
+
+    /// Writes an event. An event that an earlier run wrote at the same place, and never got to
+    /// commit, is overwritten; false when a later run has been here.
+    pub async fn append(&self, event: &Event) -> Result<bool, StoreError>
+    where
+        F: Granted<PutItem<JobEvents>>,
+    {
+        let answer = self
+            .database
+            .put_item::<JobEvents>()
+            .set_item(Some(event.to_dynamodb_item()?))
+            .condition_expression("attribute_not_exists(job_id) OR epoch <= :epoch")
+            .expression_attribute_values(":epoch", number(event.epoch))
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(error)
+                if matches!(
+                    error.as_service_error(),
+                    Some(PutItemError::ConditionalCheckFailedException(_))
+                ) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(StoreError::of("writing to the log")(error)),
+        }
+    }
+
+    /// The events after `after`, up to and including `last`, in order. An event beyond the job's
+    /// own `seq` is not committed: whoever reads for a client gives that `seq` as `last`.
+    pub async fn between(
+        &self,
+        job_id: &JobId,
+        after: u64,
+        last: u64,
+    ) -> Result<Vec<Event>, StoreError>
+    where
+        F: Granted<Query<JobEvents>>,
+    {
+        // DynamoDB refuses a range that ends before it starts.
+        if after >= last {
+            return Ok(Vec::new());
+        }
+        let items = self
+            .database
+            .query::<JobEvents>()
+            .key_condition_expression("job_id = :job_id AND seq BETWEEN :first AND :last")
+            .expression_attribute_values(":job_id", text(job_id))
+            .expression_attribute_values(":first", number(after + 1))
+            .expression_attribute_values(":last", number(last))
+            .consistent_read(true)
+            .into_paginator()
+            .items()
+            .send()
+            .try_collect()
+            .await
+            .map_err(StoreError::of("reading the log"))?;
+        items
+            .into_iter()
+            .map(|item| Ok(Event::from_dynamodb_item(item)?))
+            .collect()
+    }
+}

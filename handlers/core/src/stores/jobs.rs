@@ -1,0 +1,422 @@
+//! Jobs: making, claiming, reporting, ending. Every write of a run is conditional on its lease.
+
+use aws_sdk_dynamodb::{
+    error::SdkError,
+    operation::{
+        put_item::PutItemError,
+        update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
+    },
+    types::ReturnValue,
+};
+use contract::{
+    functions::Function,
+    grants::{GetItem, Granted, PutItem, UpdateItem},
+    ids::JobId,
+    limits::LEASE_SECONDS,
+    messages::{JobError, JobStatus},
+    tables::Jobs,
+};
+
+use super::{
+    StoreError,
+    error::{is_conflict, through_conflicts},
+};
+use crate::{
+    aws::Database,
+    clock::Clock,
+    models::{Job, number, text},
+};
+
+/// The right to write to a job: whoever has claimed it last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The job.
+    pub job_id: JobId,
+    /// The claim's number.
+    pub epoch: u64,
+}
+
+/// What came of an attempt to claim a job.
+#[derive(Debug)]
+pub enum Claim {
+    /// The job is the claimer's.
+    Taken(Box<Job>, Lease),
+    /// Another run holds it, until this many epoch seconds at least.
+    Held {
+        /// When the other run's lease ends unless it renews it.
+        until: i64,
+    },
+    /// The job has ended.
+    Ended,
+    /// There is no such job (any more).
+    Unknown,
+}
+
+/// How far a running stage is, as it is written to the job.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgressPoint {
+    /// The stage.
+    pub stage: String,
+    /// Percent of the stage.
+    pub progress: u8,
+    /// Percent of all stages.
+    pub overall_progress: u8,
+    /// What the stage is doing.
+    pub message: String,
+    /// Seconds until the job ends, while known.
+    pub estimated_seconds_remaining: Option<u64>,
+}
+
+/// How a job ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All stages have finished.
+    Completed,
+    /// A stage failed, or the job could not be run.
+    Failed(JobError),
+    /// Someone cancelled it.
+    Cancelled,
+}
+
+impl Ending {
+    const fn status(&self) -> JobStatus {
+        match self {
+            Self::Completed => JobStatus::Completed,
+            Self::Failed(_) => JobStatus::Failed,
+            Self::Cancelled => JobStatus::Cancelled,
+        }
+    }
+}
+
+/// The jobs in `jobs`.
+#[derive(Debug)]
+pub struct JobStore<F> {
+    database: Database<F>,
+    clock: Clock,
+}
+
+impl<F> Clone for JobStore<F> {
+    fn clone(&self) -> Self {
+        Self {
+            database: self.database.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+}
+
+impl<F: Function> JobStore<F> {
+    /// The jobs in the table of `database`.
+    pub fn new(database: Database<F>, clock: Clock) -> Self {
+        Self { database, clock }
+    }
+
+    /// Stores a new job. False when its id is taken.
+    pub async fn create(&self, job: &Job) -> Result<bool, StoreError>
+    where
+        F: Granted<PutItem<Jobs>>,
+    {
+        let answer = self
+            .database
+            .put_item::<Jobs>()
+            .set_item(Some(job.to_dynamodb_item()?))
+            .condition_expression("attribute_not_exists(job_id)")
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(true),
+            Err(error)
+                if matches!(
+                    error.as_service_error(),
+                    Some(PutItemError::ConditionalCheckFailedException(_))
+                ) =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(StoreError::of("storing the job")(error)),
+        }
+    }
+
+    /// Reads a job as it is now.
+    pub async fn load(&self, job_id: &JobId) -> Result<Option<Job>, StoreError>
+    where
+        F: Granted<GetItem<Jobs>>,
+    {
+        let answer = self
+            .database
+            .get_item::<Jobs>()
+            .key(Jobs::JOB_ID, text(job_id))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(StoreError::of("reading the job"))?;
+        let job = answer.item.map(Job::from_dynamodb_item).transpose()?;
+        Ok(job.filter(|job| job.is_live(self.clock.now())))
+    }
+
+    /// Asks a job to stop. None when it has ended, or is not there.
+    pub async fn request_cancel(&self, job_id: &JobId) -> Result<Option<Job>, StoreError>
+    where
+        F: Granted<UpdateItem<Jobs>>,
+    {
+        self.change("asking the job to stop", || {
+            self.update(job_id)
+                .update_expression("SET cancel_requested = :true")
+                .condition_expression("#status IN (:queued, :running)")
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(
+                    ":true",
+                    aws_sdk_dynamodb::types::AttributeValue::Bool(true),
+                )
+                .expression_attribute_values(":queued", text(JobStatus::Queued.name()))
+                .expression_attribute_values(":running", text(JobStatus::Running.name()))
+        })
+        .await
+    }
+
+    /// Takes a job to run it: one that waits, or one whose run has let its lease end.
+    pub async fn claim(&self, job_id: &JobId) -> Result<Claim, StoreError>
+    where
+        F: Granted<UpdateItem<Jobs>> + Granted<GetItem<Jobs>>,
+    {
+        let now = self.clock.now().epoch_seconds();
+        let claimed = self
+            .change("claiming the job", || {
+                self.update(job_id)
+                    .update_expression(
+                        "SET #status = :running, lease_expires_at = :lease_expires_at \
+                         ADD epoch :one, fruitless_claims :one",
+                    )
+                    .condition_expression(
+                        "#status = :queued OR (#status = :running AND lease_expires_at < :now)",
+                    )
+                    .expression_attribute_names("#status", "status")
+                    .expression_attribute_values(":queued", text(JobStatus::Queued.name()))
+                    .expression_attribute_values(":running", text(JobStatus::Running.name()))
+                    .expression_attribute_values(":lease_expires_at", number(now + LEASE_SECONDS))
+                    .expression_attribute_values(":now", number(now))
+                    .expression_attribute_values(":one", number(1))
+            })
+            .await?;
+        if let Some(job) = claimed {
+            let lease = Lease {
+                job_id: job_id.clone(),
+                epoch: job.epoch,
+            };
+            return Ok(Claim::Taken(Box::new(job), lease));
+        }
+        Ok(match self.load(job_id).await? {
+            None => Claim::Unknown,
+            Some(job) if job.status.has_ended() => Claim::Ended,
+            Some(job) => Claim::Held {
+                until: job.lease_expires_at,
+            },
+        })
+    }
+
+    /// Writes how far the stage is and renews the lease: the one write of a progress update.
+    /// Answers with the job as it is then; none when the lease is lost.
+    pub async fn report(
+        &self,
+        lease: &Lease,
+        point: &ProgressPoint,
+    ) -> Result<Option<Job>, StoreError>
+    where
+        F: Granted<UpdateItem<Jobs>>,
+    {
+        let now = self.clock.now();
+        self.change("writing the job's progress", || {
+            self.under(lease)
+                .update_expression(
+                    "SET stage = :stage, progress = :progress, overall_progress = :overall, \
+                     message = :message, estimated_seconds_remaining = :remaining, \
+                     updated_at = :now, lease_expires_at = :lease_expires_at",
+                )
+                .expression_attribute_values(":stage", text(&point.stage))
+                .expression_attribute_values(":progress", number(point.progress))
+                .expression_attribute_values(":overall", number(point.overall_progress))
+                .expression_attribute_values(":message", text(&point.message))
+                .expression_attribute_values(
+                    ":remaining",
+                    point
+                        .estimated_seconds_remaining
+                        .map_or(aws_sdk_dynamodb::types::AttributeValue::Null(true), number),
+                )
+                .expression_attribute_values(":now", text(now))
+                .expression_attribute_values(
+                    ":lease_expires_at",
+                    number(now.epoch_seconds() + LEASE_SECONDS),
+                )
+        })
+        .await
+    }
+
+    /// Commits the `stage_complete` at `seq`, which is in the log. None when the lease is lost.
+    pub async fn finish_stage(
+        &self,
+        lease: &Lease,
+        stage: &str,
+        seq: u64,
+    ) -> Result<Option<Job>, StoreError>
+    where
+        F: Granted<UpdateItem<Jobs>>,
+    {
+        let now = self.clock.now();
+        self.change("committing the end of the stage", || {
+            self.under(lease)
+                .update_expression(
+                    "SET seq = :seq, checkpoints.#stage = :seq, fruitless_claims = :zero, \
+                     updated_at = :now, lease_expires_at = :lease_expires_at",
+                )
+                .expression_attribute_names("#stage", stage)
+                .expression_attribute_values(":seq", number(seq))
+                .expression_attribute_values(":zero", number(0))
+                .expression_attribute_values(":now", text(now))
+                .expression_attribute_values(
+                    ":lease_expires_at",
+                    number(now.epoch_seconds() + LEASE_SECONDS),
+                )
+        })
+        .await
+    }
+
+    /// Commits the job's last message at `seq`, which is in the log. None when the lease is lost:
+    /// a job ends once.
+    pub async fn end(
+        &self,
+        lease: &Lease,
+        ending: &Ending,
+        seq: u64,
+    ) -> Result<Option<Job>, StoreError>
+    where
+        F: Granted<UpdateItem<Jobs>> + Granted<GetItem<Jobs>>,
+    {
+        let ended = self
+            .change("committing the end of the job", || {
+                let update = Self::ending(self.under(lease), ending, seq);
+                update.expression_attribute_values(":now", text(self.clock.now()))
+            })
+            .await?;
+        if ended.is_some() {
+            return Ok(ended);
+        }
+        // The answer to an earlier attempt may have been lost: then the end is ours.
+        let job = self.load(&lease.job_id).await?;
+        Ok(job.filter(|job| job.epoch == lease.epoch && job.seq == seq && job.status.has_ended()))
+    }
+
+    /// Cancels a job that no run has claimed yet; its last message, at `seq`, is in the log. None
+    /// when a run has claimed it meanwhile.
+    pub async fn cancel_queued(&self, job: &Job, seq: u64) -> Result<Option<Job>, StoreError>
+    where
+        F: Granted<UpdateItem<Jobs>>,
+    {
+        let now = self.clock.now();
+        self.change("cancelling the queued job", || {
+            let update = self
+                .update(&job.job_id)
+                .condition_expression("#status = :queued AND epoch = :epoch")
+                .expression_attribute_values(":queued", text(JobStatus::Queued.name()))
+                .expression_attribute_values(":epoch", number(job.epoch));
+            Self::ending(update, &Ending::Cancelled, seq)
+                .expression_attribute_values(":now", text(now))
+        })
+        .await
+    }
+
+    fn ending(
+        update: UpdateItemFluentBuilder,
+        ending: &Ending,
+        seq: u64,
+    ) -> UpdateItemFluentBuilder {
+        let update = update
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":seq", number(seq))
+            .expression_attribute_values(":status", text(ending.status().name()));
+        let common = "SET seq = :seq, #status = :status, updated_at = :now";
+        match ending {
+            Ending::Completed => update
+                .update_expression(format!(
+                    "{common}, progress = :hundred, overall_progress = :hundred, \
+                     estimated_seconds_remaining = :zero"
+                ))
+                .expression_attribute_values(":hundred", number(100))
+                .expression_attribute_values(":zero", number(0)),
+            Ending::Failed(error) => update
+                .update_expression(format!("{common}, #error = :error"))
+                .expression_attribute_names("#error", "error")
+                .expression_attribute_values(
+                    ":error",
+                    aws_sdk_dynamodb::types::AttributeValue::M(
+                        [
+                            ("code".to_owned(), text(&error.code)),
+                            ("message".to_owned(), text(&error.message)),
+                        ]
+                        .into(),
+                    ),
+                ),
+            Ending::Cancelled => update.update_expression(common),
+        }
+    }
+
+    /// Gives a claimed job back, so that the next claim need not wait for the lease to end. None
+    /// when the lease is lost.
+    pub async fn release(&self, lease: &Lease) -> Result<Option<Job>, StoreError>
+    where
+        F: Granted<UpdateItem<Jobs>>,
+    {
+        self.change("giving the job back", || {
+            self.under(lease)
+                .update_expression("SET #status = :queued, lease_expires_at = :zero")
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(":queued", text(JobStatus::Queued.name()))
+                .expression_attribute_values(":zero", number(0))
+        })
+        .await
+    }
+
+    fn update(&self, job_id: &JobId) -> UpdateItemFluentBuilder
+    where
+        F: Granted<UpdateItem<Jobs>>,
+    {
+        self.database
+            .update_item::<Jobs>()
+            .key(Jobs::JOB_ID, text(job_id))
+            .return_values(ReturnValue::AllNew)
+    }
+
+    /// An update that only the holder of the lease can make, while the job has not ended.
+    fn under(&self, lease: &Lease) -> UpdateItemFluentBuilder
+    where
+        F: Granted<UpdateItem<Jobs>>,
+    {
+        self.update(&lease.job_id)
+            .condition_expression("epoch = :epoch AND #status = :running")
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":epoch", number(lease.epoch))
+            .expression_attribute_values(":running", text(JobStatus::Running.name()))
+    }
+
+    /// Sends an update. None when its condition does not hold.
+    async fn change(
+        &self,
+        operation: &'static str,
+        update: impl Fn() -> UpdateItemFluentBuilder,
+    ) -> Result<Option<Job>, StoreError> {
+        let answer = through_conflicts(|| update().send(), is_conflict::<UpdateItemError>).await;
+        match answer {
+            Ok(answer) => {
+                let item = answer.attributes.unwrap_or_default();
+                Ok(Some(Job::from_dynamodb_item(item)?))
+            }
+            Err(error) if is_refused(&error) => Ok(None),
+            Err(error) => Err(StoreError::of(operation)(error)),
+        }
+    }
+}
+
+fn is_refused(error: &SdkError<UpdateItemError>) -> bool {
+    matches!(
+        error.as_service_error(),
+        Some(UpdateItemError::ConditionalCheckFailedException(_))
+    )
+}

@@ -1,0 +1,89 @@
+//! From a request to the route that serves it.
+
+use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use contract::{
+    environment::WebSocketUrl, functions::JobsFunction, http::HttpErrorCode, ids::RequestId,
+    routes::HttpRoute,
+};
+use handlers_core::{
+    aws::{Database, Environment, Objects, Queues},
+    cancellation::Canceller,
+    clock::{Clock, random},
+    stores::{EventStore, JobStore, ResultStore},
+};
+use tracing::Instrument as _;
+
+use crate::answer::{Answer, Problem, respond};
+
+/// Everything that the routes work with.
+#[derive(Debug)]
+pub struct Handler {
+    pub(crate) jobs: JobStore<JobsFunction>,
+    pub(crate) events: EventStore<JobsFunction>,
+    pub(crate) results: ResultStore<JobsFunction>,
+    pub(crate) objects: Objects<JobsFunction>,
+    pub(crate) queues: Queues<JobsFunction>,
+    pub(crate) canceller: Canceller<JobsFunction>,
+    pub(crate) websocket_url: String,
+    pub(crate) clock: Clock,
+}
+
+impl Handler {
+    /// A handler for the stack that the environment describes.
+    pub fn new(
+        config: &aws_config::SdkConfig,
+        environment: &Environment<JobsFunction>,
+        clock: Clock,
+    ) -> Self {
+        let database = Database::new(config, environment);
+        let objects = Objects::new(config, environment);
+        let queues = Queues::new(config, environment);
+        let jobs = JobStore::new(database.clone(), clock.clone());
+        let events = EventStore::new(database);
+        Self {
+            results: ResultStore::new(objects.clone()),
+            canceller: Canceller::new(jobs.clone(), events.clone(), queues.clone(), clock.clone()),
+            jobs,
+            events,
+            objects,
+            queues,
+            websocket_url: environment.get::<WebSocketUrl>().to_owned(),
+            clock,
+        }
+    }
+
+    /// Serves a request. What goes wrong is answered and logged, never thrown: API Gateway would
+    /// answer in our stead.
+    pub async fn handle(&self, request: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
+        let request_id = RequestId::new(self.clock.now(), random());
+        let route_key = request.route_key.clone().unwrap_or_default();
+        let span = tracing::info_span!(
+            "request",
+            %request_id,
+            route = route_key,
+            job_id = request.path_parameters.get("job_id"),
+        );
+        async {
+            let outcome = match HttpRoute::from_key(&route_key) {
+                Some(HttpRoute::CreateJob) => self.create(&request, &request_id).await,
+                Some(HttpRoute::GetJob) => self.status(&request).await,
+                Some(HttpRoute::GetResults) => self.job_results(&request).await,
+                Some(HttpRoute::CancelJob) => self.cancel(&request).await,
+                None => Err(unknown(&route_key)),
+            };
+            respond(&request_id, outcome)
+        }
+        .instrument(span)
+        .await
+    }
+}
+
+fn unknown(route_key: &str) -> Problem {
+    Problem::new(
+        HttpErrorCode::NotFound,
+        format!("there is no route '{route_key}'"),
+    )
+}
+
+/// What serving a request comes to.
+pub(crate) type Outcome = Result<Answer, Problem>;

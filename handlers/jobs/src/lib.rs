@@ -1,0 +1,9 @@
+//! The function that serves the HTTP API: create a job, its status, its results, cancel.
+
+mod answer;
+mod create;
+mod handler;
+mod input;
+mod routes;
+
+pub use handler::Handler;

@@ -1,0 +1,149 @@
+//! What can be done with a job that exists.
+
+use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use contract::{
+    http::{CancelAccepted, HttpErrorCode},
+    ids::{AccessKey, JobId},
+    messages::{JobStatus, Results, ServerMessage},
+};
+use handlers_core::{
+    cancellation::Cancellation,
+    models::{Event, Job},
+    stores::{StoreError, StoredResults},
+};
+
+use crate::{
+    answer::{Answer, Problem},
+    handler::{Handler, Outcome},
+};
+
+impl Handler {
+    /// `GET /v1/jobs/{job_id}`
+    pub(crate) async fn status(&self, request: &ApiGatewayV2httpRequest) -> Outcome {
+        let job = self.authorized(request).await?;
+        let last = self.event(&job.job_id, job.seq).await?;
+        Answer::json(200, &job.snapshot_with(last.as_ref()))
+    }
+
+    /// `GET /v1/jobs/{job_id}/results`, and with `?stage=` those of one stage.
+    pub(crate) async fn job_results(&self, request: &ApiGatewayV2httpRequest) -> Outcome {
+        let job = self.authorized(request).await?;
+        let asked = request.query_string_parameters.first("stage");
+        let (stage, seq) = match asked {
+            Some(stage) => match job.checkpoints.get(stage) {
+                Some(seq) => (stage.to_owned(), *seq),
+                None => return Err(no_results(&job, Some(stage))),
+            },
+            None if job.status == JobStatus::Completed => {
+                (job.stage.clone().unwrap_or_default(), job.seq)
+            }
+            None => return Err(no_results(&job, None)),
+        };
+        let event = self.event(&job.job_id, seq).await?;
+        let results = event.as_ref().and_then(results_of).ok_or_else(|| {
+            Problem::ours(format!(
+                "the log has no results at seq {seq} of {}",
+                job.job_id
+            ))
+        })?;
+        Ok(
+            match self.results.answer(&job.job_id, &stage, results).await? {
+                StoredResults::Json(json) => Answer::raw_json(json),
+                StoredResults::Address(address) => Answer::elsewhere(address),
+            },
+        )
+    }
+
+    /// `DELETE /v1/jobs/{job_id}`
+    pub(crate) async fn cancel(&self, request: &ApiGatewayV2httpRequest) -> Outcome {
+        let job = self.authorized(request).await?;
+        match self.canceller.cancel(&job.job_id).await? {
+            Cancellation::Requested => {
+                let accepted = CancelAccepted {
+                    job_id: job.job_id,
+                    cancel_requested: true,
+                };
+                Answer::json(202, &accepted)
+            }
+            Cancellation::AlreadyFinished => Err(Problem::new(
+                HttpErrorCode::JobAlreadyFinished,
+                format!(
+                    "the job is {}; there is nothing to cancel",
+                    job.status.name()
+                ),
+            )),
+        }
+    }
+
+    /// The job in the path, if the key in the header opens it.
+    async fn authorized(&self, request: &ApiGatewayV2httpRequest) -> Result<Job, Problem> {
+        let text = request
+            .path_parameters
+            .get("job_id")
+            .map(String::as_str)
+            .unwrap_or_default();
+        let job_id: JobId = text
+            .parse()
+            .map_err(|error| Problem::new(HttpErrorCode::InvalidJobId, format!("{error}")))?;
+        let key = request
+            .headers
+            .get("authorization")
+            .and_then(|header| header.to_str().ok())
+            .and_then(|header| header.split_once(' '))
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, key)| AccessKey::from_client(key.trim()));
+        let job = match &key {
+            Some(key) => self
+                .jobs
+                .load(&job_id)
+                .await?
+                .filter(|job| job.is_opened_by(key)),
+            None => None,
+        };
+        // The same words for a wrong key and for no such job: strangers learn nothing.
+        job.ok_or_else(|| {
+            Problem::new(
+                HttpErrorCode::Forbidden,
+                "the access key is missing or does not open this job; send the one that \
+                 POST /v1/jobs answered with, as 'Authorization: Bearer {access_key}'",
+            )
+        })
+    }
+
+    async fn event(&self, job_id: &JobId, seq: u64) -> Result<Option<Event>, StoreError> {
+        let events = self
+            .events
+            .between(job_id, seq.saturating_sub(1), seq)
+            .await?;
+        Ok(events.into_iter().next())
+    }
+}
+
+fn results_of(event: &Event) -> Option<Results> {
+    match serde_json::from_str(&event.message).ok()? {
+        ServerMessage::StageComplete(complete) => Some(complete.results),
+        ServerMessage::JobComplete(complete) => Some(complete.results),
+        _ => None,
+    }
+}
+
+fn no_results(job: &Job, stage: Option<&str>) -> Problem {
+    let status = job.status.name();
+    let message = match stage {
+        Some(stage) => format!(
+            "the job is {status} and has no results of a stage '{stage}'; finished stages: {}",
+            if job.checkpoints.is_empty() {
+                "none".to_owned()
+            } else {
+                job.checkpoints
+                    .keys()
+                    .cloned()
+                    .collect::<Vec<_>>()
+                    .join(", ")
+            }
+        ),
+        None if job.status.has_ended() => format!("the job is {status}; it has no results"),
+        None => format!("the job is {status}; its results are there once it is completed"),
+    };
+    Problem::new(HttpErrorCode::NoResults, message)
+}

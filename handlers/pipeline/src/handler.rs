@@ -1,0 +1,118 @@
+//! From a ticket on the queue to a run of its job.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use contract::{
+    functions::PipelineFunction,
+    queues::{JobQueue, JobTicket},
+};
+use handlers_core::{
+    aws::{ConnectionsApi, Database, Environment, Objects, Queues, SendError},
+    clock::Clock,
+    delivery::Stores,
+    pipeline::{Pipeline, RunError, RunOutcome, Runner},
+    stores::{ConnectionStore, EventStore, JobStore, ResultStore, SubscriptionStore},
+};
+use tokio::time::Instant;
+use tracing::Instrument as _;
+
+/// What is left of an invocation for handing a job back and for sending what is on its way.
+const MARGIN: Duration = Duration::from_secs(20);
+
+/// SQS delays a message for at most this many seconds.
+const MAX_DELAY_SECONDS: i64 = 900;
+
+/// Runs the jobs that are on the queue.
+pub struct Handler {
+    runner: Runner<PipelineFunction>,
+    queues: Queues<PipelineFunction>,
+    clock: Clock,
+}
+
+/// A ticket could not be used; it stays on its queue.
+#[derive(Debug, thiserror::Error)]
+enum TicketError {
+    #[error("the message on the queue is no job ticket: {0}")]
+    Ticket(#[from] serde_json::Error),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error(transparent)]
+    Send(#[from] SendError),
+}
+
+impl Handler {
+    /// A handler for the stack that the environment describes, running `pipeline`.
+    pub fn new<Output>(
+        config: &aws_config::SdkConfig,
+        environment: &Environment<PipelineFunction>,
+        clock: Clock,
+        pipeline: Pipeline<Output>,
+    ) -> Self {
+        let database = Database::new(config, environment);
+        let objects = Objects::new(config, environment);
+        let queues = Queues::new(config, environment);
+        let stores = Stores {
+            jobs: JobStore::new(database.clone(), clock.clone()),
+            events: EventStore::new(database.clone()),
+            // Nothing is subscribed here: the limit is the websocket function's.
+            subscriptions: SubscriptionStore::new(database.clone(), clock.clone(), 0),
+            connections: ConnectionStore::new(database, clock.clone()),
+            results: ResultStore::new(objects.clone()),
+            queues: queues.clone(),
+            api: ConnectionsApi::new(config, environment),
+            clock: clock.clone(),
+        };
+        Self {
+            runner: Runner::new(Arc::new(stores), objects, pipeline),
+            queues,
+            clock,
+        }
+    }
+
+    /// Runs the jobs of a batch, until shortly before `deadline` at the latest.
+    pub async fn handle(&self, event: SqsEvent, deadline: SystemTime) -> SqsBatchResponse {
+        let left = deadline.duration_since(now()).unwrap_or_default();
+        let deadline = Instant::now() + left.saturating_sub(MARGIN.min(left / 2));
+        let mut response = SqsBatchResponse::default();
+        for message in event.records {
+            let id = message.message_id.clone().unwrap_or_default();
+            if let Err(error) = self.run(&message, deadline).await {
+                tracing::error!(message_id = id, %error, "a run failed; its ticket stays on the queue");
+                let mut failure = BatchItemFailure::default();
+                failure.item_identifier = id;
+                response.batch_item_failures.push(failure);
+            }
+        }
+        response
+    }
+
+    async fn run(&self, message: &SqsMessage, deadline: Instant) -> Result<(), TicketError> {
+        let ticket: JobTicket = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
+        let span = tracing::info_span!("run", job_id = %ticket.job_id);
+        let outcome = self
+            .runner
+            .run(&ticket.job_id, deadline)
+            .instrument(span.clone())
+            .await?;
+        span.in_scope(|| tracing::info!(?outcome, "the run is over"));
+        if let RunOutcome::Held { until } = outcome {
+            // The other run may be dead: look again when its lease has ended.
+            let wait = (until - self.clock.now().epoch_seconds() + 1).clamp(1, MAX_DELAY_SECONDS);
+            let delay = i32::try_from(wait).unwrap_or(1);
+            self.queues.send::<JobQueue>(&ticket, delay).await?;
+        }
+        Ok(())
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "Lambda gives the deadline in the system's time"
+)]
+fn now() -> SystemTime {
+    SystemTime::now()
+}

@@ -1,0 +1,10 @@
+//! The function that runs jobs. The stages are the reference pipeline's, [`stages`], chained in
+//! [`reference_pipeline`]; a product of one's own puts its stages there and leaves the rest.
+
+mod handler;
+mod reference;
+
+pub mod stages;
+
+pub use handler::Handler;
+pub use reference::{FindRooms, FindWalls, Rooms, reference_pipeline};

@@ -1,0 +1,145 @@
+//! From an event to the route that serves it.
+
+use aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayWebsocketProxyRequest};
+use contract::{
+    environment::{AllowedOrigins, MaxSubscriptions},
+    functions::WebSocketFunction,
+    ids::CorrelationId,
+    routes::Route,
+    timestamp::Timestamp,
+};
+use handlers_core::{
+    aws::{ConnectionsApi, Database, Environment, Queues},
+    cancellation::Canceller,
+    clock::Clock,
+    stores::{
+        ConnectionStore, EventStore, JobStore, StoreError, SubscriptionStore, correlation_of,
+    },
+};
+use tracing::Instrument as _;
+
+use crate::lifecycle::Handshake;
+
+/// Everything that the routes work with.
+#[derive(Debug)]
+pub struct Handler {
+    pub(crate) connections: ConnectionStore<WebSocketFunction>,
+    pub(crate) subscriptions: SubscriptionStore<WebSocketFunction>,
+    pub(crate) jobs: JobStore<WebSocketFunction>,
+    pub(crate) events: EventStore<WebSocketFunction>,
+    pub(crate) canceller: Canceller<WebSocketFunction>,
+    pub(crate) queues: Queues<WebSocketFunction>,
+    pub(crate) api: ConnectionsApi<WebSocketFunction>,
+    pub(crate) clock: Clock,
+    pub(crate) max_subscriptions: u32,
+    pub(crate) allowed_origins: Vec<String>,
+}
+
+/// A setting that is not what it should be.
+#[derive(Debug, thiserror::Error)]
+#[error("MAX_SUBSCRIPTIONS is '{0}'; it must be a whole number of at least 1")]
+pub struct InvalidSetting(String);
+
+/// The connection that an event is about.
+#[derive(Clone, Debug)]
+pub(crate) struct Session {
+    pub(crate) connection_id: String,
+    pub(crate) connected_at: Timestamp,
+    pub(crate) correlation_id: CorrelationId,
+}
+
+impl Handler {
+    /// A handler for the stack that the environment describes.
+    pub fn new(
+        config: &aws_config::SdkConfig,
+        environment: &Environment<WebSocketFunction>,
+        clock: Clock,
+    ) -> Result<Self, InvalidSetting> {
+        let max = environment.get::<MaxSubscriptions>();
+        let Ok(max_subscriptions @ 1..) = max.parse() else {
+            return Err(InvalidSetting(max.to_owned()));
+        };
+        let allowed_origins = environment
+            .get::<AllowedOrigins>()
+            .split(',')
+            .map(str::trim)
+            .filter(|origin| !origin.is_empty())
+            .map(str::to_owned)
+            .collect();
+        let database = Database::new(config, environment);
+        let jobs = JobStore::new(database.clone(), clock.clone());
+        let events = EventStore::new(database.clone());
+        let queues = Queues::new(config, environment);
+        Ok(Self {
+            connections: ConnectionStore::new(database.clone(), clock.clone()),
+            subscriptions: SubscriptionStore::new(database, clock.clone(), max_subscriptions),
+            canceller: Canceller::new(jobs.clone(), events.clone(), queues.clone(), clock.clone()),
+            jobs,
+            events,
+            queues,
+            api: ConnectionsApi::new(config, environment),
+            clock,
+            max_subscriptions,
+            allowed_origins,
+        })
+    }
+
+    /// Serves an event. What goes wrong is told to the client and logged, never thrown: API
+    /// Gateway would answer in our stead.
+    pub async fn handle(&self, event: ApiGatewayWebsocketProxyRequest) -> ApiGatewayProxyResponse {
+        let context = &event.request_context;
+        let connection_id = context.connection_id.clone().unwrap_or_default();
+        let connected_at = Timestamp::from_epoch_seconds(context.connected_at / 1000);
+        let correlation_id = correlation_of(&connection_id, connected_at);
+        let route_key = context.route_key.as_deref().unwrap_or_default();
+        let span = tracing::info_span!(
+            "event",
+            request_id = context.request_id,
+            connection_id,
+            %correlation_id,
+            route = route_key,
+        );
+        let route = Route::from_key(route_key);
+        let session = Session {
+            connection_id,
+            connected_at,
+            correlation_id,
+        };
+        let status = self.route(route, &session, &event).instrument(span).await;
+        let mut response = ApiGatewayProxyResponse::default();
+        response.status_code = status;
+        response
+    }
+
+    async fn route(
+        &self,
+        route: Option<Route>,
+        session: &Session,
+        event: &ApiGatewayWebsocketProxyRequest,
+    ) -> i64 {
+        let outcome = match route {
+            Some(Route::Connect) => self.connect(session, &Handshake::of(event)).await,
+            Some(Route::Disconnect) => self.disconnect(session, &event.request_context).await,
+            Some(
+                Route::Default
+                | Route::Subscribe
+                | Route::Unsubscribe
+                | Route::CancelJob
+                | Route::RequestStatus
+                | Route::Ping,
+            ) => {
+                let frame = event.body.as_deref().unwrap_or_default();
+                self.message(session, frame).await;
+                Ok(200)
+            }
+            None => {
+                tracing::error!("the template has a route that the contract does not know");
+                Ok(404)
+            }
+        };
+        outcome.unwrap_or_else(|error: StoreError| {
+            tracing::error!(%error, "the connection's beginning or end could not be stored");
+            500
+        })
+    }
+}

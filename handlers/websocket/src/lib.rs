@@ -1,0 +1,8 @@
+//! The function that serves every route of the WebSocket API.
+
+mod handler;
+mod lifecycle;
+mod messages;
+mod reply;
+
+pub use handler::Handler;

@@ -1,0 +1,111 @@
+//! `$connect` and `$disconnect`.
+
+use aws_lambda_events::apigw::{
+    ApiGatewayWebsocketProxyRequest, ApiGatewayWebsocketProxyRequestContext,
+};
+use contract::ids::{AccessKey, JobId};
+use handlers_core::{
+    models::PendingReply,
+    stores::{StoreError, SubscriptionRequest},
+};
+
+use crate::handler::{Handler, Session};
+
+/// What a client says while it connects.
+#[derive(Debug, Default)]
+pub(crate) struct Handshake {
+    pub(crate) origin: Option<String>,
+    pub(crate) job_id: Option<String>,
+    pub(crate) access_key: Option<AccessKey>,
+    pub(crate) after_seq: Option<String>,
+}
+
+impl Handshake {
+    pub(crate) fn of(event: &ApiGatewayWebsocketProxyRequest) -> Self {
+        let query = |name| event.query_string_parameters.first(name).map(str::to_owned);
+        Self {
+            origin: event
+                .headers
+                .get("origin")
+                .and_then(|origin| origin.to_str().ok())
+                .map(str::to_owned),
+            job_id: query("job_id"),
+            access_key: query("access_key").map(AccessKey::from_client),
+            after_seq: query("after_seq"),
+        }
+    }
+}
+
+impl Handler {
+    /// Stores the connection and, if the URL names a job, its subscription. Answers with the
+    /// status of the handshake.
+    pub(crate) async fn connect(
+        &self,
+        session: &Session,
+        handshake: &Handshake,
+    ) -> Result<i64, StoreError> {
+        // Only browsers send an origin, and only they need protection from other sites.
+        if let Some(origin) = &handshake.origin
+            && !self.allowed_origins.is_empty()
+            && !self.allowed_origins.contains(origin)
+        {
+            tracing::warn!(
+                origin,
+                "refused: the origin is not on the environment's list"
+            );
+            return Ok(403);
+        }
+        let Some(job_id) = &handshake.job_id else {
+            self.connections
+                .connect(&session.connection_id, session.correlation_id.clone())
+                .await?;
+            return Ok(200);
+        };
+        let (Ok(job_id), Some(access_key)) = (job_id.parse::<JobId>(), &handshake.access_key)
+        else {
+            return Ok(403);
+        };
+        let after_seq = match handshake.after_seq.as_deref().map(str::parse).transpose() {
+            Ok(after_seq) => after_seq,
+            Err(error) => {
+                tracing::info!(%error, "refused: after_seq is no number");
+                return Ok(400);
+            }
+        };
+        self.connections
+            .connect(&session.connection_id, session.correlation_id.clone())
+            .await?;
+        let request = SubscriptionRequest {
+            connection_id: &session.connection_id,
+            connected_at: session.connected_at,
+            correlation_id: session.correlation_id.clone(),
+            job_id: &job_id,
+            access_key: Some(access_key),
+        };
+        if let Err(refused) = self.subscriptions.subscribe(&request).await? {
+            tracing::info!(?refused, %job_id, "refused: the job in the URL cannot be watched");
+            self.connections.forget(&session.connection_id).await?;
+            return Ok(403);
+        }
+        // Nothing can be posted before this handshake is answered.
+        self.connections
+            .owe(&session.connection_id, PendingReply { job_id, after_seq })
+            .await?;
+        Ok(200)
+    }
+
+    /// Deletes everything of the connection.
+    pub(crate) async fn disconnect(
+        &self,
+        session: &Session,
+        context: &ApiGatewayWebsocketProxyRequestContext,
+    ) -> Result<i64, StoreError> {
+        tracing::info!(
+            status = context.disconnect_status_code,
+            reason = context.disconnect_reason,
+            "the connection has ended",
+        );
+        self.connections.forget(&session.connection_id).await?;
+        Ok(200)
+    }
+}
