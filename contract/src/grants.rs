@@ -10,7 +10,7 @@ use crate::{
     buckets::{Bucket, BucketSpec},
     environment::{Resource, WebSocketApi},
     queues::{Queue, QueueSpec},
-    tables::{Index, Table, TableSpec},
+    tables::{IndexOf, Table, TableSpec},
 };
 
 /// The function `Self` holds the grant `G`.
@@ -99,15 +99,15 @@ operations! { Bucket, Bucket:
     PutObject = "s3:PutObject",
 }
 
-/// Read the items of an index's partition.
+/// Read the items of a partition of the index `I` of the table `T`.
 #[derive(Debug)]
-pub struct QueryIndex<I>(PhantomData<fn() -> I>);
+pub struct QueryIndex<T, I>(PhantomData<fn() -> (T, I)>);
 
-impl<I: Index> Operation for QueryIndex<I> {
-    type Resource = I::Table;
+impl<T: Table, I: IndexOf<T>> Operation for QueryIndex<T, I> {
+    type Resource = T;
     const GRANT: Grant = Grant {
         action: "dynamodb:Query",
-        on: GrantedOn::Index(<I::Table as Table>::SPEC, I::SPEC.name),
+        on: GrantedOn::Index(T::SPEC, I::SPEC.name),
     };
 }
 

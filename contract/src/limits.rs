@@ -31,7 +31,7 @@ pub const MAX_DIRECT_SUBSCRIBERS: usize = 500;
 pub const MAX_FRUITLESS_CLAIMS: u32 = 3;
 
 /// How long a claimed job belongs to its runner without a renewal, in seconds.
-pub const LEASE_SECONDS: i64 = 60;
+pub const LEASE_SECONDS: i64 = 30;
 
 /// Progress updates a second per job, at most.
 pub const MAX_UPDATES_PER_SECOND: u32 = 4;

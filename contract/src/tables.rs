@@ -9,8 +9,6 @@ pub enum AttributeType {
     String,
     /// A number, `N`.
     Number,
-    /// Bytes, `B`.
-    Binary,
 }
 
 impl AttributeType {
@@ -19,7 +17,6 @@ impl AttributeType {
         match self {
             Self::String => "S",
             Self::Number => "N",
-            Self::Binary => "B",
         }
     }
 }
@@ -68,74 +65,143 @@ pub struct TableSpec {
 
 /// A table of the contract.
 pub trait Table: Resource {
+    /// Where an item of the table lives: one field for each attribute of the primary key.
+    type Key<'a>: Key<Table = Self>;
     /// How the template declares it.
     const SPEC: &'static TableSpec;
 }
 
-/// An index of the table [`Index::Table`].
-pub trait Index: 'static {
-    /// The table that the index is of.
+/// The primary key of one item.
+pub trait Key {
+    /// The table that the item is in.
     type Table: Table;
+
+    /// The attributes of the key, by name.
+    fn attributes(&self) -> Vec<(&'static str, KeyValue)>;
+}
+
+/// The value of a key attribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyValue {
+    /// A string.
+    String(String),
+    /// A number.
+    Number(u64),
+}
+
+impl From<&str> for KeyValue {
+    fn from(text: &str) -> Self {
+        Self::String(text.to_owned())
+    }
+}
+
+impl From<u64> for KeyValue {
+    fn from(number: u64) -> Self {
+        Self::Number(number)
+    }
+}
+
+/// A type whose values are stored as items of a table: it has the attributes of the table's key.
+pub trait Record {
+    /// The table.
+    type Table: Table;
+
+    /// Where the item lives.
+    fn key(&self) -> <Self::Table as Table>::Key<'_>;
+}
+
+/// The index `Self` is of the table `T`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no index of the table `{T}`",
+    label = "this index belongs to another table",
+    note = "query the table that the index is declared for in contract/src/tables.rs, or declare \
+            an index there"
+)]
+pub trait IndexOf<T: Table>: 'static {
     /// How the template declares it.
     const SPEC: IndexSpec;
 }
 
-/// Declares a table: its type, its key attributes as constants, its description.
+/// Declares a table: its type, the type of its keys, its description. Public so that a product
+/// can declare tables of its own.
+#[macro_export]
 macro_rules! table {
     (
         $(#[$documentation:meta])*
         $table:ident = $name:literal in $variable:literal {
-            partition: $partition:ident = $partition_name:literal: $partition_type:ident,
-            $(sort: $sort:ident = $sort_name:literal: $sort_type:ident,)?
-            time_to_live: $ttl_name:literal: $ttl_type:ident,
+            $key:ident { $partition:ident: $partition_type:ident $(, $sort:ident: $sort_type:ident)? $(,)? },
+            time_to_live: $ttl:ident: $ttl_type:ident $(,)?
         }
     ) => {
         $(#[$documentation])*
         #[derive(Debug)]
         pub struct $table;
 
-        impl $table {
-            /// The name of the partition key.
-            pub const $partition: &'static str = $partition_name;
+        #[doc = concat!("Where an item of [`", stringify!($table), "`] lives.")]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub struct $key<'a> {
+            /// The partition key.
+            pub $partition: $crate::table!(@type $partition_type 'a),
             $(
-                /// The name of the sort key.
-                pub const $sort: &'static str = $sort_name;
+                /// The sort key.
+                pub $sort: $crate::table!(@type $sort_type 'a),
             )?
-            /// The name of the attribute that holds the time to live.
-            pub const TIME_TO_LIVE: &'static str = $ttl_name;
         }
 
-        impl Table for $table {
-            const SPEC: &'static TableSpec = &TableSpec {
+        impl $crate::tables::Key for $key<'_> {
+            type Table = $table;
+
+            fn attributes(&self) -> ::std::vec::Vec<(&'static str, $crate::tables::KeyValue)> {
+                ::std::vec![
+                    (stringify!($partition), self.$partition.into()),
+                    $((stringify!($sort), self.$sort.into()),)?
+                ]
+            }
+        }
+
+        impl $crate::tables::Table for $table {
+            type Key<'a> = $key<'a>;
+            const SPEC: &'static $crate::tables::TableSpec = &$crate::tables::TableSpec {
                 name: $name,
                 variable: $variable,
-                key: KeySpec {
-                    partition: Attribute {
-                        name: $partition_name,
-                        kind: AttributeType::$partition_type,
+                key: $crate::tables::KeySpec {
+                    partition: $crate::tables::Attribute {
+                        name: stringify!($partition),
+                        kind: $crate::tables::AttributeType::$partition_type,
                     },
-                    sort: table!(@sort $($sort_name $sort_type)?),
+                    sort: $crate::table!(@sort $($sort $sort_type)?),
                 },
-                time_to_live: Attribute { name: $ttl_name, kind: AttributeType::$ttl_type },
+                time_to_live: $crate::tables::Attribute {
+                    name: stringify!($ttl),
+                    kind: $crate::tables::AttributeType::$ttl_type,
+                },
                 indexes: &[],
             };
         }
 
-        impl Resource for $table {
+        impl $crate::environment::Resource for $table {
             const VARIABLE: &'static str = $variable;
         }
 
         const _: () = assert!(
-            matches!(AttributeType::$ttl_type, AttributeType::Number),
+            matches!(
+                $crate::tables::AttributeType::$ttl_type,
+                $crate::tables::AttributeType::Number,
+            ),
             concat!(
                 "the time to live of `", $name, "` must be a Number: DynamoDB reads epoch seconds ",
                 "(contract/src/tables.rs)",
             ),
         );
     };
+    (@type String $lifetime:lifetime) => { &$lifetime str };
+    (@type Number $lifetime:lifetime) => { u64 };
     (@sort) => { None };
-    (@sort $sort_name:literal $sort_type:ident) => {
-        Some(Attribute { name: $sort_name, kind: AttributeType::$sort_type })
+    (@sort $sort:ident $sort_type:ident) => {
+        Some($crate::tables::Attribute {
+            name: stringify!($sort),
+            kind: $crate::tables::AttributeType::$sort_type,
+        })
     };
 }
 
@@ -143,35 +209,32 @@ table! {
     /// Connections and what they watch. A connection that watches nothing yet is one item whose
     /// `job_id` is [`NO_JOB`].
     Connections = "websocket_connections" in "WEBSOCKET_CONNECTIONS_TABLE" {
-        partition: CONNECTION_ID = "connection_id": String,
-        sort: JOB_ID = "job_id": String,
-        time_to_live: "expires_at": Number,
+        ConnectionKey { connection_id: String, job_id: String },
+        time_to_live: expires_at: Number,
     }
 }
 
 table! {
     /// Who watches a job: the other side of [`Connections`].
     Subscribers = "job_subscribers" in "JOB_SUBSCRIBERS_TABLE" {
-        partition: JOB_ID = "job_id": String,
-        sort: CONNECTION_ID = "connection_id": String,
-        time_to_live: "expires_at": Number,
+        SubscriberKey { job_id: String, connection_id: String },
+        time_to_live: expires_at: Number,
     }
 }
 
 table! {
     /// The jobs: state, snapshot, lease and checkpoints.
     Jobs = "jobs" in "JOBS_TABLE" {
-        partition: JOB_ID = "job_id": String,
-        time_to_live: "expires_at": Number,
+        JobKey { job_id: String },
+        time_to_live: expires_at: Number,
     }
 }
 
 table! {
     /// The log of durable messages.
     JobEvents = "job_events" in "JOB_EVENTS_TABLE" {
-        partition: JOB_ID = "job_id": String,
-        sort: SEQ = "seq": Number,
-        time_to_live: "expires_at": Number,
+        JobEventKey { job_id: String, seq: Number },
+        time_to_live: expires_at: Number,
     }
 }
 

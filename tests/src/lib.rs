@@ -1,1 +1,15 @@
-//! x
+//! What the scenarios are told with: a running system, a WebSocket client, an HTTP client.
+//!
+//! The system is the real one: the synthesized template, the function binaries, the local stack.
+//! Only where a scenario needs a stage to be slow, to fail or to crash on request does it run the
+//! [scripted pipeline](script) instead of the reference pipeline.
+
+mod client;
+mod http;
+pub mod plans;
+pub mod script;
+mod system;
+
+pub use client::{Client, Closed};
+pub use http::{Answer, Http};
+pub use system::{Job, System};

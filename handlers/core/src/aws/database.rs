@@ -18,10 +18,11 @@ use aws_smithy_types::error::operation::BuildError;
 use contract::{
     functions::Function,
     grants::{DeleteItem, GetItem, Granted, PutItem, Query, QueryIndex, UpdateItem},
-    tables::{Index, Table},
+    tables::{IndexOf, Key, KeyValue, Record, Table},
 };
 
 use super::Environment;
+use crate::models::{Item, number, text};
 
 /// DynamoDB for the function `F`.
 #[derive(Debug)]
@@ -52,36 +53,45 @@ impl<F: Function> Database<F> {
         self.environment.value(T::VARIABLE)
     }
 
-    /// Reads one item of `T`.
-    pub fn get_item<T: Table>(&self) -> GetItemFluentBuilder
+    /// Reads the item at `key`.
+    pub fn get_item<K: Key>(&self, key: &K) -> GetItemFluentBuilder
     where
-        F: Granted<GetItem<T>>,
+        F: Granted<GetItem<K::Table>>,
     {
-        self.client.get_item().table_name(self.name::<T>())
+        self.client
+            .get_item()
+            .table_name(self.name::<K::Table>())
+            .set_key(Some(attributes(key)))
     }
 
-    /// Writes one item of `T`.
-    pub fn put_item<T: Table>(&self) -> PutItemFluentBuilder
+    /// Writes one `R` to its table.
+    pub fn put_item<R: Record>(&self) -> PutItemFluentBuilder
     where
-        F: Granted<PutItem<T>>,
+        F: Granted<PutItem<R::Table>>,
     {
-        self.client.put_item().table_name(self.name::<T>())
+        self.client.put_item().table_name(self.name::<R::Table>())
     }
 
-    /// Changes one item of `T`.
-    pub fn update_item<T: Table>(&self) -> UpdateItemFluentBuilder
+    /// Changes the item at `key`.
+    pub fn update_item<K: Key>(&self, key: &K) -> UpdateItemFluentBuilder
     where
-        F: Granted<UpdateItem<T>>,
+        F: Granted<UpdateItem<K::Table>>,
     {
-        self.client.update_item().table_name(self.name::<T>())
+        self.client
+            .update_item()
+            .table_name(self.name::<K::Table>())
+            .set_key(Some(attributes(key)))
     }
 
-    /// Deletes one item of `T`.
-    pub fn delete_item<T: Table>(&self) -> DeleteItemFluentBuilder
+    /// Deletes the item at `key`.
+    pub fn delete_item<K: Key>(&self, key: &K) -> DeleteItemFluentBuilder
     where
-        F: Granted<DeleteItem<T>>,
+        F: Granted<DeleteItem<K::Table>>,
     {
-        self.client.delete_item().table_name(self.name::<T>())
+        self.client
+            .delete_item()
+            .table_name(self.name::<K::Table>())
+            .set_key(Some(attributes(key)))
     }
 
     /// Reads the items of one partition of `T`.
@@ -92,14 +102,14 @@ impl<F: Function> Database<F> {
         self.client.query().table_name(self.name::<T>())
     }
 
-    /// Reads the items of one partition of the index `I`.
-    pub fn query_index<I: Index>(&self) -> QueryFluentBuilder
+    /// Reads the items of one partition of the index `I` of `T`.
+    pub fn query_index<T: Table, I: IndexOf<T>>(&self) -> QueryFluentBuilder
     where
-        F: Granted<QueryIndex<I>>,
+        F: Granted<QueryIndex<T, I>>,
     {
         self.client
             .query()
-            .table_name(self.name::<I::Table>())
+            .table_name(self.name::<T>())
             .index_name(I::SPEC.name)
     }
 
@@ -120,43 +130,51 @@ pub struct TransactionBuilder<'a, F> {
 }
 
 impl<F: Function> TransactionBuilder<'_, F> {
-    /// Adds the writing of an item of `T`.
-    pub fn put<T: Table>(
+    /// Adds the writing of an `R` to its table.
+    pub fn put<R: Record>(
         mut self,
         write: impl FnOnce(PutBuilder) -> PutBuilder,
     ) -> Result<Self, BuildError>
     where
-        F: Granted<PutItem<T>>,
+        F: Granted<PutItem<R::Table>>,
     {
-        let put = write(Put::builder().table_name(self.database.name::<T>())).build()?;
+        let put = write(Put::builder().table_name(self.database.name::<R::Table>())).build()?;
         self.writes
             .push(TransactWriteItem::builder().put(put).build());
         Ok(self)
     }
 
-    /// Adds the change of an item of `T`.
-    pub fn update<T: Table>(
+    /// Adds the change of the item at `key`.
+    pub fn update<K: Key>(
         mut self,
+        key: &K,
         write: impl FnOnce(UpdateBuilder) -> UpdateBuilder,
     ) -> Result<Self, BuildError>
     where
-        F: Granted<UpdateItem<T>>,
+        F: Granted<UpdateItem<K::Table>>,
     {
-        let update = write(Update::builder().table_name(self.database.name::<T>())).build()?;
+        let update = Update::builder()
+            .table_name(self.database.name::<K::Table>())
+            .set_key(Some(attributes(key)));
+        let update = write(update).build()?;
         self.writes
             .push(TransactWriteItem::builder().update(update).build());
         Ok(self)
     }
 
-    /// Adds the deletion of an item of `T`.
-    pub fn delete<T: Table>(
+    /// Adds the deletion of the item at `key`.
+    pub fn delete<K: Key>(
         mut self,
+        key: &K,
         write: impl FnOnce(DeleteBuilder) -> DeleteBuilder,
     ) -> Result<Self, BuildError>
     where
-        F: Granted<DeleteItem<T>>,
+        F: Granted<DeleteItem<K::Table>>,
     {
-        let delete = write(Delete::builder().table_name(self.database.name::<T>())).build()?;
+        let delete = Delete::builder()
+            .table_name(self.database.name::<K::Table>())
+            .set_key(Some(attributes(key)));
+        let delete = write(delete).build()?;
         self.writes
             .push(TransactWriteItem::builder().delete(delete).build());
         Ok(self)
@@ -169,4 +187,17 @@ impl<F: Function> TransactionBuilder<'_, F> {
             .transact_write_items()
             .set_transact_items(Some(self.writes))
     }
+}
+
+fn attributes(key: &impl Key) -> Item {
+    key.attributes()
+        .into_iter()
+        .map(|(name, value)| {
+            let value = match value {
+                KeyValue::String(value) => text(value),
+                KeyValue::Number(value) => number(value),
+            };
+            (name.to_owned(), value)
+        })
+        .collect()
 }

@@ -3,7 +3,7 @@
 use contract::{
     ids::{CorrelationId, JobId},
     limits::CONNECTION_TTL_SECONDS,
-    tables::{Connections, NO_JOB},
+    tables::{ConnectionKey, Connections, NO_JOB, Record},
     timestamp::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -92,6 +92,17 @@ struct Stored {
     pending_reply: Option<PendingReply>,
 }
 
+impl Record for Connection {
+    type Table = Connections;
+
+    fn key(&self) -> ConnectionKey<'_> {
+        ConnectionKey {
+            connection_id: &self.connection_id,
+            job_id: self.job_id.as_ref().map_or(NO_JOB, JobId::as_str),
+        }
+    }
+}
+
 impl Connection {
     /// A connection that begins now and watches `job_id`, if one is given.
     pub fn starting(
@@ -142,11 +153,7 @@ impl Connection {
         self.validate().map_err(InvalidItem::of::<Connections>)?;
         item::write::<Connections>(&Stored {
             connection_id: self.connection_id.clone(),
-            job_id: self
-                .job_id
-                .as_ref()
-                .map_or(NO_JOB, JobId::as_str)
-                .to_owned(),
+            job_id: self.key().job_id.to_owned(),
             created_at: self.created_at,
             last_activity: self.last_activity,
             status: self.status,

@@ -1,6 +1,9 @@
 //! A durable message in the log.
 
-use contract::{ids::JobId, tables::JobEvents};
+use contract::{
+    ids::JobId,
+    tables::{JobEventKey, JobEvents, Record},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{InvalidItem, Item, item};
@@ -18,6 +21,17 @@ pub struct Event {
     pub message: String,
     /// When DynamoDB may delete the item, in epoch seconds.
     pub expires_at: i64,
+}
+
+impl Record for Event {
+    type Table = JobEvents;
+
+    fn key(&self) -> JobEventKey<'_> {
+        JobEventKey {
+            job_id: self.job_id.as_str(),
+            seq: self.seq,
+        }
+    }
 }
 
 impl Event {

@@ -6,7 +6,7 @@ use contract::{
     ids::{AccessKey, JobId, RequestId},
     limits::JOB_TTL_SECONDS,
     messages::{JobError, JobSnapshot, JobStatus, ServerMessage},
-    tables::Jobs,
+    tables::{JobKey, Jobs, Record},
     timestamp::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -90,6 +90,16 @@ pub fn hash_of(key: &AccessKey) -> String {
             let _ = write!(text, "{byte:02x}");
             text
         })
+}
+
+impl Record for Job {
+    type Table = Jobs;
+
+    fn key(&self) -> JobKey<'_> {
+        JobKey {
+            job_id: self.job_id.as_str(),
+        }
+    }
 }
 
 impl Job {

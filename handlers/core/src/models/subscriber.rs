@@ -2,7 +2,7 @@
 
 use contract::{
     ids::{CorrelationId, JobId},
-    tables::Subscribers,
+    tables::{Record, SubscriberKey, Subscribers},
     timestamp::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -22,6 +22,17 @@ pub struct Subscriber {
     pub correlation_id: CorrelationId,
     /// When DynamoDB may delete the item, in epoch seconds.
     pub expires_at: i64,
+}
+
+impl Record for Subscriber {
+    type Table = Subscribers;
+
+    fn key(&self) -> SubscriberKey<'_> {
+        SubscriberKey {
+            job_id: self.job_id.as_str(),
+            connection_id: &self.connection_id,
+        }
+    }
 }
 
 impl Subscriber {

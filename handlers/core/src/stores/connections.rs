@@ -6,7 +6,7 @@ use contract::{
     grants::{DeleteItem, GetItem, Granted, PutItem, Query, UpdateItem},
     ids::{CorrelationId, JobId},
     limits::CONNECTION_TTL_SECONDS,
-    tables::{Connections, NO_JOB, Subscribers},
+    tables::{ConnectionKey, Connections, NO_JOB, SubscriberKey, Subscribers},
     timestamp::Timestamp,
 };
 use futures_util::future::try_join_all;
@@ -62,7 +62,7 @@ impl<F: Function> ConnectionStore<F> {
         let connection =
             Connection::starting(connection_id, None, correlation_id, self.clock.now());
         self.database
-            .put_item::<Connections>()
+            .put_item::<Connection>()
             .set_item(Some(connection.to_dynamodb_item()?))
             .send()
             .await
@@ -78,9 +78,10 @@ impl<F: Function> ConnectionStore<F> {
         let reply = serde_dynamo::to_attribute_value(reply)
             .map_err(|error| StoreError::call("noting the reply")(error.to_string()))?;
         self.database
-            .update_item::<Connections>()
-            .key(Connections::CONNECTION_ID, text(connection_id))
-            .key(Connections::JOB_ID, text(NO_JOB))
+            .update_item(&ConnectionKey {
+                connection_id,
+                job_id: NO_JOB,
+            })
             .update_expression("SET pending_reply = :reply")
             .condition_expression("attribute_exists(connection_id)")
             .expression_attribute_values(":reply", reply)
@@ -101,9 +102,10 @@ impl<F: Function> ConnectionStore<F> {
         let now = self.clock.now();
         let answer = self
             .database
-            .update_item::<Connections>()
-            .key(Connections::CONNECTION_ID, text(connection_id))
-            .key(Connections::JOB_ID, text(NO_JOB))
+            .update_item(&ConnectionKey {
+                connection_id,
+                job_id: NO_JOB,
+            })
             .update_expression(
                 "SET last_activity = :now, expires_at = :expires_at REMOVE pending_reply",
             )
@@ -163,9 +165,10 @@ impl<F: Function> ConnectionStore<F> {
         self.renew_item(connection_id, job_id.as_str()).await?;
         let answer = self
             .database
-            .update_item::<Subscribers>()
-            .key(Subscribers::JOB_ID, text(job_id))
-            .key(Subscribers::CONNECTION_ID, text(connection_id))
+            .update_item(&SubscriberKey {
+                job_id: job_id.as_str(),
+                connection_id,
+            })
             .update_expression("SET expires_at = :expires_at")
             .condition_expression("attribute_exists(job_id)")
             .expression_attribute_values(":expires_at", number(expiry(self.clock.now())))
@@ -181,9 +184,10 @@ impl<F: Function> ConnectionStore<F> {
         let now = self.clock.now();
         let answer = self
             .database
-            .update_item::<Connections>()
-            .key(Connections::CONNECTION_ID, text(connection_id))
-            .key(Connections::JOB_ID, text(job_id))
+            .update_item(&ConnectionKey {
+                connection_id,
+                job_id,
+            })
             .update_expression("SET last_activity = :now, expires_at = :expires_at")
             .condition_expression("attribute_exists(connection_id)")
             .expression_attribute_values(":now", text(now))
@@ -210,9 +214,10 @@ impl<F: Function> ConnectionStore<F> {
                 .map(|job_id| {
                     let call = self
                         .database
-                        .delete_item::<Subscribers>()
-                        .key(Subscribers::JOB_ID, text(job_id))
-                        .key(Subscribers::CONNECTION_ID, text(connection_id))
+                        .delete_item(&SubscriberKey {
+                            job_id: job_id.as_str(),
+                            connection_id,
+                        })
                         .send();
                     async move {
                         call.await
@@ -225,9 +230,10 @@ impl<F: Function> ConnectionStore<F> {
             let job_id = item.job_id.as_ref().map_or(NO_JOB, JobId::as_str);
             let call = self
                 .database
-                .delete_item::<Connections>()
-                .key(Connections::CONNECTION_ID, text(connection_id))
-                .key(Connections::JOB_ID, text(job_id))
+                .delete_item(&ConnectionKey {
+                    connection_id,
+                    job_id,
+                })
                 .send();
             async move { call.await.map_err(StoreError::of("deleting a connection")) }
         }))
@@ -242,9 +248,10 @@ impl<F: Function> ConnectionStore<F> {
     {
         let answer = self
             .database
-            .get_item::<Connections>()
-            .key(Connections::CONNECTION_ID, text(connection_id))
-            .key(Connections::JOB_ID, text(job_id))
+            .get_item(&ConnectionKey {
+                connection_id,
+                job_id: job_id.as_str(),
+            })
             .consistent_read(true)
             .send()
             .await

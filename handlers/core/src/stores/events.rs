@@ -42,7 +42,7 @@ impl<F: Function> EventStore<F> {
     {
         let answer = self
             .database
-            .put_item::<JobEvents>()
+            .put_item::<Event>()
             .set_item(Some(event.to_dynamodb_item()?))
             .condition_expression("attribute_not_exists(job_id) OR epoch <= :epoch")
             .expression_attribute_values(":epoch", number(event.epoch))

@@ -14,7 +14,7 @@ use contract::{
     ids::JobId,
     limits::LEASE_SECONDS,
     messages::{JobError, JobStatus},
-    tables::Jobs,
+    tables::{JobKey, Jobs},
 };
 
 use super::{
@@ -117,7 +117,7 @@ impl<F: Function> JobStore<F> {
     {
         let answer = self
             .database
-            .put_item::<Jobs>()
+            .put_item::<Job>()
             .set_item(Some(job.to_dynamodb_item()?))
             .condition_expression("attribute_not_exists(job_id)")
             .send()
@@ -143,8 +143,9 @@ impl<F: Function> JobStore<F> {
     {
         let answer = self
             .database
-            .get_item::<Jobs>()
-            .key(Jobs::JOB_ID, text(job_id))
+            .get_item(&JobKey {
+                job_id: job_id.as_str(),
+            })
             .consistent_read(true)
             .send()
             .await
@@ -379,8 +380,9 @@ impl<F: Function> JobStore<F> {
         F: Granted<UpdateItem<Jobs>>,
     {
         self.database
-            .update_item::<Jobs>()
-            .key(Jobs::JOB_ID, text(job_id))
+            .update_item(&JobKey {
+                job_id: job_id.as_str(),
+            })
             .return_values(ReturnValue::AllNew)
     }
 

@@ -10,7 +10,7 @@ use contract::{
     grants::{DeleteItem, Granted, PutItem, Query, UpdateItem},
     ids::{AccessKey, CorrelationId, JobId},
     limits::CONNECTION_TTL_SECONDS,
-    tables::{Connections, Jobs, NO_JOB, Subscribers},
+    tables::{ConnectionKey, Connections, JobKey, Jobs, NO_JOB, SubscriberKey, Subscribers},
     timestamp::Timestamp,
 };
 
@@ -158,12 +158,18 @@ impl<F: Function> SubscriptionStore<F> {
         let subscriber_item = subscriber
             .to_dynamodb_item()
             .map_err(|error| Cancelled::Failed(error.into()))?;
+        let job_key = JobKey {
+            job_id: request.job_id.as_str(),
+        };
+        let own_key = ConnectionKey {
+            connection_id: request.connection_id,
+            job_id: NO_JOB,
+        };
         let transaction = self
             .database
             .transaction()
-            .update::<Jobs>(|update| {
+            .update(&job_key, |update| {
                 let update = update
-                    .key(Jobs::JOB_ID, text(request.job_id))
                     .update_expression("ADD subscribers_version :one")
                     .expression_attribute_values(":one", number(1))
                     .expression_attribute_values(":now", number(now.epoch_seconds()));
@@ -175,10 +181,8 @@ impl<F: Function> SubscriptionStore<F> {
                 }
             })
             .and_then(|transaction| {
-                transaction.update::<Connections>(|update| {
+                transaction.update(&own_key, |update| {
                     let update = update
-                        .key(Connections::CONNECTION_ID, text(request.connection_id))
-                        .key(Connections::JOB_ID, text(NO_JOB))
                         .expression_attribute_values(":now", text(now))
                         .expression_attribute_values(
                             ":expires_at",
@@ -206,7 +210,7 @@ impl<F: Function> SubscriptionStore<F> {
                 })
             })
             .and_then(|transaction| {
-                transaction.put::<Connections>(|put| {
+                transaction.put::<Connection>(|put| {
                     put.set_item(Some(watched_item)).condition_expression(if again {
                         "attribute_exists(connection_id)"
                     } else {
@@ -215,7 +219,7 @@ impl<F: Function> SubscriptionStore<F> {
                 })
             })
             .and_then(|transaction| {
-                transaction.put::<Subscribers>(|put| put.set_item(Some(subscriber_item)))
+                transaction.put::<Subscriber>(|put| put.set_item(Some(subscriber_item)))
             })
             .map_err(|error| Cancelled::Failed(error.into()))?;
         transaction
@@ -233,9 +237,10 @@ impl<F: Function> SubscriptionStore<F> {
     {
         let answer = self
             .database
-            .update_item::<Connections>()
-            .key(Connections::CONNECTION_ID, text(connection_id))
-            .key(Connections::JOB_ID, text(NO_JOB))
+            .update_item(&ConnectionKey {
+                connection_id,
+                job_id: NO_JOB,
+            })
             .update_expression("SET last_activity = :now")
             .condition_expression("attribute_exists(connection_id)")
             .expression_attribute_values(":now", text(self.clock.now()))
@@ -262,37 +267,39 @@ impl<F: Function> SubscriptionStore<F> {
             + Granted<DeleteItem<Connections>>
             + Granted<DeleteItem<Subscribers>>,
     {
+        let id = job_id.as_str();
+        let job_key = JobKey { job_id: id };
+        let watched_key = ConnectionKey {
+            connection_id,
+            job_id: id,
+        };
+        let own_key = ConnectionKey {
+            connection_id,
+            job_id: NO_JOB,
+        };
+        let subscriber_key = SubscriberKey {
+            job_id: id,
+            connection_id,
+        };
         let write = || async {
             let transaction = self
                 .database
                 .transaction()
-                .delete::<Connections>(|delete| {
-                    delete
-                        .key(Connections::CONNECTION_ID, text(connection_id))
-                        .key(Connections::JOB_ID, text(job_id))
-                        .condition_expression("attribute_exists(connection_id)")
+                .delete(&watched_key, |delete| {
+                    delete.condition_expression("attribute_exists(connection_id)")
                 })
                 .and_then(|transaction| {
-                    transaction.update::<Connections>(|update| {
+                    transaction.update(&own_key, |update| {
                         update
-                            .key(Connections::CONNECTION_ID, text(connection_id))
-                            .key(Connections::JOB_ID, text(NO_JOB))
                             .update_expression("ADD subscriptions :less")
                             .condition_expression("attribute_exists(connection_id)")
                             .expression_attribute_values(":less", number(-1))
                     })
                 })
+                .and_then(|transaction| transaction.delete(&subscriber_key, |delete| delete))
                 .and_then(|transaction| {
-                    transaction.delete::<Subscribers>(|delete| {
-                        delete
-                            .key(Subscribers::JOB_ID, text(job_id))
-                            .key(Subscribers::CONNECTION_ID, text(connection_id))
-                    })
-                })
-                .and_then(|transaction| {
-                    transaction.update::<Jobs>(|update| {
+                    transaction.update(&job_key, |update| {
                         update
-                            .key(Jobs::JOB_ID, text(job_id))
                             .update_expression("ADD subscribers_version :one")
                             .condition_expression("attribute_exists(job_id)")
                             .expression_attribute_values(":one", number(1))

@@ -1,0 +1,83 @@
+//! The pipeline function with stages that do what the job's input says. A fake: everything but the
+//! stages is the real function.
+
+use std::time::Duration;
+
+use aws_lambda_events::sqs::SqsEvent;
+use end_to_end::script::{Act, Script, Then};
+use handlers_core::{
+    aws,
+    aws::Environment,
+    clock::Clock,
+    pipeline::{JobInput, Pipeline, Stage, StageError},
+    progress::Progress,
+    telemetry,
+};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use pipeline::Handler;
+use serde_json::{Value, json};
+
+struct First;
+struct Second;
+
+impl Stage for First {
+    type Input = ();
+    type Output = Value;
+    const NAME: &'static str = "stage_1";
+
+    async fn run(&self, job: JobInput, (): (), progress: &Progress) -> Result<Value, StageError> {
+        let script = script(&job)?;
+        act(&script.stage_1, Value::Null, progress).await
+    }
+}
+
+impl Stage for Second {
+    type Input = Value;
+    type Output = Value;
+    const NAME: &'static str = "stage_2";
+
+    async fn run(
+        &self,
+        job: JobInput,
+        first: Value,
+        progress: &Progress,
+    ) -> Result<Value, StageError> {
+        let script = script(&job)?;
+        act(&script.stage_2, first["process"].clone(), progress).await
+    }
+}
+
+fn script(job: &JobInput) -> Result<Script, StageError> {
+    Script::read(&job.bytes).ok_or_else(|| StageError::failed("no_script", "this is no script"))
+}
+
+async fn act(act: &Act, first_process: Value, progress: &Progress) -> Result<Value, StageError> {
+    for step in 1..=act.steps {
+        progress.check_cancelled()?;
+        tokio::time::sleep(Duration::from_millis(act.step_millis)).await;
+        let percent = u8::try_from(100 * step / act.steps).unwrap_or(100);
+        progress.report(percent, format!("Step {step} of {}", act.steps));
+    }
+    match &act.then {
+        Then::Finish => Ok(json!({
+            "process": std::process::id(),
+            "first_process": first_process,
+            "filling": "x".repeat(act.results_bytes),
+        })),
+        Then::Fail(code) => Err(StageError::failed(code.clone(), "The script says so.")),
+        Then::Panic => panic!("the script says so"),
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    telemetry::init();
+    let environment = Environment::load()?;
+    let stages = Pipeline::new().then(First).then(Second);
+    let handler = Handler::new(&aws::load().await, &environment, Clock::system(), stages);
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
+        let deadline = event.context.deadline();
+        Ok::<_, Error>(Box::pin(handler.handle(event.payload, deadline)).await)
+    }))
+    .await
+}

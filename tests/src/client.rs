@@ -1,0 +1,114 @@
+//! A WebSocket client that expects one message after the other.
+
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio_tungstenite::{
+    MaybeTlsStream, WebSocketStream, connect_async,
+    tungstenite::{Error, Message, protocol::CloseFrame},
+};
+
+/// How long a message may take that is sure to come. A test that waits this long has failed: no
+/// outcome depends on it.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A connection to the WebSocket API.
+#[derive(Debug)]
+pub struct Client {
+    socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+}
+
+/// Why there is no message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// The server closed the connection, with this code.
+    Code(u16),
+    /// The connection broke.
+    Broken,
+}
+
+impl Client {
+    /// Connects, or answers with the status that the handshake was refused with.
+    pub async fn connect(url: &str) -> Result<Self, u16> {
+        match connect_async(url).await {
+            Ok((socket, _)) => Ok(Self { socket }),
+            Err(Error::Http(response)) => Err(response.status().as_u16()),
+            Err(error) => panic!("{url}: {error}"),
+        }
+    }
+
+    /// Sends a message.
+    pub async fn send(&mut self, message: &Value) {
+        self.send_frame(Message::text(message.to_string())).await;
+    }
+
+    /// Sends a frame, whatever it is.
+    pub async fn send_frame(&mut self, frame: Message) {
+        self.socket.send(frame).await.expect("the frame is sent");
+    }
+
+    /// The next message.
+    pub async fn next(&mut self) -> Result<Value, Closed> {
+        loop {
+            let frame = tokio::time::timeout(PATIENCE, self.socket.next())
+                .await
+                .expect("a message comes");
+            match frame {
+                Some(Ok(Message::Text(text))) => {
+                    return Ok(serde_json::from_str(&text).expect("messages are JSON"));
+                }
+                Some(Ok(Message::Close(Some(CloseFrame { code, .. })))) => {
+                    return Err(Closed::Code(code.into()));
+                }
+                Some(Ok(_)) => {}
+                Some(Err(_)) | None => return Err(Closed::Broken),
+            }
+        }
+    }
+
+    /// The next message that is no `progress_update`; it must be of this type.
+    pub async fn expect(&mut self, kind: &str) -> Value {
+        loop {
+            let message = self.next().await.expect("a message");
+            if message["type"] == kind {
+                return message;
+            }
+            assert_eq!(
+                message["type"], "progress_update",
+                "waiting for {kind}: {message}"
+            );
+        }
+    }
+
+    /// Sends a message and takes the reply of this type.
+    pub async fn ask(&mut self, message: &Value, reply: &str) -> Value {
+        self.send(message).await;
+        self.expect(reply).await
+    }
+
+    /// Every message until the job has ended, that one included.
+    pub async fn until_the_end(&mut self) -> Vec<Value> {
+        let mut messages = Vec::new();
+        loop {
+            let message = self.next().await.expect("a message");
+            let kind = message["type"].as_str().unwrap_or_default().to_owned();
+            messages.push(message);
+            if ["job_complete", "job_failed", "job_cancelled"].contains(&kind.as_str()) {
+                return messages;
+            }
+        }
+    }
+
+    /// Closes the connection as a browser does.
+    pub async fn close(mut self) {
+        self.socket.close(None).await.ok();
+        while let Some(Ok(_)) = self.socket.next().await {}
+    }
+
+    /// Breaks the connection without a word.
+    pub fn vanish(self) {
+        drop(self);
+    }
+}

@@ -1,0 +1,83 @@
+//! Floor plans whose rooms are known.
+
+use std::sync::LazyLock;
+
+use image::{ExtendedColorType, GrayImage, ImageEncoder as _, Luma, codecs::png::PngEncoder};
+
+/// Thickness of the walls, in pixels.
+const WALL: u32 = 8;
+/// Width of the door openings, in pixels.
+const DOOR: u32 = 40;
+/// Floor of a room, in pixels.
+const ROOM: (u32, u32) = (200, 160);
+const COLUMNS: u32 = 3;
+const ROWS: u32 = 2;
+const MARGIN: u32 = 40;
+
+/// Rooms of [`HOUSE`].
+pub const ROOMS: usize = (COLUMNS * ROWS) as usize;
+/// Floor of each room of [`HOUSE`], in pixels.
+pub const ROOM_AREA: u64 = (ROOM.0 * ROOM.1) as u64;
+
+/// Six rooms of the same size, each open to its neighbour by a door, as a PNG.
+pub static HOUSE: LazyLock<Vec<u8>> = LazyLock::new(house);
+
+fn house() -> Vec<u8> {
+    let (step_x, step_y) = (ROOM.0 + WALL, ROOM.1 + WALL);
+    let width = 2 * MARGIN + COLUMNS * step_x + WALL;
+    let height = 2 * MARGIN + ROWS * step_y + WALL;
+    let mut plan = GrayImage::from_pixel(width, height, Luma([255]));
+    let mut fill = |x: u32, y: u32, width: u32, height: u32, brightness: u8| {
+        for row in y..y + height {
+            for column in x..x + width {
+                plan.put_pixel(column, row, Luma([brightness]));
+            }
+        }
+    };
+    for column in 0..=COLUMNS {
+        fill(
+            MARGIN + column * step_x,
+            MARGIN,
+            WALL,
+            ROWS * step_y + WALL,
+            0,
+        );
+    }
+    for row in 0..=ROWS {
+        fill(
+            MARGIN,
+            MARGIN + row * step_y,
+            COLUMNS * step_x + WALL,
+            WALL,
+            0,
+        );
+    }
+    for row in 0..ROWS {
+        for column in 1..COLUMNS {
+            let (x, y) = (MARGIN + column * step_x, MARGIN + row * step_y);
+            fill(x, y + WALL + 60, WALL, DOOR, 255);
+        }
+    }
+    for row in 1..ROWS {
+        fill(MARGIN + WALL + 80, MARGIN + row * step_y, DOOR, WALL, 255);
+    }
+    png(&plan)
+}
+
+/// A picture of one brightness.
+pub fn blank(width: u32, height: u32) -> Vec<u8> {
+    png(&GrayImage::from_pixel(width, height, Luma([255])))
+}
+
+fn png(picture: &GrayImage) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    PngEncoder::new(&mut bytes)
+        .write_image(
+            picture.as_raw(),
+            picture.width(),
+            picture.height(),
+            ExtendedColorType::L8,
+        )
+        .expect("a PNG");
+    bytes
+}

@@ -1,0 +1,66 @@
+//! The scripted pipeline's input: what its stages should do. A fake, for scenarios that no plan
+//! can bring about.
+
+use serde::{Deserialize, Serialize};
+
+/// The first bytes of every input: what the jobs function takes for a PNG.
+pub const MAGIC: &[u8] = b"\x89PNG\r\n\x1a\n";
+
+/// What both stages do.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Script {
+    /// What `stage_1` does.
+    pub stage_1: Act,
+    /// What `stage_2` does.
+    pub stage_2: Act,
+}
+
+/// What one stage does.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Act {
+    /// Reports, evenly over the stage.
+    pub steps: u32,
+    /// Time between two reports, in milliseconds.
+    pub step_millis: u64,
+    /// How the stage ends.
+    pub then: Then,
+    /// Size of the results' filling, in bytes.
+    pub results_bytes: usize,
+}
+
+/// How a stage ends.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub enum Then {
+    /// With results.
+    #[default]
+    Finish,
+    /// With an error of this code.
+    Fail(String),
+    /// With a panic.
+    Panic,
+}
+
+impl Act {
+    /// A stage that takes `steps` times `step_millis` milliseconds.
+    pub fn slow(steps: u32, step_millis: u64) -> Self {
+        Self {
+            steps,
+            step_millis,
+            ..Self::default()
+        }
+    }
+}
+
+impl Script {
+    /// The script as the body of `POST /v1/jobs`.
+    pub fn body(&self) -> Vec<u8> {
+        let mut body = MAGIC.to_vec();
+        body.extend(serde_json::to_vec(self).expect("a script is JSON"));
+        body
+    }
+
+    /// The script in the input of a job.
+    pub fn read(bytes: &[u8]) -> Option<Self> {
+        serde_json::from_slice(bytes.strip_prefix(MAGIC)?).ok()
+    }
+}

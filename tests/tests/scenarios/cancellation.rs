@@ -1,0 +1,117 @@
+//! Cancelling a job, over both APIs.
+
+use end_to_end::{
+    System, plans,
+    script::{Act, Script},
+};
+use http::Method;
+use serde_json::json;
+
+fn long() -> Script {
+    Script {
+        stage_1: Act::slow(600, 100),
+        ..Script::default()
+    }
+}
+
+#[tokio::test]
+async fn a_client_cancels_a_job_in_mid_stage() {
+    let system = System::scripted().await;
+    let job = system.create_scripted(&long()).await;
+    let mut client = system.watch(&job).await;
+    while client.next().await.unwrap()["progress"].as_u64() == Some(0) {}
+    let cancel = json!({ "type": "cancel_job", "job_id": job.id, "access_key": job.key });
+    client.send(&cancel).await;
+    let messages = client.until_the_end().await;
+    assert!(
+        messages
+            .iter()
+            .any(|message| message["type"] == "cancel_requested")
+    );
+    let cancelled = messages.last().unwrap();
+    assert_eq!(cancelled["type"], "job_cancelled");
+    assert_eq!(cancelled["stage"], "stage_1");
+    assert_eq!(cancelled["seq"], 1);
+
+    let again = client.ask(&cancel, "error").await;
+    assert_eq!(again["code"], "job_already_finished");
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_job_is_cancelled_over_http_and_only_once() {
+    let system = System::scripted().await;
+    let job = system.create_scripted(&long()).await;
+    let mut client = system.watch(&job).await;
+    let refused = system
+        .http
+        .with_key(Method::DELETE, &job.path(), "wrong")
+        .await;
+    assert_eq!(refused.status, 403);
+    let accepted = system
+        .http
+        .with_key(Method::DELETE, &job.path(), &job.key)
+        .await;
+    assert_eq!(accepted.status, 202);
+    assert_eq!(
+        client.until_the_end().await.last().unwrap()["type"],
+        "job_cancelled"
+    );
+    let again = system
+        .http
+        .with_key(Method::DELETE, &job.path(), &job.key)
+        .await;
+    assert_eq!(again.status, 409);
+    assert_eq!(again.json()["error"]["code"], "job_already_finished");
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_queued_job_is_cancelled_at_once() {
+    // One process, which the first job keeps busy.
+    let system = System::scripted_with(|options| options.concurrency = 1).await;
+    let busy = system.create_scripted(&long()).await;
+    let mut first = system.watch(&busy).await;
+    while first.next().await.unwrap()["type"] != "progress_update" {}
+    let queued = system.create_scripted(&long()).await;
+    let mut second = system.watch(&queued).await;
+    let cancel = json!({ "type": "cancel_job", "job_id": queued.id, "access_key": queued.key });
+    second.send(&cancel).await;
+    let messages = second.until_the_end().await;
+    assert_eq!(messages.last().unwrap()["type"], "job_cancelled");
+    assert!(
+        messages
+            .iter()
+            .all(|message| message["type"] != "progress_update")
+    );
+
+    let cancel = json!({ "type": "cancel_job", "job_id": busy.id });
+    first.send(&cancel).await;
+    first.until_the_end().await;
+    first.close().await;
+    second.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_stranger_cannot_cancel_and_learns_nothing() {
+    let system = System::start().await;
+    let job = system.create(plans::HOUSE.as_slice()).await;
+    let mut client = system.connect().await;
+    let mut answers = Vec::new();
+    for job_id in [job.id.as_str(), "job_20240115_0000000000000000"] {
+        let cancel = json!({
+            "type": "cancel_job", "job_id": job_id, "access_key": "wrong", "request_id": "mine",
+        });
+        let mut refused = client.ask(&cancel, "error").await;
+        refused["timestamp"].take();
+        answers.push(refused);
+    }
+    assert_eq!(answers[0], answers[1]);
+    assert_eq!(answers[0]["code"], "forbidden");
+    assert_eq!(answers[0]["request_id"], "mine");
+    client.close().await;
+    system.finish().await;
+}

@@ -1,0 +1,170 @@
+//! Connections: stored, kept alive, associated with jobs, gone without a trace.
+
+use contract::tables::{Connections, Subscribers, Table as _};
+use end_to_end::{
+    Client, System, plans,
+    script::{Act, Script},
+};
+use serde_json::json;
+
+const CONNECTIONS: &str = Connections::SPEC.name;
+const SUBSCRIBERS: &str = Subscribers::SPEC.name;
+
+#[tokio::test]
+async fn websocket_connection_lifecycle_works_correctly() {
+    let system = System::start().await;
+    let mut client = system.connect().await;
+    client.ask(&json!({ "type": "ping" }), "pong").await;
+
+    let items = system.items(CONNECTIONS);
+    assert_eq!(items.len(), 1);
+    assert_eq!(items[0]["connection_id"], system.stack.connection_ids()[0]);
+    assert_eq!(items[0]["job_id"], "-");
+    assert_eq!(items[0]["status"], "connected");
+    assert!(
+        items[0]["correlation_id"]
+            .as_str()
+            .unwrap()
+            .starts_with("conn_")
+    );
+
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn connection_items_live_for_one_hour_after_the_last_sign_of_life() {
+    let system = System::start().await;
+    let mut client = system.connect().await;
+    client.ask(&json!({ "type": "ping" }), "pong").await;
+    let item = &system.items(CONNECTIONS)[0];
+    let expires_at: i64 = item["expires_at"].as_str().unwrap().parse().unwrap();
+    let active: contract::timestamp::Timestamp =
+        item["last_activity"].as_str().unwrap().parse().unwrap();
+    assert_eq!(expires_at, active.epoch_seconds() + 3600);
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn subscribing_associates_the_job_with_the_connection_and_disconnecting_cleans_up() {
+    let system = System::scripted().await;
+    let script = Script {
+        stage_1: Act::slow(100, 50),
+        ..Script::default()
+    };
+    let job = system.create_scripted(&script).await;
+    let client = system.watch(&job).await;
+
+    let watched: Vec<_> = system
+        .items(CONNECTIONS)
+        .into_iter()
+        .filter(|item| item["job_id"] == job.id)
+        .collect();
+    assert_eq!(watched.len(), 1);
+    let subscribers = system.items(SUBSCRIBERS);
+    assert_eq!(subscribers.len(), 1);
+    assert_eq!(subscribers[0]["job_id"], job.id);
+    assert_eq!(subscribers[0]["connection_id"], watched[0]["connection_id"]);
+
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_client_that_vanishes_leaves_nothing_behind() {
+    let system = System::scripted().await;
+    let script = Script {
+        stage_1: Act::slow(40, 50),
+        ..Script::default()
+    };
+    let job = system.create_scripted(&script).await;
+    let gone = system.watch(&job).await;
+    let mut stays = system.watch(&job).await;
+    gone.vanish();
+    let messages = stays.until_the_end().await;
+    assert_eq!(messages.last().unwrap()["type"], "job_complete");
+    system
+        .eventually("only the client that stayed is known", |system| {
+            system.items(SUBSCRIBERS).len() == 1
+        })
+        .await;
+    stays.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_job_in_the_url_is_watched_from_the_first_message_on() {
+    let system = System::start().await;
+    let job = system.create(plans::HOUSE.as_slice()).await;
+    let url = format!(
+        "{}?job_id={}&access_key={}",
+        job.websocket_url, job.id, job.key
+    );
+    let mut client = Client::connect(&url).await.unwrap();
+    client.send(&json!({ "type": "ping" })).await;
+    let mut kinds = Vec::new();
+    while !kinds.contains(&"pong".to_owned()) {
+        let message = client.next().await.unwrap();
+        kinds.push(message["type"].as_str().unwrap().to_owned());
+    }
+    let subscribed = kinds.iter().position(|kind| kind == "subscribed");
+    assert!(subscribed.is_some(), "{kinds:?}");
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_wrong_key_in_the_url_refuses_the_connection_with_403() {
+    let system = System::start().await;
+    let job = system.create(plans::HOUSE.as_slice()).await;
+    for query in [
+        format!("job_id={}&access_key=wrong", job.id),
+        format!("job_id={}", job.id),
+        "job_id=job_20240115_0000000000000000&access_key=wrong".to_owned(),
+        "job_id=nonsense&access_key=wrong".to_owned(),
+    ] {
+        let url = format!("{}?{query}", job.websocket_url);
+        assert_eq!(Client::connect(&url).await.unwrap_err(), 403, "{query}");
+    }
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn the_subscriptions_of_a_connection_are_limited_and_can_be_given_up() {
+    let system = System::scripted_with(|options| {
+        let limit = [("MAX_SUBSCRIPTIONS".to_owned(), "2".to_owned())];
+        options
+            .environment
+            .insert("websocket".to_owned(), limit.into());
+    })
+    .await;
+    let script = Script::default();
+    let first = system.create_scripted(&script).await;
+    let second = system.create_scripted(&script).await;
+    let third = system.create_scripted(&script).await;
+    let mut client = system.connect().await;
+    for job in [&first, &second] {
+        client.ask(&job.subscribe(), "subscribed").await;
+        skip_the_job(&mut client).await;
+    }
+    let refused = client.ask(&third.subscribe(), "error").await;
+    assert_eq!(refused["code"], "too_many_subscriptions");
+    assert_eq!(refused["details"]["max_subscriptions"], 2);
+
+    // Watching again what is watched is no new subscription.
+    client.ask(&second.subscribe(), "subscribed").await;
+    skip_the_job(&mut client).await;
+
+    let unsubscribe = json!({ "type": "unsubscribe", "job_id": first.id });
+    client.ask(&unsubscribe, "unsubscribed").await;
+    client.ask(&third.subscribe(), "subscribed").await;
+    skip_the_job(&mut client).await;
+    client.close().await;
+    system.finish().await;
+}
+
+/// Takes the durable messages of a job.
+async fn skip_the_job(client: &mut Client) {
+    client.until_the_end().await;
+}

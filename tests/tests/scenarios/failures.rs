@@ -1,0 +1,118 @@
+//! Stages that fail, stages that crash, sends that fail.
+
+use std::sync::Arc;
+
+use end_to_end::{
+    System,
+    script::{Act, Script, Then},
+};
+use local::{Fault, Times};
+
+#[tokio::test]
+async fn a_failed_stage_ends_the_job_with_its_code_and_the_system_goes_on() {
+    let system = System::scripted().await;
+    let failing = Act {
+        then: Then::Fail("out_of_paper".to_owned()),
+        ..Act::slow(2, 50)
+    };
+    let script = Script {
+        stage_2: failing,
+        ..Script::default()
+    };
+    let job = system.create_scripted(&script).await;
+    let mut client = system.watch(&job).await;
+    let failed = client.until_the_end().await.pop().unwrap();
+    assert_eq!(failed["type"], "job_failed");
+    assert_eq!(failed["error"]["code"], "out_of_paper");
+    assert_eq!(failed["error"]["message"], "The script says so.");
+    assert_eq!(failed["stage"], "stage_2");
+    assert_eq!(failed["seq"], 2);
+
+    let next = system.create_scripted(&Script::default()).await;
+    let subscribed = client.ask(&next.subscribe(), "subscribed").await;
+    assert_eq!(subscribed["job_id"], next.id);
+    assert_eq!(
+        client.until_the_end().await.pop().unwrap()["type"],
+        "job_complete"
+    );
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_panic_in_a_stage_is_a_failed_job() {
+    let system = System::scripted().await;
+    let script = Script {
+        stage_1: Act {
+            then: Then::Panic,
+            ..Act::default()
+        },
+        ..Script::default()
+    };
+    let job = system.create_scripted(&script).await;
+    let mut client = system.watch(&job).await;
+    let failed = client.until_the_end().await.pop().unwrap();
+    assert_eq!(failed["type"], "job_failed");
+    assert_eq!(failed["error"]["code"], "stage_panicked");
+    assert_eq!(failed["stage"], "stage_1");
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn failed_sends_are_retried_and_logged_and_do_not_stop_the_job() {
+    let system = System::scripted().await;
+    let script = Script {
+        stage_1: Act::slow(10, 100),
+        ..Script::default()
+    };
+    let job = system.create_scripted(&script).await;
+    let mut client = system.watch(&job).await;
+    let storm = Arc::new(Times::new(6));
+    system.stack.faults().on_post(move |post| {
+        (post.caller == "pipeline" && storm.take()).then_some(Fault::Throttle)
+    });
+    let messages = client.until_the_end().await;
+    assert_eq!(messages.last().unwrap()["type"], "job_complete");
+    let seqs: Vec<_> = messages
+        .iter()
+        .filter(|message| message["type"] != "progress_update")
+        .map(|message| message["seq"].as_u64().unwrap())
+        .collect();
+    assert_eq!(seqs, [1, 2, 3]);
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn what_could_not_be_sent_arrives_later_without_help_from_the_client() {
+    let system = System::scripted().await;
+    let script = Script {
+        stage_1: Act::slow(2, 50),
+        ..Script::default()
+    };
+    // Nothing that the pipeline sends gets through; the delivery function's posts do.
+    system
+        .stack
+        .faults()
+        .on_post(|post| (post.caller == "pipeline").then_some(Fault::Outage));
+    let job = system.create_scripted(&script).await;
+    let mut client = system.watch(&job).await;
+    let mut seqs = Vec::new();
+    while seqs.iter().max() != Some(&3) {
+        let message = client.next().await.unwrap();
+        if message["type"] != "progress_update" {
+            seqs.push(message["seq"].as_u64().unwrap());
+        }
+    }
+    // A pointer may be delivered twice; the first of each comes in order.
+    let mut first = Vec::new();
+    for seq in seqs {
+        if !first.contains(&seq) {
+            first.push(seq);
+        }
+    }
+    assert_eq!(first, [1, 2, 3]);
+    client.close().await;
+    system.finish().await;
+}

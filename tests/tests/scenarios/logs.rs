@@ -1,0 +1,49 @@
+//! What the functions log.
+
+use contract::timestamp::Timestamp;
+use end_to_end::{System, plans};
+use serde_json::Value;
+
+#[tokio::test]
+async fn every_log_line_is_json_with_a_time_and_no_key_is_in_any() {
+    let system = System::start_with(|options| {
+        for function in ["websocket", "jobs", "pipeline", "delivery"] {
+            let level = [("LOG_LEVEL".to_owned(), "debug,hyper=info".to_owned())];
+            options
+                .environment
+                .insert(function.to_owned(), level.into());
+        }
+    })
+    .await;
+    let job = system.create(plans::HOUSE.as_slice()).await;
+    let url = format!(
+        "{}?job_id={}&access_key={}",
+        job.websocket_url, job.id, job.key
+    );
+    let mut in_url = end_to_end::Client::connect(&url).await.unwrap();
+    in_url.send(&serde_json::json!({ "type": "ping" })).await;
+    let mut client = system.watch(&job).await;
+    client.until_the_end().await;
+    client.close().await;
+    in_url.close().await;
+
+    let lines = system.stack.logs();
+    assert!(!lines.is_empty());
+    let mut about_the_job = 0;
+    for line in &lines {
+        let record: Value = serde_json::from_str(&line.text)
+            .unwrap_or_else(|error| panic!("no JSON ({error}): {}", line.text));
+        let time = record["timestamp"].as_str().unwrap_or_default();
+        assert!(time.parse::<Timestamp>().is_ok(), "no time: {}", line.text);
+        assert!(
+            !line.text.contains(&job.key),
+            "a key in a log: {}",
+            line.text
+        );
+        if line.text.contains(&job.id) {
+            about_the_job += 1;
+        }
+    }
+    assert!(about_the_job > 0);
+    system.finish().await;
+}

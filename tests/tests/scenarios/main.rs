@@ -1,0 +1,12 @@
+//! The whole system, as its users meet it.
+
+mod bad_frames;
+mod bad_input;
+mod cancellation;
+mod connections;
+mod failures;
+mod logs;
+mod progress;
+mod results;
+mod resuming;
+mod several_clients;

@@ -1,0 +1,165 @@
+//! A floor plan goes in, live progress comes out.
+
+use end_to_end::{
+    System, plans,
+    script::{Act, Script},
+};
+use http::Method;
+use serde_json::Value;
+
+fn of_type<'a>(messages: &'a [Value], kind: &str) -> Vec<&'a Value> {
+    messages
+        .iter()
+        .filter(|message| message["type"] == kind)
+        .collect()
+}
+
+#[tokio::test]
+async fn a_floor_plan_goes_in_and_its_rooms_come_out_with_progress_at_every_stage() {
+    let system = System::start().await;
+    let job = system.create(plans::HOUSE.as_slice()).await;
+    let mut client = system.connect().await;
+    let subscribed = client.ask(&job.subscribe(), "subscribed").await;
+    assert_eq!(subscribed["job_id"], job.id);
+    assert_eq!(subscribed["recovered"], true);
+    assert_eq!(subscribed["status"]["job_id"], job.id);
+    let messages = client.until_the_end().await;
+
+    let stages: Vec<_> = of_type(&messages, "stage_complete")
+        .into_iter()
+        .map(|it| it["stage"].clone())
+        .collect();
+    assert_eq!(stages, ["stage_1", "stage_2"]);
+    let complete = messages.last().unwrap();
+    assert_eq!(complete["type"], "job_complete");
+    let rooms = complete["results"]["rooms"].as_array().unwrap();
+    assert_eq!(rooms.len(), plans::ROOMS, "one room per room: {rooms:#?}");
+    for room in rooms {
+        let difference = room["area"].as_u64().unwrap().abs_diff(plans::ROOM_AREA);
+        assert!(difference * 20 <= plans::ROOM_AREA, "within 5 %: {room}");
+        assert!(
+            room["bounding_box"]["width"].as_u64().unwrap() > 10,
+            "{room}"
+        );
+    }
+    let seqs: Vec<_> = messages
+        .iter()
+        .filter(|message| message["type"] != "progress_update")
+        .map(|message| message["seq"].as_u64().unwrap())
+        .collect();
+    assert_eq!(seqs, [1, 2, 3]);
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn progress_updates_are_sent_at_the_start_during_and_at_the_end_of_each_stage() {
+    let system = System::scripted().await;
+    let script = Script {
+        stage_1: Act::slow(20, 100),
+        stage_2: Act::slow(20, 100),
+    };
+    let job = system.create_scripted(&script).await;
+    let mut client = system.watch(&job).await;
+    let messages = client.until_the_end().await;
+    let updates = of_type(&messages, "progress_update");
+    for stage in ["stage_1", "stage_2"] {
+        let percents: Vec<_> = updates
+            .iter()
+            .filter(|update| update["stage"] == stage)
+            .map(|update| update["progress"].as_u64().unwrap())
+            .collect();
+        assert!(
+            percents.is_sorted(),
+            "progress never goes back: {percents:?}"
+        );
+        assert_eq!(percents.last(), Some(&100), "{stage} reports its end");
+        assert!(
+            percents.iter().any(|percent| (1..100).contains(percent)),
+            "{stage} reports while it runs: {percents:?}"
+        );
+    }
+    let started = updates
+        .iter()
+        .any(|update| update["stage"] == "stage_2" && update["progress"] == 0);
+    assert!(started, "the start of stage_2 is reported");
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn progress_updates_have_stage_percentage_estimated_time_and_every_other_field() {
+    let system = System::scripted().await;
+    let script = Script {
+        stage_1: Act::slow(20, 100),
+        ..Script::default()
+    };
+    let job = system.create_scripted(&script).await;
+    let mut client = system.watch(&job).await;
+    let messages = client.until_the_end().await;
+    let updates = of_type(&messages, "progress_update");
+    for update in &updates {
+        assert_eq!(update["job_id"], job.id);
+        assert!(update["stage"].is_string());
+        assert!(update["progress"].as_u64().unwrap() <= 100);
+        assert!(update["overall_progress"].as_u64().unwrap() <= 100);
+        assert!(update["message"].is_string());
+        assert!(update["seq"].is_u64());
+        assert!(
+            update["correlation_id"]
+                .as_str()
+                .unwrap()
+                .starts_with("req_")
+        );
+        let remaining = &update["estimated_seconds_remaining"];
+        assert!(remaining.is_null() || remaining.is_u64(), "{remaining}");
+        let timestamp = update["timestamp"].as_str().unwrap();
+        assert!(
+            timestamp.ends_with('Z') && timestamp.len() == 20,
+            "{timestamp}"
+        );
+    }
+    assert!(
+        updates
+            .iter()
+            .any(|update| update["estimated_seconds_remaining"].is_u64()),
+        "a stage of two seconds is long enough for an estimate"
+    );
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_snapshot_over_http_says_the_same_as_the_messages() {
+    let system = System::start().await;
+    let job = system.create(plans::HOUSE.as_slice()).await;
+    let mut client = system.watch(&job).await;
+    let messages = client.until_the_end().await;
+    let snapshot = system
+        .http
+        .with_key(Method::GET, &job.path(), &job.key)
+        .await;
+    assert_eq!(snapshot.status, 200);
+    assert!(
+        snapshot.headers["x-request-id"]
+            .to_str()
+            .unwrap()
+            .starts_with("req_")
+    );
+    let snapshot = snapshot.json();
+    assert_eq!(snapshot["status"], "completed");
+    assert_eq!(snapshot["overall_progress"], 100);
+    assert_eq!(snapshot["seq"], 3);
+    assert_eq!(snapshot["results"], messages.last().unwrap()["results"]);
+
+    let status = client
+        .ask(
+            &serde_json::json!({ "type": "request_status", "job_id": job.id }),
+            "job_status",
+        )
+        .await;
+    assert_eq!(status["status"], "completed");
+    assert_eq!(status["results"], snapshot["results"]);
+    client.close().await;
+    system.finish().await;
+}

@@ -1,0 +1,88 @@
+//! Coming back after a disconnect.
+
+use end_to_end::{
+    System,
+    script::{Act, Script},
+};
+use serde_json::json;
+
+#[tokio::test]
+async fn a_client_that_comes_back_gets_what_it_missed_and_nothing_twice() {
+    let system = System::scripted().await;
+    let script = Script {
+        stage_1: Act::slow(2, 50),
+        stage_2: Act::slow(20, 100),
+    };
+    let job = system.create_scripted(&script).await;
+    let mut client = system.watch(&job).await;
+    assert_eq!(client.expect("stage_complete").await["seq"], 1);
+    client.vanish();
+
+    let mut client = system.connect().await;
+    let mut subscribe = job.subscribe();
+    subscribe["after_seq"] = json!(1);
+    let subscribed = client.ask(&subscribe, "subscribed").await;
+    assert_eq!(subscribed["recovered"], true);
+    let seqs: Vec<_> = client
+        .until_the_end()
+        .await
+        .iter()
+        .filter(|message| message["type"] != "progress_update")
+        .map(|message| message["seq"].as_u64().unwrap())
+        .collect();
+    assert_eq!(seqs, [2, 3]);
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_client_that_comes_late_gets_the_whole_log() {
+    let system = System::scripted().await;
+    let job = system.create_scripted(&Script::default()).await;
+    let mut first = system.watch(&job).await;
+    first.until_the_end().await;
+    first.close().await;
+
+    let mut late = system.connect().await;
+    let subscribed = late.ask(&job.subscribe(), "subscribed").await;
+    assert_eq!(subscribed["status"]["status"], "completed");
+    assert_eq!(subscribed["seq"], 3);
+    let messages = late.until_the_end().await;
+    assert_eq!(messages.len(), 3);
+
+    let mut subscribe = job.subscribe();
+    subscribe["after_seq"] = json!(99);
+    let subscribed = late.ask(&subscribe, "subscribed").await;
+    assert_eq!(subscribed["recovered"], false, "the log has no 99");
+    late.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_job_whose_pipeline_is_killed_goes_on_at_its_first_unfinished_stage() {
+    let system = System::scripted_with(|options| {
+        let soon = std::time::Duration::from_secs(1);
+        options.visibility_timeouts.insert("jobs".to_owned(), soon);
+    })
+    .await;
+    let script = Script {
+        stage_1: Act::slow(2, 50),
+        stage_2: Act::slow(10, 100),
+    };
+    let job = system.create_scripted(&script).await;
+    let mut client = system.watch(&job).await;
+    let first = client.expect("stage_complete").await;
+    system.stack.kill("pipeline");
+    // The lease of the killed run has to end first.
+    let second = client.expect("stage_complete").await;
+    assert_eq!(second["stage"], "stage_2");
+    assert_eq!(second["seq"], 2);
+    assert_eq!(
+        second["results"]["first_process"],
+        first["results"]["process"]
+    );
+    assert_ne!(second["results"]["process"], first["results"]["process"]);
+    assert_eq!(client.expect("job_complete").await["seq"], 3);
+    client.close().await;
+    system.finish().await;
+}

@@ -1,0 +1,93 @@
+//! Several clients on one job.
+
+use end_to_end::{
+    System,
+    script::{Act, Script},
+};
+use serde_json::{Value, json};
+
+fn durable(messages: &[Value]) -> Vec<&Value> {
+    messages
+        .iter()
+        .filter(|message| message["type"] != "progress_update")
+        .collect()
+}
+
+#[tokio::test]
+async fn every_client_of_a_job_gets_every_durable_message_in_order() {
+    let system = System::scripted().await;
+    let script = Script {
+        stage_1: Act::slow(10, 100),
+        stage_2: Act::slow(10, 50),
+    };
+    let job = system.create_scripted(&script).await;
+    let mut clients = Vec::new();
+    for _ in 0..5 {
+        clients.push(system.watch(&job).await);
+    }
+    let mut seen = Vec::new();
+    for client in &mut clients {
+        seen.push(client.until_the_end().await);
+    }
+    for messages in &seen {
+        assert_eq!(durable(messages), durable(&seen[0]));
+        assert_eq!(durable(messages).len(), 3);
+    }
+    for client in clients {
+        client.close().await;
+    }
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_client_that_unsubscribes_hears_no_more_and_the_others_do() {
+    let system = System::scripted().await;
+    let script = Script {
+        stage_1: Act::slow(20, 100),
+        ..Script::default()
+    };
+    let job = system.create_scripted(&script).await;
+    let mut leaves = system.watch(&job).await;
+    let mut stays = system.watch(&job).await;
+    leaves
+        .ask(
+            &json!({ "type": "unsubscribe", "job_id": job.id }),
+            "unsubscribed",
+        )
+        .await;
+    let messages = stays.until_the_end().await;
+    assert_eq!(messages.last().unwrap()["type"], "job_complete");
+    // What was in flight when it unsubscribed may still have come; the end did not.
+    leaves.send(&json!({ "type": "ping" })).await;
+    loop {
+        let message = leaves.next().await.unwrap();
+        if message["type"] == "pong" {
+            break;
+        }
+        assert_eq!(message["type"], "progress_update", "{message}");
+    }
+    leaves.close().await;
+    stays.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn two_jobs_do_not_mix() {
+    let system = System::scripted().await;
+    let script = Script {
+        stage_1: Act::slow(5, 50),
+        ..Script::default()
+    };
+    let one = system.create_scripted(&script).await;
+    let other = system.create_scripted(&script).await;
+    let mut client_of_one = system.watch(&one).await;
+    let mut client_of_other = system.watch(&other).await;
+    for (client, job) in [(&mut client_of_one, &one), (&mut client_of_other, &other)] {
+        for message in client.until_the_end().await {
+            assert_eq!(message["job_id"], job.id);
+        }
+    }
+    client_of_one.close().await;
+    client_of_other.close().await;
+    system.finish().await;
+}
