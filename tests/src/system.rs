@@ -145,8 +145,10 @@ impl System {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
         panic!(
-            "it never came to this: {what}\nlogs: {:#?}",
-            self.stack.logs().iter().rev().take(20).collect::<Vec<_>>()
+            "it never came to this: {what}\nconnections: {:#?}\nsubscribers: {:#?}\nlogs: {:#?}",
+            self.items(Connections::SPEC.name),
+            self.items(Subscribers::SPEC.name),
+            self.stack.logs().iter().rev().take(80).collect::<Vec<_>>()
         );
     }
 

@@ -26,6 +26,7 @@ pub struct ProgressUpdate {
     /// The running stage.
     pub stage: String,
     /// Percent of the stage, 0 to 100; never goes back within a stage.
+    #[cfg_attr(feature = "schema", schemars(range(max = 100)))]
     pub progress: u8,
     /// What the stage is doing, for a person.
     pub message: String,
@@ -38,6 +39,7 @@ pub struct ProgressUpdate {
     /// The id that ties the messages of a job to its request.
     pub correlation_id: String,
     /// Percent of all stages, 0 to 100.
+    #[cfg_attr(feature = "schema", schemars(range(max = 100)))]
     pub overall_progress: u8,
 }
 
@@ -159,8 +161,10 @@ pub struct JobSnapshot {
     /// The stage that is, or was last, running.
     pub stage: Option<String>,
     /// Percent of that stage, 0 to 100.
+    #[cfg_attr(feature = "schema", schemars(range(max = 100)))]
     pub progress: u8,
     /// Percent of all stages, 0 to 100.
+    #[cfg_attr(feature = "schema", schemars(range(max = 100)))]
     pub overall_progress: u8,
     /// What the stage is doing, for a person.
     pub message: String,

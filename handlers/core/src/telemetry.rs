@@ -6,15 +6,44 @@ use tracing_subscriber::{EnvFilter, fmt::time::UtcTime};
 /// What is logged when the template does not say.
 const DEFAULT_LEVEL: &str = "info";
 
+/// Crates that say too much below a warning: a line for each step of each call.
+const CHATTY: &[&str] = &[
+    "aws_config",
+    "aws_credential_types",
+    "aws_runtime",
+    "aws_sdk_apigatewaymanagement",
+    "aws_sdk_dynamodb",
+    "aws_sdk_s3",
+    "aws_sdk_sqs",
+    "aws_sigv4",
+    "aws_smithy_http_client",
+    "aws_smithy_runtime",
+    "aws_smithy_runtime_api",
+    "hyper_util",
+    "lambda_runtime",
+    "rustls",
+];
+
+/// The filter that a level stands for. What is more than a level is taken as a filter itself, so
+/// that `debug,aws_smithy_runtime=debug` shows everything.
+fn filter(level: &str) -> EnvFilter {
+    let mut directives = level.to_owned();
+    if !level.contains([',', '=']) {
+        for chatty in CHATTY {
+            directives.push(',');
+            directives.push_str(chatty);
+            directives.push_str("=warn");
+        }
+    }
+    EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new(DEFAULT_LEVEL))
+}
+
 /// Sends all log records of this process to its standard output, as Lambda collects them.
 ///
 /// `lambda_runtime`'s own subscriber prints no time, and CloudWatch files a record without one as
 /// INFO, whatever its level.
 pub fn init() {
-    let filter = std::env::var(LOG_LEVEL)
-        .ok()
-        .and_then(|level| EnvFilter::try_new(level).ok())
-        .unwrap_or_else(|| EnvFilter::new(DEFAULT_LEVEL));
+    let level = std::env::var(LOG_LEVEL).unwrap_or_else(|_| DEFAULT_LEVEL.to_owned());
     // A second call, as tests make it, keeps the first subscriber.
     let _ = tracing_subscriber::fmt()
         .json()
@@ -23,6 +52,22 @@ pub fn init() {
         .with_span_list(false)
         .with_target(true)
         .with_timer(UtcTime::rfc_3339())
-        .with_env_filter(filter)
+        .with_env_filter(filter(&level))
         .try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_is_for_our_own_words_and_a_filter_is_taken_as_it_is() {
+        let level = filter("debug").to_string();
+        assert!(
+            level.contains("debug") && level.contains("aws_smithy_runtime=warn"),
+            "{level}"
+        );
+        assert_eq!(filter("info,hyper=debug").to_string(), "hyper=debug,info");
+        assert_eq!(filter("=nonsense=").to_string(), DEFAULT_LEVEL);
+    }
 }

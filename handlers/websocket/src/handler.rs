@@ -4,7 +4,7 @@ use aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayWebsocketProxy
 use contract::{
     environment::{AllowedOrigins, MaxSubscriptions},
     functions::WebSocketFunction,
-    ids::CorrelationId,
+    ids::{CorrelationId, JobId},
     routes::Route,
     timestamp::Timestamp,
 };
@@ -13,7 +13,8 @@ use handlers_core::{
     cancellation::Canceller,
     clock::Clock,
     stores::{
-        ConnectionStore, EventStore, JobStore, StoreError, SubscriptionStore, correlation_of,
+        ConnectionStore, EventStore, JobStore, StoreError, SubscriptionRequest, SubscriptionStore,
+        correlation_of,
     },
 };
 use tracing::Instrument as _;
@@ -46,6 +47,17 @@ pub(crate) struct Session {
     pub(crate) connection_id: String,
     pub(crate) connected_at: Timestamp,
     pub(crate) correlation_id: CorrelationId,
+}
+
+impl Session {
+    pub(crate) fn wants<'a>(&'a self, job_id: &'a JobId) -> SubscriptionRequest<'a> {
+        SubscriptionRequest {
+            connection_id: &self.connection_id,
+            connected_at: self.connected_at,
+            correlation_id: self.correlation_id.clone(),
+            job_id,
+        }
+    }
 }
 
 impl Handler {

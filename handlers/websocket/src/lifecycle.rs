@@ -6,7 +6,7 @@ use aws_lambda_events::apigw::{
 use contract::ids::{AccessKey, JobId};
 use handlers_core::{
     models::PendingReply,
-    stores::{StoreError, SubscriptionRequest},
+    stores::{Committed, StoreError},
 };
 
 use crate::handler::{Handler, Session};
@@ -75,15 +75,21 @@ impl Handler {
         self.connections
             .connect(&session.connection_id, session.correlation_id.clone())
             .await?;
-        let request = SubscriptionRequest {
-            connection_id: &session.connection_id,
-            connected_at: session.connected_at,
-            correlation_id: session.correlation_id.clone(),
-            job_id: &job_id,
-            access_key: Some(access_key),
+        let standing = self
+            .subscriptions
+            .look(&session.connection_id, &job_id)
+            .await?;
+        let subscribed = match self.subscriptions.admit(standing, Some(access_key)) {
+            Ok(admitted) => {
+                let request = session.wants(&job_id);
+                self.subscriptions.commit(&request, &admitted, None).await? == Committed::Yes
+            }
+            Err(refused) => {
+                tracing::info!(?refused, %job_id, "refused: the job in the URL cannot be watched");
+                false
+            }
         };
-        if let Err(refused) = self.subscriptions.subscribe(&request).await? {
-            tracing::info!(?refused, %job_id, "refused: the job in the URL cannot be watched");
+        if !subscribed {
             self.connections.forget(&session.connection_id).await?;
             return Ok(403);
         }

@@ -12,7 +12,7 @@ use handlers_core::{
     cancellation::Cancellation,
     clock::random,
     models::{Event, Job},
-    stores::{Refused, StoreError, SubscriptionRequest},
+    stores::{Admitted, Committed, Refused, StoreError},
 };
 use serde_json::json;
 
@@ -36,6 +36,9 @@ impl From<StoreError> for Trouble {
         Self::Ours(error.to_string())
     }
 }
+
+/// Attempts to store a subscription between two messages of its job.
+const MOST_ATTEMPTS: u32 = 10;
 
 fn forbidden() -> ProtocolError {
     // The same words for a wrong key and for no such job: strangers learn nothing.
@@ -120,75 +123,97 @@ impl Handler {
         };
         if let Some(owed) = connection.pending_reply {
             let request_id = RequestId::new(self.clock.now(), random()).to_string();
-            self.welcome(session, &request_id, &owed.job_id, owed.after_seq)
-                .await?;
+            let job = self.jobs.load(&owed.job_id).await?.ok_or_else(forbidden)?;
+            let after = owed.after_seq.unwrap_or(0);
+            self.welcome(session, &request_id, &job, after).await?;
         }
         Ok(())
     }
 
+    /// Stores the subscription at the `seq` that was read, then sends `subscribed` and the durable
+    /// messages up to there. Those after it are the publisher's: each comes once.
     async fn subscribe(
         &self,
         session: &Session,
         request_id: &str,
         message: Subscribe,
     ) -> Result<(), Trouble> {
-        let request = SubscriptionRequest {
-            connection_id: &session.connection_id,
-            connected_at: session.connected_at,
-            correlation_id: session.correlation_id.clone(),
-            job_id: &message.job_id,
-            access_key: message.access_key.as_ref(),
-        };
-        let mut outcome = self.subscriptions.subscribe(&request).await?;
-        if outcome == Err(Refused::ReplyPending) {
-            self.touch(session).await?;
-            outcome = self.subscriptions.subscribe(&request).await?;
-        }
-        match outcome {
-            Ok(()) => {}
-            Err(Refused::Forbidden) => return Err(forbidden().into()),
-            Err(Refused::TooMany) => {
-                return Err(ProtocolError::new(
-                    ErrorCode::TooManySubscriptions,
-                    format!(
-                        "this connection watches {} jobs, the most it may; unsubscribe from one, \
-                         or open another connection",
-                        self.max_subscriptions
-                    ),
-                )
-                .with_details(json!({ "max_subscriptions": self.max_subscriptions }))
-                .into());
-            }
-            Err(refused @ (Refused::NoConnection | Refused::ReplyPending)) => {
-                return Err(Trouble::Ours(format!(
-                    "subscribing was refused: {refused:?}"
-                )));
+        let request = session.wants(&message.job_id);
+        let key = message.access_key.as_ref();
+        for attempt in 1.. {
+            let admitted = self.admit(session, &message.job_id, key).await?;
+            // A job that publishes faster than one can subscribe is watched all the same: then
+            // its messages may come twice, which clients tell by their `seq`.
+            let at_seq = (attempt < MOST_ATTEMPTS).then_some(admitted.job.seq);
+            let committed = self
+                .subscriptions
+                .commit(&request, &admitted, at_seq)
+                .await?;
+            if committed == Committed::Yes {
+                let after = message.after_seq.unwrap_or(0);
+                return self
+                    .welcome(session, request_id, &admitted.job, after)
+                    .await;
             }
         }
-        self.welcome(session, request_id, &message.job_id, message.after_seq)
-            .await
+        Ok(())
     }
 
-    /// Sends `subscribed` and the durable messages that the client lacks. The subscription is
-    /// stored: whatever is published from now on reaches the connection by itself.
+    /// How the connection may watch the job, after the reply that is still owed to it.
+    async fn admit(
+        &self,
+        session: &Session,
+        job_id: &JobId,
+        access_key: Option<&AccessKey>,
+    ) -> Result<Admitted, Trouble> {
+        let mut standing = self
+            .subscriptions
+            .look(&session.connection_id, job_id)
+            .await?;
+        let mut outcome = self.subscriptions.admit(standing, access_key);
+        if matches!(outcome, Err(Refused::ReplyPending)) {
+            self.touch(session).await?;
+            standing = self
+                .subscriptions
+                .look(&session.connection_id, job_id)
+                .await?;
+            outcome = self.subscriptions.admit(standing, access_key);
+        }
+        outcome.map_err(|refused| match refused {
+            Refused::Forbidden => forbidden().into(),
+            Refused::TooMany => ProtocolError::new(
+                ErrorCode::TooManySubscriptions,
+                format!(
+                    "this connection watches {} jobs, the most it may; unsubscribe from one, or \
+                     open another connection",
+                    self.max_subscriptions
+                ),
+            )
+            .with_details(json!({ "max_subscriptions": self.max_subscriptions }))
+            .into(),
+            Refused::NoConnection | Refused::ReplyPending => {
+                Trouble::Ours(format!("subscribing was refused: {refused:?}"))
+            }
+        })
+    }
+
+    /// Sends `subscribed` and the durable messages after `after`, up to the `seq` of `job`.
     async fn welcome(
         &self,
         session: &Session,
         request_id: &str,
-        job_id: &JobId,
-        after_seq: Option<u64>,
+        job: &Job,
+        after: u64,
     ) -> Result<(), Trouble> {
-        let job = self.jobs.load(job_id).await?.ok_or_else(forbidden)?;
-        let after = after_seq.unwrap_or(0);
         // The last event is read in any case: it holds the results of a completed job.
         let from = after.min(job.seq.saturating_sub(1));
-        let mut events = self.events.between(job_id, from, job.seq).await?;
+        let mut events = self.events.between(&job.job_id, from, job.seq).await?;
         let status = job.snapshot_with(events.last());
         events.retain(|event| event.seq > after);
         let missed = job.seq.checked_sub(after);
         let recovered = missed.is_some_and(|missed| missed == events.len() as u64);
         let subscribed = ServerMessage::Subscribed(Subscribed {
-            job_id: job_id.clone(),
+            job_id: job.job_id.clone(),
             seq: job.seq,
             recovered,
             status,

@@ -6,11 +6,12 @@ use aws_sdk_dynamodb::{
     operation::{
         delete_item::builders::DeleteItemFluentBuilder, get_item::builders::GetItemFluentBuilder,
         put_item::builders::PutItemFluentBuilder, query::builders::QueryFluentBuilder,
+        transact_get_items::builders::TransactGetItemsFluentBuilder,
         transact_write_items::builders::TransactWriteItemsFluentBuilder,
         update_item::builders::UpdateItemFluentBuilder,
     },
     types::{
-        Delete, Put, TransactWriteItem, Update,
+        Delete, Get, Put, TransactGetItem, TransactWriteItem, Update,
         builders::{DeleteBuilder, PutBuilder, UpdateBuilder},
     },
 };
@@ -113,12 +114,51 @@ impl<F: Function> Database<F> {
             .index_name(I::SPEC.name)
     }
 
+    /// Reads several items as they are at one point in time. IAM asks for the grants of the reads
+    /// in it.
+    pub fn reading(&self) -> ReadingBuilder<'_, F> {
+        ReadingBuilder {
+            database: self,
+            reads: Vec::new(),
+        }
+    }
+
     /// Writes to several items, all or none. IAM asks for the grants of the writes in it.
     pub fn transaction(&self) -> TransactionBuilder<'_, F> {
         TransactionBuilder {
             database: self,
             writes: Vec::new(),
         }
+    }
+}
+
+/// The reads of a transaction, in order; the items answer in the same order.
+#[derive(Debug)]
+pub struct ReadingBuilder<'a, F> {
+    database: &'a Database<F>,
+    reads: Vec<TransactGetItem>,
+}
+
+impl<F: Function> ReadingBuilder<'_, F> {
+    /// Adds the item at `key`.
+    pub fn get<K: Key>(mut self, key: &K) -> Result<Self, BuildError>
+    where
+        F: Granted<GetItem<K::Table>>,
+    {
+        let get = Get::builder()
+            .table_name(self.database.name::<K::Table>())
+            .set_key(Some(attributes(key)))
+            .build()?;
+        self.reads.push(TransactGetItem::builder().get(get).build());
+        Ok(self)
+    }
+
+    /// The request, ready to send.
+    pub fn build(self) -> TransactGetItemsFluentBuilder {
+        self.database
+            .client
+            .transact_get_items()
+            .set_transact_items(Some(self.reads))
     }
 }
 

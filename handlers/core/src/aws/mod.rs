@@ -13,7 +13,7 @@ mod queues;
 
 pub use config::load;
 pub use connections::ConnectionsApi;
-pub use database::{Database, TransactionBuilder};
+pub use database::{Database, ReadingBuilder, TransactionBuilder};
 pub use environment::{Environment, MissingVariable};
 pub use objects::Objects;
 pub use queues::{Queues, SendError};

@@ -4,6 +4,7 @@ use std::{
     collections::HashMap,
     future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -19,6 +20,11 @@ use crate::{clock::Clock, models::Subscriber};
 
 /// Posts in flight at a time, over all connections.
 const CONCURRENT_POSTS: usize = 128;
+
+/// A subscription this young may still be waiting for its `subscribed`, in seconds...
+const YOUNG_SECONDS: i64 = 2;
+/// ...so its first message is held back for this long, and the log's come first.
+const HOLD: Duration = Duration::from_millis(250);
 
 /// What became of a message, where something has to be done about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,6 +91,7 @@ impl<P: Post + 'static, A: Aftermath> Sender<P, A> {
             Outgoing::Latest { .. } => None,
         };
         let mut traffic = self.0.lock();
+        let is_first = !traffic.mailboxes.contains_key(&subscriber.connection_id);
         let mailbox = traffic
             .mailboxes
             .entry(subscriber.connection_id.clone())
@@ -99,6 +106,9 @@ impl<P: Post + 'static, A: Aftermath> Sender<P, A> {
         let subscriber = subscriber.clone();
         tokio::spawn(async move {
             if next == Next::Work {
+                if is_first && inner.is_young(&subscriber) {
+                    tokio::time::sleep(HOLD).await;
+                }
                 inner.work(&subscriber).await;
             } else if let Some(seq) = seq {
                 let after_seq = seq.saturating_sub(1);
@@ -138,6 +148,11 @@ impl<P: Post, A: Aftermath> Inner<P, A> {
             .mailboxes
             .entry(connection_id.to_owned())
             .or_default())
+    }
+
+    fn is_young(&self, subscriber: &Subscriber) -> bool {
+        let age = self.clock.now().epoch_seconds() - subscriber.subscribed_at.epoch_seconds();
+        age <= YOUNG_SECONDS
     }
 
     async fn work(&self, subscriber: &Subscriber) {

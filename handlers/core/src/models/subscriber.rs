@@ -18,6 +18,8 @@ pub struct Subscriber {
     pub connection_id: String,
     /// When the connection began.
     pub connected_at: Timestamp,
+    /// When the subscription was made.
+    pub subscribed_at: Timestamp,
     /// Ties the log records of the connection together.
     pub correlation_id: CorrelationId,
     /// When DynamoDB may delete the item, in epoch seconds.

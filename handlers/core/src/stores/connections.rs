@@ -204,40 +204,41 @@ impl<F: Function> ConnectionStore<F> {
             + Granted<DeleteItem<Connections>>
             + Granted<DeleteItem<Subscribers>>,
     {
+        // The connection's own item first: without it no subscription can be stored any more, so
+        // what is read next is all there is.
+        self.delete(connection_id, NO_JOB).await?;
         let items = self.items(connection_id).await?;
-        // Subscriptions first: while the connection's own items are there, a second attempt finds
-        // what a first one, cut short, has left.
-        try_join_all(
-            items
-                .iter()
-                .filter_map(|item| item.job_id.as_ref())
-                .map(|job_id| {
-                    let call = self
-                        .database
-                        .delete_item(&SubscriberKey {
-                            job_id: job_id.as_str(),
-                            connection_id,
-                        })
-                        .send();
-                    async move {
-                        call.await
-                            .map_err(StoreError::of("deleting a subscription"))
-                    }
-                }),
-        )
+        try_join_all(items.iter().filter_map(|item| item.job_id.as_ref()).map(
+            async |job_id| -> Result<(), StoreError> {
+                let job_id = job_id.as_str();
+                self.database
+                    .delete_item(&SubscriberKey {
+                        job_id,
+                        connection_id,
+                    })
+                    .send()
+                    .await
+                    .map_err(StoreError::of("deleting a subscription"))?;
+                // Last, so that a second attempt finds what a first one, cut short, has left.
+                self.delete(connection_id, job_id).await
+            },
+        ))
         .await?;
-        try_join_all(items.iter().map(|item| {
-            let job_id = item.job_id.as_ref().map_or(NO_JOB, JobId::as_str);
-            let call = self
-                .database
-                .delete_item(&ConnectionKey {
-                    connection_id,
-                    job_id,
-                })
-                .send();
-            async move { call.await.map_err(StoreError::of("deleting a connection")) }
-        }))
-        .await?;
+        Ok(())
+    }
+
+    async fn delete(&self, connection_id: &str, job_id: &str) -> Result<(), StoreError>
+    where
+        F: Granted<DeleteItem<Connections>>,
+    {
+        self.database
+            .delete_item(&ConnectionKey {
+                connection_id,
+                job_id,
+            })
+            .send()
+            .await
+            .map_err(StoreError::of("deleting a connection"))?;
         Ok(())
     }
 

@@ -12,4 +12,6 @@ pub use error::StoreError;
 pub use events::EventStore;
 pub use jobs::{Claim, Ending, JobStore, Lease, ProgressPoint};
 pub use results::{ResultStore, StoredResults};
-pub use subscriptions::{Refused, SubscriptionRequest, SubscriptionStore};
+pub use subscriptions::{
+    Admitted, Committed, Refused, Standing, SubscriptionRequest, SubscriptionStore,
+};

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::{
 };
 use contract::{
     functions::Function,
-    grants::{DeleteItem, Granted, PutItem, Query, UpdateItem},
+    grants::{DeleteItem, GetItem, Granted, PutItem, Query, UpdateItem},
     ids::{AccessKey, CorrelationId, JobId},
     limits::CONNECTION_TTL_SECONDS,
     tables::{ConnectionKey, Connections, JobKey, Jobs, NO_JOB, SubscriberKey, Subscribers},
@@ -18,7 +18,7 @@ use super::{StoreError, error::through_conflicts};
 use crate::{
     aws::Database,
     clock::Clock,
-    models::{Connection, Subscriber, hash_of, number, text},
+    models::{Connection, Job, Subscriber, number, text},
 };
 
 /// Who wants to watch which job.
@@ -32,11 +32,26 @@ pub struct SubscriptionRequest<'a> {
     pub correlation_id: CorrelationId,
     /// The job.
     pub job_id: &'a JobId,
-    /// The job's key; needed but for a connection that already watches the job.
-    pub access_key: Option<&'a AccessKey>,
 }
 
-/// Why a subscription was not made.
+/// How a connection and a job stand to each other, read at one point in time.
+#[derive(Clone, Debug)]
+pub struct Standing {
+    job: Option<Job>,
+    own: Option<Connection>,
+    watches: bool,
+}
+
+/// A connection that may watch a job.
+#[derive(Clone, Debug)]
+pub struct Admitted {
+    /// The job.
+    pub job: Job,
+    /// The connection watches it already: renewing that is no new subscription.
+    watches: bool,
+}
+
+/// Why a connection may not watch a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// The key is missing or wrong, or there is no such job.
@@ -47,6 +62,15 @@ pub enum Refused {
     NoConnection,
     /// The client is still owed an earlier reply; it goes first.
     ReplyPending,
+}
+
+/// Whether a subscription was stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// It was.
+    Yes,
+    /// Something has changed since the [`Standing`] was read: read it again.
+    Moved,
 }
 
 /// The subscriptions in `websocket_connections` and `job_subscribers`.
@@ -67,9 +91,11 @@ impl<F> Clone for SubscriptionStore<F> {
     }
 }
 
-/// The first condition of a cancelled transaction that failed, by the order of its writes.
+/// Why a transaction was cancelled.
 enum Cancelled {
-    AtWrite(usize),
+    /// A condition did not hold.
+    Condition,
+    /// Another writer was at one of the items.
     Conflict,
     Failed(StoreError),
 }
@@ -84,50 +110,103 @@ impl<F: Function> SubscriptionStore<F> {
         }
     }
 
-    /// Stores the subscription and adds 1 to the job's `subscribers_version`: a publisher that
-    /// wrote before is seen in the log, one that writes later sees the new version.
-    pub async fn subscribe(
+    /// Reads how the connection and the job stand to each other. One call.
+    pub async fn look(&self, connection_id: &str, job_id: &JobId) -> Result<Standing, StoreError>
+    where
+        F: Granted<GetItem<Jobs>> + Granted<GetItem<Connections>>,
+    {
+        let job_id = job_id.as_str();
+        let answer = self
+            .database
+            .reading()
+            .get(&JobKey { job_id })?
+            .get(&ConnectionKey {
+                connection_id,
+                job_id: NO_JOB,
+            })?
+            .get(&ConnectionKey {
+                connection_id,
+                job_id,
+            })?
+            .build()
+            .send()
+            .await
+            .map_err(StoreError::of("looking at the job and the connection"))?;
+        let now = self.clock.now();
+        let mut items = answer
+            .responses
+            .unwrap_or_default()
+            .into_iter()
+            .map(|answer| answer.item);
+        let mut next = || items.next().flatten().filter(|item| !item.is_empty());
+        let job = next().map(Job::from_dynamodb_item).transpose()?;
+        let own = next().map(Connection::from_dynamodb_item).transpose()?;
+        let watched = next().map(Connection::from_dynamodb_item).transpose()?;
+        Ok(Standing {
+            job: job.filter(|job| job.is_live(now)),
+            own: own.filter(|own| own.is_live(now)),
+            watches: watched.is_some(),
+        })
+    }
+
+    /// Whether the connection may watch the job: the key opens it, or it watches it already.
+    pub fn admit(
+        &self,
+        standing: Standing,
+        access_key: Option<&AccessKey>,
+    ) -> Result<Admitted, Refused> {
+        let own = standing.own.ok_or(Refused::NoConnection)?;
+        let watches = standing.watches;
+        let job = standing
+            .job
+            .filter(|job| access_key.map_or(watches, |key| job.is_opened_by(key)));
+        let job = job.ok_or(Refused::Forbidden)?;
+        if own.pending_reply.is_some() {
+            return Err(Refused::ReplyPending);
+        }
+        if !watches && own.subscriptions >= self.max_subscriptions {
+            return Err(Refused::TooMany);
+        }
+        Ok(Admitted { job, watches })
+    }
+
+    /// Stores the subscription and adds 1 to the job's `subscribers_version`, provided that the
+    /// job's last durable message is still `at_seq`, if one is given.
+    ///
+    /// Both sides meet at the job's item: whatever was published before is in the log up to
+    /// `at_seq`, and whoever publishes later sees the new version. So a durable message is either
+    /// the subscriber's to read from the log, or the publisher's to send: never both, never
+    /// neither.
+    pub async fn commit(
         &self,
         request: &SubscriptionRequest<'_>,
-    ) -> Result<Result<(), Refused>, StoreError>
+        admitted: &Admitted,
+        at_seq: Option<u64>,
+    ) -> Result<Committed, StoreError>
     where
         F: Granted<UpdateItem<Jobs>>
             + Granted<UpdateItem<Connections>>
             + Granted<PutItem<Connections>>
             + Granted<PutItem<Subscribers>>,
     {
-        let mut again = request.access_key.is_none();
-        loop {
-            let written = through_conflicts(
-                || self.write_subscription(request, again),
-                |cancelled| matches!(cancelled, Cancelled::Conflict),
-            )
-            .await;
-            return Ok(match written {
-                Ok(()) => Ok(()),
-                // The connection watches the job already: renew without counting it twice.
-                Err(Cancelled::AtWrite(WATCHED)) if !again => {
-                    again = true;
-                    continue;
-                }
-                Err(Cancelled::AtWrite(JOB | WATCHED)) => Err(Refused::Forbidden),
-                Err(Cancelled::AtWrite(_)) => {
-                    return self.why_refused(request.connection_id).await.map(Err);
-                }
-                Err(Cancelled::Conflict) => {
-                    return Err(StoreError::call("subscribing")(
-                        "the job's item is being written by too many at once".to_owned(),
-                    ));
-                }
-                Err(Cancelled::Failed(error)) => return Err(error),
-            });
+        let written = through_conflicts(
+            || self.write(request, admitted.watches, at_seq),
+            |cancelled| matches!(cancelled, Cancelled::Conflict),
+        )
+        .await;
+        match written {
+            Ok(()) => Ok(Committed::Yes),
+            Err(Cancelled::Condition) => Ok(Committed::Moved),
+            Err(Cancelled::Conflict) => Err(crowded("subscribing")),
+            Err(Cancelled::Failed(error)) => Err(error),
         }
     }
 
-    async fn write_subscription(
+    async fn write(
         &self,
         request: &SubscriptionRequest<'_>,
         again: bool,
+        at_seq: Option<u64>,
     ) -> Result<(), Cancelled>
     where
         F: Granted<UpdateItem<Jobs>>
@@ -148,10 +227,10 @@ impl<F: Function> SubscriptionStore<F> {
             job_id: request.job_id.clone(),
             connection_id: request.connection_id.to_owned(),
             connected_at: request.connected_at,
+            subscribed_at: now,
             correlation_id: request.correlation_id.clone(),
             expires_at: watched.expires_at.epoch_seconds(),
         };
-        let key = request.access_key.map(hash_of);
         let watched_item = watched
             .to_dynamodb_item()
             .map_err(|error| Cancelled::Failed(error.into()))?;
@@ -173,10 +252,10 @@ impl<F: Function> SubscriptionStore<F> {
                     .update_expression("ADD subscribers_version :one")
                     .expression_attribute_values(":one", number(1))
                     .expression_attribute_values(":now", number(now.epoch_seconds()));
-                match key {
-                    Some(key) => update
-                        .condition_expression("access_key_sha256 = :key AND expires_at > :now")
-                        .expression_attribute_values(":key", text(key)),
+                match at_seq {
+                    Some(seq) => update
+                        .condition_expression("seq = :seq AND expires_at > :now")
+                        .expression_attribute_values(":seq", number(seq)),
                     None => update.condition_expression("expires_at > :now"),
                 }
             })
@@ -228,34 +307,6 @@ impl<F: Function> SubscriptionStore<F> {
             .await
             .map_err(|error| reason("subscribing", error))?;
         Ok(())
-    }
-
-    /// Which of the conditions on the connection's own item failed.
-    async fn why_refused(&self, connection_id: &str) -> Result<Refused, StoreError>
-    where
-        F: Granted<UpdateItem<Connections>>,
-    {
-        let answer = self
-            .database
-            .update_item(&ConnectionKey {
-                connection_id,
-                job_id: NO_JOB,
-            })
-            .update_expression("SET last_activity = :now")
-            .condition_expression("attribute_exists(connection_id)")
-            .expression_attribute_values(":now", text(self.clock.now()))
-            .return_values(aws_sdk_dynamodb::types::ReturnValue::AllOld)
-            .send()
-            .await;
-        let Ok(answer) = answer else {
-            return Ok(Refused::NoConnection);
-        };
-        let own = Connection::from_dynamodb_item(answer.attributes.unwrap_or_default())?;
-        Ok(if own.pending_reply.is_some() {
-            Refused::ReplyPending
-        } else {
-            Refused::TooMany
-        })
     }
 
     /// Deletes the subscription and adds 1 to the job's `subscribers_version`, so that its
@@ -314,10 +365,8 @@ impl<F: Function> SubscriptionStore<F> {
         };
         match through_conflicts(write, |cancelled| matches!(cancelled, Cancelled::Conflict)).await {
             Ok(_) => Ok(true),
-            Err(Cancelled::AtWrite(_)) => Ok(false),
-            Err(Cancelled::Conflict) => Err(StoreError::call("unsubscribing")(
-                "the job's item is being written by too many at once".to_owned(),
-            )),
+            Err(Cancelled::Condition) => Ok(false),
+            Err(Cancelled::Conflict) => Err(crowded("unsubscribing")),
             Err(Cancelled::Failed(error)) => Err(error),
         }
     }
@@ -351,9 +400,9 @@ impl<F: Function> SubscriptionStore<F> {
     }
 }
 
-/// The place of the job's update, and of the put of the watched job, in the transaction.
-const JOB: usize = 0;
-const WATCHED: usize = 2;
+fn crowded(operation: &'static str) -> StoreError {
+    StoreError::call(operation)("the job's item is being written by too many at once".to_owned())
+}
 
 fn reason(operation: &'static str, error: SdkError<TransactWriteItemsError>) -> Cancelled {
     let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
@@ -366,14 +415,8 @@ fn reason(operation: &'static str, error: SdkError<TransactWriteItemsError>) -> 
         .iter()
         .filter_map(CancellationReason::code)
         .collect();
-    let failed = |write: &usize| codes.get(*write) == Some(&"ConditionalCheckFailed");
-    // A job that is watched already counts before the limit on how many may be watched.
-    if let Some(write) = [JOB, WATCHED]
-        .into_iter()
-        .chain(0..codes.len())
-        .find(failed)
-    {
-        Cancelled::AtWrite(write)
+    if codes.contains(&"ConditionalCheckFailed") {
+        Cancelled::Condition
     } else if codes.contains(&"TransactionConflict") {
         Cancelled::Conflict
     } else {
