@@ -1,1 +1,68 @@
-//! x
+//! The deployed system on one machine, read from the synthesized template.
+//!
+//! [`LocalStack::start`] takes the template as plain CloudFormation and runs what it describes on
+//! one port: the functions' real executables, the APIs in front of them, and the AWS services that
+//! they call. Functions have no local mode; only their environment variables differ.
+//!
+//! | part | module |
+//! | --- | --- |
+//! | reading the template | `template` |
+//! | which request is for whom | `server` |
+//! | API Gateway's WebSocket API and `@connections` | `websocket` |
+//! | API Gateway's HTTP API | `http_api` |
+//! | Lambda's Runtime API and the functions' processes | `lambda` |
+//! | Lambda's event source mappings | `event_source` |
+//! | DynamoDB, S3, SQS | `dynamodb`, `s3`, `sqs` |
+//! | what tests look at and break | [`Calls`], [`Faults`] |
+//!
+//! ```no_run
+//! # async fn example(template: serde_json::Value) -> Result<(), Box<dyn std::error::Error>> {
+//! use local::{Fault, LocalStack, Options, Times};
+//!
+//! let stack = LocalStack::start(Options::new(template, "target/debug")).await?;
+//! let twice = Times::new(2);
+//! stack.faults().on_post(move |_| twice.take().then_some(Fault::Throttle));
+//! // Talk to stack.urls().http_api and stack.urls().websocket, then look at what happened:
+//! let puts = stack.calls().count(|call| call.operation == "dynamodb:PutItem");
+//! let jobs = stack.items("jobs")?;
+//! stack.shutdown().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! What AWS does beyond that and the stack does not: it enforces no IAM policy (it records the
+//! calls, and tests compare them with the grants), runs no authorizer, throttles nothing but what
+//! [`Faults`] say, and lets functions run on between their events.
+
+mod answers;
+mod clock;
+mod dynamodb;
+mod error;
+mod event_source;
+mod faults;
+mod http_api;
+mod ids;
+mod lambda;
+mod logs;
+mod options;
+mod page;
+mod recorder;
+mod s3;
+mod server;
+mod sqs;
+mod stack;
+mod storage;
+mod template;
+mod websocket;
+
+pub use dynamodb::DynamoDbError;
+pub use error::StartError;
+pub use faults::{Fault, Faults, Post, Times};
+pub use logs::{LogLine, ShowLogs};
+pub use options::{Options, Urls};
+pub use recorder::{Call, Calls};
+pub use s3::BucketError;
+pub use sqs::QueueDepth;
+pub use stack::LocalStack;
+pub use template::TemplateError;
+pub use websocket::WebSocketLimits;

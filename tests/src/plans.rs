@@ -69,6 +69,19 @@ pub fn blank(width: u32, height: u32) -> Vec<u8> {
     png(&GrayImage::from_pixel(width, height, Luma([255])))
 }
 
+/// A PNG of a few bytes whose header promises 20,000 x 20,000 pixels.
+pub fn bomb() -> Vec<u8> {
+    const SIZE_AT: usize = 16;
+    const CHUNK: std::ops::Range<usize> = 12..29;
+    let mut bytes = blank(1, 1);
+    let side = 20_000_u32.to_be_bytes();
+    bytes[SIZE_AT..SIZE_AT + 4].copy_from_slice(&side);
+    bytes[SIZE_AT + 4..SIZE_AT + 8].copy_from_slice(&side);
+    let checksum = crc32fast::hash(&bytes[CHUNK]).to_be_bytes();
+    bytes[CHUNK.end..CHUNK.end + 4].copy_from_slice(&checksum);
+    bytes
+}
+
 fn png(picture: &GrayImage) -> Vec<u8> {
     let mut bytes = Vec::new();
     PngEncoder::new(&mut bytes)

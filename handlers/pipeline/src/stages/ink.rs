@@ -1,0 +1,200 @@
+//! Telling ink from paper.
+
+use std::ops::RangeInclusive;
+
+use image::{GrayImage, imageops};
+use imageproc::{filter::box_filter, stats::histogram};
+
+use super::{
+    mask::Mask,
+    report::{Interrupted, Pass, Passes},
+};
+
+/// Least difference between the mean brightness of paper and ink. Scans and poor JPEGs have 80 and
+/// more; a blank sheet's grain has under 20.
+const LEAST_CONTRAST: u32 = 40;
+
+/// Walls, text and furniture cover less than this share of a plan (in percent); if more is dark,
+/// coloured floors are among it.
+const MOST_INK_PERCENT: u64 = 40;
+
+/// What tells ink from paper.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Threshold {
+    /// The last brightness of the darker class.
+    pub(super) level: u8,
+    /// Whether the drawing is light on dark.
+    pub(super) light_on_dark: bool,
+}
+
+impl Threshold {
+    pub(super) fn is_ink(self, brightness: u8) -> bool {
+        (brightness <= self.level) != self.light_on_dark
+    }
+
+    /// The mask of ink, from the picture as it is and smoothed. A pixel must be ink in both, so
+    /// that smoothing closes no gaps between the strokes of letters; but what is deep in ink when
+    /// smoothed is a speck in a wall.
+    pub(super) fn ink(
+        self,
+        sharp: &GrayImage,
+        smooth: &GrayImage,
+        pass: &mut Pass,
+    ) -> Result<Mask, Interrupted> {
+        let (width, height) = (smooth.width() as usize, smooth.height() as usize);
+        let mut mask = Mask::new(width, height);
+        let [sharp, smooth] =
+            [sharp, smooth].map(|image| image.as_raw().chunks_exact(width.max(1)));
+        for (y, (sharp, smooth)) in sharp.zip(smooth).enumerate() {
+            pass.row(y)?;
+            for ((cell, &sharp), &smooth) in mask.row_mut(y).iter_mut().zip(sharp).zip(smooth) {
+                *cell = self.is_ink(smooth) && (self.is_ink(sharp) || self.is_deep(smooth));
+            }
+        }
+        Ok(mask)
+    }
+
+    /// Whether it is closer to full ink than to the threshold.
+    fn is_deep(self, brightness: u8) -> bool {
+        if self.light_on_dark {
+            brightness > u8::midpoint(self.level, u8::MAX)
+        } else {
+            brightness <= self.level / 2
+        }
+    }
+}
+
+/// The image with each pixel the mean of its neighbourhood of three by three: evens out the noise
+/// of JPEG without moving an edge, and fades hairlines.
+pub(super) fn smooth(
+    image: &GrayImage,
+    message: &str,
+    until: u8,
+    passes: &mut Passes,
+) -> Result<GrayImage, Interrupted> {
+    const MARGIN: u32 = 1;
+    let (width, height) = image.dimensions();
+    let mut smooth = GrayImage::new(width, height);
+    let mut pass = passes.next(message, until, (width as usize, height as usize));
+    let stride = u32::try_from(pass.stride()).unwrap_or(u32::MAX);
+    let mut top = 0;
+    while top < height {
+        pass.row(top as usize)?;
+        let rows = stride.min(height - top);
+        let above = MARGIN.min(top);
+        let below = MARGIN.min(height - top - rows);
+        let band = imageops::crop_imm(image, 0, top - above, width, above + rows + below);
+        let band = box_filter(&band.to_image(), 1, 1);
+        let inner = imageops::crop_imm(&band, 0, above, width, rows).to_image();
+        imageops::replace(&mut smooth, &inner, 0, i64::from(top));
+        top += rows;
+    }
+    Ok(smooth)
+}
+
+/// Finds the threshold by Otsu's method, or the contrast if it is too low for one.
+pub(super) fn threshold(smooth: &GrayImage) -> Result<Threshold, u32> {
+    let counts = brightness_counts(smooth);
+    let (mut level, contrast) = two_classes(&counts);
+    if contrast < LEAST_CONTRAST {
+        return Err(contrast);
+    }
+    let light_on_dark = is_dark_around(smooth, level);
+    if !light_on_dark {
+        let dark = &counts[..=usize::from(level)];
+        if dark.iter().sum::<u64>() * 100 > counts.iter().sum::<u64>() * MOST_INK_PERCENT {
+            let (darker, contrast) = two_classes(dark);
+            if contrast >= LEAST_CONTRAST {
+                level = darker;
+            }
+        }
+    }
+    Ok(Threshold {
+        level: halfway(&counts, level, light_on_dark),
+        light_on_dark,
+    })
+}
+
+/// The level halfway between paper and full ink. Otsu's parts the classes, but where exactly it
+/// lies between them is chance; and where thin walls are mostly edges, it lets hairlines pass.
+fn halfway(counts: &[u64], level: u8, light_on_dark: bool) -> u8 {
+    let (dark, light) = (0..=level, level.saturating_add(1)..=u8::MAX);
+    let (paper, ink) = if light_on_dark {
+        (share_at(counts, dark, 50), share_at(counts, light, 90))
+    } else {
+        (share_at(counts, light, 50), share_at(counts, dark, 10))
+    };
+    u8::midpoint(paper, ink)
+}
+
+/// The brightness that `percent` of the pixels within a range do not exceed.
+fn share_at(counts: &[u64], range: RangeInclusive<u8>, percent: u64) -> u8 {
+    let within = |range: RangeInclusive<u8>| -> u64 {
+        counts[usize::from(*range.start())..=usize::from(*range.end())]
+            .iter()
+            .sum()
+    };
+    let total = within(range.clone());
+    let start = *range.start();
+    range
+        .clone()
+        .find(|&brightness| within(start..=brightness) * 100 >= total * percent)
+        .unwrap_or(start)
+}
+
+/// Otsu's method on counts by brightness: the last brightness of the darker of two classes that
+/// differ most, and the difference of their means. (That of `imageproc` overflows over 16 million
+/// white pixels.)
+fn two_classes(counts: &[u64]) -> (u8, u32) {
+    let weigh = |counts: &[u64], first: u64| {
+        let weight: u64 = counts.iter().sum();
+        let sum: u64 = (first..)
+            .zip(counts)
+            .map(|(value, count)| value * count)
+            .sum();
+        (weight, sum)
+    };
+    let mut best = (0, 0, 0);
+    for level in 0..u8::MAX {
+        let Some((dark, light)) = counts.split_at_checked(usize::from(level) + 1) else {
+            break;
+        };
+        let (dark_weight, dark_sum) = weigh(dark, 0);
+        let (light_weight, light_sum) = weigh(light, u64::from(level) + 1);
+        if dark_weight == 0 || light_weight == 0 {
+            continue;
+        }
+        // Means in 1/256 of a step of brightness.
+        let difference = 256 * light_sum / light_weight - 256 * dark_sum / dark_weight;
+        let variance = u128::from(dark_weight)
+            * u128::from(light_weight)
+            * u128::from(difference * difference);
+        if variance > best.2 {
+            best = (
+                level,
+                u32::try_from(difference / 256).unwrap_or(u32::MAX),
+                variance,
+            );
+        }
+    }
+    (best.0, best.1)
+}
+
+/// Whether most of the image's border is in the darker class.
+fn is_dark_around(image: &GrayImage, level: u8) -> bool {
+    let (width, height) = image.dimensions();
+    let across = (0..width).flat_map(|x| [(x, 0), (x, height - 1)]);
+    let down = (0..height).flat_map(|y| [(0, y), (width - 1, y)]);
+    let dark = across
+        .chain(down)
+        .filter(|&(x, y)| image.get_pixel(x, y).0[0] <= level)
+        .count();
+    dark > (width + height) as usize
+}
+
+fn brightness_counts(image: &GrayImage) -> Vec<u64> {
+    histogram(image).channels[0]
+        .iter()
+        .map(|&count| u64::from(count))
+        .collect()
+}

@@ -1,0 +1,27 @@
+//! The reference pipeline: the picture of a floor plan in, its rooms out.
+//!
+//! Pure image work: it knows nothing of jobs, stages' transport or AWS, and runs on any thread.
+//! Each stage is a function that is handed a [`report`](report::Report) to say how far it is, and
+//! that stops at once when the report answers so.
+//!
+//! | step | module |
+//! | --- | --- |
+//! | decode and refuse early what cannot be one | [`plan`] |
+//! | `stage_1`: which pixels are wall | [`walls`], on `ink`, `thickness` and `pieces` |
+//! | `stage_2`: which floor belongs together | [`rooms`], on `gaps` |
+//! | the ground under both | `mask`, `regions`, [`report`] |
+
+mod gaps;
+mod ink;
+mod mask;
+mod pieces;
+mod regions;
+mod thickness;
+
+pub mod plan;
+pub mod report;
+pub mod rooms;
+pub mod walls;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+//! Decoding: from bytes that a stranger sent to a picture of known size.
+
+use std::io::Cursor;
+
+use image::{
+    DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Luma,
+    metadata::Orientation,
+};
+
+/// Longest side of a plan, in pixels.
+pub const MAX_SIDE: u32 = 8_000;
+
+/// Most pixels of a plan.
+pub const MAX_PIXELS: u64 = 40_000_000;
+
+/// Most memory that decoding may take, in bytes: a plan of [`MAX_PIXELS`] with 16 bits in each of
+/// four channels, and the decoder's own buffers.
+const MAX_DECODER_BYTES: u64 = 384 * 1024 * 1024;
+
+/// A floor plan: brightness by pixel, 0 black to 255 white, the right way up.
+#[derive(Clone)]
+pub struct FloorPlan {
+    pixels: GrayImage,
+}
+
+/// Why bytes are not a floor plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    /// There are no bytes.
+    #[error("the input is empty; send a PNG or JPEG image of a floor plan")]
+    Empty,
+    /// The bytes are something else.
+    #[error("the input is not a PNG or JPEG image (it starts with {start}); send one of these")]
+    NotAnImage {
+        /// The first bytes, readable.
+        start: String,
+    },
+    /// The header or the pixels cannot be read to the end.
+    #[error("the {format} image is broken: {cause}; export it again and send the whole file")]
+    Broken {
+        /// What the image claims to be.
+        format: &'static str,
+        /// What the decoder found.
+        cause: String,
+    },
+    /// The header names a size over the limits.
+    #[error(
+        "the image has {width} x {height} pixels; send at most {MAX_SIDE} on a side and {} million \
+         in all",
+        MAX_PIXELS / 1_000_000
+    )]
+    TooLarge {
+        /// Width by the header, in pixels.
+        width: u32,
+        /// Height by the header, in pixels.
+        height: u32,
+    },
+    /// Decoding asked for more memory than any plan within the limits needs.
+    #[error(
+        "decoding the image takes more than {} MB of memory; save it with 8 bits per channel and \
+         without embedded profiles",
+        MAX_DECODER_BYTES / (1024 * 1024)
+    )]
+    TooMuchMemory,
+}
+
+impl PlanError {
+    /// A word that programs can look at.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty_input",
+            Self::NotAnImage { .. } => "not_an_image",
+            Self::Broken { .. } => "broken_image",
+            Self::TooLarge { .. } | Self::TooMuchMemory => "image_too_large",
+        }
+    }
+}
+
+impl FloorPlan {
+    /// Reads a PNG or JPEG. The size is taken from the header and refused before any pixel is
+    /// decoded, so an image that unpacks to far more than it weighs costs nothing.
+    pub fn decode(bytes: &[u8]) -> Result<Self, PlanError> {
+        if bytes.is_empty() {
+            return Err(PlanError::Empty);
+        }
+        let (format, name) = match image::guess_format(bytes) {
+            Ok(format @ ImageFormat::Png) => (format, "PNG"),
+            Ok(format @ ImageFormat::Jpeg) => (format, "JPEG"),
+            Ok(_) | Err(_) => {
+                return Err(PlanError::NotAnImage {
+                    start: readable_start(bytes),
+                });
+            }
+        };
+        let broken = |error: ImageError| match error {
+            ImageError::Limits(_) => PlanError::TooMuchMemory,
+            error => PlanError::Broken {
+                format: name,
+                cause: error.to_string(),
+            },
+        };
+        let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
+        let mut limits = Limits::no_limits();
+        limits.max_alloc = Some(MAX_DECODER_BYTES);
+        reader.limits(limits);
+        let mut decoder = reader.into_decoder().map_err(broken)?;
+        let (width, height) = decoder.dimensions();
+        if width.max(height) > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
+            return Err(PlanError::TooLarge { width, height });
+        }
+        if format == ImageFormat::Jpeg && !has_end_of_image(bytes) {
+            return Err(PlanError::Broken {
+                format: name,
+                cause: "it ends before its last pixel".to_owned(),
+            });
+        }
+        // Browsers turn a photo by this tag before they show it; rooms must land on what they show.
+        let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
+        let mut image = DynamicImage::from_decoder(decoder).map_err(broken)?;
+        image.apply_orientation(orientation);
+        Ok(Self {
+            pixels: brightness(image),
+        })
+    }
+
+    /// The plan with this brightness.
+    pub fn from_brightness(pixels: GrayImage) -> Self {
+        Self { pixels }
+    }
+
+    /// Brightness by pixel.
+    pub fn brightness(&self) -> &GrayImage {
+        &self.pixels
+    }
+
+    /// Width and height, in pixels.
+    pub fn size(&self) -> (u32, u32) {
+        self.pixels.dimensions()
+    }
+}
+
+impl std::fmt::Debug for FloorPlan {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let (width, height) = self.size();
+        write!(formatter, "FloorPlan({width} x {height})")
+    }
+}
+
+/// Brightness on white paper: what is transparent shows the paper.
+fn brightness(image: DynamicImage) -> GrayImage {
+    if !image.color().has_alpha() {
+        return image.into_luma8();
+    }
+    let image = image.into_luma_alpha8();
+    let mut pixels = GrayImage::new(image.width(), image.height());
+    for (target, source) in pixels.pixels_mut().zip(image.pixels()) {
+        let [light, alpha] = source.0.map(u16::from);
+        let blended = (light * alpha + 255 * (255 - alpha)) / 255;
+        *target = Luma([u8::try_from(blended).unwrap_or(u8::MAX)]);
+    }
+    pixels
+}
+
+/// Whether the last scan of a JPEG is followed by the end marker. The decoder fills what is missing
+/// with grey and says nothing. Neither marker can occur inside a scan's data.
+fn has_end_of_image(bytes: &[u8]) -> bool {
+    let last = |marker: [u8; 2]| bytes.windows(2).rposition(|pair| pair == marker);
+    match (last([0xff, 0xda]), last([0xff, 0xd9])) {
+        (Some(scan), Some(end)) => end > scan,
+        _ => false,
+    }
+}
+
+fn readable_start(bytes: &[u8]) -> String {
+    format!("\"{}\"", bytes[..bytes.len().min(12)].escape_ascii())
+}

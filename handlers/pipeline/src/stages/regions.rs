@@ -1,0 +1,140 @@
+//! Connected regions of a mask.
+//!
+//! Labelled by runs instead of pixels: some fifty times fewer to join, no label image, and, unlike
+//! `imageproc`'s labelling, it can be stopped between rows.
+
+use std::ops::Range;
+
+use super::{
+    mask::{Mask, runs},
+    report::{Interrupted, Pass},
+};
+
+/// Pixels that touch each other at their sides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Region {
+    /// Pixels.
+    pub(super) area: usize,
+    /// Columns that it reaches.
+    pub(super) columns: Range<usize>,
+    /// Rows that it reaches.
+    pub(super) rows: Range<usize>,
+}
+
+impl Region {
+    /// The longer side of the bounding box.
+    pub(super) fn length(&self) -> usize {
+        self.columns.len().max(self.rows.len())
+    }
+
+    fn of(run: &Run) -> Self {
+        Self {
+            area: run.columns.len(),
+            columns: run.columns.clone(),
+            rows: run.row..run.row + 1,
+        }
+    }
+
+    fn add(&mut self, run: &Run) {
+        self.area += run.columns.len();
+        self.columns.start = self.columns.start.min(run.columns.start);
+        self.columns.end = self.columns.end.max(run.columns.end);
+        self.rows.end = run.row + 1;
+    }
+}
+
+struct Run {
+    row: usize,
+    columns: Range<usize>,
+    region: usize,
+}
+
+/// All regions of a mask.
+pub(super) struct Regions {
+    runs: Vec<Run>,
+    /// The regions, in the order of their topmost, leftmost pixel.
+    pub(super) list: Vec<Region>,
+}
+
+impl Regions {
+    /// Finds the regions of pixels that are `value`.
+    pub(super) fn of(mask: &Mask, value: bool, pass: &mut Pass) -> Result<Self, Interrupted> {
+        let mut found: Vec<Run> = Vec::new();
+        // For each run an earlier one of the same region; a root is its own parent.
+        let mut parents: Vec<usize> = Vec::new();
+        let mut above = 0..0;
+        for row in 0..mask.height() {
+            pass.row(row)?;
+            let first = found.len();
+            let mut candidate = above.start;
+            for columns in runs(mask.row(row), value) {
+                let this = found.len();
+                parents.push(this);
+                while candidate < above.end && found[candidate].columns.end <= columns.start {
+                    candidate += 1;
+                }
+                let mut touching = candidate;
+                while touching < above.end && found[touching].columns.start < columns.end {
+                    join(&mut parents, touching, this);
+                    touching += 1;
+                }
+                found.push(Run {
+                    row,
+                    columns,
+                    region: 0,
+                });
+            }
+            above = first..found.len();
+        }
+        let mut list: Vec<Region> = Vec::new();
+        for index in 0..found.len() {
+            let root = root(&mut parents, index);
+            let run = &found[index];
+            let region = if root == index {
+                list.push(Region::of(run));
+                list.len() - 1
+            } else {
+                let region = found[root].region;
+                list[region].add(run);
+                region
+            };
+            found[index].region = region;
+        }
+        Ok(Self { runs: found, list })
+    }
+
+    /// For each region, how many of its pixels are set in a mask.
+    pub(super) fn pixels_in(&self, mask: &Mask) -> Vec<usize> {
+        let mut counts = vec![0; self.list.len()];
+        for run in &self.runs {
+            let set = mask.row(run.row)[run.columns.clone()].iter();
+            counts[run.region] += set.filter(|&&cell| cell).count();
+        }
+        counts
+    }
+
+    /// Clears the pixels of the regions that are not worth keeping.
+    pub(super) fn keep(&self, mask: &mut Mask, worth_keeping: impl Fn(usize, &Region) -> bool) {
+        let regions = self.list.iter().enumerate();
+        let keep: Vec<bool> = regions
+            .map(|(index, region)| worth_keeping(index, region))
+            .collect();
+        for run in self.runs.iter().filter(|run| !keep[run.region]) {
+            mask.row_mut(run.row)[run.columns.clone()].fill(false);
+        }
+    }
+}
+
+fn root(parents: &mut [usize], mut index: usize) -> usize {
+    while parents[index] != index {
+        parents[index] = parents[parents[index]];
+        index = parents[index];
+    }
+    index
+}
+
+/// The earlier root stays root, so every region is met first at its root.
+fn join(parents: &mut [usize], one: usize, other: usize) {
+    let (one, other) = (root(parents, one), root(parents, other));
+    parents[one.max(other)] = one.min(other);
+}

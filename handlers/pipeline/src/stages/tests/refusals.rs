@@ -1,0 +1,186 @@
+//! What is no floor plan, and how that is said.
+
+use image::{DynamicImage, GrayImage, ImageFormat, Luma, RgbaImage};
+use std::io::Cursor;
+
+use super::{Block, Drawing, FloorPlan, houses::House, never_stop, rooms_of, walls_of};
+use crate::stages::{plan::PlanError, rooms};
+
+fn refusal(bytes: &[u8]) -> PlanError {
+    FloorPlan::decode(bytes).expect_err("a refusal")
+}
+
+fn house() -> House {
+    House {
+        margin: 20,
+        wall: 6,
+        columns: vec![120, 140],
+        rows: vec![130],
+        door: 30,
+        door_places: vec![0.5],
+        stroke: 1,
+        letter_cell: 1,
+    }
+}
+
+/// Numbers that look random and are the same on every run.
+fn noise() -> impl Iterator<Item = u8> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    std::iter::from_fn(move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        Some(state.to_le_bytes()[4])
+    })
+}
+
+fn no_walls(pixels: GrayImage) -> String {
+    let error = walls_of(&FloorPlan::from_brightness(pixels)).expect_err("no walls");
+    assert_eq!(error.code(), "no_walls");
+    error.to_string()
+}
+
+#[test]
+fn no_bytes_are_empty_input() {
+    assert_eq!(refusal(b"").code(), "empty_input");
+}
+
+#[test]
+fn another_format_is_named_by_its_first_bytes() {
+    let error = refusal(b"%PDF-1.7 and so on");
+    assert_eq!(error.code(), "not_an_image");
+    assert!(error.to_string().contains(r#""%PDF-1.7 and""#), "{error}");
+    assert_eq!(refusal(b"GIF89a......").code(), "not_an_image");
+}
+
+#[test]
+fn an_image_cut_short_at_any_place_is_broken() {
+    for bytes in [house().draw().png(), house().draw().jpeg(80)] {
+        for part in [4, 40, 70, 95] {
+            let cut = &bytes[..bytes.len() * part / 100];
+            assert_eq!(refusal(cut).code(), "broken_image", "{part} %");
+        }
+    }
+    let jpeg = house().draw().jpeg(80);
+    assert_eq!(refusal(&jpeg[..jpeg.len() - 2]).code(), "broken_image");
+}
+
+/// A PNG of one row that claims another size.
+fn png_claiming(width: u32, height: u32) -> Vec<u8> {
+    let mut bytes = Drawing::new(8, 1).png();
+    bytes[16..20].copy_from_slice(&width.to_be_bytes());
+    bytes[20..24].copy_from_slice(&height.to_be_bytes());
+    let checksum = crc32(&bytes[12..29]).to_be_bytes();
+    bytes[29..33].copy_from_slice(&checksum);
+    bytes
+}
+
+fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(!0_u32, |crc, &byte| {
+        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
+            (crc >> 1) ^ (0xedb8_8320 * (crc & 1))
+        })
+    })
+}
+
+#[test]
+fn a_size_over_the_limits_is_refused_from_the_header_alone() {
+    // None of these has pixels to decode, so an answer by size comes from the header.
+    for (width, height) in [(8_001, 10), (10, 8_001), (7_000, 6_000), (1 << 30, 1 << 30)] {
+        let error = refusal(&png_claiming(width, height));
+        assert_eq!(error.code(), "image_too_large", "{error}");
+        if width < 1 << 30 {
+            assert!(
+                error.to_string().contains(&format!("{width} x {height}")),
+                "{error}"
+            );
+        }
+    }
+    assert_eq!(refusal(&png_claiming(8_000, 5_000)).code(), "broken_image");
+}
+
+#[test]
+fn a_transparent_background_is_paper() {
+    let drawn = house().draw().pixels;
+    let see_through = RgbaImage::from_fn(drawn.width(), drawn.height(), |x, y| {
+        let dark = drawn.get_pixel(x, y).0[0] < 128;
+        image::Rgba([0, 0, 0, if dark { 255 } else { 0 }])
+    });
+    let mut bytes = Cursor::new(Vec::new());
+    DynamicImage::from(see_through)
+        .write_to(&mut bytes, ImageFormat::Png)
+        .expect("memory takes it");
+    let plan = FloorPlan::decode(&bytes.into_inner()).expect("an image");
+    assert_eq!(rooms_of(&plan).len(), 2);
+}
+
+#[test]
+fn a_blank_sheet_shows_no_walls() {
+    let message = no_walls(GrayImage::from_pixel(600, 400, Luma([250])));
+    assert!(message.contains("differ by only 0 of 255"), "{message}");
+    let mut grain = noise();
+    let paper = GrayImage::from_fn(600, 400, |_, _| {
+        Luma([230 + grain.next().unwrap_or(0) / 16])
+    });
+    assert!(no_walls(paper).contains("differ by only"));
+    assert!(!no_walls(GrayImage::new(1, 1)).is_empty());
+}
+
+#[test]
+fn noise_and_photographs_show_no_walls() {
+    let mut grain = noise();
+    let noisy = GrayImage::from_fn(600, 400, |_, _| Luma([grain.next().unwrap_or(0)]));
+    no_walls(noisy.clone());
+    // Blots of every size, as in trees and clouds.
+    for sigma in [2.0, 4.0, 8.0, 16.0] {
+        let mut blots = image::imageops::blur(&noisy, sigma);
+        let (least, most) = blots
+            .iter()
+            .fold((255, 0), |(least, most), &b| (b.min(least), b.max(most)));
+        imageproc::contrast::stretch_contrast_mut(&mut blots, least, most, 0, 255);
+        no_walls(blots);
+    }
+    let shade = GrayImage::from_fn(600, 400, |x, y| {
+        Luma([u8::try_from((x + y) / 4).unwrap_or(255)])
+    });
+    no_walls(shade);
+}
+
+#[test]
+fn text_alone_shows_no_walls() {
+    let mut drawing = Drawing::new(600, 400);
+    for line in 0..12 {
+        drawing.text("THE BATH IS LITTLE", (20, 20 + 30 * line), 3);
+    }
+    no_walls(drawing.pixels);
+}
+
+#[test]
+fn walls_that_enclose_nothing_say_how_wide_an_opening_may_be() {
+    let mut drawing = Drawing::new(700, 500);
+    drawing.wall(Block::new(40, 40, 660, 50));
+    drawing.wall(Block::new(40, 40, 50, 460));
+    let plan = FloorPlan::from_brightness(drawing.pixels);
+    let walls = walls_of(&plan).expect("walls");
+    let error = rooms::find(&plan, &walls, &mut *never_stop()).expect_err("no rooms");
+    assert_eq!(error.code(), "no_rooms");
+    assert!(
+        error.to_string().contains("wider than 136 pixels"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_photo_taken_sideways_is_turned_as_browsers_turn_it() {
+    let drawn = house().draw();
+    let upright = FloorPlan::decode(&drawn.jpeg(90)).expect("an image");
+    let mut jpeg = drawn.jpeg(90);
+    // An Exif segment with one entry: orientation 6, to be turned right by a quarter.
+    let exif = b"\xff\xe1\x00\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
+    jpeg.splice(2..2, exif.iter().copied());
+    let turned = FloorPlan::decode(&jpeg).expect("an image");
+    assert_eq!(
+        turned.brightness(),
+        &image::imageops::rotate90(upright.brightness())
+    );
+}

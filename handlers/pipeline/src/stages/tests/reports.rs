@@ -1,0 +1,117 @@
+//! What the stages say while they work, and how they are stopped.
+
+use super::{FloorPlan, houses::House, rooms_of, walls_of};
+use crate::stages::{
+    report::Interrupted,
+    rooms::{self, RoomsError},
+    walls::{self, Walls, WallsError},
+};
+
+fn large_plan() -> FloorPlan {
+    let house = House {
+        margin: 40,
+        wall: 12,
+        columns: vec![600, 500, 750],
+        rows: vec![650, 700],
+        door: 60,
+        door_places: vec![0.2, 0.9],
+        stroke: 2,
+        letter_cell: 3,
+    };
+    FloorPlan::from_brightness(house.draw().pixels)
+}
+
+type Said = Vec<(u8, String)>;
+
+fn listen(said: &mut Said) -> impl FnMut(u8, &str) -> Result<(), Interrupted> {
+    |percent, message| {
+        said.push((percent, message.to_owned()));
+        Ok(())
+    }
+}
+
+fn assert_even_progress(said: &Said) {
+    assert!(said.is_sorted_by_key(|(percent, _)| *percent), "{said:?}");
+    assert!(said.iter().all(|(percent, _)| *percent <= 100), "{said:?}");
+    assert_eq!(said.first().map(|(percent, _)| *percent), Some(0));
+    assert!(
+        said.last().is_some_and(|(percent, _)| *percent >= 85),
+        "{said:?}"
+    );
+    // Nearly three million pixels; a pass is told of at least ten times.
+    assert!(said.len() >= 100, "{} reports", said.len());
+    assert!(
+        said.iter().all(|(_, message)| message.ends_with("...")),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn both_stages_report_often_and_never_go_back() {
+    let plan = large_plan();
+    let mut said = Said::new();
+    let walls = walls::find(&plan, &mut listen(&mut said)).expect("walls");
+    assert_even_progress(&said);
+    said.clear();
+    rooms::find(&plan, &walls, &mut listen(&mut said)).expect("rooms");
+    assert_even_progress(&said);
+}
+
+/// Answers the first reports, then asks to stop; counts what comes after that.
+fn stop_after(
+    answers: usize,
+    asked: &mut usize,
+) -> impl FnMut(u8, &str) -> Result<(), Interrupted> {
+    move |_, _| {
+        *asked += 1;
+        if *asked > answers {
+            Err(Interrupted)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+#[test]
+fn a_stage_stops_at_the_first_report_that_asks_it_to() {
+    let plan = large_plan();
+    let walls = walls_of(&plan).expect("walls");
+    for answers in [0, 1, 17, 60, 99] {
+        let mut asked = 0;
+        let outcome = walls::find(&plan, &mut stop_after(answers, &mut asked));
+        assert!(
+            matches!(outcome, Err(WallsError::Interrupted(_))),
+            "{outcome:?}"
+        );
+        assert_eq!(asked, answers + 1);
+        let mut asked = 0;
+        let outcome = rooms::find(&plan, &walls, &mut stop_after(answers, &mut asked));
+        assert!(
+            matches!(outcome, Err(RoomsError::Interrupted(_))),
+            "{outcome:?}"
+        );
+        assert_eq!(asked, answers + 1);
+    }
+}
+
+#[test]
+fn stage_2_goes_on_elsewhere_from_stored_walls() {
+    let plan = large_plan();
+    let walls = walls_of(&plan).expect("walls");
+    let stored = serde_json::to_string(&walls).expect("JSON");
+    assert!(stored.len() < 4096, "{stored}");
+    let restored: Walls = serde_json::from_str(&stored).expect("walls");
+    assert_eq!(restored, walls);
+    let rooms = rooms::find(&plan, &restored, &mut |_, _| Ok(())).expect("rooms");
+    assert_eq!(rooms, rooms_of(&plan));
+}
+
+#[test]
+fn a_room_is_written_as_the_protocol_says() {
+    let rooms = rooms_of(&large_plan());
+    let json = serde_json::to_string(&rooms[0]).expect("JSON");
+    assert_eq!(
+        json,
+        r#"{"id":1,"area":390000,"bounding_box":{"x":52,"y":52,"width":600,"height":650}}"#
+    );
+}

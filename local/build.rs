@@ -1,0 +1,31 @@
+//! Lists the files of the progress page, so that the executable carries them.
+
+use std::{env, error::Error, fmt::Write as _, fs, path::Path};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let page = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../client/page");
+    println!("cargo::rerun-if-changed={}", page.display());
+    let mut files = Vec::new();
+    if page.is_dir() {
+        for entry in fs::read_dir(&page)? {
+            let path = entry?.path().canonicalize()?;
+            if path.is_file() {
+                files.push(path);
+            }
+        }
+    }
+    files.sort();
+    let mut table = String::from("&[\n");
+    for path in files {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        writeln!(
+            table,
+            "    ({name:?}, include_bytes!({:?})),",
+            path.to_string_lossy()
+        )?;
+    }
+    table.push_str("]\n");
+    let generated = Path::new(&env::var("OUT_DIR")?).join("page_files.rs");
+    fs::write(generated, table)?;
+    Ok(())
+}

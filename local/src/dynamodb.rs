@@ -1,0 +1,256 @@
+//! DynamoDB: the `dynoxide` engine behind the service's JSON protocol.
+
+use std::path::Path;
+
+use bytes::Bytes;
+use dynoxide::{Database, DynoxideError};
+use http::{HeaderName, HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+
+use crate::{
+    answers::{self, Response},
+    faults::Fault,
+    ids,
+    recorder::Call,
+};
+
+/// What `X-Amz-Target` begins with.
+pub(crate) const TARGET_PREFIX: &str = "DynamoDB_20120810.";
+
+/// The tables could not be made.
+#[derive(Debug, thiserror::Error)]
+#[error("DynamoDB refuses to {doing}: {reason}")]
+pub struct DynamoDbError {
+    doing: String,
+    reason: String,
+}
+
+/// The database.
+#[derive(Clone)]
+pub(crate) struct DynamoDb {
+    database: Database,
+}
+
+impl std::fmt::Debug for DynamoDb {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("DynamoDb").finish_non_exhaustive()
+    }
+}
+
+/// Runs the operation whose name matches; each reads its own request and writes its own answer.
+macro_rules! dispatch {
+    ($database:expr, $operation:expr, $body:expr, { $($name:literal => $method:ident,)* }) => {
+        match $operation {
+            $($name => {
+                let request = serde_json::from_slice($body).map_err(|error| unreadable(&error))?;
+                let answer = $database.$method(request)?;
+                serde_json::to_string(&answer)
+                    .map_err(|error| DynoxideError::InternalServerError(error.to_string()))
+            })*
+            other => Err(DynoxideError::ValidationException(format!(
+                "{other} is not run by the local stack: add it to local/src/dynamodb.rs"
+            ))),
+        }
+    };
+}
+
+impl DynamoDb {
+    /// Opens the database in a file, or in memory.
+    pub(crate) fn open(file: Option<&Path>) -> Result<Self, DynamoDbError> {
+        let database = match file {
+            Some(file) => Database::new(&file.to_string_lossy()),
+            None => Database::memory(),
+        };
+        let database = database.map_err(|error| DynamoDbError {
+            doing: match file {
+                Some(file) => format!("open {}", file.display()),
+                None => "start in memory".to_owned(),
+            },
+            reason: error.to_string(),
+        })?;
+        Ok(Self { database })
+    }
+
+    /// Makes a table unless it is there, and sets its time-to-live attribute.
+    pub(crate) fn create_table(
+        &self,
+        request: &Value,
+        time_to_live: Option<&str>,
+    ) -> Result<(), DynamoDbError> {
+        let name = request["TableName"].as_str().unwrap_or_default();
+        let failed = |error: DynoxideError| DynamoDbError {
+            doing: format!("create the table {name}"),
+            reason: error.to_string(),
+        };
+        match self.run("CreateTable", request.to_string().as_bytes()) {
+            // A table of an earlier run has its time to live, too.
+            Err(DynoxideError::ResourceInUseException(_)) => return Ok(()),
+            created => created.map_err(failed)?,
+        };
+        if let Some(attribute) = time_to_live {
+            let request = json!({
+                "TableName": name,
+                "TimeToLiveSpecification": {"AttributeName": attribute, "Enabled": true},
+            });
+            self.run("UpdateTimeToLive", request.to_string().as_bytes())
+                .map_err(failed)?;
+        }
+        Ok(())
+    }
+
+    /// Every item of a table, in DynamoDB's JSON.
+    pub(crate) fn items(&self, table: &str) -> Result<Vec<Value>, DynamoDbError> {
+        let failed = |reason: String| DynamoDbError {
+            doing: format!("scan the table {table}"),
+            reason,
+        };
+        let mut items = Vec::new();
+        let mut request = json!({"TableName": table, "ConsistentRead": true});
+        loop {
+            let answer = self.run("Scan", request.to_string().as_bytes());
+            let answer = answer.map_err(|error| failed(error.to_string()))?;
+            let answer = serde_json::from_str::<Value>(&answer);
+            let mut answer = answer.map_err(|error| failed(error.to_string()))?;
+            if let Some(page) = answer["Items"].as_array_mut() {
+                items.append(page);
+            }
+            match answer.get("LastEvaluatedKey") {
+                Some(key) => request["ExclusiveStartKey"] = key.clone(),
+                None => return Ok(items),
+            }
+        }
+    }
+
+    /// Deletes what has expired, as DynamoDB does some time after.
+    pub(crate) async fn sweep(&self) {
+        let database = self.database.clone();
+        let swept = tokio::task::spawn_blocking(move || database.sweep_ttl()).await;
+        if let Ok(Err(error)) = swept {
+            tracing::warn!("expired items could not be deleted: {error}");
+        }
+    }
+
+    /// Answers an operation.
+    pub(crate) async fn answer(&self, operation: &str, body: Bytes) -> Response {
+        let (database, name) = (self.clone(), operation.to_owned());
+        let ran = tokio::task::spawn_blocking(move || database.run(&name, &body)).await;
+        match ran {
+            Ok(Ok(answer)) => respond(StatusCode::OK, answer),
+            Ok(Err(error)) => refuse(&error),
+            Err(error) => refuse(&DynoxideError::InternalServerError(error.to_string())),
+        }
+    }
+
+    fn run(&self, operation: &str, body: &[u8]) -> Result<String, DynoxideError> {
+        dispatch!(self.database, operation, body, {
+            "BatchGetItem" => batch_get_item,
+            "BatchWriteItem" => batch_write_item,
+            "CreateTable" => create_table,
+            "DeleteItem" => delete_item,
+            "DeleteTable" => delete_table,
+            "DescribeTable" => describe_table,
+            "DescribeTimeToLive" => describe_time_to_live,
+            "GetItem" => get_item,
+            "ListTables" => list_tables,
+            "PutItem" => put_item,
+            "Query" => query,
+            "Scan" => scan,
+            "TransactGetItems" => transact_get_items,
+            "TransactWriteItems" => transact_write_items,
+            "UpdateItem" => update_item,
+            "UpdateTimeToLive" => update_time_to_live,
+        })
+    }
+}
+
+/// What a fault answers instead of the database; `None` if it is not one of answers.
+pub(crate) fn fault_answer(fault: Fault) -> Option<Response> {
+    match fault {
+        Fault::Throttle => {
+            let reason =
+                "The level of configured provisioned throughput for the table was exceeded";
+            Some(refuse(
+                &DynoxideError::ProvisionedThroughputExceededException(reason.to_owned()),
+            ))
+        }
+        Fault::Outage => {
+            let reason = "Internal server error".to_owned();
+            Some(refuse(&DynoxideError::InternalServerError(reason)))
+        }
+        Fault::Status(status) => {
+            let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
+            Some(answers::empty(status))
+        }
+        Fault::Delay(_) | Fault::Hang | Fault::LostAnswer => None,
+    }
+}
+
+/// What a request calls, for the recorder. The operation itself comes first.
+pub(crate) fn calls(caller: &str, operation: &str, body: &[u8]) -> Vec<Call> {
+    let body = serde_json::from_slice::<Value>(body).unwrap_or_default();
+    let call = |operation: &str, resource: &str| Call {
+        caller: caller.to_owned(),
+        operation: format!("dynamodb:{operation}"),
+        resource: resource.to_owned(),
+    };
+    match operation {
+        "TransactWriteItems" | "TransactGetItems" => {
+            let items = body["TransactItems"]
+                .as_array()
+                .map_or(&[][..], Vec::as_slice);
+            let parts = items.iter().filter_map(Value::as_object).flatten();
+            let mut calls = parts
+                .map(|(kind, part)| {
+                    let operation = match kind.as_str() {
+                        "ConditionCheck" => "ConditionCheckItem",
+                        "Delete" => "DeleteItem",
+                        "Get" => "GetItem",
+                        "Put" => "PutItem",
+                        "Update" => "UpdateItem",
+                        other => other,
+                    };
+                    call(operation, part["TableName"].as_str().unwrap_or_default())
+                })
+                .collect::<Vec<_>>();
+            let table = calls
+                .first()
+                .map(|call| call.resource.clone())
+                .unwrap_or_default();
+            calls.insert(0, call(operation, &table));
+            calls
+        }
+        "BatchWriteItem" | "BatchGetItem" => {
+            let tables = body["RequestItems"].as_object().into_iter().flatten();
+            tables.map(|(table, _)| call(operation, table)).collect()
+        }
+        _ => {
+            let table = body["TableName"].as_str().unwrap_or_default();
+            let resource = match body["IndexName"].as_str() {
+                Some(index) => format!("{table}/{index}"),
+                None => table.to_owned(),
+            };
+            vec![call(operation, &resource)]
+        }
+    }
+}
+
+fn unreadable(error: &serde_json::Error) -> DynoxideError {
+    DynoxideError::ValidationException(error.to_string())
+}
+
+fn refuse(error: &DynoxideError) -> Response {
+    let status = StatusCode::from_u16(error.status_code()).unwrap_or(StatusCode::BAD_REQUEST);
+    respond(status, error.to_json())
+}
+
+fn respond(status: StatusCode, body: String) -> Response {
+    let mut response = Response::new(answers::full(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    let json = HeaderValue::from_static("application/x-amz-json-1.0");
+    headers.insert(header::CONTENT_TYPE, json);
+    if let Ok(id) = ids::uuid().parse() {
+        headers.insert(HeaderName::from_static("x-amzn-requestid"), id);
+    }
+    response
+}

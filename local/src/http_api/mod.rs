@@ -1,0 +1,168 @@
+//! The HTTP API as API Gateway serves it.
+
+mod cors;
+mod event;
+mod routes;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, Request, StatusCode, header};
+use hyper::body::Incoming;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use crate::{
+    answers::{self, BodyError, Response},
+    lambda::{Functions, InvokeError},
+    template::HttpApiResource,
+};
+
+/// Largest body that API Gateway takes, in bytes.
+const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
+
+/// The longest that an HTTP API waits for an integration.
+const INTEGRATION_LIMIT: Duration = Duration::from_secs(30);
+
+/// The API.
+#[derive(Debug)]
+pub(crate) struct HttpApi {
+    resource: HttpApiResource,
+    functions: Arc<Functions>,
+}
+
+/// An answer in payload format 2.0.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FunctionAnswer {
+    status_code: u16,
+    #[serde(default)]
+    headers: Map<String, Value>,
+    #[serde(default)]
+    cookies: Vec<String>,
+    #[serde(default)]
+    body: Option<String>,
+    #[serde(default)]
+    is_base64_encoded: bool,
+}
+
+impl HttpApi {
+    pub(crate) fn new(resource: HttpApiResource, functions: Arc<Functions>) -> Self {
+        Self {
+            resource,
+            functions,
+        }
+    }
+
+    /// Answers a request.
+    pub(crate) async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response {
+        let origin = request.headers().get(header::ORIGIN).cloned();
+        let cors = self.resource.cors.as_ref();
+        if let Some(cors) = cors
+            && request.method() == Method::OPTIONS
+            && request
+                .headers()
+                .contains_key(header::ACCESS_CONTROL_REQUEST_METHOD)
+        {
+            return cors::preflight(cors, origin.as_ref());
+        }
+        let mut response = self.route(request, peer).await;
+        if let Some(cors) = cors {
+            cors::decorate(cors, origin.as_ref(), response.headers_mut());
+        }
+        response
+    }
+
+    async fn route(&self, request: Request<Incoming>, peer: SocketAddr) -> Response {
+        let path = match self.resource.stage.as_str() {
+            "$default" => Some(request.uri().path()),
+            stage => {
+                let rest = request.uri().path().strip_prefix('/');
+                rest.and_then(|path| path.strip_prefix(stage))
+            }
+        };
+        let found = path
+            .and_then(|path| routes::find(&self.resource.routes, request.method().as_str(), path));
+        let Some(found) = found else {
+            return message(StatusCode::NOT_FOUND, "Not Found");
+        };
+        let event = event::Event::new(&self.resource, &found, &request, peer);
+        let body = match answers::read(request, MAX_BODY_BYTES).await {
+            Ok(body) => body,
+            Err(BodyError::TooLarge) => return too_large(),
+            Err(BodyError::Broken) => return message(StatusCode::BAD_REQUEST, "Bad Request"),
+        };
+        let Some(function) = self.functions.get(&found.target.function) else {
+            return message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
+        };
+        let invocation = function.invoke(Bytes::from(event.with_body(&body).to_string()));
+        let limit = found.target.timeout.min(INTEGRATION_LIMIT);
+        match tokio::time::timeout(limit, invocation).await {
+            Ok(Ok(answer)) => function_answer(&answer),
+            Ok(Err(InvokeError::EventTooLarge { .. })) => too_large(),
+            Ok(Err(InvokeError::Throttled { .. })) | Err(_) => {
+                message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
+            }
+            Ok(Err(error)) => {
+                if let InvokeError::NotStarted { .. } = error {
+                    tracing::error!("{error}");
+                }
+                message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error")
+            }
+        }
+    }
+}
+
+fn message(status: StatusCode, text: &str) -> Response {
+    answers::json(status, &json!({"message": text}))
+}
+
+fn too_large() -> Response {
+    message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large")
+}
+
+/// The client's answer from the function's. API Gateway takes JSON without a `statusCode` for the
+/// body of a 200.
+fn function_answer(answer: &Bytes) -> Response {
+    let Ok(value) = serde_json::from_slice::<Value>(answer) else {
+        return message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
+    };
+    if value.get("statusCode").is_none() {
+        return answers::json(StatusCode::OK, &value);
+    }
+    let response = serde_json::from_value::<FunctionAnswer>(value)
+        .ok()
+        .and_then(response);
+    response.unwrap_or_else(|| message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"))
+}
+
+fn response(answer: FunctionAnswer) -> Option<Response> {
+    let body = answer.body.unwrap_or_default();
+    let body = if answer.is_base64_encoded {
+        STANDARD.decode(body).ok()?
+    } else {
+        body.into_bytes()
+    };
+    let mut response = Response::new(answers::full(body));
+    *response.status_mut() = StatusCode::from_u16(answer.status_code).ok()?;
+    let headers = response.headers_mut();
+    for (name, value) in &answer.headers {
+        let text = value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned);
+        let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
+        // The length is the server's to say.
+        if name != header::CONTENT_LENGTH {
+            headers.insert(name, HeaderValue::from_str(&text).ok()?);
+        }
+    }
+    for cookie in &answer.cookies {
+        headers.append(header::SET_COOKIE, HeaderValue::from_str(cookie).ok()?);
+    }
+    if !headers.contains_key(header::CONTENT_TYPE) {
+        let text = HeaderValue::from_static("text/plain;charset=UTF-8");
+        headers.insert(header::CONTENT_TYPE, text);
+    }
+    Some(response)
+}

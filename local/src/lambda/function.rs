@@ -1,0 +1,332 @@
+//! A function: as many processes as there are invocations at a time, up to its limit.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use tokio::{
+    process::Command,
+    sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch},
+};
+
+use super::{
+    instance::{FunctionError, Instance, Instances, Invocation, Launch},
+    runtime_api::PREFIX,
+};
+use crate::{ids, logs::Logs, template::FunctionResource};
+
+/// Largest event and largest answer of a synchronous invocation, in bytes.
+const MAX_PAYLOAD_BYTES: usize = 6 * 1024 * 1024 + 100;
+
+/// How long a process may take until it asks for its first event. Lambda allows 10 seconds; a
+/// development machine may be compiling meanwhile.
+const INIT_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// Variables that pass from the stack's environment to the functions'.
+const PASSED_ON: &[&str] = &[
+    "LLVM_PROFILE_FILE",
+    "PATH",
+    "RUST_BACKTRACE",
+    "SystemRoot",
+    "TMPDIR",
+];
+
+/// Why an invocation has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InvokeError {
+    /// The event is over the limit.
+    #[error("the event has {bytes} bytes; Lambda takes {MAX_PAYLOAD_BYTES}")]
+    EventTooLarge {
+        /// Size of the event.
+        bytes: usize,
+    },
+    /// The answer is over the limit.
+    #[error("the answer has {bytes} bytes; Lambda takes {MAX_PAYLOAD_BYTES}")]
+    AnswerTooLarge {
+        /// Size of the answer.
+        bytes: usize,
+    },
+    /// Every process that the reserved concurrency allows is busy.
+    #[error("the function is throttled: its reserved concurrency of {limit} is used up")]
+    Throttled {
+        /// The reserved concurrency.
+        limit: usize,
+    },
+    /// The function answered with an error.
+    #[error("{error_type}: {message}")]
+    Function {
+        /// As the runtime names it.
+        error_type: String,
+        /// As the function words it.
+        message: String,
+    },
+    /// The function took too long and was ended.
+    #[error("the task timed out after {0:?}")]
+    TimedOut(Duration),
+    /// The process ended before it answered.
+    #[error("the process ended before it answered: {0}")]
+    Ended(String),
+    /// The process did not start.
+    #[error("{} does not start: {source}; build it with `cargo build --bins`", path.display())]
+    NotStarted {
+        /// The executable.
+        path: PathBuf,
+        /// Why it does not start.
+        source: std::io::Error,
+    },
+}
+
+/// What functions have in common.
+#[derive(Debug)]
+pub(crate) struct Host {
+    /// The folder with the functions' executables.
+    pub(crate) binaries: PathBuf,
+    /// `127.0.0.1:4800`.
+    pub(crate) authority: String,
+    pub(crate) region: String,
+    /// The secret of every access key.
+    pub(crate) secret: String,
+    /// Processes of one function, unless the template reserves a number.
+    pub(crate) concurrency: usize,
+    pub(crate) instances: Instances,
+    pub(crate) logs: Logs,
+    /// True once the stack shuts down.
+    pub(crate) shutdown: watch::Receiver<bool>,
+}
+
+/// A function of the template.
+#[derive(Debug)]
+pub(crate) struct Function {
+    resource: FunctionResource,
+    path: PathBuf,
+    host: Arc<Host>,
+    slots: Arc<Semaphore>,
+    /// Processes that wait for an event, the one used last on top.
+    idle: Mutex<Vec<Arc<Instance>>>,
+}
+
+impl Function {
+    pub(crate) fn new(resource: FunctionResource, path: PathBuf, host: Arc<Host>) -> Self {
+        let concurrency = resource.reserved_concurrency.unwrap_or(host.concurrency);
+        Self {
+            resource,
+            path,
+            host,
+            slots: Arc::new(Semaphore::new(concurrency)),
+            idle: Mutex::default(),
+        }
+    }
+
+    /// The name in the contract; the physical name is AWS's business.
+    #[expect(
+        clippy::misnamed_getters,
+        reason = "the binary is called what the contract calls the function"
+    )]
+    pub(crate) fn name(&self) -> &str {
+        &self.resource.binary
+    }
+
+    pub(crate) fn timeout(&self) -> Duration {
+        self.resource.timeout
+    }
+
+    /// Invocations at a time.
+    pub(crate) fn concurrency(&self) -> usize {
+        self.resource
+            .reserved_concurrency
+            .unwrap_or(self.host.concurrency)
+    }
+
+    /// The access key id that the function signs with: it says who calls.
+    pub(crate) fn access_key_id(&self) -> String {
+        let name = self.name().to_ascii_uppercase();
+        format!(
+            "LOCAL{}",
+            name.replace(|other: char| !other.is_ascii_alphanumeric(), "")
+        )
+    }
+
+    /// Starts a process ahead of the first event.
+    pub(crate) fn warm(&self) -> Result<(), InvokeError> {
+        let instance = self.start()?;
+        self.idle().push(instance);
+        Ok(())
+    }
+
+    /// Invokes the function and waits for its answer. The invocation goes on if the caller does
+    /// not wait for it.
+    pub(crate) async fn invoke(self: &Arc<Self>, payload: Bytes) -> Result<Bytes, InvokeError> {
+        let bytes = payload.len();
+        if bytes > MAX_PAYLOAD_BYTES {
+            return Err(InvokeError::EventTooLarge { bytes });
+        }
+        let slot = self.slot().await?;
+        let function = Arc::clone(self);
+        let invocation = tokio::spawn(async move {
+            let _slot = slot;
+            function.run(payload).await
+        });
+        let answer = invocation
+            .await
+            .unwrap_or_else(|error| Err(InvokeError::Ended(error.to_string())));
+        if let Err(error) = &answer {
+            let text = format!("invocation failed: {error}");
+            self.host.logs.add(self.name(), text);
+        }
+        answer
+    }
+
+    /// Ends every process that is idle or busy; later events get new ones.
+    pub(crate) fn kill(&self) {
+        self.idle().clear();
+        let instances = super::instance::lock(&self.host.instances);
+        for instance in instances.values() {
+            if instance.function_arn == self.resource.arn {
+                instance.kill();
+            }
+        }
+    }
+
+    async fn slot(&self) -> Result<OwnedSemaphorePermit, InvokeError> {
+        let slots = Arc::clone(&self.slots);
+        match self.resource.reserved_concurrency {
+            Some(limit) => slots
+                .try_acquire_owned()
+                .map_err(|_| InvokeError::Throttled { limit }),
+            // The limit of a machine, not of the account: wait.
+            None => slots
+                .acquire_owned()
+                .await
+                .map_err(|error| InvokeError::Ended(error.to_string())),
+        }
+    }
+
+    async fn run(&self, payload: Bytes) -> Result<Bytes, InvokeError> {
+        loop {
+            let idle = self.idle().pop();
+            let (instance, is_new) = match idle {
+                Some(instance) if instance.has_ended() => continue,
+                Some(instance) => (instance, false),
+                None => (self.start()?, true),
+            };
+            let (taken, is_taken) = oneshot::channel();
+            let (answer, answered) = oneshot::channel();
+            let invocation = Invocation {
+                request_id: ids::uuid(),
+                payload: payload.clone(),
+                taken,
+                answer,
+            };
+            if !instance.send(invocation).await {
+                continue;
+            }
+            tokio::select! {
+                biased;
+                _ = is_taken => {}
+                how = instance.ended() => {
+                    if is_new {
+                        return Err(InvokeError::Ended(how));
+                    }
+                    // It ended while it was idle: nobody is to notice.
+                    continue;
+                }
+                () = tokio::time::sleep(INIT_TIMEOUT) => {
+                    instance.kill();
+                    return Err(InvokeError::TimedOut(INIT_TIMEOUT));
+                }
+            }
+            let answer = tokio::select! {
+                biased;
+                answer = answered => answer,
+                how = instance.ended() => return Err(InvokeError::Ended(how)),
+                () = tokio::time::sleep(self.timeout()) => {
+                    instance.kill();
+                    return Err(InvokeError::TimedOut(self.timeout()));
+                }
+            };
+            let Ok(answer) = answer else {
+                return Err(InvokeError::Ended(instance.ended().await));
+            };
+            self.idle().push(instance);
+            return checked(answer);
+        }
+    }
+
+    fn start(&self) -> Result<Arc<Instance>, InvokeError> {
+        if *self.host.shutdown.borrow() {
+            return Err(InvokeError::Ended("the stack shuts down".to_owned()));
+        }
+        let resource = &self.resource;
+        let id = ids::token();
+        let launch = Launch {
+            command: self.command(&id),
+            id,
+            function: self.name(),
+            function_arn: resource.arn.clone(),
+            timeout: resource.timeout,
+        };
+        Instance::start(launch, &self.host.instances, &self.host.logs).map_err(|source| {
+            InvokeError::NotStarted {
+                path: self.path.clone(),
+                source,
+            }
+        })
+    }
+
+    /// The executable with the environment that Lambda would give it.
+    fn command(&self, id: &str) -> Command {
+        let (resource, host) = (&self.resource, &self.host);
+        let mut command = Command::new(&self.path);
+        command.env_clear();
+        for name in PASSED_ON {
+            if let Some(value) = std::env::var_os(name) {
+                command.env(name, value);
+            }
+        }
+        let address = format!("http://{}", host.authority);
+        command
+            .env("AWS_REGION", &host.region)
+            .env("AWS_DEFAULT_REGION", &host.region)
+            .env("AWS_ACCESS_KEY_ID", self.access_key_id())
+            .env("AWS_SECRET_ACCESS_KEY", &host.secret)
+            .env("AWS_ENDPOINT_URL", &address)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("AWS_EXECUTION_ENV", "AWS_Lambda_provided.al2023")
+            .env("AWS_LAMBDA_FUNCTION_NAME", &resource.name)
+            .env(
+                "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+                resource.memory_mib.to_string(),
+            )
+            .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
+            .env("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand")
+            .env("AWS_LAMBDA_LOG_STREAM_NAME", format!("local/{id}"))
+            .env("AWS_LAMBDA_RUNTIME_API", format!("{address}{PREFIX}{id}"))
+            .env("TZ", ":UTC")
+            .env("_HANDLER", "bootstrap")
+            .envs(&resource.environment);
+        command
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Instance>>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn checked(answer: Result<Bytes, FunctionError>) -> Result<Bytes, InvokeError> {
+    match answer {
+        Ok(answer) if answer.len() > MAX_PAYLOAD_BYTES => Err(InvokeError::AnswerTooLarge {
+            bytes: answer.len(),
+        }),
+        Ok(answer) => Ok(answer),
+        Err(FunctionError {
+            error_type,
+            message,
+        }) => Err(InvokeError::Function {
+            error_type,
+            message,
+        }),
+    }
+}

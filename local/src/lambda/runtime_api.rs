@@ -1,0 +1,163 @@
+//! The Lambda Runtime API: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>.
+
+use std::sync::{Arc, PoisonError};
+
+use http::{Method, Request, StatusCode, header::HeaderName};
+use hyper::body::Incoming;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::instance::{Answer, FunctionError, Instance, Instances, lock};
+use crate::{
+    answers::{self, Response},
+    clock::Moment,
+    ids,
+};
+
+/// Each process has the Runtime API under this prefix and its own id. The runtime's client takes a
+/// path in `AWS_LAMBDA_RUNTIME_API`, so one port serves all processes.
+pub(crate) const PREFIX: &str = "/_aws/lambda/";
+
+/// Of the body of an answer, in bytes: enough to see that it is over Lambda's limit.
+const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
+
+/// Serves the processes.
+#[derive(Debug)]
+pub(crate) struct RuntimeApi {
+    pub(crate) instances: Instances,
+}
+
+/// What a runtime says of an error.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Diagnostic {
+    #[serde(default)]
+    error_type: String,
+    #[serde(default)]
+    error_message: String,
+}
+
+impl RuntimeApi {
+    /// Returns when no process is left.
+    pub(crate) async fn wait_for_the_end(&self) {
+        let instances = lock(&self.instances).values().cloned().collect::<Vec<_>>();
+        for instance in instances {
+            instance.ended().await;
+        }
+    }
+
+    /// Answers a request whose path begins with [`PREFIX`].
+    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response {
+        let path = request.uri().path().to_owned();
+        let mut parts = path.trim_start_matches(PREFIX).split('/');
+        let id = parts.next().unwrap_or_default();
+        let Some(instance) = lock(&self.instances).get(id).cloned() else {
+            return answers::empty(StatusCode::FORBIDDEN);
+        };
+        let rest = parts.collect::<Vec<_>>();
+        match (request.method().clone(), rest.as_slice()) {
+            (Method::GET, ["2018-06-01", "runtime", "invocation", "next"]) => next(&instance).await,
+            (Method::POST, ["2018-06-01", "runtime", "invocation", id, "response"]) => {
+                let Ok(body) = answers::read(request, MAX_ANSWER_BYTES).await else {
+                    let too_large = answers::empty(StatusCode::PAYLOAD_TOO_LARGE);
+                    return too_large;
+                };
+                finish(&instance, id, Ok(body))
+            }
+            (Method::POST, ["2018-06-01", "runtime", "invocation", id, "error"]) => {
+                finish(&instance, id, Err(diagnostic(request).await))
+            }
+            (Method::POST, ["2018-06-01", "runtime", "init", "error"]) => {
+                let error = diagnostic(request).await;
+                tracing::warn!(
+                    error_type = error.error_type,
+                    "init failed: {}",
+                    error.message
+                );
+                answers::json(StatusCode::ACCEPTED, &json!({"status": "OK"}))
+            }
+            _ => answers::empty(StatusCode::NOT_FOUND),
+        }
+    }
+}
+
+/// The next event, when there is one.
+async fn next(instance: &Arc<Instance>) -> Response {
+    let Some(invocation) = instance.next.lock().await.recv().await else {
+        return answers::empty(StatusCode::GONE);
+    };
+    let timeout = i64::try_from(instance.timeout.as_millis()).unwrap_or(i64::MAX);
+    let deadline = Moment::now().epoch_milliseconds().saturating_add(timeout);
+    let headers = [
+        (
+            "lambda-runtime-aws-request-id",
+            invocation.request_id.clone(),
+        ),
+        ("lambda-runtime-deadline-ms", deadline.to_string()),
+        (
+            "lambda-runtime-invoked-function-arn",
+            instance.function_arn.clone(),
+        ),
+        ("lambda-runtime-trace-id", trace_id()),
+    ];
+    let current = (invocation.request_id, invocation.answer);
+    *instance
+        .current
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner) = Some(current);
+    // Nobody listens if the invocation was given up.
+    let _ = invocation.taken.send(());
+    let mut response = Response::new(answers::full(invocation.payload));
+    for (name, value) in headers {
+        if let Ok(value) = value.parse() {
+            response
+                .headers_mut()
+                .insert(HeaderName::from_static(name), value);
+        }
+    }
+    response
+}
+
+fn finish(instance: &Arc<Instance>, id: &str, answer: Answer) -> Response {
+    let mut current = instance
+        .current
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, sender)) = current.take_if(|(current, _)| current == id) {
+        // Nobody listens if the invocation timed out meanwhile.
+        let _ = sender.send(answer);
+        return answers::json(StatusCode::ACCEPTED, &json!({"status": "OK"}));
+    }
+    let error = json!({
+        "errorMessage": "Invalid request ID",
+        "errorType": "InvalidRequestID",
+    });
+    answers::json(StatusCode::BAD_REQUEST, &error)
+}
+
+async fn diagnostic(request: Request<Incoming>) -> FunctionError {
+    let body = answers::read(request, MAX_ANSWER_BYTES)
+        .await
+        .unwrap_or_default();
+    match serde_json::from_slice::<Diagnostic>(&body) {
+        Ok(diagnostic) => FunctionError {
+            error_type: diagnostic.error_type,
+            message: diagnostic.error_message,
+        },
+        Err(_) => FunctionError {
+            error_type: "Unknown".to_owned(),
+            message: String::from_utf8_lossy(&body).into_owned(),
+        },
+    }
+}
+
+/// `Root=1-{8 hexadecimal digits of the time}-{24 at random};Parent=...;Sampled=0`.
+fn trace_id() -> String {
+    let seconds = Moment::now().epoch_milliseconds() / 1000;
+    let token = ids::token();
+    format!(
+        "Root=1-{seconds:08x}-{};Parent={};Sampled=0",
+        &token[..24],
+        &token[16..]
+    )
+}

@@ -1,0 +1,78 @@
+//! What people and programs read.
+
+use std::io::{self, IsTerminal as _, Write as _};
+
+use local::{LocalStack, ShowLogs};
+use tracing_subscriber::EnvFilter;
+
+use crate::arguments::Arguments;
+
+/// Sends the stack's own log to standard error: warnings, or what `RUST_LOG` asks for.
+pub(crate) fn log_to_standard_error() {
+    let filter =
+        EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,s3s=error"));
+    tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false)
+        .with_env_filter(filter)
+        .init();
+}
+
+/// How the functions' logs are shown.
+pub(crate) fn logs(arguments: &Arguments) -> ShowLogs {
+    if arguments.json {
+        ShowLogs::Raw
+    } else {
+        ShowLogs::Readable {
+            colour: io::stderr().is_terminal(),
+        }
+    }
+}
+
+/// Says where everything is.
+pub(crate) fn announce(stack: &LocalStack, arguments: &Arguments) -> io::Result<()> {
+    let mut output = io::stdout().lock();
+    let urls = stack.urls();
+    if arguments.json {
+        serde_json::to_writer(&mut output, urls)?;
+        writeln!(output)?;
+        return output.flush();
+    }
+    let (bold, plain) = if io::stdout().is_terminal() {
+        ("\x1b[1m", "\x1b[0m")
+    } else {
+        ("", "")
+    };
+    writeln!(output, "\n  {bold}Stagecast runs on this machine{plain}\n")?;
+    let rows = [
+        ("Progress page", format!("{bold}{}/{plain}", urls.http_api)),
+        ("HTTP API", format!("{}/v1/jobs", urls.http_api)),
+        ("WebSocket API", urls.websocket.clone()),
+        (
+            "AWS services",
+            format!(
+                "{}   (as AWS_ENDPOINT_URL, keys test/test)",
+                urls.endpoint_url
+            ),
+        ),
+        (
+            "Data",
+            match &arguments.data_dir {
+                Some(folder) => folder.display().to_string(),
+                None => "in memory; --data-dir keeps it".to_owned(),
+            },
+        ),
+    ];
+    for (name, value) in rows {
+        writeln!(output, "  {name:15}{value}")?;
+    }
+    for warning in stack.warnings() {
+        writeln!(output, "  {:15}{warning}", "Note")?;
+    }
+    writeln!(
+        output,
+        "\n  Ctrl-C stops it. What the functions log follows.\n"
+    )?;
+    output.flush()
+}

@@ -1,0 +1,44 @@
+//! The progress page, in the executable.
+
+use http::{HeaderValue, Method, Request, StatusCode, header};
+use serde_json::json;
+
+use crate::answers::{self, Response};
+
+/// Name and content of each file of `client/page`.
+const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/page_files.rs"));
+
+/// Answers a request for the page; `None` if it is for something else.
+pub(crate) fn answer<B>(request: &Request<B>, http_api: &str, websocket: &str) -> Option<Response> {
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        return None;
+    }
+    let name = match request.uri().path() {
+        "/" => "index.html",
+        path => path.strip_prefix('/')?,
+    };
+    if name == "config.json" {
+        let body = json!({"http_api": http_api, "websocket": websocket});
+        return Some(answers::json(StatusCode::OK, &body));
+    }
+    let (_, content) = FILES.iter().find(|(known, _)| *known == name)?;
+    let mut response = Response::new(answers::full(*content));
+    let media_type = HeaderValue::from_static(media_type(name));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, media_type);
+    Some(response)
+}
+
+fn media_type(name: &str) -> &'static str {
+    match name.rsplit('.').next() {
+        Some("css") => "text/css; charset=utf-8",
+        Some("html") => "text/html; charset=utf-8",
+        Some("ico") => "image/x-icon",
+        Some("js" | "mjs") => "text/javascript; charset=utf-8",
+        Some("json" | "map") => "application/json",
+        Some("png") => "image/png",
+        Some("svg") => "image/svg+xml",
+        _ => "application/octet-stream",
+    }
+}

@@ -1,0 +1,330 @@
+//! A standard queue: delays, visibility, receive counts, dead letters.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::{sync::Notify, time::Instant};
+
+use crate::{clock::Moment, ids, template::QueueResource};
+
+/// A message as it was sent.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Message {
+    pub(crate) id: String,
+    pub(crate) body: String,
+    /// The sender's attributes, as the protocol carries them.
+    pub(crate) attributes: Value,
+    /// Milliseconds since 1970.
+    pub(crate) sent: i64,
+    pub(crate) first_received: Option<i64>,
+    pub(crate) receives: u32,
+}
+
+/// A message that was received, with what its receiver needs to settle it.
+#[derive(Clone, Debug)]
+pub(crate) struct Received {
+    pub(crate) message: Message,
+    pub(crate) receipt: String,
+}
+
+/// How many messages a queue holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueueDepth {
+    /// Ready to be received.
+    pub visible: usize,
+    /// Received and not settled yet.
+    pub in_flight: usize,
+    /// Sent with a delay that lasts.
+    pub delayed: usize,
+}
+
+/// The receipt handle does not belong to a message in flight.
+#[derive(Debug)]
+pub(crate) struct UnknownReceipt;
+
+/// A queue.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    pub(crate) resource: QueueResource,
+    dead_letters: OnceLock<(Arc<Queue>, u32)>,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+/// Where a message stands: by the time it becomes visible, then by its age.
+type Place = (Instant, u64);
+
+#[derive(Debug, Default)]
+struct State {
+    messages: BTreeMap<Place, (Message, Option<String>)>,
+    /// The last receipt of each message that was received.
+    receipts: HashMap<String, Place>,
+    next: u64,
+}
+
+impl Queue {
+    pub(super) fn new(resource: QueueResource) -> Self {
+        Self {
+            resource,
+            dead_letters: OnceLock::new(),
+            state: Mutex::default(),
+            changed: Notify::new(),
+        }
+    }
+
+    pub(super) fn redrive_to(&self, queue: Arc<Self>, receives: u32) {
+        // Set once, when the queues are made.
+        let _ = self.dead_letters.set((queue, receives));
+    }
+
+    /// Puts a message on the queue.
+    pub(crate) fn send(&self, body: String, attributes: Value, delay: Option<Duration>) -> Message {
+        let message = Message {
+            id: ids::uuid(),
+            body,
+            attributes,
+            sent: Moment::now().epoch_milliseconds(),
+            first_received: None,
+            receives: 0,
+        };
+        let delay = delay.unwrap_or(self.resource.delay);
+        self.put(message.clone(), delay);
+        message
+    }
+
+    fn put(&self, message: Message, delay: Duration) {
+        self.state().insert(Instant::now() + delay, message, None);
+        self.changed.notify_waiters();
+    }
+
+    /// Up to `limit` visible messages, hidden from others for `visibility`; waits for the first
+    /// one at most `wait`.
+    pub(crate) async fn receive(
+        &self,
+        limit: usize,
+        visibility: Option<Duration>,
+        wait: Duration,
+    ) -> Vec<Received> {
+        let visibility = visibility.unwrap_or(self.resource.visibility_timeout);
+        let deadline = Instant::now() + wait;
+        loop {
+            // Listening begins before looking: what comes in between is not missed.
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            let received = self.take(limit, visibility);
+            let now = Instant::now();
+            if !received.is_empty() || now >= deadline {
+                return received;
+            }
+            let next = self
+                .state()
+                .messages
+                .keys()
+                .next()
+                .map(|(visible, _)| *visible);
+            let wake = next.map_or(deadline, |next| next.min(deadline));
+            tokio::select! {
+                () = changed => {}
+                () = tokio::time::sleep_until(wake) => {}
+            }
+        }
+    }
+
+    fn take(&self, limit: usize, visibility: Duration) -> Vec<Received> {
+        let now = Instant::now();
+        let now_milliseconds = Moment::now().epoch_milliseconds();
+        let retention = i64::try_from(self.resource.retention.as_millis()).unwrap_or(i64::MAX);
+        let mut dead = Vec::new();
+        let mut received = Vec::new();
+        let mut state = self.state();
+        while received.len() < limit {
+            let Some((&place, _)) = state.messages.range(..=(now, u64::MAX)).next() else {
+                break;
+            };
+            let Some((mut message, receipt)) = state.messages.remove(&place) else {
+                break;
+            };
+            if let Some(receipt) = receipt {
+                state.receipts.remove(&receipt);
+            }
+            if message.sent.saturating_add(retention) < now_milliseconds {
+                continue;
+            }
+            if let Some((queue, receives)) = self.dead_letters.get()
+                && message.receives >= *receives
+            {
+                dead.push((Arc::clone(queue), message));
+                continue;
+            }
+            message.receives += 1;
+            message.first_received.get_or_insert(now_milliseconds);
+            let receipt = ids::token();
+            state.insert(now + visibility, message.clone(), Some(receipt.clone()));
+            received.push(Received { message, receipt });
+        }
+        drop(state);
+        for (queue, message) in dead {
+            queue.put(message, Duration::ZERO);
+        }
+        received
+    }
+
+    /// Deletes a received message. SQS takes unknown receipts as done.
+    pub(crate) fn delete(&self, receipt: &str) {
+        let mut state = self.state();
+        if let Some(place) = state.receipts.remove(receipt) {
+            state.messages.remove(&place);
+        }
+    }
+
+    /// Changes how long a received message stays hidden, counted from now.
+    pub(crate) fn hide(&self, receipt: &str, time: Duration) -> Result<(), UnknownReceipt> {
+        let mut state = self.state();
+        let place = state.receipts.remove(receipt).ok_or(UnknownReceipt)?;
+        let (message, _) = state.messages.remove(&place).ok_or(UnknownReceipt)?;
+        state.insert(Instant::now() + time, message, Some(receipt.to_owned()));
+        drop(state);
+        self.changed.notify_waiters();
+        Ok(())
+    }
+
+    pub(crate) fn purge(&self) {
+        *self.state() = State::default();
+    }
+
+    pub(crate) fn depth(&self) -> QueueDepth {
+        let now = Instant::now();
+        let mut depth = QueueDepth::default();
+        for ((visible, _), (message, _)) in &self.state().messages {
+            if *visible <= now {
+                depth.visible += 1;
+            } else if message.receives > 0 {
+                depth.in_flight += 1;
+            } else {
+                depth.delayed += 1;
+            }
+        }
+        depth
+    }
+
+    /// Every message, oldest first.
+    pub(crate) fn messages(&self) -> Vec<Message> {
+        let state = self.state();
+        let mut messages = state.messages.iter().collect::<Vec<_>>();
+        messages.sort_by_key(|((_, number), _)| *number);
+        messages
+            .into_iter()
+            .map(|(_, (message, _))| message.clone())
+            .collect()
+    }
+
+    /// Puts back what [`Queue::messages`] gave in an earlier run; it is visible at once.
+    pub(crate) fn restore(&self, messages: Vec<Message>) {
+        for message in messages {
+            self.put(message, Duration::ZERO);
+        }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn insert(&mut self, visible: Instant, message: Message, receipt: Option<String>) {
+        let place = (visible, self.next);
+        self.next += 1;
+        if let Some(receipt) = &receipt {
+            self.receipts.insert(receipt.clone(), place);
+        }
+        self.messages.insert(place, (message, receipt));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue(name: &str) -> Queue {
+        Queue::new(QueueResource {
+            name: name.to_owned(),
+            arn: format!("arn:aws:sqs:us-east-1:000000000000:{name}"),
+            url: format!("http://127.0.0.1/000000000000/{name}"),
+            visibility_timeout: Duration::from_secs(30),
+            delay: Duration::ZERO,
+            retention: Duration::from_hours(96),
+            redrive: None,
+        })
+    }
+
+    async fn receive(queue: &Queue) -> Vec<Received> {
+        queue.receive(10, None, Duration::ZERO).await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_received_message_is_hidden_until_its_visibility_timeout() {
+        let queue = queue("jobs");
+        queue.send("work".to_owned(), Value::Null, None);
+        assert_eq!(receive(&queue).await.len(), 1);
+        assert!(receive(&queue).await.is_empty());
+        tokio::time::advance(Duration::from_secs(30)).await;
+        let again = receive(&queue).await;
+        assert_eq!(again[0].message.receives, 2);
+        queue.delete(&again[0].receipt);
+        tokio::time::advance(Duration::from_secs(31)).await;
+        assert!(receive(&queue).await.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_receiver_that_waits_gets_a_delayed_message_when_it_is_due() {
+        let queue = queue("jobs");
+        queue.send(
+            "later".to_owned(),
+            Value::Null,
+            Some(Duration::from_secs(5)),
+        );
+        let before = Instant::now();
+        let received = queue.receive(1, None, Duration::from_secs(20)).await;
+        assert_eq!(received[0].message.body, "later");
+        assert_eq!(before.elapsed().as_secs(), 5);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn visibility_is_changed_by_the_last_receipt_only() {
+        let queue = queue("jobs");
+        queue.send("work".to_owned(), Value::Null, None);
+        let first = receive(&queue).await.remove(0);
+        queue
+            .hide(&first.receipt, Duration::ZERO)
+            .expect("in flight");
+        let second = receive(&queue).await.remove(0);
+        assert!(queue.hide(&first.receipt, Duration::ZERO).is_err());
+        queue
+            .hide(&second.receipt, Duration::from_mins(1))
+            .expect("in flight");
+        tokio::time::advance(Duration::from_secs(31)).await;
+        assert!(receive(&queue).await.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_its_receives_a_message_is_a_dead_letter() {
+        let (queue, dead_letters) = (queue("jobs"), Arc::new(queue("dead")));
+        queue.redrive_to(Arc::clone(&dead_letters), 2);
+        queue.send("poison".to_owned(), Value::Null, None);
+        for _ in 0..2 {
+            let received = receive(&queue).await.remove(0);
+            queue
+                .hide(&received.receipt, Duration::ZERO)
+                .expect("in flight");
+        }
+        assert!(receive(&queue).await.is_empty());
+        assert_eq!(dead_letters.messages()[0].body, "poison");
+        assert_eq!(dead_letters.depth().visible, 1);
+    }
+}

@@ -1,0 +1,277 @@
+//! The stack: everything that the template describes, started and stopped together.
+
+use std::{
+    collections::BTreeMap,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use serde_json::Value;
+use tokio::{net::TcpListener, sync::watch, task::JoinSet};
+
+use crate::{
+    dynamodb::DynamoDbError,
+    error::StartError,
+    event_source,
+    faults::Faults,
+    http_api::HttpApi,
+    lambda::{Function, Functions, Host, Instances, RuntimeApi},
+    logs::{LogLine, Logs},
+    options::{Options, Urls},
+    recorder::Calls,
+    server::{self, Router},
+    sqs::QueueDepth,
+    storage::Storage,
+    template::{EventSource, Place, System},
+    websocket::WebSocketApi,
+};
+
+/// The secret of every access key, the one that tools for local AWS endpoints expect.
+const SECRET: &str = "test";
+
+/// How often expired items are deleted.
+const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
+
+/// A running stack. It stops when it is dropped, or in order with [`LocalStack::shutdown`].
+#[derive(Debug)]
+pub struct LocalStack {
+    router: Arc<Router>,
+    functions: Arc<Functions>,
+    logs: Logs,
+    warnings: Vec<String>,
+    outputs: BTreeMap<String, String>,
+    shutdown: watch::Sender<bool>,
+    tasks: JoinSet<()>,
+}
+
+impl LocalStack {
+    /// Starts everything that the template describes.
+    pub async fn start(options: Options) -> Result<Self, StartError> {
+        let (listener, place) = listen(options.port).await?;
+        let system = System::read(&options.template, &options.parameters, &place)?;
+        let system = options.applied_to(system);
+        let storage = Storage::open(&options, &system, SECRET)?;
+        let (shutdown, down) = watch::channel(false);
+        let logs = Logs::new(options.show_logs);
+        let host = Arc::new(Host {
+            binaries: options.binaries,
+            authority: place.authority.clone(),
+            region: place.region.clone(),
+            secret: SECRET.to_owned(),
+            concurrency: options.concurrency,
+            instances: Instances::default(),
+            logs: logs.clone(),
+            shutdown: down.clone(),
+        });
+        let functions = functions(&system, &host)?;
+        let websocket = system.websocket.map(|resource| {
+            let functions = Arc::clone(&functions);
+            Arc::new(WebSocketApi::new(
+                resource,
+                options.websocket,
+                functions,
+                down,
+            ))
+        });
+        let stage = websocket.as_ref().map_or("", |api| api.stage());
+        let urls = Urls {
+            http_api: place.http_base(),
+            websocket: format!("{}/{stage}", place.websocket_base()),
+            endpoint_url: place.http_base(),
+        };
+        let callers = functions
+            .values()
+            .map(|function| (function.access_key_id(), function.name().to_owned()))
+            .collect();
+        let http = system
+            .http
+            .map(|resource| HttpApi::new(resource, Arc::clone(&functions)));
+        let router = Arc::new(Router {
+            urls,
+            websocket,
+            http,
+            runtime_api: RuntimeApi {
+                instances: Arc::clone(&host.instances),
+            },
+            storage,
+            calls: Calls::default(),
+            faults: Faults::default(),
+            callers,
+        });
+        let mut stack = Self {
+            router,
+            functions,
+            logs,
+            warnings: system.warnings,
+            outputs: system.outputs,
+            shutdown,
+            tasks: JoinSet::new(),
+        };
+        stack.run(listener, &system.event_sources, &place);
+        Ok(stack)
+    }
+
+    fn run(&mut self, listener: TcpListener, event_sources: &[EventSource], place: &Place) {
+        let router = Arc::clone(&self.router);
+        self.tasks
+            .spawn(async move { match server::serve(listener, router).await {} });
+        let dynamodb = self.router.storage.dynamodb.clone();
+        self.tasks.spawn(async move {
+            loop {
+                tokio::time::sleep(SWEEP_INTERVAL).await;
+                dynamodb.sweep().await;
+            }
+        });
+        for source in event_sources {
+            let queue = self.router.storage.sqs.queue(&source.queue);
+            let function = self.functions.get(&source.function);
+            if let (Some(queue), Some(function)) = (queue, function) {
+                let (queue, function) = (Arc::clone(queue), Arc::clone(function));
+                let (source, region) = (source.clone(), place.region.clone());
+                self.tasks
+                    .spawn(event_source::poll(source, queue, function, region));
+            }
+        }
+        for function in self.functions.values() {
+            // What is wrong shows with the first event, too; this only spares it the start.
+            if let Err(error) = function.warm() {
+                tracing::error!("{error}");
+            }
+        }
+    }
+
+    /// Where the stack is reached.
+    pub fn urls(&self) -> &Urls {
+        &self.router.urls
+    }
+
+    /// The template's outputs, with the addresses that things have here.
+    pub fn outputs(&self) -> &BTreeMap<String, String> {
+        &self.outputs
+    }
+
+    /// What in the template has no effect here, in sentences.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// What goes wrong on purpose.
+    pub fn faults(&self) -> &Faults {
+        &self.router.faults
+    }
+
+    /// The calls to AWS services so far.
+    pub fn calls(&self) -> &Calls {
+        &self.router.calls
+    }
+
+    /// The last lines that the functions wrote.
+    pub fn logs(&self) -> Vec<LogLine> {
+        self.logs.lines()
+    }
+
+    /// API Gateway's ids of the open WebSocket connections.
+    pub fn connection_ids(&self) -> Vec<String> {
+        let websocket = self.router.websocket.as_ref();
+        websocket
+            .map(|api| api.connection_ids())
+            .unwrap_or_default()
+    }
+
+    /// Every item of a table, in DynamoDB's JSON: `{"job_id": {"S": "..."}}`.
+    pub fn items(&self, table: &str) -> Result<Vec<Value>, DynamoDbError> {
+        self.router.storage.dynamodb.items(table)
+    }
+
+    /// How many messages a queue holds; `None` if there is no queue of that name.
+    pub fn queue_depth(&self, queue: &str) -> Option<QueueDepth> {
+        self.router
+            .storage
+            .sqs
+            .queue(queue)
+            .map(|queue| queue.depth())
+    }
+
+    /// The bodies of the messages in a queue, in whatever state, oldest first; `None` if there is no
+    /// queue of that name.
+    pub fn queue_messages(&self, queue: &str) -> Option<Vec<String>> {
+        let queue = self.router.storage.sqs.queue(queue)?;
+        let messages = queue.messages().into_iter();
+        Some(messages.map(|message| message.body).collect())
+    }
+
+    /// Ends the processes of a function (by its name in the contract), busy or not.
+    pub fn kill(&self, function: &str) {
+        for candidate in self.functions.values() {
+            if candidate.name() == function {
+                candidate.kill();
+            }
+        }
+    }
+
+    fn stop(&self) {
+        self.shutdown.send_replace(true);
+        for function in self.functions.values() {
+            function.kill();
+        }
+    }
+
+    /// Closes the connections, ends the functions' processes, keeps what is to be kept.
+    pub async fn shutdown(mut self) -> io::Result<()> {
+        self.stop();
+        self.tasks.shutdown().await;
+        self.router.runtime_api.wait_for_the_end().await;
+        self.router.storage.keep()
+    }
+}
+
+impl Drop for LocalStack {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Takes the port, and with it the place where everything will be.
+async fn listen(port: u16) -> Result<(TcpListener, Place), StartError> {
+    let cannot = |source: io::Error| {
+        if source.kind() == io::ErrorKind::AddrInUse {
+            StartError::PortInUse { port }
+        } else {
+            StartError::Listen { port, source }
+        }
+    };
+    let listener = TcpListener::bind(("127.0.0.1", port))
+        .await
+        .map_err(cannot)?;
+    let place = Place {
+        region: "us-east-1".to_owned(),
+        account: "000000000000".to_owned(),
+        stack_name: "stagecast-local".to_owned(),
+        authority: listener.local_addr().map_err(cannot)?.to_string(),
+    };
+    Ok((listener, place))
+}
+
+fn functions(system: &System, host: &Arc<Host>) -> Result<Arc<Functions>, StartError> {
+    let mut functions = Functions::new();
+    for resource in &system.functions {
+        let path = executable(&host.binaries, &resource.binary);
+        if !path.is_file() {
+            return Err(StartError::NoExecutable {
+                function: resource.binary.clone(),
+                path,
+            });
+        }
+        let function = Function::new(resource.clone(), path, Arc::clone(host));
+        functions.insert(resource.name.clone(), Arc::new(function));
+    }
+    Ok(Arc::new(functions))
+}
+
+fn executable(binaries: &Path, name: &str) -> PathBuf {
+    let mut path = binaries.join(name);
+    path.set_extension(std::env::consts::EXE_EXTENSION);
+    path
+}

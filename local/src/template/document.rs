@@ -1,0 +1,47 @@
+//! The sections of a template, before anything in them is evaluated.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// A template, as far as it is read.
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Document {
+    #[serde(default)]
+    pub(super) parameters: BTreeMap<String, Parameter>,
+    #[serde(default)]
+    pub(super) mappings: Value,
+    #[serde(default)]
+    pub(super) conditions: BTreeMap<String, Value>,
+    pub(super) resources: BTreeMap<String, Resource>,
+    #[serde(default)]
+    pub(super) outputs: BTreeMap<String, Output>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Parameter {
+    #[serde(default)]
+    pub(super) default: Option<Value>,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Resource {
+    pub(super) r#type: String,
+    #[serde(default)]
+    pub(super) condition: Option<String>,
+    #[serde(default)]
+    pub(super) properties: Value,
+    #[serde(default)]
+    pub(super) metadata: Value,
+}
+
+#[derive(Debug, serde::Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Output {
+    pub(super) value: Value,
+    #[serde(default)]
+    pub(super) condition: Option<String>,
+}

@@ -1,0 +1,32 @@
+//! Where the stack is.
+
+/// Where the stack is: what references and addresses resolve to.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) region: String,
+    pub(crate) account: String,
+    pub(crate) stack_name: String,
+    /// `127.0.0.1:4800`.
+    pub(crate) authority: String,
+}
+
+impl Place {
+    pub(crate) fn http_base(&self) -> String {
+        format!("http://{}", self.authority)
+    }
+
+    pub(crate) fn websocket_base(&self) -> String {
+        format!("ws://{}", self.authority)
+    }
+
+    pub(crate) fn queue_url(&self, name: &str) -> String {
+        format!("{}/{}/{name}", self.http_base(), self.account)
+    }
+
+    pub(crate) fn arn(&self, service: &str, resource: &str) -> String {
+        format!(
+            "arn:aws:{service}:{}:{}:{resource}",
+            self.region, self.account
+        )
+    }
+}

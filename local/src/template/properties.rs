@@ -1,0 +1,148 @@
+//! The properties that the local stack looks at, of the resource types that it runs.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+/// `AWS::ApiGatewayV2::Api`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Api {
+    pub(super) protocol_type: String,
+    pub(super) route_selection_expression: Option<String>,
+    pub(super) cors_configuration: Option<Cors>,
+}
+
+/// What an HTTP API answers to other origins.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(crate) struct Cors {
+    pub(crate) allow_credentials: bool,
+    pub(crate) allow_headers: Vec<String>,
+    pub(crate) allow_methods: Vec<String>,
+    pub(crate) allow_origins: Vec<String>,
+    pub(crate) expose_headers: Vec<String>,
+    pub(crate) max_age: Option<u64>,
+}
+
+/// `AWS::ApiGatewayV2::Route`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Route {
+    pub(super) api_id: String,
+    #[serde(rename = "RouteKey")]
+    pub(super) key: String,
+    pub(super) target: Option<String>,
+    pub(super) authorization_type: Option<String>,
+}
+
+/// `AWS::ApiGatewayV2::Integration`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Integration {
+    pub(super) integration_uri: String,
+    pub(super) timeout_in_millis: Option<u64>,
+}
+
+/// `AWS::ApiGatewayV2::Stage`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Stage {
+    pub(super) api_id: String,
+    pub(super) stage_name: String,
+}
+
+/// `AWS::Lambda::Function`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Function {
+    #[serde(default = "default_function_timeout")]
+    pub(super) timeout: u64,
+    #[serde(default = "default_memory_size")]
+    pub(super) memory_size: u64,
+    #[serde(default)]
+    pub(super) environment: Environment,
+    pub(super) reserved_concurrent_executions: Option<usize>,
+    #[serde(default)]
+    pub(super) logging_config: LoggingConfig,
+}
+
+fn default_function_timeout() -> u64 {
+    3
+}
+
+fn default_memory_size() -> u64 {
+    128
+}
+
+/// `Environment` of a function.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct Environment {
+    pub(super) variables: BTreeMap<String, Value>,
+}
+
+/// `LoggingConfig` of a function.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct LoggingConfig {
+    pub(super) log_format: Option<String>,
+    pub(super) application_log_level: Option<String>,
+    pub(super) log_group: Option<String>,
+}
+
+/// `AWS::Lambda::EventSourceMapping`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Mapping {
+    pub(super) event_source_arn: String,
+    pub(super) function_name: String,
+    #[serde(default = "default_batch_size")]
+    pub(super) batch_size: usize,
+    #[serde(default)]
+    pub(super) function_response_types: Vec<String>,
+    #[serde(default)]
+    pub(super) scaling_config: ScalingConfig,
+    pub(super) enabled: Option<bool>,
+}
+
+fn default_batch_size() -> usize {
+    10
+}
+
+/// `ScalingConfig` of a mapping.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub(super) struct ScalingConfig {
+    pub(super) maximum_concurrency: Option<usize>,
+}
+
+/// `AWS::SQS::Queue`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Queue {
+    #[serde(default = "default_visibility_timeout")]
+    pub(super) visibility_timeout: u64,
+    #[serde(default)]
+    pub(super) delay_seconds: u64,
+    #[serde(default = "default_retention")]
+    pub(super) message_retention_period: u64,
+    pub(super) redrive_policy: Option<RedrivePolicy>,
+}
+
+fn default_visibility_timeout() -> u64 {
+    30
+}
+
+fn default_retention() -> u64 {
+    345_600
+}
+
+/// `RedrivePolicy` of a queue; its keys are the ones of the SQS API.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct RedrivePolicy {
+    pub(super) dead_letter_target_arn: String,
+    pub(super) max_receive_count: u32,
+}

@@ -1,0 +1,89 @@
+//! The routes of an API, each with the function that it leads to.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{
+    error::TemplateError,
+    properties::{Integration, Route, Stage},
+    reader::Reader,
+    system::RouteTarget,
+};
+
+/// The longest that API Gateway waits for the integration of a WebSocket route.
+const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(29);
+
+impl Reader<'_> {
+    pub(super) fn stage(&self, api: &str) -> Result<String, TemplateError> {
+        let stages = self.all::<Stage>("AWS::ApiGatewayV2::Stage")?;
+        let stage = stages.into_iter().find(|(_, stage)| stage.api_id == api);
+        stage
+            .map(|(_, stage)| stage.stage_name)
+            .ok_or_else(|| TemplateError::NoStage {
+                api: api.to_owned(),
+            })
+    }
+
+    pub(super) fn routes(
+        &mut self,
+        api: &str,
+    ) -> Result<BTreeMap<String, RouteTarget>, TemplateError> {
+        let integrations = self.all::<Integration>("AWS::ApiGatewayV2::Integration")?;
+        let mut routes = BTreeMap::new();
+        for (logical_id, route) in self.all::<Route>("AWS::ApiGatewayV2::Route")? {
+            if route.api_id != api {
+                continue;
+            }
+            if route.authorization_type.is_some_and(|kind| kind != "NONE") {
+                self.warnings.push(format!(
+                    "the authorizer of {logical_id} is not run locally: '{}' is open",
+                    route.key
+                ));
+            }
+            let target = route.target.unwrap_or_default();
+            // `Ref` of an integration is its id; the local one is made of the logical id.
+            let integration = target.strip_prefix("integrations/").and_then(|id| {
+                integrations.iter().find(|(logical_id, _)| {
+                    self.scope
+                        .reference(logical_id)
+                        .is_ok_and(|reference| reference == id)
+                })
+            });
+            let function = integration
+                .and_then(|(_, integration)| function_of_uri(&integration.integration_uri));
+            let (Some((_, integration)), Some(function)) = (integration, function) else {
+                return Err(TemplateError::RouteWithoutFunction {
+                    route: route.key,
+                    target,
+                });
+            };
+            let timeout = integration.timeout_in_millis.map(Duration::from_millis);
+            let timeout = timeout.unwrap_or(INTEGRATION_TIMEOUT);
+            routes.insert(route.key, RouteTarget { function, timeout });
+        }
+        Ok(routes)
+    }
+}
+
+pub(super) fn selector(expression: Option<&str>) -> Result<Vec<String>, TemplateError> {
+    let expression = expression.unwrap_or_default();
+    let bare = expression
+        .strip_prefix("${")
+        .and_then(|rest| rest.strip_suffix('}'));
+    let path = bare.map_or(expression, |bare| bare);
+    let path = path.strip_prefix('$').unwrap_or(path);
+    match path.strip_prefix("request.body.") {
+        Some(path) if !path.is_empty() => Ok(path.split('.').map(str::to_owned).collect()),
+        _ => Err(TemplateError::Selection(expression.to_owned())),
+    }
+}
+
+/// The function's name in `arn:...:lambda:path/2015-03-31/functions/{arn}/invocations`, or in the
+/// function's plain ARN.
+fn function_of_uri(uri: &str) -> Option<String> {
+    let arn = match uri.split_once("/functions/") {
+        Some((_, rest)) => rest.strip_suffix("/invocations")?,
+        None => uri,
+    };
+    let name = arn.split_once(":function:")?.1;
+    Some(name.split(':').next().unwrap_or(name).to_owned())
+}

@@ -1,0 +1,113 @@
+//! What a template describes, ready to be run.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::Value;
+
+use super::{
+    document::Document, error::TemplateError, intrinsics::Scope, place::Place, properties::Cors,
+    reader::Reader,
+};
+
+/// What the template describes, as far as it is run here.
+#[derive(Debug, Default)]
+pub(crate) struct System {
+    pub(crate) websocket: Option<WebSocketApiResource>,
+    pub(crate) http: Option<HttpApiResource>,
+    pub(crate) functions: Vec<FunctionResource>,
+    pub(crate) event_sources: Vec<EventSource>,
+    pub(crate) queues: Vec<QueueResource>,
+    /// Requests of `CreateTable`, with the name of the time-to-live attribute.
+    pub(crate) tables: Vec<(Value, Option<String>)>,
+    pub(crate) buckets: Vec<String>,
+    pub(crate) outputs: BTreeMap<String, String>,
+    /// What in the template has no effect here, in sentences.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl System {
+    /// Reads a template in CloudFormation's long form.
+    pub(crate) fn read(
+        template: &Value,
+        parameters: &BTreeMap<String, String>,
+        place: &Place,
+    ) -> Result<Self, TemplateError> {
+        if let Some(transform) = template.get("Transform") {
+            return Err(TemplateError::Transform(transform.to_string()));
+        }
+        let document: Document =
+            serde_json::from_value(template.clone()).map_err(TemplateError::NotATemplate)?;
+        let scope = Scope {
+            document: &document,
+            parameters,
+            place,
+        };
+        let reader = Reader::new(&scope)?;
+        reader.system()
+    }
+}
+
+/// The WebSocket API to run.
+#[derive(Debug)]
+pub(crate) struct WebSocketApiResource {
+    pub(crate) id: String,
+    pub(crate) stage: String,
+    /// The field of the body that selects a route, from `$request.body.{field}`.
+    pub(crate) selector: Vec<String>,
+    pub(crate) routes: BTreeMap<String, RouteTarget>,
+}
+
+/// The HTTP API to run.
+#[derive(Debug)]
+pub(crate) struct HttpApiResource {
+    pub(crate) id: String,
+    pub(crate) stage: String,
+    pub(crate) cors: Option<Cors>,
+    pub(crate) routes: BTreeMap<String, RouteTarget>,
+}
+
+/// Where a route leads.
+#[derive(Clone, Debug)]
+pub(crate) struct RouteTarget {
+    /// The physical name of the function.
+    pub(crate) function: String,
+    /// The integration's own time limit.
+    pub(crate) timeout: Duration,
+}
+
+/// A function to run.
+#[derive(Clone, Debug)]
+pub(crate) struct FunctionResource {
+    /// The physical name.
+    pub(crate) name: String,
+    /// The name of the executable, which is the contract's name of the function.
+    pub(crate) binary: String,
+    pub(crate) arn: String,
+    pub(crate) timeout: Duration,
+    pub(crate) memory_mib: u64,
+    pub(crate) reserved_concurrency: Option<usize>,
+    pub(crate) environment: BTreeMap<String, String>,
+}
+
+/// A queue to run.
+#[derive(Clone, Debug)]
+pub(crate) struct QueueResource {
+    pub(crate) name: String,
+    pub(crate) arn: String,
+    pub(crate) url: String,
+    pub(crate) visibility_timeout: Duration,
+    pub(crate) delay: Duration,
+    pub(crate) retention: Duration,
+    /// The name of the dead-letter queue, and the receives before a message goes there.
+    pub(crate) redrive: Option<(String, u32)>,
+}
+
+/// A queue that invokes a function.
+#[derive(Clone, Debug)]
+pub(crate) struct EventSource {
+    pub(crate) queue: String,
+    pub(crate) function: String,
+    pub(crate) batch_size: usize,
+    pub(crate) reports_item_failures: bool,
+    pub(crate) maximum_concurrency: Option<usize>,
+}

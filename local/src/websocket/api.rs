@@ -1,0 +1,284 @@
+//! From the handshake to `$connect`, and from a message to its route.
+
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use http::{HeaderValue, Request, StatusCode, header};
+use hyper::body::Incoming;
+use hyper_tungstenite::tungstenite::protocol::WebSocketConfig;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::{
+    connection::{self, Closing, Connection},
+    event::{self, Route},
+};
+use crate::{
+    answers::{self, Response},
+    ids,
+    lambda::{Functions, InvokeError},
+    template::{RouteTarget, WebSocketApiResource},
+};
+
+/// Largest inbound frame, in bytes.
+const MAX_FRAME_BYTES: usize = 32 * 1024;
+/// Largest inbound message, in bytes.
+const MAX_MESSAGE_BYTES: usize = 128 * 1024;
+
+/// What tests may shorten or narrow; the defaults are API Gateway's.
+#[derive(Clone, Copy, Debug)]
+pub struct WebSocketLimits {
+    /// A connection without a message for this long is closed.
+    pub idle: Duration,
+    /// A connection this old is closed.
+    pub lifetime: Duration,
+    /// Bytes that wait for a slow client; a post over this is answered with 429. API Gateway does
+    /// not say how much it holds.
+    pub client_buffer_bytes: usize,
+}
+
+impl Default for WebSocketLimits {
+    fn default() -> Self {
+        Self {
+            idle: Duration::from_mins(10),
+            lifetime: Duration::from_hours(2),
+            client_buffer_bytes: 1024 * 1024,
+        }
+    }
+}
+
+/// The API and its connections.
+#[derive(Debug)]
+pub(crate) struct WebSocketApi {
+    pub(super) resource: WebSocketApiResource,
+    pub(super) limits: WebSocketLimits,
+    functions: Arc<Functions>,
+    connections: Mutex<HashMap<String, Arc<Connection>>>,
+    shutdown: watch::Receiver<bool>,
+}
+
+/// How an invocation for a route went.
+enum Invoked {
+    Answered(Value),
+    Failed,
+    TimedOut,
+}
+
+impl WebSocketApi {
+    pub(crate) fn new(
+        resource: WebSocketApiResource,
+        limits: WebSocketLimits,
+        functions: Arc<Functions>,
+        shutdown: watch::Receiver<bool>,
+    ) -> Self {
+        Self {
+            resource,
+            limits,
+            functions,
+            connections: Mutex::default(),
+            shutdown,
+        }
+    }
+
+    pub(crate) fn stage(&self) -> &str {
+        &self.resource.stage
+    }
+
+    /// The ids of the open connections.
+    pub(crate) fn connection_ids(&self) -> Vec<String> {
+        self.connections().keys().cloned().collect()
+    }
+
+    pub(super) fn connection(&self, id: &str) -> Option<Arc<Connection>> {
+        self.connections().get(id).cloned()
+    }
+
+    /// From now on the connection is gone for `@connections`.
+    pub(super) fn forget(&self, connection: &Connection) {
+        self.connections().remove(&connection.id);
+    }
+
+    pub(super) async fn shut_down(&self) {
+        let mut shutdown = self.shutdown.clone();
+        // An error is a stack that is gone: the same thing.
+        let _ = shutdown.wait_for(|down| *down).await;
+    }
+
+    /// Answers a handshake. What `$connect` has accepted ends with `$disconnect`, even if the
+    /// client does not wait for the answer.
+    pub(crate) async fn connect(
+        self: &Arc<Self>,
+        request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Response {
+        let handshake = Arc::clone(self).shake_hands(request, peer);
+        let response = tokio::spawn(handshake).await;
+        response.unwrap_or_else(|_| answers::empty(StatusCode::INTERNAL_SERVER_ERROR))
+    }
+
+    async fn shake_hands(
+        self: Arc<Self>,
+        mut request: Request<Incoming>,
+        peer: SocketAddr,
+    ) -> Response {
+        let stage = request.uri().path().trim_matches('/');
+        if stage != self.resource.stage {
+            return answers::json(StatusCode::FORBIDDEN, &json!({"message": "Forbidden"}));
+        }
+        let connection = Arc::new(Connection::new(&request, peer));
+        let mut protocol = None;
+        if let Some(target) = self.resource.routes.get("$connect") {
+            let route = Route::connect(&self.resource);
+            let event = event::connect(&route, &connection, &request);
+            match self.invoke(target, &event).await {
+                Invoked::Answered(answer) => {
+                    let status = answer["statusCode"].as_u64().unwrap_or(200);
+                    if !(200..300).contains(&status) {
+                        return refusal(status, &connection, &route.request_id);
+                    }
+                    protocol = subprotocol(&answer);
+                }
+                Invoked::Failed => return refusal(502, &connection, &route.request_id),
+                Invoked::TimedOut => return refusal(504, &connection, &route.request_id),
+            }
+        }
+        let config = WebSocketConfig::default()
+            .max_frame_size(Some(MAX_FRAME_BYTES))
+            .max_message_size(Some(MAX_MESSAGE_BYTES));
+        let (response, socket) = match hyper_tungstenite::upgrade(&mut request, Some(config)) {
+            Ok(upgrade) => upgrade,
+            Err(error) => {
+                let body = json!({"message": error.to_string()});
+                return answers::json(StatusCode::BAD_REQUEST, &body);
+            }
+        };
+        self.connections()
+            .insert(connection.id.clone(), Arc::clone(&connection));
+        let api = Arc::clone(&self);
+        tokio::spawn(async move {
+            let closing = match socket.await {
+                Ok(socket) => connection::serve(&api, &connection, socket).await,
+                Err(_) => Closing::ABNORMAL,
+            };
+            api.disconnect(&connection, &closing).await;
+        });
+        let mut response = response.map(|_| answers::full(Bytes::new()));
+        if let Some(protocol) = protocol {
+            response
+                .headers_mut()
+                .insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
+        }
+        response
+    }
+
+    /// Takes a message to its route. Each is an invocation of its own: like API Gateway, this does
+    /// not wait for the one before.
+    pub(super) async fn message(self: Arc<Self>, connection: Arc<Connection>, body: String) {
+        let key = self.select(&body);
+        // `$connect` and the like are not for messages to select.
+        let key = key.filter(|key| !key.starts_with('$') && self.resource.routes.contains_key(key));
+        let key = key.unwrap_or_else(|| "$default".to_owned());
+        let request_id = ids::gateway_request_id();
+        let Some(target) = self.resource.routes.get(&key) else {
+            connection.notify("Forbidden", &request_id);
+            return;
+        };
+        let route = Route::message(&self.resource, key, request_id);
+        let event = event::message(&route, &connection, &body);
+        match self.invoke(target, &event).await {
+            Invoked::Answered(_) => {}
+            Invoked::Failed => connection.notify("Internal server error", &route.request_id),
+            Invoked::TimedOut => connection.notify("Endpoint request timed out", &route.request_id),
+        }
+    }
+
+    async fn disconnect(&self, connection: &Arc<Connection>, closing: &Closing) {
+        self.forget(connection);
+        let route = Route::disconnect(&self.resource);
+        if let Some(target) = self.resource.routes.get("$disconnect")
+            && !*self.shutdown.borrow()
+        {
+            let event = event::disconnect(&route, connection, closing);
+            // Best effort, as in API Gateway: nobody is left to be told.
+            self.invoke(target, &event).await;
+        }
+    }
+
+    /// The value of the route selection expression.
+    fn select(&self, body: &str) -> Option<String> {
+        let body = serde_json::from_str::<Value>(body).ok()?;
+        let mut selected = &body;
+        for field in &self.resource.selector {
+            selected = selected.get(field)?;
+        }
+        match selected {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Bool(flag) => Some(flag.to_string()),
+            _ => None,
+        }
+    }
+
+    async fn invoke(&self, target: &RouteTarget, event: &Value) -> Invoked {
+        let Some(function) = self.functions.get(&target.function) else {
+            tracing::warn!(
+                "a route leads to {}, which the template lacks",
+                target.function
+            );
+            return Invoked::Failed;
+        };
+        let invocation = function.invoke(Bytes::from(event.to_string()));
+        match tokio::time::timeout(target.timeout, invocation).await {
+            Ok(Ok(answer)) => match serde_json::from_slice(&answer) {
+                Ok(answer) => Invoked::Answered(answer),
+                Err(_) => Invoked::Failed,
+            },
+            Ok(Err(error)) => {
+                if let InvokeError::NotStarted { .. } = error {
+                    tracing::error!("{error}");
+                }
+                Invoked::Failed
+            }
+            Err(_) => Invoked::TimedOut,
+        }
+    }
+
+    fn connections(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Connection>>> {
+        self.connections
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The answer to a handshake that `$connect` did not accept.
+fn refusal(status: u64, connection: &Connection, request_id: &str) -> Response {
+    let status = u16::try_from(status).ok();
+    let status = status.and_then(|status| StatusCode::from_u16(status).ok());
+    let status = status.unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let message = match status {
+        StatusCode::FORBIDDEN => "Forbidden",
+        StatusCode::UNAUTHORIZED => "Unauthorized",
+        status if status.is_server_error() => "Internal server error",
+        status => status.canonical_reason().unwrap_or_default(),
+    };
+    let body = json!({
+        "message": message,
+        "connectionId": connection.id,
+        "requestId": request_id,
+    });
+    answers::json(status, &body)
+}
+
+/// The subprotocol that `$connect` chose.
+fn subprotocol(answer: &Value) -> Option<HeaderValue> {
+    let headers = answer.get("headers")?.as_object()?;
+    let mut headers = headers.iter();
+    let (_, value) =
+        headers.find(|(name, _)| name.eq_ignore_ascii_case("sec-websocket-protocol"))?;
+    HeaderValue::from_str(value.as_str()?).ok()
+}

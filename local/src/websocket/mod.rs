@@ -1,0 +1,10 @@
+//! The WebSocket API as API Gateway serves it, and `@connections`.
+
+mod api;
+mod connection;
+mod event;
+mod management;
+
+pub(crate) use api::WebSocketApi;
+pub use api::WebSocketLimits;
+pub(crate) use management::PREFIX as MANAGEMENT_PREFIX;

@@ -1,0 +1,81 @@
+//! The executable: what it prints, and what it says when it cannot start.
+
+use std::{fs, path::Path, process::Stdio};
+
+use local::Urls;
+use serde_json::json;
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader},
+    process::Command,
+};
+
+use crate::harness::{binaries, get, patiently, start};
+
+/// A folder with executables under the names of the contract's functions.
+fn functions() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let echo = binaries()
+        .join("echo")
+        .with_extension(std::env::consts::EXE_EXTENSION);
+    for function in contract::functions::ALL {
+        let path = folder.path().join(function.name);
+        let path = path.with_extension(std::env::consts::EXE_EXTENSION);
+        fs::copy(&echo, path).expect("a copy");
+    }
+    folder
+}
+
+fn local(binaries: &Path, port: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_local"));
+    command
+        .arg("--bin-dir")
+        .arg(binaries)
+        .args(["--json", "--port", port]);
+    command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+#[tokio::test]
+async fn when_ready_it_prints_its_addresses_as_one_line_of_json() {
+    let folder = functions();
+    let mut child = local(folder.path(), "0").spawn().expect("it starts");
+    let mut output = BufReader::new(child.stdout.take().expect("its output"));
+    let mut line = String::new();
+    patiently(output.read_line(&mut line))
+        .await
+        .expect("a line");
+    let urls = serde_json::from_str::<Urls>(&line).expect("its addresses");
+    let config = get(&format!("{}/config.json", urls.http_api)).await.json();
+    assert_eq!(
+        config,
+        json!({"http_api": urls.http_api, "websocket": urls.websocket})
+    );
+    let job = get(&format!("{}/v1/jobs/job_1", urls.http_api))
+        .await
+        .json();
+    assert_eq!(job["routeKey"], "GET /v1/jobs/{job_id}");
+    child.kill().await.expect("it ends");
+    let mut rest = String::new();
+    output.read_to_string(&mut rest).await.expect("the rest");
+    assert_eq!(rest, "", "nothing else is printed");
+}
+
+#[tokio::test]
+async fn when_its_port_is_taken_it_says_so_in_one_line() {
+    let stack = start().await;
+    let port = stack.urls().http_api.rsplit_once(':').expect("a port").1;
+    let folder = functions();
+    let output = patiently(local(folder.path(), port).output())
+        .await
+        .expect("it ends");
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        format!(
+            "error: port {port} is in use: stop what listens there, or take another with --port\n"
+        )
+    );
+}

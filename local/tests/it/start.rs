@@ -1,0 +1,122 @@
+//! Starting a stack, and what it says when it cannot.
+
+use http::StatusCode;
+use local::{LocalStack, StartError};
+use serde_json::json;
+
+use crate::harness::{Socket, get, options, start, start_with};
+
+#[tokio::test]
+async fn addresses_in_outputs_and_environments_are_the_local_ones() {
+    let stack = start().await;
+    let urls = stack.urls();
+    assert_eq!(stack.outputs()["HttpUrl"], urls.http_api);
+    assert_eq!(stack.outputs()["WebSocketUrl"], urls.websocket);
+    let answer = get(&format!("{}/v1/echo/environment", urls.http_api)).await;
+    let environment = answer.json();
+    assert_eq!(environment["WEBSOCKET_URL"], *urls.websocket);
+    assert_eq!(environment["ITEMS_TABLE"], "items");
+    assert_eq!(environment["AWS_LAMBDA_FUNCTION_NAME"], "stagecast-echo");
+    assert_eq!(environment["AWS_LAMBDA_FUNCTION_MEMORY_SIZE"], "256");
+    assert_eq!(environment["AWS_ENDPOINT_URL"], *urls.endpoint_url);
+    assert_eq!(environment.get("ONLY_WITH_SUFFIX"), None);
+    assert_eq!(
+        environment.get("HOME"),
+        None,
+        "the developer's own variables stay out"
+    );
+}
+
+#[tokio::test]
+async fn parameters_reach_names_and_conditions() {
+    let mut options = options();
+    options
+        .parameters
+        .insert("NameSuffix".to_owned(), "-blue".to_owned());
+    let stack = start_with(options).await;
+    let answer = get(&format!("{}/v1/echo/environment", stack.urls().http_api)).await;
+    assert_eq!(answer.json()["ITEMS_TABLE"], "items-blue");
+    assert_eq!(answer.json()["ONLY_WITH_SUFFIX"], "yes");
+}
+
+#[tokio::test]
+async fn a_resource_type_that_is_not_run_is_named() {
+    let stack = start().await;
+    assert_eq!(
+        stack.warnings(),
+        ["Reminder (AWS::Events::Rule) is not run locally"]
+    );
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_named_with_the_way_out() {
+    let stack = start().await;
+    let port = stack.urls().http_api.rsplit_once(':').expect("a port").1;
+    let mut second = options();
+    second.port = port.parse().expect("a number");
+    let error = LocalStack::start(second)
+        .await
+        .expect_err("the port is taken");
+    assert_eq!(
+        error.to_string(),
+        format!("port {port} is in use: stop what listens there, or take another with --port")
+    );
+}
+
+#[tokio::test]
+async fn a_missing_executable_is_named_before_anything_starts() {
+    let mut options = options();
+    options.binaries = "/nowhere".into();
+    let error = LocalStack::start(options).await.expect_err("no executable");
+    assert!(matches!(error, StartError::NoExecutable { function, .. } if function == "echo"));
+}
+
+#[tokio::test]
+async fn a_reference_to_nothing_is_named() {
+    let mut options = options();
+    options.template["Resources"]["EchoRoute"]["Properties"]["Target"] =
+        json!({"Fn::Sub": "integrations/${Elsewhere}"});
+    let error = LocalStack::start(options)
+        .await
+        .expect_err("no such resource");
+    assert_eq!(
+        error.to_string(),
+        "'Elsewhere' is neither a parameter, a resource nor a condition of the template"
+    );
+}
+
+#[tokio::test]
+async fn a_template_with_a_transform_is_refused() {
+    let mut options = options();
+    options.template["Transform"] = "AWS::Serverless-2016-10-31".into();
+    let error = LocalStack::start(options).await.expect_err("a transform");
+    assert!(
+        error
+            .to_string()
+            .contains("infra-gen synth --format cloudformation")
+    );
+}
+
+#[tokio::test]
+async fn the_page_is_told_where_the_apis_are() {
+    let stack = start().await;
+    let urls = stack.urls();
+    let answer = get(&format!("{}/config.json", urls.http_api)).await;
+    assert_eq!(answer.status, StatusCode::OK);
+    assert_eq!(
+        answer.json(),
+        json!({"http_api": urls.http_api, "websocket": urls.websocket})
+    );
+}
+
+#[tokio::test]
+async fn shutting_down_closes_connections_and_ends_every_process() {
+    let stack = start().await;
+    let mut socket = Socket::open(&stack.urls().websocket).await;
+    socket.id().await;
+    stack.shutdown().await.expect("down");
+    assert_eq!(
+        socket.closed().await.map(|frame| u16::from(frame.code)),
+        Some(1001)
+    );
+}
