@@ -1,0 +1,94 @@
+//! Whether roles allow more than they must.
+
+use super::Finding;
+use crate::{
+    resources::iam::{Effect, Role, Statement, Target},
+    template::{LogicalId, Template, Text},
+};
+
+pub(super) fn findings(template: &Template) -> Vec<Finding> {
+    template
+        .resources_of::<Role>()
+        .flat_map(|(id, role)| {
+            role.policies
+                .iter()
+                .flat_map(|policy| policy.policy_document.statements())
+                .filter(|statement| statement.effect == Effect::Allow)
+                .flat_map(move |statement| of_statement(id, statement))
+        })
+        .collect()
+}
+
+fn of_statement(role: &LogicalId, statement: &Statement) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for action in &statement.action {
+        if action.contains('*') {
+            findings.push(Finding::problem(
+                role,
+                format!("it allows {action}: name each action that is used"),
+            ));
+        }
+    }
+    match &statement.resource {
+        Some(Target::Everything { reason }) => findings.push(Finding::note(
+            role,
+            format!(
+                "it allows {} on '*': {reason}",
+                statement.action.join(" and ")
+            ),
+        )),
+        Some(Target::Arns(arns)) if arns.contains(&Text::from("*")) => {
+            findings.push(Finding::problem(
+                role,
+                format!(
+                    "it allows {} on '*' without saying why: use Target::Everything with a reason",
+                    statement.action.join(" and ")
+                ),
+            ));
+        }
+        Some(Target::Arns(_)) | None => {}
+    }
+    findings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::template::ConstructPath;
+
+    fn of(statement: &Statement) -> Vec<String> {
+        of_statement(&ConstructPath::root("role").logical_id(), statement)
+            .iter()
+            .map(ToString::to_string)
+            .collect()
+    }
+
+    #[test]
+    fn a_star_among_actions_is_a_problem() {
+        let arn = Target::Arns(vec!["arn:aws:s3:::b".into()]);
+        assert_eq!(
+            of(&Statement::allow("Objects", ["s3:Get*"], arn)),
+            ["problem: Role: it allows s3:Get*: name each action that is used"]
+        );
+    }
+
+    #[test]
+    fn a_star_for_a_resource_needs_a_reason() {
+        let everything = Target::Everything { reason: "so" };
+        assert_eq!(
+            of(&Statement::allow(
+                "Traces",
+                ["xray:PutTraceSegments"],
+                everything
+            )),
+            ["note: Role: it allows xray:PutTraceSegments on '*': so"]
+        );
+        let smuggled = Target::Arns(vec!["*".into()]);
+        let findings = of(&Statement::allow(
+            "Traces",
+            ["xray:PutTraceSegments"],
+            smuggled,
+        ));
+        assert!(findings[0].starts_with("problem: "), "{findings:?}");
+    }
+}

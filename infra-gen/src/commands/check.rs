@@ -1,0 +1,79 @@
+//! `infra-gen check`.
+
+use std::io::{self, Write};
+
+use anyhow::Context;
+use clap::Args;
+use infra_gen::{
+    check::{self, Finding, Severity, validators::Answers},
+    environments::Environment,
+    generated::{self, Selection},
+    stack,
+};
+
+use super::known_environment;
+use crate::Outcome;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Only this environment.
+    #[arg(long, value_name = "NAME", value_parser = known_environment)]
+    environment: Option<String>,
+    /// Leave out what other programs say: cfn-lint and cloudformation-validate.
+    #[arg(long)]
+    no_validators: bool,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let mut output = io::stdout();
+    let mut outcome = Outcome::Done;
+    for name in Environment::names() {
+        if arguments.environment.as_deref().is_none_or(|it| it == name) {
+            let template = stack::synthesize(&Environment::by_name(name)?)?;
+            outcome = outcome.and(report(&mut output, name, &check::findings(&template)?)?);
+        }
+    }
+    if !arguments.no_validators {
+        outcome = outcome.and(report(&mut output, "validators", &validate(arguments)?)?);
+    }
+    Ok(outcome)
+}
+
+/// Asks the validators about the templates as they would be written.
+fn validate(arguments: &Arguments) -> anyhow::Result<Vec<Finding>> {
+    let folder = tempfile::tempdir().context("the templates need a folder to be checked in")?;
+    let mut templates = Vec::new();
+    for file in generated::templates(&Selection {
+        environment: arguments.environment.clone(),
+        format: None,
+    })? {
+        file.write(folder.path())?;
+        templates.push(folder.path().join(&file.path));
+    }
+    let answers = Answers::about(&templates)?;
+    let mut findings = answers.findings();
+    if arguments.environment.is_none() {
+        findings.extend(answers.outdated());
+    }
+    Ok(findings)
+}
+
+fn report(output: &mut impl Write, about: &str, findings: &[Finding]) -> io::Result<Outcome> {
+    let problems = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Problem)
+        .count();
+    match problems {
+        0 => writeln!(output, "{about}: no problems")?,
+        1 => writeln!(output, "{about}: 1 problem")?,
+        _ => writeln!(output, "{about}: {problems} problems")?,
+    }
+    for finding in findings {
+        writeln!(output, "  {finding}")?;
+    }
+    Ok(if problems == 0 {
+        Outcome::Done
+    } else {
+        Outcome::Differs
+    })
+}

@@ -1,0 +1,85 @@
+//! What an API logs of each request: one line of JSON, to a log group of its own.
+
+use indexmap::IndexMap;
+
+use super::{Stack, SynthError};
+use crate::{
+    resources::{apigatewayv2::AccessLogSettings, logs::LogGroup},
+    template::ConstructPath,
+};
+
+/// What a WebSocket API logs. Query strings are left out: they may hold a job's key.
+pub(super) const WEBSOCKET_FIELDS: &[(&str, &str)] = &[
+    ("requestId", "$context.requestId"),
+    ("requestTime", "$context.requestTime"),
+    ("eventType", "$context.eventType"),
+    ("routeKey", "$context.routeKey"),
+    ("connectionId", "$context.connectionId"),
+    ("messageId", "$context.messageId"),
+    ("status", "$context.status"),
+    ("integrationStatus", "$context.integration.status"),
+    ("integrationLatency", "$context.integrationLatency"),
+    ("integrationError", "$context.integrationErrorMessage"),
+    ("error", "$context.error.message"),
+    ("sourceIp", "$context.identity.sourceIp"),
+    ("userAgent", "$context.identity.userAgent"),
+];
+
+/// What an HTTP API logs.
+pub(super) const HTTP_FIELDS: &[(&str, &str)] = &[
+    ("requestId", "$context.requestId"),
+    ("requestTime", "$context.requestTime"),
+    ("routeKey", "$context.routeKey"),
+    ("path", "$context.path"),
+    ("protocol", "$context.protocol"),
+    ("status", "$context.status"),
+    ("responseLength", "$context.responseLength"),
+    ("responseLatency", "$context.responseLatency"),
+    ("integrationStatus", "$context.integration.status"),
+    ("integrationLatency", "$context.integrationLatency"),
+    ("integrationError", "$context.integrationErrorMessage"),
+    ("authorizerError", "$context.authorizer.error"),
+    ("error", "$context.error.message"),
+    ("sourceIp", "$context.identity.sourceIp"),
+    ("userAgent", "$context.identity.userAgent"),
+];
+
+/// Adds the log group of an API.
+pub(super) fn add(
+    stack: &mut Stack,
+    api: &ConstructPath,
+    fields: &[(&str, &str)],
+) -> Result<AccessLogSettings, SynthError> {
+    let log_group = LogGroup {
+        retention_in_days: stack.environment().log_retention,
+        tags: stack.tags().list(),
+    };
+    let log_group = stack.add_data(&api.child("AccessLog"), log_group)?;
+    Ok(AccessLogSettings {
+        destination_arn: log_group.arn(),
+        format: format(fields)?,
+    })
+}
+
+fn format(fields: &[(&str, &str)]) -> Result<String, SynthError> {
+    let fields: IndexMap<_, _> = fields.iter().copied().collect();
+    serde_json::to_string(&fields).map_err(|cause| SynthError::Json {
+        what: "an access log",
+        cause: cause.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_log_is_json_under_api_gateways_limit() {
+        for fields in [WEBSOCKET_FIELDS, HTTP_FIELDS] {
+            let format = format(fields).expect("JSON");
+            assert!(serde_json::from_str::<serde_json::Value>(&format).is_ok());
+            assert!(format.len() < 3 * 1024, "{} bytes", format.len());
+            assert!(format.contains("$context.requestId"));
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! What someone should be told of.
+
+use super::{
+    Function, Observed, Queue, Stack, SynthError, Table,
+    metrics::{MAXIMUM, P99, SUM},
+};
+use crate::{
+    resources::cloudwatch::{
+        Alarm, Comparison, Metric, MetricQuery, MetricStat, MissingData, Statistic, Watched,
+    },
+    template::{
+        Choice, Condition, ConditionName, ConstructPath, Parameter, ParameterName, ParameterType,
+        Pseudo, Text,
+    },
+};
+
+/// How long a period is, in seconds.
+const PERIOD: u32 = 300;
+
+/// Part of its time-out, in percent, that a function's slowest invocations may take.
+const SLOW_PERCENT: u64 = 90;
+
+/// The alarms of the stack, and the topic that they go to.
+#[derive(Debug)]
+pub struct Alarms {
+    topic: Choice,
+}
+
+/// When an alarm rings.
+struct When {
+    watched: Watched,
+    threshold: u64,
+    periods: u32,
+}
+
+impl Alarms {
+    /// Adds the alarms.
+    pub fn add(stack: &mut Stack, observed: Observed) -> Result<(), SynthError> {
+        let alarms = Self {
+            topic: add_topic(stack)?,
+        };
+        for function in observed.functions {
+            alarms.watch_function(stack, function)?;
+        }
+        for queue in &observed.resources.queues {
+            alarms.watch_queue(stack, queue)?;
+        }
+        for table in &observed.resources.tables {
+            alarms.watch_table(stack, table)?;
+        }
+        alarms.ring(
+            stack,
+            &ConstructPath::root("WebSocketApi").child("IntegrationErrorAlarm"),
+            "The WebSocket API could not get an answer from its function: see the API's access log"
+                .to_owned(),
+            any(observed.resources.websocket.metric("IntegrationError")),
+        )?;
+        alarms.ring(
+            stack,
+            &ConstructPath::root("HttpApi").child("ServerErrorAlarm"),
+            "The HTTP API answered with a 5xx: see the API's access log".to_owned(),
+            any(observed.http.metric("5xx")),
+        )
+    }
+
+    fn watch_function(&self, stack: &mut Stack, function: &Function) -> Result<(), SynthError> {
+        let name = function.spec.name;
+        let path = ConstructPath::root(name);
+        self.ring(
+            stack,
+            &path.child("ErrorAlarm"),
+            format!("Invocations of {name} failed: see the errors in its log"),
+            any(function.metric("Errors")),
+        )?;
+        self.ring(
+            stack,
+            &path.child("ThrottleAlarm"),
+            format!(
+                "Invocations of {name} were refused for lack of concurrency: see the account's \
+                 limit and the function's reservation"
+            ),
+            any(function.metric("Throttles")),
+        )?;
+        let timeout_milliseconds = u64::from(function.spec.timeout_seconds) * 1000;
+        self.ring(
+            stack,
+            &path.child("DurationAlarm"),
+            format!(
+                "The slowest invocations of {name} take over {SLOW_PERCENT}% of its time-out: see \
+                 its traces"
+            ),
+            When {
+                watched: metric(function.metric("Duration"), P99),
+                threshold: timeout_milliseconds * SLOW_PERCENT / 100,
+                periods: 3,
+            },
+        )
+    }
+
+    fn watch_queue(&self, stack: &mut Stack, queue: &Queue) -> Result<(), SynthError> {
+        let name = queue.spec.name;
+        let path = ConstructPath::root(name);
+        self.ring(
+            stack,
+            &path.child("QueueAgeAlarm"),
+            format!(
+                "A message of the queue {name} is older than the longest attempt at it: see the \
+                 log of its consumer"
+            ),
+            When {
+                watched: metric(queue.metric("ApproximateAgeOfOldestMessage"), MAXIMUM),
+                threshold: queue.spec.visibility_timeout_seconds.into(),
+                periods: 1,
+            },
+        )?;
+        self.ring(
+            stack,
+            &path.child("DeadLetterAlarm"),
+            format!(
+                "The queue {name} has dead letters: look at them, mend the cause, then redrive them"
+            ),
+            When {
+                watched: metric(
+                    queue.dead_letter_metric("ApproximateNumberOfMessagesVisible"),
+                    MAXIMUM,
+                ),
+                threshold: 1,
+                periods: 1,
+            },
+        )
+    }
+
+    fn watch_table(&self, stack: &mut Stack, table: &Table) -> Result<(), SynthError> {
+        let name = table.spec.name;
+        let query = |id: &str, metric| MetricQuery {
+            id: id.to_owned(),
+            expression: None,
+            metric_stat: Some(MetricStat {
+                metric,
+                period: PERIOD,
+                stat: SUM.name(),
+            }),
+            return_data: false,
+        };
+        let watched = Watched::Expression {
+            metrics: vec![
+                MetricQuery {
+                    id: "throttled".to_owned(),
+                    expression: Some("FILL(reads, 0) + FILL(writes, 0)".to_owned()),
+                    metric_stat: None,
+                    return_data: true,
+                },
+                query("reads", table.metric("ReadThrottleEvents")),
+                query("writes", table.metric("WriteThrottleEvents")),
+            ],
+        };
+        self.ring(
+            stack,
+            &ConstructPath::root(name).child("TableThrottleAlarm"),
+            format!("Requests to the table {name} were refused: see its hottest keys"),
+            When {
+                watched,
+                threshold: 1,
+                periods: 1,
+            },
+        )
+    }
+
+    fn ring(
+        &self,
+        stack: &mut Stack,
+        path: &ConstructPath,
+        description: String,
+        when: When,
+    ) -> Result<(), SynthError> {
+        let alarm = Alarm {
+            alarm_description: description,
+            watched: when.watched,
+            comparison_operator: Comparison::GreaterThanOrEqualToThreshold,
+            threshold: when.threshold,
+            evaluation_periods: when.periods,
+            datapoints_to_alarm: when.periods,
+            treat_missing_data: MissingData::NotBreaching,
+            alarm_actions: vec![self.topic.clone()],
+            ok_actions: vec![self.topic.clone()],
+            tags: stack.tags().list(),
+        };
+        stack.add(path, alarm)?;
+        Ok(())
+    }
+}
+
+/// Rings at the first occurrence.
+fn any(counted: Metric) -> When {
+    When {
+        watched: metric(counted, SUM),
+        threshold: 1,
+        periods: 1,
+    }
+}
+
+fn metric(metric: Metric, statistic: Statistic) -> Watched {
+    Watched::Metric {
+        metric,
+        statistic,
+        period: PERIOD,
+    }
+}
+
+/// Adds the parameter that names the topic. Without a value alarms ring in the console only.
+fn add_topic(stack: &mut Stack) -> Result<Choice, SynthError> {
+    let topic = ParameterName::new("AlarmTopicArn");
+    let has_topic = ConditionName::new("HasAlarmTopic");
+    let default = stack.environment().alarm_topic.as_ref();
+    stack.add_parameter(
+        &topic,
+        Parameter {
+            kind: ParameterType::String,
+            description: "The SNS topic that alarms go to; none if empty".to_owned(),
+            default: Some(default.map_or("", |topic| topic.as_str()).to_owned()),
+            allowed_pattern: Some("(arn:[^:]+:sns:[^:]+:[^:]+:[^:]+)?".to_owned()),
+            constraint_description: Some("the ARN of an SNS topic, or nothing".to_owned()),
+        },
+    )?;
+    stack.add_condition(&has_topic, Condition::is_given(&topic))?;
+    Ok(Choice::If(
+        has_topic,
+        Text::from(&topic),
+        Pseudo::NoValue.into(),
+    ))
+}

@@ -1,0 +1,107 @@
+//! The object bucket.
+
+use contract::{buckets::BucketSpec, limits};
+use indexmap::IndexMap;
+
+use super::{Stack, SynthError};
+use crate::{
+    resources::{
+        iam::{Effect, PolicyDocument, Principal, Statement, Target},
+        s3::{
+            self, AbortIncompleteMultipartUpload, BucketEncryption, CorsConfiguration, CorsRule,
+            EncryptionDefault, EncryptionRule, LifecycleConfiguration, LifecycleRule,
+            ObjectOwnership, OwnershipControls, OwnershipRule, PublicAccessBlock, RuleStatus,
+            SseAlgorithm,
+        },
+    },
+    template::{ConstructPath, Handle},
+};
+
+const SECONDS_OF_A_DAY: i64 = 24 * 60 * 60;
+
+/// Days after which no job refers to an object. S3 counts whole days from midnight on, so an
+/// object never goes before its job.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "the life of a job is a few days"
+)]
+const OBJECT_LIFE_DAYS: u32 =
+    ((limits::JOB_TTL_SECONDS + SECONDS_OF_A_DAY - 1) / SECONDS_OF_A_DAY) as u32;
+
+/// A bucket of the contract: private, and its objects go with their jobs.
+#[derive(Clone, Debug)]
+pub struct Bucket {
+    /// The bucket as the contract declares it.
+    pub spec: &'static BucketSpec,
+    /// The bucket in the template.
+    pub resource: Handle<s3::Bucket>,
+}
+
+impl Bucket {
+    /// Adds the bucket and its policy.
+    pub fn add(stack: &mut Stack, spec: &'static BucketSpec) -> Result<Self, SynthError> {
+        let path = ConstructPath::root(spec.name);
+        let bucket = s3::Bucket {
+            bucket_encryption: BucketEncryption {
+                server_side_encryption_configuration: [EncryptionRule {
+                    server_side_encryption_by_default: EncryptionDefault {
+                        sse_algorithm: SseAlgorithm::Aes256,
+                    },
+                }],
+            },
+            public_access_block_configuration: PublicAccessBlock::ALL,
+            ownership_controls: OwnershipControls {
+                rules: [OwnershipRule {
+                    object_ownership: ObjectOwnership::BucketOwnerEnforced,
+                }],
+            },
+            lifecycle_configuration: LifecycleConfiguration {
+                rules: vec![LifecycleRule {
+                    id: "ObjectsGoWithTheirJobs",
+                    status: RuleStatus::Enabled,
+                    expiration_in_days: OBJECT_LIFE_DAYS,
+                    abort_incomplete_multipart_upload: AbortIncompleteMultipartUpload {
+                        days_after_initiation: 1,
+                    },
+                }],
+            },
+            // Browsers come here redirected from the HTTP API, and then send `null` for their
+            // origin. What lets them in is the address, which is signed.
+            cors_configuration: CorsConfiguration {
+                cors_rules: vec![CorsRule {
+                    allowed_origins: vec!["*"],
+                    allowed_methods: vec!["GET"],
+                    allowed_headers: vec!["*"],
+                    max_age: 300,
+                }],
+            },
+            tags: stack.tags().list(),
+        };
+        let resource = stack.add_data(&path.child("Bucket"), bucket)?;
+        stack.add(
+            &path.child("BucketPolicy"),
+            s3::BucketPolicy {
+                bucket: resource.name(),
+                policy_document: PolicyDocument::new(vec![only_by_tls(&resource)]),
+            },
+        )?;
+        stack.add_output(
+            &format!("{}_bucket_name", spec.name),
+            "The name of the bucket with inputs and results",
+            resource.name(),
+        )?;
+        Ok(Self { spec, resource })
+    }
+}
+
+/// Denies everything over a connection that is not encrypted.
+fn only_by_tls(bucket: &Handle<s3::Bucket>) -> Statement {
+    Statement {
+        sid: Some("OnlyByTls".to_owned()),
+        effect: Effect::Deny,
+        principal: Some(Principal::Everyone),
+        action: vec!["s3:*"],
+        resource: Some(Target::Arns(vec![bucket.arn(), bucket.objects_arn()])),
+        condition: IndexMap::from([("Bool", IndexMap::from([("aws:SecureTransport", "false")]))]),
+    }
+}

@@ -1,0 +1,173 @@
+//! A Lambda function with its role and its logs.
+
+use contract::{
+    environment::{self, Setting},
+    functions::FunctionSpec,
+};
+use indexmap::IndexMap;
+
+use super::{
+    Grantable, Stack, SynthError,
+    permissions::{self, Granted},
+};
+use crate::{
+    environments::Origin,
+    resources::{
+        iam::{Policy, PolicyDocument, Role, Statement},
+        lambda::{
+            self, Code, LogFormat, LoggingConfig, Runtime, Tracing, TracingConfig, Variables,
+        },
+        logs::LogGroup,
+        serverless,
+    },
+    template::{Attributes, ConstructPath, Handle, Parameter, ParameterName, ParameterType, Text},
+};
+
+/// What the `provided` runtimes start.
+const HANDLER: &str = "bootstrap";
+
+/// A function of the contract. What it may do and what it is told is what its declaration says.
+#[derive(Clone, Debug)]
+pub struct Function {
+    /// The function as the contract declares it.
+    pub spec: &'static FunctionSpec,
+    /// The function in the template.
+    pub resource: Handle<lambda::Function>,
+}
+
+impl Function {
+    /// Adds the function, its role and its log group.
+    pub fn add(
+        stack: &mut Stack,
+        spec: &'static FunctionSpec,
+        grantable: &Grantable,
+    ) -> Result<Self, SynthError> {
+        let path = ConstructPath::root(spec.name);
+        let environment = stack.environment();
+        let logs = LogGroup {
+            retention_in_days: environment.log_retention,
+            tags: stack.tags().list(),
+        };
+        let logs = stack.add_data(&path.child("LogGroup"), logs)?;
+        let role = Role {
+            assume_role_policy_document: PolicyDocument::new(vec![Statement::trust(
+                "lambda.amazonaws.com",
+            )]),
+            policies: vec![Policy {
+                policy_name: "grants",
+                policy_document: PolicyDocument::new(permissions::statements(
+                    spec, grantable, &logs,
+                )?),
+            }],
+            tags: stack.tags().list(),
+        };
+        let role = stack.add(&path.child("Role"), role)?;
+        let function = lambda::Function {
+            description: spec.description,
+            architectures: [environment.architecture],
+            runtime: Runtime::ProvidedAl2023,
+            handler: HANDLER,
+            code: add_code(stack, spec)?,
+            memory_size: spec.memory_mib,
+            timeout: spec.timeout_seconds,
+            role: role.arn(),
+            environment: Variables {
+                variables: variables(stack, spec, grantable)?,
+            },
+            logging_config: LoggingConfig {
+                log_group: logs.name(),
+                log_format: LogFormat::Json,
+                application_log_level: environment.log_level,
+            },
+            tracing_config: TracingConfig {
+                mode: Tracing::Active,
+            },
+            reserved_concurrent_executions: (environment.reserved_concurrency)(spec),
+            tags: stack.tags().list(),
+        };
+        let attributes = Attributes {
+            metadata: serverless::build_metadata(spec.name),
+            ..Attributes::default()
+        };
+        let resource = stack.add_with(&path.child("Function"), function, attributes)?;
+        Ok(Self { spec, resource })
+    }
+}
+
+/// Adds the parameters that say where the function's package is.
+fn add_code(stack: &mut Stack, spec: &FunctionSpec) -> Result<Code, SynthError> {
+    let code = Code {
+        s3_bucket: ParameterName::new("artifact_bucket"),
+        s3_key: ParameterName::new(&format!("{}_code_key", spec.name)),
+    };
+    let parameter = |description| Parameter {
+        kind: ParameterType::String,
+        description,
+        default: None,
+        allowed_pattern: Some(".+".to_owned()),
+        constraint_description: Some("`infra-gen deploy` fills it in".to_owned()),
+    };
+    stack.add_parameter(
+        &code.s3_bucket,
+        parameter("The bucket with the functions' packages".to_owned()),
+    )?;
+    stack.add_parameter(
+        &code.s3_key,
+        parameter(format!(
+            "The key of the package of the function {}",
+            spec.name
+        )),
+    )?;
+    Ok(code)
+}
+
+/// What the function finds in its environment: the names of what it is granted something on, its
+/// settings, and what it logs.
+fn variables(
+    stack: &Stack,
+    spec: &FunctionSpec,
+    grantable: &Grantable,
+) -> Result<IndexMap<&'static str, Text>, SynthError> {
+    let mut variables = IndexMap::new();
+    for grant in spec.grants {
+        match grantable.find(spec, grant.on)? {
+            Granted::Table(table) | Granted::Index(table, _) => {
+                variables.insert(table.spec.variable, table.resource.name());
+            }
+            Granted::Queue(queue) => {
+                variables.insert(queue.spec.variable, queue.resource.url());
+            }
+            Granted::Bucket(bucket) => {
+                variables.insert(bucket.spec.variable, bucket.resource.name());
+            }
+            Granted::Connections(websocket, _) => {
+                variables.extend([
+                    (environment::WEBSOCKET_API_ID, websocket.id()),
+                    (environment::WEBSOCKET_STAGE, websocket.literal_stage_name()),
+                    (environment::WEBSOCKET_ENDPOINT, websocket.endpoint()),
+                ]);
+            }
+        }
+    }
+    for setting in spec.settings {
+        variables.insert(setting.variable(), value(*setting, stack, grantable));
+    }
+    let log_level = stack.environment().log_level;
+    variables.insert(environment::LOG_LEVEL, log_level.to_string().into());
+    Ok(variables)
+}
+
+fn value(setting: Setting, stack: &Stack, grantable: &Grantable) -> Text {
+    let environment = stack.environment();
+    match setting {
+        Setting::WebSocketUrl => grantable.websocket.url(),
+        Setting::MaxSubscriptions => environment.max_subscriptions.to_string().into(),
+        Setting::AllowedOrigins => environment
+            .allowed_origins
+            .iter()
+            .map(Origin::as_str)
+            .collect::<Vec<_>>()
+            .join(",")
+            .into(),
+    }
+}

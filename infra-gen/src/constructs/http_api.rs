@@ -1,0 +1,207 @@
+//! The HTTP API.
+
+use contract::routes::HttpRoute;
+
+use super::{
+    Function, Stack, SynthError, access_log, authorizer, domain,
+    websocket_api::INTEGRATION_TIMEOUT_MILLISECONDS,
+};
+use crate::{
+    environments::Origin,
+    resources::{
+        apigatewayv2::{
+            Api, Authorization, Authorizer, Cors, Integration, IntegrationType, PayloadFormat,
+            Protocol, Route, RouteSettings, Stage,
+        },
+        lambda::{self, Permission, PermittedAction},
+    },
+    template::{ConstructPath, Handle, Pseudo, Text, sub},
+};
+
+/// The stage without a name in the address.
+const STAGE_NAME: &str = "$default";
+
+/// The HTTP API with its stage. Its routes come with the function that serves them.
+#[derive(Clone, Debug)]
+pub struct HttpApi {
+    path: ConstructPath,
+    api: Handle<Api>,
+    stage: Handle<Stage>,
+    authorizer: Option<Handle<Authorizer>>,
+    custom_domain: Option<String>,
+}
+
+impl HttpApi {
+    /// Adds the API, its stage, its access log, and its authorizer and domain name if it has any.
+    pub fn add(stack: &mut Stack) -> Result<Self, SynthError> {
+        let path = ConstructPath::root("HttpApi");
+        let environment = stack.environment();
+        let api = Api {
+            name: sub![Pseudo::StackName, "-http"],
+            description: "Takes jobs, answers with their status and results",
+            protocol: Protocol::Http {
+                cors_configuration: cors(&environment.allowed_origins),
+            },
+            tags: stack.tags().map(),
+        };
+        let api = stack.add(&path, api)?;
+        let stage = Stage {
+            api_id: api.id(),
+            stage_name: STAGE_NAME,
+            auto_deploy: true,
+            access_log_settings: access_log::add(stack, &path, access_log::HTTP_FIELDS)?,
+            default_route_settings: RouteSettings {
+                detailed_metrics_enabled: true,
+                throttling_rate_limit: environment.http_throttling.requests_per_second,
+                throttling_burst_limit: environment.http_throttling.burst,
+                execution_logs: None,
+            },
+            tags: stack.tags().map(),
+        };
+        let stage = stack.add(&path.child("Stage"), stage)?;
+        let authorizer = match &environment.job_authorizer {
+            Some(jwt) => Some(authorizer::add_jwt(stack, &path, &api, jwt)?),
+            None => None,
+        };
+        if let Some(custom_domain) = &environment.http_domain {
+            domain::add(stack, &path, custom_domain, &api, &stage)?;
+        }
+        let http = Self {
+            path,
+            api,
+            stage,
+            authorizer,
+            custom_domain: environment
+                .http_domain
+                .as_ref()
+                .map(|domain| domain.name.as_str().to_owned()),
+        };
+        stack.add_output("HttpApiUrl", "Where jobs are created", http.url())?;
+        stack.add_output("HttpApiId", "The id of the HTTP API", http.id())?;
+        Ok(http)
+    }
+
+    /// Lets a function serve these routes.
+    pub fn serve(
+        &self,
+        stack: &mut Stack,
+        routes: &[HttpRoute],
+        function: &Function,
+    ) -> Result<(), SynthError> {
+        let integration = stack.add(
+            &self.path.child(function.spec.name).child("Integration"),
+            Integration {
+                api_id: self.api.id(),
+                integration_type: IntegrationType::AwsProxy,
+                integration_uri: lambda::invocation_uri(function.resource.arn()),
+                payload_format_version: Some(PayloadFormat::V2),
+                timeout_in_millis: INTEGRATION_TIMEOUT_MILLISECONDS,
+            },
+        )?;
+        for route in routes {
+            let path = self.path.child(&format!("{route:?}"));
+            stack.add(
+                &path.child("Route"),
+                Route {
+                    api_id: self.api.id(),
+                    route_key: route.key(),
+                    operation_name: format!("{route:?}"),
+                    authorization: self.authorization(*route),
+                    target: sub!["integrations/", integration.id()],
+                },
+            )?;
+            stack.add(
+                &path.child("Permission"),
+                Permission {
+                    action: PermittedAction::InvokeFunction,
+                    function_name: function.resource.name(),
+                    principal: "apigateway.amazonaws.com",
+                    source_arn: self.execute_arn(*route),
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    /// The API's id.
+    pub fn id(&self) -> Text {
+        self.api.id()
+    }
+
+    pub(super) fn stage_name(&self) -> Text {
+        self.stage.name()
+    }
+
+    /// Where the routes are.
+    pub fn url(&self) -> Text {
+        match &self.custom_domain {
+            Some(domain) => format!("https://{domain}").into(),
+            None => sub![
+                "https://",
+                self.api.id(),
+                ".execute-api.",
+                Pseudo::Region,
+                ".",
+                Pseudo::UrlSuffix,
+            ],
+        }
+    }
+
+    /// A job's own routes ask for its access key in the header that a token would be in, so only
+    /// creating a job can ask for a token.
+    fn authorization(&self, route: HttpRoute) -> Authorization {
+        match (route, &self.authorizer) {
+            (HttpRoute::CreateJob, Some(authorizer)) => Authorization::Jwt {
+                authorizer_id: authorizer.id(),
+            },
+            (
+                HttpRoute::CreateJob
+                | HttpRoute::GetJob
+                | HttpRoute::GetResults
+                | HttpRoute::CancelJob,
+                _,
+            ) => Authorization::None,
+        }
+    }
+
+    /// The ARN that API Gateway invokes a function for. The stage stays open, as in the permissions
+    /// that AWS's own console makes; there is only one.
+    fn execute_arn(&self, route: HttpRoute) -> Text {
+        sub![
+            "arn:",
+            Pseudo::Partition,
+            ":execute-api:",
+            Pseudo::Region,
+            ":",
+            Pseudo::AccountId,
+            ":",
+            self.api.id(),
+            "/*/",
+            route.method().name(),
+            route.path(),
+        ]
+    }
+}
+
+fn cors(origins: &[Origin]) -> Cors {
+    let mut methods: Vec<_> = HttpRoute::ALL
+        .iter()
+        .map(|route| route.method().name())
+        .collect();
+    methods.sort_unstable();
+    methods.dedup();
+    Cors {
+        allow_origins: if origins.is_empty() {
+            vec!["*".to_owned()]
+        } else {
+            origins
+                .iter()
+                .map(|origin| origin.as_str().to_owned())
+                .collect()
+        },
+        allow_methods: methods,
+        allow_headers: vec!["authorization", "content-type"],
+        expose_headers: vec!["x-request-id"],
+        max_age: 300,
+    }
+}

@@ -1,0 +1,85 @@
+//! The metrics that alarms watch and the dashboard shows.
+
+use super::{Function, Grantable, HttpApi, Queue, Table, WebSocketApi};
+use crate::{
+    resources::cloudwatch::{Dimension, Metric, Percentile, SimpleStatistic, Statistic},
+    template::Text,
+};
+
+pub(super) const SUM: Statistic = Statistic::Statistic(SimpleStatistic::Sum);
+pub(super) const MAXIMUM: Statistic = Statistic::Statistic(SimpleStatistic::Maximum);
+pub(super) const P50: Statistic = Statistic::ExtendedStatistic(Percentile::P50);
+pub(super) const P99: Statistic = Statistic::ExtendedStatistic(Percentile::P99);
+
+/// What is watched.
+#[derive(Clone, Copy, Debug)]
+pub struct Observed<'a> {
+    /// The functions.
+    pub functions: &'a [Function],
+    /// The tables, the queues and the WebSocket API.
+    pub resources: &'a Grantable,
+    /// The HTTP API.
+    pub http: &'a HttpApi,
+}
+
+impl Function {
+    pub(super) fn metric(&self, metric_name: &'static str) -> Metric {
+        Metric {
+            namespace: "AWS/Lambda",
+            metric_name,
+            dimensions: vec![dimension("FunctionName", self.resource.name())],
+        }
+    }
+}
+
+impl Queue {
+    pub(super) fn metric(&self, metric_name: &'static str) -> Metric {
+        queue_metric(metric_name, self.resource.name())
+    }
+
+    pub(super) fn dead_letter_metric(&self, metric_name: &'static str) -> Metric {
+        queue_metric(metric_name, self.dead_letters.name())
+    }
+}
+
+fn queue_metric(metric_name: &'static str, queue_name: Text) -> Metric {
+    Metric {
+        namespace: "AWS/SQS",
+        metric_name,
+        dimensions: vec![dimension("QueueName", queue_name)],
+    }
+}
+
+impl Table {
+    pub(super) fn metric(&self, metric_name: &'static str) -> Metric {
+        Metric {
+            namespace: "AWS/DynamoDB",
+            metric_name,
+            dimensions: vec![dimension("TableName", self.resource.name())],
+        }
+    }
+}
+
+impl WebSocketApi {
+    pub(super) fn metric(&self, metric_name: &'static str) -> Metric {
+        api_metric(metric_name, self.id(), self.stage_name())
+    }
+}
+
+impl HttpApi {
+    pub(super) fn metric(&self, metric_name: &'static str) -> Metric {
+        api_metric(metric_name, self.id(), self.stage_name())
+    }
+}
+
+fn api_metric(metric_name: &'static str, id: Text, stage: Text) -> Metric {
+    Metric {
+        namespace: "AWS/ApiGateway",
+        metric_name,
+        dimensions: vec![dimension("ApiId", id), dimension("Stage", stage)],
+    }
+}
+
+fn dimension(name: &'static str, value: Text) -> Dimension {
+    Dimension { name, value }
+}

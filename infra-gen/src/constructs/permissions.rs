@@ -1,0 +1,156 @@
+//! IAM statements, from the grants and triggers of a function.
+
+use contract::{
+    buckets::BucketSpec,
+    functions::{FunctionSpec, Trigger},
+    grants::GrantedOn,
+    queues::QueueSpec,
+    tables::TableSpec,
+};
+use indexmap::IndexMap;
+
+use super::{Bucket, Queue, SynthError, Table, WebSocketApi};
+use crate::{
+    resources::{
+        iam::{Statement, Target},
+        logs::LogGroup,
+    },
+    template::{Handle, LogicalId, Text, sub},
+};
+
+/// What Lambda itself does with a queue on behalf of a function that the queue feeds.
+const CONSUMER_ACTIONS: [&str; 3] = [
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+    "sqs:ReceiveMessage",
+];
+
+/// Everything that a function can be granted something on.
+#[derive(Debug)]
+pub struct Grantable {
+    /// The tables.
+    pub tables: Vec<Table>,
+    /// The queues.
+    pub queues: Vec<Queue>,
+    /// The buckets.
+    pub buckets: Vec<Bucket>,
+    /// The connections.
+    pub websocket: WebSocketApi,
+}
+
+/// Something that a function is granted, as the stack has it.
+pub(super) enum Granted<'a> {
+    Table(&'a Table),
+    Index(&'a Table, &'static str),
+    Queue(&'a Queue),
+    Bucket(&'a Bucket),
+    Connections(&'a WebSocketApi, &'static str),
+}
+
+impl Grantable {
+    /// Finds what a grant is on.
+    pub(super) fn find(
+        &self,
+        function: &FunctionSpec,
+        on: GrantedOn,
+    ) -> Result<Granted<'_>, SynthError> {
+        Ok(match on {
+            GrantedOn::Table(spec) => Granted::Table(self.table(function, spec)?),
+            GrantedOn::Index(spec, index) => Granted::Index(self.table(function, spec)?, index),
+            GrantedOn::Queue(spec) => Granted::Queue(self.queue(function, spec)?),
+            GrantedOn::Bucket(spec) => Granted::Bucket(self.bucket(function, spec)?),
+            GrantedOn::Connections(method) => Granted::Connections(&self.websocket, method),
+        })
+    }
+
+    /// The queue that a function uses.
+    pub fn queue(&self, function: &FunctionSpec, spec: &QueueSpec) -> Result<&Queue, SynthError> {
+        let found = self.queues.iter().find(|queue| queue.spec == spec);
+        found.ok_or(SynthError::not_in_stack(function, "queue", spec.name))
+    }
+
+    fn table(&self, function: &FunctionSpec, spec: &TableSpec) -> Result<&Table, SynthError> {
+        let found = self.tables.iter().find(|table| table.spec == spec);
+        found.ok_or(SynthError::not_in_stack(function, "table", spec.name))
+    }
+
+    fn bucket(&self, function: &FunctionSpec, spec: &BucketSpec) -> Result<&Bucket, SynthError> {
+        let found = self.buckets.iter().find(|bucket| bucket.spec == spec);
+        found.ok_or(SynthError::not_in_stack(function, "bucket", spec.name))
+    }
+}
+
+impl Granted<'_> {
+    /// What the statement about it is called.
+    fn sid(&self) -> String {
+        let of = |id: &LogicalId| id.to_string();
+        match self {
+            Self::Table(table) => of(table.resource.logical_id()),
+            Self::Index(table, index) => format!("{}Index{index}", table.resource.logical_id())
+                .chars()
+                .filter(char::is_ascii_alphanumeric)
+                .collect(),
+            Self::Queue(queue) => of(queue.resource.logical_id()),
+            Self::Bucket(bucket) => of(bucket.resource.logical_id()),
+            Self::Connections(_, method) => format!("Connections{method}"),
+        }
+    }
+
+    fn arn(&self) -> Text {
+        match self {
+            Self::Table(table) => table.resource.arn(),
+            Self::Index(table, index) => sub![table.resource.arn(), "/index/", *index],
+            Self::Queue(queue) => queue.resource.arn(),
+            Self::Bucket(bucket) => bucket.resource.objects_arn(),
+            Self::Connections(websocket, method) => websocket.connections_arn(method),
+        }
+    }
+}
+
+/// The statements of a function: one for each thing it is granted something on, then its logs and
+/// its traces.
+pub(super) fn statements(
+    function: &FunctionSpec,
+    grantable: &Grantable,
+    logs: &Handle<LogGroup>,
+) -> Result<Vec<Statement>, SynthError> {
+    let mut merged: IndexMap<String, (Text, Vec<&'static str>)> = IndexMap::new();
+    let mut allow = |on, actions: &[&'static str]| -> Result<(), SynthError> {
+        let granted = grantable.find(function, on)?;
+        let (_, allowed) = merged
+            .entry(granted.sid())
+            .or_insert_with(|| (granted.arn(), Vec::new()));
+        allowed.extend(actions);
+        Ok(())
+    };
+    for grant in function.grants {
+        allow(grant.on, &[grant.action])?;
+    }
+    for trigger in function.triggers {
+        match trigger {
+            Trigger::Queue { queue, .. } => allow(GrantedOn::Queue(queue), &CONSUMER_ACTIONS)?,
+            Trigger::WebSocketRoutes | Trigger::HttpRoutes => {}
+        }
+    }
+    let mut statements: Vec<_> = merged
+        .into_iter()
+        .map(|(sid, (arn, mut actions))| {
+            actions.sort_unstable();
+            actions.dedup();
+            Statement::allow(sid, actions, Target::Arns(vec![arn]))
+        })
+        .collect();
+    statements.push(Statement::allow(
+        "Logs",
+        ["logs:CreateLogStream", "logs:PutLogEvents"],
+        Target::Arns(vec![logs.streams_arn()]),
+    ));
+    statements.push(Statement::allow(
+        "Traces",
+        ["xray:PutTelemetryRecords", "xray:PutTraceSegments"],
+        Target::Everything {
+            reason: "X-Ray has no resources that these two actions could be limited to",
+        },
+    ));
+    Ok(statements)
+}

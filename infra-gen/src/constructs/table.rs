@@ -1,0 +1,140 @@
+//! A DynamoDB table.
+
+use contract::tables::{Attribute, KeySpec, TableSpec};
+
+use super::{Stack, SynthError};
+use crate::{
+    environments::{DataPolicy, TableKey},
+    resources::dynamodb::{
+        self, AttributeDefinition, BillingMode, GlobalSecondaryIndex, KeySchema, KeyType,
+        PointInTimeRecoverySpecification, Projection, ProjectionType, SseSpecification,
+        TimeToLiveSpecification,
+    },
+    template::{ConstructPath, Handle},
+};
+
+/// The longest name that DynamoDB takes.
+const MAX_NAME_LENGTH: usize = 255;
+
+/// A table of the contract, on demand.
+#[derive(Clone, Debug)]
+pub struct Table {
+    /// The table as the contract declares it.
+    pub spec: &'static TableSpec,
+    /// The table in the template.
+    pub resource: Handle<dynamodb::Table>,
+}
+
+impl Table {
+    /// Adds the table.
+    pub fn add(stack: &mut Stack, spec: &'static TableSpec) -> Result<Self, SynthError> {
+        let path = ConstructPath::root(spec.name).child("Table");
+        let environment = stack.environment();
+        let table = dynamodb::Table {
+            table_name: stack.physical_name("table", spec.name, MAX_NAME_LENGTH)?,
+            billing_mode: BillingMode::PayPerRequest,
+            attribute_definitions: attribute_definitions(spec),
+            key_schema: key_schema(&spec.key),
+            global_secondary_indexes: spec
+                .indexes
+                .iter()
+                .map(|index| GlobalSecondaryIndex {
+                    index_name: index.name,
+                    key_schema: key_schema(&index.key),
+                    projection: Projection {
+                        projection_type: ProjectionType::All,
+                    },
+                })
+                .collect(),
+            time_to_live_specification: TimeToLiveSpecification {
+                attribute_name: spec.time_to_live.name,
+                enabled: true,
+            },
+            point_in_time_recovery_specification: PointInTimeRecoverySpecification {
+                point_in_time_recovery_enabled: environment.point_in_time_recovery,
+            },
+            sse_specification: SseSpecification {
+                sse_enabled: environment.table_key == TableKey::Managed,
+            },
+            deletion_protection_enabled: environment.data == DataPolicy::Protected,
+            tags: stack.tags().list(),
+        };
+        let resource = stack.add_data(&path, table)?;
+        stack.add_output(
+            &format!("{}_table_name", spec.name),
+            &format!("The name of the table {}", spec.name),
+            resource.name(),
+        )?;
+        Ok(Self { spec, resource })
+    }
+}
+
+/// DynamoDB refuses attributes that no key uses, and wants each only once.
+fn attribute_definitions(spec: &TableSpec) -> Vec<AttributeDefinition> {
+    let keys = std::iter::once(&spec.key).chain(spec.indexes.iter().map(|index| &index.key));
+    let mut definitions = Vec::new();
+    for attribute in keys.flat_map(key_attributes) {
+        let definition = AttributeDefinition {
+            attribute_name: attribute.name,
+            attribute_type: attribute.kind.code(),
+        };
+        if !definitions.contains(&definition) {
+            definitions.push(definition);
+        }
+    }
+    definitions
+}
+
+fn key_attributes(key: &KeySpec) -> impl Iterator<Item = Attribute> {
+    std::iter::once(key.partition).chain(key.sort)
+}
+
+fn key_schema(key: &KeySpec) -> Vec<KeySchema> {
+    key_attributes(key)
+        .zip([KeyType::Hash, KeyType::Range])
+        .map(|(attribute, key_type)| KeySchema {
+            attribute_name: attribute.name,
+            key_type,
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::tables::{AttributeType, IndexSpec};
+
+    use super::*;
+
+    #[test]
+    fn an_attribute_of_several_keys_is_defined_once() {
+        const JOB: Attribute = Attribute {
+            name: "job_id",
+            kind: AttributeType::String,
+        };
+        const SEQ: Attribute = Attribute {
+            name: "seq",
+            kind: AttributeType::Number,
+        };
+        let spec = TableSpec {
+            name: "t",
+            variable: "T",
+            key: KeySpec {
+                partition: JOB,
+                sort: None,
+            },
+            time_to_live: SEQ,
+            indexes: &[IndexSpec {
+                name: "by_seq",
+                key: KeySpec {
+                    partition: JOB,
+                    sort: Some(SEQ),
+                },
+            }],
+        };
+        let names: Vec<_> = attribute_definitions(&spec)
+            .into_iter()
+            .map(|definition| definition.attribute_name)
+            .collect();
+        assert_eq!(names, ["job_id", "seq"]);
+    }
+}

@@ -1,0 +1,336 @@
+//! The WebSocket API as an AsyncAPI document.
+//! <https://www.asyncapi.com/docs/reference/specification/v3.0.0>
+
+use contract::messages::ClientMessageType;
+use indexmap::IndexMap;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use super::{DocumentError, MessageSchemas, Variant};
+use crate::stack::WEBSOCKET_STAGE;
+
+const CHANNEL: &str = "connection";
+
+/// The answer to a message that was not done.
+const ERROR: &str = "error";
+
+/// What a message is answered with when it was done.
+const fn reply(request: ClientMessageType) -> &'static str {
+    match request {
+        ClientMessageType::Subscribe => "subscribed",
+        ClientMessageType::Unsubscribe => "unsubscribed",
+        ClientMessageType::CancelJob => "cancel_requested",
+        ClientMessageType::RequestStatus => "job_status",
+        ClientMessageType::Ping => "pong",
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Document {
+    asyncapi: &'static str,
+    info: Info,
+    default_content_type: &'static str,
+    servers: IndexMap<&'static str, Server>,
+    channels: IndexMap<&'static str, Channel>,
+    operations: IndexMap<String, Operation>,
+    components: Components,
+}
+
+#[derive(Serialize)]
+struct Info {
+    title: &'static str,
+    version: &'static str,
+    description: &'static str,
+    license: License,
+}
+
+#[derive(Serialize)]
+struct License {
+    name: &'static str,
+}
+
+#[derive(Serialize)]
+struct Server {
+    host: &'static str,
+    pathname: String,
+    protocol: &'static str,
+    description: &'static str,
+    variables: IndexMap<&'static str, Variable>,
+}
+
+#[derive(Serialize)]
+struct Variable {
+    description: &'static str,
+}
+
+#[derive(Serialize)]
+struct Channel {
+    address: &'static str,
+    description: &'static str,
+    messages: IndexMap<String, Reference>,
+    bindings: Value,
+}
+
+#[derive(Serialize)]
+struct Operation {
+    action: Action,
+    channel: Reference,
+    summary: String,
+    messages: Vec<Reference>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reply: Option<Reply>,
+}
+
+/// What the system does with a message.
+#[derive(Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Action {
+    Receive,
+    Send,
+}
+
+#[derive(Serialize)]
+struct Reply {
+    channel: Reference,
+    messages: Vec<Reference>,
+}
+
+#[derive(Serialize)]
+struct Components {
+    messages: IndexMap<String, Message>,
+    schemas: Map<String, Value>,
+}
+
+#[derive(Serialize)]
+struct Message {
+    name: String,
+    summary: String,
+    payload: Value,
+}
+
+#[derive(Serialize)]
+struct Reference {
+    #[serde(rename = "$ref")]
+    target: String,
+}
+
+impl Reference {
+    fn to(target: impl Into<String>) -> Self {
+        Self {
+            target: target.into(),
+        }
+    }
+
+    fn to_channel() -> Self {
+        Self::to(format!("#/channels/{CHANNEL}"))
+    }
+
+    fn to_message_of_channel(name: &str) -> Self {
+        Self::to(format!("#/channels/{CHANNEL}/messages/{name}"))
+    }
+}
+
+/// The document.
+pub fn asyncapi(schemas: &MessageSchemas, header: &str) -> Result<String, DocumentError> {
+    let client = schemas.client_messages()?;
+    let server = schemas.server_messages()?;
+    let document = Document {
+        asyncapi: "3.0.0",
+        info: Info {
+            title: "Stagecast",
+            version: env!("CARGO_PKG_VERSION"),
+            description: "Tells who waits for a job how far it is, live. Every message is a JSON \
+                          text frame whose `type` says what it is.",
+            license: License {
+                name: env!("CARGO_PKG_LICENSE"),
+            },
+        },
+        default_content_type: "application/json",
+        servers: IndexMap::from([("aws", aws())]),
+        channels: IndexMap::from([(CHANNEL, channel(&client, &server))]),
+        operations: operations(&client, &server)?,
+        components: Components {
+            messages: client.iter().chain(&server).map(message).collect(),
+            schemas: schemas
+                .definitions()
+                .iter()
+                .map(|(name, schema)| (name.clone(), as_draft_7(schema)))
+                .collect(),
+        },
+    };
+    Ok(format!("{header}{}", serde_yaml::to_string(&document)?))
+}
+
+fn aws() -> Server {
+    Server {
+        host: "{api_id}.execute-api.{region}.amazonaws.com",
+        pathname: format!("/{}", WEBSOCKET_STAGE.as_str()),
+        protocol: "wss",
+        description: "The deployed stack. Its output WebSocketUrl is the whole address.",
+        variables: IndexMap::from([
+            (
+                "api_id",
+                Variable {
+                    description: "The stack's output WebSocketApiId",
+                },
+            ),
+            (
+                "region",
+                Variable {
+                    description: "The region that the stack is in",
+                },
+            ),
+        ]),
+    }
+}
+
+fn channel(client: &[Variant], server: &[Variant]) -> Channel {
+    Channel {
+        address: "/",
+        description: "A client's connection. It lasts two hours at most, and ten minutes without \
+                      a message. A job that is named in the address is watched from the start.",
+        messages: client
+            .iter()
+            .chain(server)
+            .map(|message| {
+                let target = format!("#/components/messages/{}", message.name);
+                (message.name.to_owned(), Reference::to(target))
+            })
+            .collect(),
+        bindings: json!({
+            "ws": {
+                "method": "GET",
+                "query": {
+                    "type": "object",
+                    "properties": {
+                        "job_id": {
+                            "type": "string",
+                            "description": "A job to watch from the start",
+                        },
+                        "access_key": {
+                            "type": "string",
+                            "description": "The job's key",
+                        },
+                    },
+                },
+                "bindingVersion": "0.1.0",
+            },
+        }),
+    }
+}
+
+/// The client's requests with their replies, then what the system sends by itself.
+fn operations(
+    client: &[Variant],
+    server: &[Variant],
+) -> Result<IndexMap<String, Operation>, DocumentError> {
+    let mut operations = IndexMap::new();
+    let mut replies = vec![ERROR];
+    for (request, message) in ClientMessageType::ALL.iter().zip(client) {
+        let reply = reply(*request);
+        if !server.iter().any(|message| message.name == reply) {
+            return Err(DocumentError::NoSuchReply {
+                request: request.name(),
+                reply,
+            });
+        }
+        replies.push(reply);
+        let operation = Operation {
+            action: Action::Receive,
+            channel: Reference::to_channel(),
+            summary: message.description.to_owned(),
+            messages: vec![Reference::to_message_of_channel(message.name)],
+            reply: Some(Reply {
+                channel: Reference::to_channel(),
+                messages: vec![
+                    Reference::to_message_of_channel(reply),
+                    Reference::to_message_of_channel(ERROR),
+                ],
+            }),
+        };
+        operations.insert(message.name.to_owned(), operation);
+    }
+    for message in server {
+        if !replies.contains(&message.name) {
+            let operation = Operation {
+                action: Action::Send,
+                channel: Reference::to_channel(),
+                summary: message.description.to_owned(),
+                messages: vec![Reference::to_message_of_channel(message.name)],
+                reply: None,
+            };
+            operations.insert(message.name.to_owned(), operation);
+        }
+    }
+    Ok(operations)
+}
+
+fn message(variant: &Variant) -> (String, Message) {
+    let message = Message {
+        name: variant.name.to_owned(),
+        summary: variant.description.to_owned(),
+        payload: as_draft_7(variant.schema),
+    };
+    (variant.name.to_owned(), message)
+}
+
+/// AsyncAPI's schemas are those of draft 7, where nothing may stand beside a `$ref`.
+fn as_draft_7(schema: &Value) -> Value {
+    match schema {
+        Value::Object(fields) => {
+            let mut converted = Map::new();
+            for (key, value) in fields {
+                match (key.as_str(), value) {
+                    ("$ref", Value::String(target)) => {
+                        let target = target.replace("#/$defs/", "#/components/schemas/");
+                        if fields.len() == 1 {
+                            converted.insert("$ref".to_owned(), target.into());
+                        } else {
+                            converted.insert("allOf".to_owned(), json!([{ "$ref": target }]));
+                        }
+                    }
+                    _ => {
+                        converted.insert(key.clone(), as_draft_7(value));
+                    }
+                }
+            }
+            Value::Object(converted)
+        }
+        Value::Array(items) => items.iter().map(as_draft_7).collect(),
+        scalar => scalar.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_message_has_an_operation_or_is_a_reply() {
+        let schemas = MessageSchemas::of_contract().expect("schemas");
+        let document = asyncapi(&schemas, "# generated\n").expect("a document");
+        let document: Value = serde_yaml::from_str(&document).expect("YAML");
+        let operations = document["operations"].to_string();
+        let messages = document["components"]["messages"]
+            .as_object()
+            .expect("messages");
+        assert!(messages.len() > 10);
+        for name in messages.keys() {
+            let reference = format!("\"#/channels/{CHANNEL}/messages/{name}\"");
+            assert!(operations.contains(&reference), "{name}");
+        }
+    }
+
+    #[test]
+    fn what_stands_beside_a_reference_is_kept() {
+        let schema = json!({ "$ref": "#/$defs/JobId", "description": "The job." });
+        assert_eq!(
+            as_draft_7(&schema),
+            json!({
+                "allOf": [{ "$ref": "#/components/schemas/JobId" }],
+                "description": "The job.",
+            })
+        );
+    }
+}

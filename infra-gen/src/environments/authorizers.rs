@@ -1,0 +1,109 @@
+//! Who may connect, and who may create jobs.
+
+use super::EnvironmentError;
+
+/// Who may create jobs: bearers of a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct JwtAuthorizer {
+    issuer: String,
+    audience: Vec<String>,
+}
+
+impl JwtAuthorizer {
+    /// Bearers of a token of this issuer for one of these audiences.
+    pub fn new(issuer: &str, audience: &[&str]) -> Result<Self, EnvironmentError> {
+        if !issuer.starts_with("https://") {
+            return Err(EnvironmentError::InvalidIssuer(issuer.to_owned()));
+        }
+        if audience.is_empty() {
+            return Err(EnvironmentError::NoAudience(issuer.to_owned()));
+        }
+        Ok(Self {
+            issuer: issuer.to_owned(),
+            audience: audience
+                .iter()
+                .map(|&audience| audience.to_owned())
+                .collect(),
+        })
+    }
+
+    /// The address of the issuer.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The audiences, one of which the token must be for.
+    pub fn audience(&self) -> &[String] {
+        &self.audience
+    }
+}
+
+/// Who may connect: whom a function lets in that is in the stack's region and account, but not in
+/// the stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConnectAuthorizer {
+    function_name: String,
+    identity_sources: Vec<String>,
+}
+
+impl ConnectAuthorizer {
+    /// Whom this function lets in, asked only if the request has all of these parts.
+    pub fn new(function_name: &str, identity_sources: &[&str]) -> Result<Self, EnvironmentError> {
+        let is_name = (1..=64).contains(&function_name.len())
+            && function_name
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        if !is_name {
+            return Err(EnvironmentError::InvalidFunctionName(
+                function_name.to_owned(),
+            ));
+        }
+        for source in identity_sources {
+            let part = source
+                .strip_prefix("route.request.querystring.")
+                .or_else(|| source.strip_prefix("route.request.header."));
+            if part.is_none_or(str::is_empty) {
+                return Err(EnvironmentError::InvalidIdentitySource(
+                    (*source).to_owned(),
+                ));
+            }
+        }
+        Ok(Self {
+            function_name: function_name.to_owned(),
+            identity_sources: identity_sources
+                .iter()
+                .map(|&source| source.to_owned())
+                .collect(),
+        })
+    }
+
+    /// The function that decides.
+    pub fn function_name(&self) -> &str {
+        &self.function_name
+    }
+
+    /// What a request must have for the function to be asked.
+    pub fn identity_sources(&self) -> &[String] {
+        &self.identity_sources
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issuer_has_an_https_address_and_an_audience() {
+        assert!(JwtAuthorizer::new("https://issuer.example.com", &["stagecast"]).is_ok());
+        assert!(JwtAuthorizer::new("issuer.example.com", &["stagecast"]).is_err());
+        assert!(JwtAuthorizer::new("https://issuer.example.com", &[]).is_err());
+    }
+
+    #[test]
+    fn an_authorizer_of_connections_is_a_function_that_is_asked_about_parts_of_a_request() {
+        assert!(ConnectAuthorizer::new("auth", &["route.request.querystring.token"]).is_ok());
+        assert!(ConnectAuthorizer::new("auth", &["$request.querystring.token"]).is_err());
+        assert!(ConnectAuthorizer::new("auth", &["route.request.header."]).is_err());
+        assert!(ConnectAuthorizer::new("arn:aws:lambda:x", &[]).is_err());
+    }
+}

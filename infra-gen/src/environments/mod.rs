@@ -1,0 +1,192 @@
+//! The environments that the stack is made for, as values.
+//!
+//! To add one, write a function like [`Environment::prod`] and list it in `KNOWN`: `synth`
+//! then writes its templates too. Values that CloudFormation would refuse minutes into a
+//! deployment do not get as far as a value of these types.
+
+mod authorizers;
+mod domain;
+mod error;
+mod name_suffix;
+mod origin;
+mod retention;
+mod runtime;
+mod topic;
+
+pub use authorizers::{ConnectAuthorizer, JwtAuthorizer};
+pub use domain::{CertificateId, CustomDomain, DomainName};
+pub use error::EnvironmentError;
+pub use name_suffix::NameSuffix;
+pub use origin::Origin;
+pub use retention::RetentionDays;
+pub use runtime::{Architecture, LogLevel, Throttling};
+pub use topic::TopicArn;
+
+use contract::{functions::FunctionSpec, limits};
+
+/// What differs from one environment to the next.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// The environment's name, on the command line and in tags.
+    pub name: &'static str,
+    /// What is appended to the names of tables and queues, unless the stack's parameter says
+    /// otherwise.
+    pub name_suffix: NameSuffix,
+    /// How long logs are kept.
+    pub log_retention: RetentionDays,
+    /// What the functions log.
+    pub log_level: LogLevel,
+    /// What happens to tables, the bucket and logs when the stack goes.
+    pub data: DataPolicy,
+    /// Whether tables can be restored to any second of the last 35 days.
+    pub point_in_time_recovery: bool,
+    /// Who holds the key that tables are encrypted with.
+    pub table_key: TableKey,
+    /// Whether alarms and the dashboard are made.
+    pub alarms: bool,
+    /// Where alarms go, unless the stack's parameter says otherwise.
+    pub alarm_topic: Option<TopicArn>,
+    /// Requests that the WebSocket API takes.
+    pub websocket_throttling: Throttling,
+    /// Requests that the HTTP API takes.
+    pub http_throttling: Throttling,
+    /// Where browsers may come from; anywhere when empty. Jobs are protected by their keys, not
+    /// by this.
+    pub allowed_origins: Vec<Origin>,
+    /// Jobs that one connection may be subscribed to at a time.
+    pub max_subscriptions: u32,
+    /// A name of the WebSocket API's own.
+    pub websocket_domain: Option<CustomDomain>,
+    /// A name of the HTTP API's own.
+    pub http_domain: Option<CustomDomain>,
+    /// Who may connect; anyone without it. What they may watch is up to the jobs' keys.
+    pub connect_authorizer: Option<ConnectAuthorizer>,
+    /// Who may create jobs; anyone without it. The other routes of the HTTP API ask for the job's
+    /// own key, in the header that a token would be in.
+    pub job_authorizer: Option<JwtAuthorizer>,
+    /// What the functions run on.
+    pub architecture: Architecture,
+    /// Invocations at a time that are set aside for a function, and that it can't go beyond.
+    pub reserved_concurrency: fn(&FunctionSpec) -> Option<u32>,
+}
+
+/// What happens to what the stack stores when the stack goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataPolicy {
+    /// It goes too.
+    Disposable,
+    /// It stays, and tables refuse to be deleted until their protection is taken off.
+    Protected,
+}
+
+/// Who holds a table's encryption key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableKey {
+    /// DynamoDB. Costs nothing.
+    Owned,
+    /// The account's KMS, under `aws/dynamodb`: its uses are audited and paid for.
+    Managed,
+}
+
+type Constructor = fn() -> Result<Environment, EnvironmentError>;
+
+/// Every environment by name.
+const KNOWN: &[(&str, Constructor)] = &[
+    ("dev", || Ok(Environment::dev())),
+    ("prod", || Ok(Environment::prod())),
+];
+
+impl Environment {
+    /// For development: everything goes with the stack, nothing rings at night.
+    pub fn dev() -> Self {
+        Self {
+            name: "dev",
+            name_suffix: NameSuffix::default(),
+            log_retention: RetentionDays::OneWeek,
+            log_level: LogLevel::Debug,
+            data: DataPolicy::Disposable,
+            point_in_time_recovery: false,
+            table_key: TableKey::Owned,
+            alarms: false,
+            alarm_topic: None,
+            websocket_throttling: Throttling {
+                requests_per_second: 200,
+                burst: 100,
+            },
+            http_throttling: Throttling {
+                requests_per_second: 50,
+                burst: 50,
+            },
+            allowed_origins: Vec::new(),
+            max_subscriptions: limits::DEFAULT_MAX_SUBSCRIPTIONS,
+            websocket_domain: None,
+            http_domain: None,
+            connect_authorizer: None,
+            job_authorizer: None,
+            architecture: Architecture::Arm64,
+            reserved_concurrency: |_| None,
+        }
+    }
+
+    /// For production: what is stored outlives the stack, and someone is told when it fails.
+    pub fn prod() -> Self {
+        Self {
+            name: "prod",
+            log_retention: RetentionDays::ThreeMonths,
+            log_level: LogLevel::Info,
+            data: DataPolicy::Protected,
+            point_in_time_recovery: true,
+            table_key: TableKey::Managed,
+            alarms: true,
+            websocket_throttling: Throttling {
+                requests_per_second: 2000,
+                burst: 1000,
+            },
+            http_throttling: Throttling {
+                requests_per_second: 500,
+                burst: 500,
+            },
+            ..Self::dev()
+        }
+    }
+
+    /// The environment with this name.
+    pub fn by_name(name: &str) -> Result<Self, EnvironmentError> {
+        let (_, constructor) = KNOWN
+            .iter()
+            .find(|(known, _)| *known == name)
+            .ok_or_else(|| EnvironmentError::UnknownEnvironment {
+                name: name.to_owned(),
+                known: Self::names().collect::<Vec<_>>().join(", "),
+            })?;
+        constructor()
+    }
+
+    /// The names of all environments.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        KNOWN.iter().map(|(name, _)| *name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_environment_that_does_not_exist_is_answered_with_those_that_do() {
+        let error = Environment::by_name("staging").expect_err("not there");
+        assert_eq!(
+            error.to_string(),
+            "there is no environment 'staging'; known are dev, prod \
+             (infra-gen/src/environments/mod.rs)"
+        );
+    }
+
+    #[test]
+    fn every_environment_is_found_by_its_own_name() {
+        for name in Environment::names() {
+            let environment = Environment::by_name(name).expect("it is known");
+            assert_eq!(environment.name, name);
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! How long logs are kept.
+
+use serde::{Serialize, Serializer};
+
+use super::EnvironmentError;
+
+macro_rules! retention {
+    ($($(#[$documentation:meta])* $variant:ident = $days:literal,)*) => {
+        /// How long CloudWatch keeps logs.
+        /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html>
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum RetentionDays {
+            $($(#[$documentation])* $variant = $days,)*
+        }
+
+        impl RetentionDays {
+            const ALL: &[Self] = &[$(Self::$variant,)*];
+        }
+    };
+}
+
+retention! {
+    /// One day.
+    OneDay = 1,
+    /// Three days.
+    ThreeDays = 3,
+    /// Five days.
+    FiveDays = 5,
+    /// A week.
+    OneWeek = 7,
+    /// Two weeks.
+    TwoWeeks = 14,
+    /// A month.
+    OneMonth = 30,
+    /// Two months.
+    TwoMonths = 60,
+    /// Three months.
+    ThreeMonths = 90,
+    /// Four months.
+    FourMonths = 120,
+    /// Five months.
+    FiveMonths = 150,
+    /// Half a year.
+    SixMonths = 180,
+    /// A year.
+    OneYear = 365,
+    /// Four hundred days.
+    ThirteenMonths = 400,
+    /// A year and a half.
+    EighteenMonths = 545,
+    /// Two years.
+    TwoYears = 731,
+    /// Three years.
+    ThreeYears = 1096,
+    /// Five years.
+    FiveYears = 1827,
+    /// Six years.
+    SixYears = 2192,
+    /// Seven years.
+    SevenYears = 2557,
+    /// Eight years.
+    EightYears = 2922,
+    /// Nine years.
+    NineYears = 3288,
+    /// Ten years.
+    TenYears = 3653,
+}
+
+impl RetentionDays {
+    /// The number of days.
+    pub const fn days(self) -> u16 {
+        self as u16
+    }
+}
+
+impl TryFrom<u16> for RetentionDays {
+    type Error = EnvironmentError;
+
+    fn try_from(days: u16) -> Result<Self, EnvironmentError> {
+        Self::ALL
+            .iter()
+            .copied()
+            .find(|retention| retention.days() == days)
+            .ok_or_else(|| {
+                let possible: Vec<_> = Self::ALL
+                    .iter()
+                    .map(|retention| retention.days().to_string())
+                    .collect();
+                EnvironmentError::InvalidRetention {
+                    days,
+                    possible: possible.join(", "),
+                }
+            })
+    }
+}
+
+impl Serialize for RetentionDays {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u16(self.days())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_retention_that_cloudwatch_does_not_have_is_answered_with_those_it_has() {
+        assert_eq!(RetentionDays::try_from(14), Ok(RetentionDays::TwoWeeks));
+        let error = RetentionDays::try_from(10).expect_err("no such retention");
+        assert!(
+            error
+                .to_string()
+                .starts_with("CloudWatch cannot keep logs for 10 days; it can for 1, 3, 5, 7, 14,")
+        );
+    }
+}

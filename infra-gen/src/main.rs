@@ -1,0 +1,59 @@
+//! The command line of infra-gen.
+
+mod commands;
+
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
+
+use clap::{Parser, Subcommand};
+use commands::{check, synth};
+
+/// Builds Stagecast's infrastructure from its code.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write the templates, or compare them with what is there.
+    Synth(synth::Arguments),
+    /// Look for what neither the compiler nor CloudFormation's schemas see, and ask validators.
+    Check(check::Arguments),
+}
+
+/// How a command that did not fail ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// As asked.
+    Done,
+    /// It was not the same, or not right.
+    Differs,
+}
+
+impl Outcome {
+    fn and(self, other: Self) -> Self {
+        if self == Self::Done { other } else { self }
+    }
+}
+
+fn main() -> ExitCode {
+    // Clap itself exits with 2 on what it does not understand.
+    let result = match Arguments::parse().command {
+        Command::Synth(arguments) => synth::run(&arguments),
+        Command::Check(arguments) => check::run(&arguments),
+    };
+    match result {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Differs) => ExitCode::FAILURE,
+        Err(error) => {
+            // There is nobody left to tell if this fails.
+            let _ = writeln!(io::stderr(), "error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

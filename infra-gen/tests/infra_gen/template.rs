@@ -1,0 +1,390 @@
+//! What the templates hold, seen from outside.
+
+use std::collections::BTreeSet;
+
+use contract::{
+    functions::{self, Function, PipelineFunction, Trigger},
+    routes::{HttpRoute, Route},
+};
+use infra_gen::{
+    environments::{
+        CertificateId, ConnectAuthorizer, CustomDomain, DomainName, Environment, JwtAuthorizer,
+        Origin, TopicArn,
+    },
+    stack,
+    template::Format,
+};
+use serde_json::{Value, json};
+
+fn template(environment: &Environment) -> Value {
+    stack::synthesize(environment)
+        .expect("a template")
+        .to_json(Format::CloudFormation)
+        .expect("JSON")
+}
+
+fn resources<'a>(template: &'a Value, kind: &str) -> Vec<(&'a str, &'a Value)> {
+    template["Resources"]
+        .as_object()
+        .expect("resources")
+        .iter()
+        .filter(|(_, resource)| resource["Type"] == kind)
+        .map(|(id, resource)| (id.as_str(), resource))
+        .collect()
+}
+
+/// The name of a function in logical ids.
+fn capitalized(name: &str) -> String {
+    let (first, rest) = name.split_at(1);
+    first.to_uppercase() + rest
+}
+
+#[test]
+fn every_route_has_an_integration_explicit_authorization_and_a_permission_of_its_own() {
+    let template = template(&Environment::dev());
+    let routes = resources(&template, "AWS::ApiGatewayV2::Route");
+    assert_eq!(routes.len(), Route::ALL.len() + HttpRoute::ALL.len());
+    let permissions = resources(&template, "AWS::Lambda::Permission");
+    for (id, route) in &routes {
+        assert_eq!(route["Properties"]["AuthorizationType"], "NONE", "{id}");
+        let permission = id.replace("Route", "Permission");
+        assert!(permissions.iter().any(|(id, _)| *id == permission), "{id}");
+    }
+    let sources: BTreeSet<_> = permissions
+        .iter()
+        .map(|(_, permission)| permission["Properties"]["SourceArn"].to_string())
+        .collect();
+    assert_eq!(sources.len(), routes.len());
+    for route in Route::ALL {
+        let end = format!(":${{WebSocketApi}}/live/{}\"}}", route.key());
+        assert!(sources.iter().any(|arn| arn.ends_with(&end)), "{end}");
+    }
+}
+
+#[test]
+fn a_role_allows_what_its_function_is_granted_and_nothing_else() {
+    let template = template(&Environment::dev());
+    for function in functions::ALL {
+        let mut expected: BTreeSet<_> = function.grants.iter().map(|grant| grant.action).collect();
+        expected.extend([
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+            "xray:PutTelemetryRecords",
+            "xray:PutTraceSegments",
+        ]);
+        for trigger in function.triggers {
+            if let Trigger::Queue { .. } = trigger {
+                expected.extend([
+                    "sqs:DeleteMessage",
+                    "sqs:GetQueueAttributes",
+                    "sqs:ReceiveMessage",
+                ]);
+            }
+        }
+        let role = &template["Resources"][format!("{}Role", capitalized(function.name))];
+        let statements = role["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+            .as_array()
+            .expect("statements");
+        let allowed: BTreeSet<_> = statements
+            .iter()
+            .flat_map(|statement| statement["Action"].as_array().expect("actions"))
+            .filter_map(Value::as_str)
+            .collect();
+        assert_eq!(allowed, expected, "{}", function.name);
+
+        let sids: BTreeSet<_> = statements
+            .iter()
+            .map(|statement| statement["Sid"].to_string())
+            .collect();
+        assert_eq!(sids.len(), statements.len(), "{}", function.name);
+    }
+}
+
+#[test]
+fn grants_on_one_queue_and_its_consumption_are_one_statement() {
+    let template = template(&Environment::dev());
+    let statements = &template["Resources"]["PipelineRole"]["Properties"]["Policies"][0]["PolicyDocument"]
+        ["Statement"];
+    let queue = statements
+        .as_array()
+        .expect("statements")
+        .iter()
+        .find(|statement| statement["Sid"] == "JobsQueue")
+        .expect("a statement about the queue");
+    assert_eq!(
+        queue,
+        &json!({
+            "Sid": "JobsQueue",
+            "Effect": "Allow",
+            "Action": [
+                "sqs:DeleteMessage",
+                "sqs:GetQueueAttributes",
+                "sqs:ReceiveMessage",
+                "sqs:SendMessage",
+            ],
+            "Resource": [{ "Fn::GetAtt": ["JobsQueue", "Arn"] }],
+        })
+    );
+}
+
+#[test]
+fn a_function_is_told_of_everything_it_is_granted_and_of_its_settings() {
+    let template = template(&Environment::dev());
+    for function in functions::ALL {
+        let id = format!("{}Function", capitalized(function.name));
+        let variables = &template["Resources"][&id]["Properties"]["Environment"]["Variables"];
+        for setting in function.settings {
+            assert!(variables.get(setting.variable()).is_some(), "{id}");
+        }
+        assert_eq!(variables["LOG_LEVEL"], "debug", "{id}");
+    }
+    let pipeline = &template["Resources"]["PipelineFunction"]["Properties"]["Environment"];
+    let variables = &pipeline["Variables"];
+    assert_eq!(variables["JOBS_TABLE"], json!({ "Ref": "JobsTable" }));
+    assert_eq!(variables["JOBS_QUEUE_URL"], json!({ "Ref": "JobsQueue" }));
+    assert_eq!(
+        variables["OBJECTS_BUCKET"],
+        json!({ "Ref": "ObjectsBucket" })
+    );
+    assert_eq!(
+        variables["WEBSOCKET_API_ID"],
+        json!({ "Ref": "WebSocketApi" })
+    );
+    assert_eq!(variables["WEBSOCKET_STAGE"], "live");
+}
+
+#[test]
+fn no_template_names_a_region_an_account_or_a_partition() {
+    for name in Environment::names() {
+        let environment = Environment::by_name(name).expect("it is known");
+        let text = template(&environment).to_string();
+        assert!(!text.contains("arn:aws"), "{name}");
+        for region in ["us-east-", "us-west-", "eu-west-", "eu-central-"] {
+            assert!(!text.contains(region), "{name}: {region}");
+        }
+        let longest = text
+            .split(|character: char| !character.is_ascii_digit())
+            .map(str::len)
+            .max();
+        assert!(longest < Some(12), "{name}: an account has twelve digits");
+    }
+}
+
+#[test]
+fn data_goes_with_a_development_stack_and_outlives_a_production_stack() {
+    for (environment, removal, protected) in [
+        (Environment::dev(), "Delete", false),
+        (Environment::prod(), "Retain", true),
+    ] {
+        let template = template(&environment);
+        let tables = resources(&template, "AWS::DynamoDB::Table");
+        assert_eq!(tables.len(), 4);
+        for kind in ["AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::S3::Bucket"] {
+            for (id, resource) in resources(&template, kind) {
+                assert_eq!(resource["DeletionPolicy"], removal, "{id}");
+                assert_eq!(resource["UpdateReplacePolicy"], removal, "{id}");
+            }
+        }
+        for (id, table) in tables {
+            let properties = &table["Properties"];
+            assert_eq!(properties["DeletionProtectionEnabled"], protected, "{id}");
+            let recovery = &properties["PointInTimeRecoverySpecification"];
+            assert_eq!(recovery["PointInTimeRecoveryEnabled"], protected, "{id}");
+        }
+    }
+}
+
+#[test]
+fn everything_that_takes_tags_has_them() {
+    const UNTAGGED: [&str; 8] = [
+        "AWS::ApiGatewayV2::Authorizer",
+        "AWS::ApiGatewayV2::ApiMapping",
+        "AWS::ApiGatewayV2::Integration",
+        "AWS::ApiGatewayV2::Route",
+        "AWS::CloudWatch::Dashboard",
+        "AWS::Lambda::Permission",
+        "AWS::S3::BucketPolicy",
+        "AWS::Serverless::Function",
+    ];
+    let template = template(&Environment::prod());
+    for (id, resource) in template["Resources"].as_object().expect("resources") {
+        let kind = resource["Type"].as_str().expect("a type");
+        if !UNTAGGED.contains(&kind) {
+            assert!(resource["Properties"].get("Tags").is_some(), "{id}");
+        }
+    }
+}
+
+#[test]
+fn sam_builds_each_function_and_plain_cloudformation_is_told_where_it_is() {
+    let template = stack::synthesize(&Environment::dev()).expect("a template");
+    let sam = template.to_json(Format::Sam).expect("JSON");
+    let plain = template.to_json(Format::CloudFormation).expect("JSON");
+    for function in functions::ALL {
+        let id = format!("{}Function", capitalized(function.name));
+        let built = &sam["Resources"][&id];
+        assert_eq!(built["Type"], "AWS::Serverless::Function");
+        assert_eq!(
+            built["Metadata"],
+            json!({
+                "BuildMethod": "rust-cargolambda",
+                "BuildProperties": { "Binary": function.name },
+            })
+        );
+        let key = format!("{}CodeKey", capitalized(function.name));
+        assert!(sam["Parameters"].get(&key).is_none());
+        assert!(plain["Parameters"].get(&key).is_some());
+        assert_eq!(
+            plain["Resources"][&id]["Properties"]["Code"],
+            json!({ "S3Bucket": { "Ref": "ArtifactBucket" }, "S3Key": { "Ref": key } })
+        );
+    }
+}
+
+#[test]
+fn outputs_are_what_people_and_clients_need() {
+    let template = template(&Environment::dev());
+    let outputs = &template["Outputs"];
+    for name in [
+        "WebSocketUrl",
+        "WebSocketApiId",
+        "HttpApiUrl",
+        "HttpApiId",
+        "StageName",
+        "WebsocketConnectionsTableName",
+        "JobSubscribersTableName",
+        "JobsTableName",
+        "JobEventsTableName",
+        "JobsQueueName",
+        "DeliveriesQueueName",
+        "ObjectsBucketName",
+    ] {
+        assert!(outputs.get(name).is_some(), "{name}");
+    }
+    assert_eq!(
+        outputs["WebSocketUrl"]["Value"],
+        json!({
+            "Fn::Sub": "wss://${WebSocketApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}/live"
+        })
+    );
+}
+
+#[test]
+fn a_domain_of_its_own_is_in_every_address_and_has_no_stage() {
+    let mut environment = Environment::dev();
+    environment.websocket_domain = Some(CustomDomain {
+        name: DomainName::new("live.example.com").expect("a name"),
+        certificate: CertificateId::new("12345678-90ab-cdef-1234-567890abcdef").expect("an id"),
+    });
+    let template = template(&environment);
+    let url = &template["Outputs"]["WebSocketUrl"]["Value"];
+    assert_eq!(url, "wss://live.example.com");
+    let jobs = &template["Resources"]["JobsFunction"]["Properties"]["Environment"]["Variables"];
+    assert_eq!(jobs["WEBSOCKET_URL"], "wss://live.example.com");
+    let pipeline =
+        &template["Resources"]["PipelineFunction"]["Properties"]["Environment"]["Variables"];
+    assert_eq!(pipeline["WEBSOCKET_ENDPOINT"], "https://live.example.com");
+    assert_eq!(
+        resources(&template, "AWS::ApiGatewayV2::ApiMapping").len(),
+        1
+    );
+}
+
+#[test]
+fn authorizers_are_on_connect_and_on_creating_a_job_only() {
+    let mut environment = Environment::dev();
+    environment.connect_authorizer = Some(
+        ConnectAuthorizer::new("authorizer", &["route.request.querystring.token"])
+            .expect("an authorizer"),
+    );
+    environment.job_authorizer = Some(
+        JwtAuthorizer::new("https://login.example.com", &["stagecast"]).expect("an authorizer"),
+    );
+    let template = template(&environment);
+    let authorized: Vec<_> = resources(&template, "AWS::ApiGatewayV2::Route")
+        .into_iter()
+        .map(|(_, route)| &route["Properties"])
+        .filter(|route| route["AuthorizationType"] != "NONE")
+        .map(|route| {
+            (
+                route["RouteKey"].clone(),
+                route["AuthorizationType"].clone(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        authorized,
+        [
+            (json!("$connect"), json!("CUSTOM")),
+            (json!("POST /v1/jobs"), json!("JWT")),
+        ]
+    );
+}
+
+#[test]
+fn origins_reach_cors_and_the_function_that_checks_them() {
+    let mut environment = Environment::dev();
+    let origin = "https://app.example.com";
+    environment.allowed_origins = vec![Origin::new(origin).expect("an origin")];
+    let template = template(&environment);
+    let cors = &template["Resources"]["HttpApi"]["Properties"]["CorsConfiguration"];
+    assert_eq!(cors["AllowOrigins"], json!([origin]));
+    let function = &template["Resources"]["WebsocketFunction"]["Properties"];
+    let variables = &function["Environment"]["Variables"];
+    assert_eq!(variables["ALLOWED_ORIGINS"], origin);
+}
+
+#[test]
+fn reserved_concurrency_is_for_the_function_that_it_names() {
+    let mut environment = Environment::dev();
+    environment.reserved_concurrency =
+        |function| (function == PipelineFunction::SPEC).then_some(20);
+    let template = template(&environment);
+    for (id, function) in resources(&template, "AWS::Lambda::Function") {
+        let reserved = function["Properties"].get("ReservedConcurrentExecutions");
+        let expected = (id == "PipelineFunction").then_some(json!(20));
+        assert_eq!(reserved, expected.as_ref(), "{id}");
+    }
+}
+
+#[test]
+fn alarms_go_to_the_topic_of_the_environment() {
+    let topic = "arn:aws:sns:eu-west-1:123456789012:oncall";
+    let mut environment = Environment::prod();
+    environment.alarm_topic = Some(TopicArn::new(topic).expect("an ARN"));
+    let template = template(&environment);
+    assert_eq!(template["Parameters"]["AlarmTopicArn"]["Default"], topic);
+    let alarms = resources(&template, "AWS::CloudWatch::Alarm");
+    assert_eq!(
+        alarms.len(),
+        3 * functions::ALL.len() + 2 * 2 + 4 + 2,
+        "three for each function, two for each queue, one for each table and each API"
+    );
+    for (id, alarm) in alarms {
+        assert_eq!(
+            alarm["Properties"]["AlarmActions"],
+            json!([{
+                "Fn::If": [
+                    "HasAlarmTopic",
+                    { "Ref": "AlarmTopicArn" },
+                    { "Ref": "AWS::NoValue" },
+                ]
+            }]),
+            "{id}"
+        );
+    }
+}
+
+#[test]
+fn the_dashboard_is_json_once_its_references_are_filled_in() {
+    let template = template(&Environment::prod());
+    let body = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+        .as_str()
+        .expect("a Sub");
+    let body: Value = serde_json::from_str(body).expect("JSON");
+    let widgets = body["widgets"].as_array().expect("widgets");
+    assert!(widgets.len() > 10);
+    for widget in widgets {
+        assert_eq!(widget["properties"]["region"], "${AWS::Region}");
+    }
+}
