@@ -63,6 +63,9 @@ settings! {
     MaxSubscriptions = "MAX_SUBSCRIPTIONS",
     /// Origins that a browser may connect from, separated by commas; empty for any.
     AllowedOrigins = "ALLOWED_ORIGINS",
+    /// The least time that a stage of the reference pipeline takes, in milliseconds. 0 but on a
+    /// developer's machine, where its progress would be over before anyone could look.
+    StagePace = "STAGE_PACE_MS",
 }
 
 /// The id of the WebSocket API.

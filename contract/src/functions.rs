@@ -6,7 +6,8 @@
 use crate::{
     buckets::Objects,
     environment::{
-        AllowedOrigins, Given, MaxSubscriptions, Setting, SettingType, WebSocketApi, WebSocketUrl,
+        AllowedOrigins, Given, MaxSubscriptions, Setting, SettingType, StagePace, WebSocketApi,
+        WebSocketUrl,
     },
     grants::{
         DeleteItem, GetItem, GetObject, Grant, Granted, Operation, PostToConnection, PutItem,
@@ -195,7 +196,7 @@ function! {
             JobQueue: [SendMessage],
             DeliveryQueue: [SendMessage],
         },
-        settings: [],
+        settings: [StagePace],
     }
 }
 

@@ -22,6 +22,10 @@ pub(crate) struct Arguments {
     /// level is for what is deployed.
     #[arg(long, value_name = "FILTER", default_value = "info")]
     pub(crate) log_level: String,
+    /// The least time that a stage of the reference pipeline takes, in milliseconds: a small plan is
+    /// done before anyone could see its progress. 0 for as fast as it can.
+    #[arg(long, value_name = "MS", default_value_t = 4000)]
+    pub(crate) pace: u64,
     /// The folder with the functions' executables, unless they are beside this one.
     #[arg(long, value_name = "DIR")]
     pub(crate) bin_dir: Option<PathBuf>,

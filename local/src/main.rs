@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use contract::environment::LOG_LEVEL;
+use contract::environment::{LOG_LEVEL, Resource as _, StagePace};
 use infra_gen::{environments::Environment, stack, template::Format};
 use local::{LocalStack, Options};
 use tokio::signal;
@@ -50,9 +50,10 @@ fn options(arguments: &Arguments) -> anyhow::Result<Options> {
     options.show_logs = output::logs(arguments);
     for function in contract::functions::ALL {
         let level = (LOG_LEVEL.to_owned(), arguments.log_level.clone());
+        let pace = (StagePace::VARIABLE.to_owned(), arguments.pace.to_string());
         options
             .environment
-            .insert(function.name.to_owned(), BTreeMap::from([level]));
+            .insert(function.name.to_owned(), BTreeMap::from([level, pace]));
     }
     Ok(options)
 }

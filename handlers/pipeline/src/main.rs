@@ -1,6 +1,9 @@
 //! The function that runs jobs.
 
+use std::time::Duration;
+
 use aws_lambda_events::sqs::SqsEvent;
+use contract::{environment::StagePace, functions::PipelineFunction};
 use handlers_core::{aws, aws::Environment, clock::Clock, telemetry};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use pipeline::{Handler, reference_pipeline};
@@ -8,9 +11,14 @@ use pipeline::{Handler, reference_pipeline};
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     telemetry::init();
-    let environment = Environment::load()?;
+    let environment = Environment::<PipelineFunction>::load()?;
     let config = aws::load().await;
-    let handler = Handler::new(&config, &environment, Clock::system(), reference_pipeline());
+    let pace = environment.get::<StagePace>();
+    let pace = pace.parse().map_err(|_| {
+        format!("STAGE_PACE_MS is '{pace}'; it must be a whole number of milliseconds")
+    })?;
+    let stages = reference_pipeline(Duration::from_millis(pace));
+    let handler = Handler::new(&config, &environment, Clock::system(), stages);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let deadline = event.context.deadline();
         Ok::<_, Error>(Box::pin(handler.handle(event.payload, deadline)).await)

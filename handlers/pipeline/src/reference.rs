@@ -1,5 +1,7 @@
 //! The reference pipeline as stages of a job.
 
+use std::time::{Duration, Instant};
+
 use handlers_core::{
     pipeline::{JobInput, Pipeline, Stage, StageError},
     progress::Progress,
@@ -13,18 +15,25 @@ use crate::stages::{
     walls::{self, Walls, WallsError},
 };
 
-/// The picture of a floor plan in, its rooms out.
-pub fn reference_pipeline() -> Pipeline<Rooms> {
-    Pipeline::new().then(FindWalls).then(FindRooms)
+/// The picture of a floor plan in, its rooms out. Each stage takes `pace` at least, so that there
+/// is something to watch; zero is as fast as it can.
+pub fn reference_pipeline(pace: Duration) -> Pipeline<Rooms> {
+    Pipeline::new()
+        .then(FindWalls { pace })
+        .then(FindRooms { pace })
 }
 
 /// `stage_1`: finds the walls.
 #[derive(Debug)]
-pub struct FindWalls;
+pub struct FindWalls {
+    pace: Duration,
+}
 
 /// `stage_2`: finds the rooms between the walls.
 #[derive(Debug)]
-pub struct FindRooms;
+pub struct FindRooms {
+    pace: Duration,
+}
 
 /// What `stage_2`, and with it the job, finds.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,10 +50,11 @@ impl Stage for FindWalls {
 
     async fn run(&self, job: JobInput, (): (), progress: &Progress) -> Result<Walls, StageError> {
         progress.report(1, "Decoding the image...");
-        work(progress, move |progress| {
+        let teller = Teller::new(progress, self.pace);
+        work(move || {
             let plan = FloorPlan::decode(&job.bytes)?;
             Ok(walls::find(&plan, &mut |percent, message| {
-                tell(progress, percent, message)
+                teller.tell(percent, message)
             })?)
         })
         .await
@@ -64,12 +74,13 @@ impl Stage for FindRooms {
         progress: &Progress,
     ) -> Result<Rooms, StageError> {
         progress.report(1, "Decoding the image...");
-        work(progress, move |progress| {
+        let teller = Teller::new(progress, self.pace);
+        work(move || {
             let plan = FloorPlan::decode(&job.bytes)?;
-            let mut report = |percent: u8, message: &str| tell(progress, percent, message);
-            Ok(Rooms {
-                rooms: rooms::find(&plan, &walls, &mut report)?,
-            })
+            let rooms = rooms::find(&plan, &walls, &mut |percent, message| {
+                teller.tell(percent, message)
+            })?;
+            Ok(Rooms { rooms })
         })
         .await
     }
@@ -77,11 +88,9 @@ impl Stage for FindRooms {
 
 /// Runs CPU work where it does not hold up the reporting of its own progress.
 async fn work<T: Send + 'static>(
-    progress: &Progress,
-    work: impl FnOnce(&Progress) -> Result<T, StageError> + Send + 'static,
+    work: impl FnOnce() -> Result<T, StageError> + Send + 'static,
 ) -> Result<T, StageError> {
-    let progress = progress.clone();
-    match tokio::task::spawn_blocking(move || work(&progress)).await {
+    match tokio::task::spawn_blocking(work).await {
         Ok(outcome) => outcome,
         // The runner turns a stage's panic into a failed job; this is still the stage's.
         Err(error) => match error.try_into_panic() {
@@ -91,9 +100,37 @@ async fn work<T: Send + 'static>(
     }
 }
 
-fn tell(progress: &Progress, percent: u8, message: &str) -> Result<(), Interrupted> {
-    progress.report(percent, message.to_owned());
-    progress.check_cancelled().map_err(|_| Interrupted)
+/// Reports what the image work says, no faster than its pace.
+struct Teller {
+    progress: Progress,
+    pace: Duration,
+    start: Instant,
+}
+
+impl Teller {
+    /// The longest that nobody looks whether the job was cancelled.
+    const NAP: Duration = Duration::from_millis(50);
+
+    fn new(progress: &Progress, pace: Duration) -> Self {
+        Self {
+            progress: progress.clone(),
+            pace,
+            start: Instant::now(),
+        }
+    }
+
+    fn tell(&self, percent: u8, message: &str) -> Result<(), Interrupted> {
+        self.progress.report(percent, message.to_owned());
+        let due = self.pace * u32::from(percent) / 100;
+        loop {
+            self.progress.check_cancelled().map_err(|_| Interrupted)?;
+            let early = due.saturating_sub(self.start.elapsed());
+            if early.is_zero() {
+                return Ok(());
+            }
+            std::thread::sleep(early.min(Self::NAP));
+        }
+    }
 }
 
 impl From<PlanError> for StageError {

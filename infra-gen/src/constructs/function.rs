@@ -162,6 +162,8 @@ fn value(setting: Setting, stack: &Stack, grantable: &Grantable) -> Text {
     match setting {
         Setting::WebSocketUrl => grantable.websocket.url(),
         Setting::MaxSubscriptions => environment.max_subscriptions.to_string().into(),
+        // What is deployed works as fast as it can.
+        Setting::StagePace => "0".to_owned().into(),
         Setting::AllowedOrigins => environment
             .allowed_origins
             .iter()
