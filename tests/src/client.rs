@@ -12,7 +12,7 @@ use tokio_tungstenite::{
 
 /// How long a message may take that is sure to come. A test that waits this long has failed: no
 /// outcome depends on it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A connection to the WebSocket API.
 #[derive(Debug)]

@@ -77,7 +77,13 @@ impl Handler {
         let mut response = SqsBatchResponse::default();
         for message in event.records {
             let id = message.message_id.clone().unwrap_or_default();
-            let span = tracing::info_span!("delivery", message_id = id);
+            let span = tracing::info_span!(
+                "delivery",
+                message_id = id,
+                job_id = tracing::field::Empty,
+                request_id = tracing::field::Empty,
+                correlation_id = tracing::field::Empty,
+            );
             if let Err(error) = self.deliver(&message).instrument(span.clone()).await {
                 span.in_scope(
                     || tracing::error!(%error, "a delivery failed; it stays on the queue"),
@@ -96,6 +102,10 @@ impl Handler {
         let Some(job) = self.jobs.load(&pointer.job_id).await? else {
             return Ok(());
         };
+        tracing::Span::current()
+            .record("job_id", job.job_id.as_str())
+            .record("request_id", job.request_id.as_str())
+            .record("correlation_id", job.correlation_id.as_str());
         // Whoever is not on the list any more has left: there is nothing to deliver.
         let mut audience = self.subscriptions.of_job(&pointer.job_id).await?;
         if let Audience::Connections(ids) = &pointer.audience {

@@ -92,7 +92,12 @@ impl Handler {
 
     async fn run(&self, message: &SqsMessage, deadline: Instant) -> Result<(), TicketError> {
         let ticket: JobTicket = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
-        let span = tracing::info_span!("run", job_id = %ticket.job_id);
+        let span = tracing::info_span!(
+            "run",
+            job_id = %ticket.job_id,
+            request_id = tracing::field::Empty,
+            correlation_id = tracing::field::Empty,
+        );
         let outcome = self
             .runner
             .run(&ticket.job_id, deadline)

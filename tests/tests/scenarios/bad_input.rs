@@ -19,7 +19,7 @@ async fn refusal(system: &System, body: Vec<u8>) -> (u16, serde_json::Value) {
 async fn failure(system: &System, body: Vec<u8>) -> serde_json::Value {
     let job = system.create(body).await;
     let mut client = system.watch(&job).await;
-    let failed = client.until_the_end().await.pop().unwrap();
+    let failed = client.until_the_end().await.pop().expect("an end");
     assert_eq!(failed["type"], "job_failed", "{failed}");
     client.close().await;
     failed["error"].clone()

@@ -16,7 +16,7 @@ async fn completed(system: &System, results_bytes: usize) -> (end_to_end::Job, s
     };
     let job = system.create_scripted(&script).await;
     let mut client = system.watch(&job).await;
-    let complete = client.until_the_end().await.pop().unwrap();
+    let complete = client.until_the_end().await.pop().expect("an end");
     assert_eq!(complete["type"], "job_complete");
     client.close().await;
     (job, complete)

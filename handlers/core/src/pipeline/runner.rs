@@ -109,7 +109,8 @@ impl<F: Runs> Runner<F> {
         }
     }
 
-    /// Runs the job, or what is left of it, until `deadline` at the latest.
+    /// Runs the job, or what is left of it, until `deadline` at the latest. Fills in the fields
+    /// `request_id` and `correlation_id` of the current span, where it has them.
     pub async fn run(&self, job_id: &JobId, deadline: Instant) -> Result<RunOutcome, RunError> {
         let (job, lease) = match self.stores.jobs.claim(job_id).await? {
             Claim::Taken(job, lease) => (job, lease),
@@ -117,6 +118,10 @@ impl<F: Runs> Runner<F> {
             Claim::Ended => return Ok(RunOutcome::Ended),
             Claim::Unknown => return Ok(RunOutcome::Unknown),
         };
+        tracing::Span::current()
+            .record("request_id", job.request_id.as_str())
+            .record("correlation_id", job.correlation_id.as_str());
+        tracing::info!(epoch = lease.epoch, "claimed");
         let mut publisher = Publisher::new(Arc::clone(&self.stores), &job, lease.clone());
         let outcome = self
             .run_claimed(&job, &lease, &mut publisher, deadline)

@@ -1,0 +1,132 @@
+//! What the system costs, counted in calls: they are what an account is billed for.
+
+use end_to_end::{
+    System,
+    script::{Act, Script},
+};
+use local::Call;
+
+fn by<'a>(caller: &'a str, operation: &'a str) -> impl Fn(&Call) -> bool + use<'a> {
+    move |call| call.caller == caller && call.operation == operation
+}
+
+fn is_read(call: &Call) -> bool {
+    ["dynamodb:GetItem", "dynamodb:Query"].contains(&call.operation.as_str())
+}
+
+/// Calls of the pipeline between two progress updates of a job in steady state, per update:
+/// writes and posts.
+async fn steady_state(audience: usize) -> (u64, u64, u64) {
+    let system = System::scripted().await;
+    let script = Script {
+        stage_1: Act::slow(300, 50),
+        ..Script::default()
+    };
+    let job = system.create_scripted(&script).await;
+    let mut clients = Vec::new();
+    for _ in 0..audience {
+        clients.push(system.watch(&job).await);
+    }
+    // The list of subscribers has been read once every client has heard something.
+    for client in &mut clients {
+        for _ in 0..6 {
+            assert_eq!(
+                client.next().await.expect("a message")["type"],
+                "progress_update"
+            );
+        }
+    }
+    let calls = system.stack.calls();
+    calls.clear();
+    for client in &mut clients {
+        for _ in 0..8 {
+            assert_eq!(
+                client.next().await.expect("a message")["type"],
+                "progress_update"
+            );
+        }
+    }
+    let reads = calls.count(|call| call.caller == "pipeline" && is_read(call));
+    let writes = calls.count(by("pipeline", "dynamodb:UpdateItem"));
+    let posts = calls.count(by("pipeline", "execute-api:ManageConnections"));
+    let others = calls.count(|call| call.caller == "pipeline") - reads - writes - posts;
+    assert_eq!(others, 0, "{:#?}", calls.all());
+    let cancel = serde_json::json!({ "type": "cancel_job", "job_id": job.id });
+    clients[0].send(&cancel).await;
+    for client in &mut clients {
+        client.until_the_end().await;
+    }
+    for client in clients {
+        client.close().await;
+    }
+    system.finish().await;
+    (reads, writes, posts)
+}
+
+#[tokio::test]
+async fn a_progress_update_in_steady_state_is_one_write_and_no_read_whatever_the_audience() {
+    for audience in [1, 5] {
+        let (reads, writes, posts) = steady_state(audience).await;
+        assert_eq!(reads, 0, "audience {audience}");
+        // Some of the updates were on their way when counting began, or ended.
+        let updates = posts / audience as u64;
+        assert!(
+            writes.abs_diff(updates) <= 2 && updates >= 6,
+            "audience {audience}: {writes} writes for {updates} updates"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_subscribe_is_one_transaction_and_two_reads() {
+    let system = System::scripted().await;
+    let job = system.create_scripted(&Script::default()).await;
+    system.watch(&job).await.close().await;
+    system
+        .eventually("the first client is gone", |system| {
+            system.items("websocket_connections").is_empty()
+        })
+        .await;
+
+    let mut client = system.connect().await;
+    let calls = system.stack.calls();
+    calls.clear();
+    client.ask(&job.subscribe(), "subscribed").await;
+    let calls = calls.all();
+    let count = |operation: &str| -> u64 {
+        let matching = calls.iter().filter(|(call, _)| call.operation == operation);
+        matching.map(|(_, count)| count).sum()
+    };
+    assert_eq!(count("dynamodb:TransactWriteItems"), 1, "{calls:#?}");
+    // The job and the connection are read together, then the log.
+    assert_eq!(count("dynamodb:TransactGetItems"), 1, "{calls:#?}");
+    assert_eq!(count("dynamodb:Query"), 1, "{calls:#?}");
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_durable_message_is_two_writes() {
+    let system = System::scripted().await;
+    let script = Script {
+        stage_1: Act::slow(30, 50),
+        ..Script::default()
+    };
+    let job = system.create_scripted(&script).await;
+    let mut client = system.watch(&job).await;
+    let messages = client.until_the_end().await;
+    let durable = messages
+        .iter()
+        .filter(|message| message["type"] != "progress_update")
+        .count();
+    let calls = system.stack.calls();
+    let logged = calls.count(by("pipeline", "dynamodb:PutItem"));
+    assert_eq!(logged, durable as u64, "one write to the log each");
+    // The other updates of the job's item are the claim and the progress.
+    let updates = calls.count(by("pipeline", "dynamodb:UpdateItem"));
+    let progress = updates - 1 - durable as u64;
+    let seen = messages.len() - durable;
+    assert!(progress >= seen as u64, "{progress} updates, {seen} seen");
+    client.close().await;
+    system.finish().await;
+}

@@ -1,0 +1,167 @@
+//! AWS on a bad day: every client that comes back has every durable message, in order, and the job
+//! has ended.
+
+use std::{collections::HashSet, sync::Arc, time::Duration};
+
+use end_to_end::{
+    Client, System,
+    script::{Act, Script},
+};
+use local::{Fault, Times};
+use serde_json::{Value, json};
+
+/// The `seq`s of the durable messages, each where it came first.
+fn seqs(messages: &[Value]) -> Vec<u64> {
+    let mut seen = HashSet::new();
+    messages
+        .iter()
+        .filter(|message| message["type"] != "progress_update" && message["type"] != "subscribed")
+        .filter_map(|message| message["seq"].as_u64())
+        .filter(|seq| seen.insert(*seq))
+        .collect()
+}
+
+/// Messages until the one with this `seq` has come.
+async fn until_seq(client: &mut Client, last: u64) -> Vec<Value> {
+    let mut messages = Vec::new();
+    while !seqs(&messages).contains(&last) {
+        messages.push(client.next().await.expect("a message"));
+    }
+    messages
+}
+
+fn two_stages() -> Script {
+    Script {
+        stage_1: Act::slow(10, 50),
+        stage_2: Act::slow(10, 50),
+    }
+}
+
+#[tokio::test]
+async fn a_storm_of_429s_over_all_clients_loses_nothing() {
+    let system = System::scripted().await;
+    let job = system.create_scripted(&two_stages()).await;
+    let mut clients = Vec::new();
+    for _ in 0..8 {
+        clients.push(system.watch(&job).await);
+    }
+    let storm = Arc::new(Times::new(60));
+    system.stack.faults().on_post(move |post| {
+        (post.caller == "pipeline" && storm.take()).then_some(Fault::Throttle)
+    });
+    for client in &mut clients {
+        assert_eq!(seqs(&until_seq(client, 3).await), [1, 2, 3]);
+    }
+    for client in clients {
+        client.close().await;
+    }
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_never_answers_does_not_delay_the_others_or_the_job() {
+    let system = System::scripted().await;
+    let job = system.create_scripted(&two_stages()).await;
+    let slow = system.watch(&job).await;
+    let slow_id = system.stack.connection_ids().pop().unwrap();
+    let mut fast = system.watch(&job).await;
+    system.stack.faults().on_post(move |post| {
+        (post.caller == "pipeline" && post.connection_id == slow_id).then_some(Fault::Hang)
+    });
+    // The fast client hears the end while the first post to the slow one still hangs.
+    let messages = until_seq(&mut fast, 3).await;
+    assert_eq!(seqs(&messages), [1, 2, 3]);
+    // The slow one gets everything from the delivery function.
+    let mut slow = slow;
+    assert_eq!(seqs(&until_seq(&mut slow, 3).await), [1, 2, 3]);
+    slow.close().await;
+    fast.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn tables_that_throttle_and_fail_now_and_then_lose_nothing() {
+    let system = System::scripted().await;
+    let job = system.create_scripted(&two_stages()).await;
+    let mut client = system.watch(&job).await;
+    let bad = Arc::new(Times::new(12));
+    let turn = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    system.stack.faults().on_call(move |call| {
+        let is_ours = call.caller == "pipeline" && call.operation.starts_with("dynamodb:");
+        if !is_ours || !bad.take() {
+            return None;
+        }
+        let turn = turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Some([Fault::Throttle, Fault::Outage, Fault::LostAnswer][turn % 3])
+    });
+    assert_eq!(seqs(&until_seq(&mut client, 3).await), [1, 2, 3]);
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn every_client_dropped_at_once_comes_back_to_everything() {
+    let system = System::scripted().await;
+    let script = Script {
+        stage_1: Act::slow(5, 50),
+        stage_2: Act::slow(30, 100),
+    };
+    let job = system.create_scripted(&script).await;
+    let mut clients = Vec::new();
+    for _ in 0..6 {
+        clients.push(system.watch(&job).await);
+    }
+    for client in &mut clients {
+        assert_eq!(client.expect("stage_complete").await["seq"], 1);
+    }
+    for client in clients {
+        client.vanish();
+    }
+    for after in [0, 1] {
+        let mut client = system.connect().await;
+        let mut subscribe = job.subscribe();
+        subscribe["after_seq"] = json!(after);
+        client.ask(&subscribe, "subscribed").await;
+        let expected: Vec<u64> = (after + 1..=3).collect();
+        assert_eq!(seqs(&until_seq(&mut client, 3).await), expected);
+        client.close().await;
+    }
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_killed_delivery_function_delivers_after_all() {
+    let system = System::scripted_with(|options| {
+        let soon = Duration::from_secs(2);
+        options
+            .visibility_timeouts
+            .insert("deliveries".to_owned(), soon);
+    })
+    .await;
+    let job = system.create_scripted(&Script::default()).await;
+    // The pipeline cannot send, the delivery function hangs until it is killed.
+    let hang = Arc::new(Times::new(3));
+    system
+        .stack
+        .faults()
+        .on_post(move |post| match post.caller {
+            "pipeline" => Some(Fault::Outage),
+            "delivery" if hang.take() => Some(Fault::Hang),
+            _ => None,
+        });
+    let mut client = system.watch(&job).await;
+    system
+        .eventually("the delivery function posts", |system| {
+            system.stack.calls().count(|call| {
+                call.caller == "delivery" && call.operation == "execute-api:ManageConnections"
+            }) > 0
+        })
+        .await;
+    system.stack.kill("delivery");
+    let messages = until_seq(&mut client, 3).await;
+    let mut came = seqs(&messages);
+    came.sort_unstable();
+    assert_eq!(came, [1, 2, 3]);
+    client.close().await;
+    system.finish().await;
+}
