@@ -8,6 +8,7 @@ mod costs;
 mod failures;
 mod faults;
 mod logs;
+mod model;
 mod progress;
 mod results;
 mod resuming;

@@ -333,7 +333,9 @@ impl<F: Publishes> Publisher<F> {
             .split_at_checked(MAX_DIRECT_SUBSCRIBERS)
             .unwrap_or((self.audience(), &[]));
         for subscriber in direct {
-            self.sender.send(subscriber, outgoing.clone());
+            if self.seq > subscriber.at_seq {
+                self.sender.send(subscriber, outgoing.clone());
+            }
         }
         for chunk in rest.chunks(CHUNK) {
             let ids = chunk

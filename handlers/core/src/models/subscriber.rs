@@ -20,6 +20,10 @@ pub struct Subscriber {
     pub connected_at: Timestamp,
     /// When the subscription was made.
     pub subscribed_at: Timestamp,
+    /// The `seq` at which the subscription was made: the log up to there is sent by whoever made
+    /// it, what comes after by the publisher.
+    #[serde(default)]
+    pub at_seq: u64,
     /// Ties the log records of the connection together.
     pub correlation_id: CorrelationId,
     /// When DynamoDB may delete the item, in epoch seconds.

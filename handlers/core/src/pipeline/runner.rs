@@ -9,7 +9,7 @@ use contract::{
     ids::JobId,
     limits::MAX_FRUITLESS_CLAIMS,
     messages::{JobError, Results, ServerMessage},
-    queues::{JobQueue, JobTicket},
+    queues::{Audience, DeliveryPointer, DeliveryQueue, JobQueue, JobTicket},
 };
 use futures_util::FutureExt as _;
 use serde_json::Value;
@@ -112,16 +112,27 @@ impl<F: Runs> Runner<F> {
     /// Runs the job, or what is left of it, until `deadline` at the latest. Fills in the fields
     /// `request_id` and `correlation_id` of the current span, where it has them.
     pub async fn run(&self, job_id: &JobId, deadline: Instant) -> Result<RunOutcome, RunError> {
-        let (job, lease) = match self.stores.jobs.claim(job_id).await? {
-            Claim::Taken(job, lease) => (job, lease),
+        let (job, lease, takeover) = match self.stores.jobs.claim(job_id).await? {
+            Claim::Taken {
+                job,
+                lease,
+                takeover,
+            } => (job, lease, takeover),
             Claim::Held { until } => return Ok(RunOutcome::Held { until }),
-            Claim::Ended => return Ok(RunOutcome::Ended),
+            Claim::Ended => {
+                // A ticket that comes again: its run may have been cut short while it sent.
+                self.redeliver(job_id).await?;
+                return Ok(RunOutcome::Ended);
+            }
             Claim::Unknown => return Ok(RunOutcome::Unknown),
         };
         tracing::Span::current()
             .record("request_id", job.request_id.as_str())
             .record("correlation_id", job.correlation_id.as_str());
-        tracing::info!(epoch = lease.epoch, "claimed");
+        tracing::info!(epoch = lease.epoch, takeover, "claimed");
+        if takeover && job.seq > 0 {
+            self.redeliver(job_id).await?;
+        }
         let mut publisher = Publisher::new(Arc::clone(&self.stores), &job, lease.clone());
         let outcome = self
             .run_claimed(&job, &lease, &mut publisher, deadline)
@@ -136,6 +147,21 @@ impl<F: Runs> Runner<F> {
             }
             Err(Halt::Error(error)) => Err(error),
         }
+    }
+
+    /// Has the delivery function send the whole log to everyone who watches: nobody knows what a
+    /// run that was cut short has sent. Clients tell what they have by its `seq`.
+    async fn redeliver(&self, job_id: &JobId) -> Result<(), RunError> {
+        let pointer = DeliveryPointer {
+            job_id: job_id.clone(),
+            audience: Audience::AllSubscribers,
+            after_seq: 0,
+        };
+        Ok(self
+            .stores
+            .queues
+            .send::<DeliveryQueue>(&pointer, 0)
+            .await?)
     }
 
     async fn run_claimed(

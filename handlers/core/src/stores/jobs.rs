@@ -40,7 +40,14 @@ pub struct Lease {
 #[derive(Debug)]
 pub enum Claim {
     /// The job is the claimer's.
-    Taken(Box<Job>, Lease),
+    Taken {
+        /// The job as it is now.
+        job: Box<Job>,
+        /// The right to write to it.
+        lease: Lease,
+        /// The run before this one let its lease end: what it was sending may be lost.
+        takeover: bool,
+    },
     /// Another run holds it, until this many epoch seconds at least.
     Held {
         /// When the other run's lease ends unless it renews it.
@@ -179,31 +186,18 @@ impl<F: Function> JobStore<F> {
     where
         F: Granted<UpdateItem<Jobs>> + Granted<GetItem<Jobs>>,
     {
-        let now = self.clock.now().epoch_seconds();
-        let claimed = self
-            .change("claiming the job", || {
-                self.update(job_id)
-                    .update_expression(
-                        "SET #status = :running, lease_expires_at = :lease_expires_at \
-                         ADD epoch :one, fruitless_claims :one",
-                    )
-                    .condition_expression(
-                        "#status = :queued OR (#status = :running AND lease_expires_at < :now)",
-                    )
-                    .expression_attribute_names("#status", "status")
-                    .expression_attribute_values(":queued", text(JobStatus::Queued.name()))
-                    .expression_attribute_values(":running", text(JobStatus::Running.name()))
-                    .expression_attribute_values(":lease_expires_at", number(now + LEASE_SECONDS))
-                    .expression_attribute_values(":now", number(now))
-                    .expression_attribute_values(":one", number(1))
-            })
-            .await?;
-        if let Some(job) = claimed {
-            let lease = Lease {
-                job_id: job_id.clone(),
-                epoch: job.epoch,
-            };
-            return Ok(Claim::Taken(Box::new(job), lease));
+        for takeover in [false, true] {
+            if let Some(job) = self.take(job_id, takeover).await? {
+                let lease = Lease {
+                    job_id: job_id.clone(),
+                    epoch: job.epoch,
+                };
+                return Ok(Claim::Taken {
+                    job: Box::new(job),
+                    lease,
+                    takeover,
+                });
+            }
         }
         Ok(match self.load(job_id).await? {
             None => Claim::Unknown,
@@ -212,6 +206,35 @@ impl<F: Function> JobStore<F> {
                 until: job.lease_expires_at,
             },
         })
+    }
+
+    async fn take(&self, job_id: &JobId, takeover: bool) -> Result<Option<Job>, StoreError>
+    where
+        F: Granted<UpdateItem<Jobs>>,
+    {
+        let now = self.clock.now().epoch_seconds();
+        self.change("claiming the job", || {
+            let update = self
+                .update(job_id)
+                .update_expression(
+                    "SET #status = :running, lease_expires_at = :lease_expires_at \
+                     ADD epoch :one, fruitless_claims :one",
+                )
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(":running", text(JobStatus::Running.name()))
+                .expression_attribute_values(":lease_expires_at", number(now + LEASE_SECONDS))
+                .expression_attribute_values(":one", number(1));
+            if takeover {
+                update
+                    .condition_expression("#status = :running AND lease_expires_at < :now")
+                    .expression_attribute_values(":now", number(now))
+            } else {
+                update
+                    .condition_expression("#status = :queued")
+                    .expression_attribute_values(":queued", text(JobStatus::Queued.name()))
+            }
+        })
+        .await
     }
 
     /// Writes how far the stage is and renews the lease: the one write of a progress update.

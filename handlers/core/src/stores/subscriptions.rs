@@ -228,6 +228,7 @@ impl<F: Function> SubscriptionStore<F> {
             connection_id: request.connection_id.to_owned(),
             connected_at: request.connected_at,
             subscribed_at: now,
+            at_seq: at_seq.unwrap_or(0),
             correlation_id: request.correlation_id.clone(),
             expires_at: watched.expires_at.epoch_seconds(),
         };

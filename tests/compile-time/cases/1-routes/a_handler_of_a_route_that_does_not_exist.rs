@@ -1,0 +1,14 @@
+//! A handler cannot be for a route that nobody declared.
+
+use contract::routes::Route;
+
+fn handle(route: Route) -> &'static str {
+    match route {
+        Route::PauseJob => "let the job wait",
+        _ => "everything else",
+    }
+}
+
+fn main() {
+    handle(Route::Ping);
+}

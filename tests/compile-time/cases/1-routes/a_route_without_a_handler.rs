@@ -1,0 +1,18 @@
+//! A function that matches on the routes has to handle each.
+
+use contract::routes::Route;
+
+fn handle(route: Route) -> &'static str {
+    match route {
+        Route::Connect => "store the connection",
+        Route::Disconnect => "forget the connection",
+        Route::Default => "say what is wrong",
+        Route::Subscribe | Route::Unsubscribe => "change who watches",
+        Route::CancelJob => "stop the job",
+        Route::RequestStatus => "tell how far it is",
+    }
+}
+
+fn main() {
+    handle(Route::Ping);
+}

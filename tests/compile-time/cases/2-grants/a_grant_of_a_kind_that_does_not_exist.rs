@@ -1,0 +1,19 @@
+//! There is no scanning: nothing here reads a whole table.
+
+use contract::{functions::Trigger, tables::Jobs};
+
+contract::function! {
+    /// Tells the accountants.
+    BillingFunction = "billing" {
+        memory_mib: 512,
+        timeout_seconds: 10,
+        retry_budget_seconds: 0,
+        triggers: [Trigger::HttpRoutes],
+        grants: {
+            Jobs: [Scan],
+        },
+        settings: [],
+    }
+}
+
+fn main() {}

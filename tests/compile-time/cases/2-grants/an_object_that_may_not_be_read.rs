@@ -1,0 +1,10 @@
+//! The websocket function has nothing to do with the bucket.
+
+use contract::{buckets, functions::WebSocketFunction};
+use handlers_core::aws::Objects;
+
+fn read(objects: &Objects<WebSocketFunction>) {
+    objects.get_object::<buckets::Objects>();
+}
+
+fn main() {}

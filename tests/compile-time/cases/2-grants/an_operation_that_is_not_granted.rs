@@ -1,0 +1,14 @@
+//! The delivery function may change and delete connections, but not read one.
+
+use contract::{functions::DeliveryFunction, tables::ConnectionKey};
+use handlers_core::aws::Database;
+
+fn read(database: &Database<DeliveryFunction>) {
+    let key = ConnectionKey {
+        connection_id: "BFHPhfCWIAMCKlQ=",
+        job_id: "-",
+    };
+    database.get_item(&key);
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+//! Jobs are found by their `job_id`.
+
+use contract::{functions::JobsFunction, tables::JobKey};
+use handlers_core::aws::Database;
+
+fn look(database: &Database<JobsFunction>) {
+    database.get_item(&JobKey {
+        request_id: "req_1705314615_5f2a",
+    });
+}
+
+fn main() {}

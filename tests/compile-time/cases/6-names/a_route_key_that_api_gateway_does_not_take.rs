@@ -1,0 +1,19 @@
+//! `$` is API Gateway's own.
+
+use contract::messages::ClientMessageType;
+
+contract::routes! {
+    /// A route of the WebSocket API.
+    pub enum Route for ClientMessageType {
+        /// A client opens a connection.
+        Connect = "$connect",
+        /// A connection has ended.
+        Disconnect = "$disconnect",
+        /// Everything else.
+        Default = "$default",
+        /// Watch a job.
+        Subscribe = "$subscribe",
+    }
+}
+
+fn main() {}

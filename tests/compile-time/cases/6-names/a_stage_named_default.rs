@@ -1,0 +1,9 @@
+//! `$default` is for HTTP APIs.
+
+use infra_gen::constructs::StageName;
+
+const STAGE: StageName = StageName::new("$default");
+
+fn main() {
+    assert_eq!(STAGE.as_str(), "$default");
+}

@@ -1,0 +1,19 @@
+//! A function that is ended while it still tries to send can leave nothing to others.
+
+use contract::{environment::WebSocketApi, functions::Trigger};
+
+contract::function! {
+    /// Says hello.
+    GreetingFunction = "greeting" {
+        memory_mib: 512,
+        timeout_seconds: 10,
+        retry_budget_seconds: 15,
+        triggers: [Trigger::WebSocketRoutes],
+        grants: {
+            WebSocketApi: [PostToConnection],
+        },
+        settings: [],
+    }
+}
+
+fn main() {}

@@ -1,0 +1,19 @@
+//! API Gateway answers in the function's stead after 29 seconds.
+
+use contract::{functions::Trigger, tables::Jobs};
+
+contract::function! {
+    /// Draws charts.
+    ChartsFunction = "charts" {
+        memory_mib: 512,
+        timeout_seconds: 60,
+        retry_budget_seconds: 0,
+        triggers: [Trigger::HttpRoutes],
+        grants: {
+            Jobs: [GetItem],
+        },
+        settings: [],
+    }
+}
+
+fn main() {}

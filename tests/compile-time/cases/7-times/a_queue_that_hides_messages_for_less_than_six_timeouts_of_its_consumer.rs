@@ -1,0 +1,32 @@
+//! A message that comes back while it is still worked on is worked on twice.
+
+use contract::{
+    functions::Trigger,
+    queues::{JobTicket, Queue as _},
+    tables::Jobs,
+};
+
+contract::queue! {
+    /// Charts that wait to be drawn.
+    ChartQueue = "charts" in "CHARTS_QUEUE_URL" {
+        message: JobTicket,
+        visibility_timeout_seconds: 120,
+        max_receives: 5,
+    }
+}
+
+contract::function! {
+    /// Draws charts.
+    ChartsFunction = "charts" {
+        memory_mib: 512,
+        timeout_seconds: 60,
+        retry_budget_seconds: 0,
+        triggers: [Trigger::Queue { queue: ChartQueue::SPEC, batch_size: 1 }],
+        grants: {
+            Jobs: [GetItem],
+        },
+        settings: [],
+    }
+}
+
+fn main() {}

@@ -1,0 +1,11 @@
+//! DynamoDB would take it, and never delete anything.
+
+contract::table! {
+    /// What customers have ordered.
+    Orders = "orders" in "ORDERS_TABLE" {
+        OrderKey { order_id: String },
+        time_to_live: expires_at: String,
+    }
+}
+
+fn main() {}

@@ -1,0 +1,15 @@
+//! DynamoDB would refuse the table.
+
+contract::table! {
+    /// What customers have ordered.
+    Orders = "orders" in "ORDERS_TABLE" {
+        OrderKey { order_id: String, ordered_at: Number },
+        time_to_live: expires_at: Number,
+        indexes: {
+            /// The orders of a customer.
+            OrdersOfCustomer = "by_customer" { customer_id: String, ordered_at: String },
+        },
+    }
+}
+
+fn main() {}

@@ -1,0 +1,12 @@
+//! What is written has a table and a key.
+
+use contract::functions::JobsFunction;
+use handlers_core::aws::Database;
+
+struct Note;
+
+fn write(database: &Database<JobsFunction>) {
+    database.put_item::<Note>();
+}
+
+fn main() {}

@@ -1,0 +1,19 @@
+//! No message would ever select it.
+
+use contract::messages::ClientMessageType;
+
+contract::routes! {
+    /// A route of the WebSocket API.
+    pub enum Route for ClientMessageType {
+        /// A client opens a connection.
+        Connect = "$connect",
+        /// A connection has ended.
+        Disconnect = "$disconnect",
+        /// Everything else.
+        Default = "$default",
+        /// Let a job wait.
+        PauseJob = "pause_job",
+    }
+}
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! What must not compile, and what is said then.
+
+mod refusals;
