@@ -17,6 +17,8 @@ export class PlanView {
     this.#rooms = root.querySelector("#rooms");
     this.#labels = root.querySelector("#labels");
     this.#onPoint = onPoint;
+    // What is no picture is shown as none; the answer says what is wrong with it.
+    this.#picture.addEventListener("error", () => this.hide());
   }
 
   /** Shows a picture, or a blank sheet of that size where there is none. */

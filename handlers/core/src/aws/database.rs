@@ -106,7 +106,7 @@ impl<F: Function> Database<F> {
     /// Reads the items of one partition of the index `I` of `T`.
     pub fn query_index<T: Table, I: IndexOf<T>>(&self) -> QueryFluentBuilder
     where
-        F: Granted<QueryIndex<T, I>>,
+        F: Granted<QueryIndex<I>>,
     {
         self.client
             .query()

@@ -1,6 +1,6 @@
 //! Connections: their beginning, their signs of life, their end.
 
-use aws_sdk_dynamodb::{operation::update_item::UpdateItemError, types::ReturnValue};
+use aws_sdk_dynamodb::types::ReturnValue;
 use contract::{
     functions::Function,
     grants::{DeleteItem, GetItem, Granted, PutItem, Query, UpdateItem},
@@ -12,7 +12,10 @@ use contract::{
 use futures_util::future::try_join_all;
 use sha2::{Digest, Sha256};
 
-use super::StoreError;
+use super::{
+    StoreError,
+    error::{every_item, if_held},
+};
 use crate::{
     aws::Database,
     clock::Clock,
@@ -115,18 +118,10 @@ impl<F: Function> ConnectionStore<F> {
             .return_values(ReturnValue::AllOld)
             .send()
             .await;
-        let before = match answer {
-            Ok(answer) => Connection::from_dynamodb_item(answer.attributes.unwrap_or_default())?,
-            Err(error)
-                if matches!(
-                    error.as_service_error(),
-                    Some(UpdateItemError::ConditionalCheckFailedException(_))
-                ) =>
-            {
-                return Ok(None);
-            }
-            Err(error) => return Err(StoreError::of("noting a sign of life")(error)),
+        let Some(answer) = if_held("noting a sign of life", answer)? else {
+            return Ok(None);
         };
+        let before = Connection::from_dynamodb_item(answer.attributes.unwrap_or_default())?;
         if before.subscriptions > 0 && half_is_gone(before.expires_at, now) {
             for connection in self.items(connection_id).await? {
                 if let Some(job_id) = &connection.job_id {
@@ -174,7 +169,9 @@ impl<F: Function> ConnectionStore<F> {
             .expression_attribute_values(":expires_at", number(expiry(self.clock.now())))
             .send()
             .await;
-        unless_gone(answer)
+        // An item that has been deleted meanwhile is no error: the connection has ended.
+        if_held("renewing a connection", answer)?;
+        Ok(())
     }
 
     async fn renew_item(&self, connection_id: &str, job_id: &str) -> Result<(), StoreError>
@@ -194,7 +191,9 @@ impl<F: Function> ConnectionStore<F> {
             .expression_attribute_values(":expires_at", number(expiry(now)))
             .send()
             .await;
-        unless_gone(answer)
+        // An item that has been deleted meanwhile is no error: the connection has ended.
+        if_held("renewing a connection", answer)?;
+        Ok(())
     }
 
     /// Deletes everything of a connection that has ended. Doing it twice does no harm.
@@ -267,18 +266,12 @@ impl<F: Function> ConnectionStore<F> {
     where
         F: Granted<Query<Connections>>,
     {
-        let items = self
+        let query = self
             .database
             .query::<Connections>()
             .key_condition_expression("connection_id = :connection_id")
-            .expression_attribute_values(":connection_id", text(connection_id))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send()
-            .try_collect()
-            .await
-            .map_err(StoreError::of("reading the items of a connection"))?;
+            .expression_attribute_values(":connection_id", text(connection_id));
+        let items = every_item("reading the items of a connection", query).await?;
         items
             .into_iter()
             .map(|item| Ok(Connection::from_dynamodb_item(item)?))
@@ -292,24 +285,6 @@ fn expiry(now: Timestamp) -> i64 {
 
 fn half_is_gone(expires_at: Timestamp, now: Timestamp) -> bool {
     expires_at.epoch_seconds() - now.epoch_seconds() < CONNECTION_TTL_SECONDS / 2
-}
-
-/// An update of an item that has been deleted meanwhile is no error: the connection has ended.
-fn unless_gone<T>(
-    answer: Result<T, aws_sdk_dynamodb::error::SdkError<UpdateItemError>>,
-) -> Result<(), StoreError> {
-    match answer {
-        Ok(_) => Ok(()),
-        Err(error)
-            if matches!(
-                error.as_service_error(),
-                Some(UpdateItemError::ConditionalCheckFailedException(_))
-            ) =>
-        {
-            Ok(())
-        }
-        Err(error) => Err(StoreError::of("renewing a connection")(error)),
-    }
 }
 
 #[cfg(test)]

@@ -2,10 +2,13 @@
 
 use std::{error::Error, future::Future, time::Duration};
 
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::{
+    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
+    operation::query::builders::QueryFluentBuilder,
+};
 use aws_smithy_types::error::operation::BuildError;
 
-use crate::models::InvalidItem;
+use crate::models::{InvalidItem, Item};
 
 /// A call to a table or to the bucket failed.
 #[derive(Debug, thiserror::Error)]
@@ -47,6 +50,42 @@ impl From<BuildError> for StoreError {
             cause: error.to_string(),
         }
     }
+}
+
+/// The answer to a conditional write; none when its condition did not hold.
+pub(super) fn if_held<T, E>(
+    operation: &'static str,
+    answer: Result<T, SdkError<E>>,
+) -> Result<Option<T>, StoreError>
+where
+    E: Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if code_of(&error) == Some("ConditionalCheckFailedException") => Ok(None),
+        Err(error) => Err(StoreError::of(operation)(error)),
+    }
+}
+
+/// Every item that a query finds, page by page, as they are now.
+pub(super) async fn every_item(
+    operation: &'static str,
+    query: QueryFluentBuilder,
+) -> Result<Vec<Item>, StoreError> {
+    query
+        .consistent_read(true)
+        .into_paginator()
+        .items()
+        .send()
+        .try_collect()
+        .await
+        .map_err(StoreError::of(operation))
+}
+
+fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<&str> {
+    error
+        .as_service_error()
+        .and_then(ProvideErrorMetadata::code)
 }
 
 /// Two writers met at one item; DynamoDB refuses one of them and the SDK does not try again.

@@ -1,6 +1,5 @@
 //! The log of durable messages.
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use contract::{
     functions::Function,
     grants::{Granted, PutItem, Query},
@@ -8,7 +7,10 @@ use contract::{
     tables::JobEvents,
 };
 
-use super::StoreError;
+use super::{
+    StoreError,
+    error::{every_item, if_held},
+};
 use crate::{
     aws::Database,
     models::{Event, number, text},
@@ -48,18 +50,7 @@ impl<F: Function> EventStore<F> {
             .expression_attribute_values(":epoch", number(event.epoch))
             .send()
             .await;
-        match answer {
-            Ok(_) => Ok(true),
-            Err(error)
-                if matches!(
-                    error.as_service_error(),
-                    Some(PutItemError::ConditionalCheckFailedException(_))
-                ) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(StoreError::of("writing to the log")(error)),
-        }
+        Ok(if_held("writing to the log", answer)?.is_some())
     }
 
     /// The events after `after`, up to and including `last`, in order. An event beyond the job's
@@ -77,20 +68,14 @@ impl<F: Function> EventStore<F> {
         if after >= last {
             return Ok(Vec::new());
         }
-        let items = self
+        let query = self
             .database
             .query::<JobEvents>()
             .key_condition_expression("job_id = :job_id AND seq BETWEEN :first AND :last")
             .expression_attribute_values(":job_id", text(job_id))
             .expression_attribute_values(":first", number(after + 1))
-            .expression_attribute_values(":last", number(last))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send()
-            .try_collect()
-            .await
-            .map_err(StoreError::of("reading the log"))?;
+            .expression_attribute_values(":last", number(last));
+        let items = every_item("reading the log", query).await?;
         items
             .into_iter()
             .map(|item| Ok(Event::from_dynamodb_item(item)?))

@@ -1,12 +1,8 @@
 //! Jobs: making, claiming, reporting, ending. Every write of a run is conditional on its lease.
 
 use aws_sdk_dynamodb::{
-    error::SdkError,
-    operation::{
-        put_item::PutItemError,
-        update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
-    },
-    types::ReturnValue,
+    operation::update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
+    types::{AttributeValue, ReturnValue},
 };
 use contract::{
     functions::Function,
@@ -19,7 +15,7 @@ use contract::{
 
 use super::{
     StoreError,
-    error::{is_conflict, through_conflicts},
+    error::{if_held, is_conflict, through_conflicts},
 };
 use crate::{
     aws::Database,
@@ -129,18 +125,7 @@ impl<F: Function> JobStore<F> {
             .condition_expression("attribute_not_exists(job_id)")
             .send()
             .await;
-        match answer {
-            Ok(_) => Ok(true),
-            Err(error)
-                if matches!(
-                    error.as_service_error(),
-                    Some(PutItemError::ConditionalCheckFailedException(_))
-                ) =>
-            {
-                Ok(false)
-            }
-            Err(error) => Err(StoreError::of("storing the job")(error)),
-        }
+        Ok(if_held("storing the job", answer)?.is_some())
     }
 
     /// Reads a job as it is now.
@@ -171,10 +156,7 @@ impl<F: Function> JobStore<F> {
                 .update_expression("SET cancel_requested = :true")
                 .condition_expression("#status IN (:queued, :running)")
                 .expression_attribute_names("#status", "status")
-                .expression_attribute_values(
-                    ":true",
-                    aws_sdk_dynamodb::types::AttributeValue::Bool(true),
-                )
+                .expression_attribute_values(":true", AttributeValue::Bool(true))
                 .expression_attribute_values(":queued", text(JobStatus::Queued.name()))
                 .expression_attribute_values(":running", text(JobStatus::Running.name()))
         })
@@ -263,7 +245,7 @@ impl<F: Function> JobStore<F> {
                     ":remaining",
                     point
                         .estimated_seconds_remaining
-                        .map_or(aws_sdk_dynamodb::types::AttributeValue::Null(true), number),
+                        .map_or(AttributeValue::Null(true), number),
                 )
                 .expression_attribute_values(":now", text(now))
                 .expression_attribute_values(
@@ -370,7 +352,7 @@ impl<F: Function> JobStore<F> {
                 .expression_attribute_names("#error", "error")
                 .expression_attribute_values(
                     ":error",
-                    aws_sdk_dynamodb::types::AttributeValue::M(
+                    AttributeValue::M(
                         [
                             ("code".to_owned(), text(&error.code)),
                             ("message".to_owned(), text(&error.message)),
@@ -428,20 +410,10 @@ impl<F: Function> JobStore<F> {
         update: impl Fn() -> UpdateItemFluentBuilder,
     ) -> Result<Option<Job>, StoreError> {
         let answer = through_conflicts(|| update().send(), is_conflict::<UpdateItemError>).await;
-        match answer {
-            Ok(answer) => {
-                let item = answer.attributes.unwrap_or_default();
-                Ok(Some(Job::from_dynamodb_item(item)?))
-            }
-            Err(error) if is_refused(&error) => Ok(None),
-            Err(error) => Err(StoreError::of(operation)(error)),
-        }
+        let Some(answer) = if_held(operation, answer)? else {
+            return Ok(None);
+        };
+        let item = answer.attributes.unwrap_or_default();
+        Ok(Some(Job::from_dynamodb_item(item)?))
     }
-}
-
-fn is_refused(error: &SdkError<UpdateItemError>) -> bool {
-    matches!(
-        error.as_service_error(),
-        Some(UpdateItemError::ConditionalCheckFailedException(_))
-    )
 }

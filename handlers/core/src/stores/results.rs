@@ -1,7 +1,8 @@
 //! The results of stages: in the log while they are small, in the bucket beyond.
 
 use aws_sdk_s3::{
-    error::DisplayErrorContext, presigning::PresigningConfig, primitives::ByteStream,
+    error::DisplayErrorContext, operation::get_object::GetObjectOutput,
+    presigning::PresigningConfig, primitives::ByteStream,
 };
 use contract::{
     buckets::{self, stage_results_key},
@@ -113,15 +114,7 @@ impl<F: Function> ResultStore<F> {
         if results.results_url.is_none() {
             return Ok(StoredResults::Json(results.results.to_string()));
         }
-        let object = self
-            .objects
-            .get_object::<buckets::Objects>()
-            .key(stage_results_key(job_id, stage))
-            .send()
-            .await
-            .map_err(|error| {
-                StoreError::call("reading the results")(DisplayErrorContext(error).to_string())
-            })?;
+        let object = self.object(job_id, stage).await?;
         let size = object.content_length().unwrap_or(i64::MAX);
         if usize::try_from(size).is_ok_and(|size| size <= MAX_RESULTS_ANSWER_BYTES) {
             let bytes = collect(object.body).await?;
@@ -143,19 +136,25 @@ impl<F: Function> ResultStore<F> {
         Ok(StoredResults::Address(request.uri().to_owned()))
     }
 
-    async fn read(&self, job_id: &JobId, stage: &str) -> Result<Vec<u8>, StoreError>
+    async fn object(&self, job_id: &JobId, stage: &str) -> Result<GetObjectOutput, StoreError>
     where
         F: Granted<GetObject<buckets::Objects>>,
     {
-        let object = self
-            .objects
+        self.objects
             .get_object::<buckets::Objects>()
             .key(stage_results_key(job_id, stage))
             .send()
             .await
             .map_err(|error| {
                 StoreError::call("reading the results")(DisplayErrorContext(error).to_string())
-            })?;
+            })
+    }
+
+    async fn read(&self, job_id: &JobId, stage: &str) -> Result<Vec<u8>, StoreError>
+    where
+        F: Granted<GetObject<buckets::Objects>>,
+    {
+        let object = self.object(job_id, stage).await?;
         collect(object.body).await
     }
 }

@@ -14,7 +14,10 @@ use contract::{
     timestamp::Timestamp,
 };
 
-use super::{StoreError, error::through_conflicts};
+use super::{
+    StoreError,
+    error::{every_item, through_conflicts},
+};
 use crate::{
     aws::Database,
     clock::Clock,
@@ -378,18 +381,12 @@ impl<F: Function> SubscriptionStore<F> {
         F: Granted<Query<Subscribers>>,
     {
         let now = self.clock.now();
-        let items = self
+        let query = self
             .database
             .query::<Subscribers>()
             .key_condition_expression("job_id = :job_id")
-            .expression_attribute_values(":job_id", text(job_id))
-            .consistent_read(true)
-            .into_paginator()
-            .items()
-            .send()
-            .try_collect()
-            .await
-            .map_err(StoreError::of("reading the subscribers of a job"))?;
+            .expression_attribute_values(":job_id", text(job_id));
+        let items = every_item("reading the subscribers of a job", query).await?;
         let subscribers: Result<Vec<_>, _> = items
             .into_iter()
             .map(Subscriber::from_dynamodb_item)
