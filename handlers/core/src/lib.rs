@@ -10,12 +10,14 @@
 //! | [`progress`] | what a stage reports with, and the remaining time |
 //! | [`pipeline`] | running the stages of a job |
 //! | [`telemetry`] | logs as JSON |
+//! | [`metrics`] | metrics as CloudWatch reads them from log lines |
 //! | [`clock`] | time and randomness, so that tests own them |
 
 pub mod aws;
 pub mod cancellation;
 pub mod clock;
 pub mod delivery;
+pub mod metrics;
 pub mod models;
 pub mod pipeline;
 pub mod progress;

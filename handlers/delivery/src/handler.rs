@@ -12,6 +12,7 @@ use handlers_core::{
     aws::{ConnectionsApi, Database, Environment, Queues, SendError},
     clock::Clock,
     delivery::{Budget, Housekeeper, Outgoing, Sender},
+    metrics,
     models::Subscriber,
     stores::{ConnectionStore, EventStore, JobStore, StoreError, SubscriptionStore},
 };
@@ -136,7 +137,9 @@ impl Handler {
                 sender.send(subscriber, outgoing);
             }
         }
-        sender.flush().await;
+        let counts = sender.flush().await;
+        let job_id = pointer.job_id.as_str();
+        metrics::delivered::<DeliveryFunction>(&self.clock, job_id, audience.len(), &counts);
         let lacking = shortfall.take();
         // A connection that fails alone stays on the queue, where its receives are counted. One
         // that fails in company is taken out, or the others would get everything again.

@@ -18,7 +18,7 @@ impl Handler {
     pub(crate) async fn reply(&self, session: &Session, reply: &ServerMessage) -> bool {
         matches!(
             self.post(session, Bytes::from(reply.to_json())).await,
-            Delivery::Sent
+            Delivery::Sent { .. }
         )
     }
 
@@ -38,7 +38,7 @@ impl Handler {
     pub(crate) async fn replay(&self, session: &Session, events: &[Event]) {
         for event in events {
             match self.post(session, Bytes::from(event.message.clone())).await {
-                Delivery::Sent => {}
+                Delivery::Sent { .. } => {}
                 Delivery::Spent { .. } => {
                     let pointer = DeliveryPointer {
                         job_id: event.job_id.clone(),
@@ -71,7 +71,7 @@ impl Handler {
         )
         .await;
         match &delivery {
-            Delivery::Sent | Delivery::Superseded => {}
+            Delivery::Sent { .. } | Delivery::Superseded => {}
             Delivery::Gone => {
                 tracing::info!("the connection is gone");
                 if let Err(error) = self.connections.forget(&session.connection_id).await {

@@ -1,7 +1,10 @@
 //! What the functions log.
 
 use contract::timestamp::Timestamp;
-use end_to_end::{System, plans};
+use end_to_end::{
+    System, plans,
+    script::{Act, Script},
+};
 use serde_json::Value;
 
 #[tokio::test]
@@ -58,5 +61,42 @@ async fn every_log_line_is_json_with_a_time_and_no_key_is_in_any() {
         }
     }
     assert!(about_the_job > 0);
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_run_writes_what_became_of_its_messages_as_one_metric_record() {
+    let system = System::scripted().await;
+    let script = Script {
+        stage_1: Act::slow(10, 50),
+        ..Script::default()
+    };
+    let job = system.create_scripted(&script).await;
+    let mut client = system.watch(&job).await;
+    let received = client.until_the_end().await.len() as u64;
+    let records = |system: &System| -> Vec<Value> {
+        let lines = system.stack.logs().into_iter();
+        lines
+            .filter(|line| line.function == "pipeline")
+            .filter_map(|line| serde_json::from_str(&line.text).ok())
+            .filter(|record: &Value| record["_aws"].is_object())
+            .collect()
+    };
+    system
+        .eventually("the run has written its metrics", |system| {
+            !records(system).is_empty()
+        })
+        .await;
+    let records = records(&system);
+    assert_eq!(records.len(), 1);
+    assert_eq!(records[0]["job_id"], job.id);
+    assert_eq!(records[0]["Subscribers"], 1);
+    assert_eq!(records[0]["MessagesDeferred"], 0);
+    // The client may have closed before a last progress update; what it received was sent.
+    assert!(
+        records[0]["MessagesSent"].as_u64().unwrap() >= received,
+        "{records:?}"
+    );
+    client.close().await;
     system.finish().await;
 }

@@ -20,7 +20,10 @@ pub struct Destination {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivery {
     /// The message was taken.
-    Sent,
+    Sent {
+        /// Attempts made.
+        attempts: u32,
+    },
     /// The connection has ended.
     Gone,
     /// The budget is spent; a later attempt may do better.
@@ -54,7 +57,7 @@ pub async fn deliver(
     let mut attempt = 1;
     loop {
         let cause = match post.post(&destination.connection_id, message.clone()).await {
-            Ok(()) => return Delivery::Sent,
+            Ok(()) => return Delivery::Sent { attempts: attempt },
             Err(PostError::Gone) => {
                 let age = clock.now().epoch_seconds() - destination.connected_at.epoch_seconds();
                 if age > NOT_YET_SECONDS {
@@ -146,7 +149,7 @@ mod tests {
     async fn transient_failures_are_retried() {
         let post =
             Scripted::failing([PostError::Throttled, PostError::Transient("500".to_owned())]);
-        assert_eq!(outcome(&post, 60).await, Delivery::Sent);
+        assert_eq!(outcome(&post, 60).await, Delivery::Sent { attempts: 3 });
         assert_eq!(post.posts(), 3);
     }
 
@@ -171,7 +174,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_has_just_begun_may_not_be_there_yet() {
         let post = Scripted::failing([PostError::Gone]);
-        assert_eq!(outcome(&post, 1).await, Delivery::Sent);
+        assert_eq!(outcome(&post, 1).await, Delivery::Sent { attempts: 2 });
         let post = Scripted::failing(vec![PostError::Gone; 100]);
         assert_eq!(outcome(&post, 1).await, Delivery::Gone);
     }

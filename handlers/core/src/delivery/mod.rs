@@ -13,6 +13,7 @@ mod mailbox;
 mod post;
 mod publisher;
 mod sender;
+mod tally;
 
 pub use attempt::{Delivery, Destination, deliver};
 pub use budget::Budget;
@@ -22,3 +23,4 @@ pub use mailbox::Outgoing;
 pub use post::{Post, PostError};
 pub use publisher::{Heard, PublishError, Publisher, Publishes, Stores};
 pub use sender::{Aftermath, Outcome, Sender};
+pub use tally::Counts;

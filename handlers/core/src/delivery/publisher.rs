@@ -26,6 +26,7 @@ use super::{
 use crate::{
     aws::{ConnectionsApi, Queues},
     clock::Clock,
+    metrics,
     models::{Event, Job, Subscriber},
     stores::{
         ConnectionStore, Ending, EventStore, JobStore, Lease, ProgressPoint, ResultStore,
@@ -273,9 +274,11 @@ impl<F: Publishes> Publisher<F> {
         Ok(true)
     }
 
-    /// Waits until nothing is on its way to any subscriber.
+    /// Waits until nothing is on its way to any subscriber, and writes what became of it as metrics.
     pub async fn flush(&self) {
-        self.sender.flush().await;
+        let counts = self.sender.flush().await;
+        let (job_id, subscribers) = (self.lease.job_id.as_str(), self.audience().len());
+        metrics::delivered::<F>(&self.stores.clock, job_id, subscribers, &counts);
     }
 
     /// Writes a durable message to the log, commits it to the job, sends it.

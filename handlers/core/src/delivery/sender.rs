@@ -8,13 +8,17 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::sync::{Notify, Semaphore};
+use tokio::{
+    sync::{Notify, Semaphore},
+    time::Instant,
+};
 
 use super::{
     Budget, Delivery, Destination, Outgoing, Post, PostError,
     attempt::deliver,
     brake::Brake,
     mailbox::{Mailbox, Next},
+    tally::{Counts, Tally},
 };
 use crate::{clock::Clock, models::Subscriber};
 
@@ -60,6 +64,7 @@ struct Inner<P, A> {
     brake: Brake,
     traffic: Mutex<Traffic>,
     idle: Notify,
+    tally: Tally,
 }
 
 #[derive(Debug, Default)]
@@ -81,6 +86,7 @@ impl<P: Post + 'static, A: Aftermath> Sender<P, A> {
             brake: Brake::default(),
             traffic: Mutex::default(),
             idle: Notify::new(),
+            tally: Tally::default(),
         }))
     }
 
@@ -111,6 +117,7 @@ impl<P: Post + 'static, A: Aftermath> Sender<P, A> {
                 }
                 inner.work(&subscriber).await;
             } else if let Some(seq) = seq {
+                inner.tally.deferred();
                 let after_seq = seq.saturating_sub(1);
                 inner
                     .aftermath
@@ -123,14 +130,14 @@ impl<P: Post + 'static, A: Aftermath> Sender<P, A> {
     }
 
     /// Waits until nothing is on its way any more. How long that can take is bounded by the budget
-    /// of each message that waits.
-    pub async fn flush(&self) {
+    /// of each message that waits. Answers with what became of the messages since the last flush.
+    pub async fn flush(&self) -> Counts {
         loop {
             let idle = self.0.idle.notified();
             tokio::pin!(idle);
             idle.as_mut().enable();
             if self.0.lock().active == 0 {
-                return;
+                return self.0.tally.take();
             }
             idle.await;
         }
@@ -175,6 +182,7 @@ impl<P: Post, A: Aftermath> Inner<P, A> {
             matches!(outgoing, Outgoing::Latest { .. })
                 && self.mailbox(&destination.connection_id, |mailbox| mailbox.has_waiting())
         };
+        let start = Instant::now();
         let delivery = deliver(
             &Bounded(self),
             destination,
@@ -196,17 +204,23 @@ impl<P: Post, A: Aftermath> Inner<P, A> {
             );
         };
         match delivery {
-            Delivery::Sent => self.aftermath.settle(subscriber, Outcome::Sent).await,
+            Delivery::Sent { attempts } => {
+                self.tally.sent(attempts, start.elapsed());
+                self.aftermath.settle(subscriber, Outcome::Sent).await;
+            }
             Delivery::Superseded => {}
             Delivery::Gone => {
+                self.tally.gone();
                 self.mailbox(&destination.connection_id, Mailbox::close);
                 self.aftermath.settle(subscriber, Outcome::Gone).await;
             }
             Delivery::Spent { attempts, cause } => {
+                self.tally.retried(attempts);
                 failed(attempts, &cause);
                 if let Outgoing::Durable { seq, .. } = outgoing {
                     self.mailbox(&destination.connection_id, Mailbox::defer);
                     let after_seq = seq.saturating_sub(1);
+                    self.tally.deferred();
                     self.aftermath
                         .settle(subscriber, Outcome::Deferred { after_seq })
                         .await;

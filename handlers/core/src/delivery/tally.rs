@@ -1,0 +1,64 @@
+//! What became of the messages of a sender, counted.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+
+/// Counts since the last flush.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    sent: AtomicU64,
+    retried: AtomicU64,
+    gone: AtomicU64,
+    deferred: AtomicU64,
+    slowest_millis: AtomicU64,
+}
+
+/// What became of messages between two flushes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Messages that connections were sent.
+    pub sent: u64,
+    /// Posts beyond the first of each message.
+    pub retried: u64,
+    /// Connections that were found to have ended.
+    pub gone: u64,
+    /// Messages left to the delivery function.
+    pub deferred: u64,
+    /// The longest that a message took from the publisher to its connection, in milliseconds.
+    pub slowest_millis: u64,
+}
+
+impl Tally {
+    pub(super) fn sent(&self, attempts: u32, took: Duration) {
+        self.sent.fetch_add(1, Ordering::Relaxed);
+        self.retried(attempts);
+        let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        self.slowest_millis.fetch_max(millis, Ordering::Relaxed);
+    }
+
+    pub(super) fn retried(&self, attempts: u32) {
+        self.retried
+            .fetch_add(u64::from(attempts.saturating_sub(1)), Ordering::Relaxed);
+    }
+
+    pub(super) fn gone(&self) {
+        self.gone.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn deferred(&self) {
+        self.deferred.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The counts so far; counting starts again.
+    pub(super) fn take(&self) -> Counts {
+        Counts {
+            sent: self.sent.swap(0, Ordering::Relaxed),
+            retried: self.retried.swap(0, Ordering::Relaxed),
+            gone: self.gone.swap(0, Ordering::Relaxed),
+            deferred: self.deferred.swap(0, Ordering::Relaxed),
+            slowest_millis: self.slowest_millis.swap(0, Ordering::Relaxed),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Metrics as CloudWatch reads them from log lines, in the
+//! [embedded metric format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html):
+//! no call, no agent, no cost but the line's.
+
+use std::io::Write as _;
+
+use contract::functions::Function;
+use serde_json::{Map, Value, json};
+
+use crate::{clock::Clock, delivery::Counts};
+
+/// The namespace of every metric.
+const NAMESPACE: &str = "Stagecast";
+
+/// The record of one flush of the function `F`: what became of its messages.
+fn record<F: Function>(clock: &Clock, job_id: &str, subscribers: u64, counts: &Counts) -> Value {
+    let metrics = [
+        ("MessagesSent", "Count", counts.sent),
+        ("PostsRetried", "Count", counts.retried),
+        ("ConnectionsGone", "Count", counts.gone),
+        ("MessagesDeferred", "Count", counts.deferred),
+        ("Subscribers", "Count", subscribers),
+        ("DeliveryLatency", "Milliseconds", counts.slowest_millis),
+    ];
+    let now = clock.now();
+    let mut record = Map::from_iter([
+        ("timestamp".to_owned(), json!(now)),
+        ("level".to_owned(), json!("INFO")),
+        ("message".to_owned(), json!("delivered")),
+        ("function".to_owned(), json!(F::SPEC.name)),
+        ("job_id".to_owned(), json!(job_id)),
+    ]);
+    for (name, _, value) in metrics {
+        record.insert(name.to_owned(), json!(value));
+    }
+    let metrics: Vec<_> = metrics
+        .iter()
+        .map(|(name, unit, _)| json!({ "Name": name, "Unit": unit }))
+        .collect();
+    record.insert(
+        "_aws".to_owned(),
+        json!({
+            "Timestamp": now.epoch_seconds() * 1000,
+            "CloudWatchMetrics": [{
+                "Namespace": NAMESPACE,
+                "Dimensions": [["function"]],
+                "Metrics": metrics,
+            }],
+        }),
+    );
+    Value::Object(record)
+}
+
+/// Writes the record of one flush of the function `F` to the log.
+pub fn delivered<F: Function>(clock: &Clock, job_id: &str, subscribers: usize, counts: &Counts) {
+    let record = record::<F>(clock, job_id, subscribers as u64, counts);
+    // A line that cannot be written is a metric that is missing: no reason to fail.
+    let _ = writeln!(std::io::stdout().lock(), "{record}");
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::{functions::PipelineFunction, timestamp::Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn a_record_names_each_metric_and_holds_its_value() {
+        let clock = Clock::standing_at(Timestamp::from_epoch_seconds(1_705_314_615));
+        let counts = Counts {
+            sent: 7,
+            slowest_millis: 12,
+            ..Counts::default()
+        };
+        let record = record::<PipelineFunction>(&clock, "job_1_a", 2, &counts);
+        let described = &record["_aws"]["CloudWatchMetrics"][0];
+        assert_eq!(described["Namespace"], "Stagecast");
+        for dimension in described["Dimensions"][0].as_array().unwrap() {
+            assert!(record[dimension.as_str().unwrap()].is_string());
+        }
+        for metric in described["Metrics"].as_array().unwrap() {
+            assert!(
+                record[metric["Name"].as_str().unwrap()].is_u64(),
+                "{metric}"
+            );
+        }
+        assert_eq!(record["MessagesSent"], 7);
+        assert_eq!(record["DeliveryLatency"], 12);
+        assert_eq!(record["_aws"]["Timestamp"], 1_705_314_615_000_i64);
+    }
+}
