@@ -12,6 +12,11 @@ pub struct BucketSpec {
 }
 
 /// A bucket of the contract.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no bucket",
+    label = "this takes a bucket",
+    note = "buckets are declared in contract/src/buckets.rs"
+)]
 pub trait Bucket: Resource {
     /// How the template declares it.
     const SPEC: &'static BucketSpec;

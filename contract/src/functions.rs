@@ -2,19 +2,17 @@
 //!
 //! One declaration per function yields the trait impls that the compiler checks ([`Granted`],
 //! [`Given`]) and the [`FunctionSpec`] that infra-gen reads.
+//!
+//! [`Granted`]: crate::grants::Granted
+//! [`Given`]: crate::environment::Given
 
 use crate::{
     buckets::Objects,
-    environment::{
-        AllowedOrigins, Given, MaxSubscriptions, Setting, SettingType, StagePace, WebSocketApi,
-        WebSocketUrl,
-    },
-    grants::{
-        DeleteItem, GetItem, GetObject, Grant, Granted, Operation, PostToConnection, PutItem,
-        PutObject, Query, SendMessage, UpdateItem,
-    },
-    queues::{DeliveryQueue, JobQueue, Queue, QueueSpec},
+    environment::{Setting, WebSocketApi},
+    grants::Grant,
+    queues::{CONSUMER_TIMEOUTS, DeliveryQueue, JobQueue, Queue as _, QueueSpec},
     tables::{Connections, JobEvents, Jobs, Subscribers},
+    text::{Sentence, refuse},
 };
 
 /// The longest that API Gateway waits for an integration, in seconds.
@@ -71,6 +69,9 @@ pub const ALL: &[&FunctionSpec] = &[
     DeliveryFunction::SPEC,
 ];
 
+/// Declares a function: its type, what triggers it, what it may do, what it is told. Public so that
+/// a product can declare functions of its own.
+#[macro_export]
 macro_rules! function {
     (
         #[doc = $description:literal]
@@ -79,7 +80,9 @@ macro_rules! function {
             timeout_seconds: $timeout:literal,
             retry_budget_seconds: $budget:literal,
             triggers: [$($trigger:expr),+ $(,)?],
-            grants: { $($resource:ident: [$($operation:ident),+ $(,)?],)* },
+            grants: {
+                $($resource:ident: [$($operation:ident),+ $(,)?],)*
+            },
             settings: [$($setting:ident),* $(,)?],
         }
     ) => {
@@ -87,58 +90,44 @@ macro_rules! function {
         #[derive(Debug)]
         pub struct $function;
 
-        impl Function for $function {
-            const SPEC: &'static FunctionSpec = &FunctionSpec {
-                name: $name,
-                description: $description.trim_ascii(),
-                memory_mib: $memory,
-                timeout_seconds: $timeout,
-                retry_budget_seconds: $budget,
-                triggers: &[$($trigger),+],
-                grants: &[$($(<$operation<$resource> as Operation>::GRANT,)+)*],
-                settings: &[$(<$setting as SettingType>::SETTING,)*],
-            };
+        impl $crate::functions::Function for $function {
+            const SPEC: &'static $crate::functions::FunctionSpec =
+                &$crate::functions::FunctionSpec {
+                    name: $name,
+                    description: $description.trim_ascii(),
+                    memory_mib: $memory,
+                    timeout_seconds: $timeout,
+                    retry_budget_seconds: $budget,
+                    triggers: &[$($trigger),+],
+                    grants: &[$($(
+                        <$crate::grants::$operation<$resource>
+                            as $crate::grants::Operation>::GRANT,
+                    )+)*],
+                    settings: &[$(
+                        <$crate::environment::$setting
+                            as $crate::environment::SettingType>::SETTING,
+                    )*],
+                };
         }
 
         $(
-            impl Given<$resource> for $function {}
-            $(impl Granted<$operation<$resource>> for $function {})+
-        )*
-        $(impl Given<$setting> for $function {})*
-
-        const _: () = assert!(
-            $budget < $timeout,
-            concat!(
-                "`", $name, "` may go on sending longer than it may run: make its ",
-                "retry_budget_seconds less than its timeout_seconds (contract/src/functions.rs)",
-            ),
-        );
-
-        const _: () = {
-            let triggers: &[Trigger] = &[$($trigger),+];
-            let mut index = 0;
-            while index < triggers.len() {
-                match triggers[index] {
-                    Trigger::WebSocketRoutes | Trigger::HttpRoutes => assert!(
-                        $timeout <= INTEGRATION_LIMIT_SECONDS,
-                        concat!(
-                            "the function `", $name, "` serves routes: API Gateway gives up after ",
-                            "29 seconds, so its timeout_seconds must not be more ",
-                            "(contract/src/functions.rs)",
-                        ),
-                    ),
-                    Trigger::Queue { queue, .. } => assert!(
-                        queue.visibility_timeout_seconds >= 6 * $timeout,
-                        concat!(
-                            "the queue that triggers `", $name, "` hides messages for less than ",
-                            "six times the function's timeout: raise its ",
-                            "visibility_timeout_seconds (contract/src/queues.rs)",
-                        ),
-                    ),
+            #[diagnostic::do_not_recommend]
+            impl $crate::environment::Given<$resource> for $function {}
+            $(
+                #[diagnostic::do_not_recommend]
+                impl $crate::grants::Granted<$crate::grants::$operation<$resource>>
+                    for $function
+                {
                 }
-                index += 1;
-            }
-        };
+            )+
+        )*
+        $(
+            #[diagnostic::do_not_recommend]
+            impl $crate::environment::Given<$crate::environment::$setting> for $function {}
+        )*
+
+        const _: () =
+            $crate::functions::check(<$function as $crate::functions::Function>::SPEC);
     };
 }
 
@@ -216,6 +205,64 @@ function! {
             DeliveryQueue: [SendMessage],
         },
         settings: [],
+    }
+}
+
+/// Refuses a function whose times do not go together with each other, or with what triggers it.
+#[doc(hidden)]
+#[track_caller]
+pub const fn check(function: &FunctionSpec) {
+    let timeout = Sentence::number(function.timeout_seconds);
+    if function.retry_budget_seconds >= function.timeout_seconds {
+        refuse(&[
+            "the function `",
+            function.name,
+            "` may go on sending for ",
+            Sentence::number(function.retry_budget_seconds).text(),
+            " seconds but is ended after ",
+            timeout.text(),
+            ": make its retry_budget_seconds less than its timeout_seconds \
+             (contract/src/functions.rs)",
+        ]);
+    }
+    let mut index = 0;
+    while index < function.triggers.len() {
+        match function.triggers[index] {
+            Trigger::WebSocketRoutes | Trigger::HttpRoutes => {
+                if function.timeout_seconds > INTEGRATION_LIMIT_SECONDS {
+                    refuse(&[
+                        "the function `",
+                        function.name,
+                        "` serves routes and may run for ",
+                        timeout.text(),
+                        " seconds, but API Gateway gives up after ",
+                        Sentence::number(INTEGRATION_LIMIT_SECONDS).text(),
+                        ": make its timeout_seconds no more than that, or leave long work to a \
+                         queue (contract/src/functions.rs)",
+                    ]);
+                }
+            }
+            Trigger::Queue { queue, .. } => {
+                let needed = CONSUMER_TIMEOUTS * function.timeout_seconds;
+                if queue.visibility_timeout_seconds < needed {
+                    refuse(&[
+                        "the queue `",
+                        queue.name,
+                        "` hides a received message for ",
+                        Sentence::number(queue.visibility_timeout_seconds).text(),
+                        " seconds, but its consumer `",
+                        function.name,
+                        "` may run for ",
+                        timeout.text(),
+                        " and throttled invocations are retried: make its \
+                         visibility_timeout_seconds at least ",
+                        Sentence::number(needed).text(),
+                        " (contract/src/queues.rs)",
+                    ]);
+                }
+            }
+        }
+        index += 1;
     }
 }
 

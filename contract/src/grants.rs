@@ -9,8 +9,9 @@ use std::marker::PhantomData;
 use crate::{
     buckets::{Bucket, BucketSpec},
     environment::{Resource, WebSocketApi},
+    functions::Function,
     queues::{Queue, QueueSpec},
-    tables::{IndexOf, Table, TableSpec},
+    tables::{Index, Table, TableSpec},
 };
 
 /// The function `Self` holds the grant `G`.
@@ -18,7 +19,8 @@ use crate::{
     message = "`{Self}` is not granted `{G}`",
     label = "this call needs the grant `{G}`",
     note = "grants are declared with the function in contract/src/functions.rs: add the operation \
-            there, then run `infra-gen synth` so that the template's IAM policy follows"
+            to the resource there, then run `cargo run -p infra-gen -- synth`, which writes the \
+            function's IAM policy"
 )]
 pub trait Granted<G> {}
 
@@ -54,6 +56,13 @@ pub enum GrantedOn {
     Connections(&'static str),
 }
 
+/// No resource. Every function holds every operation on it, which means nothing, but keeps the
+/// compiler from taking a function's only grant of an operation for the one that a call needs: it
+/// would complain about the call's arguments instead of the missing grant.
+#[derive(Debug)]
+#[doc(hidden)]
+pub struct Undecided;
+
 macro_rules! operations {
     ($kind:ident, $variant:ident: $($(#[$documentation:meta])* $name:ident = $action:literal,)*) => {
         $(
@@ -68,6 +77,9 @@ macro_rules! operations {
                     on: GrantedOn::$variant(R::SPEC),
                 };
             }
+
+            #[diagnostic::do_not_recommend]
+            impl<F: Function> Granted<$name<Undecided>> for F {}
         )*
     };
 }
@@ -99,15 +111,15 @@ operations! { Bucket, Bucket:
     PutObject = "s3:PutObject",
 }
 
-/// Read the items of a partition of the index `I` of the table `T`.
+/// Read the items of a partition of the index `I`.
 #[derive(Debug)]
-pub struct QueryIndex<T, I>(PhantomData<fn() -> (T, I)>);
+pub struct QueryIndex<I>(PhantomData<fn() -> I>);
 
-impl<T: Table, I: IndexOf<T>> Operation for QueryIndex<T, I> {
-    type Resource = T;
+impl<I: Index> Operation for QueryIndex<I> {
+    type Resource = I;
     const GRANT: Grant = Grant {
         action: "dynamodb:Query",
-        on: GrantedOn::Index(T::SPEC, I::SPEC.name),
+        on: GrantedOn::Index(<I::Table as Table>::SPEC, I::SPEC.name),
     };
 }
 

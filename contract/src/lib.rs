@@ -6,7 +6,7 @@
 //!
 //! | to change | look in |
 //! | --- | --- |
-//! | the routes of both APIs | [`routes`] |
+//! | the routes of both APIs | [`routes`](mod@routes) |
 //! | a table, its keys and indexes | [`tables`] |
 //! | a queue, the bucket | [`queues`], [`buckets`] |
 //! | a function, its triggers and what it may do | [`functions`] |
@@ -14,8 +14,6 @@
 //! | names of environment variables | [`environment`] |
 //! | what travels over the APIs | [`messages`], [`http`] |
 //! | limits that clients notice | [`limits`] |
-
-mod text;
 
 pub mod buckets;
 pub mod environment;
@@ -28,4 +26,6 @@ pub mod messages;
 pub mod queues;
 pub mod routes;
 pub mod tables;
+#[doc(hidden)]
+pub mod text;
 pub mod timestamp;

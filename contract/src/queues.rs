@@ -4,6 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{environment::Resource, ids::JobId};
 
+/// How many timeouts of its consumer a queue hides a received message for, at least: Lambda's
+/// documentation asks for six, so that throttled invocations can be retried.
+pub const CONSUMER_TIMEOUTS: u32 = 6;
+
 /// A queue as the template declares it, together with its dead-letter queue.
 #[derive(Debug, PartialEq, Eq)]
 pub struct QueueSpec {
@@ -11,14 +15,19 @@ pub struct QueueSpec {
     pub name: &'static str,
     /// The environment variable that holds the queue's URL in functions that use it.
     pub variable: &'static str,
-    /// Seconds that a received message is hidden from other receivers. At least six times the
-    /// consumer's timeout, as Lambda's documentation asks.
+    /// Seconds that a received message is hidden from other receivers. At least
+    /// [`CONSUMER_TIMEOUTS`] times the consumer's timeout.
     pub visibility_timeout_seconds: u32,
     /// Receives after which a message goes to the dead-letter queue.
     pub max_receives: u32,
 }
 
 /// A queue of the contract.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no queue",
+    label = "this takes a queue",
+    note = "queues are declared with `queue!` in contract/src/queues.rs"
+)]
 pub trait Queue: Resource {
     /// What travels on the queue.
     type Message: Serialize + for<'de> Deserialize<'de>;
@@ -26,40 +35,54 @@ pub trait Queue: Resource {
     const SPEC: &'static QueueSpec;
 }
 
-/// Jobs that wait for a pipeline.
-#[derive(Debug)]
-pub struct JobQueue;
+/// Declares a queue: its type, what travels on it, its description. Public so that a product can
+/// declare queues of its own.
+#[macro_export]
+macro_rules! queue {
+    (
+        $(#[$documentation:meta])*
+        $queue:ident = $name:literal in $variable:literal {
+            message: $message:ty,
+            visibility_timeout_seconds: $visibility:expr,
+            max_receives: $receives:literal $(,)?
+        }
+    ) => {
+        $(#[$documentation])*
+        #[derive(Debug)]
+        pub struct $queue;
 
-impl Queue for JobQueue {
-    type Message = JobTicket;
-    const SPEC: &'static QueueSpec = &QueueSpec {
-        name: "jobs",
-        variable: "JOBS_QUEUE_URL",
+        impl $crate::queues::Queue for $queue {
+            type Message = $message;
+            const SPEC: &'static $crate::queues::QueueSpec = &$crate::queues::QueueSpec {
+                name: $name,
+                variable: $variable,
+                visibility_timeout_seconds: $visibility,
+                max_receives: $receives,
+            };
+        }
+
+        impl $crate::environment::Resource for $queue {
+            const VARIABLE: &'static str = $variable;
+        }
+    };
+}
+
+queue! {
+    /// Jobs that wait for a pipeline.
+    JobQueue = "jobs" in "JOBS_QUEUE_URL" {
+        message: JobTicket,
         visibility_timeout_seconds: 6 * 900,
         max_receives: 5,
-    };
+    }
 }
 
-impl Resource for JobQueue {
-    const VARIABLE: &'static str = Self::SPEC.variable;
-}
-
-/// Deliveries that a publisher could not, or should not, make itself.
-#[derive(Debug)]
-pub struct DeliveryQueue;
-
-impl Queue for DeliveryQueue {
-    type Message = DeliveryPointer;
-    const SPEC: &'static QueueSpec = &QueueSpec {
-        name: "deliveries",
-        variable: "DELIVERIES_QUEUE_URL",
+queue! {
+    /// Deliveries that a publisher could not, or should not, make itself.
+    DeliveryQueue = "deliveries" in "DELIVERIES_QUEUE_URL" {
+        message: DeliveryPointer,
         visibility_timeout_seconds: 6 * 30,
         max_receives: 5,
-    };
-}
-
-impl Resource for DeliveryQueue {
-    const VARIABLE: &'static str = Self::SPEC.variable;
+    }
 }
 
 /// A job to run. The job's item says everything else.

@@ -1,21 +1,30 @@
 //! The routes of both APIs.
 
-use crate::{messages::ClientMessageType, text};
+use crate::{
+    messages::ClientMessageType,
+    text::{self, refuse},
+};
 
 /// Where API Gateway finds a message's route key (the WebSocket API's route selection expression).
 pub const ROUTE_SELECTION_EXPRESSION: &str = "$request.body.type";
 
-/// Declares the routes and refuses, at compile time, keys that API Gateway would refuse or that
-/// two routes share.
+/// Declares the routes of a WebSocket API and refuses, at compile time, keys that API Gateway would
+/// refuse, keys that two routes share, and routes and client messages that do not match.
+#[macro_export]
 macro_rules! routes {
-    ($($(#[$documentation:meta])* $variant:ident = $key:literal,)*) => {
-        /// A route of the WebSocket API.
+    (
+        $(#[$documentation:meta])*
+        $visibility:vis enum $route:ident for $message:ident {
+            $($(#[$route_documentation:meta])* $variant:ident = $key:literal,)*
+        }
+    ) => {
+        $(#[$documentation])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum Route {
-            $($(#[$documentation])* $variant,)*
+        $visibility enum $route {
+            $($(#[$route_documentation])* $variant,)*
         }
 
-        impl Route {
+        impl $route {
             /// Every route, in the order of declaration.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
@@ -25,106 +34,129 @@ macro_rules! routes {
                     $(Self::$variant => $key,)*
                 }
             }
+
+            /// The route with this key.
+            pub fn from_key(key: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|route| route.key() == key)
+            }
+
+            /// The client message that selects this route; none for the routes of the connection
+            /// itself.
+            pub const fn client_message(self) -> Option<$message> {
+                $message::from_name(self.key())
+            }
         }
 
-        const _: () = {
-            $(assert!(
-                is_route_key($key),
-                concat!(
-                    "`", $key, "` is no route key: use $connect, $disconnect, $default, or 1 to 128 ",
-                    "letters, digits, '_' and '-' (contract/src/routes.rs)",
-                ),
-            );)*
-            assert!(
-                text::all_different(&[$($key,)*]),
-                "two routes have the same key: every route in contract/src/routes.rs needs its own",
-            );
-        };
+        const _: () = $crate::routes::check(
+            &[$((stringify!($variant), $key),)*],
+            $message::NAMES,
+        );
     };
 }
 
 routes! {
-    /// A client opens a connection. The only route that can be authorized.
-    Connect = "$connect",
-    /// A connection has ended; best effort, late when the client vanished.
-    Disconnect = "$disconnect",
-    /// What is not JSON or selects no other route.
-    Default = "$default",
-    /// Watch a job.
-    Subscribe = "subscribe",
-    /// Stop watching a job.
-    Unsubscribe = "unsubscribe",
-    /// Cancel a job.
-    CancelJob = "cancel_job",
-    /// Ask for a job's snapshot.
-    RequestStatus = "request_status",
-    /// A sign of life.
-    Ping = "ping",
+    /// A route of the WebSocket API.
+    pub enum Route for ClientMessageType {
+        /// A client opens a connection. The only route that can be authorized.
+        Connect = "$connect",
+        /// A connection has ended; best effort, late when the client vanished.
+        Disconnect = "$disconnect",
+        /// What is not JSON or selects no other route.
+        Default = "$default",
+        /// Watch a job.
+        Subscribe = "subscribe",
+        /// Stop watching a job.
+        Unsubscribe = "unsubscribe",
+        /// Cancel a job.
+        CancelJob = "cancel_job",
+        /// Ask for a job's snapshot.
+        RequestStatus = "request_status",
+        /// A sign of life.
+        Ping = "ping",
+    }
 }
 
 impl Route {
-    /// The route with this key.
-    pub fn from_key(key: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|route| route.key() == key)
-    }
-
-    /// The client message that selects this route; none for the routes of the connection itself.
-    pub const fn client_message(self) -> Option<ClientMessageType> {
-        match self {
-            Self::Connect | Self::Disconnect | Self::Default => None,
-            Self::Subscribe => Some(ClientMessageType::Subscribe),
-            Self::Unsubscribe => Some(ClientMessageType::Unsubscribe),
-            Self::CancelJob => Some(ClientMessageType::CancelJob),
-            Self::RequestStatus => Some(ClientMessageType::RequestStatus),
-            Self::Ping => Some(ClientMessageType::Ping),
-        }
-    }
-
     /// Whether API Gateway can authorize this route: only `$connect` carries credentials.
     pub const fn can_be_authorized(self) -> bool {
         matches!(self, Self::Connect)
     }
 }
 
-// A message type without a route would end at `$default`, a route without one would never be
-// selected.
-const _: () = {
+/// Refuses routes, given by name and key, that do not go together with each other or with the
+/// client messages.
+#[doc(hidden)]
+#[track_caller]
+pub const fn check(routes: &[(&str, &str)], messages: &[&str]) {
     let mut index = 0;
-    while index < Route::ALL.len() {
-        let route = Route::ALL[index];
-        if let Some(message) = route.client_message() {
-            assert!(
-                text::equal(route.key(), message.name()),
-                "a route's key and the `type` of its client message differ: make them the same in \
-                 contract/src/routes.rs and contract/src/messages.rs",
-            );
+    while index < routes.len() {
+        let (name, key) = routes[index];
+        if !is_route_key(key) {
+            refuse(&[
+                "the key of the route `",
+                name,
+                "` is `",
+                key,
+                "`, which API Gateway does not take: use $connect, $disconnect, $default, or 1 to \
+                 128 letters, digits, '_' and '-' (contract/src/routes.rs)",
+            ]);
+        }
+        let mut other = 0;
+        while other < index {
+            if text::equal(routes[other].1, key) {
+                refuse(&[
+                    "the routes `",
+                    routes[other].0,
+                    "` and `",
+                    name,
+                    "` have the same key `",
+                    key,
+                    "`, so API Gateway could not tell them apart: give each its own \
+                     (contract/src/routes.rs)",
+                ]);
+            }
+            other += 1;
+        }
+        if !is_lifecycle_key(key) && text::position(key, messages).is_none() {
+            refuse(&[
+                "no client message selects the route `",
+                name,
+                "`: declare one whose `type` is `",
+                key,
+                "` among the client_messages! of contract/src/messages/client.rs",
+            ]);
         }
         index += 1;
     }
     let mut index = 0;
-    while index < ClientMessageType::ALL.len() {
-        let name = ClientMessageType::ALL[index].name();
+    while index < messages.len() {
         let mut found = false;
         let mut route = 0;
-        while route < Route::ALL.len() {
-            found = found || text::equal(Route::ALL[route].key(), name);
+        while route < routes.len() {
+            found = found || text::equal(routes[route].1, messages[index]);
             route += 1;
         }
-        assert!(
-            found,
-            "a client message type has no route: declare one with the same key in \
-             contract/src/routes.rs",
-        );
+        if !found {
+            refuse(&[
+                "the client message `",
+                messages[index],
+                "` has no route and would end at $default: declare a route with the key `",
+                messages[index],
+                "` among the routes! of contract/src/routes.rs",
+            ]);
+        }
         index += 1;
     }
-};
+}
+
+/// Whether this is the key of a route that API Gateway selects by itself.
+const fn is_lifecycle_key(key: &str) -> bool {
+    text::equal(key, "$connect") || text::equal(key, "$disconnect") || text::equal(key, "$default")
+}
 
 /// Whether API Gateway takes this as the key of a WebSocket route.
-const fn is_route_key(key: &str) -> bool {
-    if text::equal(key, "$connect")
-        || text::equal(key, "$disconnect")
-        || text::equal(key, "$default")
-    {
+pub const fn is_route_key(key: &str) -> bool {
+    if is_lifecycle_key(key) {
         return true;
     }
     let key = key.as_bytes();
@@ -160,22 +192,30 @@ impl Method {
     }
 }
 
+/// Declares the routes of an HTTP API and refuses, at compile time, two routes with the same method
+/// and path.
+#[macro_export]
 macro_rules! http_routes {
-    ($($(#[$documentation:meta])* $variant:ident = $method:ident $path:literal,)*) => {
-        /// A route of the HTTP API.
+    (
+        $(#[$documentation:meta])*
+        $visibility:vis enum $route:ident {
+            $($(#[$route_documentation:meta])* $variant:ident = $method:ident $path:literal,)*
+        }
+    ) => {
+        $(#[$documentation])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub enum HttpRoute {
-            $($(#[$documentation])* $variant,)*
+        $visibility enum $route {
+            $($(#[$route_documentation])* $variant,)*
         }
 
-        impl HttpRoute {
+        impl $route {
             /// Every route, in the order of declaration.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
             /// The method of the route.
-            pub const fn method(self) -> Method {
+            pub const fn method(self) -> $crate::routes::Method {
                 match self {
-                    $(Self::$variant => Method::$method,)*
+                    $(Self::$variant => $crate::routes::Method::$method,)*
                 }
             }
 
@@ -185,35 +225,64 @@ macro_rules! http_routes {
                     $(Self::$variant => $path,)*
                 }
             }
+
+            /// The route key as API Gateway knows it, `GET /v1/jobs/{job_id}`.
+            pub fn key(self) -> String {
+                format!("{} {}", self.method().name(), self.path())
+            }
+
+            /// The route with this key.
+            pub fn from_key(key: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|route| route.key() == key)
+            }
         }
 
-        const _: () = assert!(
-            text::all_different(&[$(concat!(stringify!($method), " ", $path),)*]),
-            "two HTTP routes have the same method and path (contract/src/routes.rs)",
-        );
+        const _: () = $crate::routes::check_http(&[
+            $((stringify!($variant), $crate::routes::Method::$method, $path),)*
+        ]);
     };
 }
 
 http_routes! {
-    /// Takes an input, answers with the new job.
-    CreateJob = Post "/v1/jobs",
-    /// The job's snapshot.
-    GetJob = Get "/v1/jobs/{job_id}",
-    /// The job's results.
-    GetResults = Get "/v1/jobs/{job_id}/results",
-    /// Cancels the job.
-    CancelJob = Delete "/v1/jobs/{job_id}",
+    /// A route of the HTTP API.
+    pub enum HttpRoute {
+        /// Takes an input, answers with the new job.
+        CreateJob = Post "/v1/jobs",
+        /// The job's snapshot.
+        GetJob = Get "/v1/jobs/{job_id}",
+        /// The job's results.
+        GetResults = Get "/v1/jobs/{job_id}/results",
+        /// Cancels the job.
+        CancelJob = Delete "/v1/jobs/{job_id}",
+    }
 }
 
-impl HttpRoute {
-    /// The route key as API Gateway knows it, `GET /v1/jobs/{job_id}`.
-    pub fn key(self) -> String {
-        format!("{} {}", self.method().name(), self.path())
-    }
-
-    /// The route with this key.
-    pub fn from_key(key: &str) -> Option<Self> {
-        Self::ALL.iter().copied().find(|route| route.key() == key)
+/// Refuses HTTP routes, given by name, method and path, of which two are the same.
+#[doc(hidden)]
+#[track_caller]
+pub const fn check_http(routes: &[(&str, Method, &str)]) {
+    let mut index = 0;
+    while index < routes.len() {
+        let (name, method, path) = routes[index];
+        let mut other = 0;
+        while other < index {
+            let (other_name, other_method, other_path) = routes[other];
+            if text::equal(other_method.name(), method.name()) && text::equal(other_path, path) {
+                refuse(&[
+                    "the HTTP routes `",
+                    other_name,
+                    "` and `",
+                    name,
+                    "` are both `",
+                    method.name(),
+                    " ",
+                    path,
+                    "`: give each its own method or path (contract/src/routes.rs)",
+                ]);
+            }
+            other += 1;
+        }
+        index += 1;
     }
 }
 

@@ -1,6 +1,9 @@
 //! The tables, their keys, indexes and times to live.
 
-use crate::environment::Resource;
+use crate::{
+    environment::Resource,
+    text::{self, refuse},
+};
 
 /// The type of an attribute that is part of a key or a time to live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -64,6 +67,11 @@ pub struct TableSpec {
 }
 
 /// A table of the contract.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no table",
+    label = "this takes a table",
+    note = "tables are declared with `table!` in contract/src/tables.rs"
+)]
 pub trait Table: Resource {
     /// Where an item of the table lives: one field for each attribute of the primary key.
     type Key<'a>: Key<Table = Self>;
@@ -102,12 +110,31 @@ impl From<u64> for KeyValue {
 }
 
 /// A type whose values are stored as items of a table: it has the attributes of the table's key.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is stored in no table",
+    label = "this type does not say which table it is stored in, nor under which key",
+    note = "implement `contract::tables::Record` for it, next to the type: its table, and the \
+            table's key made of its fields"
+)]
 pub trait Record {
     /// The table.
     type Table: Table;
 
     /// Where the item lives.
     fn key(&self) -> <Self::Table as Table>::Key<'_>;
+}
+
+/// An index of a table, which can be granted and queried apart from it.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no index",
+    label = "this takes an index",
+    note = "indexes are declared with their table in contract/src/tables.rs"
+)]
+pub trait Index: Resource {
+    /// The table.
+    type Table: Table;
+    /// How the template declares it.
+    const SPEC: IndexSpec;
 }
 
 /// The index `Self` is of the table `T`.
@@ -117,20 +144,42 @@ pub trait Record {
     note = "query the table that the index is declared for in contract/src/tables.rs, or declare \
             an index there"
 )]
-pub trait IndexOf<T: Table>: 'static {
-    /// How the template declares it.
-    const SPEC: IndexSpec;
-}
+pub trait IndexOf<T: Table>: Index {}
 
-/// Declares a table: its type, the type of its keys, its description. Public so that a product
-/// can declare tables of its own.
+/// Declares a table: its type, the type of its keys, its indexes, its description. Public so that a
+/// product can declare tables of its own.
+///
+/// ```
+/// contract::table! {
+///     /// What customers have ordered.
+///     Orders = "orders" in "ORDERS_TABLE" {
+///         OrderKey { order_id: String },
+///         time_to_live: expires_at: Number,
+///         indexes: {
+///             /// The orders of a customer, oldest first.
+///             OrdersOfCustomer = "by_customer" { customer_id: String, ordered_at: Number },
+///         },
+///     }
+/// }
+/// ```
 #[macro_export]
 macro_rules! table {
     (
         $(#[$documentation:meta])*
         $table:ident = $name:literal in $variable:literal {
             $key:ident { $partition:ident: $partition_type:ident $(, $sort:ident: $sort_type:ident)? $(,)? },
-            time_to_live: $ttl:ident: $ttl_type:ident $(,)?
+            time_to_live: $ttl:ident: $ttl_type:ident
+            $(,
+                indexes: {
+                    $(
+                        $(#[$index_documentation:meta])*
+                        $index:ident = $index_name:literal {
+                            $index_partition:ident: $index_partition_type:ident
+                            $(, $index_sort:ident: $index_sort_type:ident)? $(,)?
+                        }
+                    ),+ $(,)?
+                }
+            )? $(,)?
         }
     ) => {
         $(#[$documentation])*
@@ -164,44 +213,59 @@ macro_rules! table {
             const SPEC: &'static $crate::tables::TableSpec = &$crate::tables::TableSpec {
                 name: $name,
                 variable: $variable,
-                key: $crate::tables::KeySpec {
-                    partition: $crate::tables::Attribute {
-                        name: stringify!($partition),
-                        kind: $crate::tables::AttributeType::$partition_type,
-                    },
-                    sort: $crate::table!(@sort $($sort $sort_type)?),
-                },
-                time_to_live: $crate::tables::Attribute {
-                    name: stringify!($ttl),
-                    kind: $crate::tables::AttributeType::$ttl_type,
-                },
-                indexes: &[],
+                key: $crate::table!(@key $partition $partition_type $($sort $sort_type)?),
+                time_to_live: $crate::table!(@attribute $ttl $ttl_type),
+                indexes: &[$($(<$index as $crate::tables::Index>::SPEC),+)?],
             };
         }
+
+        $($(
+            $(#[$index_documentation])*
+            #[derive(Debug)]
+            pub struct $index;
+
+            impl $crate::environment::Resource for $index {
+                const VARIABLE: &'static str = $variable;
+            }
+
+            impl $crate::tables::IndexOf<$table> for $index {}
+
+            impl $crate::tables::Index for $index {
+                type Table = $table;
+                const SPEC: $crate::tables::IndexSpec = $crate::tables::IndexSpec {
+                    name: $index_name,
+                    key: $crate::table!(
+                        @key
+                        $index_partition $index_partition_type
+                        $($index_sort $index_sort_type)?
+                    ),
+                };
+            }
+        )+)?
 
         impl $crate::environment::Resource for $table {
             const VARIABLE: &'static str = $variable;
         }
 
-        const _: () = assert!(
-            matches!(
-                $crate::tables::AttributeType::$ttl_type,
-                $crate::tables::AttributeType::Number,
-            ),
-            concat!(
-                "the time to live of `", $name, "` must be a Number: DynamoDB reads epoch seconds ",
-                "(contract/src/tables.rs)",
-            ),
-        );
+        const _: () = $crate::tables::check(<$table as $crate::tables::Table>::SPEC);
     };
     (@type String $lifetime:lifetime) => { &$lifetime str };
     (@type Number $lifetime:lifetime) => { u64 };
+    (@key $partition:ident $partition_type:ident $($sort:ident $sort_type:ident)?) => {
+        $crate::tables::KeySpec {
+            partition: $crate::table!(@attribute $partition $partition_type),
+            sort: $crate::table!(@sort $($sort $sort_type)?),
+        }
+    };
     (@sort) => { None };
     (@sort $sort:ident $sort_type:ident) => {
-        Some($crate::tables::Attribute {
-            name: stringify!($sort),
-            kind: $crate::tables::AttributeType::$sort_type,
-        })
+        Some($crate::table!(@attribute $sort $sort_type))
+    };
+    (@attribute $attribute:ident $type:ident) => {
+        $crate::tables::Attribute {
+            name: stringify!($attribute),
+            kind: $crate::tables::AttributeType::$type,
+        }
     };
 }
 
@@ -235,6 +299,65 @@ table! {
     JobEvents = "job_events" in "JOB_EVENTS_TABLE" {
         JobEventKey { job_id: String, seq: Number },
         time_to_live: expires_at: Number,
+    }
+}
+
+/// Refuses a table that DynamoDB would refuse, or whose items would never expire.
+#[doc(hidden)]
+#[track_caller]
+pub const fn check(table: &TableSpec) {
+    if !matches!(table.time_to_live.kind, AttributeType::Number) {
+        refuse(&[
+            "the time to live of the table `",
+            table.name,
+            "` is a String: DynamoDB only deletes items whose time to live is a number of epoch \
+             seconds, so write `time_to_live: ",
+            table.time_to_live.name,
+            ": Number` (contract/src/tables.rs)",
+        ]);
+    }
+    let mut index = 0;
+    while index < table.indexes.len() {
+        let key = table.indexes[index].key;
+        check_attribute(table, key.partition, index);
+        if let Some(sort) = key.sort {
+            check_attribute(table, sort, index);
+        }
+        index += 1;
+    }
+}
+
+/// An attribute has one type, whichever key it is part of.
+#[track_caller]
+const fn check_attribute(table: &TableSpec, attribute: Attribute, before: usize) {
+    check_same(table, attribute, table.time_to_live);
+    check_key(table, attribute, table.key);
+    let mut index = 0;
+    while index < before {
+        check_key(table, attribute, table.indexes[index].key);
+        index += 1;
+    }
+}
+
+#[track_caller]
+const fn check_key(table: &TableSpec, attribute: Attribute, key: KeySpec) {
+    check_same(table, attribute, key.partition);
+    if let Some(sort) = key.sort {
+        check_same(table, attribute, sort);
+    }
+}
+
+#[track_caller]
+const fn check_same(table: &TableSpec, one: Attribute, other: Attribute) {
+    if text::equal(one.name, other.name) && !text::equal(one.kind.code(), other.kind.code()) {
+        refuse(&[
+            "the table `",
+            table.name,
+            "` has the attribute `",
+            one.name,
+            "` once as a String and once as a Number: declare it with one type everywhere \
+             (contract/src/tables.rs)",
+        ]);
     }
 }
 

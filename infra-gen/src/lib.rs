@@ -8,6 +8,7 @@
 //! | which properties of an AWS resource type there are | [`resources`] |
 //! | how a template is written | [`template`] |
 //! | what is checked beyond types and schemas | `check` |
+//! | what a change of the code would change in a stack | `diff` |
 //! | AsyncAPI, JSON Schema, TypeScript and the picture | `documents` |
 //! | which files are generated | `generated` |
 //!
@@ -23,6 +24,8 @@
 #[cfg(feature = "cli")]
 pub mod check;
 pub mod constructs;
+#[cfg(feature = "cli")]
+pub mod diff;
 #[cfg(feature = "cli")]
 pub mod documents;
 pub mod environments;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use commands::{check, synth};
+use commands::{check, diff, synth};
 
 /// Builds Stagecast's infrastructure from its code.
 #[derive(Debug, Parser)]
@@ -24,6 +24,8 @@ enum Command {
     Synth(synth::Arguments),
     /// Look for what neither the compiler nor CloudFormation's schemas see, and ask validators.
     Check(check::Arguments),
+    /// Show what deploying the code's template would change.
+    Diff(diff::Arguments),
 }
 
 /// How a command that did not fail ended.
@@ -43,9 +45,11 @@ impl Outcome {
 
 fn main() -> ExitCode {
     // Clap itself exits with 2 on what it does not understand.
-    let result = match Arguments::parse().command {
-        Command::Synth(arguments) => synth::run(&arguments),
-        Command::Check(arguments) => check::run(&arguments),
+    let (result, failure) = match Arguments::parse().command {
+        Command::Synth(arguments) => (synth::run(&arguments), ExitCode::FAILURE),
+        Command::Check(arguments) => (check::run(&arguments), ExitCode::FAILURE),
+        // As in diff(1), 1 is kept for "they differ".
+        Command::Diff(arguments) => (diff::run(&arguments), ExitCode::from(2)),
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
@@ -53,7 +57,7 @@ fn main() -> ExitCode {
         Err(error) => {
             // There is nobody left to tell if this fails.
             let _ = writeln!(io::stderr(), "error: {error:#}");
-            ExitCode::FAILURE
+            failure
         }
     }
 }

@@ -5,6 +5,7 @@
 //! [scripted pipeline](script) instead of the reference pipeline.
 
 mod client;
+pub mod grants;
 mod http;
 pub mod plans;
 pub mod script;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{ErrorCode, ProtocolError};
 use crate::{
     ids::{AccessKey, JobId},
-    limits,
+    limits, text,
 };
 
 /// Watch a job.
@@ -78,10 +78,21 @@ macro_rules! client_messages {
             /// Every type.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
+            /// Every type as it stands in a message.
+            pub const NAMES: &[&str] = &[$($name,)*];
+
             /// The type as it stands in a message.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)*
+                }
+            }
+
+            /// The type that stands so in a message.
+            pub const fn from_name(name: &str) -> Option<Self> {
+                match text::position(name, Self::NAMES) {
+                    Some(index) => Some(Self::ALL[index]),
+                    None => None,
                 }
             }
         }
@@ -182,20 +193,10 @@ impl ClientRequest {
 }
 
 fn message(mut fields: Map<String, Value>) -> Result<ClientMessage, ProtocolError> {
-    let known = || {
-        let names: Vec<_> = ClientMessageType::ALL
-            .iter()
-            .map(|kind| kind.name())
-            .collect();
-        names.join(", ")
-    };
+    let known = || ClientMessageType::NAMES.join(", ");
     match fields.remove("type") {
         Some(Value::String(name)) => {
-            let kind = ClientMessageType::ALL
-                .iter()
-                .copied()
-                .find(|kind| kind.name() == name);
-            let Some(kind) = kind else {
+            let Some(kind) = ClientMessageType::from_name(&name) else {
                 let name: String = name.chars().take(64).collect();
                 return Err(ProtocolError::new(
                     ErrorCode::UnknownType,

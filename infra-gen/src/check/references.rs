@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_yaml::Value;
 
 use super::Finding;
-use crate::template::{RenderError, Template};
+use crate::template::{RenderError, Template, gaps};
 
 pub(super) fn findings(template: &Template) -> Result<Vec<Finding>, RenderError> {
     let mut findings = Vec::new();
@@ -96,15 +96,6 @@ fn add(name: &str, found: &mut BTreeSet<String>) {
     if !name.starts_with("AWS::") {
         found.insert(name.to_owned());
     }
-}
-
-/// The resources and parameters in the gaps of a `Sub`.
-fn gaps(text: &str) -> impl Iterator<Item = &str> {
-    text.split("${").skip(1).filter_map(|rest| {
-        let (gap, _) = rest.split_once('}')?;
-        let (name, _) = gap.split_once('.').unwrap_or((gap, ""));
-        (!gap.starts_with('!')).then_some(name)
-    })
 }
 
 /// A way from a resource to itself, if there is one.

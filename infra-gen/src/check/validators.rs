@@ -9,7 +9,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::Finding;
+use super::{Finding, Severity};
 
 /// A program that validates templates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -221,7 +221,7 @@ impl Answers {
         Ok(answers)
     }
 
-    /// What must be mended, then what is accepted, and who could not be asked.
+    /// What must be mended, then what is accepted.
     pub fn findings(&self) -> Vec<Finding> {
         let problems = self
             .said
@@ -235,17 +235,24 @@ impl Answers {
                 Finding::note(entry.validator.rule(&entry.rule), sentence)
             })
         });
-        let absent = Validator::ALL
+        problems.chain(accepted).collect()
+    }
+
+    /// Who could not be asked, and how grave that is.
+    pub fn absent(&self, severity: Severity) -> impl Iterator<Item = Finding> {
+        Validator::ALL
             .into_iter()
             .filter(|validator| !self.asked.contains(validator))
-            .map(|validator| {
+            .map(move |validator| {
                 let name = validator.name();
-                Finding::note(
-                    name,
-                    format!("not installed, so not asked; get it with `pip install {name}`"),
-                )
-            });
-        problems.chain(accepted).chain(absent).collect()
+                Finding {
+                    severity,
+                    subject: name.to_owned(),
+                    sentence: format!(
+                        "not installed, so not asked; get it with `pip install {name}`"
+                    ),
+                }
+            })
     }
 
     /// What is accepted though nobody says it, once every template has been looked at.
@@ -311,10 +318,17 @@ mod tests {
             [
                 "problem: cfn-lint E2: template.yaml:1: something",
                 "note: cfn-lint W1: accepted 2 times: so",
-                "note: cloudformation-validate: not installed, so not asked; get it with \
-                 `pip install cloudformation-validate`",
             ]
         );
+    }
+
+    #[test]
+    fn a_validator_that_is_not_installed_is_as_grave_as_asked() {
+        let absent = |severity| lines(&answers(&[], &[]).absent(severity).collect::<Vec<_>>());
+        let sentence = "cloudformation-validate: not installed, so not asked; get it with \
+                        `pip install cloudformation-validate`";
+        assert_eq!(absent(Severity::Note), [format!("note: {sentence}")]);
+        assert_eq!(absent(Severity::Problem), [format!("problem: {sentence}")]);
     }
 
     #[test]

@@ -22,6 +22,9 @@ pub(crate) struct Arguments {
     /// Leave out what other programs say: cfn-lint and cloudformation-validate.
     #[arg(long)]
     no_validators: bool,
+    /// Take a validator that is not installed for a problem.
+    #[arg(long, conflicts_with = "no_validators")]
+    require_validators: bool,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
@@ -42,16 +45,23 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 /// Asks the validators about the templates as they would be written.
 fn validate(arguments: &Arguments) -> anyhow::Result<Vec<Finding>> {
     let folder = tempfile::tempdir().context("the templates need a folder to be checked in")?;
-    let mut templates = Vec::new();
-    for file in generated::templates(&Selection {
+    let files = generated::templates(&Selection {
         environment: arguments.environment.clone(),
-        format: None,
-    })? {
-        file.write(folder.path())?;
-        templates.push(folder.path().join(&file.path));
-    }
+        ..Selection::default()
+    })?;
+    generated::write(&files, folder.path())?;
+    let templates: Vec<_> = files
+        .iter()
+        .map(|file| folder.path().join(&file.path))
+        .collect();
     let answers = Answers::about(&templates)?;
     let mut findings = answers.findings();
+    let severity = if arguments.require_validators {
+        Severity::Problem
+    } else {
+        Severity::Note
+    };
+    findings.extend(answers.absent(severity));
     if arguments.environment.is_none() {
         findings.extend(answers.outdated());
     }

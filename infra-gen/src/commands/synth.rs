@@ -6,16 +6,19 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use clap::Args;
+use clap::{ArgGroup, Args};
 use infra_gen::{
+    environments::{NameSuffix, Origin, Overrides, RetentionDays},
     generated::{self, Comparison, GeneratedFile, Selection},
     template::Format,
 };
 
-use super::known_environment;
+use super::{GENERATED, known_environment};
 use crate::Outcome;
 
+// What differs from the environments must not end up among the files that CI compares with them.
 #[derive(Debug, Args)]
+#[command(group = ArgGroup::new("elsewhere").args(["output_dir", "stdout"]).multiple(true))]
 pub(crate) struct Arguments {
     /// Compare instead of writing: print what would change and exit with 1 if anything would.
     #[arg(long, conflicts_with = "stdout")]
@@ -30,14 +33,28 @@ pub(crate) struct Arguments {
     #[arg(long)]
     stdout: bool,
     /// The folder of the generated files.
-    #[arg(long, value_name = "DIR", default_value = "generated")]
+    #[arg(long, value_name = "DIR", default_value = GENERATED)]
     output_dir: PathBuf,
+    /// Where browsers may come from, in place of what the environment says; may be repeated.
+    #[arg(long, value_name = "ORIGIN", value_parser = Origin::new, requires = "elsewhere")]
+    allowed_origin: Vec<Origin>,
+    /// Days that logs are kept, in place of what the environment says.
+    #[arg(long, value_name = "DAYS", requires = "elsewhere")]
+    log_retention: Option<RetentionDays>,
+    /// What is appended to the names of tables and queues, in place of what the environment says.
+    #[arg(long, value_name = "SUFFIX", value_parser = NameSuffix::new, requires = "elsewhere", allow_hyphen_values = true)]
+    name_suffix: Option<NameSuffix>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let selection = Selection {
         environment: arguments.environment.clone(),
         format: arguments.format,
+        overrides: Overrides {
+            allowed_origins: arguments.allowed_origin.clone(),
+            log_retention: arguments.log_retention,
+            name_suffix: arguments.name_suffix.clone(),
+        },
     };
     if arguments.stdout {
         return print_one(selection);
@@ -58,6 +75,7 @@ fn print_one(selection: Selection) -> anyhow::Result<Outcome> {
     let files = generated::templates(&Selection {
         environment: selection.environment.or_else(|| Some("dev".to_owned())),
         format: selection.format.or(Some(Format::Sam)),
+        overrides: selection.overrides,
     })?;
     let [file] = &files[..] else {
         bail!("one template was asked for, but there are {}", files.len());
@@ -69,16 +87,20 @@ fn print_one(selection: Selection) -> anyhow::Result<Outcome> {
 }
 
 fn write(arguments: &Arguments, files: &[GeneratedFile]) -> anyhow::Result<Outcome> {
-    let mut output = io::stdout();
+    let folder = &arguments.output_dir;
+    let (mut changed, mut report) = (Vec::new(), Vec::new());
     for file in files {
-        let path = arguments.output_dir.join(&file.path);
-        if file.compare(&arguments.output_dir)? == Comparison::Same {
-            writeln!(output, "unchanged {}", path.display())?;
+        let verb = if file.compare(folder)? == Comparison::Same {
+            "unchanged"
         } else {
-            file.write(&arguments.output_dir)?;
-            writeln!(output, "written   {}", path.display())?;
-        }
+            changed.push(file);
+            "written  "
+        };
+        let path = folder.join(&file.path);
+        writeln!(report, "{verb} {}", path.display())?;
     }
+    generated::write(changed, folder)?;
+    io::stdout().write_all(&report)?;
     Ok(Outcome::Done)
 }
 
@@ -108,7 +130,7 @@ fn check(arguments: &Arguments, files: &[GeneratedFile]) -> anyhow::Result<Outco
 
 fn mending_command(arguments: &Arguments) -> String {
     let folder = arguments.output_dir.display().to_string();
-    if folder == "generated" {
+    if folder == GENERATED {
         "cargo run -p infra-gen -- synth".to_owned()
     } else {
         format!("cargo run -p infra-gen -- synth --output-dir '{folder}'")

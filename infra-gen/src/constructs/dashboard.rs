@@ -31,12 +31,11 @@ impl Dashboard {
             what: "the dashboard",
             cause: cause.to_string(),
         })?;
-        stack.add(
-            &ConstructPath::root("Dashboard"),
-            cloudwatch::Dashboard {
-                dashboard_body: Text::Sub(body),
-            },
-        )?;
+        let page = cloudwatch::Dashboard {
+            dashboard_body: Text::Sub(body),
+            tags: stack.tags().list(),
+        };
+        stack.add(&ConstructPath::root("Dashboard"), page)?;
         Ok(())
     }
 }

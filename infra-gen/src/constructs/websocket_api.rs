@@ -3,7 +3,8 @@
 use contract::routes::{ROUTE_SELECTION_EXPRESSION, Route};
 
 use super::{
-    AuthorizableRoute, Function, Stack, StageName, SynthError, access_log, authorizer, domain,
+    AuthorizableRoute, Function, RouteKey, Stack, StageName, SynthError, access_log, authorizer,
+    domain,
 };
 use crate::{
     resources::{
@@ -101,7 +102,45 @@ impl WebSocketApi {
         routes: &[Route],
         function: &Function,
     ) -> Result<(), SynthError> {
-        let integration = stack.add(
+        let integration = self.integrate(stack, function)?;
+        for route in routes {
+            let authorization = self.authorization(*route);
+            let name = format!("{route:?}");
+            let key = RouteKey::from(*route);
+            self.add_route(stack, &key, name, authorization, &integration, function)?;
+        }
+        Ok(())
+    }
+
+    /// Lets a function serve routes that the contract does not know. Anyone may use them: who is
+    /// connected has been let in.
+    pub fn serve_keys(
+        &self,
+        stack: &mut Stack,
+        keys: &[RouteKey],
+        function: &Function,
+    ) -> Result<(), SynthError> {
+        let integration = self.integrate(stack, function)?;
+        for key in keys {
+            let name = key.to_string();
+            self.add_route(
+                stack,
+                key,
+                name,
+                Authorization::None,
+                &integration,
+                function,
+            )?;
+        }
+        Ok(())
+    }
+
+    fn integrate(
+        &self,
+        stack: &mut Stack,
+        function: &Function,
+    ) -> Result<Handle<Integration>, SynthError> {
+        stack.add(
             &self.path.child(function.spec.name).child("Integration"),
             Integration {
                 api_id: self.api.id(),
@@ -110,29 +149,38 @@ impl WebSocketApi {
                 payload_format_version: None,
                 timeout_in_millis: INTEGRATION_TIMEOUT_MILLISECONDS,
             },
+        )
+    }
+
+    fn add_route(
+        &self,
+        stack: &mut Stack,
+        key: &RouteKey,
+        operation_name: String,
+        authorization: Authorization,
+        integration: &Handle<Integration>,
+        function: &Function,
+    ) -> Result<(), SynthError> {
+        let path = self.path.child(key.as_str());
+        stack.add(
+            &path.child("Route"),
+            apigatewayv2::Route {
+                api_id: self.api.id(),
+                route_key: key.to_string(),
+                operation_name,
+                authorization,
+                target: sub!["integrations/", integration.id()],
+            },
         )?;
-        for route in routes {
-            let path = self.path.child(route.key());
-            stack.add(
-                &path.child("Route"),
-                apigatewayv2::Route {
-                    api_id: self.api.id(),
-                    route_key: route.key().to_owned(),
-                    operation_name: format!("{route:?}"),
-                    authorization: self.authorization(*route),
-                    target: sub!["integrations/", integration.id()],
-                },
-            )?;
-            stack.add(
-                &path.child("Permission"),
-                Permission {
-                    action: PermittedAction::InvokeFunction,
-                    function_name: function.resource.name(),
-                    principal: "apigateway.amazonaws.com",
-                    source_arn: self.execute_arn(route.key()),
-                },
-            )?;
-        }
+        stack.add(
+            &path.child("Permission"),
+            Permission {
+                action: PermittedAction::InvokeFunction,
+                function_name: function.resource.name(),
+                principal: "apigateway.amazonaws.com",
+                source_arn: self.execute_arn(key.as_str()),
+            },
+        )?;
         Ok(())
     }
 

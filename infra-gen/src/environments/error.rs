@@ -24,10 +24,10 @@ pub enum EnvironmentError {
         problem: &'static str,
     },
     /// CloudWatch keeps logs for a few numbers of days only.
-    #[error("CloudWatch cannot keep logs for {days} days; it can for {possible}")]
+    #[error("CloudWatch cannot keep logs for '{days}' days; it can for {possible}")]
     InvalidRetention {
         /// What was given.
-        days: u16,
+        days: String,
         /// The numbers of days there are.
         possible: String,
     },

@@ -1,5 +1,7 @@
 //! How long logs are kept.
 
+use std::str::FromStr;
+
 use serde::{Serialize, Serializer};
 
 use super::EnvironmentError;
@@ -77,19 +79,23 @@ impl TryFrom<u16> for RetentionDays {
     type Error = EnvironmentError;
 
     fn try_from(days: u16) -> Result<Self, EnvironmentError> {
+        days.to_string().parse()
+    }
+}
+
+impl FromStr for RetentionDays {
+    type Err = EnvironmentError;
+
+    /// The retention of this number of days.
+    fn from_str(days: &str) -> Result<Self, EnvironmentError> {
+        let known = |retention: &Self| retention.days().to_string();
         Self::ALL
             .iter()
             .copied()
-            .find(|retention| retention.days() == days)
-            .ok_or_else(|| {
-                let possible: Vec<_> = Self::ALL
-                    .iter()
-                    .map(|retention| retention.days().to_string())
-                    .collect();
-                EnvironmentError::InvalidRetention {
-                    days,
-                    possible: possible.join(", "),
-                }
+            .find(|retention| known(retention) == days)
+            .ok_or_else(|| EnvironmentError::InvalidRetention {
+                days: days.to_owned(),
+                possible: Self::ALL.iter().map(known).collect::<Vec<_>>().join(", "),
             })
     }
 }
@@ -109,9 +115,9 @@ mod tests {
         assert_eq!(RetentionDays::try_from(14), Ok(RetentionDays::TwoWeeks));
         let error = RetentionDays::try_from(10).expect_err("no such retention");
         assert!(
-            error
-                .to_string()
-                .starts_with("CloudWatch cannot keep logs for 10 days; it can for 1, 3, 5, 7, 14,")
+            error.to_string().starts_with(
+                "CloudWatch cannot keep logs for '10' days; it can for 1, 3, 5, 7, 14,"
+            )
         );
     }
 }

@@ -54,24 +54,43 @@ pub enum FileError {
     },
 }
 
+/// Writes files into a folder: all of them, or none if one cannot be written. Whoever reads them
+/// meanwhile sees each as it was or as it will be, never half of it.
+pub fn write<'a>(
+    files: impl IntoIterator<Item = &'a GeneratedFile>,
+    folder: &Path,
+) -> Result<(), FileError> {
+    let staged: Vec<_> = files
+        .into_iter()
+        .map(|file| file.stage(folder))
+        .collect::<Result<_, _>>()?;
+    for (file, path) in staged {
+        file.persist(&path).map_err(|error| FileError::Write {
+            path,
+            cause: error.error,
+        })?;
+    }
+    Ok(())
+}
+
 impl GeneratedFile {
-    /// Writes the file into a folder. Whoever reads it meanwhile sees the old contents or the new,
-    /// never half of them.
-    pub fn write(&self, folder: &Path) -> Result<(), FileError> {
+    /// Writes the file beside its place.
+    fn stage(&self, folder: &Path) -> Result<(NamedTempFile, PathBuf), FileError> {
         let path = folder.join(&self.path);
-        self.replace(&path)
-            .map_err(|cause| FileError::Write { path, cause })
+        match self.write_beside(&path) {
+            Ok(file) => Ok((file, path)),
+            Err(cause) => Err(FileError::Write { path, cause }),
+        }
     }
 
-    fn replace(&self, path: &Path) -> io::Result<()> {
+    fn write_beside(&self, path: &Path) -> io::Result<NamedTempFile> {
         let folder = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder)?;
         // A rename replaces a file at once, but only within a file system.
         let mut file = NamedTempFile::new_in(folder)?;
         file.write_all(self.contents.as_bytes())?;
         make_readable(file.as_file())?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
+        Ok(file)
     }
 
     /// Compares the file with the one in a folder.
@@ -123,14 +142,14 @@ mod tests {
         let file = file("a\n");
         let compare = || file.compare(folder.path()).expect("readable");
         assert_eq!(compare(), Comparison::Missing);
-        file.write(folder.path()).expect("writable");
+        write([&file], folder.path()).expect("writable");
         assert_eq!(compare(), Comparison::Same);
     }
 
     #[test]
     fn a_difference_is_a_unified_diff_towards_what_the_code_says() {
         let folder = tempfile::tempdir().expect("a folder");
-        file("a\nb\n").write(folder.path()).expect("writable");
+        write([&file("a\nb\n")], folder.path()).expect("writable");
         let Comparison::Different(diff) = file("a\nc\n").compare(folder.path()).expect("readable")
         else {
             panic!("they differ");
@@ -139,10 +158,26 @@ mod tests {
     }
 
     #[test]
+    fn if_one_file_cannot_be_written_none_is() {
+        let folder = tempfile::tempdir().expect("a folder");
+        fs::write(folder.path().join("deep"), "in the way").expect("writable");
+        let first = GeneratedFile {
+            path: "first.yaml".into(),
+            contents: "a\n".to_owned(),
+        };
+        write([&first, &file("a\n")], folder.path()).expect_err("in the way");
+        let left: Vec<_> = fs::read_dir(folder.path())
+            .expect("readable")
+            .map(|entry| entry.expect("readable").file_name())
+            .collect();
+        assert_eq!(left, ["deep"]);
+    }
+
+    #[test]
     fn a_folder_that_cannot_be_written_is_named() {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join("deep"), "in the way").expect("writable");
-        let error = file("a\n").write(folder.path()).expect_err("in the way");
+        let error = write([&file("a\n")], folder.path()).expect_err("in the way");
         let message = error.to_string();
         assert!(
             message.contains("file.yaml' cannot be written"),

@@ -2,14 +2,14 @@
 
 mod files;
 
-pub use files::{Comparison, FileError, GeneratedFile};
+pub use files::{Comparison, FileError, GeneratedFile, write};
 
 use std::path::PathBuf;
 
 use crate::{
     constructs::SynthError,
     documents::{self, DocumentError, MessageSchemas},
-    environments::{Environment, EnvironmentError},
+    environments::{Environment, EnvironmentError, Overrides},
     stack,
     template::{Format, RenderError},
 };
@@ -21,6 +21,8 @@ pub struct Selection {
     pub environment: Option<String>,
     /// Those in this format only.
     pub format: Option<Format>,
+    /// What is different in them from what their environments say.
+    pub overrides: Overrides,
 }
 
 /// Why a file has no contents.
@@ -88,7 +90,8 @@ pub fn templates(selection: &Selection) -> Result<Vec<GeneratedFile>, GenerateEr
     };
     let mut files = Vec::new();
     for name in Environment::names().filter(wanted) {
-        let template = stack::synthesize(&Environment::by_name(name)?)?;
+        let environment = Environment::by_name(name)?.with(&selection.overrides);
+        let template = stack::synthesize(&environment)?;
         for format in Format::ALL {
             if selection.format.is_none_or(|it| it == format) {
                 files.push(GeneratedFile {

@@ -169,6 +169,8 @@ pub enum MissingData {
 pub struct Dashboard {
     /// The page: a [`DashboardBody`] as text.
     pub dashboard_body: Text,
+    /// The page's tags.
+    pub tags: TagList,
 }
 
 /// A page of graphs.

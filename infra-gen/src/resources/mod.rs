@@ -38,6 +38,9 @@ macro_rules! resource_types {
         }
 
         impl Properties {
+            /// Every type's name.
+            pub const TYPE_NAMES: &[&'static str] = &[$($type_name,)*];
+
             /// The type's name, `AWS::SQS::Queue`.
             pub const fn type_name(&self) -> &'static str {
                 match self {

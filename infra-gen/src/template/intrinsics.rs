@@ -155,6 +155,16 @@ impl Serialize for Sub {
     }
 }
 
+/// The resources and parameters in the gaps of a `Sub`, as it is written.
+#[cfg(feature = "cli")]
+pub(crate) fn gaps(text: &str) -> impl Iterator<Item = &str> {
+    text.split("${").skip(1).filter_map(|rest| {
+        let (gap, _) = rest.split_once('}')?;
+        let (name, _) = gap.split_once('.').unwrap_or((gap, ""));
+        (!gap.starts_with('!')).then_some(name)
+    })
+}
+
 /// Puts texts in a row: `sub!["https://", api.id(), ".execute-api.", Pseudo::Region]`.
 macro_rules! sub {
     ($($part:expr),+ $(,)?) => {

@@ -7,6 +7,8 @@ mod names;
 mod render;
 mod resource;
 
+#[cfg(feature = "cli")]
+pub(crate) use intrinsics::gaps;
 pub(crate) use intrinsics::sub;
 pub use intrinsics::{Choice, Condition, Pseudo, Referent, Sub, Text};
 pub use names::{ConditionName, ConstructPath, LogicalId, OutputName, ParameterName};

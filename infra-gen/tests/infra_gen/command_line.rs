@@ -1,41 +1,8 @@
 //! The command line.
 
-use std::{
-    fs,
-    path::Path,
-    process::{Command, Output},
-};
+use std::{fs, path::Path};
 
-fn infra_gen(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_infra-gen"))
-        .args(arguments)
-        .output()
-        .expect("infra-gen starts")
-}
-
-fn synth(folder: &Path, more: &[&str]) -> Output {
-    let folder = folder.to_str().expect("a name in UTF-8");
-    infra_gen(&[&["synth", "--output-dir", folder], more].concat())
-}
-
-fn stdout(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stdout).into_owned()
-}
-
-fn stderr(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
-
-const FILES: [&str; 8] = [
-    "asyncapi.yaml",
-    "cloudformation/dev.yaml",
-    "cloudformation/prod.yaml",
-    "messages.schema.json",
-    "messages.ts",
-    "stack.md",
-    "template.prod.yaml",
-    "template.yaml",
-];
+use crate::program::{FILES, infra_gen, stderr, stdout, synth};
 
 #[test]
 fn synth_writes_the_same_bytes_every_time() {
@@ -140,17 +107,6 @@ fn what_is_not_there_is_a_usage_error_that_names_what_is() {
         "{}",
         stderr(&output)
     );
-}
-
-#[test]
-fn a_folder_that_cannot_be_written_is_a_failure_that_names_it() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let blocked = folder.path().join("blocked");
-    fs::write(&blocked, "a file, not a folder").expect("writable");
-    let output = synth(&blocked, &[]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(stderr(&output).contains("blocked"), "{}", stderr(&output));
-    assert!(stderr(&output).contains("cannot be"), "{}", stderr(&output));
 }
 
 #[test]

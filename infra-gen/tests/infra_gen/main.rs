@@ -1,4 +1,7 @@
 //! The templates as AWS gets them, and the command line as people use it.
 
+mod bad_input;
 mod command_line;
+mod diff;
+mod program;
 mod template;

@@ -196,12 +196,11 @@ fn data_goes_with_a_development_stack_and_outlives_a_production_stack() {
 
 #[test]
 fn everything_that_takes_tags_has_them() {
-    const UNTAGGED: [&str; 8] = [
+    const UNTAGGED: [&str; 7] = [
         "AWS::ApiGatewayV2::Authorizer",
         "AWS::ApiGatewayV2::ApiMapping",
         "AWS::ApiGatewayV2::Integration",
         "AWS::ApiGatewayV2::Route",
-        "AWS::CloudWatch::Dashboard",
         "AWS::Lambda::Permission",
         "AWS::S3::BucketPolicy",
         "AWS::Serverless::Function",

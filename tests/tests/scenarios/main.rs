@@ -7,6 +7,7 @@ mod connections;
 mod costs;
 mod failures;
 mod faults;
+mod grants;
 mod logs;
 mod model;
 mod progress;

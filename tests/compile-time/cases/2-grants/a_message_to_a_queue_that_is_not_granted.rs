@@ -4,10 +4,10 @@ use contract::{
     functions::WebSocketFunction,
     queues::{JobQueue, JobTicket},
 };
-use handlers_core::aws::{Queues, SendError};
+use handlers_core::aws::Queues;
 
-async fn start(queues: &Queues<WebSocketFunction>, job: &JobTicket) -> Result<(), SendError> {
-    queues.send::<JobQueue>(job, 0).await
+fn start(queues: &Queues<WebSocketFunction>, job: &JobTicket) {
+    drop(queues.send::<JobQueue>(job, 0));
 }
 
 fn main() {}

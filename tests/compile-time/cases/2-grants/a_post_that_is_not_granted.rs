@@ -1,13 +1,14 @@
 //! The jobs function serves HTTP; it does not talk to connections.
 
+use aws_config::SdkConfig;
 use contract::functions::JobsFunction;
-use handlers_core::{
-    aws::ConnectionsApi,
-    delivery::{Post, PostError},
-};
+use handlers_core::aws::{ConnectionsApi, Environment};
 
-async fn greet(connections: &ConnectionsApi<JobsFunction>) -> Result<(), PostError> {
-    connections.post("BFHPhfCWIAMCKlQ=", "hello".into()).await
+fn connections(
+    config: &SdkConfig,
+    environment: &Environment<JobsFunction>,
+) -> ConnectionsApi<JobsFunction> {
+    ConnectionsApi::new(config, environment)
 }
 
 fn main() {}

@@ -24,7 +24,8 @@ contract::function! {
         triggers: [Trigger::HttpRoutes],
         grants: {
             Jobs: [Query],
-            Orders: [Query, QueryIndex<OrdersOfCustomer>],
+            Orders: [Query],
+            OrdersOfCustomer: [QueryIndex],
         },
         settings: [],
     }

@@ -1,0 +1,71 @@
+//! How long synthesis takes for WebSocket APIs with so many routes, in microseconds:
+//! `cargo run --release -p infra-gen --example many_routes -- 10 100 1000`.
+
+use std::{
+    io::{self, Write},
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use contract::{
+    functions::{DeliveryFunction, Function as _},
+    queues::{DeliveryQueue, Queue as _},
+    tables::{Connections, JobEvents, Jobs, Subscribers, Table as _},
+};
+use infra_gen::{
+    constructs::{Function, Grantable, Queue, RouteKey, Stack, Table, WebSocketApi},
+    environments::Environment,
+    stack::WEBSOCKET_STAGE,
+    template::Format,
+};
+
+/// The median of so many runs counts.
+const RUNS: usize = 31;
+
+/// The template of an API with these routes, from constructs to YAML.
+fn synthesize(keys: &[RouteKey]) -> anyhow::Result<String> {
+    let environment = Environment::prod();
+    let mut stack = Stack::new("Many routes", &environment)?;
+    let resources = Grantable {
+        tables: [
+            Connections::SPEC,
+            Subscribers::SPEC,
+            Jobs::SPEC,
+            JobEvents::SPEC,
+        ]
+        .into_iter()
+        .map(|table| Table::add(&mut stack, table))
+        .collect::<Result<_, _>>()?,
+        queues: vec![Queue::add(&mut stack, DeliveryQueue::SPEC)?],
+        buckets: Vec::new(),
+        websocket: WebSocketApi::add(&mut stack, WEBSOCKET_STAGE)?,
+    };
+    let function = Function::add(&mut stack, DeliveryFunction::SPEC, &resources)?;
+    resources
+        .websocket
+        .serve_keys(&mut stack, keys, &function)?;
+    let template = stack.into_template();
+    Ok(template.render(Format::CloudFormation).to_yaml()?)
+}
+
+fn main() -> anyhow::Result<()> {
+    for argument in std::env::args().skip(1) {
+        let count: usize = argument
+            .parse()
+            .with_context(|| format!("'{argument}' is no number of routes"))?;
+        let keys: Vec<_> = (0..count)
+            .map(|number| RouteKey::new(&format!("route_{number}")))
+            .collect::<Result<_, _>>()?;
+        let mut times = Vec::with_capacity(RUNS);
+        for _ in 0..RUNS {
+            let start = Instant::now();
+            let template = synthesize(&keys)?;
+            times.push(start.elapsed());
+            drop(template);
+        }
+        times.sort_unstable();
+        let median: Duration = times[RUNS / 2];
+        writeln!(io::stdout(), "{count} {}", median.as_micros())?;
+    }
+    Ok(())
+}

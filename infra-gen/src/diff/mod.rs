@@ -1,0 +1,33 @@
+//! What deploying a template would change, property by property.
+//!
+//! | to change | look in |
+//! | --- | --- |
+//! | where the other template comes from | `source` |
+//! | how a template is read | `document` |
+//! | what counts as a difference | `compare`, `values` |
+//! | what a resource that is replaced drags along | `follow` |
+//! | which properties force a replacement | [`replacement`] |
+//! | what it looks like | `format` |
+//!
+//! Both sides are documents as AWS gets them, so where they come from is no matter to the
+//! comparison.
+
+mod change;
+mod compare;
+mod document;
+mod follow;
+mod format;
+mod path;
+pub mod replacement;
+mod source;
+#[cfg(test)]
+mod tests;
+mod values;
+
+pub use change::{
+    Cause, Difference, Fate, Mark, PropertyChange, ResourceChange, Section, SettingChange, Summary,
+};
+pub use compare::compare;
+pub use document::{ReadError, TemplateDocument};
+pub use path::PropertyPath;
+pub use source::{Source, SourceError};

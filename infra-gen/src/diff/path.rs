@@ -1,0 +1,103 @@
+//! Where in a resource a property is.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+/// Where in a resource a property is: `Policies[grants].PolicyDocument.Statement[Logs].Action`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct PropertyPath(Vec<Step>);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Step {
+    /// Into a map.
+    Name(String),
+    /// Into a list, to the item with this position or name.
+    Item(String),
+}
+
+impl PropertyPath {
+    /// The path of an entry of the map that is here.
+    #[must_use]
+    pub fn name(&self, name: &str) -> Self {
+        self.then(Step::Name(name.to_owned()))
+    }
+
+    /// The path of an item of the list that is here.
+    #[must_use]
+    pub fn item(&self, item: impl fmt::Display) -> Self {
+        self.then(Step::Item(item.to_string()))
+    }
+
+    fn then(&self, step: Step) -> Self {
+        let mut steps = self.0.clone();
+        steps.push(step);
+        Self(steps)
+    }
+
+    /// The name of the property that holds this place, whatever item of a list it is in.
+    pub(super) fn property(&self) -> &str {
+        let names = self.0.iter().rev().find_map(|step| match step {
+            Step::Name(name) => Some(name.as_str()),
+            Step::Item(_) => None,
+        });
+        names.unwrap_or_default()
+    }
+
+    /// Whether this is that place, or one within it.
+    pub(super) fn starts_with(&self, other: &Self) -> bool {
+        self.0.starts_with(&other.0)
+    }
+
+    /// Whether this is the property of the resource with this name, or something in it.
+    pub(super) fn is_in(&self, property: &str) -> bool {
+        matches!(self.0.first(), Some(Step::Name(name)) if name == property)
+    }
+
+    /// Whether this is inside an item of a list, and not the item itself.
+    pub(super) fn is_in_item(&self) -> bool {
+        let item = self.0.iter().position(|step| matches!(step, Step::Item(_)));
+        item.is_some_and(|position| position + 1 < self.0.len())
+    }
+}
+
+impl fmt::Display for PropertyPath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, step) in self.0.iter().enumerate() {
+            match step {
+                Step::Name(name) if index == 0 => formatter.write_str(name)?,
+                Step::Name(name) => write!(formatter, ".{name}")?,
+                Step::Item(item) => write!(formatter, "[{item}]")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Serialize for PropertyPath {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_knows_its_property_and_whether_it_is_inside_an_item() {
+        let definitions = PropertyPath::default().name("AttributeDefinitions");
+        let item = definitions.item("job_id");
+        let kind = item.name("AttributeType");
+        assert_eq!(
+            kind.to_string(),
+            "AttributeDefinitions[job_id].AttributeType"
+        );
+        assert_eq!(kind.property(), "AttributeType");
+        assert_eq!(item.property(), "AttributeDefinitions");
+        assert!(kind.is_in("AttributeDefinitions"));
+        assert!(!kind.is_in("Attribute"));
+        assert!(kind.is_in_item());
+        assert!(!item.is_in_item());
+    }
+}

@@ -1,0 +1,347 @@
+//! Comparing two values of a template.
+
+use serde_json::{Map, Value};
+
+use super::PropertyPath;
+
+/// A place where two values differ.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct ValueChange {
+    pub(super) path: PropertyPath,
+    pub(super) before: Option<Value>,
+    pub(super) after: Option<Value>,
+}
+
+/// What tells the items of a list of maps apart, so that an item in between is one difference.
+const IDENTITIES: [&str; 7] = [
+    "Sid",
+    "Key",
+    "PolicyName",
+    "IndexName",
+    "AttributeName",
+    "Id",
+    "Name",
+];
+
+/// Lists whose order means nothing to AWS.
+const UNORDERED: [&str; 13] = [
+    "Action",
+    "AllowHeaders",
+    "AllowMethods",
+    "AllowOrigins",
+    "Architectures",
+    "AttributeDefinitions",
+    "DependsOn",
+    "NotAction",
+    "NotResource",
+    "Policies",
+    "Resource",
+    "Statement",
+    "Tags",
+];
+
+/// What can be written as one thing or as a list of one.
+const ONE_OR_MANY: [&str; 7] = [
+    "Action",
+    "DependsOn",
+    "NotAction",
+    "NotResource",
+    "Resource",
+    "Service",
+    "Statement",
+];
+
+/// Every place where two values differ. Differences in writing that mean the same are none.
+pub(super) fn differences(
+    path: &PropertyPath,
+    before: Option<&Value>,
+    after: Option<&Value>,
+) -> Vec<ValueChange> {
+    let mut changes = Vec::new();
+    collect(path, before, after, &mut changes);
+    changes
+}
+
+fn collect(
+    path: &PropertyPath,
+    before: Option<&Value>,
+    after: Option<&Value>,
+    changes: &mut Vec<ValueChange>,
+) {
+    match (before, after) {
+        (Some(before), Some(after)) if same(before, after) => {}
+        (Some(Value::Object(old)), Some(Value::Object(new)))
+            if !is_intrinsic(old) && !is_intrinsic(new) =>
+        {
+            let added = new.keys().filter(|name| !old.contains_key(*name));
+            for name in old.keys().chain(added) {
+                collect(&path.name(name), old.get(name), new.get(name), changes);
+            }
+        }
+        (Some(Value::Array(old)), Some(Value::Array(new))) => {
+            collect_items(path, old, new, changes);
+        }
+        (Some(Value::Array(old)), Some(new)) if ONE_OR_MANY.contains(&path.property()) => {
+            collect_items(path, old, std::slice::from_ref(new), changes);
+        }
+        (Some(old), Some(Value::Array(new))) if ONE_OR_MANY.contains(&path.property()) => {
+            collect_items(path, std::slice::from_ref(old), new, changes);
+        }
+        (None, None) => {}
+        (before, after) => changes.push(ValueChange {
+            path: path.clone(),
+            before: before.cloned(),
+            after: after.cloned(),
+        }),
+    }
+}
+
+fn collect_items(
+    path: &PropertyPath,
+    old: &[Value],
+    new: &[Value],
+    changes: &mut Vec<ValueChange>,
+) {
+    let count = changes.len();
+    if let Some(identity) = identity(old, new) {
+        let named = |items: &[Value], name: &Value| {
+            let found = items.iter().find(|item| same(&item[identity], name));
+            found.cloned()
+        };
+        for item in old {
+            let name = &item[identity];
+            let after = named(new, name);
+            collect(
+                &path.item(inline(name)),
+                Some(item),
+                after.as_ref(),
+                changes,
+            );
+        }
+        for item in new {
+            let name = &item[identity];
+            if named(old, name).is_none() {
+                collect(&path.item(inline(name)), None, Some(item), changes);
+            }
+        }
+    } else if old.iter().chain(new).all(is_leaf) {
+        let without = |items: &[Value], others: &[Value]| {
+            let mut others: Vec<_> = others.iter().collect();
+            let mut left = items.to_vec();
+            left.retain(|item| match others.iter().position(|it| same(it, item)) {
+                Some(position) => {
+                    others.swap_remove(position);
+                    false
+                }
+                None => true,
+            });
+            left
+        };
+        for item in without(old, new) {
+            collect(path, Some(&item), None, changes);
+        }
+        for item in without(new, old) {
+            collect(path, None, Some(&item), changes);
+        }
+    } else {
+        for index in 0..old.len().max(new.len()) {
+            collect(&path.item(index), old.get(index), new.get(index), changes);
+        }
+    }
+    let only_order = changes.len() == count && old.len() > 1;
+    if only_order && !UNORDERED.contains(&path.property()) {
+        changes.push(ValueChange {
+            path: path.clone(),
+            before: Some(old.into()),
+            after: Some(new.into()),
+        });
+    }
+}
+
+/// What tells all items of both lists apart, if anything does.
+fn identity(old: &[Value], new: &[Value]) -> Option<&'static str> {
+    let distinct = |items: &[Value], key: &str| {
+        items.iter().enumerate().all(|(index, item)| {
+            let others = &items[..index];
+            item.get(key)
+                .is_some_and(|name| !others.iter().any(|other| same(&other[key], name)))
+        })
+    };
+    IDENTITIES
+        .into_iter()
+        .find(|key| distinct(old, key) && distinct(new, key))
+}
+
+/// What an item of a list of maps is called, if it has a name.
+pub(super) fn item_name(item: &Value) -> Option<String> {
+    IDENTITIES
+        .into_iter()
+        .find_map(|key| item.get(key).map(inline))
+}
+
+/// Whether two values mean the same: CloudFormation takes `5` and `"5"` for one another.
+fn same(one: &Value, other: &Value) -> bool {
+    match (one, other) {
+        (Value::Object(one), Value::Object(other)) => {
+            one.len() == other.len()
+                && one
+                    .iter()
+                    .all(|(name, value)| other.get(name).is_some_and(|it| same(it, value)))
+        }
+        (Value::Array(one), Value::Array(other)) => {
+            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
+        }
+        (Value::Object(_) | Value::Array(_), _) | (_, Value::Object(_) | Value::Array(_)) => false,
+        (one, other) => one == other || scalar(one) == scalar(other),
+    }
+}
+
+/// Whether there is nothing in it that could be compared by parts.
+pub(super) fn is_leaf(value: &Value) -> bool {
+    match value {
+        Value::Object(map) => is_intrinsic(map),
+        Value::Array(_) => false,
+        _ => true,
+    }
+}
+
+fn is_intrinsic(map: &Map<String, Value>) -> bool {
+    let mut names = map.keys();
+    match (names.next(), names.next()) {
+        (Some(name), None) => name == "Ref" || name == "Condition" || name.starts_with("Fn::"),
+        _ => false,
+    }
+}
+
+fn scalar(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+/// A value on one line, with the short form of the intrinsic functions.
+pub(super) fn inline(value: &Value) -> String {
+    match value {
+        Value::Object(map) if is_intrinsic(map) => {
+            let entries = map.iter().map(|(name, value)| {
+                let name = name.trim_start_matches("Fn::");
+                match value {
+                    Value::Array(path) if name == "GetAtt" => {
+                        let path: Vec<_> = path.iter().map(scalar).collect();
+                        format!("!GetAtt {}", path.join("."))
+                    }
+                    value => format!("!{name} {}", inline(value)),
+                }
+            });
+            entries.collect()
+        }
+        Value::Object(map) => {
+            let entries = map
+                .iter()
+                .map(|(name, value)| format!("{name}: {}", inline(value)));
+            format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
+        }
+        Value::Array(items) => {
+            let items: Vec<_> = items.iter().map(inline).collect();
+            format!("[{}]", items.join(", "))
+        }
+        Value::String(text) if text.is_empty() => "''".to_owned(),
+        scalar_value => scalar(scalar_value),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn of(property: &str, before: &Value, after: &Value) -> Vec<String> {
+        let path = PropertyPath::default().name(property);
+        let text = |value: &Option<Value>| value.as_ref().map_or("nothing".to_owned(), inline);
+        differences(&path, Some(before), Some(after))
+            .iter()
+            .map(|change| {
+                let (before, after) = (text(&change.before), text(&change.after));
+                format!("{}: {before} -> {after}", change.path)
+            })
+            .collect()
+    }
+
+    #[test]
+    fn numbers_and_booleans_may_be_written_as_texts() {
+        let before = json!({ "a": 5, "b": true, "c": "x" });
+        let after = json!({ "c": "x", "b": "true", "a": "5" });
+        assert_eq!(of("P", &before, &after), [""; 0]);
+        assert_eq!(of("P", &json!(5), &json!("6")), ["P: 5 -> 6"]);
+        assert_eq!(of("P", &json!(null), &json!({})), ["P: null -> {}"]);
+    }
+
+    #[test]
+    fn an_item_with_a_name_is_compared_with_the_one_of_the_same_name() {
+        let before = json!([{ "Key": "a", "Value": "1" }, { "Key": "b", "Value": "2" }]);
+        let after = json!([
+            { "Key": "c", "Value": "3" },
+            { "Key": "b", "Value": "9" },
+            { "Key": "a", "Value": "1" },
+        ]);
+        assert_eq!(
+            of("Tags", &before, &after),
+            [
+                "Tags[b].Value: 2 -> 9",
+                "Tags[c]: nothing -> {Key: c, Value: 3}"
+            ]
+        );
+    }
+
+    #[test]
+    fn items_that_come_and_go_are_named_and_their_order_counts_where_aws_minds_it() {
+        let (before, after) = (json!(["a", "b"]), json!(["b", "c"]));
+        assert_eq!(
+            of("Action", &before, &after),
+            ["Action: a -> nothing", "Action: nothing -> c"]
+        );
+        let after = json!(["b", "a"]);
+        assert_eq!(of("Action", &before, &after), [""; 0]);
+        assert_eq!(
+            of("Command", &before, &after),
+            ["Command: [a, b] -> [b, a]"]
+        );
+    }
+
+    #[test]
+    fn one_and_a_list_of_one_are_the_same_where_iam_says_so() {
+        assert_eq!(of("Action", &json!("a"), &json!(["a"])), [""; 0]);
+        assert_eq!(
+            of("Command", &json!("a"), &json!(["a"])),
+            ["Command: a -> [a]"]
+        );
+    }
+
+    #[test]
+    fn items_without_names_are_compared_by_their_position() {
+        let before = json!([{ "Days": 1 }, { "Days": 2 }]);
+        let after = json!([{ "Days": 1 }, { "Days": 3 }, { "Days": 4 }]);
+        assert_eq!(
+            of("Rules", &before, &after),
+            ["Rules[1].Days: 2 -> 3", "Rules[2]: nothing -> {Days: 4}"]
+        );
+    }
+
+    #[test]
+    fn an_intrinsic_function_is_one_value() {
+        let before = json!({ "Ref": "Table" });
+        let after = json!({ "Fn::GetAtt": ["Table", "Arn"] });
+        assert_eq!(
+            of("P", &before, &after),
+            ["P: !Ref Table -> !GetAtt Table.Arn"]
+        );
+        let before = json!({ "Fn::If": ["Rich", 1, 2] });
+        let after = json!({ "Fn::If": ["Rich", 2, 1] });
+        assert_eq!(
+            of("P", &before, &after),
+            ["P: !If [Rich, 1, 2] -> !If [Rich, 2, 1]"]
+        );
+    }
+}

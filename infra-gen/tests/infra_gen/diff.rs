@@ -1,0 +1,225 @@
+//! `infra-gen diff`.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+use serde_json::{Value, json};
+
+use crate::program::{infra_gen, stderr, stdout};
+
+/// The template of the code, in a format, with replacements made in it.
+fn template(folder: &Path, format: &str, replacements: &[(&str, &str)]) -> PathBuf {
+    let output = infra_gen(&["synth", "--stdout", "--format", format]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let mut template = stdout(&output);
+    for (text, other) in replacements {
+        assert!(template.contains(text), "{text}");
+        template = template.replace(text, other);
+    }
+    let path = folder.join("template.yaml");
+    fs::write(&path, template).expect("writable");
+    path
+}
+
+fn diff(against: &Path, more: &[&str]) -> Output {
+    let against = against.to_str().expect("a name in UTF-8");
+    infra_gen(&[&["diff", "--against", against], more].concat())
+}
+
+#[test]
+fn diff_is_quiet_if_nothing_would_change_in_either_format() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for format in ["sam", "cloudformation"] {
+        let output = diff(&template(folder.path(), format, &[]), &[]);
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+        assert_eq!(stdout(&output), "");
+    }
+}
+
+#[test]
+fn diff_is_quiet_about_the_generated_templates() {
+    let generated = Path::new(env!("CARGO_MANIFEST_DIR")).join("../generated");
+    for (file, environment) in [
+        ("template.yaml", "dev"),
+        ("cloudformation/dev.yaml", "dev"),
+        ("template.prod.yaml", "prod"),
+        ("cloudformation/prod.yaml", "prod"),
+    ] {
+        let output = diff(&generated.join(file), &["--environment", environment]);
+        assert_eq!(stdout(&output), "", "{file}");
+        assert_eq!(output.status.code(), Some(0), "{file}: {}", stderr(&output));
+    }
+}
+
+/// Against a template with another queue name, one resource less, one more, another memory size and
+/// an action less.
+const CHANGES: [(&str, &str); 5] = [
+    (
+        "QueueName: !Sub jobs${NameSuffix}",
+        "QueueName: !Sub tasks${NameSuffix}",
+    ),
+    ("  ObjectsBucketPolicy:", "  OldBucketPolicy:"),
+    ("MemorySize: 1769", "MemorySize: 512"),
+    ("            - dynamodb:DeleteItem\n", ""),
+    ("\nOutputs:\n", "\nOutputs:\n  Gone:\n    Value: 1\n"),
+];
+
+#[test]
+fn diff_marks_what_deploying_would_add_change_replace_and_remove_with_iam_first() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = diff(&template(folder.path(), "sam", &CHANGES), &[]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let printed = stdout(&output);
+    let places: Vec<_> = [
+        "IAM\n",
+        "  + ObjectsBucketPolicy (AWS::S3::BucketPolicy)\n",
+        "+ Policies[grants].PolicyDocument.Statement[JobSubscribersTable].Action: \
+         dynamodb:DeleteItem\n",
+        "  - OldBucketPolicy (AWS::S3::BucketPolicy)\n",
+        "Resources\n",
+        "  -/+ JobsQueue (AWS::SQS::Queue), replaced because of QueueName; the old one is deleted\n",
+        "      ~ QueueName: !Sub tasks${NameSuffix} -> !Sub jobs${NameSuffix}\n",
+        "      ~ MemorySize: 512 -> 1769\n",
+        "Outputs\n  - Gone: {Value: 1}\n",
+        "resources: 1 added, ",
+    ]
+    .into_iter()
+    .map(|line| printed.find(line).unwrap_or_else(|| panic!("{line}\n{printed}")))
+    .collect();
+    assert!(places.is_sorted(), "{places:?}\n{printed}");
+    // The event source of the queue is made for its ARN.
+    assert!(
+        printed.contains(
+            "-/+ JobsPipelineEventSource (AWS::Lambda::EventSourceMapping), replaced because of \
+             EventSourceArn (JobsQueue is replaced)"
+        ),
+        "{printed}"
+    );
+}
+
+#[test]
+fn diff_as_json_holds_the_same_for_programs() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = diff(&template(folder.path(), "sam", &CHANGES), &["--json"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(report["environment"], "dev");
+    assert!(report["against"]["file"].is_string());
+    assert_eq!(report["summary"]["added"], 1);
+    assert_eq!(report["summary"]["removed"], 1);
+    let resources = report["resources"].as_array().expect("resources");
+    let queue = resources
+        .iter()
+        .find(|change| change["logical_id"] == "JobsQueue")
+        .expect("the queue");
+    assert_eq!(queue["mark"], "replaced");
+    assert_eq!(queue["because"][0]["property"], "QueueName");
+    assert_eq!(
+        queue["changes"][0],
+        json!({
+            "attribute": "Properties",
+            "path": "QueueName",
+            "before": { "Fn::Sub": "tasks${NameSuffix}" },
+            "after": { "Fn::Sub": "jobs${NameSuffix}" },
+        })
+    );
+    let iam = report["iam"].as_array().expect("IAM");
+    assert!(iam.iter().any(|change| change["type"] == "AWS::IAM::Role"));
+}
+
+#[test]
+fn diff_as_json_says_so_if_nothing_would_change() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = diff(&template(folder.path(), "sam", &[]), &["--json"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    for part in ["iam", "resources", "settings"] {
+        assert_eq!(report[part], json!([]), "{part}");
+    }
+}
+
+/// A repository in which the generated template is committed.
+fn repository(replacements: &[(&str, &str)]) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    fs::create_dir(folder.path().join("generated")).expect("writable");
+    template(&folder.path().join("generated"), "sam", replacements);
+    for arguments in [
+        &["init", "--quiet"][..],
+        &["add", "."],
+        &[
+            "-c",
+            "user.name=t",
+            "-c",
+            "user.email=t@localhost",
+            "commit",
+            "--quiet",
+            "-m",
+            "first",
+        ],
+        &["tag", "first"],
+    ] {
+        let git = Command::new("git")
+            .args(arguments)
+            .current_dir(folder.path())
+            .status()
+            .expect("git starts");
+        assert!(git.success(), "{arguments:?}");
+    }
+    folder
+}
+
+fn diff_in(folder: &Path, against: &str) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_infra-gen"))
+        .args(["diff", "--against", against])
+        .current_dir(folder)
+        .output()
+        .expect("infra-gen starts")
+}
+
+#[test]
+fn diff_reads_the_generated_template_of_a_git_revision() {
+    let same = repository(&[]);
+    let output = diff_in(same.path(), "first");
+    assert_eq!(stdout(&output), "");
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+
+    let other = repository(&[("MemorySize: 1769", "MemorySize: 512")]);
+    let output = diff_in(other.path(), "HEAD");
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stdout(&output).contains("MemorySize: 512 -> 1769"));
+}
+
+#[test]
+fn what_diff_cannot_compare_is_a_usage_error_that_names_it() {
+    let folder = repository(&[]);
+    fs::write(folder.path().join("notes.txt"), "Resources: none\n").expect("writable");
+    for (against, sentence) in [
+        (
+            "v9",
+            "'v9' is neither a file nor a git revision that holds generated/template.yaml",
+        ),
+        (
+            "notes.txt",
+            "'notes.txt' cannot be compared: its Resources are no map of names",
+        ),
+        (
+            "--output=x",
+            "'--output=x' is neither a file nor a git revision",
+        ),
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_infra-gen"))
+            .args(["diff", &format!("--against={against}")])
+            .current_dir(folder.path())
+            .output()
+            .expect("infra-gen starts");
+        assert_eq!(output.status.code(), Some(2), "{against}");
+        assert!(stderr(&output).contains(sentence), "{}", stderr(&output));
+    }
+    assert_eq!(infra_gen(&["diff"]).status.code(), Some(2));
+    let output = infra_gen(&["diff", "--against", "x", "--environment", "staging"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("known are dev, prod"));
+}

@@ -1,0 +1,38 @@
+//! Running infra-gen.
+
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
+
+pub(crate) fn infra_gen(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_infra-gen"))
+        .args(arguments)
+        .output()
+        .expect("infra-gen starts")
+}
+
+pub(crate) fn synth(folder: &Path, more: &[&str]) -> Output {
+    let folder = folder.to_str().expect("a name in UTF-8");
+    infra_gen(&[&["synth", "--output-dir", folder], more].concat())
+}
+
+pub(crate) fn stdout(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+pub(crate) fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// What `synth` writes.
+pub(crate) const FILES: [&str; 8] = [
+    "asyncapi.yaml",
+    "cloudformation/dev.yaml",
+    "cloudformation/prod.yaml",
+    "messages.schema.json",
+    "messages.ts",
+    "stack.md",
+    "template.prod.yaml",
+    "template.yaml",
+];

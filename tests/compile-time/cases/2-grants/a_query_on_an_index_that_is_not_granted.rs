@@ -1,0 +1,36 @@
+//! An index is granted apart from its table.
+
+use contract::functions::Trigger;
+use handlers_core::aws::Database;
+
+contract::table! {
+    /// What customers have ordered.
+    Orders = "orders" in "ORDERS_TABLE" {
+        OrderKey { order_id: String },
+        time_to_live: expires_at: Number,
+        indexes: {
+            /// The orders of a customer.
+            OrdersOfCustomer = "by_customer" { customer_id: String, ordered_at: Number },
+        },
+    }
+}
+
+contract::function! {
+    /// Tells the accountants.
+    BillingFunction = "billing" {
+        memory_mib: 512,
+        timeout_seconds: 10,
+        retry_budget_seconds: 0,
+        triggers: [Trigger::HttpRoutes],
+        grants: {
+            Orders: [Query],
+        },
+        settings: [],
+    }
+}
+
+fn look(database: &Database<BillingFunction>) {
+    database.query_index::<Orders, OrdersOfCustomer>();
+}
+
+fn main() {}

@@ -1,0 +1,219 @@
+//! Functions hold what their code calls, and nothing more.
+//!
+//! That a call is granted is the compiler's to say. The reverse is told by this tour: it goes
+//! wherever the functions have something to do, and finds the grants that nothing used.
+
+use std::{sync::Arc, time::Duration};
+
+use contract::tables::{Subscribers, Table as _};
+use end_to_end::{
+    Client, Job, System, grants,
+    script::{Act, Script},
+};
+use http::Method;
+use local::{Fault, Times};
+use serde_json::json;
+
+/// Attempts that a function makes to send one message.
+const ATTEMPTS: usize = 8;
+
+#[tokio::test]
+async fn every_grant_is_used_and_every_call_is_granted() {
+    // A run has half of this time before it gives its job back.
+    let system = System::scripted_with(|options| {
+        let twenty = Duration::from_secs(20);
+        options
+            .function_timeouts
+            .insert("pipeline".to_owned(), twenty);
+    })
+    .await;
+    a_queued_job_is_cancelled_and_its_audience_is_hard_to_reach(&system).await;
+    let long = a_job_takes_longer_than_one_run(&system).await;
+    clients_come_ask_and_go(&system).await;
+    connections_live_on_while_they_are_used(&system).await;
+    a_connection_is_gone_and_another_cannot_be_reached(&system).await;
+    its_results_are_fetched(&system, long).await;
+
+    let calls = system.stack.calls().all();
+    let unused = grants::unused(&calls);
+    assert!(unused.is_empty(), "{unused:#?}\ncalls: {calls:#?}");
+    let missing = grants::missing(&calls);
+    assert!(missing.is_empty(), "{missing:#?}");
+    system.finish().await;
+}
+
+/// The delivery function renews one connection, finds the second busy and the third gone.
+async fn a_queued_job_is_cancelled_and_its_audience_is_hard_to_reach(system: &System) {
+    // No run can claim the job: it stays queued.
+    system.stack.faults().on_call(|call| {
+        let claims = call.caller == "pipeline" && call.operation == "dynamodb:UpdateItem";
+        claims.then_some(Fault::Outage)
+    });
+    let job = system.create_scripted(&Script::default()).await;
+    let (mut first, _) = watch(system, &job).await;
+    let (mut busy, busy_id) = watch(system, &job).await;
+    let (gone, gone_id) = watch(system, &job).await;
+    let refusals = Times::new(ATTEMPTS);
+    system.stack.faults().on_post(move |post| {
+        if post.caller == "delivery" && post.connection_id == gone_id {
+            Some(Fault::Status(410))
+        } else if post.caller == "delivery" && post.connection_id == busy_id {
+            refusals.take().then_some(Fault::Outage)
+        } else {
+            None
+        }
+    });
+    system.age_connections().await;
+    cancel_over_http(system, &job).await;
+    for client in [&mut first, &mut busy] {
+        client.expect("job_cancelled").await;
+    }
+
+    let other = system.create_scripted(&Script::default()).await;
+    let cancel = json!({ "type": "cancel_job", "job_id": other.id, "access_key": other.key });
+    first.ask(&cancel, "cancel_requested").await;
+    system
+        .eventually("the gone connection is forgotten", |system| {
+            system.items(Subscribers::SPEC.name).len() == 2
+        })
+        .await;
+    for client in [first, busy, gone] {
+        client.close().await;
+    }
+    system.stack.faults().clear();
+}
+
+/// Large results, a stage that says nothing for a while, and a second run.
+async fn a_job_takes_longer_than_one_run(system: &System) -> (Job, Client) {
+    let large = |act: Act, results_bytes| Act {
+        results_bytes,
+        ..act
+    };
+    let script = Script {
+        stage_1: large(Act::slow(2, 3500), 100_000),
+        stage_2: large(Act::slow(50, 100), 5_000_000),
+    };
+    let job = system.create_scripted(&script).await;
+    let (url, id, key) = (&job.websocket_url, &job.id, &job.key);
+    let url = format!("{url}?job_id={id}&access_key={key}");
+    let mut client = Client::connect(&url).await.expect("a connection");
+    client.send(&json!({ "type": "ping" })).await;
+    client.expect("subscribed").await;
+    client.expect("pong").await;
+    (job, client)
+}
+
+async fn its_results_are_fetched(system: &System, (job, mut client): (Job, Client)) {
+    client.until_the_end().await;
+    client.close().await;
+    let mut late = system.watch(&job).await;
+    late.until_the_end().await;
+    late.close().await;
+    let small = format!("{}/results?stage=stage_1", job.path());
+    let small = system.http.with_key(Method::GET, &small, &job.key).await;
+    assert_eq!(small.status, 200);
+    let huge = format!("{}/results", job.path());
+    let huge = system.http.with_key(Method::GET, &huge, &job.key).await;
+    assert_eq!(huge.status, 307);
+}
+
+async fn clients_come_ask_and_go(system: &System) {
+    let script = Script {
+        stage_1: Act::slow(600, 100),
+        ..Script::default()
+    };
+    let job = system.create_scripted(&script).await;
+    let mut client = system.watch(&job).await;
+    let about = |kind: &str| json!({ "type": kind, "job_id": job.id });
+    client.ask(&about("request_status"), "job_status").await;
+    client.ask(&about("unsubscribe"), "unsubscribed").await;
+    client.ask(&job.subscribe(), "subscribed").await;
+    let status = system
+        .http
+        .with_key(Method::GET, &job.path(), &job.key)
+        .await;
+    assert_eq!(status.status, 200);
+    cancel_over_http(system, &job).await;
+    client.until_the_end().await;
+    client.close().await;
+}
+
+async fn connections_live_on_while_they_are_used(system: &System) {
+    let script = Script {
+        stage_1: Act::slow(600, 100),
+        ..Script::default()
+    };
+    let job = system.create_scripted(&script).await;
+    let mut client = system.watch(&job).await;
+    let renewals = |caller: &'static str| {
+        move |system: &System| {
+            system.stack.calls().count(|call| {
+                call.caller == caller
+                    && call.operation == "dynamodb:UpdateItem"
+                    && call.resource == Subscribers::SPEC.name
+            }) > 0
+        }
+    };
+    system.age_connections().await;
+    client.ask(&json!({ "type": "ping" }), "pong").await;
+    system
+        .eventually("the client's message renews", renewals("websocket"))
+        .await;
+
+    system.age_connections().await;
+    // Someone new: the pipeline reads anew who watches, and until when.
+    let second = system.watch(&job).await;
+    system
+        .eventually("what reaches the client renews", renewals("pipeline"))
+        .await;
+    cancel_over_http(system, &job).await;
+    client.until_the_end().await;
+    client.close().await;
+    second.close().await;
+}
+
+async fn a_connection_is_gone_and_another_cannot_be_reached(system: &System) {
+    let script = Script {
+        stage_1: Act::slow(10, 100),
+        ..Script::default()
+    };
+    let job = system.create_scripted(&script).await;
+    let (gone, gone_id) = watch(system, &job).await;
+    let (mut busy, busy_id) = watch(system, &job).await;
+    let (gone_id, busy_id) = (Arc::new(gone_id), Arc::new(busy_id));
+    system.stack.faults().on_post(move |post| {
+        if post.caller == "pipeline" && post.connection_id == *gone_id {
+            Some(Fault::Status(410))
+        } else if post.caller == "pipeline" && post.connection_id == *busy_id {
+            Some(Fault::Outage)
+        } else {
+            None
+        }
+    });
+    let messages = busy.until_the_end().await;
+    assert_eq!(messages.last().expect("an end")["type"], "job_complete");
+    system
+        .eventually("the gone connection is forgotten", |system| {
+            let watchers = system.items(Subscribers::SPEC.name);
+            watchers.iter().filter(|it| it["job_id"] == job.id).count() == 1
+        })
+        .await;
+    gone.close().await;
+    busy.close().await;
+    system.stack.faults().clear();
+}
+
+/// Watches a job on a new connection; answers with API Gateway's id of it, too.
+async fn watch(system: &System, job: &Job) -> (Client, String) {
+    let before = system.stack.connection_ids();
+    let client = system.watch(job).await;
+    let mut ids = system.stack.connection_ids();
+    ids.retain(|id| !before.contains(id));
+    (client, ids.pop().expect("the new connection"))
+}
+
+async fn cancel_over_http(system: &System, job: &Job) {
+    let path = job.path();
+    let answer = system.http.with_key(Method::DELETE, &path, &job.key).await;
+    assert_eq!(answer.status, 202);
+}
