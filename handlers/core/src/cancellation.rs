@@ -3,7 +3,7 @@
 
 use contract::{
     functions::Function,
-    grants::{GetItem, Granted, PutItem, SendMessage, UpdateItem},
+    grants::{Granted, PutItem, SendMessage, UpdateItem},
     ids::JobId,
     messages::JobStatus,
     queues::{Audience, DeliveryPointer, DeliveryQueue},
@@ -50,7 +50,6 @@ pub struct Canceller<F> {
 impl<F> Canceller<F>
 where
     F: Function
-        + Granted<GetItem<Jobs>>
         + Granted<UpdateItem<Jobs>>
         + Granted<PutItem<JobEvents>>
         + Granted<SendMessage<DeliveryQueue>>,

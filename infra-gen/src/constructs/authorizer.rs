@@ -21,6 +21,7 @@ impl AuthorizableRoute {
     pub const CONNECT: Self = Self::new(Route::Connect);
 
     /// A route that can have an authorizer. In a constant, one that can't fails to compile.
+    #[track_caller]
     pub const fn new(route: Route) -> Self {
         assert!(
             route.can_be_authorized(),

@@ -7,11 +7,13 @@ pub struct StageName(&'static str);
 impl StageName {
     /// A name that API Gateway takes for a stage of a WebSocket API. In a constant, one that it
     /// does not take fails to compile.
+    #[track_caller]
     pub const fn new(name: &'static str) -> Self {
         let bytes = name.as_bytes();
         assert!(
             !matches!(bytes, b"$default"),
-            "a WebSocket API has no $default stage: give its stage a name, like `live`",
+            "a WebSocket API has no $default stage: give its stage a name, like `live`, in \
+             infra-gen/src/stack.rs",
         );
         assert!(
             !bytes.is_empty() && bytes.len() <= 128,

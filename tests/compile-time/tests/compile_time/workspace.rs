@@ -1,0 +1,178 @@
+//! A copy of the workspace that can be changed.
+
+use std::{
+    env,
+    ffi::OsStr,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::readme::{Change, Run};
+
+/// The workspace that these tests are in.
+pub(crate) fn original() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+}
+
+/// A copy of the workspace. It lies in the target directory, always at the same place, so that
+/// cargo builds again what differs and nothing else.
+#[derive(Debug)]
+pub(crate) struct Copy {
+    folder: PathBuf,
+    target: PathBuf,
+}
+
+impl Copy {
+    /// The workspace as it is.
+    pub(crate) fn fresh() -> Self {
+        let test = env::current_exe().expect("the test's own path");
+        let target = test.ancestors().nth(3).expect("target/debug/deps/test");
+        let copy = Self {
+            folder: target.join("tests").join("walkthrough"),
+            target: target.to_owned(),
+        };
+        mirror(original(), &copy.folder);
+        copy
+    }
+
+    /// Changes a file.
+    pub(crate) fn apply(&self, change: &Change) {
+        let Change { file, old, new } = change;
+        let path = self.folder.join(file);
+        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{file}: {error}"));
+        let found = text.matches(old.as_str()).count();
+        assert_eq!(found, 1, "in {file} these lines are to be changed:\n{old}");
+        write(&path, text.replacen(old.as_str(), new, 1).as_bytes());
+    }
+
+    /// Runs a command, which must print what it is said to print, and fail if that is an error.
+    pub(crate) fn run(&self, run: &Run) {
+        let mut words = words(&run.command).into_iter();
+        let program = words.next().unwrap_or_default();
+        assert!(
+            ["cargo", "grep"].contains(&program.as_str()),
+            "{program} is not run in a walk-through"
+        );
+        let program = if program == "cargo" {
+            env!("CARGO").to_owned()
+        } else {
+            program
+        };
+        let mut command = Command::new(program);
+        command
+            .args(words)
+            .current_dir(&self.folder)
+            .env("CARGO_TARGET_DIR", &self.target)
+            .env("CARGO_TERM_COLOR", "never")
+            // Everything is there: these tests were built from it.
+            .env("CARGO_NET_OFFLINE", "true");
+        // What cargo told this test about its package would be news to the build scripts of
+        // others, and they would run again.
+        for (name, _) in env::vars_os() {
+            let name_text = name.to_string_lossy();
+            if name_text.starts_with("CARGO_PKG_") || name_text.starts_with("CARGO_MANIFEST_") {
+                command.env_remove(name);
+            }
+        }
+        let output = command.output().expect("the command runs");
+        let mut printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        printed += &String::from_utf8_lossy(&output.stderr);
+        let fails = run.printed.iter().any(|line| line.starts_with("error"));
+        assert_eq!(
+            output.status.success(),
+            !fails,
+            "$ {}\n{printed}",
+            run.command
+        );
+        for message in messages(&run.printed) {
+            assert!(
+                is_printed(message, &printed),
+                "$ {}\ndoes not print\n{}\nbut\n{printed}",
+                run.command,
+                message.join("\n")
+            );
+        }
+    }
+}
+
+/// The words of a command; single quotes keep some together.
+fn words(command: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    for (index, part) in command.split('\'').enumerate() {
+        if index % 2 == 1 {
+            words.push(part.to_owned());
+        } else {
+            words.extend(part.split_whitespace().map(str::to_owned));
+        }
+    }
+    words
+}
+
+/// The messages among lines: each begins with `error`. The compiler sorts them its own way.
+fn messages(lines: &[String]) -> impl Iterator<Item = &[String]> {
+    lines.chunk_by(|_, next| !next.starts_with("error"))
+}
+
+/// Whether the lines of the message stand in this order within one message that was printed.
+fn is_printed(message: &[String], printed: &str) -> bool {
+    let printed: Vec<String> = printed.lines().map(without_position).collect();
+    messages(&printed).any(|candidate| {
+        let mut candidate = candidate.iter();
+        message
+            .iter()
+            .all(|line| candidate.any(|printed| printed == line))
+    })
+}
+
+/// A line of what a compiler prints, without the line and column that will have changed tomorrow.
+fn without_position(line: &str) -> String {
+    let line = line.trim();
+    match line.strip_prefix("--> ") {
+        Some(place) => format!("--> {}", place.split(':').next().unwrap_or_default()),
+        None => line.to_owned(),
+    }
+}
+
+/// Makes a folder the same as another. Files that are the same already are left alone.
+fn mirror(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("a folder");
+    let names = |folder: &Path| -> Vec<_> {
+        let entries = fs::read_dir(folder).expect("a folder");
+        let entries = entries.map(|entry| entry.expect("an entry"));
+        entries.map(|entry| entry.file_name()).collect()
+    };
+    let wanted: Vec<_> = names(from)
+        .into_iter()
+        .filter(|name| is_copied(name))
+        .collect();
+    for name in names(to).iter().filter(|name| !wanted.contains(name)) {
+        let path = to.join(name);
+        if path.is_dir() {
+            fs::remove_dir_all(path).expect("the folder can go");
+        } else {
+            fs::remove_file(path).expect("the file can go");
+        }
+    }
+    for name in wanted {
+        let (from, to) = (from.join(&name), to.join(&name));
+        if from.is_dir() {
+            mirror(&from, &to);
+        } else {
+            write(&to, &fs::read(from).expect("the file can be read"));
+        }
+    }
+}
+
+/// Sources, and what tells cargo how to build them.
+fn is_copied(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name == ".cargo" || !(name.starts_with('.') || name == "target" || name == "node_modules")
+}
+
+fn write(path: &Path, contents: &[u8]) {
+    if fs::read(path).is_ok_and(|before| before == contents) {
+        return;
+    }
+    fs::write(path, contents).expect("the file can be written");
+}
