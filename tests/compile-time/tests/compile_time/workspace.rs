@@ -28,9 +28,11 @@ impl Copy {
     pub(crate) fn fresh() -> Self {
         let test = env::current_exe().expect("the test's own path");
         let target = test.ancestors().nth(3).expect("target/debug/deps/test");
+        // A target directory of its own: cargo tells workspaces apart by neither name nor path, and
+        // would take what was built from the copy for what the original has to run.
         let copy = Self {
             folder: target.join("tests").join("walkthrough"),
-            target: target.to_owned(),
+            target: target.join("tests").join("walkthrough-target"),
         };
         mirror(original(), &copy.folder);
         copy
