@@ -10,6 +10,7 @@ use contract::{
     grants::{
         GetItem, Granted, PostToConnection, PutItem, PutObject, Query, SendMessage, UpdateItem,
     },
+    ids::JobId,
     limits::MAX_DIRECT_SUBSCRIBERS,
     messages::{ProgressUpdate, Results, ServerMessage, StageComplete},
     queues::{Audience, DeliveryPointer, DeliveryQueue},
@@ -24,12 +25,13 @@ use super::{
     housekeeper::{Housekeeper, KeepsHouse},
 };
 use crate::{
-    aws::{ConnectionsApi, Queues},
+    aws::{ConnectionsApi, Queues, SendError},
     clock::Clock,
     metrics,
     models::{Event, Job, Subscriber},
+    progress::Estimate,
     stores::{
-        ConnectionStore, Ending, EventStore, JobStore, Lease, ProgressPoint, ResultStore,
+        Appended, ConnectionStore, Ending, EventStore, JobStore, Lease, ProgressPoint, ResultStore,
         StoreError, SubscriptionStore,
     },
 };
@@ -66,6 +68,12 @@ pub enum PublishError {
     /// Another run has claimed the job; this one must stop writing.
     #[error("the job was claimed by another run, or has ended")]
     LeaseLost,
+    /// The holder of the lease has written something else there, at the same time.
+    #[error("the job has another message at seq {seq}, written under the same lease")]
+    Conflict {
+        /// The place in the log.
+        seq: u64,
+    },
     /// A table or the bucket did not take it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -80,8 +88,8 @@ pub struct Heard {
 
 /// What a durable message changes in the job's item.
 enum Commit {
-    /// The stage is done.
-    Stage(String),
+    /// The stage is done, and the job so far, if that is known.
+    Stage(String, Option<u8>),
     /// The job has ended.
     End(Ending),
 }
@@ -103,6 +111,19 @@ struct KnownAudience {
     version: u64,
     subscribers: Vec<Subscriber>,
     read_at: Instant,
+}
+
+impl<F: Function + Granted<SendMessage<DeliveryQueue>>> Stores<F> {
+    /// Has the delivery function send everyone who watches the log after `after_seq`: nobody knows
+    /// what of it was sent. Clients tell what they have by its `seq`.
+    pub async fn redeliver(&self, job_id: &JobId, after_seq: u64) -> Result<(), SendError> {
+        let pointer = DeliveryPointer {
+            job_id: job_id.clone(),
+            audience: Audience::AllSubscribers,
+            after_seq,
+        };
+        self.queues.send::<DeliveryQueue>(&pointer, 0).await
+    }
 }
 
 /// The grants that publishing takes. A function that publishes holds them all.
@@ -154,6 +175,11 @@ impl<F: Publishes> Publisher<F> {
         }
     }
 
+    /// The claim that the publisher writes under.
+    pub fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
     /// The `seq` of the last durable message.
     pub fn seq(&self) -> u64 {
         self.seq
@@ -163,6 +189,11 @@ impl<F: Publishes> Publisher<F> {
     pub async fn report(&mut self, point: &ProgressPoint) -> Result<Heard, PublishError> {
         let job = self.stores.jobs.report(&self.lease, point).await?;
         let job = job.ok_or(PublishError::LeaseLost)?;
+        self.reached(&job, point).await
+    }
+
+    /// Sends how far a stage is, which is in the job's item.
+    async fn reached(&mut self, job: &Job, point: &ProgressPoint) -> Result<Heard, PublishError> {
         let message = ServerMessage::ProgressUpdate(ProgressUpdate {
             job_id: self.lease.job_id.clone(),
             stage: point.stage.clone(),
@@ -177,13 +208,28 @@ impl<F: Publishes> Publisher<F> {
         let outgoing = Outgoing::Latest {
             message: Bytes::from(message.to_json()),
         };
-        self.update_audience(&job, false).await?;
+        self.update_audience(job, false).await?;
         for subscriber in self.audience().iter().take(MAX_DIRECT_SUBSCRIBERS) {
             self.sender.send(subscriber, outgoing.clone());
         }
         Ok(Heard {
             cancel_requested: job.cancel_requested,
         })
+    }
+
+    /// Publishes how far a stage of a worker of its own is, and what its remaining time is estimated
+    /// from. One write. None when it is old news: the worker's posts may come late or twice.
+    pub async fn advance(
+        &mut self,
+        point: &ProgressPoint,
+        estimate: &Estimate,
+    ) -> Result<Option<Heard>, PublishError> {
+        let jobs = &self.stores.jobs;
+        if let Some(job) = jobs.advance(&self.lease, self.seq, point, estimate).await? {
+            return self.reached(&job, point).await.map(Some);
+        }
+        self.listen().await?;
+        Ok(None)
     }
 
     /// Asks, without a message, whether the job is still this run's and should go on. One read.
@@ -196,11 +242,12 @@ impl<F: Publishes> Publisher<F> {
         }
     }
 
-    /// Publishes the results of a stage. They are in the log, or in the bucket, before anyone is
-    /// told.
+    /// Publishes the results of a stage, after which the job is `overall` percent done, if that is
+    /// known. They are in the log, or in the bucket, before anyone is told.
     pub async fn finish_stage(
         &mut self,
         stage: &str,
+        overall: Option<u8>,
         results: Value,
     ) -> Result<(Heard, Results), PublishError> {
         let results = self
@@ -217,7 +264,7 @@ impl<F: Publishes> Publisher<F> {
             correlation_id: self.correlation_id.clone(),
         });
         let heard = self
-            .publish(&message, &Commit::Stage(stage.to_owned()))
+            .publish(&message, &Commit::Stage(stage.to_owned(), overall))
             .await?;
         Ok((heard, results))
     }
@@ -249,12 +296,7 @@ impl<F: Publishes> Publisher<F> {
     /// Answers with whether there was one.
     pub async fn recover(&mut self) -> Result<bool, PublishError> {
         let next = self.seq + 1;
-        let events = self
-            .stores
-            .events
-            .between(&self.lease.job_id, self.seq, next)
-            .await?;
-        let Some(event) = events.into_iter().next() else {
+        let Some(event) = self.stores.events.at(&self.lease.job_id, next).await? else {
             return Ok(false);
         };
         let message: ServerMessage =
@@ -263,7 +305,7 @@ impl<F: Publishes> Publisher<F> {
                 cause: error.to_string(),
             })?;
         let commit = match &message {
-            ServerMessage::StageComplete(complete) => Commit::Stage(complete.stage.clone()),
+            ServerMessage::StageComplete(complete) => Commit::Stage(complete.stage.clone(), None),
             ServerMessage::JobComplete(_) => Commit::End(Ending::Completed),
             ServerMessage::JobFailed(failed) => Commit::End(Ending::Failed(failed.error.clone())),
             ServerMessage::JobCancelled(_) => Commit::End(Ending::Cancelled),
@@ -281,6 +323,23 @@ impl<F: Publishes> Publisher<F> {
         metrics::delivered::<F>(&self.stores.clock, job_id, subscribers, &counts);
     }
 
+    /// [`Self::flush`] for no longer than the function has for sending. What is still on its way
+    /// then is left to the delivery function, with all that came after `after_seq`, and nothing
+    /// more is sent from here. Answers with whether all was sent.
+    pub async fn flush_within_budget(&self, after_seq: u64) -> bool {
+        let limit = Budget::of::<F>().total;
+        let (counts, unfinished) = self.sender.flush_within(limit).await;
+        let (job_id, subscribers) = (self.lease.job_id.as_str(), self.audience().len());
+        metrics::delivered::<F>(&self.stores.clock, job_id, subscribers, &counts);
+        if self.seq > after_seq {
+            for chunk in unfinished.chunks(CHUNK) {
+                self.leave(Audience::Connections(chunk.to_vec()), after_seq)
+                    .await;
+            }
+        }
+        unfinished.is_empty()
+    }
+
     /// Writes a durable message to the log, commits it to the job, sends it.
     async fn publish(
         &mut self,
@@ -295,12 +354,19 @@ impl<F: Publishes> Publisher<F> {
             message: message.clone(),
             expires_at: self.expires_at,
         };
-        if !self.stores.events.append(&event).await? {
-            return Err(PublishError::LeaseLost);
-        }
+        let message = match self.stores.events.append(&event).await? {
+            Appended::Written => message,
+            // An attempt whose answer was lost. It may be committed, so it is what stays.
+            Appended::Earlier(earlier) if earlier.says(&message) => earlier.message,
+            Appended::Earlier(_) => return Err(PublishError::Conflict { seq: event.seq }),
+            Appended::Later => return Err(PublishError::LeaseLost),
+        };
         let jobs = &self.stores.jobs;
         let job = match commit {
-            Commit::Stage(stage) => jobs.finish_stage(&self.lease, stage, event.seq).await?,
+            Commit::Stage(stage, overall) => {
+                let lease = &self.lease;
+                jobs.finish_stage(lease, stage, *overall, event.seq).await?
+            }
             Commit::End(ending) => jobs.end(&self.lease, ending, event.seq).await?,
         };
         self.committed(job, message).await
@@ -322,7 +388,8 @@ impl<F: Publishes> Publisher<F> {
                 %error,
                 "the subscribers could not be read; the delivery function sends the message",
             );
-            self.leave(Audience::AllSubscribers).await;
+            self.leave(Audience::AllSubscribers, self.seq.saturating_sub(1))
+                .await;
             return Ok(Heard {
                 cancel_requested: job.cancel_requested,
             });
@@ -345,19 +412,20 @@ impl<F: Publishes> Publisher<F> {
                 .iter()
                 .map(|subscriber| subscriber.connection_id.clone())
                 .collect();
-            self.leave(Audience::Connections(ids)).await;
+            self.leave(Audience::Connections(ids), self.seq.saturating_sub(1))
+                .await;
         }
         Ok(Heard {
             cancel_requested: job.cancel_requested,
         })
     }
 
-    /// Leaves the last durable message to the delivery function.
-    async fn leave(&self, audience: Audience) {
+    /// Leaves the durable messages after `after_seq` to the delivery function.
+    async fn leave(&self, audience: Audience, after_seq: u64) {
         let pointer = DeliveryPointer {
             job_id: self.lease.job_id.clone(),
             audience,
-            after_seq: self.seq.saturating_sub(1),
+            after_seq,
         };
         if let Err(error) = self.stores.queues.send::<DeliveryQueue>(&pointer, 0).await {
             tracing::error!(
