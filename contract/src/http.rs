@@ -65,16 +65,23 @@ pub struct HttpError {
 }
 
 macro_rules! http_errors {
-    ($($(#[$documentation:meta])* $variant:ident = $status:literal,)*) => {
+    ($(#[doc = $documentation:literal] $variant:ident = $status:literal,)*) => {
         /// Why a request was not done; each code has one HTTP status.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(rename_all = "snake_case")]
         pub enum HttpErrorCode {
-            $($(#[$documentation])* $variant,)*
+            $(#[doc = $documentation] $variant,)*
         }
 
         impl HttpErrorCode {
+            /// What the code says, in a sentence.
+            pub const fn description(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $documentation.trim_ascii(),)*
+                }
+            }
+
             /// The HTTP status.
             pub const fn status(self) -> u16 {
                 match self {

@@ -200,18 +200,25 @@ macro_rules! http_routes {
     (
         $(#[$documentation:meta])*
         $visibility:vis enum $route:ident {
-            $($(#[$route_documentation:meta])* $variant:ident = $method:ident $path:literal,)*
+            $($(#[doc = $route_documentation:literal])* $variant:ident = $method:ident $path:literal,)*
         }
     ) => {
         $(#[$documentation])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         $visibility enum $route {
-            $($(#[$route_documentation])* $variant,)*
+            $($(#[doc = $route_documentation])* $variant,)*
         }
 
         impl $route {
             /// Every route, in the order of declaration.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// What the route is for, in a sentence.
+            pub const fn description(self) -> &'static str {
+                match self {
+                    $(Self::$variant => concat!($($route_documentation),*).trim_ascii(),)*
+                }
+            }
 
             /// The method of the route.
             pub const fn method(self) -> $crate::routes::Method {

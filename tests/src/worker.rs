@@ -91,6 +91,12 @@ impl Worker {
         told
     }
 
+    /// Posts events, again and again while the fault is the system's.
+    pub async fn insist(&mut self, events: Value) -> Value {
+        while self.post(&self.body(&events)).await.status == 500 {}
+        self.tell(events).await
+    }
+
     /// Posts events, which are refused with this status; answers with the error.
     pub async fn refused(&self, status: u16, events: Value) -> Value {
         let answer = self.post(&self.body(&events)).await;

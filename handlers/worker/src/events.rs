@@ -86,11 +86,12 @@ impl Handler {
             if placed.event.is_durable() {
                 placed.seq <= job.seq
             } else {
-                placed.seq < job.seq || job.status.has_ended()
+                placed.seq < job.seq
             }
         };
         let (known, new): (Vec<_>, Vec<_>) = placed.partition(is_known);
-        if job.status.has_ended() && !new.is_empty() {
+        let repeats: Vec<_> = known.iter().filter(|it| it.event.is_durable()).collect();
+        if job.status.has_ended() && (!new.is_empty() || repeats.is_empty()) {
             return Err(finished(job));
         }
         if post.epoch != job.epoch || job.status == JobStatus::Queued {
@@ -99,7 +100,6 @@ impl Handler {
         if post.after_seq > job.seq {
             return Err(conflict(job.seq).with("after_seq", post.after_seq));
         }
-        let repeats: Vec<_> = known.iter().filter(|it| it.event.is_durable()).collect();
         if let Some(last) = repeats.last() {
             let (job_id, events) = (&job.job_id, &self.stores.events);
             let logged = events.between(job_id, post.after_seq, last.seq).await?;

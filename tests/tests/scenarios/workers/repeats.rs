@@ -149,16 +149,17 @@ async fn tables_whose_answers_are_lost_double_nothing() {
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     worker.claim(&["a", "b"]).await;
-    let lost = Arc::new(Times::new(4));
+    // More in a row than the SDK makes attempts: the worker has to repeat its post.
+    let lost = Arc::new(Times::new(8));
     system.stack.faults().on_call(move |call| {
         let writes = ["dynamodb:PutItem", "dynamodb:UpdateItem"];
         let is_ours = call.caller == "worker" && writes.contains(&call.operation.as_str());
         (is_ours && lost.take()).then_some(Fault::LostAnswer)
     });
-    worker.tell(json!([progress("a", 50)])).await;
-    worker.tell(json!([stage_complete("a", 1)])).await;
+    worker.insist(json!([progress("a", 50)])).await;
+    worker.insist(json!([stage_complete("a", 1)])).await;
     worker
-        .tell(json!([stage_complete("b", 2), { "type": "job_complete" }]))
+        .insist(json!([stage_complete("b", 2), { "type": "job_complete" }]))
         .await;
     assert_eq!(log(&system, &job).len(), 3);
     let mut client = system.watch(&job).await;
