@@ -78,7 +78,7 @@ struct Operation {
     parameters: Vec<Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_body: Option<Body>,
-    responses: BTreeMap<u16, Response>,
+    responses: BTreeMap<String, Response>,
 }
 
 #[derive(Serialize)]
@@ -90,6 +90,7 @@ struct Body {
 #[derive(Serialize)]
 struct Response {
     description: String,
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
     headers: IndexMap<&'static str, Value>,
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
     content: IndexMap<&'static str, Value>,
@@ -207,8 +208,11 @@ fn operation(route: HttpRoute, schemas: &mut SchemaGenerator) -> Operation {
     if route.path().contains("{job_id}") {
         parameters.insert(0, json!({ "$ref": "#/components/parameters/job_id" }));
     }
-    let mut responses: BTreeMap<u16, Response> = facts.answers.into_iter().collect();
-    responses.extend(refusals(route, schemas));
+    let answers = facts.answers.into_iter();
+    let responses = answers
+        .chain(refusals(route, schemas))
+        .map(|(status, response)| (status.to_string(), response))
+        .collect();
     Operation {
         operation_id: format!("{route:?}"),
         summary: route.description(),
@@ -373,7 +377,9 @@ fn refusals(route: HttpRoute, schemas: &mut SchemaGenerator) -> BTreeMap<u16, Re
         (429, "Too many requests: API Gateway's own answer."),
         (503, "Too busy, or too slow: API Gateway's own answer."),
     ] {
-        refusals.insert(status, json_answer(description, gateway.clone()));
+        let mut response = json_answer(description, gateway.clone());
+        response.headers.clear();
+        refusals.insert(status, response);
     }
     refusals
 }
