@@ -26,7 +26,7 @@ const VENDORED = [
 const embedded = (json) => json.replaceAll("<", "\\u003c");
 
 /** Nothing but these files is ever loaded, which the policy makes sure of. */
-function page({ title, here, head = "", body }) {
+function page({ title, here, scripts = "'self'", head = "", body }) {
   const tab = (file, name) =>
     `<a href="${file}"${file === here ? ' aria-current="page"' : ""}>${name}</a>`;
   return `<!doctype html>
@@ -35,7 +35,7 @@ function page({ title, here, head = "", body }) {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; worker-src blob:">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; script-src ${scripts}; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; worker-src blob:">
 <title>${title}</title>
 <link rel="icon" href="data:,">
 <link rel="stylesheet" href="docs.css">
@@ -81,6 +81,8 @@ const pages = {
   "websocket.html": page({
     title: "Stagecast's WebSocket API",
     here: "websocket.html",
+    // AsyncAPI's component compiles schemas while it is loaded.
+    scripts: "'self' 'unsafe-eval'",
     head: '<link rel="stylesheet" href="asyncapi.css">\n',
     body: `<div id="api"></div>
 <script type="application/json" id="description">${embedded(stringify(asyncapi))}</script>
