@@ -69,7 +69,8 @@ struct Tag {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Operation {
-    operation_id: String,
+    #[serde(rename = "operationId")]
+    id: String,
     summary: &'static str,
     description: &'static str,
     tags: [&'static str; 1],
@@ -214,7 +215,7 @@ fn operation(route: HttpRoute, schemas: &mut SchemaGenerator) -> Operation {
         .map(|(status, response)| (status.to_string(), response))
         .collect();
     Operation {
-        operation_id: format!("{route:?}"),
+        id: format!("{route:?}"),
         summary: route.description(),
         description: facts.description,
         tags: [match facts.key {

@@ -2,6 +2,7 @@
 
 mod bad_posts;
 mod ends;
+mod model;
 mod repeats;
 
 use end_to_end::{

@@ -13,7 +13,11 @@ use serde_json::{Value, json};
 fn log(system: &System, job: &Job) -> Vec<Value> {
     let mut events = system.items(JobEvents::SPEC.name);
     events.retain(|event| event["job_id"] == job.id);
-    events.sort_by_key(|event| event["seq"].as_str().unwrap().parse::<u64>().unwrap());
+    events.sort_by_key(|event| {
+        event["seq"]
+            .as_str()
+            .and_then(|seq| seq.parse::<u64>().ok())
+    });
     events
 }
 
