@@ -5,7 +5,7 @@ use contract::{
     functions::Function,
     grants::{Granted, PutItem, Query, SendMessage, UpdateItem},
     ids::JobId,
-    queues::{Audience, DeliveryPointer, DeliveryQueue},
+    queues::{Audience, Content, DeliveryPointer, DeliveryQueue},
     tables::{JobEvents, Jobs},
 };
 
@@ -107,6 +107,7 @@ where
             let pointer = DeliveryPointer {
                 job_id: job.job_id.clone(),
                 audience: Audience::AllSubscribers,
+                content: Content::Published,
                 after_seq: job.seq,
             };
             self.queues.send::<DeliveryQueue>(&pointer, 0).await?;

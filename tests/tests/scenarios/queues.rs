@@ -1,0 +1,170 @@
+//! Queues deliver at least once, in any order.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use contract::{
+    ids::JobId,
+    queues::{Audience, Content, DeliveryPointer, JobTicket},
+};
+use end_to_end::{
+    Client, Job, System,
+    script::{Act, Script},
+};
+use http::Method;
+use local::Fault;
+use serde_json::{Value, json};
+
+/// Asks the stack's SQS for something.
+async fn sqs(system: &System, operation: &str, request: &Value) -> Value {
+    let target = format!("AmazonSQS.{operation}");
+    let target = [("x-amz-target", target.as_str())];
+    let answer = system
+        .http
+        .request(Method::POST, "/", &target, request.to_string())
+        .await;
+    assert_eq!(answer.status, 200, "{:?}", answer.body);
+    answer.json()
+}
+
+/// Puts a message on a queue, as if it came again.
+async fn enqueue(system: &System, queue: &str, message: &Value) {
+    let url = sqs(system, "GetQueueUrl", &json!({ "QueueName": queue })).await;
+    let request = json!({ "QueueUrl": url["QueueUrl"], "MessageBody": message.to_string() });
+    sqs(system, "SendMessage", &request).await;
+}
+
+fn id_of(job: &Job) -> JobId {
+    job.id.parse().expect("a job id")
+}
+
+async fn ticket(system: &System, job: &Job) {
+    let ticket = JobTicket { job_id: id_of(job) };
+    enqueue(system, "jobs", &json!(ticket)).await;
+}
+
+async fn pointer(system: &System, job: &Job, after_seq: u64) {
+    let pointer = DeliveryPointer {
+        job_id: id_of(job),
+        audience: Audience::AllSubscribers,
+        content: Content::Log,
+        after_seq,
+    };
+    enqueue(system, "deliveries", &json!(pointer)).await;
+}
+
+/// The queue and its dead letters.
+fn is_settled(system: &System, queue: &str) -> bool {
+    let depth = system.stack.queue_depth(queue).expect("the queue");
+    depth.visible + depth.in_flight + depth.delayed == 0
+}
+
+fn dead_letters(system: &System, queue: &str) -> Vec<String> {
+    let name = format!("{queue}-dead-letters");
+    system.stack.queue_messages(&name).expect("the queue")
+}
+
+async fn durable_until(client: &mut Client, last: &str) -> Vec<Value> {
+    let mut messages = Vec::new();
+    loop {
+        let message = client.next().await.expect("a message");
+        if message["type"] != "progress_update" {
+            messages.push(message);
+        }
+        if messages
+            .last()
+            .is_some_and(|message| message["type"] == last)
+        {
+            return messages;
+        }
+    }
+}
+
+#[tokio::test]
+async fn tickets_and_pointers_that_come_again_and_out_of_order_change_nothing() {
+    let system = System::scripted().await;
+    let script = Script {
+        stage_1: Act::slow(10, 50),
+        stage_2: Act::slow(10, 50),
+    };
+    let job = system.create_scripted(&script).await;
+    let mut client = system.watch(&job).await;
+    ticket(&system, &job).await;
+    let mut messages = durable_until(&mut client, "stage_complete").await;
+    pointer(&system, &job, 1).await;
+    pointer(&system, &job, 0).await;
+    messages.extend(durable_until(&mut client, "job_complete").await);
+    ticket(&system, &job).await;
+    pointer(&system, &job, 2).await;
+    system
+        .eventually("the queues are empty", |system| {
+            is_settled(system, "deliveries") && is_settled(system, "jobs")
+        })
+        .await;
+    // A message that comes again is the same, to the letter: its `seq` tells who has it.
+    client.send(&json!({ "type": "ping" })).await;
+    messages.extend(durable_until(&mut client, "pong").await);
+    messages.pop();
+    let different: BTreeSet<_> = messages.iter().map(Value::to_string).collect();
+    assert_eq!(different.len(), 3, "{messages:#?}");
+    assert!(dead_letters(&system, "jobs").is_empty());
+    assert!(dead_letters(&system, "deliveries").is_empty());
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn only_what_could_not_be_delivered_with_its_whole_budget_is_a_dead_letter() {
+    let system = System::scripted_with(|options| {
+        let soon = Duration::from_secs(1);
+        options
+            .visibility_timeouts
+            .insert("deliveries".to_owned(), soon);
+    })
+    .await;
+    let script = Script {
+        stage_1: Act::slow(10, 50),
+        ..Script::default()
+    };
+    let job = system.create_scripted(&script).await;
+    let unreachable = system.watch(&job).await;
+    let id = system.stack.connection_ids().pop().expect("a connection");
+    let mut other = system.watch(&job).await;
+    let refused = id.clone();
+    system
+        .stack
+        .faults()
+        .on_post(move |post| (post.connection_id == refused).then_some(Fault::Outage));
+    let messages = durable_until(&mut other, "job_complete").await;
+    assert_eq!(messages.len(), 3, "the others hear it all: {messages:#?}");
+
+    system
+        .eventually("what could not be delivered is given up", |system| {
+            is_settled(system, "deliveries") && !dead_letters(system, "deliveries").is_empty()
+        })
+        .await;
+    // One for each message that was left to the delivery function; each was received five times.
+    for letter in dead_letters(&system, "deliveries") {
+        let pointer: DeliveryPointer = serde_json::from_str(&letter).expect("a pointer");
+        assert_eq!(pointer.job_id.as_str(), job.id);
+        assert_eq!(pointer.audience, Audience::Connections(vec![id.clone()]));
+    }
+    assert!(dead_letters(&system, "jobs").is_empty());
+
+    // Nothing is lost with it: the client finds it in the log.
+    system.stack.faults().clear();
+    let mut unreachable = unreachable;
+    let mut subscribe = job.subscribe();
+    subscribe["after_seq"] = json!(0);
+    unreachable.send(&subscribe).await;
+    // An attempt that outlived its ticket's visibility may get through just now.
+    durable_until(&mut unreachable, "subscribed").await;
+    let messages = durable_until(&mut unreachable, "job_complete").await;
+    let seqs: BTreeSet<_> = messages
+        .iter()
+        .map(|message| message["seq"].as_u64())
+        .collect();
+    assert_eq!(seqs, BTreeSet::from([Some(1), Some(2), Some(3)]));
+    unreachable.close().await;
+    other.close().await;
+    system.finish().await;
+}
