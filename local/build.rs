@@ -3,7 +3,7 @@
 use std::{env, error::Error, fmt::Write as _, fs, path::Path};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let page = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../client/page");
+    let page = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../generated/page");
     println!("cargo::rerun-if-changed={}", page.display());
     let mut files = Vec::new();
     if page.is_dir() {
