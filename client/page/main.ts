@@ -18,6 +18,8 @@ const MEDIA_TYPES = ["image/png", "image/jpeg"];
 void start();
 
 async function start(): Promise<void> {
+  // A key in the address is taken out of it before anything else.
+  linkedJob();
   const config = await readConfig().catch(() => null);
   if (config) {
     new Page(config);

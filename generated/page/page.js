@@ -1833,6 +1833,7 @@ var MAX_BYTES = 4194304;
 var MEDIA_TYPES = ["image/png", "image/jpeg"];
 start();
 async function start() {
+	linkedJob();
 	const config = await readConfig().catch(() => null);
 	if (config) {
 		new Page(config);

@@ -10,7 +10,7 @@ for (const colorScheme of ["light", "dark"] as const) {
     ["phone", PHONE],
   ] as const) {
     test.describe(`${colorScheme}, on a ${device}`, () => {
-      test.use({ ...settings, colorScheme, pace: 3000 });
+      test.use({ ...settings, colorScheme, pace: 6000 });
 
       test("every state is accessible and fits", async ({ progressPage, page }) => {
         const look = async (state: string) => {

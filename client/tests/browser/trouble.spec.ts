@@ -48,15 +48,17 @@ test("a service that is away is named", async ({ progressPage, page, stack }) =>
   await expect(page.getByRole("alert")).toContainText(`${stack.urls.http_api} cannot be reached`);
 });
 
-test("a job that does not exist says so", async ({ progressPage, page }) => {
-  await page.goto(`#job=job_20260101_0123456789abcdef&key=${"0".repeat(32)}`);
+test("a job that does not exist says so", async ({ progressPage, page, stack }) => {
+  await page.goto(
+    `${stack.urls.http_api}/#job=job_20260101_0123456789abcdef&key=${"0".repeat(32)}`,
+  );
   await expect(page.getByRole("alert")).toContainText("does not exist any more");
   await progressPage.button("Another plan").click();
   await expect(page.locator("#recent-list")).toContainText("No longer kept");
 });
 
-test("a job without its key says where to get it", async ({ page, progressPage: _ }) => {
-  await page.goto("#job=job_20260101_0123456789abcdef");
+test("a job without its key says where to get it", async ({ page, stack }) => {
+  await page.goto(`${stack.urls.http_api}/#job=job_20260101_0123456789abcdef`);
   await expect(page.getByRole("alert")).toContainText("Copy link to watch");
 });
 
