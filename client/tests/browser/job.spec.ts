@@ -134,6 +134,8 @@ test.describe("in mid-job", () => {
 });
 
 test("a server that is stopped in mid-job and started again goes on with it", async ({ page }) => {
+  // The run that was cut short holds its lease for half a minute.
+  test.setTimeout(120_000);
   const dataDir = await mkdtemp(join(tmpdir(), "stagecast-"));
   const progressPage = new ProgressPage(page);
   let stack = await LocalStack.start({ pace: 4000, dataDir });
@@ -146,6 +148,7 @@ test("a server that is stopped in mid-job and started again goes on with it", as
     await progressPage.picture("server-gone");
     stack = await LocalStack.start({ pace: 500, dataDir, port: stack.port });
     await expect(progressPage.connection).toHaveText("Live", { timeout: 40_000 });
+    await expect(progressPage.headline).toHaveText("Done", { timeout: 60_000 });
     await progressPage.isDone();
     expect(progressPage.mistakes).toEqual([]);
   } finally {
