@@ -1,7 +1,8 @@
 //! What the system costs, counted in calls: they are what an account is billed for.
 
+use contract::tables::{Connections, Table as _};
 use end_to_end::{
-    System,
+    System, needs,
     script::{Act, Script},
 };
 use local::Call;
@@ -36,7 +37,7 @@ async fn steady_state(audience: usize) -> (u64, u64, u64) {
             );
         }
     }
-    let calls = system.stack.calls();
+    let calls = system.local().calls();
     calls.clear();
     for client in &mut clients {
         for _ in 0..8 {
@@ -65,6 +66,7 @@ async fn steady_state(audience: usize) -> (u64, u64, u64) {
 
 #[tokio::test]
 async fn a_progress_update_in_steady_state_is_one_write_and_no_read_whatever_the_audience() {
+    needs!(CountCalls);
     for audience in [1, 5] {
         let (reads, writes, posts) = steady_state(audience).await;
         assert_eq!(reads, 0, "audience {audience}");
@@ -79,17 +81,18 @@ async fn a_progress_update_in_steady_state_is_one_write_and_no_read_whatever_the
 
 #[tokio::test]
 async fn a_subscribe_is_one_transaction_and_two_reads() {
+    needs!(CountCalls);
     let system = System::scripted().await;
     let job = system.create_scripted(&Script::default()).await;
     system.watch(&job).await.close().await;
     system
-        .eventually("the first client is gone", |system| {
-            system.items("websocket_connections").is_empty()
+        .eventually("the first client is gone", async |system| {
+            system.items(Connections::SPEC).await.is_empty()
         })
         .await;
 
     let mut client = system.connect().await;
-    let calls = system.stack.calls();
+    let calls = system.local().calls();
     calls.clear();
     client.ask(&job.subscribe(), "subscribed").await;
     let calls = calls.all();
@@ -107,6 +110,7 @@ async fn a_subscribe_is_one_transaction_and_two_reads() {
 
 #[tokio::test]
 async fn a_durable_message_is_two_writes() {
+    needs!(CountCalls);
     let system = System::scripted().await;
     let script = Script {
         stage_1: Act::slow(30, 50),
@@ -119,7 +123,7 @@ async fn a_durable_message_is_two_writes() {
         .iter()
         .filter(|message| message["type"] != "progress_update")
         .count();
-    let calls = system.stack.calls();
+    let calls = system.local().calls();
     let logged = calls.count(by("pipeline", "dynamodb:PutItem"));
     assert_eq!(logged, durable as u64, "one write to the log each");
     // The other updates of the job's item are the claim and the progress.
