@@ -21,8 +21,10 @@ use crate::{
     script::Script,
 };
 
-/// Whose turn it is on the stacks that are deployed.
+/// Whose turn it is on the stack that is deployed.
 static TURN: Mutex<()> = Mutex::const_new(());
+/// Whose turn it is on the stack that is deployed with the scripted pipeline.
+static SCRIPTED_TURN: Mutex<()> = Mutex::const_new(());
 
 /// How often something is looked at that is sure to come.
 const LOOK: Duration = Duration::from_millis(50);
@@ -65,7 +67,7 @@ impl System {
     pub async fn start() -> Self {
         match Engine::chosen() {
             Engine::Local => Self::start_with(|_| ()).await,
-            Engine::Aws | Engine::Ministack => Self::deployed(engine::OUTPUTS).await,
+            Engine::Aws | Engine::Ministack => Self::deployed(engine::OUTPUTS, &TURN).await,
         }
     }
 
@@ -78,7 +80,9 @@ impl System {
     pub async fn scripted() -> Self {
         match Engine::chosen() {
             Engine::Local => Self::scripted_with(|_| ()).await,
-            Engine::Aws | Engine::Ministack => Self::deployed(engine::SCRIPTED_OUTPUTS).await,
+            Engine::Aws | Engine::Ministack => {
+                Self::deployed(engine::SCRIPTED_OUTPUTS, &SCRIPTED_TURN).await
+            }
         }
     }
 
@@ -118,10 +122,10 @@ impl System {
         }
     }
 
-    async fn deployed(outputs: &str) -> Self {
+    async fn deployed(outputs: &str, turn: &'static Mutex<()>) -> Self {
         let outputs = Outputs::read(&engine::file(outputs));
         let config = handlers_core::aws::load().await;
-        let turn = TURN.lock().await;
+        let turn = turn.lock().await;
         let system = Self {
             http: Http::new(outputs.http_api()),
             operator: Operator::new(&config, outputs.clone()),

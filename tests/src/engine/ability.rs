@@ -42,7 +42,7 @@ impl Ability {
             Self::AdjustTheStack => "what is deployed has the timeouts and settings it has",
             Self::ReadLogs => "what is deployed logs through CloudWatch, late and in its own frame",
             Self::HoldJobs if env::var_os(QUEUE_IS_HELD).is_some() => return None,
-            Self::HoldJobs => "what is deployed takes a job as soon as it is queued",
+            Self::HoldJobs => "a job is taken as soon as it is queued, unless the queue is held",
             Self::RefuseFrames | Self::KeepLifecycleRoutes if engine == Engine::Aws => return None,
             Self::RefuseFrames => "ministack takes binary frames and frames of any size",
             Self::KeepLifecycleRoutes => {

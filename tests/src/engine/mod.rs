@@ -1,8 +1,8 @@
 //! Where scenarios run: on the local stack, or on a stack that is deployed.
 //!
 //! The environment chooses. Without it, a scenario starts a local stack of its own. With
-//! [`OUTPUTS`] and [`SCRIPTED_OUTPUTS`], all scenarios run on two stacks that are deployed
-//! somewhere, one after the other, since they share them.
+//! [`OUTPUTS`] and [`SCRIPTED_OUTPUTS`], all scenarios share two stacks that are deployed
+//! somewhere, and run on each of them one after the other.
 
 mod ability;
 mod local;
