@@ -182,7 +182,7 @@ function! {
             JobEvents: [PutItem, Query],
             Objects: [GetObject, PutObject],
             WebSocketApi: [PostToConnection],
-            JobQueue: [SendMessage],
+            JobQueue: [ChangeMessageVisibility, SendMessage],
             DeliveryQueue: [SendMessage],
         },
         settings: [StagePace],

@@ -92,14 +92,16 @@ pub struct JobTicket {
     pub job_id: JobId,
 }
 
-/// What some connections lack of a job's durable messages: a pointer into the log, no payload.
+/// What some connections lack of a job's messages: a pointer, no payload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryPointer {
     /// The job.
     pub job_id: JobId,
     /// Who lacks it.
     pub audience: Audience,
-    /// The audience has everything up to and including this.
+    /// What it is.
+    pub content: Content,
+    /// The audience has every durable message up to and including this.
     pub after_seq: u64,
 }
 
@@ -109,6 +111,23 @@ pub struct DeliveryPointer {
 pub enum Audience {
     /// Everyone who watches the job.
     AllSubscribers,
-    /// These connections, by API Gateway's ids.
+    /// Who watches the job and whose connection's id sorts after this one: the subscribers beyond
+    /// those that a publisher posts to itself.
+    SubscribersAfter(String),
+    /// These connections, by API Gateway's ids: one, or a stretch of neighbours in the order of the
+    /// subscribers' table, which is read as one range.
     Connections(Vec<String>),
+}
+
+/// What a delivery brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Content {
+    /// The whole log after `after_seq`.
+    Log,
+    /// The log after `after_seq`, as far as it is its publisher's to send: what a subscriber has
+    /// read from the log when it subscribed is left out.
+    Published,
+    /// How far the job is now. Worth nothing once a durable message has followed `after_seq`.
+    Progress,
 }

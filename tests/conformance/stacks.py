@@ -1,6 +1,5 @@
 """Stacks: made, changed and removed by `infra-gen`, looked at through CloudFormation."""
 
-import os
 import subprocess
 
 from samtranslator.yaml_helper import yaml_parse
@@ -14,7 +13,7 @@ class Stacks:
     def __init__(self, emulator, executables):
         self.emulator = emulator
         self.cloudformation = emulator.client("cloudformation")
-        self.infra_gen = os.environ.get("FAKE_INFRA_GEN", executables / "infra-gen")
+        self.infra_gen = executables / "infra-gen"
         self.reference = executables
         self.scripted = emulator.folder / "scripted"
         self.scripted.mkdir()

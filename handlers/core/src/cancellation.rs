@@ -6,7 +6,7 @@ use contract::{
     grants::{Granted, PutItem, SendMessage, UpdateItem},
     ids::JobId,
     messages::JobStatus,
-    queues::{Audience, DeliveryPointer, DeliveryQueue},
+    queues::{Audience, Content, DeliveryPointer, DeliveryQueue},
     tables::{JobEvents, Jobs},
 };
 
@@ -104,6 +104,7 @@ where
             let pointer = DeliveryPointer {
                 job_id: job.job_id.clone(),
                 audience: Audience::AllSubscribers,
+                content: Content::Published,
                 after_seq: job.seq,
             };
             self.queues.send::<DeliveryQueue>(&pointer, 0).await?;

@@ -1,27 +1,26 @@
 //! From a pointer into the log to the messages that it stands for.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use bytes::Bytes;
 use contract::{
     functions::DeliveryFunction,
-    queues::{Audience, DeliveryPointer, DeliveryQueue},
+    messages::ServerMessage,
+    queues::{Audience, Content, DeliveryPointer, DeliveryQueue},
 };
 use handlers_core::{
     aws::{ConnectionsApi, Database, Environment, Queues, SendError},
     clock::Clock,
     delivery::{Budget, Housekeeper, Outgoing, Sender},
     metrics,
-    models::Subscriber,
+    models::{Job, Subscriber},
     stores::{ConnectionStore, EventStore, JobStore, StoreError, SubscriptionStore},
 };
 use tracing::Instrument as _;
 
-use crate::shortfall::Shortfall;
+use crate::{fan_out::FanOut, shortfall::Shortfall};
 
-/// Connections that one invocation serves.
-const CHUNK: usize = 100;
 /// Seconds before what failed in company is tried again alone.
 const RETRY_DELAY_SECONDS: i32 = 5;
 
@@ -30,16 +29,16 @@ const RETRY_DELAY_SECONDS: i32 = 5;
 pub struct Handler {
     jobs: JobStore<DeliveryFunction>,
     events: EventStore<DeliveryFunction>,
-    subscriptions: SubscriptionStore<DeliveryFunction>,
+    pub(crate) subscriptions: SubscriptionStore<DeliveryFunction>,
     housekeeper: Arc<Housekeeper<DeliveryFunction>>,
-    queues: Queues<DeliveryFunction>,
+    pub(crate) queues: Queues<DeliveryFunction>,
     api: ConnectionsApi<DeliveryFunction>,
     clock: Clock,
 }
 
 /// A pointer could not be delivered; it stays on its queue.
 #[derive(Debug, thiserror::Error)]
-enum DeliveryError {
+pub(crate) enum DeliveryError {
     #[error("the message on the queue is no delivery pointer: {0}")]
     Pointer(#[from] serde_json::Error),
     #[error(transparent)]
@@ -108,18 +107,17 @@ impl Handler {
             .record("request_id", job.request_id.as_str())
             .record("correlation_id", job.correlation_id.as_str());
         // Whoever is not on the list any more has left: there is nothing to deliver.
-        let mut audience = self.subscriptions.of_job(&pointer.job_id).await?;
-        if let Audience::Connections(ids) = &pointer.audience {
-            let wanted: HashSet<&str> = ids.iter().map(String::as_str).collect();
-            audience.retain(|subscriber| wanted.contains(subscriber.connection_id.as_str()));
-        }
-        if audience.len() > CHUNK {
-            return self.split(&pointer, &audience).await;
-        }
-        let events = self
-            .events
-            .between(&pointer.job_id, pointer.after_seq, job.seq)
-            .await?;
+        let audience = match &pointer.audience {
+            Audience::Connections(ids) => self.subscriptions.among(&job.job_id, ids).await?,
+            Audience::AllSubscribers => match self.fan_out(&pointer, None).await? {
+                FanOut::Small(audience) => audience,
+                FanOut::Queued => return Ok(()),
+            },
+            Audience::SubscribersAfter(after) => match self.fan_out(&pointer, Some(after)).await? {
+                FanOut::Small(audience) => audience,
+                FanOut::Queued => return Ok(()),
+            },
+        };
         let shortfall = Shortfall::new(Arc::clone(&self.housekeeper));
         let sender = Sender::new(
             self.api.clone(),
@@ -127,9 +125,47 @@ impl Handler {
             Budget::of::<DeliveryFunction>(),
             self.clock.clone(),
         );
+        self.send(&pointer, &job, &audience, &sender).await?;
+        let counts = sender.flush().await;
+        let job_id = pointer.job_id.as_str();
+        metrics::delivered::<DeliveryFunction>(&self.clock, job_id, audience.len(), &counts);
+        self.leave_behind(&pointer, audience.len(), shortfall.take())
+            .await
+    }
+
+    /// Puts what the audience lacks on its way.
+    async fn send(
+        &self,
+        pointer: &DeliveryPointer,
+        job: &Job,
+        audience: &[Subscriber],
+        sender: &Sender<ConnectionsApi<DeliveryFunction>, Shortfall>,
+    ) -> Result<(), DeliveryError> {
+        if pointer.content == Content::Progress {
+            // A durable message that has followed is on its way by itself, and a client that saw
+            // its `seq` here first would think that it has missed it.
+            let update = job
+                .progress_update()
+                .filter(|_| job.seq == pointer.after_seq);
+            if let Some(update) = update {
+                let message = Bytes::from(ServerMessage::ProgressUpdate(update).to_json());
+                for subscriber in audience {
+                    let message = message.clone();
+                    sender.send(subscriber, Outgoing::Latest { message });
+                }
+            }
+            return Ok(());
+        }
+        let events = self
+            .events
+            .between(&pointer.job_id, pointer.after_seq, job.seq)
+            .await?;
         for event in &events {
             let message = Bytes::from(event.message.clone());
-            for subscriber in &audience {
+            for subscriber in audience {
+                if pointer.content == Content::Published && event.seq <= subscriber.at_seq {
+                    continue;
+                }
                 let outgoing = Outgoing::Durable {
                     seq: event.seq,
                     message: message.clone(),
@@ -137,44 +173,31 @@ impl Handler {
                 sender.send(subscriber, outgoing);
             }
         }
-        let counts = sender.flush().await;
-        let job_id = pointer.job_id.as_str();
-        metrics::delivered::<DeliveryFunction>(&self.clock, job_id, audience.len(), &counts);
-        let lacking = shortfall.take();
-        // A connection that fails alone stays on the queue, where its receives are counted. One
-        // that fails in company is taken out, or the others would get everything again.
-        if let (1, Some(connection_id)) = (audience.len(), lacking.keys().next()) {
+        Ok(())
+    }
+
+    /// Leaves what could not be delivered for later. A connection that fails alone stays on the
+    /// queue, where its receives are counted. One that fails in company is taken out, or the others
+    /// would get everything again.
+    async fn leave_behind(
+        &self,
+        pointer: &DeliveryPointer,
+        audience: usize,
+        lacking: BTreeMap<String, u64>,
+    ) -> Result<(), DeliveryError> {
+        if let (1, Some(connection_id)) = (audience, lacking.keys().next()) {
             return Err(DeliveryError::Unreachable(connection_id.clone()));
         }
         for (connection_id, after_seq) in lacking {
             let alone = DeliveryPointer {
                 job_id: pointer.job_id.clone(),
                 audience: Audience::Connections(vec![connection_id]),
+                content: Content::Log,
                 after_seq,
             };
             self.queues
                 .send::<DeliveryQueue>(&alone, RETRY_DELAY_SECONDS)
                 .await?;
-        }
-        Ok(())
-    }
-
-    async fn split(
-        &self,
-        pointer: &DeliveryPointer,
-        audience: &[Subscriber],
-    ) -> Result<(), DeliveryError> {
-        for chunk in audience.chunks(CHUNK) {
-            let ids = chunk
-                .iter()
-                .map(|subscriber| subscriber.connection_id.clone())
-                .collect();
-            let part = DeliveryPointer {
-                job_id: pointer.job_id.clone(),
-                audience: Audience::Connections(ids),
-                after_seq: pointer.after_seq,
-            };
-            self.queues.send::<DeliveryQueue>(&part, 0).await?;
         }
         Ok(())
     }

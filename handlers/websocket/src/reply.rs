@@ -4,7 +4,7 @@ use bytes::Bytes;
 use contract::{
     functions::WebSocketFunction,
     messages::{ErrorReply, ProtocolError, ServerMessage},
-    queues::{Audience, DeliveryPointer, DeliveryQueue},
+    queues::{Audience, Content, DeliveryPointer, DeliveryQueue},
 };
 use handlers_core::{
     delivery::{Budget, Delivery, Destination, deliver},
@@ -43,6 +43,7 @@ impl Handler {
                     let pointer = DeliveryPointer {
                         job_id: event.job_id.clone(),
                         audience: Audience::Connections(vec![session.connection_id.clone()]),
+                        content: Content::Log,
                         after_seq: event.seq.saturating_sub(1),
                     };
                     if let Err(error) = self.queues.send::<DeliveryQueue>(&pointer, 0).await {

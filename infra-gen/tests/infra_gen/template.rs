@@ -117,6 +117,7 @@ fn grants_on_one_queue_and_its_consumption_are_one_statement() {
             "Sid": "JobsQueue",
             "Effect": "Allow",
             "Action": [
+                "sqs:ChangeMessageVisibility",
                 "sqs:DeleteMessage",
                 "sqs:GetQueueAttributes",
                 "sqs:ReceiveMessage",

@@ -18,6 +18,8 @@ pub enum Ability {
     InjectFaults,
     /// To count the calls of functions.
     CountCalls,
+    /// To count the messages of a queue, those that are being handled included.
+    CountMessages,
     /// To end a function's processes while they are busy.
     KillFunctions,
     /// To run with other timeouts and settings than the template's.
@@ -38,6 +40,7 @@ impl Ability {
         let deployed = match self {
             Self::InjectFaults => "nothing that is deployed fails on request",
             Self::CountCalls => "what is deployed does not tell which calls its functions make",
+            Self::CountMessages => "SQS tells only roughly how many messages a queue has",
             Self::KillFunctions => "Lambda does not let anyone end a busy function's process",
             Self::AdjustTheStack => "what is deployed has the timeouts and settings it has",
             Self::ReadLogs => "what is deployed logs through CloudWatch, late and in its own frame",

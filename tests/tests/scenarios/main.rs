@@ -12,6 +12,8 @@ mod grants;
 mod logs;
 mod model;
 mod progress;
+mod queues;
 mod results;
 mod resuming;
 mod several_clients;
+mod wide_audience;

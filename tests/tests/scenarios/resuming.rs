@@ -60,12 +60,8 @@ async fn a_client_that_comes_late_gets_the_whole_log() {
 
 #[tokio::test]
 async fn a_job_whose_pipeline_is_killed_goes_on_at_its_first_unfinished_stage() {
-    needs!(KillFunctions, AdjustTheStack);
-    let system = System::scripted_with(|options| {
-        let soon = std::time::Duration::from_secs(1);
-        options.visibility_timeouts.insert("jobs".to_owned(), soon);
-    })
-    .await;
+    needs!(KillFunctions);
+    let system = System::scripted().await;
     let script = Script {
         stage_1: Act::slow(2, 50),
         stage_2: Act::slow(10, 100),

@@ -1,14 +1,19 @@
 //! SQS, as far as a function is granted it.
 
 use aws_config::SdkConfig;
-use aws_sdk_sqs::{Client, error::DisplayErrorContext};
+use aws_sdk_sqs::{
+    Client, error::DisplayErrorContext, types::SendMessageBatchRequestEntry as Entry,
+};
 use contract::{
     functions::Function,
-    grants::{Granted, SendMessage},
+    grants::{ChangeMessageVisibility, Granted, SendMessage},
     queues::Queue,
 };
 
 use super::Environment;
+
+/// Messages that SQS takes in one call.
+const BATCH: usize = 10;
 
 /// SQS for the function `F`.
 #[derive(Debug)]
@@ -21,6 +26,16 @@ pub struct Queues<F> {
 #[derive(Debug, thiserror::Error)]
 #[error("the message for the queue {queue} could not be sent: {cause}")]
 pub struct SendError {
+    /// The queue's name in the contract.
+    pub queue: &'static str,
+    /// What SQS or the network answered.
+    pub cause: String,
+}
+
+/// A received message could not be hidden for longer.
+#[derive(Debug, thiserror::Error)]
+#[error("the message of the queue {queue} could not be hidden for longer: {cause}")]
+pub struct HideError {
     /// The queue's name in the contract.
     pub queue: &'static str,
     /// What SQS or the network answered.
@@ -67,6 +82,58 @@ impl<F: Function> Queues<F> {
             .send()
             .await
             .map_err(|error| failed(DisplayErrorContext(error).to_string()))?;
+        Ok(())
+    }
+
+    /// Hides a received message of `Q` from other receivers for `seconds` from now (at most 43,200).
+    pub async fn hide<Q: Queue>(&self, receipt_handle: &str, seconds: i32) -> Result<(), HideError>
+    where
+        F: Granted<ChangeMessageVisibility<Q>>,
+    {
+        self.client
+            .change_message_visibility()
+            .queue_url(self.environment.value(Q::VARIABLE))
+            .receipt_handle(receipt_handle)
+            .visibility_timeout(seconds)
+            .send()
+            .await
+            .map_err(|error| HideError {
+                queue: Q::SPEC.name,
+                cause: DisplayErrorContext(error).to_string(),
+            })?;
+        Ok(())
+    }
+
+    /// Puts messages on `Q`, ten with a call. An error may leave some of them sent.
+    pub async fn send_all<Q: Queue>(&self, messages: &[Q::Message]) -> Result<(), SendError>
+    where
+        F: Granted<SendMessage<Q>>,
+    {
+        let failed = |cause: String| SendError {
+            queue: Q::SPEC.name,
+            cause,
+        };
+        for batch in messages.chunks(BATCH) {
+            let mut entries = Vec::with_capacity(batch.len());
+            for (index, message) in batch.iter().enumerate() {
+                let body =
+                    serde_json::to_string(message).map_err(|error| failed(error.to_string()))?;
+                let entry = Entry::builder().id(index.to_string()).message_body(body);
+                entries.push(entry.build().map_err(|error| failed(error.to_string()))?);
+            }
+            let answer = self
+                .client
+                .send_message_batch()
+                .queue_url(self.environment.value(Q::VARIABLE))
+                .set_entries(Some(entries))
+                .send()
+                .await
+                .map_err(|error| failed(DisplayErrorContext(error).to_string()))?;
+            if let Some(entry) = answer.failed.first() {
+                let reason = entry.message.as_deref().unwrap_or_default();
+                return Err(failed(format!("{}: {reason}", entry.code)));
+            }
+        }
         Ok(())
     }
 }

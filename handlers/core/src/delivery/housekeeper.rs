@@ -8,7 +8,7 @@ use std::{
 use contract::{
     functions::Function,
     grants::{DeleteItem, Granted, Query, SendMessage, UpdateItem},
-    queues::{Audience, DeliveryPointer, DeliveryQueue},
+    queues::{Audience, Content, DeliveryPointer, DeliveryQueue},
     tables::{Connections, Subscribers},
 };
 
@@ -93,6 +93,7 @@ impl<F: KeepsHouse> Aftermath for Housekeeper<F> {
                 let pointer = DeliveryPointer {
                     job_id: subscriber.job_id.clone(),
                     audience: Audience::Connections(vec![subscriber.connection_id.clone()]),
+                    content: Content::Log,
                     after_seq,
                 };
                 self.queues

@@ -11,8 +11,8 @@ use contract::{
         GetItem, Granted, PostToConnection, PutItem, PutObject, Query, SendMessage, UpdateItem,
     },
     limits::MAX_DIRECT_SUBSCRIBERS,
-    messages::{ProgressUpdate, Results, ServerMessage, StageComplete},
-    queues::{Audience, DeliveryPointer, DeliveryQueue},
+    messages::{Results, ServerMessage, StageComplete},
+    queues::{Audience, Content, DeliveryPointer, DeliveryQueue},
     tables::{JobEvents, Jobs, Subscribers},
 };
 use serde_json::Value;
@@ -34,10 +34,10 @@ use crate::{
     },
 };
 
-/// Connections of one delivery pointer.
-const CHUNK: usize = 100;
 /// Under a stream of newcomers, the list is read again for progress this often at most.
 const LIST_LIFE: Duration = Duration::from_secs(1);
+/// Shortest time between two progress updates for subscribers beyond those posted to directly.
+const WIDE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Where a publisher writes, and what it sends with.
 #[derive(Debug)]
@@ -96,12 +96,18 @@ pub struct Publisher<F: Function> {
     correlation_id: String,
     expires_at: i64,
     audience: Option<KnownAudience>,
+    /// When the subscribers beyond were last told how far the job is.
+    told_beyond_at: Option<Instant>,
 }
 
+/// Who watches the job, as far as the publisher posts to them itself: reading no further keeps its
+/// time flat, however many watch.
 #[derive(Debug)]
 struct KnownAudience {
     version: u64,
-    subscribers: Vec<Subscriber>,
+    direct: Vec<Subscriber>,
+    /// The last of them, when others follow: those are the delivery function's.
+    more_after: Option<String>,
     read_at: Instant,
 }
 
@@ -151,6 +157,7 @@ impl<F: Publishes> Publisher<F> {
             correlation_id: job.correlation_id.clone(),
             expires_at: job.expires_at,
             audience: None,
+            told_beyond_at: None,
         }
     }
 
@@ -163,27 +170,28 @@ impl<F: Publishes> Publisher<F> {
     pub async fn report(&mut self, point: &ProgressPoint) -> Result<Heard, PublishError> {
         let job = self.stores.jobs.report(&self.lease, point).await?;
         let job = job.ok_or(PublishError::LeaseLost)?;
-        let message = ServerMessage::ProgressUpdate(ProgressUpdate {
-            job_id: self.lease.job_id.clone(),
-            stage: point.stage.clone(),
-            progress: point.progress,
-            message: point.message.clone(),
-            estimated_seconds_remaining: point.estimated_seconds_remaining,
-            timestamp: self.stores.clock.now(),
-            seq: self.seq,
-            correlation_id: self.correlation_id.clone(),
-            overall_progress: point.overall_progress,
-        });
-        let outgoing = Outgoing::Latest {
-            message: Bytes::from(message.to_json()),
+        let heard = Heard {
+            cancel_requested: job.cancel_requested,
         };
         self.update_audience(&job, false).await?;
-        for subscriber in self.audience().iter().take(MAX_DIRECT_SUBSCRIBERS) {
+        let Some(update) = job.progress_update() else {
+            return Ok(heard);
+        };
+        let outgoing = Outgoing::Latest {
+            message: Bytes::from(ServerMessage::ProgressUpdate(update).to_json()),
+        };
+        for subscriber in self.direct() {
             self.sender.send(subscriber, outgoing.clone());
         }
-        Ok(Heard {
-            cancel_requested: job.cancel_requested,
-        })
+        let told_lately = self
+            .told_beyond_at
+            .is_some_and(|told_at| told_at.elapsed() < WIDE_INTERVAL);
+        if !told_lately && let Some(after) = self.more_after() {
+            let beyond = Audience::SubscribersAfter(after.to_owned());
+            self.leave(beyond, Content::Progress, self.seq).await;
+            self.told_beyond_at = Some(Instant::now());
+        }
+        Ok(heard)
     }
 
     /// Asks, without a message, whether the job is still this run's and should go on. One read.
@@ -277,7 +285,7 @@ impl<F: Publishes> Publisher<F> {
     /// Waits until nothing is on its way to any subscriber, and writes what became of it as metrics.
     pub async fn flush(&self) {
         let counts = self.sender.flush().await;
-        let (job_id, subscribers) = (self.lease.job_id.as_str(), self.audience().len());
+        let (job_id, subscribers) = (self.lease.job_id.as_str(), self.direct().len());
         metrics::delivered::<F>(&self.stores.clock, job_id, subscribers, &counts);
     }
 
@@ -322,7 +330,8 @@ impl<F: Publishes> Publisher<F> {
                 %error,
                 "the subscribers could not be read; the delivery function sends the message",
             );
-            self.leave(Audience::AllSubscribers).await;
+            self.leave(Audience::AllSubscribers, Content::Published, self.seq - 1)
+                .await;
             return Ok(Heard {
                 cancel_requested: job.cancel_requested,
             });
@@ -331,33 +340,27 @@ impl<F: Publishes> Publisher<F> {
             seq: self.seq,
             message: Bytes::from(message),
         };
-        let (direct, rest) = self
-            .audience()
-            .split_at_checked(MAX_DIRECT_SUBSCRIBERS)
-            .unwrap_or((self.audience(), &[]));
-        for subscriber in direct {
+        for subscriber in self.direct() {
             if self.seq > subscriber.at_seq {
                 self.sender.send(subscriber, outgoing.clone());
             }
         }
-        for chunk in rest.chunks(CHUNK) {
-            let ids = chunk
-                .iter()
-                .map(|subscriber| subscriber.connection_id.clone())
-                .collect();
-            self.leave(Audience::Connections(ids)).await;
+        if let Some(after) = self.more_after() {
+            let beyond = Audience::SubscribersAfter(after.to_owned());
+            self.leave(beyond, Content::Published, self.seq - 1).await;
         }
         Ok(Heard {
             cancel_requested: job.cancel_requested,
         })
     }
 
-    /// Leaves the last durable message to the delivery function.
-    async fn leave(&self, audience: Audience) {
+    /// Leaves something to the delivery function.
+    async fn leave(&self, audience: Audience, content: Content, after_seq: u64) {
         let pointer = DeliveryPointer {
             job_id: self.lease.job_id.clone(),
             audience,
-            after_seq: self.seq.saturating_sub(1),
+            content,
+            after_seq,
         };
         if let Err(error) = self.stores.queues.send::<DeliveryQueue>(&pointer, 0).await {
             tracing::error!(
@@ -370,10 +373,12 @@ impl<F: Publishes> Publisher<F> {
         }
     }
 
-    fn audience(&self) -> &[Subscriber] {
-        self.audience
-            .as_ref()
-            .map_or(&[], |known| &known.subscribers)
+    fn direct(&self) -> &[Subscriber] {
+        self.audience.as_ref().map_or(&[], |known| &known.direct)
+    }
+
+    fn more_after(&self) -> Option<&str> {
+        self.audience.as_ref()?.more_after.as_deref()
     }
 
     /// Makes the list of subscribers exact. It costs no read while the job's item shows the
@@ -383,17 +388,22 @@ impl<F: Publishes> Publisher<F> {
         if let Some(known) = &self.audience {
             let exact = known.version == job.subscribers_version
                 && known
-                    .subscribers
+                    .direct
                     .iter()
                     .all(|subscriber| subscriber.is_live(now));
             if exact || (!durable && known.read_at.elapsed() < LIST_LIFE) {
                 return Ok(());
             }
         }
-        let subscribers = self.stores.subscriptions.of_job(&self.lease.job_id).await?;
+        let page = self
+            .stores
+            .subscriptions
+            .page(&self.lease.job_id, None, MAX_DIRECT_SUBSCRIBERS)
+            .await?;
         self.audience = Some(KnownAudience {
             version: job.subscribers_version,
-            subscribers,
+            direct: page.subscribers,
+            more_after: page.more_after,
             read_at: Instant::now(),
         });
         Ok(())

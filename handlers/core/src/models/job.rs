@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use contract::{
     ids::{AccessKey, JobId, RequestId},
     limits::JOB_TTL_SECONDS,
-    messages::{JobError, JobSnapshot, JobStatus, ServerMessage},
+    messages::{JobError, JobSnapshot, JobStatus, ProgressUpdate, ServerMessage},
     tables::{JobKey, Jobs, Record},
     timestamp::Timestamp,
 };
@@ -185,6 +185,24 @@ impl Job {
         snapshot
     }
 
+    /// How far the job is, for those who watch it; none unless a stage is running.
+    pub fn progress_update(&self) -> Option<ProgressUpdate> {
+        if self.status != JobStatus::Running {
+            return None;
+        }
+        Some(ProgressUpdate {
+            job_id: self.job_id.clone(),
+            stage: self.stage.clone()?,
+            progress: self.progress,
+            message: self.message.clone(),
+            estimated_seconds_remaining: self.estimated_seconds_remaining,
+            timestamp: self.updated_at,
+            seq: self.seq,
+            correlation_id: self.correlation_id.clone(),
+            overall_progress: self.overall_progress,
+        })
+    }
+
     /// The job as an item of `jobs`.
     pub fn to_dynamodb_item(&self) -> Result<Item, InvalidItem> {
         item::write::<Jobs>(self)
@@ -223,6 +241,19 @@ mod tests {
         });
         let item = job.to_dynamodb_item().unwrap();
         assert_eq!(Job::from_dynamodb_item(item).unwrap(), job);
+    }
+
+    #[test]
+    fn only_a_running_stage_has_progress() {
+        let mut job = job(&AccessKey::new([3; 16]));
+        job.stage = Some("stage_1".to_owned());
+        job.progress = 40;
+        assert_eq!(job.progress_update(), None);
+        job.status = JobStatus::Running;
+        let update = job.progress_update().unwrap();
+        assert_eq!((update.stage.as_str(), update.progress), ("stage_1", 40));
+        job.status = JobStatus::Completed;
+        assert_eq!(job.progress_update(), None);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use contract::{
     ids::JobId,
     limits::MAX_FRUITLESS_CLAIMS,
     messages::{JobError, Results, ServerMessage},
-    queues::{Audience, DeliveryPointer, DeliveryQueue, JobQueue, JobTicket},
+    queues::{Audience, Content, DeliveryPointer, DeliveryQueue, JobQueue, JobTicket},
 };
 use futures_util::FutureExt as _;
 use serde_json::Value;
@@ -155,6 +155,7 @@ impl<F: Runs> Runner<F> {
         let pointer = DeliveryPointer {
             job_id: job_id.clone(),
             audience: Audience::AllSubscribers,
+            content: Content::Log,
             after_seq: 0,
         };
         Ok(self

@@ -1,5 +1,6 @@
 //! The transactions on the tables.
 
+mod audience;
 mod connections;
 mod error;
 mod events;
@@ -7,6 +8,7 @@ mod jobs;
 mod results;
 mod subscriptions;
 
+pub use audience::Page;
 pub use connections::{ConnectionStore, correlation_of};
 pub use error::StoreError;
 pub use events::EventStore;

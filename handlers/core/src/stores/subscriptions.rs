@@ -7,17 +7,14 @@ use aws_sdk_dynamodb::{
 };
 use contract::{
     functions::Function,
-    grants::{DeleteItem, GetItem, Granted, PutItem, Query, UpdateItem},
+    grants::{DeleteItem, GetItem, Granted, PutItem, UpdateItem},
     ids::{AccessKey, CorrelationId, JobId},
     limits::CONNECTION_TTL_SECONDS,
     tables::{ConnectionKey, Connections, JobKey, Jobs, NO_JOB, SubscriberKey, Subscribers},
     timestamp::Timestamp,
 };
 
-use super::{
-    StoreError,
-    error::{every_item, through_conflicts},
-};
+use super::{StoreError, error::through_conflicts};
 use crate::{
     aws::Database,
     clock::Clock,
@@ -79,8 +76,8 @@ pub enum Committed {
 /// The subscriptions in `websocket_connections` and `job_subscribers`.
 #[derive(Debug)]
 pub struct SubscriptionStore<F> {
-    database: Database<F>,
-    clock: Clock,
+    pub(super) database: Database<F>,
+    pub(super) clock: Clock,
     max_subscriptions: u32,
 }
 
@@ -373,28 +370,6 @@ impl<F: Function> SubscriptionStore<F> {
             Err(Cancelled::Conflict) => Err(crowded("unsubscribing")),
             Err(Cancelled::Failed(error)) => Err(error),
         }
-    }
-
-    /// Everyone who watches the job, exactly.
-    pub async fn of_job(&self, job_id: &JobId) -> Result<Vec<Subscriber>, StoreError>
-    where
-        F: Granted<Query<Subscribers>>,
-    {
-        let now = self.clock.now();
-        let query = self
-            .database
-            .query::<Subscribers>()
-            .key_condition_expression("job_id = :job_id")
-            .expression_attribute_values(":job_id", text(job_id));
-        let items = every_item("reading the subscribers of a job", query).await?;
-        let subscribers: Result<Vec<_>, _> = items
-            .into_iter()
-            .map(Subscriber::from_dynamodb_item)
-            .collect();
-        Ok(subscribers?
-            .into_iter()
-            .filter(|subscriber| subscriber.is_live(now))
-            .collect())
     }
 }
 

@@ -1,0 +1,106 @@
+//! Who watches a job: read in pages, in the order of the connections' ids.
+
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use contract::{
+    functions::Function,
+    grants::{Granted, Query},
+    ids::JobId,
+    tables::Subscribers,
+};
+
+use super::{StoreError, SubscriptionStore, error::every_item};
+use crate::models::{Subscriber, text};
+
+const OPERATION: &str = "reading the subscribers of a job";
+
+/// Some of those who watch a job.
+#[derive(Clone, Debug, Default)]
+pub struct Page {
+    /// In the order of their connections' ids.
+    pub subscribers: Vec<Subscriber>,
+    /// The last of these, when others follow.
+    pub more_after: Option<String>,
+}
+
+impl<F: Function> SubscriptionStore<F> {
+    /// At most `limit` of those who watch the job, exactly: the first of them, or those that follow
+    /// the connection `after`.
+    pub async fn page(
+        &self,
+        job_id: &JobId,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, StoreError>
+    where
+        F: Granted<Query<Subscribers>>,
+    {
+        let query = self.subscribers_of(job_id);
+        let query = match after {
+            None => query.key_condition_expression("job_id = :job_id"),
+            Some(after) => query
+                .key_condition_expression("job_id = :job_id AND connection_id > :after")
+                .expression_attribute_values(":after", text(after)),
+        };
+        // One more than asked for tells whether there are more.
+        let most = i32::try_from(limit + 1).unwrap_or(i32::MAX);
+        let mut items = query
+            .consistent_read(true)
+            .limit(most)
+            .into_paginator()
+            .items()
+            .send();
+        let now = self.clock.now();
+        let mut page = Page::default();
+        while let Some(item) = items.try_next().await.map_err(StoreError::of(OPERATION))? {
+            let subscriber = Subscriber::from_dynamodb_item(item)?;
+            if !subscriber.is_live(now) {
+                continue;
+            }
+            if page.subscribers.len() == limit {
+                let last = page.subscribers.last();
+                page.more_after = last.map(|subscriber| subscriber.connection_id.clone());
+                break;
+            }
+            page.subscribers.push(subscriber);
+        }
+        Ok(page)
+    }
+
+    /// Those of `connections` that watch the job. They are read as the range from the first to the
+    /// last, so they should be neighbours.
+    pub async fn among(
+        &self,
+        job_id: &JobId,
+        connections: &[String],
+    ) -> Result<Vec<Subscriber>, StoreError>
+    where
+        F: Granted<Query<Subscribers>>,
+    {
+        let (Some(first), Some(last)) = (connections.iter().min(), connections.iter().max()) else {
+            return Ok(Vec::new());
+        };
+        let query = self
+            .subscribers_of(job_id)
+            .key_condition_expression("job_id = :job_id AND connection_id BETWEEN :first AND :last")
+            .expression_attribute_values(":first", text(first))
+            .expression_attribute_values(":last", text(last));
+        let now = self.clock.now();
+        let mut subscribers = Vec::new();
+        for item in every_item(OPERATION, query).await? {
+            let subscriber = Subscriber::from_dynamodb_item(item)?;
+            if subscriber.is_live(now) && connections.contains(&subscriber.connection_id) {
+                subscribers.push(subscriber);
+            }
+        }
+        Ok(subscribers)
+    }
+
+    fn subscribers_of(&self, job_id: &JobId) -> QueryFluentBuilder
+    where
+        F: Granted<Query<Subscribers>>,
+    {
+        self.database
+            .query::<Subscribers>()
+            .expression_attribute_values(":job_id", text(job_id))
+    }
+}

@@ -1,0 +1,144 @@
+//! Queues deliver at least once, in any order.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use contract::queues::{Audience, Content, DeliveryPointer, DeliveryQueue, JobQueue};
+use end_to_end::{
+    Client, Job, System, needs,
+    script::{Act, Script},
+};
+use local::Fault;
+use serde_json::{Value, json};
+
+async fn ticket(system: &System, job: &Job) {
+    system.send::<JobQueue>(&job.ticket()).await;
+}
+
+async fn pointer(system: &System, job: &Job, after_seq: u64) {
+    let pointer = DeliveryPointer {
+        job_id: job.ticket().job_id,
+        audience: Audience::AllSubscribers,
+        content: Content::Log,
+        after_seq,
+    };
+    system.send::<DeliveryQueue>(&pointer).await;
+}
+
+/// The queue and its dead letters.
+fn is_settled(system: &System, queue: &str) -> bool {
+    let depth = system.local().queue_depth(queue).expect("the queue");
+    depth.visible + depth.in_flight + depth.delayed == 0
+}
+
+fn dead_letters(system: &System, queue: &str) -> Vec<String> {
+    let name = format!("{queue}-dead-letters");
+    system.local().queue_messages(&name).expect("the queue")
+}
+
+async fn durable_until(client: &mut Client, last: &str) -> Vec<Value> {
+    let mut messages = Vec::new();
+    loop {
+        let message = client.next().await.expect("a message");
+        if message["type"] != "progress_update" {
+            messages.push(message);
+        }
+        if messages
+            .last()
+            .is_some_and(|message| message["type"] == last)
+        {
+            return messages;
+        }
+    }
+}
+
+#[tokio::test]
+async fn tickets_and_pointers_that_come_again_and_out_of_order_change_nothing() {
+    needs!(CountMessages);
+    let system = System::scripted().await;
+    let script = Script {
+        stage_1: Act::slow(10, 50),
+        stage_2: Act::slow(10, 50),
+    };
+    let job = system.create_scripted(&script).await;
+    let mut client = system.watch(&job).await;
+    ticket(&system, &job).await;
+    let mut messages = durable_until(&mut client, "stage_complete").await;
+    pointer(&system, &job, 1).await;
+    pointer(&system, &job, 0).await;
+    messages.extend(durable_until(&mut client, "job_complete").await);
+    ticket(&system, &job).await;
+    pointer(&system, &job, 2).await;
+    system
+        .eventually("the queues are empty", async |system| {
+            is_settled(system, "deliveries") && is_settled(system, "jobs")
+        })
+        .await;
+    // A message that comes again is the same, to the letter: its `seq` tells who has it.
+    client.send(&json!({ "type": "ping" })).await;
+    messages.extend(durable_until(&mut client, "pong").await);
+    messages.pop();
+    let different: BTreeSet<_> = messages.iter().map(Value::to_string).collect();
+    assert_eq!(different.len(), 3, "{messages:#?}");
+    assert!(dead_letters(&system, "jobs").is_empty());
+    assert!(dead_letters(&system, "deliveries").is_empty());
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn only_what_could_not_be_delivered_with_its_whole_budget_is_a_dead_letter() {
+    needs!(InjectFaults, AdjustTheStack);
+    let system = System::scripted_with(|options| {
+        let soon = Duration::from_secs(1);
+        options
+            .visibility_timeouts
+            .insert("deliveries".to_owned(), soon);
+    })
+    .await;
+    let script = Script {
+        stage_1: Act::slow(10, 50),
+        ..Script::default()
+    };
+    let job = system.create_scripted(&script).await;
+    let unreachable = system.watch(&job).await;
+    let id = system.local().connection_ids().pop().expect("a connection");
+    let mut other = system.watch(&job).await;
+    let refused = id.clone();
+    system
+        .local()
+        .faults()
+        .on_post(move |post| (post.connection_id == refused).then_some(Fault::Outage));
+    let messages = durable_until(&mut other, "job_complete").await;
+    assert_eq!(messages.len(), 3, "the others hear it all: {messages:#?}");
+
+    system
+        .eventually("what could not be delivered is given up", async |system| {
+            is_settled(system, "deliveries") && !dead_letters(system, "deliveries").is_empty()
+        })
+        .await;
+    // One for each message that was left to the delivery function; each was received five times.
+    for letter in dead_letters(&system, "deliveries") {
+        let pointer: DeliveryPointer = serde_json::from_str(&letter).expect("a pointer");
+        assert_eq!(pointer.job_id.as_str(), job.id);
+        assert_eq!(pointer.audience, Audience::Connections(vec![id.clone()]));
+    }
+    assert!(dead_letters(&system, "jobs").is_empty());
+
+    // Nothing is lost with it: the client finds it in the log.
+    system.local().faults().clear();
+    let mut unreachable = unreachable;
+    let mut subscribe = job.subscribe();
+    subscribe["after_seq"] = json!(0);
+    unreachable.send(&subscribe).await;
+    // An attempt that outlived its ticket's visibility may get through just now.
+    durable_until(&mut unreachable, "subscribed").await;
+    let messages = durable_until(&mut unreachable, "job_complete").await;
+    let seqs: BTreeSet<_> = messages
+        .iter()
+        .map(|message| message["seq"].as_u64())
+        .collect();
+    assert_eq!(seqs, BTreeSet::from([Some(1), Some(2), Some(3)]));
+    unreachable.close().await;
+    other.close().await;
+    system.finish().await;
+}

@@ -1,0 +1,93 @@
+//! More subscribers than a publisher posts to itself.
+
+use std::collections::BTreeSet;
+
+use contract::limits::MAX_DIRECT_SUBSCRIBERS;
+use end_to_end::{
+    Client, Job, System, needs,
+    script::{Act, Script},
+};
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+/// Subscribers beyond those that the publisher posts to.
+const BEYOND: usize = 20;
+
+async fn watch_in_company(system: &System, job: &Job) -> Vec<Client> {
+    let mut clients = Vec::new();
+    let all = MAX_DIRECT_SUBSCRIBERS + BEYOND;
+    while clients.len() < all {
+        let next = (all - clients.len()).min(20);
+        clients.extend(join_all((0..next).map(|_| system.watch(job))).await);
+    }
+    clients
+}
+
+/// What a client hears from its subscription to the job's end.
+async fn hear(mut client: Client) -> (Client, Vec<Value>) {
+    let messages = client.until_the_end().await;
+    (client, messages)
+}
+
+fn durable(messages: &[Value]) -> BTreeSet<u64> {
+    messages
+        .iter()
+        .filter(|message| message["type"] != "progress_update")
+        .filter_map(|message| message["seq"].as_u64())
+        .collect()
+}
+
+#[tokio::test]
+async fn a_wide_audience_hears_everything_and_costs_its_publisher_no_more_than_a_small_one() {
+    needs!(CountCalls);
+    let system = System::scripted().await;
+    // It goes on until everybody watches, and is cancelled then.
+    let script = Script {
+        stage_1: Act::slow(100_000, 50),
+        ..Script::default()
+    };
+    let job = system.create_scripted(&script).await;
+    let clients = watch_in_company(&system, &job).await;
+    let calls = system.local().calls();
+    calls.clear();
+
+    // Progress reaches everyone, whoever posts it.
+    let clients = join_all(clients.into_iter().map(async |mut client| {
+        let message = client.next().await.expect("a message");
+        assert_eq!(message["type"], "progress_update");
+        client
+    }))
+    .await;
+    let cancel = json!({ "type": "cancel_job", "job_id": job.id, "access_key": job.key });
+    system
+        .connect()
+        .await
+        .ask(&cancel, "cancel_requested")
+        .await;
+    let heard = join_all(clients.into_iter().map(hear)).await;
+
+    for (client, messages) in heard {
+        assert_eq!(durable(&messages), BTreeSet::from([1]));
+        assert_eq!(messages.last().unwrap()["type"], "job_cancelled");
+        client.close().await;
+    }
+    // The log entry and its commit are the two writes of the one durable message; all of the
+    // audience beyond is one message on the queue, and one for each progress update that it gets.
+    let by_pipeline = |operation: &'static str| {
+        calls.count(move |call| call.caller == "pipeline" && call.operation == operation)
+    };
+    assert_eq!(by_pipeline("dynamodb:PutItem"), 1, "{:#?}", calls.all());
+    let updates = by_pipeline("dynamodb:UpdateItem");
+    let queued = by_pipeline("sqs:SendMessage");
+    assert!(queued <= updates, "{queued} queued for {updates} updates");
+    assert!(
+        by_pipeline("dynamodb:Query") <= updates,
+        "{:#?}",
+        calls.all()
+    );
+    let by_delivery = calls.count(|call| {
+        call.caller == "delivery" && call.operation == "execute-api:ManageConnections"
+    });
+    assert!(by_delivery >= 2 * BEYOND as u64, "{by_delivery} posts");
+    system.finish().await;
+}
