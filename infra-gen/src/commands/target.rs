@@ -5,12 +5,11 @@ use std::future::Future;
 use anyhow::Context;
 use clap::Args;
 use infra_gen::{
-    deploy::{DeployedStack, Place, Session, StackName},
+    deploy::{DeployedStack, Place, Session, StackName, Values},
     environments::{Environment, NameSuffix, Overrides},
 };
 
 use super::known_environment;
-use crate::Outcome;
 
 /// Which stack a command is about, and where it is.
 #[derive(Clone, Debug, Args)]
@@ -73,6 +72,13 @@ impl Target {
         })
     }
 
+    /// The parameters of the template that are given by options of their own.
+    pub(crate) fn given(&self) -> Values {
+        let suffix = self.name_suffix.as_ref();
+        let suffix = suffix.map(|suffix| ("NameSuffix".to_owned(), suffix.as_str().to_owned()));
+        suffix.into_iter().collect()
+    }
+
     /// What has to be given again to mean the same stack.
     pub(crate) fn repeat(&self) -> String {
         let mut text = String::new();
@@ -101,9 +107,7 @@ impl Target {
 }
 
 /// Runs a command that talks to AWS.
-pub(crate) fn block_on(
-    command: impl Future<Output = anyhow::Result<Outcome>>,
-) -> anyhow::Result<Outcome> {
+pub(crate) fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

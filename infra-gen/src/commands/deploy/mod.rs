@@ -16,7 +16,6 @@ use infra_gen::{
         explain, losses, values,
     },
     diff::{Difference, TemplateDocument, compare},
-    environments::NameSuffix,
     generated, stack,
     template::{Format, Template},
 };
@@ -164,15 +163,8 @@ fn parameters(
     filled: &Values,
     deployed: Option<&DeployedTemplate>,
 ) -> anyhow::Result<Values> {
-    let mut given: Values = arguments.parameters.iter().cloned().collect();
-    if let Some(suffix) = arguments
-        .target
-        .name_suffix
-        .as_ref()
-        .map(NameSuffix::as_str)
-    {
-        given.insert("NameSuffix".to_owned(), suffix.to_owned());
-    }
+    let mut given = arguments.target.given();
+    given.extend(arguments.parameters.iter().cloned());
     let deployed = ground
         .stack
         .as_ref()
