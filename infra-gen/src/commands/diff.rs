@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::Args;
 use infra_gen::{
     diff::{Difference, Source, Summary, TemplateDocument, compare},
-    environments::{Environment, Overrides},
+    environments::Environment,
     generated::template_path,
     stack,
     template::Format,
@@ -105,7 +105,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 #[cfg(feature = "deploy")]
 impl Arguments {
     fn environment(&self) -> anyhow::Result<Environment> {
-        self.target.environment(Overrides::default())
+        self.target
+            .environment(infra_gen::environments::Overrides::default())
     }
 }
 
@@ -122,7 +123,7 @@ mod deployed {
     use std::io::{self, Write};
 
     use infra_gen::{
-        deploy::{DeployedStack, Sources, Standing, Values, values},
+        deploy::{DeployedStack, Sources, Standing, of_unknown_packages, values},
         diff::{Difference, TemplateDocument, compare},
         template::{Format, Template},
     };
@@ -152,7 +153,7 @@ mod deployed {
             // Where the packages are is no difference: that shows when there are some.
             let sources = Sources {
                 given: &target.given(),
-                filled: &Values::new(),
+                filled: &of_unknown_packages(&stack.parameters),
                 deployed: Some((&stack.parameters, &old)),
             };
             let values = values(new, sources)?;

@@ -345,7 +345,7 @@ impl ArtifactBucket {
         };
         // The SDK knows the hosts of all partitions; CloudFormation reads with the caller's rights,
         // not with the signature.
-        let moment = PresigningConfig::expires_in(Duration::from_secs(60))
+        let moment = PresigningConfig::expires_in(Duration::from_mins(1))
             .map_err(|error| address(error.to_string()))?;
         let request = session.s3.get_object().bucket(&self.name).key(&key);
         let signed = request.presigned(moment).await;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use aws_sdk_cloudformation::{
     operation::describe_change_set::DescribeChangeSetOutput,
     types::{
-        Capability, ChangeAction, ChangeSetStatus, ChangeSetType, EventFilter, Parameter,
-        Replacement, ResourceChange, Tag,
+        Capability, ChangeAction, ChangeSetStatus, ChangeSetType, ChangeSource, EventFilter,
+        Parameter, Replacement, ResourceChange, Tag,
     },
 };
 use sha2::{Digest, Sha256};
@@ -95,6 +95,8 @@ pub struct Detail {
     pub recreates: bool,
     /// The parameter or the resource that it follows.
     pub cause: Option<String>,
+    /// Whether it follows a resource: then it changes only if that one gets another id.
+    pub follows_resource: bool,
 }
 
 /// Why there is no change set.
@@ -351,6 +353,10 @@ impl From<ResourceChange> for PlannedChange {
                 recreates: target
                     .requires_recreation
                     .is_some_and(|it| it.as_str() != "Never"),
+                follows_resource: matches!(
+                    detail.change_source,
+                    Some(ChangeSource::ResourceReference | ChangeSource::ResourceAttribute)
+                ),
                 cause: detail.causing_entity.filter(|cause| !cause.is_empty()),
             })
         });

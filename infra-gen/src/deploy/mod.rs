@@ -47,7 +47,7 @@ pub use executable::ExecutableError;
 pub use name::{InvalidStackName, StackName};
 pub use objects::empty;
 pub use package::{Package, PackageError};
-pub use parameters::{ParameterError, Sources, Values, of_packages, values};
+pub use parameters::{ParameterError, Sources, Values, of_packages, of_unknown_packages, values};
 pub use plan::{explain, holds_data, losses};
 pub use session::{Caller, Place, Session, SessionError};
 pub use stack::{DeployedResource, DeployedStack, DeployedTemplate, StackOutput, TemplateError};

@@ -1,9 +1,14 @@
 //! The values of the stack's parameters.
 
+use contract::functions;
 use indexmap::IndexMap;
 
 use super::{ArtifactBucket, Package};
-use crate::{diff::TemplateDocument, resources::lambda::Code, template::Template};
+use crate::{
+    diff::TemplateDocument,
+    resources::lambda::Code,
+    template::{ParameterName, Template},
+};
 
 /// Why a parameter has no value.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -46,12 +51,28 @@ pub fn of_packages(bucket: &ArtifactBucket, packages: &[Package]) -> Values {
     values
 }
 
+/// The same for packages that nobody has made: those that are deployed stay, and a stack that was
+/// deployed by other means, with its packages in other places, has a place that is not known.
+pub fn of_unknown_packages(deployed: &Values) -> Values {
+    let mut values = Values::new();
+    for spec in functions::ALL {
+        let Code { s3_bucket, s3_key } = Code::of(spec.name);
+        for name in [s3_bucket, s3_key] {
+            let value = deployed
+                .get(name.as_str())
+                .map_or("unknown", String::as_str);
+            values.insert(name.as_str().to_owned(), value.to_owned());
+        }
+    }
+    values
+}
+
 /// The value of every parameter of the template.
 ///
 /// What was given once stays until something else is given. What was never given follows the code's
 /// default.
 pub fn values(template: &Template, sources: Sources<'_>) -> Result<Values, ParameterError> {
-    let known = || template.parameters().keys().map(|name| name.as_str());
+    let known = || template.parameters().keys().map(ParameterName::as_str);
     if let Some(name) = sources
         .given
         .keys()

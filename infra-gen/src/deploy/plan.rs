@@ -29,6 +29,8 @@ pub fn explain(mut difference: Difference, planned: &[PlannedChange]) -> Differe
             .find(|it| it.logical_id == change.logical_id);
         match known {
             Some(known) => confirm(known, change),
+            // Whatever gets another id, and what follows it, the templates have told already.
+            None if change.only_follows() => {}
             None if is_iam(&change.kind) => difference.iam.push(unforeseen(change)),
             None => difference.resources.push(unforeseen(change)),
         }
@@ -111,6 +113,16 @@ fn properties(details: &[Detail]) -> Vec<PropertyChange> {
     changes
 }
 
+impl PlannedChange {
+    /// Whether it is only listed because something that it refers to is changed.
+    fn only_follows(&self) -> bool {
+        !holds_data(&self.kind)
+            && matches!(self.action, Action::Modify | Action::MaybeReplace)
+            && !self.details.is_empty()
+            && self.details.iter().all(|detail| detail.follows_resource)
+    }
+}
+
 impl Detail {
     /// The resource that it follows. What CloudFormation names is `Table.Arn`, or a parameter.
     fn resource(&self) -> Option<String> {
@@ -152,6 +164,7 @@ mod tests {
             property: property.to_owned(),
             recreates,
             cause: cause.map(str::to_owned),
+            follows_resource: cause.is_some_and(|cause| cause.contains('.')),
         }
     }
 
@@ -207,6 +220,21 @@ mod tests {
             plan.to_string().contains("+ Code: by JobsCodeKey"),
             "{plan}"
         );
+    }
+
+    #[test]
+    fn what_only_refers_to_something_that_keeps_its_id_is_no_change() {
+        let details = vec![detail("IntegrationUri", true, Some("JobsFunction.Arn"))];
+        let kind = "AWS::ApiGatewayV2::Integration";
+        let follows = planned("Integration", kind, Action::MaybeReplace, details.clone());
+        assert!(explain(Difference::default(), &[follows]).is_empty());
+        let table = planned(
+            "Jobs",
+            "AWS::DynamoDB::Table",
+            Action::MaybeReplace,
+            details,
+        );
+        assert_eq!(losses(&explain(Difference::default(), &[table])).len(), 1);
     }
 
     #[test]
