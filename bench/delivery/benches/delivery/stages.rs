@@ -113,7 +113,8 @@ async fn serve() -> Result<(), Error> {
         .then(Lap::<7>)
         .then(Lap::<8>)
         .then(Lap::<9>);
-    let handler = Handler::new(&aws::load().await, &environment, Clock::system(), stages);
+    let aws = aws::load().await;
+    let handler = Handler::new(&aws, &environment, Clock::system(), stages);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let deadline = event.context.deadline();
         Ok::<_, Error>(Box::pin(handler.handle(event.payload, deadline)).await)

@@ -38,27 +38,13 @@ impl<F> Clone for ConnectionsApi<F> {
 
 impl<F: Function> ConnectionsApi<F> {
     /// A client of the WebSocket API that the environment names.
-    ///
-    /// Where `AWS_ENDPOINT_URL` names an emulator, `@connections` is found below it, at the path
-    /// that local emulators of API Gateway share.
     pub fn new(config: &SdkConfig, environment: &Environment<F>) -> Self
     where
         F: Granted<PostToConnection<WebSocketApi>>,
     {
-        let endpoint = match config.endpoint_url() {
-            Some(emulator) => format!(
-                "{}/_aws/execute-api/{}/{}",
-                emulator.trim_end_matches('/'),
-                environment.value(environment::WEBSOCKET_API_ID),
-                environment.value(environment::WEBSOCKET_STAGE),
-            ),
-            None => environment
-                .value(environment::WEBSOCKET_ENDPOINT)
-                .to_owned(),
-        };
         // Retrying is `delivery`'s: it knows what else waits for the connection.
         let config = Builder::from(config)
-            .endpoint_url(endpoint)
+            .endpoint_url(endpoint(config, environment))
             .retry_config(RetryConfig::disabled())
             .timeout_config(
                 TimeoutConfig::builder()
@@ -71,6 +57,22 @@ impl<F: Function> ConnectionsApi<F> {
             client: Client::from_conf(config),
             function: std::marker::PhantomData,
         }
+    }
+}
+
+/// Where `@connections` is. Where `AWS_ENDPOINT_URL` names an emulator, it is found below it, at the
+/// path that local emulators of API Gateway share.
+pub(super) fn endpoint<F: Function>(config: &SdkConfig, environment: &Environment<F>) -> String {
+    match config.endpoint_url() {
+        Some(emulator) => format!(
+            "{}/_aws/execute-api/{}/{}",
+            emulator.trim_end_matches('/'),
+            environment.value(environment::WEBSOCKET_API_ID),
+            environment.value(environment::WEBSOCKET_STAGE),
+        ),
+        None => environment
+            .value(environment::WEBSOCKET_ENDPOINT)
+            .to_owned(),
     }
 }
 
