@@ -109,6 +109,13 @@ pub struct DeliveryPointer {
 pub enum Audience {
     /// Everyone who watches the job.
     AllSubscribers,
+    /// Everyone who watches the job and comes after a connection in the order of the table.
+    SubscribersAfter {
+        /// API Gateway's id of the connection.
+        connection_id: String,
+        /// Whether those count who had the message sent from the log when they subscribed.
+        newcomers: bool,
+    },
     /// These connections, by API Gateway's ids.
     Connections(Vec<String>),
 }

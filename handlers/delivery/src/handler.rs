@@ -1,6 +1,6 @@
 //! From a pointer into the log to the messages that it stands for.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use bytes::Bytes;
@@ -14,7 +14,9 @@ use handlers_core::{
     delivery::{Budget, Housekeeper, Outgoing, Sender},
     metrics,
     models::Subscriber,
-    stores::{ConnectionStore, EventStore, JobStore, StoreError, SubscriptionStore},
+    stores::{
+        ConnectionStore, EventStore, JobStore, StoreError, SubscriberPage, SubscriptionStore,
+    },
 };
 use tracing::Instrument as _;
 
@@ -22,6 +24,9 @@ use crate::shortfall::Shortfall;
 
 /// Connections that one invocation serves.
 const CHUNK: usize = 100;
+/// Subscribers that one invocation reads to deal them out in chunks. The rest is another's, so no
+/// audience is too large for the time that an invocation has.
+const PAGE: usize = 2000;
 /// Seconds before what failed in company is tried again alone.
 const RETRY_DELAY_SECONDS: i32 = 5;
 
@@ -107,15 +112,9 @@ impl Handler {
             .record("job_id", job.job_id.as_str())
             .record("request_id", job.request_id.as_str())
             .record("correlation_id", job.correlation_id.as_str());
-        // Whoever is not on the list any more has left: there is nothing to deliver.
-        let mut audience = self.subscriptions.of_job(&pointer.job_id).await?;
-        if let Audience::Connections(ids) = &pointer.audience {
-            let wanted: HashSet<&str> = ids.iter().map(String::as_str).collect();
-            audience.retain(|subscriber| wanted.contains(subscriber.connection_id.as_str()));
-        }
-        if audience.len() > CHUNK {
-            return self.split(&pointer, &audience).await;
-        }
+        let Some(audience) = self.audience(&pointer).await? else {
+            return Ok(());
+        };
         let events = self
             .events
             .between(&pointer.job_id, pointer.after_seq, job.seq)
@@ -159,23 +158,56 @@ impl Handler {
         Ok(())
     }
 
-    async fn split(
+    /// Whom this invocation delivers to; none if they were too many and are dealt out on the queue.
+    /// Whoever is not on the list any more has left: there is nothing to deliver.
+    async fn audience(
         &self,
         pointer: &DeliveryPointer,
-        audience: &[Subscriber],
-    ) -> Result<(), DeliveryError> {
+    ) -> Result<Option<Vec<Subscriber>>, DeliveryError> {
+        let (after, newcomers) = match &pointer.audience {
+            Audience::Connections(ids) => {
+                let audience = self.subscriptions.among(&pointer.job_id, ids).await?;
+                return Ok(Some(audience));
+            }
+            Audience::AllSubscribers => (None, true),
+            Audience::SubscribersAfter {
+                connection_id,
+                newcomers,
+            } => (Some(connection_id.as_str()), *newcomers),
+        };
+        let page = self.subscriptions.of_job(&pointer.job_id, after, PAGE);
+        let SubscriberPage {
+            subscribers: mut audience,
+            rest_after,
+        } = page.await?;
+        audience.retain(|subscriber| newcomers || subscriber.at_seq <= pointer.after_seq);
+        if audience.len() <= CHUNK && rest_after.is_none() {
+            return Ok(Some(audience));
+        }
         for chunk in audience.chunks(CHUNK) {
             let ids = chunk
                 .iter()
                 .map(|subscriber| subscriber.connection_id.clone())
                 .collect();
-            let part = DeliveryPointer {
-                job_id: pointer.job_id.clone(),
-                audience: Audience::Connections(ids),
-                after_seq: pointer.after_seq,
-            };
-            self.queues.send::<DeliveryQueue>(&part, 0).await?;
+            self.leave(pointer, Audience::Connections(ids)).await?;
         }
-        Ok(())
+        if let Some(connection_id) = rest_after {
+            let rest = Audience::SubscribersAfter {
+                connection_id,
+                newcomers,
+            };
+            self.leave(pointer, rest).await?;
+        }
+        Ok(None)
+    }
+
+    /// Leaves a part of a pointer's audience to another invocation.
+    async fn leave(&self, pointer: &DeliveryPointer, audience: Audience) -> Result<(), SendError> {
+        let part = DeliveryPointer {
+            job_id: pointer.job_id.clone(),
+            audience,
+            after_seq: pointer.after_seq,
+        };
+        self.queues.send::<DeliveryQueue>(&part, 0).await
     }
 }

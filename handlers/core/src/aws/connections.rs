@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use aws_config::{SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{
+    SdkConfig, retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig,
+    timeout::TimeoutConfig,
+};
 use aws_sdk_apigatewaymanagement::{
     Client, config::Builder, error::DisplayErrorContext,
     operation::post_to_connection::PostToConnectionError, primitives::Blob,
@@ -42,10 +45,12 @@ impl<F: Function> ConnectionsApi<F> {
     where
         F: Granted<PostToConnection<WebSocketApi>>,
     {
-        // Retrying is `delivery`'s: it knows what else waits for the connection.
+        // Retrying is `delivery`'s: it knows what else waits for the connection. And a message is too
+        // small for its transfer to stall.
         let config = Builder::from(config)
             .endpoint_url(endpoint(config, environment))
             .retry_config(RetryConfig::disabled())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(Duration::from_secs(2))

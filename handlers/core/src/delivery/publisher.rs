@@ -30,12 +30,10 @@ use crate::{
     models::{Event, Job, Subscriber},
     stores::{
         ConnectionStore, Ending, EventStore, JobStore, Lease, ProgressPoint, ResultStore,
-        StoreError, SubscriptionStore,
+        StoreError, SubscriberPage, SubscriptionStore,
     },
 };
 
-/// Connections of one delivery pointer.
-const CHUNK: usize = 100;
 /// Under a stream of newcomers, the list is read again for progress this often at most.
 const LIST_LIFE: Duration = Duration::from_secs(1);
 
@@ -101,7 +99,8 @@ pub struct Publisher<F: Function> {
 #[derive(Debug)]
 struct KnownAudience {
     version: u64,
-    subscribers: Vec<Subscriber>,
+    /// Those that the publisher sends to itself, and where the others begin.
+    page: SubscriberPage,
     read_at: Instant,
 }
 
@@ -178,7 +177,7 @@ impl<F: Publishes> Publisher<F> {
             message: Bytes::from(message.to_json()),
         };
         self.update_audience(&job, false).await?;
-        for subscriber in self.audience().iter().take(MAX_DIRECT_SUBSCRIBERS) {
+        for subscriber in self.audience() {
             self.sender.send(subscriber, outgoing.clone());
         }
         Ok(Heard {
@@ -331,21 +330,22 @@ impl<F: Publishes> Publisher<F> {
             seq: self.seq,
             message: Bytes::from(message),
         };
-        let (direct, rest) = self
-            .audience()
-            .split_at_checked(MAX_DIRECT_SUBSCRIBERS)
-            .unwrap_or((self.audience(), &[]));
-        for subscriber in direct {
+        for subscriber in self.audience() {
             if self.seq > subscriber.at_seq {
                 self.sender.send(subscriber, outgoing.clone());
             }
         }
-        for chunk in rest.chunks(CHUNK) {
-            let ids = chunk
-                .iter()
-                .map(|subscriber| subscriber.connection_id.clone())
-                .collect();
-            self.leave(Audience::Connections(ids)).await;
+        // One message on the queue, however many they are: the stage waits for it.
+        let rest_after = self
+            .audience
+            .as_ref()
+            .and_then(|known| known.page.rest_after.clone());
+        if let Some(connection_id) = rest_after {
+            let rest = Audience::SubscribersAfter {
+                connection_id,
+                newcomers: false,
+            };
+            self.leave(rest).await;
         }
         Ok(Heard {
             cancel_requested: job.cancel_requested,
@@ -373,16 +373,17 @@ impl<F: Publishes> Publisher<F> {
     fn audience(&self) -> &[Subscriber] {
         self.audience
             .as_ref()
-            .map_or(&[], |known| &known.subscribers)
+            .map_or(&[], |known| &known.page.subscribers)
     }
 
-    /// Makes the list of subscribers exact. It costs no read while the job's item shows the
-    /// version that is known.
+    /// Makes the list of subscribers exact, as far as the publisher sends to them itself. It costs
+    /// no read while the job's item shows the version that is known.
     async fn update_audience(&mut self, job: &Job, durable: bool) -> Result<(), StoreError> {
         let now = self.stores.clock.now();
         if let Some(known) = &self.audience {
             let exact = known.version == job.subscribers_version
                 && known
+                    .page
                     .subscribers
                     .iter()
                     .all(|subscriber| subscriber.is_live(now));
@@ -390,10 +391,14 @@ impl<F: Publishes> Publisher<F> {
                 return Ok(());
             }
         }
-        let subscribers = self.stores.subscriptions.of_job(&self.lease.job_id).await?;
+        let page = self
+            .stores
+            .subscriptions
+            .of_job(&self.lease.job_id, None, MAX_DIRECT_SUBSCRIBERS)
+            .await?;
         self.audience = Some(KnownAudience {
             version: job.subscribers_version,
-            subscribers,
+            page,
             read_at: Instant::now(),
         });
         Ok(())

@@ -13,5 +13,5 @@ pub use events::EventStore;
 pub use jobs::{Claim, Ending, JobStore, Lease, ProgressPoint};
 pub use results::{ResultStore, StoredResults};
 pub use subscriptions::{
-    Admitted, Committed, Refused, Standing, SubscriptionRequest, SubscriptionStore,
+    Admitted, Committed, Refused, Standing, SubscriberPage, SubscriptionRequest, SubscriptionStore,
 };

@@ -1,6 +1,8 @@
 //! Subscribing and unsubscribing: one transaction each, so that no durable message can fall
 //! between a subscription and a publish.
 
+use std::collections::HashSet;
+
 use aws_sdk_dynamodb::{
     error::SdkError, operation::transact_write_items::TransactWriteItemsError,
     types::CancellationReason,
@@ -21,7 +23,7 @@ use super::{
 use crate::{
     aws::Database,
     clock::Clock,
-    models::{Connection, Job, Subscriber, number, text},
+    models::{Connection, Item, Job, Subscriber, number, text},
 };
 
 /// Who wants to watch which job.
@@ -74,6 +76,15 @@ pub enum Committed {
     Yes,
     /// Something has changed since the [`Standing`] was read: read it again.
     Moved,
+}
+
+/// Some of those who watch a job.
+#[derive(Clone, Debug, Default)]
+pub struct SubscriberPage {
+    /// They, in the order of their connections.
+    pub subscribers: Vec<Subscriber>,
+    /// The connection that the others, if there are any, come after.
+    pub rest_after: Option<String>,
 }
 
 /// The subscriptions in `websocket_connections` and `job_subscribers`.
@@ -375,26 +386,89 @@ impl<F: Function> SubscriptionStore<F> {
         }
     }
 
-    /// Everyone who watches the job, exactly.
-    pub async fn of_job(&self, job_id: &JobId) -> Result<Vec<Subscriber>, StoreError>
+    /// Who watches the job, in the order of their connections: the first `most` of those after
+    /// `after`.
+    pub async fn of_job(
+        &self,
+        job_id: &JobId,
+        after: Option<&str>,
+        most: usize,
+    ) -> Result<SubscriberPage, StoreError>
     where
         F: Granted<Query<Subscribers>>,
     {
-        let now = self.clock.now();
+        let mut page = SubscriberPage {
+            subscribers: Vec::new(),
+            rest_after: after.map(str::to_owned),
+        };
+        loop {
+            let query = self
+                .database
+                .query::<Subscribers>()
+                .consistent_read(true)
+                .expression_attribute_values(":job_id", text(job_id))
+                .limit(i32::try_from(most - page.subscribers.len()).unwrap_or(i32::MAX));
+            let query = match page.rest_after.take() {
+                Some(after) => query
+                    .key_condition_expression("job_id = :job_id AND connection_id > :after")
+                    .expression_attribute_values(":after", text(after)),
+                None => query.key_condition_expression("job_id = :job_id"),
+            };
+            let answer = query
+                .send()
+                .await
+                .map_err(StoreError::of("reading the subscribers of a job"))?;
+            let rest_after = answer
+                .last_evaluated_key
+                .and_then(|mut key| key.remove("connection_id"))
+                .and_then(|id| id.as_s().ok().cloned());
+            let found = answer.items.unwrap_or_default();
+            page.subscribers.extend(self.live(found)?);
+            page.rest_after = rest_after;
+            if page.rest_after.is_none() || page.subscribers.len() >= most {
+                return Ok(page);
+            }
+        }
+    }
+
+    /// Those of these connections that watch the job.
+    pub async fn among(
+        &self,
+        job_id: &JobId,
+        connection_ids: &[String],
+    ) -> Result<Vec<Subscriber>, StoreError>
+    where
+        F: Granted<Query<Subscribers>>,
+    {
+        let (Some(first), Some(last)) = (connection_ids.iter().min(), connection_ids.iter().max())
+        else {
+            return Ok(Vec::new());
+        };
+        // They are one after the other in the table, or just one: this reads hardly anyone else.
         let query = self
             .database
             .query::<Subscribers>()
-            .key_condition_expression("job_id = :job_id")
-            .expression_attribute_values(":job_id", text(job_id));
-        let items = every_item("reading the subscribers of a job", query).await?;
+            .key_condition_expression("job_id = :job_id AND connection_id BETWEEN :first AND :last")
+            .expression_attribute_values(":job_id", text(job_id))
+            .expression_attribute_values(":first", text(first))
+            .expression_attribute_values(":last", text(last));
+        let items = every_item("reading some subscribers of a job", query).await?;
+        let wanted: HashSet<&str> = connection_ids.iter().map(String::as_str).collect();
+        let mut subscribers = self.live(items)?;
+        subscribers.retain(|subscriber| wanted.contains(subscriber.connection_id.as_str()));
+        Ok(subscribers)
+    }
+
+    /// The subscribers whose items count still.
+    fn live(&self, items: Vec<Item>) -> Result<Vec<Subscriber>, StoreError> {
+        let now = self.clock.now();
         let subscribers: Result<Vec<_>, _> = items
             .into_iter()
             .map(Subscriber::from_dynamodb_item)
             .collect();
-        Ok(subscribers?
-            .into_iter()
-            .filter(|subscriber| subscriber.is_live(now))
-            .collect())
+        let mut subscribers = subscribers?;
+        subscribers.retain(|subscriber| subscriber.is_live(now));
+        Ok(subscribers)
     }
 }
 
