@@ -14,3 +14,4 @@ mod progress;
 mod results;
 mod resuming;
 mod several_clients;
+mod wide_audiences;
