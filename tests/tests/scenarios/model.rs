@@ -322,30 +322,8 @@ impl State {
                     _ => after_sending(epoch, seq, known),
                 };
             }
-            Step::Post(index) => {
-                let Run::Posting {
-                    epoch,
-                    seq,
-                    version,
-                    to,
-                } = self.runs[index].clone()
-                else {
-                    return;
-                };
-                self.client.receive(to.0, seq);
-                self.runs[index] = after_sending(epoch, seq, Some((version, Some(to))));
-            }
-            Step::Leave(index) => {
-                let Run::Committed {
-                    epoch, seq, known, ..
-                } = self.runs[index].clone()
-                else {
-                    return;
-                };
-                self.left.push(seq - 1);
-                self.has_left = true;
-                self.runs[index] = after_sending(epoch, seq, known);
-            }
+            Step::Post(index) => self.post(index),
+            Step::Leave(index) => self.leave_to_delivery(index),
             Step::Crash(index) => {
                 self.crashed = true;
                 // Its ticket comes again.
@@ -358,6 +336,34 @@ impl State {
             | Step::Replay
             | Step::Disconnect => {}
         }
+    }
+
+    /// The run sends what it has committed.
+    fn post(&mut self, index: usize) {
+        let Run::Posting {
+            epoch,
+            seq,
+            version,
+            to,
+        } = self.runs[index].clone()
+        else {
+            return;
+        };
+        self.client.receive(to.0, seq);
+        self.runs[index] = after_sending(epoch, seq, Some((version, Some(to))));
+    }
+
+    /// The run has the delivery function send what it has committed.
+    fn leave_to_delivery(&mut self, index: usize) {
+        let Run::Committed {
+            epoch, seq, known, ..
+        } = self.runs[index].clone()
+        else {
+            return;
+        };
+        self.left.push(seq - 1);
+        self.has_left = true;
+        self.runs[index] = after_sending(epoch, seq, known);
     }
 
     fn take_client_step(&mut self, step: &Step) {
