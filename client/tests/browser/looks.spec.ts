@@ -30,8 +30,9 @@ for (const colorScheme of ["light", "dark"] as const) {
         );
         await look("working");
         await progressPage.isDone();
-        await page.locator("#log summary").click();
         await look("done");
+        await page.locator("#log summary").click();
+        await look("messages");
         await progressPage.button("Another plan").click();
         await expect(page.locator("#recent-list li")).toHaveCount(1);
         await look("recent");
