@@ -1,6 +1,6 @@
 //! Following an operation on a stack, and saying how it ended.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use anyhow::{Context, anyhow};
 use console::{Style, style};
@@ -30,7 +30,7 @@ impl Operation<'_> {
         events: &mut Events,
     ) -> anyhow::Result<Ending> {
         terminal.start_counting(self.total, "");
-        let mut working = BTreeMap::<String, ()>::new();
+        let mut working = BTreeSet::new();
         let mut done = BTreeSet::new();
         let ending = watch(self.session, events, |event| {
             if event.is_final() {
@@ -39,12 +39,12 @@ impl Operation<'_> {
                     done.insert(event.logical_id.clone());
                 }
             } else if !event.of_stack {
-                working.insert(event.logical_id.clone(), ());
+                working.insert(event.logical_id.clone());
             }
             if let Some(line) = line(event) {
                 terminal.line(line);
             }
-            let names: Vec<_> = working.keys().map(String::as_str).collect();
+            let names: Vec<_> = working.iter().map(String::as_str).collect();
             terminal.progress(done.len(), names.join(", "));
         })
         .await;
@@ -68,7 +68,8 @@ fn line(event: &StackEvent) -> Option<String> {
         ..
     } = event;
     let went_wrong = event.is_failure() || status.contains("ROLLBACK");
-    if !event.is_final() && !(went_wrong && event.of_stack) {
+    let is_turn = went_wrong && event.of_stack;
+    if !event.is_final() && !is_turn {
         return None;
     }
     let colour = if went_wrong {
@@ -76,15 +77,15 @@ fn line(event: &StackEvent) -> Option<String> {
     } else {
         Style::new().green()
     };
-    let mut line = format!(
+    let line = format!(
         "  {} {logical_id} {}",
         colour.for_stderr().apply_to(format!("{status:<24}")),
         style(kind).dim().for_stderr()
     );
-    if let Some(reason) = event.reason.as_ref().filter(|_| went_wrong) {
-        line += &format!("\n      {reason}");
-    }
-    Some(line)
+    Some(match event.reason.as_ref().filter(|_| went_wrong) {
+        Some(reason) => format!("{line}\n      {reason}"),
+        None => line,
+    })
 }
 
 /// How an operation failed: the first cause, then what state the stack is in now.
@@ -94,34 +95,33 @@ pub(crate) fn failure(
     template: Option<&Template>,
     next: &str,
 ) -> anyhow::Error {
-    let mut text = String::new();
+    let mut lines = Vec::new();
     if let Some(event) = first_cause(&ending.events) {
         let StackEvent {
             logical_id,
             kind,
             status,
+            reason,
             ..
         } = event;
-        text += &format!("{logical_id} ({kind}) is {status}");
-        if let Some(path) = template.and_then(|template| construct(template, logical_id)) {
-            text += &format!(", the construct {path}");
+        let construct = template.and_then(|template| construct(template, logical_id));
+        let construct = construct.map_or_else(String::new, |it| format!(", the construct {it}"));
+        lines.push(format!("{logical_id} ({kind}) is {status}{construct}"));
+        if let Some(reason) = reason {
+            lines.push(format!("  AWS says: {reason}"));
+            lines.extend(advice::on(reason).map(|advice| format!("  what to do: {advice}")));
         }
-        if let Some(reason) = &event.reason {
-            text += &format!("\n  AWS says: {reason}");
-            if let Some(advice) = advice::on(reason) {
-                text += &format!("\n  what to do: {advice}");
-            }
-        }
-        text += "\n";
     }
     let status = &ending.status;
-    text += &format!("  the stack {stack} is {status}: {}", status.meaning());
-    if let Some(way_out) = status.way_out(stack) {
-        text += &format!("\n  how to go on: {way_out}");
-    } else if !next.is_empty() {
-        text += &format!("\n  how to go on: {next}");
+    lines.push(format!(
+        "  the stack {stack} is {status}: {}",
+        status.meaning()
+    ));
+    let way_out = status.way_out(stack).unwrap_or_else(|| next.to_owned());
+    if !way_out.is_empty() {
+        lines.push(format!("  how to go on: {way_out}"));
     }
-    anyhow!(text)
+    anyhow!(lines.join("\n"))
 }
 
 fn construct(template: &Template, logical_id: &str) -> Option<String> {

@@ -37,13 +37,13 @@ pub(crate) struct Code {
     /// websocket/bootstrap, and so on.
     #[arg(long, value_name = "DIR")]
     binaries: Option<PathBuf>,
-    /// What the functions run on, in place of what the environment says: arm64 or x86_64.
-    #[arg(long, value_name = "NAME")]
+    /// What the functions run on, in place of what the environment says.
+    #[arg(long, value_name = "arm64|x86_64")]
     architecture: Option<Architecture>,
-    /// The same as --architecture arm64.
+    /// Functions that run on Graviton.
     #[arg(long, conflicts_with_all = ["architecture", "x86_64"])]
     arm64: bool,
-    /// The same as --architecture x86_64.
+    /// Functions that run on Intel and AMD.
     #[arg(long = "x86-64", conflicts_with = "architecture")]
     x86_64: bool,
 }
@@ -69,15 +69,14 @@ impl Code {
         architecture: Architecture,
     ) -> anyhow::Result<Vec<Package>> {
         let names: Vec<_> = functions::ALL.iter().map(|spec| spec.name).collect();
-        let folder = match &self.binaries {
-            Some(folder) => folder.clone(),
-            None => {
-                terminal.line(format!(
-                    "  building {} for {architecture}",
-                    names.join(", ")
-                ));
-                deploy::build(&names, architecture)?
-            }
+        let folder = if let Some(folder) = &self.binaries {
+            folder.clone()
+        } else {
+            terminal.line(format!(
+                "  building {} for {architecture}",
+                names.join(", ")
+            ));
+            deploy::build(&names, architecture)?
         };
         terminal.start("packaging the functions");
         let packages = Package::all(&names, &folder, architecture)?;

@@ -44,8 +44,8 @@ pub(crate) struct Arguments {
     /// What is appended to the names of tables and queues, in place of what the environment says.
     #[arg(long, value_name = "SUFFIX", value_parser = NameSuffix::new, requires = "elsewhere", allow_hyphen_values = true)]
     name_suffix: Option<NameSuffix>,
-    /// What the functions run on, in place of what the environment says: arm64 or x86_64.
-    #[arg(long, value_name = "NAME", requires = "elsewhere")]
+    /// What the functions run on, in place of what the environment says.
+    #[arg(long, value_name = "arm64|x86_64", requires = "elsewhere")]
     architecture: Option<Architecture>,
 }
 

@@ -129,23 +129,23 @@ impl Terminal {
         let line = line.await?.context("the answer cannot be read")?;
         Ok(line.trim().to_owned())
     }
+}
 
-    /// A difference, with its marks in colour.
-    pub(crate) fn paint(&self, difference: &str) -> String {
-        let painted = difference.lines().map(|line| {
-            let text = line.trim_start();
-            let paint = match text.split(' ').next() {
-                Some("+") => Style::new().green(),
-                Some("-") => Style::new().red(),
-                Some("-/+") => Style::new().red().bold(),
-                Some("~") => Style::new().yellow(),
-                _ if text.len() == line.len() && !line.contains(' ') => Style::new().bold(),
-                _ => Style::new(),
-            };
-            paint.for_stderr().apply_to(line).to_string()
-        });
-        painted.collect::<Vec<_>>().join("\n")
-    }
+/// A difference, with its marks in colour.
+pub(crate) fn paint(difference: &str) -> String {
+    let painted = difference.lines().map(|line| {
+        let text = line.trim_start();
+        let paint = match text.split(' ').next() {
+            Some("+") => Style::new().green(),
+            Some("-") => Style::new().red(),
+            Some("-/+") => Style::new().red().bold(),
+            Some("~") => Style::new().yellow(),
+            _ if text.len() == line.len() && !line.contains(' ') => Style::new().bold(),
+            _ => Style::new(),
+        };
+        paint.for_stderr().apply_to(line).to_string()
+    });
+    painted.collect::<Vec<_>>().join("\n")
 }
 
 fn spinner(template: &str) -> ProgressStyle {

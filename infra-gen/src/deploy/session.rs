@@ -31,8 +31,7 @@ pub struct Session {
     pub(super) cloudformation: aws_sdk_cloudformation::Client,
     pub(super) s3: aws_sdk_s3::Client,
     sts: aws_sdk_sts::Client,
-    /// Whether AWS is somewhere else than AWS says.
-    pub elsewhere: bool,
+    profile: Option<String>,
 }
 
 /// Who the credentials belong to.
@@ -82,7 +81,7 @@ impl Session {
             cloudformation: aws_sdk_cloudformation::Client::new(&config),
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
             sts: aws_sdk_sts::Client::new(&config),
-            elsewhere,
+            profile: place.profile.clone(),
         })
     }
 
@@ -98,7 +97,10 @@ impl Session {
     /// Asks AWS who the credentials belong to.
     pub async fn caller(&self) -> Result<Caller, CallError> {
         let identity = self.sts.get_caller_identity().send().await;
-        let identity = identity.attempt(|| "find out whose the credentials are".to_owned())?;
+        let identity = identity.attempt(|| match &self.profile {
+            Some(name) => format!("find out whose the credentials of the profile '{name}' are"),
+            None => "find out whose the credentials are".to_owned(),
+        })?;
         Ok(Caller {
             account: identity.account.unwrap_or_default(),
             arn: identity.arn.unwrap_or_default(),

@@ -109,20 +109,20 @@ pub(super) async fn execute(
 
 /// Where the system is, and one command to try.
 fn invitation(stack: &DeployedStack) -> String {
-    let mut text = "\n".to_owned();
-    for (title, output) in [
+    let urls = [
         ("HTTP API     ", "HttpApiUrl"),
         ("WebSocket API", "WebSocketUrl"),
-    ] {
-        if let Some(url) = stack.output(output) {
-            text += &format!("  {title}  {url}\n");
-        }
-    }
-    if let Some(url) = stack.output("HttpApiUrl") {
-        text += &format!(
+    ];
+    let urls = urls.into_iter().filter_map(|(title, output)| {
+        let url = stack.output(output)?;
+        Some(format!("  {title}  {url}\n"))
+    });
+    let command = stack.output("HttpApiUrl").map(|url| {
+        format!(
             "\n  Make a job:\n\n    curl --data-binary @client/page/sample-plan.png -H \
              'content-type: image/png' {url}/v1/jobs\n"
-        );
-    }
-    text
+        )
+    });
+    let urls: String = urls.collect();
+    format!("\n{urls}{}", command.unwrap_or_default())
 }

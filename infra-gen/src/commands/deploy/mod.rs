@@ -23,7 +23,7 @@ use infra_gen::{
 use super::{
     package::Code,
     target::{Target, block_on, interrupted},
-    terminal::Terminal,
+    terminal::{Terminal, paint},
 };
 use crate::Outcome;
 use execution::Phase;
@@ -199,7 +199,7 @@ fn show(terminal: &Terminal, difference: &Difference, is_new: bool) {
     }
     let text = shown.to_string();
     let (changes, _) = text.rsplit_once("\n\n").unwrap_or((&text, ""));
-    terminal.line(format!("\n{}", terminal.paint(changes)));
+    terminal.line(format!("\n{}", paint(changes)));
     terminal.line(format!("\n{}", difference.summary()));
 }
 

@@ -1,7 +1,7 @@
 //! What can be wrong with the account, before anything is done in it.
 
 use super::{
-    fake::{ACCOUNT, FakeAws, error},
+    fake::{ACCOUNT, FakeAws},
     program::{assert_failed, binaries, command, deploy, deploy_command, run},
 };
 use crate::program::stderr;
@@ -99,15 +99,8 @@ fn a_bucket_name_that_another_account_has_is_no_dead_end() {
 
 #[test]
 fn a_bucket_in_another_region_is_said_to_be_there() {
-    let aws = FakeAws::new().answering(
-        "GetBucketLifecycle",
-        301,
-        &error("PermanentRedirect", "elsewhere")
-            .replace("ErrorResponse>", "X>")
-            .replace("<X><Error><Type>Sender</Type>", "<Error>")
-            .replace("</Error><RequestId>r-1</RequestId></X>", "</Error>"),
-        1,
-    );
+    let answer = "<Error><Code>PermanentRedirect</Code><Message>elsewhere</Message></Error>";
+    let aws = FakeAws::new().answering("GetBucketLifecycle", 301, answer, 1);
     assert_failed(
         &deploy(&aws, &["--yes", "--artifact-bucket", "theirs"]),
         &["'theirs' is not in eu-central-1"],
@@ -187,5 +180,5 @@ fn a_profile_that_there_is_none_of_is_named() {
         .env_remove("AWS_ACCESS_KEY_ID")
         .output()
         .expect("infra-gen starts");
-    assert_failed(&output, &["nobody", "--profile"]);
+    assert_failed(&output, &["the profile 'nobody'", "--profile"]);
 }

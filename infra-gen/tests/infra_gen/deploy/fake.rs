@@ -140,11 +140,12 @@ impl FakeAws {
 
     /// What the change set says of a resource.
     pub(super) fn with_change(self, id: &str, kind: &str, action: &str, replacement: &str) -> Self {
-        self.state().changes += &format!(
+        let change = format!(
             "<member><Type>Resource</Type><ResourceChange><Action>{action}</Action>\
              <LogicalResourceId>{id}</LogicalResourceId><ResourceType>{kind}</ResourceType>\
              <Replacement>{replacement}</Replacement></ResourceChange></member>"
         );
+        self.state().changes.push_str(&change);
         self
     }
 
@@ -160,7 +161,11 @@ impl FakeAws {
 
     /// The next calls of an operation fail like this.
     pub(super) fn failing(self, operation: &str, status: u16, code: &str, times: usize) -> Self {
-        let body = error(code, &format!("{code}, says the fake"));
+        let body = if operation.contains("Bucket") {
+            s3_error(status, code).body
+        } else {
+            error(code, &format!("{code}, says the fake"))
+        };
         self.answering(operation, status, &body, times)
     }
 
@@ -214,7 +219,7 @@ fn operation(request: &Request) -> String {
     if path == "/account" {
         return "GetAccount".to_owned();
     }
-    let of_object = path.trim_start_matches('/').contains('/');
+    let of_object = path.trim_matches('/').contains('/');
     let subresource = query.split(['=', '&']).next().unwrap_or_default();
     match (method.as_str(), of_object, subresource) {
         ("HEAD", true, _) => "HeadObject".to_owned(),
@@ -228,7 +233,7 @@ fn operation(request: &Request) -> String {
     }
 }
 
-pub(super) fn error(code: &str, message: &str) -> String {
+fn error(code: &str, message: &str) -> String {
     format!(
         "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message>\
          </Error><RequestId>r-1</RequestId></ErrorResponse>"

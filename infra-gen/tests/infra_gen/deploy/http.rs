@@ -91,7 +91,8 @@ pub(super) fn serve(answer: impl Fn(Request) -> Answer + Send + Sync + 'static) 
                 let Answer { status, body } = answer(request);
                 let length = body.len();
                 let mut text = format!(
-                    "HTTP/1.1 {status} Answer\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+                    "HTTP/1.1 {status} Answer\r\ncontent-length: {length}\r\nx-amzn-requestid: r-1\r\n\
+                     connection: close\r\n\r\n"
                 );
                 if !is_head {
                     text += &body;

@@ -75,9 +75,16 @@ pub(super) fn stack(status: &str, (text, other): (&str, &str)) -> Stack {
         status: status.to_owned(),
         template: template(text, other),
         description: "Stagecast: tells who waits for a job how far it is, live".to_owned(),
-        parameters: ["ArtifactBucket", "WebsocketCodeKey", "JobsCodeKey"]
-            .map(|name| (name.to_owned(), "earlier".to_owned()))
-            .to_vec(),
+        parameters: [
+            ("NameSuffix", ""),
+            ("ArtifactBucket", "earlier"),
+            ("WebsocketCodeKey", "earlier"),
+            ("JobsCodeKey", "earlier"),
+            ("PipelineCodeKey", "earlier"),
+            ("DeliveryCodeKey", "earlier"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec(),
         ..Stack::default()
     }
 }
