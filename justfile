@@ -20,6 +20,22 @@ synth *arguments:
 check:
     cargo run --quiet --package infra-gen -- synth --check
 
+# Builds the functions and deploys the stack.
+deploy *arguments:
+    cargo run --quiet --package infra-gen -- deploy {{ arguments }}
+
+# What a deployment of the code would change.
+diff *arguments:
+    cargo run --quiet --package infra-gen -- diff {{ arguments }}
+
+# What the deployed stack tells: URLs, names, ids.
+outputs *arguments:
+    cargo run --quiet --package infra-gen -- outputs {{ arguments }}
+
+# Deletes the stack.
+destroy *arguments:
+    cargo run --quiet --package infra-gen -- destroy {{ arguments }}
+
 # Formatting and lints, as CI checks them.
 lint:
     cargo fmt --check

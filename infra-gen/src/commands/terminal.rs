@@ -74,7 +74,10 @@ impl Terminal {
     /// Says how far it is.
     pub(crate) fn progress(&self, done: usize, what: String) {
         if let Some(bar) = &self.bar {
-            bar.set_position(done as u64);
+            let done = done as u64;
+            // Some stand-ins for CloudFormation tell of what is not changed too.
+            bar.set_length(bar.length().unwrap_or_default().max(done));
+            bar.set_position(done);
             bar.set_message(what);
         }
     }
