@@ -1,7 +1,6 @@
 """What `infra-gen` does to stacks: nothing when nothing has changed, just a route when a route is new,
 everything away in the end. And what the SAM template comes to."""
 
-import json
 from pathlib import Path
 
 from samtranslator.yaml_helper import yaml_parse
@@ -41,13 +40,10 @@ def unchanged(stacks, name):
 
 def route_added(stacks, name):
     """Deploys a stack that lacks a route of the template."""
-    parameters = stacks.describe("reference")["Parameters"]
-    parameters = [it for it in parameters if it["ParameterKey"] != "NameSuffix"]
-    parameters.append({"ParameterKey": "NameSuffix", "ParameterValue": f"-{name}"})
     template = stacks.template("reference")
     for logical_id in ROUTE:
         del template["Resources"][logical_id]
-    make(stacks, name, template, parameters)
+    stacks.make(name, template, stacks.describe("reference")["Parameters"])
     before = len(stacks.events(name))
     stacks.deploy(name, stacks.reference)
     changed = touched(stacks, name, before)
@@ -67,26 +63,13 @@ def sam(stacks, scenarios, name):
         if resource["Type"] == "AWS::Serverless::Function":
             key = code[logical_id.replace("Function", "CodeKey")]
             resource["Properties"]["CodeUri"] = {"Bucket": code["ArtifactBucket"], "Key": key}
-    make(stacks, name, template, [{"ParameterKey": "NameSuffix", "ParameterValue": f"-{name}"}])
+    stacks.make(name, template)
     scenario = "progress::a_floor_plan_goes_in_and_its_rooms_come_out_with_progress_at_every_stage"
     outputs = stacks.outputs(name)
     passed, output = scenarios.one((outputs, outputs), scenario, patience=60)
     if not passed:
         raise SystemExit(f"the stack of the SAM template fails {scenario}:\n{output}")
     print("  the SAM template is deployed, and a floor plan goes in and its rooms come out")
-
-
-def make(stacks, name, template, parameters):
-    """Makes a stack without `infra-gen`."""
-    stacks.cloudformation.create_stack(
-        StackName=name,
-        TemplateBody=json.dumps(template),
-        Parameters=parameters,
-        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-    )
-    stacks.cloudformation.get_waiter("stack_create_complete").wait(
-        StackName=name, WaiterConfig={"Delay": 1}
-    )
 
 
 def destroyed(stacks, name):
@@ -97,7 +80,7 @@ def destroyed(stacks, name):
     for kind, (service, operation, where) in LISTS.items():
         client = stacks.emulator.client(service)
         pages = client.get_paginator(operation).paginate()
-        there = {it for it in pages.search(f"{where}") if it}
+        there = {it for it in pages.search(where) if it}
         there = {id for it in there for id in (it if isinstance(it, list) else [it])}
         ours = {it["PhysicalResourceId"] for it in resources if it["ResourceType"] == kind}
         if not ours:

@@ -1,5 +1,6 @@
 """Stacks: made, changed and removed by `infra-gen`, looked at through CloudFormation."""
 
+import json
 import subprocess
 
 from samtranslator.yaml_helper import yaml_parse
@@ -14,12 +15,15 @@ class Stacks:
         self.emulator = emulator
         self.cloudformation = emulator.client("cloudformation")
         self.infra_gen = executables / "infra-gen"
-        self.reference = executables
+        self.reference = emulator.folder / "reference"
         self.scripted = emulator.folder / "scripted"
-        self.scripted.mkdir()
-        for function in FUNCTIONS:
-            real = "scripted_pipeline" if function == "pipeline" else function
-            (self.scripted / function).symlink_to(executables / real)
+        for folder in (self.reference, self.scripted):
+            folder.mkdir()
+            for function in FUNCTIONS:
+                is_scripted = function == "pipeline" and folder == self.scripted
+                real = executables / ("scripted_pipeline" if is_scripted else function)
+                # Half of it would help a debugger, and take half of the time to pack.
+                subprocess.run(["strip", "-o", folder / function, real], check=True)
 
     def run(self, verb, name, *arguments):
         """Runs `infra-gen` about the stack `name`; answers with what it wrote to standard output."""
@@ -40,6 +44,25 @@ class Stacks:
         )
         return self.outputs(name)
 
+    def make(self, name, template, parameters=()):
+        """Makes a stack without `infra-gen`."""
+        suffix = {"ParameterKey": "NameSuffix", "ParameterValue": f"-{name}"}
+        others = [it for it in parameters if it["ParameterKey"] != "NameSuffix"]
+        self.cloudformation.create_stack(
+            StackName=name,
+            TemplateBody=json.dumps(template),
+            Parameters=[*others, suffix],
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        )
+        self.cloudformation.get_waiter("stack_create_complete").wait(
+            StackName=name, WaiterConfig={"Delay": 1}
+        )
+
+    def copy(self, original, name):
+        """Makes a stack like another one; answers with the file that holds the outputs."""
+        self.make(name, self.template(original), self.describe(original)["Parameters"])
+        return self.outputs(name)
+
     def outputs(self, name):
         """The file that holds the outputs of a stack, by name."""
         file = self.emulator.folder / f"{name}.json"
@@ -56,7 +79,7 @@ class Stacks:
         return {it["LogicalResourceId"]: it["PhysicalResourceId"] for it in resources}
 
     def template(self, name):
-        """The template that a stack was made from, as JSON."""
+        """The template that a stack was made from."""
         body = self.cloudformation.get_template(StackName=name)["TemplateBody"]
         return body if isinstance(body, dict) else yaml_parse(body)
 

@@ -96,10 +96,10 @@ class Pair:
     """A stack with the reference pipeline and one with the scripted pipeline."""
 
     def __init__(self, stacks, number):
-        self.names = [f"statements-{number}-{kind}" for kind in ("reference", "scripted")]
-        binaries = stacks.reference, stacks.scripted
-        self.outputs = [stacks.deploy(*it) for it in zip(self.names, binaries)]
-        self.resources = [stacks.resources(name) for name in self.names]
+        originals = "reference", "scripted"
+        names = [f"{original}-{number}" for original in originals]
+        self.outputs = [stacks.copy(*it) for it in zip(originals, names)]
+        self.resources = [stacks.resources(name) for name in names]
         self.iam = stacks.emulator.client("iam")
         self.logs = stacks.emulator.client("logs")
         self.dynamodb = stacks.emulator.client("dynamodb")
