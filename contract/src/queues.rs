@@ -99,7 +99,8 @@ pub struct DeliveryPointer {
     pub job_id: JobId,
     /// Who lacks it.
     pub audience: Audience,
-    /// What it is.
+    /// What it is. Pointers that were on the queue when this was added are of the [`Content::Log`].
+    #[serde(default)]
     pub content: Content,
     /// The audience has every durable message up to and including this.
     pub after_seq: u64,
@@ -120,14 +121,27 @@ pub enum Audience {
 }
 
 /// What a delivery brings.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Content {
     /// The whole log after `after_seq`.
+    #[default]
     Log,
     /// The log after `after_seq`, as far as it is its publisher's to send: what a subscriber has
     /// read from the log when it subscribed is left out.
     Published,
     /// How far the job is now. Worth nothing once a durable message has followed `after_seq`.
     Progress,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pointer_from_before_an_update_is_still_understood() {
+        let earlier = r#"{"job_id":"job_1_a","audience":"all_subscribers","after_seq":2}"#;
+        let pointer: DeliveryPointer = serde_json::from_str(earlier).unwrap();
+        assert_eq!(pointer.content, Content::Log);
+    }
 }

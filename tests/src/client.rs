@@ -10,9 +10,9 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message, protocol::CloseFrame},
 };
 
-/// How long a message may take that is sure to come. A test that waits this long has failed: no
-/// outcome depends on it.
-const PATIENCE: Duration = Duration::from_mins(1);
+/// How long a message may take that is sure to come, after the end of a lease and of what hides a
+/// ticket. A test that waits this long has failed: no outcome depends on it.
+const PATIENCE: Duration = Duration::from_mins(3);
 
 /// A connection to the WebSocket API.
 #[derive(Debug)]

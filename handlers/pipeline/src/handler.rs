@@ -1,7 +1,6 @@
 //! From a ticket on the queue to a run of its job.
 
 use std::{
-    convert::Infallible,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -9,7 +8,6 @@ use std::{
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use contract::{
     functions::PipelineFunction,
-    limits::LEASE_SECONDS,
     queues::{JobQueue, JobTicket},
 };
 use handlers_core::{
@@ -22,19 +20,13 @@ use handlers_core::{
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
+use crate::ticket;
+
 /// What is left of an invocation for handing a job back and for sending what is on its way.
 const MARGIN: Duration = Duration::from_secs(20);
 
 /// SQS delays a message for at most this many seconds.
 const MAX_DELAY_SECONDS: i64 = 900;
-
-/// How long a ticket is hidden from other receivers at a time, in seconds: until shortly after the
-/// lease of its run, so that another can take over as soon as this one is cut short. The queue's own
-/// visibility timeout has to be several times the function's and would let the job wait for longer
-/// than an hour.
-const HIDE_SECONDS: i64 = LEASE_SECONDS + 5;
-/// How often that is done anew.
-const HIDE_EVERY: Duration = Duration::from_secs(LEASE_SECONDS.unsigned_abs() / 3);
 
 /// Runs the jobs that are on the queue.
 pub struct Handler {
@@ -92,6 +84,7 @@ impl Handler {
             let id = message.message_id.clone().unwrap_or_default();
             if let Err(error) = self.run(&message, deadline).await {
                 tracing::error!(message_id = id, %error, "a run failed; its ticket stays on the queue");
+                ticket::retry_later(&self.queues, &message).await;
                 let mut failure = BatchItemFailure::default();
                 failure.item_identifier = id;
                 response.batch_item_failures.push(failure);
@@ -111,7 +104,7 @@ impl Handler {
         let run = self.runner.run(&ticket.job_id, deadline);
         let outcome = tokio::select! {
             outcome = run.instrument(span.clone()) => outcome?,
-            never = self.keep_hidden(message).instrument(span.clone()) => match never {},
+            never = ticket::keep_hidden(&self.queues, message).instrument(span.clone()) => match never {},
         };
         span.in_scope(|| tracing::info!(?outcome, "the run is over"));
         if let RunOutcome::Held { until } = outcome {
@@ -121,19 +114,6 @@ impl Handler {
             self.queues.send::<JobQueue>(&ticket, delay).await?;
         }
         Ok(())
-    }
-
-    /// Keeps a ticket from other receivers while its run goes on.
-    async fn keep_hidden(&self, message: &SqsMessage) -> Infallible {
-        let receipt = message.receipt_handle.as_deref().unwrap_or_default();
-        let seconds = i32::try_from(HIDE_SECONDS).unwrap_or(i32::MAX);
-        loop {
-            if let Err(error) = self.queues.hide::<JobQueue>(receipt, seconds).await {
-                // The lease is what protects the job; a second receiver finds it held.
-                tracing::warn!(%error, "the ticket may come again while its job runs");
-            }
-            tokio::time::sleep(HIDE_EVERY).await;
-        }
     }
 }
 

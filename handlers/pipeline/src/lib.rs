@@ -3,6 +3,7 @@
 
 mod handler;
 mod reference;
+mod ticket;
 
 pub mod stages;
 

@@ -42,7 +42,8 @@ async fn ticket(system: &System, job: &Job) {
     enqueue(system, "jobs", &json!(ticket)).await;
 }
 
-async fn pointer(system: &System, job: &Job, after_seq: u64) {
+/// Has the delivery function send everyone the log after `after_seq`.
+pub(crate) async fn pointer(system: &System, job: &Job, after_seq: u64) {
     let pointer = DeliveryPointer {
         job_id: id_of(job),
         audience: Audience::AllSubscribers,
@@ -52,7 +53,7 @@ async fn pointer(system: &System, job: &Job, after_seq: u64) {
     enqueue(system, "deliveries", &json!(pointer)).await;
 }
 
-/// The queue and its dead letters.
+/// Whether nothing is on the queue, nor being worked on.
 fn is_settled(system: &System, queue: &str) -> bool {
     let depth = system.stack.queue_depth(queue).expect("the queue");
     depth.visible + depth.in_flight + depth.delayed == 0
@@ -142,7 +143,7 @@ async fn only_what_could_not_be_delivered_with_its_whole_budget_is_a_dead_letter
             is_settled(system, "deliveries") && !dead_letters(system, "deliveries").is_empty()
         })
         .await;
-    // One for each message that was left to the delivery function; each was received five times.
+    // They are that connection's, and nobody else's.
     for letter in dead_letters(&system, "deliveries") {
         let pointer: DeliveryPointer = serde_json::from_str(&letter).expect("a pointer");
         assert_eq!(pointer.job_id.as_str(), job.id);

@@ -1,0 +1,83 @@
+//! How long a ticket is hidden from other receivers.
+//!
+//! The queue's own visibility timeout has to be several times the function's and would let a job
+//! wait for longer than an hour after its run was cut short. So a run hides its ticket for short
+//! times only, again and again while it goes on.
+
+use std::{convert::Infallible, time::Duration};
+
+use aws_lambda_events::sqs::SqsMessage;
+use contract::{functions::PipelineFunction, limits::LEASE_SECONDS, queues::JobQueue};
+use handlers_core::aws::Queues;
+
+/// How long a ticket is hidden at a time, in seconds: until shortly after the lease of its run, so
+/// that another can take over as soon as this one is cut short.
+#[expect(clippy::cast_possible_truncation, reason = "half a minute")]
+const HIDE_SECONDS: i32 = LEASE_SECONDS as i32 + 5;
+/// How often that is done anew.
+const HIDE_EVERY: Duration = Duration::from_secs(LEASE_SECONDS.unsigned_abs() / 3);
+/// How much longer each further failure hides it. Five receives last for most of an hour then: an
+/// outage of the tables that is shorter makes no dead letters.
+const FAILURE_FACTOR: i32 = 4;
+
+/// Keeps a ticket from other receivers for as long as this future is polled.
+pub(crate) async fn keep_hidden(
+    queues: &Queues<PipelineFunction>,
+    ticket: &SqsMessage,
+) -> Infallible {
+    loop {
+        hide(queues, ticket, HIDE_SECONDS).await;
+        tokio::time::sleep(HIDE_EVERY).await;
+    }
+}
+
+/// Hides a ticket whose run has failed, the longer the more often it has been received.
+pub(crate) async fn retry_later(queues: &Queues<PipelineFunction>, ticket: &SqsMessage) {
+    let receives = ticket
+        .attributes
+        .get("ApproximateReceiveCount")
+        .and_then(|count| count.parse().ok());
+    hide(queues, ticket, wait_after(receives.unwrap_or(1))).await;
+}
+
+async fn hide(queues: &Queues<PipelineFunction>, ticket: &SqsMessage, seconds: i32) {
+    let receipt = ticket.receipt_handle.as_deref().unwrap_or_default();
+    if let Err(error) = queues.hide::<JobQueue>(receipt, seconds).await {
+        // The lease is what protects the job; a second receiver finds it held.
+        tracing::warn!(%error, "the ticket may come again sooner or later than it should");
+    }
+}
+
+/// Seconds before a ticket that has failed at its `receives`th receive comes again.
+fn wait_after(receives: u32) -> i32 {
+    // SQS hides nothing for longer than twelve hours.
+    const LONGEST: i32 = 43_200;
+    FAILURE_FACTOR
+        .saturating_pow(receives.saturating_sub(1))
+        .saturating_mul(HIDE_SECONDS)
+        .min(LONGEST)
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::queues::Queue as _;
+
+    use super::*;
+
+    #[test]
+    fn each_failure_hides_a_ticket_for_longer_and_all_of_them_outlast_an_outage() {
+        let waits: Vec<_> = (1..=4).map(wait_after).collect();
+        assert_eq!(waits, [35, 140, 560, 2240]);
+        let lasts: i32 = (1..JobQueue::SPEC.max_receives).map(wait_after).sum();
+        assert!(
+            lasts > 45 * 60,
+            "{lasts} seconds before it is a dead letter"
+        );
+    }
+
+    #[test]
+    fn a_ticket_is_never_hidden_for_longer_than_sqs_can() {
+        assert_eq!(wait_after(0), HIDE_SECONDS);
+        assert_eq!(wait_after(u32::MAX), 43_200);
+    }
+}
