@@ -20,6 +20,16 @@ synth *arguments:
 check:
     cargo run --quiet --package infra-gen -- synth --check
 
+# Renders the descriptions of the APIs to the pages in generated/docs.
+docs:
+    npm --prefix docs/api ci
+    npm --prefix docs/api run build
+
+# Runs every example against a stack of its own.
+examples:
+    cargo build --workspace --bins
+    examples/test.sh "${CARGO_TARGET_DIR:-target}/debug/local"
+
 # Formatting and lints, as CI checks them.
 lint:
     cargo fmt --check

@@ -1,9 +1,15 @@
-//! Lists the files of the progress page, so that the executable carries them.
+//! Lists the files of the progress page and of the documentation, so that the executable carries them.
 
 use std::{env, error::Error, fmt::Write as _, fs, path::Path};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let page = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join("../client/page");
+    list("../client/page", "page_files.rs")?;
+    list("../generated/docs", "docs_files.rs")
+}
+
+/// Writes the table of the files of a folder.
+fn list(folder: &str, table_name: &str) -> Result<(), Box<dyn Error>> {
+    let page = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join(folder);
     println!("cargo::rerun-if-changed={}", page.display());
     let mut files = Vec::new();
     if page.is_dir() {
@@ -25,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         )?;
     }
     table.push_str("]\n");
-    let generated = Path::new(&env::var("OUT_DIR")?).join("page_files.rs");
+    let generated = Path::new(&env::var("OUT_DIR")?).join(table_name);
     fs::write(generated, table)?;
     Ok(())
 }

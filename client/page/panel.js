@@ -2,7 +2,7 @@
 
 import { RequestError } from "./http.js";
 import { hasEnded } from "./job.js";
-import { PlanView, formatArea } from "./plan-view.js";
+import { formatArea, PlanView } from "./plan-view.js";
 
 const LOG_LINES = 200;
 const STAGE_NAMES = { stage_1: "Walls", stage_2: "Rooms" };

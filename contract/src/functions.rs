@@ -11,6 +11,7 @@ use crate::{
     environment::{Setting, WebSocketApi},
     grants::Grant,
     queues::{CONSUMER_TIMEOUTS, DeliveryQueue, JobQueue, Queue as _, QueueSpec},
+    routes::HttpRoute,
     tables::{Connections, JobEvents, Jobs, Subscribers},
     text::{Sentence, refuse},
 };
@@ -23,7 +24,7 @@ pub const INTEGRATION_LIMIT_SECONDS: u32 = 29;
 pub enum Trigger {
     /// Every route of the WebSocket API.
     WebSocketRoutes,
-    /// Every route of the HTTP API.
+    /// The routes of the HTTP API that name the function: `HttpRoute::function`.
     HttpRoutes,
     /// Messages of a queue.
     Queue {
@@ -65,6 +66,7 @@ pub trait Function: 'static {
 pub const ALL: &[&FunctionSpec] = &[
     WebSocketFunction::SPEC,
     JobsFunction::SPEC,
+    WorkerFunction::SPEC,
     PipelineFunction::SPEC,
     DeliveryFunction::SPEC,
 ];
@@ -169,6 +171,26 @@ function! {
 }
 
 function! {
+    /// Serves workers of their own: claim a job, its input, what happens to it.
+    WorkerFunction = "worker" {
+        memory_mib: 512,
+        timeout_seconds: 20,
+        retry_budget_seconds: 5,
+        triggers: [Trigger::HttpRoutes],
+        grants: {
+            Connections: [DeleteItem, Query, UpdateItem],
+            Subscribers: [DeleteItem, Query, UpdateItem],
+            Jobs: [GetItem, UpdateItem],
+            JobEvents: [PutItem, Query],
+            Objects: [GetObject, PutObject],
+            WebSocketApi: [PostToConnection],
+            DeliveryQueue: [SendMessage],
+        },
+        settings: [],
+    }
+}
+
+function! {
     /// Runs the stages of a job and reports their progress.
     PipelineFunction = "pipeline" {
         memory_mib: 1769,
@@ -207,6 +229,31 @@ function! {
         settings: [],
     }
 }
+
+/// Every route of the HTTP API is served by a function that API Gateway invokes.
+const _: () = {
+    let mut index = 0;
+    while index < HttpRoute::ALL.len() {
+        let function = HttpRoute::ALL[index].function();
+        let mut is_invoked = false;
+        let mut trigger = 0;
+        while trigger < function.triggers.len() {
+            is_invoked |= matches!(function.triggers[trigger], Trigger::HttpRoutes);
+            trigger += 1;
+        }
+        if !is_invoked {
+            refuse(&[
+                "the function `",
+                function.name,
+                "` serves the HTTP route `",
+                HttpRoute::ALL[index].path(),
+                "` but is not invoked for it: add Trigger::HttpRoutes to its triggers \
+                 (contract/src/functions.rs)",
+            ]);
+        }
+        index += 1;
+    }
+};
 
 /// Refuses a function whose times do not go together with each other, or with what triggers it.
 #[doc(hidden)]

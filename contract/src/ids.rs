@@ -130,35 +130,50 @@ impl CorrelationId {
     }
 }
 
-/// What opens a job to whoever holds it: 128 random bits as 32 hexadecimal digits. Never logged;
-/// stored only as its SHA-256.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(transparent)]
-pub struct AccessKey(String);
+macro_rules! key {
+    ($(#[$documentation:meta])* $name:ident) => {
+        $(#[$documentation])*
+        #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[serde(transparent)]
+        pub struct $name(String);
 
-impl AccessKey {
-    /// A key from 128 random bits.
-    pub fn new(random: [u8; 16]) -> Self {
-        Self(hex(&random))
-    }
+        impl $name {
+            /// A key from 128 random bits.
+            pub fn new(random: [u8; 16]) -> Self {
+                Self(hex(&random))
+            }
 
-    /// The key as a client sent it. Any text will do: a wrong key and a malformed one are answered
-    /// alike.
-    pub fn from_client(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
+            /// The key as a client sent it. Any text will do: a wrong key and a malformed one are
+            /// answered alike.
+            pub fn from_client(text: impl Into<String>) -> Self {
+                Self(text.into())
+            }
 
-    /// The key itself, to hash it or to show it to the one who made the job.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
+            /// The key itself, to hash it or to show it to the one who made the job.
+            pub fn reveal(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                formatter.write_str(concat!(stringify!($name), "(***)"))
+            }
+        }
+    };
 }
 
-impl fmt::Debug for AccessKey {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("AccessKey(***)")
-    }
+key! {
+    /// What opens a job to whoever holds it: 128 random bits as 32 hexadecimal digits. Never logged;
+    /// stored only as its SHA-256.
+    AccessKey
+}
+
+key! {
+    /// What lets a worker of its own run a job: as long and as secret as an [`AccessKey`], but not
+    /// one. Who watches cannot write, and who writes need not be able to watch.
+    WorkerKey
 }
 
 #[cfg(test)]
@@ -200,5 +215,7 @@ mod tests {
         let key = AccessKey::new([0x5a; 16]);
         assert_eq!(key.reveal().len(), 32);
         assert_eq!(format!("{key:?}"), "AccessKey(***)");
+        let key = WorkerKey::new([0x5a; 16]);
+        assert_eq!(format!("{key:?}"), "WorkerKey(***)");
     }
 }

@@ -12,7 +12,7 @@
 //! | a function, its triggers and what it may do | [`functions`] |
 //! | the kinds of permission there are | [`grants`] |
 //! | names of environment variables | [`environment`] |
-//! | what travels over the APIs | [`messages`], [`http`] |
+//! | what travels over the APIs | [`messages`], [`http`], [`worker`] |
 //! | limits that clients notice | [`limits`] |
 
 pub mod buckets;
@@ -29,3 +29,4 @@ pub mod tables;
 #[doc(hidden)]
 pub mod text;
 pub mod timestamp;
+pub mod worker;

@@ -15,6 +15,24 @@ pub const MAX_RESULTS_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 /// Largest client message that is looked at, in bytes. The largest valid one is under 1 KB.
 pub const MAX_CLIENT_MESSAGE_BYTES: usize = 8 * 1024;
 
+/// Largest body of `POST /v1/jobs/{job_id}/events` and of a claim, in bytes. Results come in it, and
+/// Lambda takes 6 MB after base64.
+pub const MAX_EVENTS_BYTES: usize = 4 * 1024 * 1024;
+
+/// Events of one `POST /v1/jobs/{job_id}/events`.
+pub const MAX_EVENTS: usize = 10;
+
+/// Stages that a worker of its own may declare.
+pub const MAX_STAGES: usize = 50;
+
+/// Longest name of a stage and longest `code` of a failure that a worker of its own may give, in
+/// bytes.
+pub const MAX_NAME_BYTES: usize = 64;
+
+/// Longest message for people that a worker of its own may give, in bytes. It is in the job's item,
+/// which each progress update pays for.
+pub const MAX_TEXT_BYTES: usize = 1024;
+
 /// Jobs that one connection may be subscribed to at a time, unless the environment says otherwise.
 pub const DEFAULT_MAX_SUBSCRIPTIONS: u32 = 20;
 

@@ -1,6 +1,7 @@
 //! The routes of both APIs.
 
 use crate::{
+    functions::{Function as _, FunctionSpec, JobsFunction, WorkerFunction},
     messages::ClientMessageType,
     text::{self, refuse},
 };
@@ -199,18 +200,25 @@ macro_rules! http_routes {
     (
         $(#[$documentation:meta])*
         $visibility:vis enum $route:ident {
-            $($(#[$route_documentation:meta])* $variant:ident = $method:ident $path:literal,)*
+            $($(#[doc = $route_documentation:literal])* $variant:ident = $method:ident $path:literal,)*
         }
     ) => {
         $(#[$documentation])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         $visibility enum $route {
-            $($(#[$route_documentation])* $variant,)*
+            $($(#[doc = $route_documentation])* $variant,)*
         }
 
         impl $route {
             /// Every route, in the order of declaration.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// What the route is for, in a sentence.
+            pub const fn description(self) -> &'static str {
+                match self {
+                    $(Self::$variant => concat!($($route_documentation),*).trim_ascii(),)*
+                }
+            }
 
             /// The method of the route.
             pub const fn method(self) -> $crate::routes::Method {
@@ -254,6 +262,31 @@ http_routes! {
         GetResults = Get "/v1/jobs/{job_id}/results",
         /// Cancels the job.
         CancelJob = Delete "/v1/jobs/{job_id}",
+        /// Takes a job that waits for a worker of its own, to run it.
+        ClaimJob = Post "/v1/jobs/{job_id}/claim",
+        /// What the job was made from, for the worker that runs it.
+        GetInput = Get "/v1/jobs/{job_id}/input",
+        /// Takes what the worker that runs the job has to tell.
+        PostEvents = Post "/v1/jobs/{job_id}/events",
+    }
+}
+
+impl HttpRoute {
+    /// The function that serves the route.
+    pub const fn function(self) -> &'static FunctionSpec {
+        match self {
+            Self::CreateJob | Self::GetJob | Self::GetResults | Self::CancelJob => {
+                JobsFunction::SPEC
+            }
+            Self::ClaimJob | Self::GetInput | Self::PostEvents => WorkerFunction::SPEC,
+        }
+    }
+
+    /// The routes that a function serves.
+    pub fn of(function: &FunctionSpec) -> Vec<Self> {
+        let all = Self::ALL.iter().copied();
+        all.filter(|route| route.function().name == function.name)
+            .collect()
     }
 }
 

@@ -14,7 +14,7 @@ use std::{
 const STACK: &str = "local";
 
 /// The packages that are built: the stack and the functions that it runs.
-const PACKAGES: [&str; 5] = [STACK, "websocket", "jobs", "pipeline", "delivery"];
+const PACKAGES: [&str; 6] = [STACK, "websocket", "jobs", "worker", "pipeline", "delivery"];
 
 /// What Cargo itself exits with when it fails.
 const FAILED: u8 = 101;

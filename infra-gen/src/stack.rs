@@ -55,7 +55,9 @@ pub fn synthesize(environment: &Environment) -> Result<Template, SynthError> {
                         .websocket
                         .serve(&mut stack, Route::ALL, &function)?;
                 }
-                Trigger::HttpRoutes => http.serve(&mut stack, HttpRoute::ALL, &function)?,
+                Trigger::HttpRoutes => {
+                    http.serve(&mut stack, &HttpRoute::of(spec), &function)?;
+                }
                 Trigger::Queue { queue, batch_size } => {
                     resources
                         .queue(spec, queue)?

@@ -1,6 +1,7 @@
-"""Holds the generated documents against the schemas of their formats: AsyncAPI 3.0 and JSON Schema.
+"""Holds the generated documents against the schemas of their formats: AsyncAPI 3.0, OpenAPI 3.1 and
+JSON Schema.
 
-Needs `pip install jsonschema pyyaml`. Run it from anywhere: it reads generated/. Exit code 0: they
+Needs `pip install jsonschema openapi-spec-validator pyyaml`. Run it from anywhere: it reads generated/. Exit code 0: they
 fit; 1: they don't.
 
 schemas/asyncapi-3.0.0.json is AsyncAPI's own, unaltered: schemas/3.0.0.json of the npm package
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import yaml
 from jsonschema.validators import validator_for
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 HERE = Path(__file__).resolve().parent
 GENERATED = HERE.parents[1] / "generated"
@@ -23,6 +25,11 @@ def misfits(document, schema):
     validator = validator_for(schema)
     validator.check_schema(schema)
     return [f"{error.json_path}: {error.message[:300]}" for error in validator(schema).iter_errors(document)]
+
+
+def misdescribed(openapi):
+    """What OpenAPI's validator says, which looks at schemas, parameters and operation ids, too."""
+    return [f"{error.json_path}: {error.message[:300]}" for error in OpenAPIV31SpecValidator(openapi).iter_errors()]
 
 
 def references(value):
@@ -56,12 +63,14 @@ def report(name, problems):
 
 
 if __name__ == "__main__":
+    openapi = yaml.safe_load((GENERATED / "openapi.yaml").read_text(encoding="utf-8"))
     asyncapi = yaml.safe_load((GENERATED / "asyncapi.yaml").read_text(encoding="utf-8"))
     official = json.loads((HERE / "schemas/asyncapi-3.0.0.json").read_text(encoding="utf-8"))
     messages = json.loads((GENERATED / "messages.schema.json").read_text(encoding="utf-8"))
     metaschema = validator_for(messages, default=None).META_SCHEMA
     results = [
         report("asyncapi.yaml", [*misfits(asyncapi, official), *dangling(asyncapi)]),
+        report("openapi.yaml", [*misdescribed(openapi), *dangling(openapi)]),
         report("messages.schema.json", [*misfits(messages, metaschema), *dangling(messages)]),
     ]
     sys.exit(0 if all(results) else 1)

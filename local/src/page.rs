@@ -1,4 +1,4 @@
-//! The progress page, in the executable.
+//! The progress page and the documentation of the APIs, in the executable.
 
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use serde_json::json;
@@ -8,7 +8,10 @@ use crate::answers::{self, Response};
 /// Name and content of each file of `client/page`.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/page_files.rs"));
 
-/// Answers a request for the page; `None` if it is for something else.
+/// Name and content of each file of `generated/docs`.
+const DOCS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/docs_files.rs"));
+
+/// Answers a request for the page or the documentation; `None` if it is for something else.
 pub(crate) fn answer<B>(request: &Request<B>, http_api: &str, websocket: &str) -> Option<Response> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return None;
@@ -21,13 +24,27 @@ pub(crate) fn answer<B>(request: &Request<B>, http_api: &str, websocket: &str) -
         let body = json!({"http_api": http_api, "websocket": websocket});
         return Some(answers::json(StatusCode::OK, &body));
     }
-    let (_, content) = FILES.iter().find(|(known, _)| *known == name)?;
+    let (files, name) = match name.strip_prefix("docs") {
+        // Relative addresses on the page are relative to its folder.
+        Some("") => return Some(moved_to("/docs/")),
+        Some("/") => (DOCS, "index.html"),
+        Some(rest) => (DOCS, rest.strip_prefix('/')?),
+        None => (FILES, name),
+    };
+    let (_, content) = files.iter().find(|(known, _)| *known == name)?;
     let mut response = Response::new(answers::full(*content));
     let media_type = HeaderValue::from_static(media_type(name));
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, media_type);
     Some(response)
+}
+
+fn moved_to(path: &'static str) -> Response {
+    let mut response = answers::empty(StatusCode::PERMANENT_REDIRECT);
+    let location = HeaderValue::from_static(path);
+    response.headers_mut().insert(header::LOCATION, location);
+    response
 }
 
 fn media_type(name: &str) -> &'static str {
@@ -39,6 +56,7 @@ fn media_type(name: &str) -> &'static str {
         Some("json" | "map") => "application/json",
         Some("png") => "image/png",
         Some("svg") => "image/svg+xml",
+        Some("txt") => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
     }
 }

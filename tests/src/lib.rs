@@ -10,6 +10,7 @@ mod http;
 pub mod plans;
 pub mod script;
 mod system;
+pub mod worker;
 
 pub use client::{Client, Closed};
 pub use http::{Answer, Http};

@@ -9,7 +9,7 @@ use std::{
 
 use contract::{
     functions,
-    tables::{Connections, Subscribers, Table as _},
+    tables::{Connections, Jobs, Subscribers, Table as _},
 };
 use handlers_core::clock::Clock;
 use http::Method;
@@ -18,7 +18,7 @@ use local::{LocalStack, Options};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::{Client, Http, grants, script::Script};
+use crate::{Answer, Client, Http, grants, script::Script};
 
 /// A running system.
 #[derive(Debug)]
@@ -104,13 +104,7 @@ impl System {
             )
             .await;
         assert_eq!(answer.status, 202, "{:?}", answer.body);
-        let created = answer.json();
-        let field = |name: &str| created[name].as_str().expect("a string").to_owned();
-        Job {
-            id: field("job_id"),
-            key: field("access_key"),
-            websocket_url: field("websocket_url"),
-        }
+        Job::of(&answer)
     }
 
     /// Makes a job that follows a script.
@@ -176,6 +170,23 @@ impl System {
         }
     }
 
+    /// Lets the lease of a job's run end, as if it had not been heard of for long.
+    pub async fn end_lease(&self, job: &Job) {
+        let update = json!({
+            "TableName": Jobs::SPEC.name,
+            "Key": { "job_id": { "S": job.id } },
+            "UpdateExpression": "SET lease_expires_at = :then",
+            "ConditionExpression": "attribute_exists(job_id)",
+            "ExpressionAttributeValues": { ":then": { "N": "1" } },
+        });
+        let target = [("x-amz-target", "DynamoDB_20120810.UpdateItem")];
+        let answer = self
+            .http
+            .request(Method::POST, "/", &target, update.to_string())
+            .await;
+        assert_eq!(answer.status, 200, "{:?}", answer.body);
+    }
+
     /// Ends a scenario whose clients have all left: nothing of them may remain, and nobody may
     /// have done what they are not granted.
     pub async fn finish(self) {
@@ -191,6 +202,17 @@ impl System {
 }
 
 impl Job {
+    /// The job that `POST /v1/jobs` has answered with.
+    pub(crate) fn of(answer: &Answer) -> Self {
+        let created = answer.json();
+        let field = |name: &str| created[name].as_str().expect("a string").to_owned();
+        Self {
+            id: field("job_id"),
+            key: field("access_key"),
+            websocket_url: field("websocket_url"),
+        }
+    }
+
     /// The message that subscribes to the job.
     pub fn subscribe(&self) -> Value {
         json!({ "type": "subscribe", "job_id": self.id, "access_key": self.key })

@@ -1,11 +1,10 @@
-//! Asking a job to stop. A running one is told by its next look at its item; one that still waits
-//! for a pipeline ends here, at once.
+//! Asking a job to stop. A running one is told by its next look at its item; one that nobody would
+//! tell, for it still waits or its own worker is gone, ends here, at once.
 
 use contract::{
     functions::Function,
-    grants::{Granted, PutItem, SendMessage, UpdateItem},
+    grants::{Granted, PutItem, Query, SendMessage, UpdateItem},
     ids::JobId,
-    messages::JobStatus,
     queues::{Audience, Content, DeliveryPointer, DeliveryQueue},
     tables::{JobEvents, Jobs},
 };
@@ -15,7 +14,7 @@ use crate::{
     clock::Clock,
     delivery::{About, ending_message},
     models::{Event, Job},
-    stores::{Ending, EventStore, JobStore, StoreError},
+    stores::{Appended, Ending, EventStore, JobStore, StoreError},
 };
 
 /// What came of the request.
@@ -52,6 +51,7 @@ where
     F: Function
         + Granted<UpdateItem<Jobs>>
         + Granted<PutItem<JobEvents>>
+        + Granted<Query<JobEvents>>
         + Granted<SendMessage<DeliveryQueue>>,
 {
     /// Cancels jobs in these stores.
@@ -69,13 +69,13 @@ where
         let Some(job) = self.jobs.request_cancel(job_id).await? else {
             return Ok(Cancellation::AlreadyFinished);
         };
-        if job.status == JobStatus::Queued {
-            self.end_queued(&job).await?;
+        if job.has_nobody(self.clock.now()) {
+            self.end_unattended(&job).await?;
         }
         Ok(Cancellation::Requested)
     }
 
-    async fn end_queued(&self, job: &Job) -> Result<(), CancelError> {
+    async fn end_unattended(&self, job: &Job) -> Result<(), CancelError> {
         let seq = job.seq + 1;
         let message = ending_message(
             &Ending::Cancelled,
@@ -96,11 +96,14 @@ where
             expires_at: job.expires_at,
         };
         // Not committed when a run claims the job meanwhile. That run finds the request to stop in
-        // the job's item, and either commits this very event or writes its own over it.
-        if !self.events.append(&event).await? {
-            return Ok(());
+        // the job's item, and either commits this very event or writes its own over it. And a
+        // worker that is back, and has something else to say here, hears of the request by itself.
+        match self.events.append(&event).await? {
+            Appended::Written => {}
+            Appended::Earlier(earlier) if earlier.says(&event.message) => {}
+            Appended::Earlier(_) | Appended::Later => return Ok(()),
         }
-        if self.jobs.cancel_queued(job, seq).await?.is_some() {
+        if self.jobs.cancel_unattended(job, seq).await?.is_some() {
             let pointer = DeliveryPointer {
                 job_id: job.job_id.clone(),
                 audience: Audience::AllSubscribers,

@@ -48,6 +48,23 @@ impl Clock {
     }
 }
 
+impl Clock {
+    /// Milliseconds since 1970, for what lasts less than a second.
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks")]
+    pub fn millis(&self) -> u64 {
+        let since = match &self.0 {
+            Some(now) => {
+                let seconds = u64::try_from(now.load(Ordering::SeqCst)).unwrap_or(0);
+                return seconds * 1000;
+            }
+            None => SystemTime::now().duration_since(UNIX_EPOCH),
+        };
+        since.map_or(0, |since| {
+            u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+        })
+    }
+}
+
 /// Random bytes that nobody can guess, from the operating system.
 ///
 /// # Panics

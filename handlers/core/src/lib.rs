@@ -11,12 +11,14 @@
 //! | [`pipeline`] | running the stages of a job |
 //! | [`telemetry`] | logs as JSON |
 //! | [`metrics`] | metrics as CloudWatch reads them from log lines |
+//! | [`http`] | what a request of the HTTP API says, and how it is answered |
 //! | [`clock`] | time and randomness, so that tests own them |
 
 pub mod aws;
 pub mod cancellation;
 pub mod clock;
 pub mod delivery;
+pub mod http;
 pub mod metrics;
 pub mod models;
 pub mod pipeline;

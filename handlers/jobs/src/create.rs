@@ -4,17 +4,17 @@ use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use aws_sdk_s3::{error::DisplayErrorContext, primitives::ByteStream};
 use contract::{
     buckets::{self, input_key},
-    http::JobCreated,
-    ids::{AccessKey, JobId, RequestId},
+    http::{EXTERNAL_WORKER, HttpErrorCode, JobCreated, WORKER_PARAMETER},
+    ids::{AccessKey, JobId, RequestId, WorkerKey},
     queues::{JobQueue, JobTicket},
 };
-use handlers_core::{clock::random, models::Job};
-
-use crate::{
-    answer::{Answer, Problem},
-    handler::{Handler, Outcome},
-    input::Input,
+use handlers_core::{
+    clock::random,
+    http::{Answer, Outcome, Problem},
+    models::Job,
 };
+
+use crate::{handler::Handler, input::Input};
 
 /// Longest correlation id that is taken over from a caller, in bytes.
 const MAX_CORRELATION_ID_BYTES: usize = 128;
@@ -25,19 +25,28 @@ impl Handler {
         request: &ApiGatewayV2httpRequest,
         request_id: &RequestId,
     ) -> Outcome {
-        let input = Input::of(request.body.as_deref(), request.is_base64_encoded)?;
+        let is_external = is_external(request)?;
+        let input = if is_external {
+            Input::any(request)?
+        } else {
+            Input::of(request)?
+        };
         let now = self.clock.now();
         let job_id = JobId::new(now, random());
         let access_key = AccessKey::new(random());
+        let worker_key = is_external.then(|| WorkerKey::new(random()));
         let correlation_id = correlation_of(request).unwrap_or_else(|| request_id.to_string());
-        let job = Job::queued(
+        let mut job = Job::queued(
             job_id.clone(),
             &access_key,
             request_id.clone(),
             correlation_id,
-            input.content_type.to_owned(),
+            input.content_type.clone(),
             now,
         );
+        if let Some(worker_key) = &worker_key {
+            job = job.for_external_worker(worker_key);
+        }
         self.objects
             .put_object::<buckets::Objects>()
             .key(input_key(&job_id))
@@ -49,22 +58,40 @@ impl Handler {
         if !self.jobs.create(&job).await? {
             return Err(Problem::ours("two jobs were given the same random id"));
         }
-        self.queues
-            .send::<JobQueue>(
-                &JobTicket {
-                    job_id: job_id.clone(),
-                },
-                0,
-            )
-            .await?;
-        tracing::info!(%job_id, correlation_id = job.correlation_id, "created");
+        if !is_external {
+            let ticket = JobTicket {
+                job_id: job_id.clone(),
+            };
+            self.queues.send::<JobQueue>(&ticket, 0).await?;
+        }
+        tracing::info!(%job_id, is_external, correlation_id = job.correlation_id, "created");
         let created = JobCreated {
             status_url: format!("/v1/jobs/{job_id}"),
             job_id,
             access_key,
+            worker_key,
             websocket_url: self.websocket_url.clone(),
         };
         Answer::json(202, &created)
+    }
+}
+
+/// Whether the job waits for a worker of its own, instead of the pipeline.
+fn is_external(request: &ApiGatewayV2httpRequest) -> Result<bool, Problem> {
+    match request.query_string_parameters.first(WORKER_PARAMETER) {
+        None => Ok(false),
+        Some(EXTERNAL_WORKER) => Ok(true),
+        Some(other) => {
+            let other: String = other.chars().take(64).collect();
+            let problem = Problem::new(
+                HttpErrorCode::InvalidParameter,
+                format!(
+                    "there is no worker '{other}'; leave `{WORKER_PARAMETER}` out for the \
+                     pipeline, or say {WORKER_PARAMETER}={EXTERNAL_WORKER} for a worker of your own"
+                ),
+            );
+            Err(problem.with("parameter", WORKER_PARAMETER))
+        }
     }
 }
 

@@ -9,11 +9,10 @@ use handlers_core::{
     aws::{Database, Environment, Objects, Queues},
     cancellation::Canceller,
     clock::{Clock, random},
+    http::{Problem, respond},
     stores::{EventStore, JobStore, ResultStore},
 };
 use tracing::Instrument as _;
-
-use crate::answer::{Answer, Problem, respond};
 
 /// Everything that the routes work with.
 #[derive(Debug)]
@@ -64,14 +63,17 @@ impl Handler {
             job_id = request.path_parameters.get("job_id"),
         );
         async {
-            let outcome = match HttpRoute::from_key(&route_key) {
+            let route = HttpRoute::from_key(&route_key);
+            let outcome = match route {
                 Some(HttpRoute::CreateJob) => self.create(&request, &request_id).await,
                 Some(HttpRoute::GetJob) => self.status(&request).await,
                 Some(HttpRoute::GetResults) => self.job_results(&request).await,
                 Some(HttpRoute::CancelJob) => self.cancel(&request).await,
-                None => Err(unknown(&route_key)),
+                Some(HttpRoute::ClaimJob | HttpRoute::GetInput | HttpRoute::PostEvents) | None => {
+                    return respond(None, &request_id, Err(unknown(&route_key)));
+                }
             };
-            respond(&request_id, outcome)
+            respond(route, &request_id, outcome)
         }
         .instrument(span)
         .await
@@ -84,6 +86,3 @@ fn unknown(route_key: &str) -> Problem {
         format!("there is no route '{route_key}'"),
     )
 }
-
-/// What serving a request comes to.
-pub(crate) type Outcome = Result<Answer, Problem>;

@@ -1,6 +1,5 @@
 //! The function that serves the HTTP API: create a job, its status, its results, cancel.
 
-mod answer;
 mod create;
 mod handler;
 mod input;

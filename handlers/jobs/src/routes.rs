@@ -8,14 +8,12 @@ use contract::{
 };
 use handlers_core::{
     cancellation::Cancellation,
+    http::{Answer, Outcome, Problem, bearer_of, job_id_of},
     models::{Event, Job},
     stores::{StoreError, StoredResults},
 };
 
-use crate::{
-    answer::{Answer, Problem},
-    handler::{Handler, Outcome},
-};
+use crate::handler::Handler;
 
 impl Handler {
     /// `GET /v1/jobs/{job_id}`
@@ -77,21 +75,8 @@ impl Handler {
 
     /// The job in the path, if the key in the header opens it.
     async fn authorized(&self, request: &ApiGatewayV2httpRequest) -> Result<Job, Problem> {
-        let text = request
-            .path_parameters
-            .get("job_id")
-            .map(String::as_str)
-            .unwrap_or_default();
-        let job_id: JobId = text
-            .parse()
-            .map_err(|error| Problem::new(HttpErrorCode::InvalidJobId, format!("{error}")))?;
-        let key = request
-            .headers
-            .get("authorization")
-            .and_then(|header| header.to_str().ok())
-            .and_then(|header| header.split_once(' '))
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, key)| AccessKey::from_client(key.trim()));
+        let job_id = job_id_of(request)?;
+        let key = bearer_of(request).map(AccessKey::from_client);
         let job = match &key {
             Some(key) => self
                 .jobs
@@ -111,11 +96,7 @@ impl Handler {
     }
 
     async fn event(&self, job_id: &JobId, seq: u64) -> Result<Option<Event>, StoreError> {
-        let events = self
-            .events
-            .between(job_id, seq.saturating_sub(1), seq)
-            .await?;
-        Ok(events.into_iter().next())
+        self.events.at(job_id, seq).await
     }
 }
 

@@ -2,11 +2,13 @@
 
 mod asyncapi;
 mod diagram;
+mod openapi;
 mod schemas;
 mod typescript;
 
 pub use asyncapi::asyncapi;
 pub use diagram::diagram;
+pub use openapi::openapi;
 pub use schemas::{MessageSchemas, Variant};
 pub use typescript::typescript;
 

@@ -61,6 +61,10 @@ fn documents() -> Result<Vec<GeneratedFile>, GenerateError> {
             "asyncapi.yaml",
             documents::asyncapi(&schemas, &format!("# {NOTICE}\n"))?,
         ),
+        (
+            "openapi.yaml",
+            documents::openapi(&format!("# {NOTICE}\n"))?,
+        ),
         ("messages.schema.json", schemas.document(NOTICE)?),
         (
             "messages.ts",

@@ -110,6 +110,30 @@ async fn the_page_is_told_where_the_apis_are() {
 }
 
 #[tokio::test]
+async fn the_documentation_is_served_with_all_that_it_loads() {
+    let stack = start().await;
+    let docs = format!("{}/docs", stack.urls().http_api);
+    let moved = get(&docs).await;
+    assert_eq!(moved.status, StatusCode::PERMANENT_REDIRECT);
+    assert_eq!(moved.headers["location"], "/docs/");
+    for page in ["", "http.html", "websocket.html"] {
+        let answer = get(&format!("{docs}/{page}")).await;
+        assert_eq!(answer.status, StatusCode::OK, "{page}");
+        assert_eq!(answer.headers["content-type"], "text/html; charset=utf-8");
+        let html = String::from_utf8(answer.body.to_vec()).expect("text");
+        let loaded = html.split("src=\"").skip(1);
+        let linked = html.split("<link rel=\"stylesheet\" href=\"").skip(1);
+        for rest in loaded.chain(linked) {
+            let (name, _) = rest.split_once('"').expect("the end of an address");
+            let file = get(&format!("{docs}/{name}")).await;
+            assert_eq!(file.status, StatusCode::OK, "{name}");
+        }
+    }
+    let none = get(&format!("{docs}/none.html")).await;
+    assert_eq!(none.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn shutting_down_closes_connections_and_ends_every_process() {
     let stack = start().await;
     let mut socket = Socket::open(&stack.urls().websocket).await;

@@ -3,6 +3,7 @@
 use end_to_end::{
     System,
     script::{Act, Script},
+    worker::{progress, stage_complete},
 };
 use local::Call;
 
@@ -81,7 +82,10 @@ async fn a_progress_update_in_steady_state_is_one_write_and_no_read_whatever_the
 async fn a_subscribe_is_one_transaction_and_two_reads() {
     let system = System::scripted().await;
     let job = system.create_scripted(&Script::default()).await;
-    system.watch(&job).await.close().await;
+    // A job that moves on meanwhile may be looked at twice.
+    let mut first = system.watch(&job).await;
+    first.until_the_end().await;
+    first.close().await;
     system
         .eventually("the first client is gone", |system| {
             system.items("websocket_connections").is_empty()
@@ -128,5 +132,45 @@ async fn a_durable_message_is_two_writes() {
     let seen = messages.len() - durable;
     assert!(progress >= seen as u64, "{progress} updates, {seen} seen");
     client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_workers_post_is_one_read_and_the_writes_of_its_events_whatever_the_audience() {
+    let system = System::start_with(|options| options.concurrency = 1).await;
+    let (job, mut worker) = system.create_external("").await;
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        clients.push(system.watch(&job).await);
+    }
+    worker.claim(&["a", "b"]).await;
+    // From the first post on, the function knows who watches.
+    worker.tell(serde_json::json!([progress("a", 1)])).await;
+    let calls = system.stack.calls();
+    let count = |operation: &str| calls.count(by("worker", operation));
+
+    calls.clear();
+    for percent in 2..=11 {
+        worker
+            .tell(serde_json::json!([progress("a", percent)]))
+            .await;
+    }
+    assert_eq!(count("dynamodb:GetItem"), 10);
+    assert_eq!(count("dynamodb:UpdateItem"), 10);
+    assert_eq!(count("execute-api:ManageConnections"), 30);
+    assert_eq!(calls.count(|call| call.caller == "worker"), 50);
+
+    calls.clear();
+    worker
+        .tell(serde_json::json!([stage_complete("a", 1)]))
+        .await;
+    assert_eq!(count("dynamodb:GetItem"), 1);
+    assert_eq!(count("dynamodb:PutItem"), 1);
+    assert_eq!(count("dynamodb:UpdateItem"), 1);
+    assert_eq!(count("execute-api:ManageConnections"), 3);
+    assert_eq!(calls.count(|call| call.caller == "worker"), 6);
+    for client in clients {
+        client.close().await;
+    }
     system.finish().await;
 }

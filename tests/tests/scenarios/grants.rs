@@ -9,6 +9,7 @@ use contract::tables::{Subscribers, Table as _};
 use end_to_end::{
     Client, Job, System, grants,
     script::{Act, Script},
+    worker::{progress, stage_complete},
 };
 use http::Method;
 use local::{Fault, Times};
@@ -32,6 +33,7 @@ async fn every_grant_is_used_and_every_call_is_granted() {
     clients_come_ask_and_go(&system).await;
     connections_live_on_while_they_are_used(&system).await;
     a_connection_is_gone_and_another_cannot_be_reached(&system).await;
+    a_worker_of_its_own_runs_a_job(&system).await;
     its_results_are_fetched(&system, long).await;
 
     let calls = system.stack.calls().all();
@@ -200,6 +202,41 @@ async fn a_connection_is_gone_and_another_cannot_be_reached(system: &System) {
         .await;
     gone.close().await;
     busy.close().await;
+    system.stack.faults().clear();
+}
+
+/// The worker function renews one connection, finds the second gone and the third busy.
+async fn a_worker_of_its_own_runs_a_job(system: &System) {
+    let (job, mut worker) = system.create_external("input").await;
+    let (mut alive, _) = watch(system, &job).await;
+    let (gone, gone_id) = watch(system, &job).await;
+    let (mut busy, busy_id) = watch(system, &job).await;
+    system.age_connections().await;
+    system.stack.faults().on_post(move |post| {
+        if post.caller == "worker" && post.connection_id == gone_id {
+            Some(Fault::Status(410))
+        } else if post.caller == "worker" && post.connection_id == busy_id {
+            Some(Fault::Outage)
+        } else {
+            None
+        }
+    });
+    worker.claim(&["a"]).await;
+    worker.request(Method::GET, "input", "").await;
+    let large = stage_complete("a", "x".repeat(100_000));
+    let end = json!({ "type": "job_complete" });
+    worker.tell(json!([progress("a", 1), large, end])).await;
+    alive.until_the_end().await;
+    busy.until_the_end().await;
+    system
+        .eventually("the gone connection is forgotten", |system| {
+            let watchers = system.items(Subscribers::SPEC.name);
+            watchers.iter().filter(|it| it["job_id"] == job.id).count() == 2
+        })
+        .await;
+    for client in [alive, gone, busy] {
+        client.close().await;
+    }
     system.stack.faults().clear();
 }
 

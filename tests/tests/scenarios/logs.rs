@@ -10,7 +10,7 @@ use serde_json::Value;
 #[tokio::test]
 async fn every_log_line_is_json_with_a_time_and_no_key_is_in_any() {
     let system = System::start_with(|options| {
-        for function in ["websocket", "jobs", "pipeline", "delivery"] {
+        for function in ["websocket", "jobs", "worker", "pipeline", "delivery"] {
             let level = [("LOG_LEVEL".to_owned(), "debug,hyper=info".to_owned())];
             options
                 .environment
@@ -30,6 +30,12 @@ async fn every_log_line_is_json_with_a_time_and_no_key_is_in_any() {
     client.close().await;
     in_url.close().await;
 
+    let (external, mut worker) = system.create_external("").await;
+    worker.claim(&["a"]).await;
+    worker
+        .tell(serde_json::json!([{ "type": "job_complete" }]))
+        .await;
+
     let lines = system.stack.logs();
     assert!(!lines.is_empty());
     let mut about_the_job = 0;
@@ -38,11 +44,9 @@ async fn every_log_line_is_json_with_a_time_and_no_key_is_in_any() {
             .unwrap_or_else(|error| panic!("no JSON ({error}): {}", line.text));
         let time = record["timestamp"].as_str().unwrap_or_default();
         assert!(time.parse::<Timestamp>().is_ok(), "no time: {}", line.text);
-        assert!(
-            !line.text.contains(&job.key),
-            "a key in a log: {}",
-            line.text
-        );
+        for key in [&job.key, &external.key, &worker.key] {
+            assert!(!line.text.contains(key), "a key in a log: {}", line.text);
+        }
         // The SDK's own records, which only this level shows, stand in the SDK's own spans.
         let target = record["target"].as_str().unwrap_or_default();
         let is_ours = target.starts_with("pipeline") || target.starts_with("handlers_core");

@@ -16,3 +16,4 @@ mod results;
 mod resuming;
 mod several_clients;
 mod wide_audience;
+mod workers;

@@ -33,7 +33,7 @@ pub enum Delivery {
         /// What the last one met.
         cause: PostError,
     },
-    /// Something newer waits for the connection; this message is no longer worth sending.
+    /// Something newer waits for the connection, or another function will send this.
     Superseded,
     /// No attempt will do better.
     Refused(PostError),

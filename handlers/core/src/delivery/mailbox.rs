@@ -94,6 +94,16 @@ impl Mailbox {
         !self.waiting.is_empty()
     }
 
+    /// Whether a worker is at it.
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy
+    }
+
+    /// Whether nothing is sent any more.
+    pub(super) fn is_closed(&self) -> bool {
+        self.state == State::Gone
+    }
+
     /// The connection has ended.
     pub(super) fn close(&mut self) {
         self.state = State::Gone;

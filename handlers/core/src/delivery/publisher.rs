@@ -10,6 +10,7 @@ use contract::{
     grants::{
         GetItem, Granted, PostToConnection, PutItem, PutObject, Query, SendMessage, UpdateItem,
     },
+    ids::JobId,
     limits::MAX_DIRECT_SUBSCRIBERS,
     messages::{Results, ServerMessage, StageComplete},
     queues::{Audience, Content, DeliveryPointer, DeliveryQueue},
@@ -24,12 +25,13 @@ use super::{
     housekeeper::{Housekeeper, KeepsHouse},
 };
 use crate::{
-    aws::{ConnectionsApi, Queues},
+    aws::{ConnectionsApi, Queues, SendError},
     clock::Clock,
     metrics,
     models::{Event, Job, Subscriber},
+    progress::Estimate,
     stores::{
-        ConnectionStore, Ending, EventStore, JobStore, Lease, ProgressPoint, ResultStore,
+        Appended, ConnectionStore, Ending, EventStore, JobStore, Lease, ProgressPoint, ResultStore,
         StoreError, SubscriptionStore,
     },
 };
@@ -66,6 +68,12 @@ pub enum PublishError {
     /// Another run has claimed the job; this one must stop writing.
     #[error("the job was claimed by another run, or has ended")]
     LeaseLost,
+    /// The holder of the lease has written something else there, at the same time.
+    #[error("the job has another message at seq {seq}, written under the same lease")]
+    Conflict {
+        /// The place in the log.
+        seq: u64,
+    },
     /// A table or the bucket did not take it.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -80,8 +88,8 @@ pub struct Heard {
 
 /// What a durable message changes in the job's item.
 enum Commit {
-    /// The stage is done.
-    Stage(String),
+    /// The stage is done, and the job so far, if that is known.
+    Stage(String, Option<u8>),
     /// The job has ended.
     End(Ending),
 }
@@ -109,6 +117,20 @@ struct KnownAudience {
     /// The last of them, when others follow: those are the delivery function's.
     more_after: Option<String>,
     read_at: Instant,
+}
+
+impl<F: Function + Granted<SendMessage<DeliveryQueue>>> Stores<F> {
+    /// Has the delivery function send everyone who watches the log after `after_seq`: nobody knows
+    /// what of it was sent. Clients tell what they have by its `seq`.
+    pub async fn redeliver(&self, job_id: &JobId, after_seq: u64) -> Result<(), SendError> {
+        let pointer = DeliveryPointer {
+            job_id: job_id.clone(),
+            audience: Audience::AllSubscribers,
+            content: Content::Log,
+            after_seq,
+        };
+        self.queues.send::<DeliveryQueue>(&pointer, 0).await
+    }
 }
 
 /// The grants that publishing takes. A function that publishes holds them all.
@@ -161,6 +183,11 @@ impl<F: Publishes> Publisher<F> {
         }
     }
 
+    /// The claim that the publisher writes under.
+    pub fn lease(&self) -> &Lease {
+        &self.lease
+    }
+
     /// The `seq` of the last durable message.
     pub fn seq(&self) -> u64 {
         self.seq
@@ -170,10 +197,15 @@ impl<F: Publishes> Publisher<F> {
     pub async fn report(&mut self, point: &ProgressPoint) -> Result<Heard, PublishError> {
         let job = self.stores.jobs.report(&self.lease, point).await?;
         let job = job.ok_or(PublishError::LeaseLost)?;
+        self.reached(&job).await
+    }
+
+    /// Sends how far a stage is, which is in the job's item.
+    async fn reached(&mut self, job: &Job) -> Result<Heard, PublishError> {
         let heard = Heard {
             cancel_requested: job.cancel_requested,
         };
-        self.update_audience(&job, false).await?;
+        self.update_audience(job, false).await?;
         let Some(update) = job.progress_update() else {
             return Ok(heard);
         };
@@ -194,6 +226,21 @@ impl<F: Publishes> Publisher<F> {
         Ok(heard)
     }
 
+    /// Publishes how far a stage of a worker of its own is, and what its remaining time is estimated
+    /// from. One write. None when it is old news: the worker's posts may come late or twice.
+    pub async fn advance(
+        &mut self,
+        point: &ProgressPoint,
+        estimate: &Estimate,
+    ) -> Result<Option<Heard>, PublishError> {
+        let jobs = &self.stores.jobs;
+        if let Some(job) = jobs.advance(&self.lease, self.seq, point, estimate).await? {
+            return self.reached(&job).await.map(Some);
+        }
+        self.listen().await?;
+        Ok(None)
+    }
+
     /// Asks, without a message, whether the job is still this run's and should go on. One read.
     pub async fn listen(&self) -> Result<Heard, PublishError> {
         match self.stores.jobs.load(&self.lease.job_id).await? {
@@ -204,11 +251,12 @@ impl<F: Publishes> Publisher<F> {
         }
     }
 
-    /// Publishes the results of a stage. They are in the log, or in the bucket, before anyone is
-    /// told.
+    /// Publishes the results of a stage, after which the job is `overall` percent done, if that is
+    /// known. They are in the log, or in the bucket, before anyone is told.
     pub async fn finish_stage(
         &mut self,
         stage: &str,
+        overall: Option<u8>,
         results: Value,
     ) -> Result<(Heard, Results), PublishError> {
         let results = self
@@ -225,7 +273,7 @@ impl<F: Publishes> Publisher<F> {
             correlation_id: self.correlation_id.clone(),
         });
         let heard = self
-            .publish(&message, &Commit::Stage(stage.to_owned()))
+            .publish(&message, &Commit::Stage(stage.to_owned(), overall))
             .await?;
         Ok((heard, results))
     }
@@ -257,12 +305,7 @@ impl<F: Publishes> Publisher<F> {
     /// Answers with whether there was one.
     pub async fn recover(&mut self) -> Result<bool, PublishError> {
         let next = self.seq + 1;
-        let events = self
-            .stores
-            .events
-            .between(&self.lease.job_id, self.seq, next)
-            .await?;
-        let Some(event) = events.into_iter().next() else {
+        let Some(event) = self.stores.events.at(&self.lease.job_id, next).await? else {
             return Ok(false);
         };
         let message: ServerMessage =
@@ -271,7 +314,7 @@ impl<F: Publishes> Publisher<F> {
                 cause: error.to_string(),
             })?;
         let commit = match &message {
-            ServerMessage::StageComplete(complete) => Commit::Stage(complete.stage.clone()),
+            ServerMessage::StageComplete(complete) => Commit::Stage(complete.stage.clone(), None),
             ServerMessage::JobComplete(_) => Commit::End(Ending::Completed),
             ServerMessage::JobFailed(failed) => Commit::End(Ending::Failed(failed.error.clone())),
             ServerMessage::JobCancelled(_) => Commit::End(Ending::Cancelled),
@@ -289,6 +332,25 @@ impl<F: Publishes> Publisher<F> {
         metrics::delivered::<F>(&self.stores.clock, job_id, subscribers, &counts);
     }
 
+    /// [`Self::flush`] for no longer than the function has for sending. What is still on its way
+    /// then is left to the delivery function, with all that came after `after_seq`, and nothing
+    /// more is sent from here. Answers with whether all was sent.
+    pub async fn flush_within_budget(&self, after_seq: u64) -> bool {
+        let limit = Budget::of::<F>().total;
+        let (counts, unfinished) = self.sender.flush_within(limit).await;
+        let (job_id, subscribers) = (self.lease.job_id.as_str(), self.direct().len());
+        metrics::delivered::<F>(&self.stores.clock, job_id, subscribers, &counts);
+        if self.seq > after_seq && !unfinished.is_empty() {
+            self.leave(
+                Audience::Connections(unfinished.clone()),
+                Content::Log,
+                after_seq,
+            )
+            .await;
+        }
+        unfinished.is_empty()
+    }
+
     /// Writes a durable message to the log, commits it to the job, sends it.
     async fn publish(
         &mut self,
@@ -303,12 +365,19 @@ impl<F: Publishes> Publisher<F> {
             message: message.clone(),
             expires_at: self.expires_at,
         };
-        if !self.stores.events.append(&event).await? {
-            return Err(PublishError::LeaseLost);
-        }
+        let message = match self.stores.events.append(&event).await? {
+            Appended::Written => message,
+            // An attempt whose answer was lost. It may be committed, so it is what stays.
+            Appended::Earlier(earlier) if earlier.says(&message) => earlier.message,
+            Appended::Earlier(_) => return Err(PublishError::Conflict { seq: event.seq }),
+            Appended::Later => return Err(PublishError::LeaseLost),
+        };
         let jobs = &self.stores.jobs;
         let job = match commit {
-            Commit::Stage(stage) => jobs.finish_stage(&self.lease, stage, event.seq).await?,
+            Commit::Stage(stage, overall) => {
+                let lease = &self.lease;
+                jobs.finish_stage(lease, stage, *overall, event.seq).await?
+            }
             Commit::End(ending) => jobs.end(&self.lease, ending, event.seq).await?,
         };
         self.committed(job, message).await

@@ -144,6 +144,24 @@ impl<P: Post + 'static, A: Aftermath> Sender<P, A> {
     }
 }
 
+impl<P: Post + 'static, A: Aftermath> Sender<P, A> {
+    /// [`Self::flush`] for no longer than `limit`. Then nothing more is sent to the connections
+    /// that something is still on its way to; they are named in the answer.
+    pub async fn flush_within(&self, limit: Duration) -> (Counts, Vec<String>) {
+        if let Ok(counts) = tokio::time::timeout(limit, self.flush()).await {
+            return (counts, Vec::new());
+        }
+        let mut unfinished = Vec::new();
+        for (connection_id, mailbox) in &mut self.0.lock().mailboxes {
+            if mailbox.is_busy() {
+                mailbox.close();
+                unfinished.push(connection_id.clone());
+            }
+        }
+        (self.0.tally.take(), unfinished)
+    }
+}
+
 impl<P: Post, A: Aftermath> Inner<P, A> {
     fn lock(&self) -> MutexGuard<'_, Traffic> {
         self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
@@ -179,8 +197,10 @@ impl<P: Post, A: Aftermath> Inner<P, A> {
         outgoing: &Outgoing,
     ) {
         let superseded = || {
-            matches!(outgoing, Outgoing::Latest { .. })
-                && self.mailbox(&destination.connection_id, |mailbox| mailbox.has_waiting())
+            let is_latest = matches!(outgoing, Outgoing::Latest { .. });
+            self.mailbox(&destination.connection_id, |mailbox| {
+                mailbox.is_closed() || (is_latest && mailbox.has_waiting())
+            })
         };
         let start = Instant::now();
         let delivery = deliver(

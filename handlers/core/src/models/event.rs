@@ -35,6 +35,16 @@ impl Record for Event {
 }
 
 impl Event {
+    /// Whether `message` says the same, whenever it was written: another attempt at this event.
+    pub fn says(&self, message: &str) -> bool {
+        let timeless = |text: &str| {
+            let mut message: serde_json::Value = serde_json::from_str(text).ok()?;
+            message.as_object_mut()?.remove("timestamp");
+            Some(message)
+        };
+        self.message == message || timeless(&self.message) == timeless(message)
+    }
+
     /// The event as an item of `job_events`.
     pub fn to_dynamodb_item(&self) -> Result<Item, InvalidItem> {
         item::write::<JobEvents>(self)
@@ -43,5 +53,23 @@ impl Event {
     /// The event that an item of `job_events` describes.
     pub fn from_dynamodb_item(item: Item) -> Result<Self, InvalidItem> {
         item::read::<JobEvents, _>(item)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_is_told_by_what_it_says_and_not_by_when() {
+        let event = Event {
+            job_id: "job_20240115_ab".parse().unwrap(),
+            seq: 1,
+            epoch: 1,
+            message: r#"{"stage":"a","timestamp":"2024-01-15T10:30:15Z"}"#.to_owned(),
+            expires_at: 0,
+        };
+        assert!(event.says(r#"{"timestamp":"2024-01-15T10:30:16Z","stage":"a"}"#));
+        assert!(!event.says(r#"{"stage":"b","timestamp":"2024-01-15T10:30:15Z"}"#));
     }
 }

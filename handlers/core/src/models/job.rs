@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use contract::{
-    ids::{AccessKey, JobId, RequestId},
+    ids::{AccessKey, JobId, RequestId, WorkerKey},
     limits::JOB_TTL_SECONDS,
     messages::{JobError, JobSnapshot, JobStatus, ProgressUpdate, ServerMessage},
     tables::{JobKey, Jobs, Record},
@@ -14,13 +14,14 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::{Event, InvalidItem, Item, item};
+use crate::progress::Estimate;
 
 /// The version of the HTTP API that jobs are made by.
 const API_VERSION: &str = "v1";
 
 /// An item of `jobs`. It stays small, because every progress update pays for its size: inputs and
 /// large results are in the bucket, all other results in the log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// The job.
     pub job_id: JobId,
@@ -58,6 +59,18 @@ pub struct Job {
     pub cancel_requested: bool,
     /// The SHA-256 of the access key, in hexadecimal digits.
     pub access_key_sha256: String,
+    /// The SHA-256 of the worker key, of a job that is run by a worker of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker_key_sha256: Option<String>,
+    /// The name of the worker that has claimed the job, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker_id: Option<String>,
+    /// The stages that the worker has said it runs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<String>,
+    /// What the worker's remaining time is estimated from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
     /// The request that made the job.
     pub request_id: RequestId,
     /// Ties the messages and log records of the job to its request.
@@ -80,16 +93,20 @@ pub struct Job {
     pub expires_at: i64,
 }
 
-/// The SHA-256 of an access key, as it is stored.
-pub fn hash_of(key: &AccessKey) -> String {
+/// The SHA-256 of a key, as it is stored.
+fn hash_of(key: &str) -> String {
     use std::fmt::Write as _;
 
-    Sha256::digest(key.reveal())
+    Sha256::digest(key)
         .iter()
         .fold(String::with_capacity(64), |mut text, byte| {
             let _ = write!(text, "{byte:02x}");
             text
         })
+}
+
+fn is_hash_of(hash: &str, key: &str) -> bool {
+    hash_of(key).as_bytes().ct_eq(hash.as_bytes()).into()
 }
 
 impl Record for Job {
@@ -126,7 +143,11 @@ impl Job {
             fruitless_claims: 0,
             subscribers_version: 0,
             cancel_requested: false,
-            access_key_sha256: hash_of(key),
+            access_key_sha256: hash_of(key.reveal()),
+            worker_key_sha256: None,
+            worker_id: None,
+            stages: Vec::new(),
+            estimate: None,
             request_id,
             correlation_id,
             api_version: API_VERSION.to_owned(),
@@ -139,13 +160,36 @@ impl Job {
         }
     }
 
+    /// The same job for a worker of its own, which will show `key`.
+    #[must_use]
+    pub fn for_external_worker(mut self, key: &WorkerKey) -> Self {
+        self.worker_key_sha256 = Some(hash_of(key.reveal()));
+        "Waiting for a worker...".clone_into(&mut self.message);
+        self
+    }
+
     /// Whether this is the job's key, in time that does not depend on the key.
     pub fn is_opened_by(&self, key: &AccessKey) -> bool {
-        bool::from(
-            hash_of(key)
-                .as_bytes()
-                .ct_eq(self.access_key_sha256.as_bytes()),
-        )
+        is_hash_of(&self.access_key_sha256, key.reveal())
+    }
+
+    /// Whether this is the key of the job's worker, in time that does not depend on the key.
+    pub fn is_run_by(&self, key: &WorkerKey) -> bool {
+        let hash = self.worker_key_sha256.as_deref();
+        hash.is_some_and(|hash| is_hash_of(hash, key.reveal()))
+    }
+
+    /// Whether nobody would notice at `now` that the job has been asked to stop: it waits for its
+    /// first claim, or its own worker has let its lease end. A pipeline that has is followed by
+    /// another, for its ticket comes again.
+    pub fn has_nobody(&self, now: Timestamp) -> bool {
+        match self.status {
+            JobStatus::Queued => true,
+            JobStatus::Running => {
+                self.worker_key_sha256.is_some() && self.lease_expires_at < now.epoch_seconds()
+            }
+            JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => false,
+        }
     }
 
     /// Whether the item counts at `now`. DynamoDB deletes expired items days late.
@@ -266,9 +310,62 @@ mod tests {
     }
 
     #[test]
+    fn a_worker_key_is_no_access_key_and_the_other_way_round() {
+        let (access, worker) = (AccessKey::new([3; 16]), WorkerKey::new([4; 16]));
+        assert!(!job(&access).is_run_by(&worker));
+        let job = job(&access).for_external_worker(&worker);
+        assert!(job.is_run_by(&worker));
+        assert!(!job.is_run_by(&WorkerKey::from_client(access.reveal())));
+        assert!(!job.is_opened_by(&AccessKey::from_client(worker.reveal())));
+        let item = format!("{:?}", job.to_dynamodb_item().unwrap());
+        assert!(!item.contains(worker.reveal()));
+    }
+
+    #[test]
+    fn an_item_in_mid_job_is_written_for_one_unit() {
+        let mut job = job(&AccessKey::new([3; 16])).for_external_worker(&WorkerKey::new([4; 16]));
+        job.stages = vec!["split_pages".to_owned(), "count_words".to_owned()];
+        job.worker_id = Some("worker-1".to_owned());
+        job.checkpoints.insert("split_pages".to_owned(), 1);
+        job.message = "Counting the words of page 12 of 340...".to_owned();
+        let mut estimate = Estimate::default();
+        for step in 1..=3_u32 {
+            estimate.observe(
+                std::time::Duration::from_millis(1_705_314_615_123 + u64::from(step) * 1234),
+                f64::from(step) / 7.0,
+            );
+        }
+        job.estimate = Some(estimate);
+        let size: usize = job
+            .to_dynamodb_item()
+            .unwrap()
+            .iter()
+            .map(|(name, value)| name.len() + size_of(value))
+            .sum();
+        assert!(size <= 1024, "{size} bytes are two write units");
+    }
+
+    /// The size that DynamoDB bills, about.
+    fn size_of(value: &aws_sdk_dynamodb::types::AttributeValue) -> usize {
+        use aws_sdk_dynamodb::types::AttributeValue as Value;
+        match value {
+            Value::S(text) => text.len(),
+            Value::N(number) => number.len().div_ceil(2) + 1,
+            Value::L(items) => 3 + items.iter().map(|item| 1 + size_of(item)).sum::<usize>(),
+            Value::M(items) => {
+                let items = items.iter();
+                3 + items
+                    .map(|(name, it)| 1 + name.len() + size_of(it))
+                    .sum::<usize>()
+            }
+            _ => 1,
+        }
+    }
+
+    #[test]
     fn the_hash_of_a_key_is_its_sha_256() {
         assert_eq!(
-            hash_of(&AccessKey::from_client("abc")),
+            hash_of("abc"),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
     }

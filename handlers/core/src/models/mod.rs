@@ -9,5 +9,5 @@ mod subscriber;
 pub use connection::{Connection, ConnectionStatus, InvalidConnection, PendingReply};
 pub use event::Event;
 pub use item::{InvalidItem, Item, number, text};
-pub use job::{Job, hash_of};
+pub use job::Job;
 pub use subscriber::Subscriber;

@@ -36,6 +36,16 @@ impl Share {
         let done = f64::from(self.done) + f64::from(self.stage) * f64::from(percent) / 100.0;
         done / f64::from(self.all)
     }
+
+    /// The same in whole percent.
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a fraction of at most 1"
+    )]
+    pub(super) fn overall_percent(self, percent: u8) -> u8 {
+        (self.overall(percent) * 100.0).floor() as u8
+    }
 }
 
 /// Why a reporter stopped.
@@ -111,15 +121,10 @@ impl<'a> Reporter<'a> {
         let elapsed = self.start.elapsed();
         let overall = self.share.overall(report.percent);
         self.estimate.observe(elapsed, overall);
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a fraction of at most 1"
-        )]
         let point = ProgressPoint {
             stage: self.stage.to_owned(),
             progress: report.percent,
-            overall_progress: (overall * 100.0).floor() as u8,
+            overall_progress: self.share.overall_percent(report.percent),
             message: report.message.into_owned(),
             estimated_seconds_remaining: self.estimate.remaining_seconds(elapsed),
         };
@@ -130,7 +135,9 @@ impl<'a> Reporter<'a> {
         match answer {
             Ok(heard) if heard.cancel_requested => Some(Stopped::Cancelled),
             Ok(_) => None,
-            Err(PublishError::LeaseLost) => Some(Stopped::LeaseLost),
+            Err(PublishError::LeaseLost | PublishError::Conflict { .. }) => {
+                Some(Stopped::LeaseLost)
+            }
             Err(PublishError::Store(error)) => {
                 // The next update says it all again.
                 tracing::warn!(stage, %error, "a progress update could not be written");

@@ -9,7 +9,7 @@ use contract::{
     ids::JobId,
     limits::MAX_FRUITLESS_CLAIMS,
     messages::{JobError, Results, ServerMessage},
-    queues::{Audience, Content, DeliveryPointer, DeliveryQueue, JobQueue, JobTicket},
+    queues::{JobQueue, JobTicket},
 };
 use futures_util::FutureExt as _;
 use serde_json::Value;
@@ -121,7 +121,7 @@ impl<F: Runs> Runner<F> {
             Claim::Held { until } => return Ok(RunOutcome::Held { until }),
             Claim::Ended => {
                 // A ticket that comes again: its run may have been cut short while it sent.
-                self.redeliver(job_id).await?;
+                self.stores.redeliver(job_id, 0).await?;
                 return Ok(RunOutcome::Ended);
             }
             Claim::Unknown => return Ok(RunOutcome::Unknown),
@@ -131,7 +131,7 @@ impl<F: Runs> Runner<F> {
             .record("correlation_id", job.correlation_id.as_str());
         tracing::info!(epoch = lease.epoch, takeover, "claimed");
         if takeover && job.seq > 0 {
-            self.redeliver(job_id).await?;
+            self.stores.redeliver(job_id, 0).await?;
         }
         let mut publisher = Publisher::new(Arc::clone(&self.stores), &job, lease.clone());
         let outcome = self
@@ -147,22 +147,6 @@ impl<F: Runs> Runner<F> {
             }
             Err(Halt::Error(error)) => Err(error),
         }
-    }
-
-    /// Has the delivery function send the whole log to everyone who watches: nobody knows what a
-    /// run that was cut short has sent. Clients tell what they have by its `seq`.
-    async fn redeliver(&self, job_id: &JobId) -> Result<(), RunError> {
-        let pointer = DeliveryPointer {
-            job_id: job_id.clone(),
-            audience: Audience::AllSubscribers,
-            content: Content::Log,
-            after_seq: 0,
-        };
-        Ok(self
-            .stores
-            .queues
-            .send::<DeliveryQueue>(&pointer, 0)
-            .await?)
     }
 
     async fn run_claimed(
@@ -284,9 +268,12 @@ impl<F: Runs> Runner<F> {
             if let Some(stopped) = reporter.publish(publisher).await {
                 return self.stop(&stopped, step, publisher).await;
             }
-            let (heard, packed) =
-                persistently(async || publisher.finish_stage(step.name, results.clone()).await)
-                    .await?;
+            let overall = Some(share.overall_percent(100));
+            let (heard, packed) = persistently(async || {
+                let results = results.clone();
+                publisher.finish_stage(step.name, overall, results).await
+            })
+            .await?;
             done += step.weight;
             last = Some((results, packed));
             if heard.cancel_requested && done < all {
@@ -319,15 +306,8 @@ impl<F: Runs> Runner<F> {
             cause,
         };
         let seq = job.checkpoints.get(step.name).copied().unwrap_or_default();
-        let events = self
-            .stores
-            .events
-            .between(&job.job_id, seq.saturating_sub(1), seq)
-            .await?;
-        let event = events
-            .into_iter()
-            .next()
-            .ok_or_else(|| unreadable(format!("the log has no event {seq}")))?;
+        let event = self.stores.events.at(&job.job_id, seq).await?;
+        let event = event.ok_or_else(|| unreadable(format!("the log has no event {seq}")))?;
         let message =
             serde_json::from_str(&event.message).map_err(|error| unreadable(error.to_string()))?;
         let ServerMessage::StageComplete(complete) = message else {
@@ -399,7 +379,8 @@ impl<E: Into<RunError>> From<E> for Halt {
 impl From<PublishError> for Halt {
     fn from(error: PublishError) -> Self {
         match error {
-            PublishError::LeaseLost => Self::LeaseLost,
+            // A conflict is as good: someone else writes under this run's lease.
+            PublishError::LeaseLost | PublishError::Conflict { .. } => Self::LeaseLost,
             PublishError::Store(error) => Self::Error(error.into()),
         }
     }

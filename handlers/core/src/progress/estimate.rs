@@ -2,38 +2,45 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Evidence before an estimate is given.
 const LEAST_ELAPSED: Duration = Duration::from_millis(500);
 /// Weight of the newest rate in the smoothed one.
 const SMOOTHING: f64 = 0.3;
 
-/// Estimates the remaining time of something whose progress goes from 0 to 1.
-#[derive(Clone, Debug, Default)]
+/// Estimates the remaining time of something whose progress goes from 0 to 1. Of a job whose worker
+/// talks to one process now and to another then, it is kept in the job's item.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
     /// Where the estimate starts: work done before this run says nothing about its rate.
-    first: Option<(Duration, f64)>,
-    last: Option<(Duration, f64)>,
+    first: Option<Reached>,
+    last: Option<Reached>,
     /// Smoothed fraction per second.
     rate: Option<f64>,
 }
 
+/// A fraction, and when it was reached, in milliseconds.
+type Reached = (u64, f64);
+
 impl Estimate {
     /// Notes that `fraction` was reached after `elapsed`.
     pub fn observe(&mut self, elapsed: Duration, fraction: f64) {
+        let reached = (millis(elapsed), fraction);
         let (Some(first), Some(last)) = (self.first, self.last) else {
-            self.first = Some((elapsed, fraction));
-            self.last = Some((elapsed, fraction));
+            self.first = Some(reached);
+            self.last = Some(reached);
             return;
         };
-        let since_last = elapsed.saturating_sub(last.0).as_secs_f64();
+        let since_last = seconds_between(last.0, reached.0);
         let gained = fraction - last.1;
         if gained <= 0.0 || since_last <= 0.0 {
             return;
         }
-        self.last = Some((elapsed, fraction));
+        self.last = Some(reached);
         let latest = gained / since_last;
         // The average since the start steadies the smoothed rate of uneven stages.
-        let average = (fraction - first.1) / elapsed.saturating_sub(first.0).as_secs_f64();
+        let average = (fraction - first.1) / seconds_between(first.0, reached.0);
         let smoothed = self
             .rate
             .map_or(latest, |rate| rate + SMOOTHING * (latest - rate));
@@ -43,10 +50,11 @@ impl Estimate {
     /// Whole seconds that remain at `elapsed`, rounded up; none before there is evidence.
     pub fn remaining_seconds(&self, elapsed: Duration) -> Option<u64> {
         let ((start, _), (at, fraction), rate) = (self.first?, self.last?, self.rate?);
-        if elapsed.saturating_sub(start) < LEAST_ELAPSED || rate <= 0.0 {
+        let now = millis(elapsed);
+        if seconds_between(start, now) < LEAST_ELAPSED.as_secs_f64() || rate <= 0.0 {
             return None;
         }
-        let since = elapsed.saturating_sub(at).as_secs_f64();
+        let since = seconds_between(at, now);
         let seconds = ((1.0 - fraction) / rate - since).max(0.0).ceil();
         // Slower than a day is no estimate.
         (seconds <= 86_400.0).then(|| {
@@ -59,6 +67,14 @@ impl Estimate {
             seconds
         })
     }
+}
+
+fn millis(elapsed: Duration) -> u64 {
+    u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn seconds_between(start: u64, end: u64) -> f64 {
+    Duration::from_millis(end.saturating_sub(start)).as_secs_f64()
 }
 
 #[cfg(test)]
@@ -113,5 +129,16 @@ mod tests {
         estimate.observe(seconds(5), 0.5);
         estimate.observe(seconds(6), 0.2);
         assert_eq!(estimate.remaining_seconds(seconds(6)), Some(4));
+    }
+
+    #[test]
+    fn an_estimate_that_was_put_away_goes_on_where_it_was() {
+        let mut estimate = Estimate::default();
+        estimate.observe(seconds(0), 0.0);
+        estimate.observe(seconds(5), 0.5);
+        let item: crate::models::Item = serde_dynamo::to_item(&estimate).expect("attributes");
+        let read: Estimate = serde_dynamo::from_item(item).expect("an estimate");
+        assert_eq!(read, estimate);
+        assert_eq!(read.remaining_seconds(seconds(6)), Some(4));
     }
 }

@@ -16,6 +16,18 @@ use crate::{
     models::{Event, number, text},
 };
 
+/// What came of writing an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It is in the log.
+    Written,
+    /// The same claim has written an event at that place before, which stays: an earlier attempt at
+    /// this one, whose answer was lost, unless two write at once.
+    Earlier(Event),
+    /// A later claim has been here.
+    Later,
+}
+
 /// The log in `job_events`.
 #[derive(Debug)]
 pub struct EventStore<F> {
@@ -37,20 +49,36 @@ impl<F: Function> EventStore<F> {
     }
 
     /// Writes an event. An event that an earlier run wrote at the same place, and never got to
-    /// commit, is overwritten; false when a later run has been here.
-    pub async fn append(&self, event: &Event) -> Result<bool, StoreError>
+    /// commit, is overwritten; one of the same run never is.
+    pub async fn append(&self, event: &Event) -> Result<Appended, StoreError>
     where
-        F: Granted<PutItem<JobEvents>>,
+        F: Granted<PutItem<JobEvents>> + Granted<Query<JobEvents>>,
     {
         let answer = self
             .database
             .put_item::<Event>()
             .set_item(Some(event.to_dynamodb_item()?))
-            .condition_expression("attribute_not_exists(job_id) OR epoch <= :epoch")
+            .condition_expression("attribute_not_exists(job_id) OR epoch < :epoch")
             .expression_attribute_values(":epoch", number(event.epoch))
             .send()
             .await;
-        Ok(if_held("writing to the log", answer)?.is_some())
+        if if_held("writing to the log", answer)?.is_some() {
+            return Ok(Appended::Written);
+        }
+        let there = self.at(&event.job_id, event.seq).await?;
+        Ok(match there {
+            Some(there) if there.epoch == event.epoch => Appended::Earlier(there),
+            _ => Appended::Later,
+        })
+    }
+
+    /// The event at `seq`, committed or not.
+    pub async fn at(&self, job_id: &JobId, seq: u64) -> Result<Option<Event>, StoreError>
+    where
+        F: Granted<Query<JobEvents>>,
+    {
+        let events = self.between(job_id, seq.saturating_sub(1), seq).await?;
+        Ok(events.into_iter().next())
     }
 
     /// The events after `after`, up to and including `last`, in order. An event beyond the job's

@@ -21,7 +21,11 @@ use crate::{
     aws::Database,
     clock::Clock,
     models::{Job, number, text},
+    progress::Estimate,
 };
+
+/// The condition of every write of a run: the lease is its own, and the job has not ended.
+const UNDER_LEASE: &str = "epoch = :epoch AND #status = :running";
 
 /// The right to write to a job: whoever has claimed it last.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +34,15 @@ pub struct Lease {
     pub job_id: JobId,
     /// The claim's number.
     pub epoch: u64,
+}
+
+/// A worker of its own that claims a job.
+#[derive(Clone, Copy, Debug)]
+pub struct Claimant<'a> {
+    /// The stages that it runs.
+    pub stages: &'a [String],
+    /// Its name, if it has one that no other worker has: it gets its job back at once with it.
+    pub worker_id: Option<&'a str>,
 }
 
 /// What came of an attempt to claim a job.
@@ -168,8 +181,20 @@ impl<F: Function> JobStore<F> {
     where
         F: Granted<UpdateItem<Jobs>> + Granted<GetItem<Jobs>>,
     {
+        self.claim_for(job_id, None).await
+    }
+
+    /// [`Self::claim`] for a worker of its own, if one is given.
+    pub async fn claim_for(
+        &self,
+        job_id: &JobId,
+        claimant: Option<Claimant<'_>>,
+    ) -> Result<Claim, StoreError>
+    where
+        F: Granted<UpdateItem<Jobs>> + Granted<GetItem<Jobs>>,
+    {
         for takeover in [false, true] {
-            if let Some(job) = self.take(job_id, takeover).await? {
+            if let Some(job) = self.take(job_id, claimant, takeover).await? {
                 let lease = Lease {
                     job_id: job_id.clone(),
                     epoch: job.epoch,
@@ -190,30 +215,52 @@ impl<F: Function> JobStore<F> {
         })
     }
 
-    async fn take(&self, job_id: &JobId, takeover: bool) -> Result<Option<Job>, StoreError>
+    async fn take(
+        &self,
+        job_id: &JobId,
+        claimant: Option<Claimant<'_>>,
+        takeover: bool,
+    ) -> Result<Option<Job>, StoreError>
     where
         F: Granted<UpdateItem<Jobs>>,
     {
         let now = self.clock.now().epoch_seconds();
+        let worker_id = claimant.and_then(|claimant| claimant.worker_id);
         self.change("claiming the job", || {
-            let update = self
+            let mut update = self
                 .update(job_id)
-                .update_expression(
+                .update_expression(if claimant.is_some() {
+                    "SET #status = :running, lease_expires_at = :lease_expires_at, \
+                     stages = :stages, worker_id = :worker_id REMOVE estimate \
+                     ADD epoch :one, fruitless_claims :one"
+                } else {
                     "SET #status = :running, lease_expires_at = :lease_expires_at \
-                     ADD epoch :one, fruitless_claims :one",
-                )
+                     ADD epoch :one, fruitless_claims :one"
+                })
                 .expression_attribute_names("#status", "status")
                 .expression_attribute_values(":running", text(JobStatus::Running.name()))
                 .expression_attribute_values(":lease_expires_at", number(now + LEASE_SECONDS))
                 .expression_attribute_values(":one", number(1));
-            if takeover {
-                update
-                    .condition_expression("#status = :running AND lease_expires_at < :now")
-                    .expression_attribute_values(":now", number(now))
-            } else {
-                update
+            if let Some(claimant) = claimant {
+                let stages = claimant.stages.iter().map(text).collect();
+                let worker_id = worker_id.map_or(AttributeValue::Null(true), text);
+                update = update
+                    .expression_attribute_values(":stages", AttributeValue::L(stages))
+                    .expression_attribute_values(":worker_id", worker_id);
+            }
+            match (takeover, worker_id) {
+                (false, _) => update
                     .condition_expression("#status = :queued")
-                    .expression_attribute_values(":queued", text(JobStatus::Queued.name()))
+                    .expression_attribute_values(":queued", text(JobStatus::Queued.name())),
+                (true, None) => update
+                    .condition_expression("#status = :running AND lease_expires_at < :now")
+                    .expression_attribute_values(":now", number(now)),
+                (true, Some(_)) => update
+                    .condition_expression(
+                        "#status = :running AND \
+                         (lease_expires_at < :now OR worker_id = :worker_id)",
+                    )
+                    .expression_attribute_values(":now", number(now)),
             }
         })
         .await
@@ -229,60 +276,106 @@ impl<F: Function> JobStore<F> {
     where
         F: Granted<UpdateItem<Jobs>>,
     {
-        let now = self.clock.now();
         self.change("writing the job's progress", || {
-            self.under(lease)
-                .update_expression(
-                    "SET stage = :stage, progress = :progress, overall_progress = :overall, \
-                     message = :message, estimated_seconds_remaining = :remaining, \
-                     updated_at = :now, lease_expires_at = :lease_expires_at",
-                )
-                .expression_attribute_values(":stage", text(&point.stage))
-                .expression_attribute_values(":progress", number(point.progress))
-                .expression_attribute_values(":overall", number(point.overall_progress))
-                .expression_attribute_values(":message", text(&point.message))
-                .expression_attribute_values(
-                    ":remaining",
-                    point
-                        .estimated_seconds_remaining
-                        .map_or(AttributeValue::Null(true), number),
-                )
-                .expression_attribute_values(":now", text(now))
-                .expression_attribute_values(
-                    ":lease_expires_at",
-                    number(now.epoch_seconds() + LEASE_SECONDS),
-                )
+            self.reaching(self.under(lease), point, "")
         })
         .await
     }
 
-    /// Commits the `stage_complete` at `seq`, which is in the log. None when the lease is lost.
-    pub async fn finish_stage(
+    /// [`Self::report`] for a worker of its own, whose posts may come late or twice: none also when
+    /// the job has gone on from `seq`, or the stage beyond `point`.
+    pub async fn advance(
         &self,
         lease: &Lease,
-        stage: &str,
         seq: u64,
+        point: &ProgressPoint,
+        estimate: &Estimate,
     ) -> Result<Option<Job>, StoreError>
     where
         F: Granted<UpdateItem<Jobs>>,
     {
-        let now = self.clock.now();
-        self.change("committing the end of the stage", || {
-            self.under(lease)
-                .update_expression(
-                    "SET seq = :seq, checkpoints.#stage = :seq, fruitless_claims = :zero, \
-                     updated_at = :now, lease_expires_at = :lease_expires_at",
-                )
-                .expression_attribute_names("#stage", stage)
+        let estimate: AttributeValue = serde_dynamo::to_attribute_value(estimate)
+            .map_err(|error| StoreError::call("noting the estimate")(error.to_string()))?;
+        self.change("writing the job's progress", || {
+            self.reaching(self.under(lease), point, ", estimate = :estimate")
+                .condition_expression(format!(
+                    "{UNDER_LEASE} AND seq = :seq AND (stage <> :stage OR progress <= :progress)"
+                ))
                 .expression_attribute_values(":seq", number(seq))
-                .expression_attribute_values(":zero", number(0))
-                .expression_attribute_values(":now", text(now))
-                .expression_attribute_values(
-                    ":lease_expires_at",
-                    number(now.epoch_seconds() + LEASE_SECONDS),
-                )
+                .expression_attribute_values(":estimate", estimate.clone())
         })
         .await
+    }
+
+    fn reaching(
+        &self,
+        update: UpdateItemFluentBuilder,
+        point: &ProgressPoint,
+        and: &str,
+    ) -> UpdateItemFluentBuilder {
+        let now = self.clock.now();
+        update
+            .update_expression(format!(
+                "SET stage = :stage, progress = :progress, overall_progress = :overall, \
+                 message = :message, estimated_seconds_remaining = :remaining, \
+                 updated_at = :now, lease_expires_at = :lease_expires_at{and}"
+            ))
+            .expression_attribute_values(":stage", text(&point.stage))
+            .expression_attribute_values(":progress", number(point.progress))
+            .expression_attribute_values(":overall", number(point.overall_progress))
+            .expression_attribute_values(":message", text(&point.message))
+            .expression_attribute_values(
+                ":remaining",
+                point
+                    .estimated_seconds_remaining
+                    .map_or(AttributeValue::Null(true), number),
+            )
+            .expression_attribute_values(":now", text(now))
+            .expression_attribute_values(
+                ":lease_expires_at",
+                number(now.epoch_seconds() + LEASE_SECONDS),
+            )
+    }
+
+    /// Commits the `stage_complete` at `seq`, which is in the log. `overall` is how far the job is
+    /// then, if that is known. None when the lease is lost, or something else is at `seq`.
+    pub async fn finish_stage(
+        &self,
+        lease: &Lease,
+        stage: &str,
+        overall: Option<u8>,
+        seq: u64,
+    ) -> Result<Option<Job>, StoreError>
+    where
+        F: Granted<UpdateItem<Jobs>> + Granted<GetItem<Jobs>>,
+    {
+        let now = self.clock.now();
+        let finished = self
+            .change("committing the end of the stage", || {
+                let mut expression = "SET seq = :seq, checkpoints.#stage = :seq, \
+                     stage = :stage, progress = :hundred, fruitless_claims = :zero, \
+                     updated_at = :now, lease_expires_at = :lease_expires_at"
+                    .to_owned();
+                let mut update = self.under_before(lease, seq);
+                if let Some(overall) = overall {
+                    expression.push_str(", overall_progress = :overall");
+                    update = update.expression_attribute_values(":overall", number(overall));
+                }
+                update
+                    .update_expression(expression)
+                    .expression_attribute_names("#stage", stage)
+                    .expression_attribute_values(":stage", text(stage))
+                    .expression_attribute_values(":seq", number(seq))
+                    .expression_attribute_values(":hundred", number(100))
+                    .expression_attribute_values(":zero", number(0))
+                    .expression_attribute_values(":now", text(now))
+                    .expression_attribute_values(
+                        ":lease_expires_at",
+                        number(now.epoch_seconds() + LEASE_SECONDS),
+                    )
+            })
+            .await?;
+        self.unless_committed(finished, lease, seq).await
     }
 
     /// Commits the job's last message at `seq`, which is in the log. None when the lease is lost:
@@ -298,30 +391,49 @@ impl<F: Function> JobStore<F> {
     {
         let ended = self
             .change("committing the end of the job", || {
-                let update = Self::ending(self.under(lease), ending, seq);
+                let update = Self::ending(self.under_before(lease, seq), ending, seq);
                 update.expression_attribute_values(":now", text(self.clock.now()))
             })
             .await?;
-        if ended.is_some() {
-            return Ok(ended);
-        }
-        // The answer to an earlier attempt may have been lost: then the end is ours.
-        let job = self.load(&lease.job_id).await?;
-        Ok(job.filter(|job| job.epoch == lease.epoch && job.seq == seq && job.status.has_ended()))
+        self.unless_committed(ended, lease, seq).await
     }
 
-    /// Cancels a job that no run has claimed yet; its last message, at `seq`, is in the log. None
-    /// when a run has claimed it meanwhile.
-    pub async fn cancel_queued(&self, job: &Job, seq: u64) -> Result<Option<Job>, StoreError>
+    /// What a commit at `seq` comes to. One whose condition did not hold may have been made
+    /// already, by an attempt whose answer was lost.
+    async fn unless_committed(
+        &self,
+        answer: Option<Job>,
+        lease: &Lease,
+        seq: u64,
+    ) -> Result<Option<Job>, StoreError>
+    where
+        F: Granted<GetItem<Jobs>>,
+    {
+        if answer.is_some() {
+            return Ok(answer);
+        }
+        let job = self.load(&lease.job_id).await?;
+        Ok(job.filter(|job| job.epoch == lease.epoch && job.seq == seq))
+    }
+
+    /// Cancels a job that [has nobody](Job::has_nobody); its last message, at `seq`, is in the log.
+    /// None when somebody has claimed it meanwhile, or its worker is back.
+    pub async fn cancel_unattended(&self, job: &Job, seq: u64) -> Result<Option<Job>, StoreError>
     where
         F: Granted<UpdateItem<Jobs>>,
     {
         let now = self.clock.now();
-        self.change("cancelling the queued job", || {
+        self.change("cancelling the job that nobody runs", || {
             let update = self
                 .update(&job.job_id)
-                .condition_expression("#status = :queued AND epoch = :epoch")
+                .condition_expression(
+                    "epoch = :epoch AND seq = :before AND \
+                     (#status = :queued OR (#status = :running AND lease_expires_at < :seconds))",
+                )
                 .expression_attribute_values(":queued", text(JobStatus::Queued.name()))
+                .expression_attribute_values(":running", text(JobStatus::Running.name()))
+                .expression_attribute_values(":seconds", number(now.epoch_seconds()))
+                .expression_attribute_values(":before", number(seq.saturating_sub(1)))
                 .expression_attribute_values(":epoch", number(job.epoch));
             Self::ending(update, &Ending::Cancelled, seq)
                 .expression_attribute_values(":now", text(now))
@@ -397,10 +509,20 @@ impl<F: Function> JobStore<F> {
         F: Granted<UpdateItem<Jobs>>,
     {
         self.update(&lease.job_id)
-            .condition_expression("epoch = :epoch AND #status = :running")
+            .condition_expression(UNDER_LEASE)
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":epoch", number(lease.epoch))
             .expression_attribute_values(":running", text(JobStatus::Running.name()))
+    }
+
+    /// The same for the one that commits `seq`.
+    fn under_before(&self, lease: &Lease, seq: u64) -> UpdateItemFluentBuilder
+    where
+        F: Granted<UpdateItem<Jobs>>,
+    {
+        self.under(lease)
+            .condition_expression(format!("{UNDER_LEASE} AND seq = :before"))
+            .expression_attribute_values(":before", number(seq.saturating_sub(1)))
     }
 
     /// Sends an update. None when its condition does not hold.

@@ -11,8 +11,8 @@ mod subscriptions;
 pub use audience::Page;
 pub use connections::{ConnectionStore, correlation_of};
 pub use error::StoreError;
-pub use events::EventStore;
-pub use jobs::{Claim, Ending, JobStore, Lease, ProgressPoint};
+pub use events::{Appended, EventStore};
+pub use jobs::{Claim, Claimant, Ending, JobStore, Lease, ProgressPoint};
 pub use results::{ResultStore, StoredResults};
 pub use subscriptions::{
     Admitted, Committed, Refused, Standing, SubscriptionRequest, SubscriptionStore,

@@ -1,0 +1,31 @@
+/** Fails when an entry point has grown over its limit: minified as an app would, then compressed. */
+
+import { gzipSync } from "node:zlib";
+import { build } from "vite";
+
+const LIMITS = { index: 6000, react: 6600 };
+
+let tooLarge = false;
+for (const [entry, limit] of Object.entries(LIMITS)) {
+  const output = await build({
+    configFile: false,
+    logLevel: "error",
+    publicDir: false,
+    build: {
+      write: false,
+      target: "es2022",
+      lib: { entry: `src/${entry}.ts`, formats: ["es"] },
+      // Vite leaves the whitespace of libraries alone; who uses them does not.
+      minify: false,
+      rolldownOptions: { external: ["react"], output: { minify: true } },
+    },
+  });
+  const { code } = output[0].output[0];
+  const size = gzipSync(code, { level: 9 }).length;
+  console.log(`${entry}: ${size} bytes compressed of at most ${limit}`);
+  tooLarge ||= size > limit;
+}
+if (tooLarge) {
+  console.error("An entry point is too large: make it smaller, or say in ARCHITECTURE.md why not.");
+  process.exitCode = 1;
+}

@@ -1,0 +1,18 @@
+/** Watch a Stagecast job: typed messages, durable ones once and in order. */
+
+export type * from "../../generated/messages.js";
+export type { WebSocketConstructor, WebSocketLike } from "./connection.js";
+export { StagecastError } from "./errors.js";
+export type {
+  CreatedJob,
+  CreateJobOptions,
+  HttpApiOptions,
+  JobKey,
+  RequestOptions,
+} from "./http.js";
+export { HttpApi } from "./http.js";
+export type { WatchedJob, WatchedStage } from "./job.js";
+export type { DurableMessage, EndMessage, JobMessage, ProgressMessage } from "./messages.js";
+export { hasEnded } from "./messages.js";
+export type { Transport, WatchEvents, WatchOptions, WatchState } from "./options.js";
+export { JobWatch, watchJob } from "./watch.js";

@@ -1,0 +1,155 @@
+/** A job as it is known by now, and how messages change it. */
+
+import type { JobError, JobSnapshot, JobStatus } from "../../generated/messages.js";
+import type { JobMessage } from "./messages.js";
+import { hasEnded } from "./messages.js";
+
+/** A stage of a watched job. */
+export interface WatchedStage {
+  readonly stage: string;
+  readonly status: "running" | "completed" | "failed" | "cancelled";
+  /** Percent, 0 to 100. */
+  readonly progress: number;
+  /** What it is doing, for a person; empty once it has ended. */
+  readonly message: string;
+  /** What `stage_complete` carried; null when too large for a message, or not told. */
+  readonly results: unknown;
+  readonly results_url: string | null;
+}
+
+/** A job as it is known by now. A change makes a new object. */
+export interface WatchedJob {
+  readonly job_id: string;
+  readonly status: JobStatus;
+  /** The stage that is, or was last, running. */
+  readonly stage: string | null;
+  /** All stages that have been heard of, in the order in which they were. */
+  readonly stages: readonly WatchedStage[];
+  /** Percent of the running stage, 0 to 100. */
+  readonly progress: number;
+  /** Percent of all stages, 0 to 100. */
+  readonly overall_progress: number;
+  /** What the job is doing, for a person. */
+  readonly message: string;
+  /** Seconds until the job ends, or null while unknown. */
+  readonly estimated_seconds_remaining: number | null;
+  /** The `seq` of the last durable message. */
+  readonly seq: number;
+  /** The results; null when they are too large for a message. */
+  readonly results: unknown;
+  /** Where the results are, relative to the HTTP API's address, when they are too large. */
+  readonly results_url: string | null;
+  /** Why the job failed. */
+  readonly error: JobError | null;
+  /** Whether the service has confirmed to this watch that it was asked to cancel the job. */
+  readonly cancel_requested: boolean;
+}
+
+/** A job of which nothing is known yet. */
+export function unknownJob(jobId: string): WatchedJob {
+  return {
+    job_id: jobId,
+    status: "queued",
+    stage: null,
+    stages: [],
+    progress: 0,
+    overall_progress: 0,
+    message: "",
+    estimated_seconds_remaining: null,
+    seq: 0,
+    results: null,
+    results_url: null,
+    error: null,
+    cancel_requested: false,
+  };
+}
+
+/** The job after a message. */
+export function changedBy(job: WatchedJob, message: JobMessage): WatchedJob {
+  const { stage = null } = message as { stage?: string | null };
+  const seq = Math.max(job.seq, message.seq ?? 0);
+  switch (message.type) {
+    case "progress_update":
+      return {
+        ...job,
+        seq,
+        status: "running",
+        stage,
+        stages: withStage(job, message.stage, {
+          status: "running",
+          progress: message.progress,
+          message: message.message,
+        }),
+        progress: message.progress,
+        overall_progress: message.overall_progress ?? job.overall_progress,
+        message: message.message,
+        estimated_seconds_remaining: message.estimated_seconds_remaining ?? null,
+      };
+    case "stage_complete":
+      return {
+        ...job,
+        seq,
+        status: "running",
+        stage,
+        stages: withStage(job, message.stage, {
+          ...FINISHED,
+          results: message.results ?? null,
+          results_url: message.results_url ?? null,
+        }),
+        progress: 100,
+      };
+    case "job_complete":
+      return {
+        ...ended(job, "completed"),
+        seq,
+        stages: job.stages.map((each) => ({ ...each, ...FINISHED })),
+        progress: 100,
+        overall_progress: 100,
+        results: message.results ?? null,
+        results_url: message.results_url ?? null,
+      };
+    case "job_failed":
+      return { ...ended(job, "failed", stage), seq, error: message.error };
+    case "job_cancelled":
+      return { ...ended(job, "cancelled", stage), seq };
+  }
+}
+
+/** The job after a look at it which told that it still waits. */
+export function seenWaiting(job: WatchedJob, snapshot: JobSnapshot): WatchedJob {
+  const isNews = job.status === "queued" && snapshot.status === "queued";
+  return isNews && job.message !== snapshot.message ? { ...job, message: snapshot.message } : job;
+}
+
+const FINISHED = { status: "completed", progress: 100, message: "" } as const;
+
+function ended(job: WatchedJob, status: "completed" | "failed" | "cancelled", at?: string | null) {
+  if (hasEnded(job)) return job;
+  const change = { status: status, message: "" };
+  return {
+    ...job,
+    status,
+    stage: at ?? job.stage,
+    stages: at ? withStage(job, at, change) : job.stages,
+    message: "",
+    estimated_seconds_remaining: null,
+  };
+}
+
+function withStage(
+  job: WatchedJob,
+  name: string,
+  change: Partial<WatchedStage>,
+): readonly WatchedStage[] {
+  const found = job.stages.some(({ stage }) => stage === name);
+  const started: WatchedStage = {
+    stage: name,
+    status: "running",
+    progress: 0,
+    message: "",
+    results: null,
+    results_url: null,
+  };
+  const stages = found ? job.stages : [...job.stages, started];
+  return stages.map((each) => (each.stage === name ? { ...each, ...change } : each));
+}

@@ -1,0 +1,68 @@
+/** `useJob`: a job in a React component. */
+
+import { useCallback, useEffect, useRef, useState } from "react";
+import type { WatchedJob } from "./job.js";
+import type { Transport, WatchOptions, WatchState } from "./options.js";
+import { type JobWatch, watchJob } from "./watch.js";
+
+/** A job as a component sees it. */
+export interface Job {
+  /** As it is known by now; null before anything is, and without a job. */
+  readonly snapshot: WatchedJob | null;
+  readonly state: WatchState;
+  readonly transport: Transport | null;
+  /** Why the watch has ended before the job, otherwise null. */
+  readonly error: unknown;
+  /** Asks the job to stop; always the same function. */
+  readonly cancel: () => Promise<void>;
+}
+
+type Seen = Omit<Job, "cancel">;
+
+const NOTHING: Seen = { snapshot: null, state: "connecting", transport: null, error: null };
+
+/**
+ * Watches a job while the component is mounted; `null` watches none. Another `url`, `jobId`,
+ * `accessKey` or `httpApi` starts another watch; a `url` that is a function is asked for each
+ * connection and may change freely.
+ */
+export function useJob(options: WatchOptions | null): Job {
+  const [seen, setSeen] = useState<Seen>(NOTHING);
+  const watching = useRef<JobWatch | null>(null);
+  const latest = useRef(options);
+  latest.current = options;
+
+  const address = typeof options?.url === "function" ? "a function" : String(options?.url);
+  const identity = [address, options?.jobId, options?.accessKey, String(options?.httpApi)].join(
+    " ",
+  );
+
+  // biome-ignore lint/correctness/useExhaustiveDependencies: the identity stands for the options, which are another object with every render.
+  useEffect(() => {
+    setSeen(NOTHING);
+    const given = latest.current;
+    if (given === null) return;
+    const url = () => {
+      const now = latest.current?.url ?? given.url;
+      return typeof now === "function" ? now() : now;
+    };
+    const watch = watchJob({ ...given, url });
+    watching.current = watch;
+    const look = () => {
+      const { snapshot, state, transport, error } = watch;
+      setSeen({ snapshot, state, transport, error });
+    };
+    watch.addEventListener("change", look);
+    watch.addEventListener("state", look);
+    look();
+    return () => {
+      watch.removeEventListener("change", look);
+      watch.removeEventListener("state", look);
+      watch.close();
+      watching.current = null;
+    };
+  }, [identity]);
+
+  const cancel = useCallback(() => watching.current?.cancel() ?? Promise.resolve(), []);
+  return { ...seen, cancel };
+}

@@ -1,0 +1,74 @@
+/**
+ * The local stack in a process of its own: the executable that `STAGECAST_LOCAL` names, or what `cargo dev`
+ * builds.
+ */
+
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+export interface Urls {
+  http_api: string;
+  websocket: string;
+}
+
+export interface LocalStackOptions {
+  /** The least time that a stage takes, in milliseconds. */
+  pace: number;
+  port?: number;
+  dataDir?: string;
+}
+
+const REPOSITORY = fileURLToPath(new URL("../..", import.meta.url));
+
+export class LocalStack {
+  readonly urls: Urls;
+  #process: ChildProcess;
+
+  private constructor(process: ChildProcess, urls: Urls) {
+    this.#process = process;
+    this.urls = urls;
+  }
+
+  static async start({ pace, port = 0, dataDir }: LocalStackOptions): Promise<LocalStack> {
+    const options = [
+      "--json",
+      "--log-level",
+      "warn",
+      "--port",
+      String(port),
+      "--pace",
+      String(pace),
+    ];
+    if (dataDir) options.push("--data-dir", dataDir);
+    const executable = process.env.STAGECAST_LOCAL;
+    const [command, before] = executable ? [executable, []] : ["cargo", ["dev"]];
+    const started = spawn(command, [...before, ...options], {
+      cwd: REPOSITORY,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    // What building says is of interest, what the functions log is not.
+    started.stderr.pipe(process.stderr, { end: false });
+    const ended = once(started, "exit").then(([code]) => {
+      throw new Error(`${command} ended with ${code} before it was ready`);
+    });
+    const ready = once(createInterface(started.stdout), "line");
+    const [line] = await Promise.race([ready, ended]);
+    ended.catch(() => {});
+    started.stderr.unpipe().resume();
+    return new LocalStack(started, JSON.parse(line));
+  }
+
+  get port(): number {
+    return Number(new URL(this.urls.http_api).port);
+  }
+
+  /** Ends it as Ctrl-C does, or, with `SIGKILL`, in the midst of whatever it does. */
+  async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<void> {
+    if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
+    const exit = once(this.#process, "exit");
+    this.#process.kill(signal);
+    await exit;
+  }
+}

@@ -1,0 +1,133 @@
+/** The library against the functions themselves, as the local stack runs them. */
+
+import { readFileSync } from "node:fs";
+import { expect, inject, test } from "vitest";
+import { WebSocket } from "ws";
+import { HttpApi, type JobKey, type JobMessage, watchJob } from "../../src/index.js";
+
+const api = new HttpApi(inject("httpApi"));
+const url = inject("websocket");
+const plan = readFileSync(new URL("../../page/sample-plan.png", import.meta.url));
+
+async function newJob(): Promise<JobKey> {
+  const created = await api.createJob(plan, { contentType: "image/png" });
+  expect(created.websocket_url).toBe(url);
+  return { jobId: created.job_id, accessKey: created.access_key };
+}
+
+async function collect(messages: AsyncIterable<JobMessage>): Promise<JobMessage[]> {
+  const collected: JobMessage[] = [];
+  for await (const message of messages) collected.push(message);
+  return collected;
+}
+
+function durable(messages: JobMessage[]): [number, string][] {
+  return messages.flatMap(({ type, seq }) => (type === "progress_update" ? [] : [[seq, type]]));
+}
+
+const WHOLE_LOG = [
+  [1, "stage_complete"],
+  [2, "stage_complete"],
+  [3, "job_complete"],
+];
+
+test("a job is watched from its start to its rooms", async () => {
+  const key = await newJob();
+  const watch = watchJob({ url, ...key, WebSocket });
+  const messages = await collect(watch);
+  expect(durable(messages)).toEqual(WHOLE_LOG);
+  expect(messages.some(({ type }) => type === "progress_update")).toBe(true);
+  expect(watch.snapshot).toMatchObject({
+    status: "completed",
+    overall_progress: 100,
+    stages: [{ stage: "stage_1" }, { stage: "stage_2", results: { rooms: expect.any(Array) } }],
+  });
+  expect(await api.results(key)).toEqual(watch.snapshot.results);
+});
+
+test("two watches of one job hear the same", async () => {
+  const key = await newJob();
+  const [first, second] = await Promise.all([
+    collect(watchJob({ url, ...key, WebSocket })),
+    collect(watchJob({ url, ...key, WebSocket })),
+  ]);
+  expect(durable(first)).toEqual(WHOLE_LOG);
+  expect(durable(second)).toEqual(WHOLE_LOG);
+});
+
+test("connections that break all the time lose nothing and double nothing", async () => {
+  const key = await newJob();
+  const broken: WebSocket[] = [];
+  class Breaking extends WebSocket {
+    constructor(address: string) {
+      super(address);
+      broken.push(this);
+      let frames = 0;
+      this.on("message", () => {
+        frames += 1;
+        if (frames === 3) this.terminate();
+      });
+    }
+  }
+  const watch = watchJob({ url, ...key, WebSocket: Breaking });
+  expect(durable(await collect(watch))).toEqual(WHOLE_LOG);
+  expect(broken.length).toBeGreaterThan(1);
+});
+
+test("a cancelled job says so, and the watch ends", async () => {
+  const watch = watchJob({ url, ...(await newJob()), WebSocket });
+  const messages = collect(watch);
+  await watch.cancel();
+  expect((await messages).at(-1)?.type).toBe("job_cancelled");
+  expect(watch.snapshot.status).toBe("cancelled");
+  await watch.cancel();
+});
+
+test("a cancelled job was cancelled over HTTP just as well", async () => {
+  const key = await newJob();
+  const messages = collect(watchJob({ url, ...key, WebSocket }));
+  await api.cancel(key);
+  expect((await messages).at(-1)?.type).toBe("job_cancelled");
+  await expect(api.cancel(key)).rejects.toMatchObject({
+    code: "job_already_finished",
+    status: 409,
+  });
+});
+
+test("a wrong key ends the watch with the service's words", async () => {
+  const { jobId } = await newJob();
+  const watch = watchJob({ url, jobId, accessKey: "0".repeat(32), WebSocket });
+  await expect(collect(watch)).rejects.toMatchObject({
+    code: "forbidden",
+    message: expect.stringContaining("POST /v1/jobs"),
+  });
+});
+
+test("where WebSockets are blocked, the job is followed over HTTP", async () => {
+  const key = await newJob();
+  class Blocked extends WebSocket {
+    constructor(address: string) {
+      super(address.replace("/live", "/no-such-stage"));
+    }
+  }
+  const watch = watchJob({ url, ...key, WebSocket: Blocked, httpApi: api.base });
+  const messages = await collect(watch);
+  expect(messages.at(-1)?.type).toBe("job_complete");
+  expect(watch.snapshot.results).toEqual(await api.results(key));
+});
+
+test("a watch that begins after the end hears the whole log", async () => {
+  const key = await newJob();
+  await collect(watchJob({ url, ...key, WebSocket }));
+  const messages = await collect(watchJob({ url, ...key, WebSocket }));
+  expect(durable(messages)).toEqual(WHOLE_LOG);
+});
+
+test("what the service refuses, it refuses in words", async () => {
+  const text = new Blob(["not an image"], { type: "text/plain" });
+  await expect(api.createJob(text)).rejects.toMatchObject({
+    name: "StagecastError",
+    code: expect.any(String),
+    requestId: expect.any(String),
+  });
+});

@@ -1,0 +1,86 @@
+// @vitest-environment happy-dom
+import { act, createElement, StrictMode } from "react";
+import { createRoot, type Root } from "react-dom/client";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { WatchOptions } from "../../src/index.js";
+import { type Job, useJob } from "../../src/react.js";
+import { FakeService } from "./fake-service.js";
+import { JOB, jobComplete, KEY, progress } from "./messages.js";
+
+let service: FakeService;
+let root: Root;
+let shown: Job;
+
+beforeEach(() => {
+  vi.stubGlobal("IS_REACT_ACT_ENVIRONMENT", true);
+  service = new FakeService();
+  root = createRoot(document.body);
+});
+
+afterEach(async () => {
+  await act(async () => root.unmount());
+  vi.unstubAllGlobals();
+});
+
+function options(more: Partial<WatchOptions> = {}): WatchOptions {
+  const { WebSocket } = service;
+  return { url: "ws://service.test/live", jobId: JOB, accessKey: KEY, WebSocket, ...more };
+}
+
+function Shown({ watched }: { watched: WatchOptions | null }) {
+  shown = useJob(watched);
+  return shown.snapshot ? `${shown.snapshot.overall_progress} %` : "none";
+}
+
+async function render(watched: WatchOptions | null): Promise<void> {
+  await act(async () => root.render(createElement(Shown, { watched })));
+}
+
+test("a component shows a job as it changes, and its end", async () => {
+  await render(options());
+  expect(shown.state).toBe("live");
+  await act(async () => service.publish(progress(0, 40)));
+  expect(document.body.textContent).toBe("40 %");
+  await act(async () => service.publish(jobComplete(1)));
+  expect(document.body.textContent).toBe("100 %");
+  expect(shown.state).toBe("ended");
+});
+
+test("rendering again with the same job keeps its connection", async () => {
+  await render(options());
+  await render(options());
+  await act(async () => service.publish(progress(0, 40)));
+  await render(options({ url: new URL("ws://service.test/live") }));
+  expect(service.sockets).toHaveLength(1);
+});
+
+test("another job is watched in place of the first; none ends the watch", async () => {
+  await render(options());
+  await render(options({ jobId: "job_20260101_ffffffffffffffff" }));
+  expect(service.open).toHaveLength(1);
+  expect(service.latest.sent[0]).toMatchObject({ job_id: "job_20260101_ffffffffffffffff" });
+  await render(null);
+  expect(service.open).toHaveLength(0);
+  expect(document.body.textContent).toBe("none");
+});
+
+test("a component that is gone watches nothing", async () => {
+  await render(options());
+  await act(async () => root.render(null));
+  expect(service.open).toHaveLength(0);
+});
+
+test("strict mode, which mounts twice, leaves one connection", async () => {
+  const element = createElement(Shown, { watched: options() });
+  await act(async () => root.render(createElement(StrictMode, null, element)));
+  expect(service.open).toHaveLength(1);
+});
+
+test("`cancel` is always the same function, and asks the job to stop", async () => {
+  await render(null);
+  const { cancel } = shown;
+  await render(options());
+  expect(shown.cancel).toBe(cancel);
+  await act(() => cancel());
+  expect(shown.snapshot?.cancel_requested).toBe(true);
+});

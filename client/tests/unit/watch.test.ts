@@ -1,0 +1,655 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import type { JobMessage, JobWatch, StagecastError, WatchOptions } from "../../src/index.js";
+import { watchJob } from "../../src/index.js";
+import { FakeService } from "./fake-service.js";
+import { JOB, jobComplete, jobFailed, KEY, progress, snapshot, stageComplete } from "./messages.js";
+
+const MINUTE = 60_000;
+let service: FakeService;
+let watch: JobWatch;
+let heard: JobMessage[];
+let states: string[];
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  service = new FakeService();
+});
+
+afterEach(() => {
+  watch?.close();
+  expect(vi.getTimerCount()).toBe(0);
+  vi.useRealTimers();
+  vi.restoreAllMocks();
+  vi.unstubAllGlobals();
+});
+
+function start(more: Partial<WatchOptions> = {}): void {
+  watch = watchJob({
+    url: "ws://service.test/live",
+    jobId: JOB,
+    accessKey: KEY,
+    WebSocket: service.WebSocket,
+    ...more,
+  });
+  heard = [];
+  states = [watch.state];
+  watch.addEventListener("message", ({ detail }) => heard.push(detail));
+  watch.addEventListener("state", ({ detail }) => {
+    if (states.at(-1) !== detail) states.push(detail);
+  });
+}
+
+async function startLive(more: Partial<WatchOptions> = {}): Promise<void> {
+  start(more);
+  await settle();
+  expect(watch.state).toBe("live");
+}
+
+/** Lets everything happen that takes no time. */
+async function settle(): Promise<void> {
+  for (let round = 0; round < 5; round += 1) await vi.advanceTimersByTimeAsync(0);
+}
+
+function seqs(): number[] {
+  return heard.flatMap((message) => (message.type === "progress_update" ? [] : [message.seq]));
+}
+
+describe("a job from start to end", () => {
+  test("its messages come typed, the snapshot is current, and the watch stops by itself", async () => {
+    await startLive();
+    expect(watch.snapshot).toMatchObject({ status: "queued", message: "Waiting" });
+
+    service.publish(progress(0, 40));
+    expect(watch.snapshot).toMatchObject({ status: "running", stage: "stage_1", progress: 40 });
+    expect(watch.snapshot.stages).toMatchObject([{ stage: "stage_1", status: "running" }]);
+
+    service.publish(stageComplete(1));
+    service.publish(progress(1, 10));
+    service.publish(jobComplete(2));
+
+    expect(heard.map(({ type }) => type)).toEqual([
+      "progress_update",
+      "stage_complete",
+      "progress_update",
+      "job_complete",
+    ]);
+    expect(watch.snapshot).toMatchObject({
+      status: "completed",
+      overall_progress: 100,
+      results: { done: true },
+      stages: [
+        { stage: "stage_1", status: "completed", results: { from: 1 } },
+        { stage: "stage_2", status: "completed" },
+      ],
+    });
+    expect(states).toEqual(["connecting", "live", "ended"]);
+    expect(watch.error).toBeNull();
+    expect(service.open).toHaveLength(0);
+  });
+
+  test("who listens to a message sees it in the snapshot already", async () => {
+    await startLive();
+    const seen: number[] = [];
+    watch.addEventListener("message", () => seen.push(watch.snapshot.seq));
+    service.publish(stageComplete(1));
+    service.publish(jobFailed(2));
+    expect(seen).toEqual([1, 2]);
+    expect(watch.snapshot.error?.code).toBe("no_walls");
+    expect(watch.snapshot.stages.at(-1)).toMatchObject({ stage: "stage_2", status: "failed" });
+  });
+
+  test("a job that has ended is told from its log", async () => {
+    service.publish(stageComplete(1));
+    service.publish(jobComplete(2));
+    start();
+    await settle();
+    expect(seqs()).toEqual([1, 2]);
+    expect(watch.state).toBe("ended");
+  });
+
+  test("`afterSeq` leaves out what is known, also when that is everything", async () => {
+    service.publish(stageComplete(1));
+    service.publish(jobComplete(2));
+    start({ afterSeq: 2 });
+    await settle();
+    expect(service.latest.sent[0]).toMatchObject({ after_seq: 2 });
+    expect(seqs()).toEqual([2]);
+    expect(watch.state).toBe("ended");
+  });
+
+  test("messages of another job are none of ours", async () => {
+    await startLive();
+    service.latest.deliver({ ...jobComplete(1), job_id: "job_20260101_ffffffffffffffff" });
+    expect(watch.state).toBe("live");
+  });
+});
+
+describe("losing the connection", () => {
+  test("it comes back and resumes after the last seq; nothing is lost or doubled", async () => {
+    await startLive();
+    service.publish(stageComplete(1));
+    service.drop();
+    expect(watch.state).toBe("resuming");
+    expect(watch.retryAt).not.toBeNull();
+    service.publish(stageComplete(2));
+    await vi.advanceTimersByTimeAsync(500);
+    expect(watch.state).toBe("live");
+    expect(watch.retryAt).toBeNull();
+    expect(service.latest.sent[0]).toMatchObject({ type: "subscribe", after_seq: 1 });
+    service.publish(jobComplete(3));
+    expect(seqs()).toEqual([1, 2, 3]);
+  });
+
+  test("attempts are spread over a span that doubles up to 30 seconds", async () => {
+    vi.spyOn(Math, "random").mockReturnValue(0.999999);
+    service.connections = "refused";
+    start();
+    const waits: number[] = [];
+    watch.addEventListener("state", () => {
+      if (watch.retryAt !== null) waits.push(watch.retryAt - Date.now());
+    });
+    await vi.advanceTimersByTimeAsync(4 * MINUTE);
+    expect(waits.slice(0, 9)).toEqual([500, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000]);
+  });
+
+  test("with luck an attempt is made at once: the jitter is full", async () => {
+    vi.spyOn(Math, "random").mockReturnValue(0);
+    await startLive();
+    service.drop();
+    await settle();
+    expect(watch.state).toBe("live");
+  });
+
+  test("a service that accepts and drops at once is not hammered", async () => {
+    vi.spyOn(Math, "random").mockReturnValue(0.999999);
+    await startLive();
+    for (let round = 0; round < 5; round += 1) {
+      service.drop();
+      await vi.advanceTimersToNextTimerAsync();
+      await settle();
+    }
+    service.drop();
+    expect((watch.retryAt ?? 0) - Date.now()).toBe(16_000);
+  });
+
+  test("after a connection that was good for long, the first attempt is soon again", async () => {
+    vi.spyOn(Math, "random").mockReturnValue(0.999999);
+    service.connections = "refused";
+    start();
+    await vi.advanceTimersByTimeAsync(10_000);
+    service.connections = "accepted";
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(watch.state).toBe("live");
+    service.drop();
+    expect((watch.retryAt ?? 0) - Date.now()).toBe(500);
+  });
+
+  test("a subscription without an answer is tried over another connection", async () => {
+    service.answer = () => true;
+    start();
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(service.sockets[0]?.readyState).toBe(3);
+    service.answer = null;
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(watch.state).toBe("live");
+  });
+
+  test("an address that is asked for is asked for each connection", async () => {
+    let asked = 0;
+    await startLive({
+      url: async () => {
+        asked += 1;
+        return `ws://service.test/live?token=${asked}`;
+      },
+    });
+    service.drop();
+    await vi.advanceTimersByTimeAsync(500);
+    expect(service.sockets.map(({ url }) => url.at(-1))).toEqual(["1", "2"]);
+  });
+
+  test("an address that cannot be had now is asked for again", async () => {
+    let asked = 0;
+    start({
+      url: () => {
+        asked += 1;
+        if (asked === 1) throw new Error("no token");
+        return "ws://service.test/live";
+      },
+    });
+    await vi.advanceTimersByTimeAsync(500);
+    expect(watch.state).toBe("live");
+  });
+
+  test("an address that is none ends the watch", async () => {
+    start({ WebSocket: globalThis.WebSocket ?? failing, url: "not an address" });
+    await settle();
+    expect(watch.state).toBe("ended");
+    expect(watch.error).toBeInstanceOf(Error);
+  });
+});
+
+const failing = class {
+  constructor() {
+    throw new DOMException("invalid address", "SyntaxError");
+  }
+} as never;
+
+describe("gaps", () => {
+  test("what progress shows to be missing is asked for, once it has had its time", async () => {
+    await startLive();
+    service.publish(stageComplete(1), true);
+    service.publish(progress(1, 10));
+    expect(heard).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1500);
+    expect(heard.map(({ type }) => type)).toEqual(["stage_complete", "progress_update"]);
+    expect(service.sockets).toHaveLength(1);
+    expect(service.latest.sent.map(({ type }) => type)).toEqual(["subscribe", "subscribe"]);
+  });
+
+  test("what arrives by itself is not asked for", async () => {
+    await startLive();
+    service.publish(progress(1, 10));
+    service.publish(stageComplete(1));
+    await vi.advanceTimersByTimeAsync(MINUTE);
+    expect(service.latest.sent).toHaveLength(1);
+  });
+
+  test("where the log is gone, the snapshot stands for it", async () => {
+    await startLive();
+    for (const seq of [1, 2]) service.publish(stageComplete(seq), true);
+    service.forgottenUpTo = 2;
+    service.publish(progress(2, 10));
+    await vi.advanceTimersByTimeAsync(1500);
+    expect(heard).toMatchObject([{ type: "progress_update", seq: 2 }]);
+    service.publish(jobComplete(3));
+    expect(seqs()).toEqual([3]);
+  });
+});
+
+describe("long-lived connections", () => {
+  test("an idle connection is kept open by pings", async () => {
+    await startLive();
+    await vi.advanceTimersByTimeAsync(30 * MINUTE);
+    expect(service.sockets).toHaveLength(1);
+    const pings = service.latest.sent.filter(({ type }) => type === "ping");
+    expect(pings).toHaveLength(6);
+  });
+
+  test("a connection that does not answer a ping is replaced", async () => {
+    await startLive();
+    service.answer = (_, { type }) => type === "ping";
+    await vi.advanceTimersByTimeAsync(5 * MINUTE + 10_000);
+    expect(watch.state).toBe("resuming");
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(watch.state).toBe("live");
+    expect(service.open).toHaveLength(1);
+  });
+
+  test("the next connection is made before the limit, and the watch stays live meanwhile", async () => {
+    await startLive();
+    service.publish(stageComplete(1));
+    await vi.advanceTimersByTimeAsync(115 * MINUTE);
+    expect(service.sockets).toHaveLength(2);
+    expect(service.open).toEqual([service.sockets[1]]);
+    expect(service.latest.sent[0]).toMatchObject({ type: "subscribe", after_seq: 1 });
+    expect(states).toEqual(["connecting", "live"]);
+    await vi.advanceTimersByTimeAsync(24 * 60 * MINUTE);
+    expect(service.sockets.length).toBeGreaterThanOrEqual(14);
+    expect(states).toEqual(["connecting", "live"]);
+  });
+
+  test("what is told while both connections are open comes once", async () => {
+    vi.spyOn(Math, "random").mockReturnValue(0);
+    await startLive();
+    // The new connection's subscription is answered late, while the old one goes on.
+    const late: (() => void)[] = [];
+    service.answer = (socket, { type, ...sent }) => {
+      if (socket === service.sockets[0] || type !== "subscribe") return false;
+      socket.isSubscribed = true;
+      late.push(() => {
+        service.answer = null;
+        service.receive(socket, { type, ...sent } as never);
+      });
+      return true;
+    };
+    await vi.advanceTimersByTimeAsync(110 * MINUTE);
+    expect(service.open).toHaveLength(2);
+    service.publish(progress(0, 10));
+    service.publish(stageComplete(1));
+    service.publish(progress(1, 20));
+    late.shift()?.();
+    await settle();
+    expect(service.open).toHaveLength(1);
+    service.publish(progress(1, 30));
+    service.publish(jobComplete(2));
+    expect(seqs()).toEqual([1, 2]);
+    expect(heard.filter(({ type }) => type === "progress_update")).toHaveLength(3);
+    expect(states).toEqual(["connecting", "live", "ended"]);
+  });
+
+  test("if the next connection cannot be made, the present one is kept and it is tried again", async () => {
+    await startLive();
+    service.connections = "refused";
+    await vi.advanceTimersByTimeAsync(110 * MINUTE);
+    expect(watch.state).toBe("live");
+    service.publish(stageComplete(1));
+    expect(seqs()).toEqual([1]);
+    service.connections = "accepted";
+    await vi.advanceTimersByTimeAsync(MINUTE);
+    expect(service.open).toEqual([service.latest]);
+    expect(states).toEqual(["connecting", "live"]);
+  });
+});
+
+describe("answers that are none", () => {
+  test("a frame without a type in place of an answer makes another connection", async () => {
+    service.answer = (socket) => {
+      service.answer = null;
+      const message = "Internal server error";
+      socket.deliver({ message, connectionId: "abc=", requestId: "def=" });
+      return true;
+    };
+    start();
+    const warnings: StagecastError[] = [];
+    watch.addEventListener("warning", ({ detail }) => warnings.push(detail));
+    await vi.advanceTimersByTimeAsync(500);
+    expect(watch.state).toBe("live");
+    expect(service.sockets).toHaveLength(2);
+    expect(warnings).toMatchObject([{ message: "Internal server error", requestId: "def=" }]);
+  });
+
+  test("frames without a type, or without sense, do not disturb a live watch", async () => {
+    await startLive();
+    service.latest.deliver({ message: "Forbidden", connectionId: "abc=", requestId: "def=" });
+    for (const text of ["", "null", "[1]", "{", '"text"', '{"type":"news"}']) {
+      service.latest.deliverText(text);
+    }
+    service.publish(jobComplete(1));
+    expect(seqs()).toEqual([1]);
+    expect(service.sockets).toHaveLength(1);
+  });
+
+  test("a key that does not open the job ends the watch with words", async () => {
+    start({ accessKey: "f".repeat(32) });
+    await settle();
+    expect(watch.state).toBe("ended");
+    expect(watch.error).toMatchObject({ name: "StagecastError", code: "forbidden" });
+    await vi.advanceTimersByTimeAsync(MINUTE);
+    expect(service.sockets).toHaveLength(1);
+  });
+
+  test("a service that is in trouble is asked again", async () => {
+    service.answer = (socket, { request_id }) => {
+      service.answer = null;
+      const timestamp = "2026-01-01T00:00:00Z";
+      socket.deliver({ type: "error", code: "internal", message: "sorry", request_id, timestamp });
+      return true;
+    };
+    start();
+    await vi.advanceTimersByTimeAsync(500);
+    expect(watch.state).toBe("live");
+    expect(service.open).toHaveLength(1);
+  });
+});
+
+describe("cancelling", () => {
+  test("is asked over the connection, and resolves when it has been taken", async () => {
+    await startLive();
+    const cancelled = watch.cancel();
+    expect(watch.cancel()).toBe(cancelled);
+    await settle();
+    await cancelled;
+    expect(watch.snapshot.cancel_requested).toBe(true);
+    expect(service.latest.sent.map(({ type }) => type)).toEqual(["subscribe", "cancel_job"]);
+  });
+
+  test("is asked over HTTP while there is no connection", async () => {
+    service.connections = "refused";
+    start({ httpApi: "http://service.test/", fetch: service.http.fetch });
+    await settle();
+    await watch.cancel();
+    expect(service.http.requests).toContain(`DELETE /v1/jobs/${JOB}`);
+  });
+
+  test("is asked as soon as there is a connection, where there is no HTTP", async () => {
+    start();
+    const cancelled = watch.cancel();
+    await settle();
+    await cancelled;
+    expect(service.latest.sent.map(({ type }) => type)).toEqual(["subscribe", "cancel_job"]);
+  });
+
+  test("is asked again when the connection was lost before the answer", async () => {
+    await startLive();
+    service.answer = (_, { type }) => type === "cancel_job";
+    const cancelled = watch.cancel();
+    await settle();
+    service.drop();
+    service.answer = null;
+    await vi.advanceTimersByTimeAsync(500);
+    await cancelled;
+  });
+
+  test.each([
+    ["job_already_finished", "resolves: there is nothing to stop"],
+    ["forbidden", "rejects"],
+  ])("answered with %s, it %s", async (code, what) => {
+    await startLive();
+    service.answer = (socket, { type, request_id }) => {
+      if (type !== "cancel_job") return false;
+      const timestamp = "2026-01-01T00:00:00Z";
+      socket.deliver({ type: "error", code, message: "no", request_id, timestamp });
+      return true;
+    };
+    const outcome = watch.cancel().then(
+      () => "resolves: there is nothing to stop",
+      () => "rejects",
+    );
+    await settle();
+    expect(await outcome).toBe(what);
+    expect(watch.state).toBe("live");
+  });
+
+  test("of a job that ends meanwhile resolves", async () => {
+    await startLive();
+    service.answer = () => true;
+    const cancelled = watch.cancel();
+    service.publish(jobComplete(1));
+    await cancelled;
+    await watch.cancel();
+  });
+});
+
+describe("where WebSockets are blocked", () => {
+  function startBlocked(connections: "refused" | "never answered"): void {
+    service.connections = connections;
+    start({ httpApi: "http://service.test", fetch: service.http.fetch });
+  }
+
+  test.each(["refused", "never answered"] as const)(
+    "when connections are %s, the job is asked for over HTTP",
+    async (connections) => {
+      service.publish(progress(0, 40));
+      startBlocked(connections);
+      await vi.advanceTimersByTimeAsync(6000);
+      expect(watch.state).toBe("live");
+      expect(watch.transport).toBe("http");
+      expect(heard).toMatchObject([{ type: "progress_update", progress: 40 }]);
+      service.publish(progress(0, 60));
+      service.publish(jobComplete(1));
+      await vi.advanceTimersByTimeAsync(2000);
+      expect(heard.at(-1)).toMatchObject({ type: "job_complete", results: { done: true } });
+      expect(watch.state).toBe("ended");
+    },
+  );
+
+  test("a connection that can be made after all takes over, with all of the log", async () => {
+    service.publish(stageComplete(1));
+    startBlocked("refused");
+    await vi.advanceTimersByTimeAsync(6000);
+    expect(watch.transport).toBe("http");
+    service.connections = "accepted";
+    await vi.advanceTimersByTimeAsync(MINUTE);
+    expect(watch.transport).toBe("websocket");
+    expect(seqs()).toEqual([1]);
+    const asked = service.http.requests.length;
+    await vi.advanceTimersByTimeAsync(MINUTE);
+    expect(service.http.requests).toHaveLength(asked);
+  });
+
+  test("without either, the watch says that it resumes, and goes on trying", async () => {
+    service.publish(progress(0, 40));
+    startBlocked("refused");
+    await vi.advanceTimersByTimeAsync(6000);
+    service.http.reachable = false;
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(watch.state).toBe("resuming");
+    service.http.reachable = true;
+    await vi.advanceTimersByTimeAsync(30_000);
+    expect(watch.state).toBe("live");
+  });
+
+  test("a refused handshake says not why; the HTTP API does", async () => {
+    service.connections = "refused";
+    start({
+      accessKey: "f".repeat(32),
+      httpApi: "http://service.test",
+      fetch: service.http.fetch,
+    });
+    await vi.advanceTimersByTimeAsync(6000);
+    expect(watch.state).toBe("ended");
+    expect(watch.error).toMatchObject({ code: "forbidden", status: 403 });
+  });
+
+  test("where there is no WebSocket at all, HTTP is all that is used", async () => {
+    vi.stubGlobal("WebSocket", undefined);
+    service.publish(progress(0, 40));
+    start({
+      WebSocket: undefined,
+      httpApi: "http://service.test",
+      fetch: service.http.fetch,
+    });
+    await settle();
+    expect(watch.transport).toBe("http");
+  });
+
+  test("with neither WebSocket nor HTTP, it is said what to pass", () => {
+    vi.stubGlobal("WebSocket", undefined);
+    expect(() => start({ WebSocket: undefined })).toThrow(/pass one .*'ws'.* or `httpApi`/);
+  });
+});
+
+describe("iterating", () => {
+  async function collect(into: JobMessage[]): Promise<void> {
+    for await (const message of watch) into.push(message);
+  }
+
+  test("gives every message and ends with the job", async () => {
+    await startLive();
+    const read: JobMessage[] = [];
+    const done = collect(read);
+    service.publish(stageComplete(1));
+    await settle();
+    service.publish(jobComplete(2));
+    await done;
+    expect(read.map(({ type }) => type)).toEqual(["stage_complete", "job_complete"]);
+  });
+
+  test("late, starts with what has come so far", async () => {
+    await startLive();
+    for (const percent of [10, 20]) service.publish(progress(0, percent));
+    service.publish(stageComplete(1));
+    for (const percent of [10, 20]) service.publish(progress(1, percent));
+    const read: JobMessage[] = [];
+    const done = collect(read);
+    await settle();
+    expect(read).toEqual([stageComplete(1), progress(1, 20)]);
+    service.publish(jobComplete(2));
+    await done;
+    const again: JobMessage[] = [];
+    await collect(again);
+    expect(again).toEqual([stageComplete(1), jobComplete(2)]);
+  });
+
+  test("slowly, skips progress that is no longer news, and nothing else", async () => {
+    await startLive();
+    const reader = watch[Symbol.asyncIterator]();
+    for (const percent of [10, 20, 30]) service.publish(progress(0, percent));
+    service.publish(stageComplete(1));
+    expect((await reader.next()).value).toEqual(progress(0, 30));
+    expect((await reader.next()).value).toEqual(stageComplete(1));
+  });
+
+  test("leaving the loop ends the watch", async () => {
+    await startLive();
+    service.publish(progress(0, 10));
+    for await (const message of watch) {
+      expect(message.type).toBe("progress_update");
+      break;
+    }
+    expect(watch.state).toBe("ended");
+    expect(service.open).toHaveLength(0);
+  });
+
+  test("an aborted watch throws the signal's reason", async () => {
+    const aborter = new AbortController();
+    await startLive({ signal: aborter.signal });
+    const done = collect([]);
+    aborter.abort(new Error("enough"));
+    await expect(done).rejects.toThrow("enough");
+    expect(watch.state).toBe("ended");
+    expect(watch.error).toMatchObject({ message: "enough" });
+    expect(service.open).toHaveLength(0);
+  });
+
+  test("a watch that is aborted before it starts asks for nothing", async () => {
+    start({ signal: AbortSignal.abort() });
+    await settle();
+    expect(watch.state).toBe("ended");
+    expect(service.sockets).toHaveLength(0);
+  });
+
+  test("a refused watch throws why", async () => {
+    start({ accessKey: "f".repeat(32) });
+    const done = collect([]);
+    await Promise.all([expect(done).rejects.toMatchObject({ code: "forbidden" }), settle()]);
+  });
+});
+
+describe("what goes over the wire", () => {
+  test("can be looked at, without access keys", async () => {
+    start();
+    const frames: string[] = [];
+    watch.addEventListener("frame", ({ detail }) => frames.push(JSON.stringify(detail)));
+    await settle();
+    expect(frames).toHaveLength(2);
+    expect(frames.join()).not.toContain(KEY);
+  });
+});
+
+describe("in a page", () => {
+  test("coming online or back into sight tries at once and makes sure", async () => {
+    vi.spyOn(Math, "random").mockReturnValue(0.999999);
+    const page = new EventTarget();
+    const shown = Object.assign(new EventTarget(), { visibilityState: "visible" });
+    vi.stubGlobal("window", page);
+    vi.stubGlobal("document", shown);
+    await startLive();
+    service.connections = "refused";
+    service.drop();
+    await vi.advanceTimersByTimeAsync(20_000);
+    service.connections = "accepted";
+    page.dispatchEvent(new Event("online"));
+    await settle();
+    expect(watch.state).toBe("live");
+    shown.dispatchEvent(new Event("visibilitychange"));
+    expect(service.latest.sent.at(-1)?.type).toBe("ping");
+    await settle();
+  });
+});
+
+test("a snapshot of the service without a stage changes nothing that is known", async () => {
+  service.status = snapshot(0, { stage: null });
+  await startLive();
+  expect(heard).toEqual([]);
+});

@@ -1,0 +1,76 @@
+"""Makes a job from a floor plan and shows how far it is until it has ended.
+
+    pip install -r examples/python/requirements.txt
+    python examples/python/watch.py client/page/sample-plan.png
+
+A connection that breaks is opened again; the job's durable messages come once and in order.
+"""
+
+import json
+import os
+import random
+import sys
+import time
+import urllib.request
+
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+
+URL = os.environ.get("STAGECAST_URL", "http://127.0.0.1:4800")
+ENDS = {"job_complete", "job_failed", "job_cancelled"}
+
+
+def create(path):
+    with open(path, "rb") as file:
+        request = urllib.request.Request(f"{URL}/v1/jobs", file.read(), {"content-type": "image/png"})
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
+def messages(job):
+    """The job's messages: durable ones once and in order, progress as it comes."""
+    seq = 0
+    attempt = 0
+    while True:
+        try:
+            with connect(job["websocket_url"]) as connection:
+                subscribe = {key: job[key] for key in ("job_id", "access_key")}
+                connection.send(json.dumps({"type": "subscribe", "after_seq": seq, **subscribe}))
+                for frame in connection:
+                    attempt = 0
+                    message = json.loads(frame)
+                    if message["type"] == "error":
+                        sys.exit(f"{message['code']}: {message['message']}")
+                    if message["type"] in ENDS | {"stage_complete"}:
+                        if message["seq"] <= seq:
+                            continue  # It came again: a run was taken over.
+                        if message["seq"] > seq + 1:
+                            break  # One is missing: subscribe again after the last.
+                        seq = message["seq"]
+                    yield message
+                    if message["type"] in ENDS:
+                        return
+        except (ConnectionClosed, OSError):
+            pass
+        attempt += 1
+        time.sleep(random.uniform(0, min(30, 2**attempt / 4)))
+
+
+def main():
+    job = create(sys.argv[1])
+    print(job["job_id"])
+    for message in messages(job):
+        if message["type"] == "progress_update":
+            remaining = message["estimated_seconds_remaining"]
+            left = "" if remaining is None else f", {remaining} s left"
+            print(f"{message['overall_progress']:3} %  {message['stage']}: {message['message']}{left}")
+        elif message["type"] == "stage_complete":
+            print(f"       {message['stage']} has finished")
+        elif message["type"] in ENDS:
+            print(json.dumps(message.get("results", message.get("error")), indent=2))
+            if message["type"] != "job_complete":
+                sys.exit(message["type"])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,193 @@
+//! Answers, good and bad.
+
+use aws_lambda_events::{apigw::ApiGatewayV2httpResponse, encodings::Body};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use contract::{
+    http::{ErrorBody, HttpError, HttpErrorCode},
+    ids::RequestId,
+    routes::HttpRoute,
+    worker::InvalidBody,
+};
+use lambda_runtime::tower::BoxError;
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::{aws::SendError, cancellation::CancelError, stores::StoreError};
+
+/// What serving a request comes to.
+pub type Outcome = Result<Answer, Problem>;
+
+/// Why a request was not done.
+#[derive(Debug)]
+pub struct Problem {
+    code: HttpErrorCode,
+    message: String,
+    details: Map<String, Value>,
+    /// What only the log may say.
+    cause: Option<BoxError>,
+}
+
+impl Problem {
+    /// A problem in the words of a person.
+    pub fn new(code: HttpErrorCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            details: Map::new(),
+            cause: None,
+        }
+    }
+
+    /// The code.
+    pub fn code(&self) -> HttpErrorCode {
+        self.code
+    }
+
+    /// The same problem with something more that programs can look at.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.details.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// The fault is ours; `cause` is only logged.
+    pub fn ours(cause: impl Into<BoxError>) -> Self {
+        let mut problem = Self::new(
+            HttpErrorCode::Internal,
+            "the request could not be served; try again, or ask about its request_id",
+        );
+        problem.cause = Some(cause.into());
+        problem
+    }
+}
+
+impl From<InvalidBody> for Problem {
+    fn from(invalid: InvalidBody) -> Self {
+        let mut problem = Self::new(invalid.code, invalid.message);
+        if let Value::Object(details) = invalid.details {
+            problem.details = details;
+        }
+        problem
+    }
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        Self::ours(error)
+    }
+}
+
+impl From<SendError> for Problem {
+    fn from(error: SendError) -> Self {
+        Self::ours(error)
+    }
+}
+
+impl From<CancelError> for Problem {
+    fn from(error: CancelError) -> Self {
+        Self::ours(error)
+    }
+}
+
+/// A good answer.
+#[derive(Debug)]
+pub struct Answer {
+    status: u16,
+    body: Body,
+    content_type: String,
+    location: Option<String>,
+}
+
+impl Answer {
+    /// An answer with JSON.
+    pub fn json(status: u16, body: &impl Serialize) -> Result<Self, Problem> {
+        let body = serde_json::to_string(body).map_err(Problem::ours)?;
+        Ok(Self {
+            status,
+            ..Self::raw_json(body)
+        })
+    }
+
+    /// An answer whose body is JSON already.
+    pub fn raw_json(body: String) -> Self {
+        Self {
+            status: 200,
+            body: Body::Text(body),
+            content_type: "application/json".to_owned(),
+            location: None,
+        }
+    }
+
+    /// An answer with bytes of some kind.
+    pub fn bytes(bytes: Vec<u8>, content_type: String) -> Self {
+        Self {
+            body: Body::Binary(bytes),
+            content_type,
+            ..Self::raw_json(String::new())
+        }
+    }
+
+    /// The same request, at another address.
+    pub fn elsewhere(address: String) -> Self {
+        Self {
+            status: 307,
+            location: Some(address),
+            ..Self::raw_json(String::new())
+        }
+    }
+}
+
+/// The response of the function that serves `route`.
+pub fn respond(
+    route: Option<HttpRoute>,
+    request_id: &RequestId,
+    outcome: Outcome,
+) -> ApiGatewayV2httpResponse {
+    let answer = outcome.unwrap_or_else(|problem| refusal(route, request_id, problem));
+    let mut response = ApiGatewayV2httpResponse::default();
+    response.status_code = i64::from(answer.status);
+    if let Body::Binary(bytes) = &answer.body {
+        response.is_base64_encoded = true;
+        response.body = Some(Body::Text(BASE64_STANDARD.encode(bytes)));
+    } else {
+        response.body = Some(answer.body);
+    }
+    let headers = [
+        ("content-type", Some(answer.content_type)),
+        // Snapshots change, and nobody but the one with the key may see them.
+        ("cache-control", Some("no-store".to_owned())),
+        ("x-request-id", Some(request_id.to_string())),
+        ("location", answer.location),
+    ];
+    for (name, value) in headers {
+        if let Some(value) = value.and_then(|value| value.parse().ok()) {
+            response.headers.insert(name, value);
+        }
+    }
+    response
+}
+
+fn refusal(route: Option<HttpRoute>, request_id: &RequestId, problem: Problem) -> Answer {
+    let code = problem.code;
+    debug_assert!(
+        route.is_none_or(|route| route.errors().contains(&code)),
+        "{route:?} answers with {code:?}: add it to HttpRoute::errors in contract/src/http.rs"
+    );
+    if let Some(cause) = &problem.cause {
+        tracing::error!(?code, %cause, "a request could not be served");
+    } else {
+        tracing::info!(?code, message = problem.message, "refused");
+    }
+    let body = ErrorBody {
+        error: HttpError {
+            code,
+            message: problem.message,
+            request_id: request_id.clone(),
+            details: problem.details,
+        },
+    };
+    Answer {
+        status: code.status(),
+        ..Answer::raw_json(serde_json::to_string(&body).unwrap_or_default())
+    }
+}

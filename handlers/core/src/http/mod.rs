@@ -1,0 +1,7 @@
+//! The HTTP API's side of a function: what a request says, and how it is answered.
+
+mod answer;
+mod request;
+
+pub use answer::{Answer, Outcome, Problem, respond};
+pub use request::{bearer_of, body_of, job_id_of};

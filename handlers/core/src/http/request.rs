@@ -1,0 +1,86 @@
+//! What a request says.
+
+use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use contract::{http::HttpErrorCode, ids::JobId};
+
+use super::Problem;
+
+/// The job in the path.
+pub fn job_id_of(request: &ApiGatewayV2httpRequest) -> Result<JobId, Problem> {
+    let text = request.path_parameters.get("job_id");
+    text.map(String::as_str)
+        .unwrap_or_default()
+        .parse()
+        .map_err(|error| Problem::new(HttpErrorCode::InvalidJobId, format!("{error}")))
+}
+
+/// The key in `Authorization: Bearer {key}`.
+pub fn bearer_of(request: &ApiGatewayV2httpRequest) -> Option<&str> {
+    let header = request.headers.get("authorization")?.to_str().ok()?;
+    let (scheme, key) = header.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
+}
+
+/// The body, which API Gateway hands over as text or as base64. `advice` is the way out of one that
+/// has more than `max_bytes`.
+pub fn body_of(
+    request: &ApiGatewayV2httpRequest,
+    max_bytes: usize,
+    advice: &str,
+) -> Result<Vec<u8>, Problem> {
+    let body = request.body.as_deref().unwrap_or_default();
+    let bytes = if request.is_base64_encoded {
+        BASE64_STANDARD
+            .decode(body)
+            .map_err(|error| Problem::ours(format!("the body is not base64: {error}")))?
+    } else {
+        body.as_bytes().to_vec()
+    };
+    if bytes.len() > max_bytes {
+        let problem = Problem::new(
+            HttpErrorCode::BodyTooLarge,
+            format!(
+                "the body has {} bytes; send at most {max_bytes}, {advice}",
+                bytes.len()
+            ),
+        );
+        return Err(problem.with("max_bytes", max_bytes));
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(header: &str) -> ApiGatewayV2httpRequest {
+        let mut request = ApiGatewayV2httpRequest::default();
+        request
+            .headers
+            .insert("authorization", header.parse().unwrap());
+        request
+    }
+
+    #[test]
+    fn a_key_is_found_whatever_the_case_of_its_scheme() {
+        assert_eq!(bearer_of(&with("Bearer abc")), Some("abc"));
+        assert_eq!(bearer_of(&with("bearer  abc ")), Some("abc"));
+        assert_eq!(bearer_of(&with("Basic abc")), None);
+        assert_eq!(bearer_of(&with("abc")), None);
+        assert_eq!(bearer_of(&ApiGatewayV2httpRequest::default()), None);
+    }
+
+    #[test]
+    fn a_body_is_text_or_base64_and_not_larger_than_it_may_be() {
+        let mut request = ApiGatewayV2httpRequest::default();
+        assert_eq!(body_of(&request, 3, "").unwrap(), b"");
+        request.body = Some("abc".to_owned());
+        assert_eq!(body_of(&request, 3, "").unwrap(), b"abc");
+        let problem = body_of(&request, 2, "in parts").unwrap_err();
+        assert_eq!(problem.code(), HttpErrorCode::BodyTooLarge);
+        request.body = Some("YWJj".to_owned());
+        request.is_base64_encoded = true;
+        assert_eq!(body_of(&request, 3, "").unwrap(), b"abc");
+    }
+}

@@ -1,0 +1,292 @@
+//! `POST /v1/jobs/{job_id}/events`.
+//!
+//! Each event has its place: a durable one is the next after those before it, from the post's
+//! `after_seq` on; a progress update belongs behind the last durable one. What the job has passed
+//! already is not done again, so a post whose answer was lost can be sent again as it is.
+
+use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use contract::{
+    functions::WorkerFunction,
+    http::HttpErrorCode,
+    limits::{LEASE_SECONDS, MAX_EVENTS_BYTES},
+    messages::{JobStatus, Results, ServerMessage},
+    timestamp::Timestamp,
+    worker::{EventsAccepted, EventsRequest, WorkerEvent},
+};
+use handlers_core::{
+    delivery::{PublishError, Publisher},
+    http::{Answer, Outcome, Problem, body_of},
+    models::Job,
+    stores::{Ending, StoreError},
+};
+
+use crate::{
+    course::Course,
+    handler::{Handler, finished},
+    repeats,
+};
+
+/// An event and its place.
+struct Placed {
+    event: WorkerEvent,
+    /// The `seq` of a durable event; of a progress update, that of the last durable one before it.
+    seq: u64,
+}
+
+/// What has become of the job.
+struct Told {
+    status: JobStatus,
+    cancel_requested: bool,
+    lease_expires_at: Timestamp,
+}
+
+impl Handler {
+    pub(crate) async fn post_events(&self, request: &ApiGatewayV2httpRequest) -> Outcome {
+        let job = self.authorized(request).await?;
+        let advice = "with large results in the bucket or wherever else the worker keeps them";
+        let body = body_of(request, MAX_EVENTS_BYTES, advice)?;
+        let post = EventsRequest::parse(&body)?;
+        let after_seq = post.after_seq;
+        let (repeated, new) = self.sort(&job, post).await?;
+
+        let mut publisher = self.publishers.take(&self.stores, &job);
+        let told = self.tell(&job, new, &mut publisher).await;
+        let is_idle = publisher.flush_within_budget(job.seq).await;
+        if repeated {
+            // The post before may have been cut short while it sent.
+            self.stores.redeliver(&job.job_id, after_seq).await?;
+        }
+        let seq = publisher.seq();
+        let told = match told {
+            Ok(told) => told,
+            Err(error) => return Err(self.explain(&job, error, seq).await?),
+        };
+        if is_idle && !told.status.has_ended() {
+            self.publishers.keep(publisher);
+        }
+        let accepted = EventsAccepted {
+            job_id: job.job_id,
+            seq,
+            status: told.status,
+            cancel_requested: told.cancel_requested,
+            lease_expires_at: told.lease_expires_at,
+        };
+        Answer::json(200, &accepted)
+    }
+
+    /// The events that the job does not know yet, and whether there were durable ones that it does.
+    /// Refuses a post that does not fit the job before anything of it is done.
+    async fn sort(&self, job: &Job, post: EventsRequest) -> Result<(bool, Vec<Placed>), Problem> {
+        let mut seq = post.after_seq;
+        let placed = post.events.into_iter().map(|event| {
+            seq += u64::from(event.is_durable());
+            Placed { event, seq }
+        });
+        let is_known = |placed: &Placed| {
+            if placed.event.is_durable() {
+                placed.seq <= job.seq
+            } else {
+                placed.seq < job.seq
+            }
+        };
+        let (known, new): (Vec<_>, Vec<_>) = placed.partition(is_known);
+        let repeats: Vec<_> = known.iter().filter(|it| it.event.is_durable()).collect();
+        if job.status.has_ended() && (!new.is_empty() || repeats.is_empty()) {
+            return Err(finished(job));
+        }
+        if post.epoch != job.epoch || job.status == JobStatus::Queued {
+            return Err(lease_lost(job));
+        }
+        if post.after_seq > job.seq {
+            return Err(conflict(job.seq).with("after_seq", post.after_seq));
+        }
+        if let Some(last) = repeats.last() {
+            let (job_id, events) = (&job.job_id, &self.stores.events);
+            let logged = events.between(job_id, post.after_seq, last.seq).await?;
+            let is_same = repeats.len() == logged.len()
+                && repeats.iter().zip(&logged).all(|(placed, logged)| {
+                    serde_json::from_str(&logged.message)
+                        .is_ok_and(|message| repeats::is_of(&message, &placed.event))
+                });
+            if !is_same {
+                return Err(conflict(job.seq));
+            }
+        }
+        let has_repeats = !repeats.is_empty();
+        check_stages(job, &new)?;
+        Ok((has_repeats, new))
+    }
+
+    /// Publishes events.
+    async fn tell(
+        &self,
+        job: &Job,
+        new: Vec<Placed>,
+        publisher: &mut Publisher<WorkerFunction>,
+    ) -> Result<Told, PublishError> {
+        let clock = &self.stores.clock;
+        let mut told = Told {
+            status: job.status,
+            cancel_requested: job.cancel_requested,
+            lease_expires_at: Timestamp::from_epoch_seconds(job.lease_expires_at),
+        };
+        let mut course = Course::of(job);
+        let mut last_results = None;
+        let mut events = new.into_iter().map(|placed| placed.event).peekable();
+        while let Some(event) = events.next() {
+            let heard = match event {
+                WorkerEvent::ProgressUpdate(update) => {
+                    let point = course.advance(&update, clock.millis());
+                    // A later one, in the same post, is the only one that counts.
+                    if matches!(events.peek(), Some(WorkerEvent::ProgressUpdate(_))) {
+                        continue;
+                    }
+                    publisher.advance(&point, course.estimate()).await?
+                }
+                WorkerEvent::StageComplete(complete) => {
+                    let stage = &complete.stage;
+                    let overall = Some(course.finish(stage));
+                    let (heard, results) = publisher
+                        .finish_stage(stage, overall, complete.results)
+                        .await?;
+                    last_results = Some(results);
+                    Some(heard)
+                }
+                WorkerEvent::JobComplete {} => {
+                    let results = match last_results.take() {
+                        Some(results) => Some(results),
+                        None => self.last_results(job, publisher.seq()).await?,
+                    };
+                    publisher.end(&Ending::Completed, None, results).await?;
+                    told.status = JobStatus::Completed;
+                    None
+                }
+                WorkerEvent::JobFailed(failure) => {
+                    let stage = failure.stage.as_deref().or(course.running());
+                    let ending = Ending::Failed(failure.error.clone());
+                    publisher.end(&ending, stage, None).await?;
+                    told.status = JobStatus::Failed;
+                    None
+                }
+                WorkerEvent::JobCancelled(cancellation) => {
+                    let stage = cancellation.stage.as_deref().or(course.running());
+                    publisher.end(&Ending::Cancelled, stage, None).await?;
+                    told.status = JobStatus::Cancelled;
+                    None
+                }
+            };
+            if let Some(heard) = heard {
+                told.cancel_requested = heard.cancel_requested;
+                told.lease_expires_at = clock.now().plus_seconds(LEASE_SECONDS);
+            }
+        }
+        Ok(told)
+    }
+
+    /// The results of the job: those of its last stage, whose message is at `seq`.
+    async fn last_results(&self, job: &Job, seq: u64) -> Result<Option<Results>, StoreError> {
+        let event = self.stores.events.at(&job.job_id, seq).await?;
+        let message = event.and_then(|event| serde_json::from_str(&event.message).ok());
+        Ok(match message {
+            Some(ServerMessage::StageComplete(complete)) => Some(complete.results),
+            _ => None,
+        })
+    }
+
+    /// Why an event could not be published; the ones before it, up to `seq`, are.
+    async fn explain(
+        &self,
+        job: &Job,
+        error: PublishError,
+        seq: u64,
+    ) -> Result<Problem, StoreError> {
+        if matches!(error, PublishError::LeaseLost)
+            && let Some(current) = self.stores.jobs.load(&job.job_id).await?
+            && current.status.has_ended()
+        {
+            return Ok(finished(&current));
+        }
+        Ok(refused(error, seq))
+    }
+}
+
+/// Why a durable message was not published, when the job is at `seq`.
+pub(crate) fn refused(error: PublishError, seq: u64) -> Problem {
+    match error {
+        PublishError::LeaseLost => Problem::new(
+            HttpErrorCode::LeaseLost,
+            "another worker has claimed the job meanwhile; stop working on it",
+        )
+        .with("seq", seq),
+        PublishError::Conflict { .. } => conflict(seq),
+        PublishError::Store(error) => error.into(),
+    }
+}
+
+fn lease_lost(job: &Job) -> Problem {
+    let message = if job.status == JobStatus::Queued {
+        format!(
+            "nobody has claimed the job yet; claim it with POST /v1/jobs/{}/claim, and send the \
+             epoch of the answer",
+            job.job_id
+        )
+    } else {
+        "another worker has claimed the job since; stop working on it".to_owned()
+    };
+    Problem::new(HttpErrorCode::LeaseLost, message)
+        .with("epoch", job.epoch)
+        .with("seq", job.seq)
+}
+
+fn conflict(seq: u64) -> Problem {
+    Problem::new(
+        HttpErrorCode::SeqConflict,
+        format!(
+            "the job's last durable message has the seq {seq}, and what follows `after_seq` is not \
+             what was posted; send one post at a time, with the seq of the last answer as \
+             after_seq, and repeat a post only as it was"
+        ),
+    )
+    .with("seq", seq)
+}
+
+/// Refuses events about stages that are not there, or not any more, and a stop that nobody asked
+/// for.
+fn check_stages(job: &Job, new: &[Placed]) -> Result<(), Problem> {
+    let mut finished: Vec<&str> = job.checkpoints.keys().map(String::as_str).collect();
+    for Placed { event, .. } in new {
+        let stage = event.stage();
+        if let Some(stage) = stage
+            && !job.stages.iter().any(|known| known == stage)
+        {
+            let stage: String = stage.chars().take(64).collect();
+            let message = format!(
+                "the claim has not named a stage '{stage}'; its stages are {}",
+                job.stages.join(", ")
+            );
+            let problem = Problem::new(HttpErrorCode::UnknownStage, message);
+            return Err(problem.with("stage", stage).with("seq", job.seq));
+        }
+        match (event, stage) {
+            (WorkerEvent::ProgressUpdate(_) | WorkerEvent::StageComplete(_), Some(stage)) => {
+                if finished.contains(&stage) {
+                    let message = format!("the stage '{stage}' has finished; it cannot go on");
+                    let problem = Problem::new(HttpErrorCode::StageFinished, message);
+                    return Err(problem.with("stage", stage).with("seq", job.seq));
+                }
+                if event.is_durable() {
+                    finished.push(stage);
+                }
+            }
+            (WorkerEvent::JobCancelled(_), _) if !job.cancel_requested => {
+                let problem = Problem::new(
+                    HttpErrorCode::NotCancelled,
+                    "nobody has asked the job to stop; a worker that gives up posts job_failed",
+                );
+                return Err(problem.with("seq", job.seq));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}

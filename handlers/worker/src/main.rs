@@ -1,0 +1,19 @@
+//! The function that serves workers of their own.
+
+use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use handlers_core::{aws, aws::Environment, clock::Clock, telemetry};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use worker::Handler;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    telemetry::init();
+    let environment = Environment::load()?;
+    let handler = Handler::new(&aws::load().await, &environment, Clock::system());
+    lambda_runtime::run(service_fn(
+        async |event: LambdaEvent<ApiGatewayV2httpRequest>| {
+            Ok::<_, Error>(Box::pin(handler.handle(event.payload)).await)
+        },
+    ))
+    .await
+}

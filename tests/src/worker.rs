@@ -1,0 +1,116 @@
+//! A worker of its own: a program outside that runs a job over the HTTP API.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::{Answer, Http, Job, System};
+
+/// A worker, and what it knows of its job.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    http: Http,
+    path: String,
+    /// The job's worker key.
+    pub key: String,
+    /// The number of the worker's claim.
+    pub epoch: u64,
+    /// The `seq` of the last answer.
+    pub seq: u64,
+}
+
+impl System {
+    /// Makes a job for a worker of its own.
+    pub async fn create_external(&self, body: impl Into<Vec<u8>>) -> (Job, Worker) {
+        let body: Vec<u8> = body.into();
+        let text = [("content-type", "text/plain")];
+        let answer = self
+            .http
+            .request(Method::POST, "/v1/jobs?worker=external", &text, body)
+            .await;
+        assert_eq!(answer.status, 202, "{:?}", answer.body);
+        let job = Job::of(&answer);
+        let key = answer.json()["worker_key"].as_str().map(str::to_owned);
+        let worker = Worker {
+            http: self.http.clone(),
+            path: job.path(),
+            key: key.expect("a worker key"),
+            epoch: 0,
+            seq: 0,
+        };
+        (job, worker)
+    }
+}
+
+impl Worker {
+    /// Sends a request about the job.
+    pub async fn request(&self, method: Method, what: &str, body: impl Into<Vec<u8>>) -> Answer {
+        let authorization = format!("Bearer {}", self.key);
+        let headers = [
+            ("authorization", authorization.as_str()),
+            ("content-type", "application/json"),
+        ];
+        let path = format!("{}/{what}", self.path);
+        let body: Vec<u8> = body.into();
+        self.http.request(method, &path, &headers, body).await
+    }
+
+    /// Tries to claim the job.
+    pub async fn try_claim(&mut self, claim: &Value) -> Answer {
+        let answer = self.request(Method::POST, "claim", claim.to_string()).await;
+        if answer.status == 200 {
+            let claimed = answer.json();
+            self.epoch = claimed["epoch"].as_u64().expect("an epoch");
+            self.seq = claimed["seq"].as_u64().expect("a seq");
+        }
+        answer
+    }
+
+    /// Claims the job for these stages.
+    pub async fn claim(&mut self, stages: &[&str]) -> Value {
+        let answer = self.try_claim(&json!({ "stages": stages })).await;
+        assert_eq!(answer.status, 200, "{:?}", answer.body);
+        answer.json()
+    }
+
+    /// The body of a post of these events.
+    pub fn body(&self, events: &Value) -> Value {
+        json!({ "epoch": self.epoch, "after_seq": self.seq, "events": events })
+    }
+
+    /// Posts a body, whatever it is.
+    pub async fn post(&self, body: &Value) -> Answer {
+        self.request(Method::POST, "events", body.to_string()).await
+    }
+
+    /// Posts events, which are taken.
+    pub async fn tell(&mut self, events: Value) -> Value {
+        let answer = self.post(&self.body(&events)).await;
+        assert_eq!(answer.status, 200, "{events}: {:?}", answer.body);
+        let told = answer.json();
+        self.seq = told["seq"].as_u64().expect("a seq");
+        told
+    }
+
+    /// Posts events, again and again while the fault is the system's.
+    pub async fn insist(&mut self, events: Value) -> Value {
+        while self.post(&self.body(&events)).await.status == 500 {}
+        self.tell(events).await
+    }
+
+    /// Posts events, which are refused with this status; answers with the error.
+    pub async fn refused(&self, status: u16, events: Value) -> Value {
+        let answer = self.post(&self.body(&events)).await;
+        assert_eq!(answer.status, status, "{events}: {:?}", answer.body);
+        answer.json()["error"].clone()
+    }
+}
+
+/// A `progress_update`.
+pub fn progress(stage: &str, progress: u8) -> Value {
+    json!({ "type": "progress_update", "stage": stage, "progress": progress, "message": "..." })
+}
+
+/// A `stage_complete`.
+pub fn stage_complete(stage: &str, results: impl Into<Value>) -> Value {
+    json!({ "type": "stage_complete", "stage": stage, "results": results.into() })
+}

@@ -1,0 +1,182 @@
+//! Jobs that are run by a worker of their own, over the HTTP API.
+
+mod bad_posts;
+mod ends;
+mod model;
+mod repeats;
+
+use end_to_end::{
+    System,
+    worker::{progress, stage_complete},
+};
+use http::Method;
+use local::Fault;
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn a_worker_runs_a_job_and_everyone_who_watches_sees_the_same() {
+    let system = System::start().await;
+    let (job, mut worker) = system.create_external("one two three").await;
+    let mut first = system.watch(&job).await;
+    let mut second = system.watch(&job).await;
+
+    let claimed = worker.claim(&["split", "count"]).await;
+    assert_eq!(claimed["content_type"], "text/plain");
+    assert_eq!(claimed["finished"], json!([]));
+    let input = worker.request(Method::GET, "input", "").await;
+    assert_eq!(input.status, 200);
+    assert_eq!(input.headers["content-type"], "text/plain");
+    assert_eq!(input.body, "one two three");
+
+    worker.tell(json!([progress("split", 50)])).await;
+    // A post waits until its messages are sent: the clients see each update.
+    let told = worker
+        .tell(json!([
+            progress("split", 100),
+            stage_complete("split", json!(["one", "two", "three"])),
+            progress("count", 0),
+        ]))
+        .await;
+    assert_eq!(
+        (&told["seq"], &told["status"]),
+        (&json!(1), &json!("running"))
+    );
+    assert_eq!(told["cancel_requested"], false);
+    let told = worker
+        .tell(json!([
+            stage_complete("count", json!({ "words": 3 })),
+            { "type": "job_complete" },
+        ]))
+        .await;
+    assert_eq!(
+        (&told["seq"], &told["status"]),
+        (&json!(3), &json!("completed"))
+    );
+
+    let seen = first.until_the_end().await;
+    assert_eq!(seen, second.until_the_end().await);
+    let facts: Vec<_> = seen
+        .iter()
+        .map(|message| (kind(message), message["seq"].as_u64().unwrap()))
+        .collect();
+    let expected = [
+        ("progress_update", 0),
+        ("progress_update", 0),
+        ("stage_complete", 1),
+        ("progress_update", 1),
+        ("stage_complete", 2),
+        ("job_complete", 3),
+    ];
+    assert_eq!(facts, expected);
+    let overall: Vec<_> = seen
+        .iter()
+        .filter_map(|message| message["overall_progress"].as_u64())
+        .collect();
+    assert_eq!(overall, [25, 50, 50]);
+    assert_eq!(seen[2]["results"], json!(["one", "two", "three"]));
+    assert_eq!(seen[5]["results"], json!({ "words": 3 }));
+
+    let results = format!("{}/results", job.path());
+    let results = system.http.with_key(Method::GET, &results, &job.key).await;
+    assert_eq!(results.json(), json!({ "words": 3 }));
+    first.close().await;
+    second.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_bar_never_goes_back_and_only_the_latest_of_a_post_counts() {
+    let system = System::start().await;
+    let (job, mut worker) = system.create_external("").await;
+    let mut client = system.watch(&job).await;
+    worker.claim(&["a"]).await;
+    worker
+        .tell(json!([
+            progress("a", 10),
+            progress("a", 60),
+            progress("a", 20)
+        ]))
+        .await;
+    worker.tell(json!([progress("a", 30)])).await;
+    for _ in 0..2 {
+        let update = client.next().await.expect("a message");
+        assert_eq!(
+            (&update["progress"], &update["overall_progress"]),
+            (&json!(60), &json!(60))
+        );
+    }
+    let known = json!({
+        "type": "progress_update", "stage": "a", "progress": 70, "message": "almost",
+        "overall_progress": 90, "estimated_seconds_remaining": 7,
+    });
+    worker.tell(json!([known])).await;
+    let update = client.next().await.expect("a message");
+    assert_eq!(update["overall_progress"], 90);
+    assert_eq!(update["estimated_seconds_remaining"], 7);
+    assert_eq!(update["message"], "almost");
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn large_results_go_to_the_bucket_and_come_back() {
+    let system = System::start().await;
+    let (job, mut worker) = system.create_external("").await;
+    let mut client = system.watch(&job).await;
+    worker.claim(&["a"]).await;
+    let large = "x".repeat(100_000);
+    worker
+        .tell(json!([stage_complete("a", large.as_str())]))
+        .await;
+    worker.tell(json!([{ "type": "job_complete" }])).await;
+    let seen = client.until_the_end().await;
+    for message in &seen {
+        assert_eq!(message["results"], Value::Null);
+        let url = message["results_url"].as_str().expect("an address");
+        let results = system.http.with_key(Method::GET, url, &job.key).await;
+        assert_eq!(results.json(), large.as_str());
+    }
+    let results = format!("{}/results", job.path());
+    let results = system.http.with_key(Method::GET, &results, &job.key).await;
+    assert_eq!(results.json(), large.as_str());
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_client_that_cannot_be_reached_holds_no_worker_up_and_loses_nothing() {
+    let system = System::start().await;
+    let (job, mut worker) = system.create_external("").await;
+    let mut slow = system.watch(&job).await;
+    let slow_id = system.stack.connection_ids().pop().unwrap();
+    let mut fast = system.watch(&job).await;
+    worker.claim(&["a", "b"]).await;
+    system.stack.faults().on_post(move |post| {
+        (post.caller == "worker" && post.connection_id == slow_id).then_some(Fault::Hang)
+    });
+    worker.tell(json!([stage_complete("a", 1)])).await;
+    worker
+        .tell(json!([stage_complete("b", 2), { "type": "job_complete" }]))
+        .await;
+    let seqs = |messages: &[Value]| -> Vec<_> {
+        messages
+            .iter()
+            .map(|it| it["seq"].as_u64().unwrap())
+            .collect()
+    };
+    assert_eq!(seqs(&fast.until_the_end().await), [1, 2, 3]);
+    // The delivery function's messages may overlap: clients tell by the numbers.
+    let mut heard = seqs(&slow.until_the_end().await);
+    heard.dedup();
+    assert_eq!(heard.last(), Some(&3));
+    for seq in 1..=3 {
+        assert!(heard.contains(&seq), "{heard:?}");
+    }
+    slow.close().await;
+    fast.close().await;
+    system.finish().await;
+}
+
+fn kind(message: &Value) -> &str {
+    message["type"].as_str().unwrap_or_default()
+}
