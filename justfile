@@ -35,6 +35,14 @@ lint:
     cargo fmt --check
     cargo clippy --all-targets -- -D warnings
 
+# Builds the progress page into generated/page.
+page:
+    cd client && npm ci && npm run page
+
+# Tests the client library and the page, in a browser too.
+client:
+    bash client/ci
+
 # Everything that CI runs.
 ci:
     bash .ci/run

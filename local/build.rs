@@ -3,7 +3,7 @@
 use std::{env, error::Error, fmt::Write as _, fs, path::Path};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    list("../client/page", "page_files.rs")?;
+    list("../generated/page", "page_files.rs")?;
     list("../generated/docs", "docs_files.rs")
 }
 

@@ -64,11 +64,11 @@ export class LocalStack {
     return Number(new URL(this.urls.http_api).port);
   }
 
-  /** Ends it as Ctrl-C does, or, with `SIGKILL`, in the midst of whatever it does. */
-  async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<void> {
+  /** Ends it as Ctrl-C does. */
+  async stop(): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     const exit = once(this.#process, "exit");
-    this.#process.kill(signal);
+    this.#process.kill();
     await exit;
   }
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::answers::{self, Response};
 
-/// Name and content of each file of `client/page`.
+/// Name and content of each file of `generated/page`, which is built from `client/page`.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/page_files.rs"));
 
 /// Name and content of each file of `generated/docs`.
@@ -37,6 +37,10 @@ pub(crate) fn answer<B>(request: &Request<B>, http_api: &str, websocket: &str) -
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, media_type);
+    // The names stay when the page changes: browsers are to ask each time.
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     Some(response)
 }
 

@@ -1,0 +1,53 @@
+/** What a screen reader says by itself: starts, quarters and ends. Each percent would be too much. */
+
+import type { JobMessage, WatchedJob } from "../src/index.js";
+import { at } from "./dom.js";
+import { found } from "./results.js";
+import { sentence, stageName } from "./words.js";
+
+export class Announcer {
+  #stage: string | null = null;
+  #quarter = 0;
+
+  /** Forgets what it has said, for another job. */
+  reset(): void {
+    this.#stage = null;
+    this.#quarter = 0;
+    say("");
+  }
+
+  announce(message: JobMessage, job: WatchedJob): void {
+    switch (message.type) {
+      case "progress_update":
+        this.#progress(message.stage, message.overall_progress ?? 0);
+        return;
+      case "stage_complete": {
+        const stage = job.stages.find(({ stage }) => stage === message.stage);
+        const what = stage ? found(stage) : "";
+        say(`${stageName(message.stage)} finished${what && `: ${what}`}`);
+        return;
+      }
+      case "job_complete":
+        say("The job is done");
+        return;
+      case "job_cancelled":
+        say("The job was cancelled");
+        return;
+      case "job_failed":
+        // The failure is an alert of its own.
+        say("");
+    }
+  }
+
+  #progress(stage: string, overall: number): void {
+    const quarter = Math.floor(overall / 25);
+    if (stage !== this.#stage) say(`${sentence(stageName(stage))} started`);
+    else if (quarter > this.#quarter) say(`${quarter * 25} percent of the job`);
+    this.#stage = stage;
+    this.#quarter = Math.max(this.#quarter, quarter);
+  }
+}
+
+function say(words: string): void {
+  at("announcer").textContent = words;
+}

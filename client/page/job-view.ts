@@ -1,0 +1,144 @@
+/** One job on show: from its messages to what is seen of it. */
+
+import {
+  HttpApi,
+  hasEnded,
+  type JobWatch,
+  StagecastError,
+  type WatchedJob,
+  watchJob,
+} from "../src/index.js";
+import { Announcer } from "./announcer.js";
+import type { Config } from "./config.js";
+import { hideConnection, showConnection } from "./connection-pill.js";
+import { type KeptJob, note } from "./kept-jobs.js";
+import { clearLog, log } from "./message-log.js";
+import * as panel from "./panel.js";
+import { keptPicture } from "./pictures.js";
+import { PlanView } from "./plan-view.js";
+import { noteOn } from "./recent-jobs.js";
+import { imageOf } from "./results.js";
+import { RoomList } from "./room-list.js";
+import { inWords } from "./words.js";
+
+export class JobView {
+  readonly plan: PlanView = new PlanView((id) => this.#rooms.point(id));
+  #rooms = new RoomList(this.plan);
+  #announcer = new Announcer();
+  #config: Config;
+  #http: HttpApi;
+  #job: KeptJob | null = null;
+  #watch: JobWatch | null = null;
+  /** Results that were too large for a message. */
+  #fetched: { of: JobWatch; results: unknown } | null = null;
+  #isCancelling = false;
+
+  constructor(config: Config) {
+    this.#config = config;
+    this.#http = new HttpApi(config.http_api);
+  }
+
+  /** Whether there is a job that has not ended. */
+  get isBusy(): boolean {
+    return this.#watch !== null && this.#watch.state !== "ended";
+  }
+
+  /** Ends the watching and clears the page. */
+  clear(name = ""): void {
+    this.#watch?.close();
+    this.#watch = null;
+    this.#isCancelling = false;
+    this.#announcer.reset();
+    this.plan.hide();
+    this.#rooms.clear();
+    panel.clear(name);
+    clearLog();
+    hideConnection();
+  }
+
+  /** Watches a job; `picture` is what it was made from, if that is at hand. */
+  watch(job: KeptJob, picture: Blob | null): void {
+    this.clear(job.name);
+    const { websocket: url, http_api: httpApi } = this.#config;
+    const { jobId, accessKey } = job;
+    const watch = watchJob({ url, httpApi, jobId, accessKey });
+    this.#job = job;
+    this.#watch = watch;
+    if (picture) this.plan.show(picture, job.name);
+    else void this.#showKeptPicture(job, watch);
+    watch.addEventListener("frame", ({ detail }) => log(detail));
+    watch.addEventListener("message", ({ detail }) =>
+      this.#announcer.announce(detail, watch.snapshot),
+    );
+    watch.addEventListener("warning", ({ detail }) => panel.notify(inWords(detail)));
+    watch.addEventListener("change", () => this.#render(watch));
+    watch.addEventListener("state", () => this.#stateChanged(watch));
+    showConnection(watch);
+  }
+
+  async cancel(): Promise<void> {
+    const watch = this.#watch;
+    if (!watch) return;
+    this.#isCancelling = true;
+    this.#render(watch);
+    try {
+      await watch.cancel();
+    } catch (error) {
+      this.#isCancelling = false;
+      this.#render(watch);
+      panel.notify(inWords(error));
+    }
+  }
+
+  #stateChanged(watch: JobWatch): void {
+    if (watch.state === "live") {
+      panel.notify(null);
+      this.#render(watch);
+    }
+    if (!(watch.error instanceof StagecastError)) return;
+    this.plan.working(false);
+    note(watch.snapshot.job_id, { status: "gone" });
+    if (watch.error.code === "forbidden") {
+      const words = "This job does not exist any more, or the key does not open it.";
+      panel.refuse(`${words} Start another one.`, watch.error.code);
+    } else {
+      panel.refuseError(watch.error);
+    }
+  }
+
+  #render(watch: JobWatch): void {
+    if (watch !== this.#watch) return;
+    const fetched = this.#fetched?.of === watch ? this.#fetched.results : null;
+    const job: WatchedJob =
+      fetched === null ? watch.snapshot : { ...watch.snapshot, results: fetched };
+    panel.render(job, this.#isCancelling);
+    this.#rooms.render(job);
+    this.plan.working(!hasEnded(job));
+    note(job.job_id, { status: job.status, note: noteOn(watch) });
+    if (job.status === "completed" && job.results === null && job.results_url) {
+      void this.#fetchResults(watch);
+    }
+  }
+
+  async #fetchResults(watch: JobWatch): Promise<void> {
+    if (this.#fetched?.of === watch || !this.#job) return;
+    const fetched = { of: watch, results: null as unknown };
+    this.#fetched = fetched;
+    try {
+      fetched.results = await this.#http.results(this.#job);
+      this.#render(watch);
+    } catch (error) {
+      panel.notify(`The results could not be fetched: ${inWords(error)}`);
+    }
+  }
+
+  /** Another window, or this one before it was reloaded, has kept it. */
+  async #showKeptPicture({ jobId, name }: KeptJob, watch: JobWatch): Promise<void> {
+    const picture = await keptPicture(jobId);
+    if (watch !== this.#watch) return;
+    const hadRooms = this.plan.isShown;
+    this.plan.show(picture, name, imageOf(watch.snapshot));
+    if (hadRooms) this.#rooms.clear();
+    this.#render(watch);
+  }
+}

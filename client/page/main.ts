@@ -1,0 +1,205 @@
+/** The page: which view is seen, and from a picture to a job. */
+
+import { HttpApi } from "../src/index.js";
+import { type Config, readConfig } from "./config.js";
+import { at } from "./dom.js";
+import { JobView } from "./job-view.js";
+import { keep, keptJob, onOtherWindow } from "./kept-jobs.js";
+import { linkedJob, linkFor, pathTo } from "./links.js";
+import * as panel from "./panel.js";
+import { keepPicture } from "./pictures.js";
+import { RecentJobs } from "./recent-jobs.js";
+import samplePlan from "./sample-plan.png";
+import "./styles/index.css";
+
+const MAX_BYTES = 4 * 1024 * 1024;
+const MEDIA_TYPES = ["image/png", "image/jpeg"];
+
+void start();
+
+async function start(): Promise<void> {
+  // A key in the address is taken out of it before anything else.
+  linkedJob();
+  const config = await readConfig().catch(() => null);
+  if (config) {
+    new Page(config);
+    return;
+  }
+  see("job");
+  panel.clear("");
+  panel.refuse("The page's config.json cannot be read, so it does not know where the service is.");
+  at("again").hidden = true;
+}
+
+class Page {
+  #http: HttpApi;
+  #view: JobView;
+  #recent: RecentJobs;
+  /** The job on show. */
+  #jobId: string | null = null;
+  #uploading = false;
+
+  constructor(config: Config) {
+    this.#http = new HttpApi(config.http_api);
+    this.#view = new JobView(config);
+    this.#recent = new RecentJobs(config);
+    this.#wire();
+    this.#follow();
+  }
+
+  #wire(): void {
+    const file = at<HTMLInputElement>("file");
+    at("choose").addEventListener("click", () => file.click());
+    file.addEventListener("change", () => {
+      const [chosen] = file.files ?? [];
+      if (chosen) void this.#submit(chosen);
+      file.value = "";
+    });
+    at("sample").addEventListener("click", () => void this.#submitSample());
+    at("cancel").addEventListener("click", () => void this.#view.cancel());
+    at("again").addEventListener("click", () => this.#goHome());
+    at("share").addEventListener("click", () => void this.#share());
+    at("home").addEventListener("click", (event) => {
+      event.preventDefault();
+      this.#goHome();
+    });
+    window.addEventListener("hashchange", () => this.#follow());
+    onOtherWindow(() => {
+      if (document.body.dataset.view === "home") this.#recent.show();
+    });
+    this.#wireDrop();
+  }
+
+  #wireDrop(): void {
+    const isFree = () => !this.#view.isBusy && !this.#uploading;
+    window.addEventListener("dragover", (event) => {
+      event.preventDefault();
+      document.body.classList.toggle("dragging", isFree());
+    });
+    window.addEventListener("dragleave", (event) => {
+      if (!event.relatedTarget) document.body.classList.remove("dragging");
+    });
+    window.addEventListener("drop", (event) => {
+      event.preventDefault();
+      document.body.classList.remove("dragging");
+      const [dropped] = event.dataTransfer?.files ?? [];
+      if (dropped && isFree()) void this.#submit(dropped);
+    });
+  }
+
+  /** Shows what the address says. */
+  #follow(): void {
+    const jobId = linkedJob();
+    if (jobId === null) this.#showHome();
+    else if (jobId !== this.#jobId) this.#showJob(jobId, null);
+  }
+
+  #showHome(): void {
+    const before = this.#jobId;
+    this.#jobId = null;
+    this.#view.clear();
+    this.#recent.show();
+    see("home");
+    document.title = "Stagecast";
+    if (before !== null) at("choose").focus();
+  }
+
+  #showJob(jobId: string, picture: Blob | null): void {
+    this.#jobId = jobId;
+    this.#recent.hide();
+    const job = keptJob(jobId);
+    see("job");
+    if (job) {
+      this.#view.watch(job, picture);
+    } else {
+      this.#view.clear(jobId);
+      panel.refuse(
+        "This browser has no key for this job. Open the link that “Copy link to watch” gives where it was started.",
+      );
+    }
+    at("headline").focus();
+  }
+
+  #goHome(): void {
+    if (location.hash) location.hash = "";
+    else this.#showHome();
+  }
+
+  async #submitSample(): Promise<void> {
+    const answer = await fetch(samplePlan);
+    await this.#submit(new File([await answer.blob()], "sample-plan.png", { type: "image/png" }));
+  }
+
+  async #submit(file: File): Promise<void> {
+    this.#recent.hide();
+    this.#view.clear(file.name);
+    // It takes the place of what was on show, also when it is refused.
+    this.#jobId = "";
+    see("job");
+    panel.uploading(file.name);
+    at("headline").focus();
+    const unfit = whyUnfit(file);
+    if (unfit) {
+      panel.refuse(unfit);
+      return;
+    }
+    this.#view.plan.show(file, file.name);
+    this.#view.plan.working(true);
+    this.#uploading = true;
+    try {
+      const { job_id: jobId, access_key: accessKey } = await this.#http.createJob(file);
+      const job = { jobId, accessKey, name: file.name, createdAt: Date.now() };
+      keep({ ...job, status: "queued", note: "" });
+      void keepPicture(jobId, file);
+      // Whoever has gone elsewhere meanwhile finds it among the recent jobs.
+      if (this.#jobId !== "") return;
+      history.pushState(null, "", pathTo(jobId));
+      this.#showJob(jobId, file);
+    } catch (error) {
+      if (this.#jobId !== "") return;
+      this.#view.plan.working(false);
+      panel.refuseError(error);
+    } finally {
+      this.#uploading = false;
+    }
+  }
+
+  async #share(): Promise<void> {
+    const job = this.#jobId && keptJob(this.#jobId);
+    if (!job) return;
+    const link = linkFor(job.jobId, job.accessKey);
+    try {
+      await navigator.clipboard.writeText(link);
+      flash(at("share"), "Copied");
+    } catch {
+      panel.notify(`Copy this link: ${link}`);
+    }
+  }
+}
+
+/** What the service would refuse anyway, without sending it there. */
+function whyUnfit({ name, type, size }: File): string | null {
+  if (!MEDIA_TYPES.includes(type)) {
+    return `${name} is neither a PNG nor a JPEG. Choose an image of one of these kinds.`;
+  }
+  if (size <= MAX_BYTES) return null;
+  const megabytes = (size / 1024 / 1024).toFixed(1);
+  return `${name} has ${megabytes} MB, the limit is 4 MB. Save it smaller or as a JPEG.`;
+}
+
+function see(view: "home" | "job"): void {
+  document.body.dataset.view = view;
+  at("intro").hidden = view !== "home";
+  at("drop").hidden = view !== "home";
+  at("panel").hidden = view !== "job";
+  at("recent").hidden ||= view !== "home";
+}
+
+function flash(button: HTMLElement, text: string): void {
+  const before = button.dataset.text ?? button.textContent ?? "";
+  button.dataset.text = before;
+  button.textContent = text;
+  setTimeout(() => {
+    button.textContent = before;
+  }, 1600);
+}

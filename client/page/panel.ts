@@ -1,0 +1,136 @@
+/** How far a job is: its bars, its message, the remaining time, what went wrong. */
+
+import { hasEnded, type WatchedJob, type WatchedStage } from "../src/index.js";
+import { at, make, setMeter } from "./dom.js";
+import { found } from "./results.js";
+import { duration, inDetail, inWords, sentence, stageName } from "./words.js";
+
+const HEADLINES = {
+  queued: "Waiting to start",
+  running: "Working",
+  completed: "Done",
+  failed: "Failed",
+  cancelled: "Cancelled",
+};
+
+const ENDINGS: Partial<Record<WatchedJob["status"], string>> = {
+  cancelled: "The job was stopped before its end.",
+};
+
+/** When the job should end, in milliseconds since 1970; null while unknown. */
+let endsAt: number | null = null;
+let rendered: WatchedJob | null = null;
+
+setInterval(renderRemaining, 1000);
+
+/** Shows a job that is being made. */
+export function uploading(name: string): void {
+  clear(name);
+  at("headline").textContent = "Uploading…";
+  setMeter(at("overall"), null, "uploading");
+  document.title = "Uploading · Stagecast";
+}
+
+/** Shows that nothing is known yet of a job. */
+export function clear(name: string): void {
+  document.body.dataset.status = "queued";
+  at("job-name").textContent = name;
+  at("headline").textContent = "Looking for the job…";
+  at("message").textContent = "";
+  for (const id of ["failure", "notice", "cancel", "again", "share"]) at(id).hidden = true;
+  at("overall").hidden = false;
+  at("stages").replaceChildren();
+  endsAt = null;
+  renderRemaining();
+}
+
+export function render(job: WatchedJob, isCancelling: boolean): void {
+  const running = !hasEnded(job);
+  document.body.dataset.status = job.status;
+  at("headline").textContent = running && isCancelling ? "Cancelling…" : HEADLINES[job.status];
+  at("message").textContent = job.message || (ENDINGS[job.status] ?? "");
+  const waiting = job.status === "queued";
+  const percent = job.overall_progress;
+  setMeter(
+    at("overall"),
+    waiting ? null : percent,
+    waiting ? "waiting to start" : `${percent} percent`,
+  );
+  if (job !== rendered) {
+    const seconds = job.estimated_seconds_remaining;
+    endsAt = seconds === null ? null : Date.now() + seconds * 1000;
+    rendered = job;
+  }
+  renderRemaining();
+  for (const stage of job.stages) renderStage(stage);
+  at("cancel").hidden = !running;
+  at<HTMLButtonElement>("cancel").disabled = isCancelling;
+  at("again").hidden = running;
+  at("share").hidden = false;
+  const title = running && !waiting ? `${percent} %` : HEADLINES[job.status];
+  document.title = `${title} · Stagecast`;
+  if (job.error) fail(sentence(job.error.message), job.error.code);
+}
+
+/** Says why there is no job to see; `details` are for whoever is asked for help. */
+export function refuse(words: string, details = ""): void {
+  document.body.dataset.status = "failed";
+  at("headline").textContent = "That did not work";
+  at("message").textContent = "";
+  at("overall").hidden = true;
+  for (const id of ["cancel", "share"]) at(id).hidden = true;
+  at("again").hidden = false;
+  document.title = "Failed · Stagecast";
+  fail(words, details);
+}
+
+export function refuseError(error: unknown): void {
+  refuse(inWords(error), inDetail(error));
+}
+
+/** Tells something in passing; null takes it back. */
+export function notify(words: string | null): void {
+  at("notice").textContent = words ?? "";
+  at("notice").hidden = words === null;
+}
+
+function fail(words: string, details: string): void {
+  const failure = at("failure");
+  const content = details ? [words, make("small", "", details)] : [words];
+  // An alert is read aloud when it changes: it must not, if it stays the same.
+  if (!failure.hidden && failure.textContent === words + details) return;
+  failure.replaceChildren(...content);
+  failure.hidden = false;
+}
+
+function renderRemaining(): void {
+  const seconds = endsAt === null ? null : Math.round((endsAt - Date.now()) / 1000);
+  at("remaining").textContent = seconds === null ? "" : `${duration(seconds)} left`;
+}
+
+function renderStage(stage: WatchedStage): void {
+  const id = `stage-${stage.stage}`;
+  const row = document.getElementById(id) ?? newStage(id, stage);
+  row.dataset.state = stage.status;
+  const ended = stage.status !== "running";
+  part(row, ".stage-note").textContent =
+    stage.status === "completed" ? found(stage) || "done" : ended ? stage.status : "";
+  part(row, ".stage-percent").textContent = ended ? "" : `${stage.progress} %`;
+  const said = ended ? stage.status : `${stage.progress} percent`;
+  setMeter(part(row, ".meter"), stage.progress, said);
+}
+
+function newStage(id: string, { stage }: WatchedStage): HTMLElement {
+  const template = at<HTMLTemplateElement>("stage-row").content.firstElementChild as HTMLElement;
+  const row = template.cloneNode(true) as HTMLElement;
+  row.id = id;
+  part(row, ".stage-name").textContent = stageName(stage);
+  part(row, ".stage-name").id = `${id}-name`;
+  part(row, ".meter").setAttribute("aria-labelledby", `${id}-name`);
+  at("stages").append(row);
+  return row;
+}
+
+function part(row: HTMLElement, selector: string): HTMLElement {
+  return row.querySelector(selector) as HTMLElement;
+}

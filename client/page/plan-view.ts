@@ -1,0 +1,126 @@
+/** The plan with its rooms drawn over it. */
+
+import { at, make } from "./dom.js";
+import type { Room, Size } from "./results.js";
+import { area } from "./words.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const HUES = 8;
+
+/** The class of a room's colour. */
+export function hue(index: number): string {
+  return `hue-${index % HUES}`;
+}
+
+export class PlanView {
+  #figure = at("figure");
+  #sheet = at("sheet");
+  #picture = at<HTMLImageElement>("picture");
+  #rooms = document.querySelector("#rooms") as SVGSVGElement;
+  #labels = at("labels");
+  #shown: string | null = null;
+  #onPoint: (id: number | null) => void;
+
+  /** `onPoint` is told the room that is pointed at. */
+  constructor(onPoint: (id: number | null) => void) {
+    this.#onPoint = onPoint;
+    // What is no picture is shown as none; the answer says what is wrong with it.
+    this.#picture.addEventListener("error", () => this.hide());
+  }
+
+  get isShown(): boolean {
+    return !this.#figure.hidden;
+  }
+
+  /** Shows a picture, or a blank sheet where there is none. */
+  show(picture: Blob | null, name: string, size: Size | null = null): void {
+    this.hide();
+    this.#figure.hidden = false;
+    this.#picture.hidden = !picture;
+    this.#figure.classList.toggle("bare", !picture);
+    this.#sheet.style.aspectRatio = !picture && size ? `${size.width} / ${size.height}` : "";
+    if (!picture) return;
+    this.#shown = URL.createObjectURL(picture);
+    this.#picture.src = this.#shown;
+    this.#picture.alt = `The plan ${name}`;
+  }
+
+  hide(): void {
+    this.clear();
+    this.#figure.hidden = true;
+    this.#picture.removeAttribute("src");
+    if (this.#shown) URL.revokeObjectURL(this.#shown);
+    this.#shown = null;
+  }
+
+  clear(): void {
+    this.#rooms.replaceChildren();
+    this.#labels.replaceChildren();
+  }
+
+  working(is: boolean): void {
+    this.#figure.classList.toggle("working", is);
+  }
+
+  /** Draws rooms; `size` is that of the image that they were found in. */
+  async draw(rooms: readonly Room[], size: Size | null): Promise<void> {
+    const { width, height } = size ?? (await this.#pictureSize());
+    this.clear();
+    this.#rooms.setAttribute("viewBox", `0 0 ${width} ${height}`);
+    rooms.forEach((room, index) => {
+      const delay = `${Math.min(index, 12) * 60}ms`;
+      const shape = this.#shape(room, index, { width, height });
+      const label = labelOf(room, index, { width, height });
+      shape.style.animationDelay = delay;
+      (label.firstElementChild as HTMLElement).style.animationDelay = delay;
+      this.#rooms.append(shape);
+      this.#labels.append(label);
+    });
+  }
+
+  highlight(id: number | null): void {
+    for (const element of this.#figure.querySelectorAll<HTMLElement>("[data-room]")) {
+      element.classList.toggle("pointed", element.dataset.room === String(id));
+    }
+    this.#figure.classList.toggle("pointing", id !== null);
+  }
+
+  #shape(room: Room, index: number, { width, height }: Size): SVGRectElement {
+    const shape = document.createElementNS(SVG, "rect");
+    for (const [name, value] of Object.entries(room.bounding_box)) {
+      shape.setAttribute(name, String(value));
+    }
+    shape.setAttribute("rx", String(Math.min(width, height) / 160));
+    shape.classList.add("room", hue(index));
+    shape.dataset.room = String(room.id);
+    shape.addEventListener("pointerenter", () => this.#onPoint(room.id));
+    shape.addEventListener("pointerleave", () => this.#onPoint(null));
+    return shape;
+  }
+
+  async #pictureSize(): Promise<Size> {
+    if (!this.#picture.hidden) await this.#picture.decode().catch(() => {});
+    return {
+      width: this.#picture.naturalWidth || 1000,
+      height: this.#picture.naturalHeight || 1000,
+    };
+  }
+}
+
+/** As large as the room, so that what it says can depend on how large that is on the screen. */
+function labelOf(room: Room, index: number, { width, height }: Size): HTMLElement {
+  const box = room.bounding_box;
+  const tag = make(
+    "span",
+    "tag",
+    make("b", "", String(room.id)),
+    make("span", "tag-area", area(room.area)),
+  );
+  const label = make("div", `label ${hue(index)}`, tag);
+  label.dataset.room = String(room.id);
+  label.style.insetInlineStart = `${(100 * box.x) / width}%`;
+  label.style.insetBlockStart = `${(100 * box.y) / height}%`;
+  label.style.inlineSize = `${(100 * box.width) / width}%`;
+  label.style.blockSize = `${(100 * box.height) / height}%`;
+  return label;
+}

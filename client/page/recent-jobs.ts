@@ -1,0 +1,134 @@
+/** The list of this browser's jobs. Those that are not known to have ended are watched while it is seen. */
+
+import { hasEnded, type JobWatch, StagecastError, watchJob } from "../src/index.js";
+import type { Config } from "./config.js";
+import { at, make, setMeter } from "./dom.js";
+import { forget, type KeptJob, keptJobs, note } from "./kept-jobs.js";
+import { pathTo } from "./links.js";
+import { keepOnlyPicturesOf, keptPicture } from "./pictures.js";
+import { found } from "./results.js";
+import { ago } from "./words.js";
+
+/** Each is a connection of its own. */
+const MOST_WATCHED = 4;
+
+const STATUS = {
+  queued: "Waiting",
+  running: "Running",
+  completed: "Done",
+  failed: "Failed",
+  cancelled: "Cancelled",
+  gone: "No longer kept",
+};
+
+export class RecentJobs {
+  #config: Config;
+  #watches: JobWatch[] = [];
+  #pictures: string[] = [];
+
+  constructor(config: Config) {
+    this.#config = config;
+    at("forget-all").addEventListener("click", () => {
+      for (const { jobId } of keptJobs()) forget(jobId);
+      this.show();
+      at("choose").focus();
+    });
+  }
+
+  show(): void {
+    this.hide();
+    const jobs = keptJobs();
+    at("recent").hidden = jobs.length === 0;
+    for (const job of jobs) {
+      const row = this.#row(job);
+      at("recent-list").append(row);
+      const mayRun = job.status === "queued" || job.status === "running";
+      if (mayRun && this.#watches.length < MOST_WATCHED) this.#follow(job, row);
+    }
+    void keepOnlyPicturesOf(jobs.map(({ jobId }) => jobId));
+  }
+
+  hide(): void {
+    for (const watch of this.#watches.splice(0)) watch.close();
+    for (const picture of this.#pictures.splice(0)) URL.revokeObjectURL(picture);
+    at("recent-list").replaceChildren();
+  }
+
+  #row(job: KeptJob): HTMLElement {
+    const picture = make("span", "recent-picture");
+    const link = make(
+      "a",
+      "recent-link",
+      picture,
+      make("span", "recent-name", job.name),
+      make("span", "recent-status"),
+      make("span", "recent-time", ago(job.createdAt)),
+    );
+    link.href = pathTo(job.jobId);
+    const away = make("button", "button quiet recent-forget", "×");
+    away.type = "button";
+    away.title = "Forget";
+    away.setAttribute("aria-label", `Forget ${job.name}`);
+    away.addEventListener("click", () => {
+      forget(job.jobId);
+      this.show();
+      const next = at("recent-list").querySelector<HTMLElement>("a") ?? at("choose");
+      next.focus();
+    });
+    const row = make("li", "recent-row", link, away);
+    setStatus(row, job.status, job.note);
+    void this.#showPicture(job.jobId, picture);
+    return row;
+  }
+
+  async #showPicture(jobId: string, into: HTMLElement): Promise<void> {
+    const picture = await keptPicture(jobId);
+    if (!picture || !into.isConnected) return;
+    const image = make("img", "");
+    image.src = URL.createObjectURL(picture);
+    image.alt = "";
+    this.#pictures.push(image.src);
+    into.append(image);
+  }
+
+  #follow({ jobId, accessKey }: KeptJob, row: HTMLElement): void {
+    const { websocket: url, http_api: httpApi } = this.#config;
+    const watch = watchJob({ url, httpApi, jobId, accessKey });
+    this.#watches.push(watch);
+    const meter = make("span", "meter", make("span", ""));
+    meter.setAttribute("role", "progressbar");
+    meter.setAttribute("aria-label", row.querySelector(".recent-name")?.textContent ?? jobId);
+    meter.setAttribute("aria-valuemin", "0");
+    meter.setAttribute("aria-valuemax", "100");
+    row.querySelector(".recent-link")?.append(meter);
+    const show = () => {
+      const { snapshot: job } = watch;
+      setMeter(meter, job.status === "queued" ? null : job.overall_progress, job.status);
+      meter.hidden = hasEnded(job);
+      const percent = job.status === "running" ? `${job.overall_progress} %` : "";
+      setStatus(row, job.status, percent || noteOn(watch));
+      note(jobId, { status: job.status, note: noteOn(watch) });
+    };
+    watch.addEventListener("change", show);
+    watch.addEventListener("state", () => {
+      if (!(watch.error instanceof StagecastError)) return;
+      meter.hidden = true;
+      note(jobId, { status: "gone" });
+      setStatus(row, "gone", "");
+    });
+    show();
+  }
+}
+
+/** What is worth keeping of a job's end. */
+export function noteOn({ snapshot: job }: JobWatch): string {
+  if (job.status === "failed") return job.error?.code.replaceAll("_", " ") ?? "";
+  const last = job.stages.at(-1);
+  return job.status === "completed" && last ? found(last) : "";
+}
+
+function setStatus(row: HTMLElement, status: KeptJob["status"], note: string): void {
+  row.dataset.status = status;
+  const words = row.querySelector(".recent-status") as HTMLElement;
+  words.textContent = [STATUS[status], note].filter(Boolean).join(" · ");
+}

@@ -1,0 +1,61 @@
+/** What the reference pipeline's stages find. */
+
+import type { WatchedJob, WatchedStage } from "../src/index.js";
+import { count } from "./words.js";
+
+export interface Size {
+  width: number;
+  height: number;
+}
+
+export interface Room {
+  id: number;
+  /** In pixels. */
+  area: number;
+  bounding_box: Size & { x: number; y: number };
+}
+
+interface Walls {
+  image: Size;
+  segments: number;
+  thickness?: { typical?: number };
+}
+
+/** The rooms in some results; null if these are of another pipeline. */
+export function roomsIn(results: unknown): Room[] | null {
+  const { rooms } = (results ?? {}) as { rooms?: unknown };
+  return Array.isArray(rooms) ? (rooms as Room[]) : null;
+}
+
+function wallsIn(results: unknown): Walls | null {
+  const walls = (results ?? {}) as Partial<Walls>;
+  return Number.isInteger(walls.segments) && walls.image ? (walls as Walls) : null;
+}
+
+/** The rooms that a job has found by now; the stage that finds them tells before the job's end. */
+export function roomsOf(job: WatchedJob): Room[] | null {
+  return roomsIn(job.results) ?? firstOf(job, ({ results }) => roomsIn(results));
+}
+
+/** The size of the image that the rooms were found in. */
+export function imageOf(job: WatchedJob): Size | null {
+  return firstOf(job, ({ results }) => wallsIn(results)?.image ?? null);
+}
+
+/** What a stage has found, in a few words. */
+export function found({ results }: WatchedStage): string {
+  const rooms = roomsIn(results);
+  if (rooms) return count(rooms.length, "room");
+  const walls = wallsIn(results);
+  if (!walls) return "";
+  const thickness = walls.thickness?.typical;
+  return count(walls.segments, "wall") + (thickness ? `, ${thickness} px thick` : "");
+}
+
+function firstOf<Found>(job: WatchedJob, look: (stage: WatchedStage) => Found | null) {
+  for (const stage of job.stages) {
+    const result = look(stage);
+    if (result !== null) return result;
+  }
+  return null;
+}

@@ -1,0 +1,50 @@
+/** What is said, and how. */
+
+import { StagecastError } from "../src/index.js";
+
+/** The stages of the reference pipeline; others are called what they are named. */
+const STAGE_NAMES: Record<string, string> = { stage_1: "Walls", stage_2: "Rooms" };
+
+export function stageName(stage: string): string {
+  return STAGE_NAMES[stage] ?? sentence(stage.replaceAll("_", " "));
+}
+
+export function sentence(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
+}
+
+export function count(number: number, thing: string): string {
+  return `${number} ${thing}${number === 1 ? "" : "s"}`;
+}
+
+export function duration(seconds: number): string {
+  if (seconds < 90) return `about ${Math.max(1, seconds)} s`;
+  if (seconds < 90 * 60) return `about ${Math.round(seconds / 60)} min`;
+  return `about ${Math.round(seconds / 3600)} h`;
+}
+
+export function area(pixels: number): string {
+  return `${new Intl.NumberFormat("en").format(pixels)} px²`;
+}
+
+/** How long ago a time was, in milliseconds since 1970. */
+export function ago(time: number): string {
+  const minutes = Math.round((Date.now() - time) / 60_000);
+  if (minutes < 1) return "just now";
+  if (minutes < 60) return `${minutes} min ago`;
+  if (minutes < 24 * 60) return `${Math.round(minutes / 60)} h ago`;
+  return new Intl.DateTimeFormat("en", { day: "numeric", month: "short" }).format(time);
+}
+
+/** What went wrong. */
+export function inWords(error: unknown): string {
+  if (error instanceof StagecastError) return sentence(error.message);
+  const { message } = error as Partial<Error>;
+  return `Something went wrong on this page: ${message ?? String(error)}`;
+}
+
+/** What to name when asking for help. */
+export function inDetail(error: unknown): string {
+  if (!(error instanceof StagecastError)) return "";
+  return [error.code, error.requestId].filter(Boolean).join(", ");
+}

@@ -1,0 +1,107 @@
+/** A stack for each test, and what one does with the page. */
+
+import { mkdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { AxeBuilder } from "@axe-core/playwright";
+import { test as base, expect, type Page } from "@playwright/test";
+import { LocalStack } from "../local-stack.js";
+
+const SCREENSHOTS = process.env.SCREENSHOTS;
+
+export const test = base.extend<{ pace: number; stack: LocalStack; progressPage: ProgressPage }>({
+  /** The least time that a stage takes, in milliseconds. */
+  pace: [1500, { option: true }],
+  stack: async ({ pace }, use) => {
+    const stack = await LocalStack.start({ pace });
+    await use(stack);
+    await stack.stop();
+  },
+  progressPage: async ({ page, stack }, use) => {
+    const opened = new ProgressPage(page);
+    await page.goto(stack.urls.http_api);
+    await use(opened);
+    expect(opened.mistakes).toEqual([]);
+  },
+});
+
+export { expect };
+
+export class ProgressPage {
+  readonly page: Page;
+  /** What the page's own code threw. */
+  readonly mistakes: string[] = [];
+
+  constructor(page: Page) {
+    this.page = page;
+    page.on("pageerror", (error) => this.mistakes.push(String(error)));
+  }
+
+  get headline() {
+    return this.page.locator("#headline");
+  }
+
+  get connection() {
+    return this.page.locator("#connection");
+  }
+
+  get overall() {
+    return this.page.getByRole("progressbar", { name: "Whole job" });
+  }
+
+  get rooms() {
+    return this.page.locator("#room-list li");
+  }
+
+  get drawnRooms() {
+    return this.page.locator("#rooms rect");
+  }
+
+  button(name: string) {
+    return this.page.getByRole("button", { name, exact: true });
+  }
+
+  async takeSample(): Promise<void> {
+    await this.button("Use the sample").click();
+  }
+
+  async choose(name: string, mimeType: string, content: Buffer): Promise<void> {
+    await this.page.locator("#file").setInputFiles({ name, mimeType, buffer: content });
+  }
+
+  /** Waits until some work has been done, but not all. */
+  async midway(): Promise<void> {
+    await expect(this.headline).toHaveText("Working");
+    await expect(this.overall).toHaveAttribute("aria-valuenow", /^[1-9]/);
+  }
+
+  /** Waits for the sample's rooms, in the list and over the plan. */
+  async isDone(): Promise<void> {
+    await expect(this.headline).toHaveText("Done");
+    await expect(this.rooms).toHaveCount(8);
+    await expect(this.drawnRooms).toHaveCount(8);
+    await expect(this.overall).toHaveAttribute("aria-valuenow", "100");
+    await expect(this.page.locator("#failure")).toBeHidden();
+  }
+
+  /** Fails on anything that axe finds serious, and on contrast in any case. */
+  async isAccessible(): Promise<void> {
+    const { violations } = await new AxeBuilder({ page: this.page }).analyze();
+    const found = violations.map(({ id, impact, nodes }) => ({
+      id,
+      impact,
+      where: nodes.map(({ target, failureSummary }) => `${target}: ${failureSummary}`),
+    }));
+    expect(found).toEqual([]);
+  }
+
+  /** Takes a picture for people to look at, where `SCREENSHOTS` says where to. */
+  async picture(name: string): Promise<void> {
+    if (!SCREENSHOTS) return;
+    mkdirSync(SCREENSHOTS, { recursive: true });
+    await this.page.screenshot({ path: `${SCREENSHOTS}/${name}.png`, fullPage: true });
+  }
+}
+
+export function file(path: string): string {
+  return fileURLToPath(new URL(`../../${path}`, import.meta.url));
+}

@@ -1,0 +1,41 @@
+/** The jobs of this browser. */
+
+import { expect, ProgressPage, test } from "./fixtures.js";
+
+test.use({ pace: 2000 });
+
+test("a job that goes on is found again among the recent ones, and followed there", async ({
+  progressPage,
+  page,
+}) => {
+  await progressPage.takeSample();
+  await progressPage.midway();
+  await page.getByRole("link", { name: "Stagecast" }).click();
+  const row = page.locator("#recent-list li");
+  await expect(row).toContainText("sample-plan.png");
+  await expect(row.locator("img")).toBeVisible();
+  await expect(row).toContainText("Running");
+  await progressPage.picture("recent-running");
+  await expect(row).toContainText("Done · 8 rooms");
+  await row.getByRole("link").click();
+  await progressPage.isDone();
+  await page.goBack();
+  await expect(row).toBeVisible();
+});
+
+test("what is forgotten is gone, in another window too", async ({
+  progressPage,
+  context,
+  page,
+}) => {
+  await progressPage.takeSample();
+  await progressPage.isDone();
+  await progressPage.button("Another plan").click();
+  const other = new ProgressPage(await context.newPage());
+  await other.page.goto(page.url());
+  await expect(other.page.locator("#recent-list li")).toHaveCount(1);
+  await progressPage.button("Forget sample-plan.png").click();
+  await expect(page.locator("#recent")).toBeHidden();
+  await expect(other.page.locator("#recent")).toBeHidden();
+  await expect(progressPage.button("Choose a file")).toBeFocused();
+});

@@ -1,0 +1,163 @@
+/** A job from a picture to its rooms, and all that may come between. */
+
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { LocalStack } from "../local-stack.js";
+import { expect, file, ProgressPage, test } from "./fixtures.js";
+
+const plan = () => readFile(file("page/sample-plan.png"));
+
+test("a plan that is chosen becomes rooms, in the list and over the plan", async ({
+  progressPage,
+  page,
+}) => {
+  await progressPage.choose("my-plan.png", "image/png", await plan());
+  await expect(progressPage.connection).toHaveText("Live");
+  await progressPage.midway();
+  await expect(page.getByRole("progressbar", { name: "Walls" })).toBeVisible();
+  await progressPage.isDone();
+  await expect(page.locator("#stages")).toContainText("27 walls");
+  await expect(page.locator("#job-name")).toHaveText("my-plan.png");
+  await expect(page).toHaveTitle("Done · Stagecast");
+  await expect(progressPage.connection).toBeHidden();
+});
+
+test("a plan that is dropped is taken", async ({ progressPage, page }) => {
+  const bytes = [...(await plan())];
+  const dropped = await page.evaluateHandle((content) => {
+    const transfer = new DataTransfer();
+    const picture = new File([new Uint8Array(content)], "dropped.png", { type: "image/png" });
+    transfer.items.add(picture);
+    return transfer;
+  }, bytes);
+  await page.dispatchEvent("#drop", "drop", { dataTransfer: dropped });
+  await progressPage.isDone();
+});
+
+test("rooms that are pointed at in the list are shown in the plan", async ({ progressPage }) => {
+  await progressPage.takeSample();
+  await progressPage.isDone();
+  await progressPage.rooms.nth(2).getByRole("button").focus();
+  await expect(progressPage.page.locator("#rooms .pointed")).toHaveAttribute("data-room", "3");
+});
+
+test.describe("in mid-job", () => {
+  test.use({ pace: 3000 });
+
+  test("a reload resumes where it was", async ({ progressPage, page }) => {
+    await progressPage.takeSample();
+    await expect(page.locator("#stages")).toContainText("27 walls");
+    await page.reload();
+    await expect(progressPage.connection).toHaveText("Live");
+    await expect(page.locator("#stages")).toContainText("27 walls");
+    await expect(progressPage.headline).toHaveText("Working");
+    // The picture is at hand again.
+    await expect(page.locator("#picture")).toBeVisible();
+    await progressPage.isDone();
+  });
+
+  test("a second window on the same job shows the same", async ({
+    progressPage,
+    context,
+    browser,
+    page,
+  }) => {
+    await context.grantPermissions(["clipboard-read", "clipboard-write"]);
+    await progressPage.takeSample();
+    await progressPage.midway();
+    await progressPage.button("Copy link to watch").click();
+    await expect(page.locator("#share")).toHaveText("Copied");
+    const link = await page.evaluate(() => navigator.clipboard.readText());
+
+    const window = new ProgressPage(await context.newPage());
+    await window.page.goto(page.url());
+    const elsewhere = new ProgressPage(await browser.newPage());
+    await elsewhere.page.goto(link);
+    // The key does not stay in the address.
+    await expect(elsewhere.page).not.toHaveURL(/key=/);
+
+    const all = [progressPage, window, elsewhere];
+    await Promise.all(all.map((each) => each.isDone()));
+    const rooms = await Promise.all(all.map((each) => each.rooms.allTextContents()));
+    expect(rooms[1]).toEqual(rooms[0]);
+    expect(rooms[2]).toEqual(rooms[0]);
+    await expect(window.page.locator("#picture")).toBeVisible();
+    await expect(elsewhere.page.locator("#picture")).toBeHidden();
+    await elsewhere.page.close();
+  });
+
+  test("offline is shown, and when it is over the job is where it would have been", async ({
+    progressPage,
+    context,
+    page,
+  }) => {
+    // Chromium lets connections live that were open before it went offline, so this one is closed by hand.
+    const close: (() => Promise<void>)[] = [];
+    await page.routeWebSocket(/live/, (socket) => {
+      socket.connectToServer();
+      close.push(() => socket.close());
+    });
+    await page.reload();
+    await progressPage.takeSample();
+    await progressPage.midway();
+    await context.setOffline(true);
+    await page.routeWebSocket(/live/, (socket) => socket.close());
+    for (const each of close) await each();
+    await expect(progressPage.connection).toHaveText("Offline");
+    await progressPage.picture("offline");
+    await page.unrouteAll();
+    await page.routeWebSocket(/live/, (socket) => void socket.connectToServer());
+    await context.setOffline(false);
+    await expect(progressPage.connection).toHaveText("Live");
+    await progressPage.isDone();
+  });
+});
+
+test.describe("in a long job", () => {
+  // Long enough for a second window to open and for Cancel to come in time, however busy the machine is.
+  test.use({ pace: 20_000 });
+
+  test("a job can be cancelled, and the other window hears of it", async ({
+    progressPage,
+    context,
+    page,
+  }) => {
+    await progressPage.takeSample();
+    await progressPage.midway();
+    const window = new ProgressPage(await context.newPage());
+    await window.page.goto(page.url());
+    await window.midway();
+    await progressPage.button("Cancel").click();
+    for (const each of [progressPage, window]) {
+      await expect(each.headline).toHaveText("Cancelled");
+      await expect(each.button("Cancel")).toBeHidden();
+      await expect(each.button("Another plan")).toBeVisible();
+    }
+    await progressPage.picture("cancelled");
+  });
+});
+
+test("a server that is stopped in mid-job and started again goes on with it", async ({ page }) => {
+  // The run that was cut short holds its lease for half a minute.
+  test.setTimeout(120_000);
+  const dataDir = await mkdtemp(join(tmpdir(), "stagecast-"));
+  const progressPage = new ProgressPage(page);
+  let stack = await LocalStack.start({ pace: 4000, dataDir });
+  try {
+    await page.goto(stack.urls.http_api);
+    await progressPage.takeSample();
+    await expect(page.locator("#stages")).toContainText("27 walls");
+    await stack.stop();
+    await expect(progressPage.connection).toHaveAttribute("data-state", "resuming");
+    await progressPage.picture("server-gone");
+    stack = await LocalStack.start({ pace: 500, dataDir, port: stack.port });
+    await expect(progressPage.connection).toHaveText("Live", { timeout: 40_000 });
+    await expect(progressPage.headline).toHaveText("Done", { timeout: 60_000 });
+    await progressPage.isDone();
+    expect(progressPage.mistakes).toEqual([]);
+  } finally {
+    await stack.stop();
+    await rm(dataDir, { recursive: true });
+  }
+});

@@ -1,0 +1,76 @@
+/** In light and dark, on a desk and on a phone: accessible, and nothing beside the screen. */
+
+import { expect, test } from "./fixtures.js";
+
+const PHONE = { viewport: { width: 390, height: 844 }, isMobile: true, hasTouch: true };
+
+for (const colorScheme of ["light", "dark"] as const) {
+  for (const [device, settings] of [
+    ["desk", {}],
+    ["phone", PHONE],
+  ] as const) {
+    test.describe(`${colorScheme}, on a ${device}`, () => {
+      test.use({ ...settings, colorScheme, pace: 4000 });
+
+      test("every state is accessible and fits", async ({ progressPage, page }) => {
+        const look = async (state: string) => {
+          await page.mouse.move(0, 0);
+          await progressPage.picture(`${state}-${colorScheme}-${device}`);
+          await progressPage.isAccessible();
+          const beside = await page.evaluate(
+            () => document.documentElement.scrollWidth - window.innerWidth,
+          );
+          expect(beside).toBeLessThanOrEqual(0);
+        };
+        await look("home");
+        await progressPage.takeSample();
+        await expect(page.getByRole("progressbar", { name: "Rooms" })).toHaveAttribute(
+          "aria-valuenow",
+          /^[2-9]./,
+        );
+        await look("working");
+        await progressPage.isDone();
+        await look("done");
+        await page.locator("#log summary").click();
+        await look("messages");
+        await progressPage.button("Another plan").click();
+        await expect(page.locator("#recent-list li")).toHaveCount(1);
+        await look("recent");
+        await progressPage.choose("notes.txt", "text/plain", Buffer.from("no plan"));
+        await look("refused");
+      });
+    });
+  }
+}
+
+test("everything can be done by keyboard", async ({ progressPage, page }) => {
+  await page.keyboard.press("Tab");
+  await expect(page.getByRole("link", { name: "Stagecast" })).toBeFocused();
+  await page.keyboard.press("Tab");
+  await expect(progressPage.button("Choose a file")).toBeFocused();
+  await page.keyboard.press("Tab");
+  await page.keyboard.press("Enter");
+  await expect(progressPage.headline).toBeFocused();
+  await progressPage.isDone();
+  await page.keyboard.press("Tab");
+  await expect(progressPage.button("Another plan")).toBeFocused();
+});
+
+test("starts, quarters and ends are announced, each once", async ({ progressPage, page }) => {
+  await page.evaluate(() => {
+    const said: string[] = [];
+    Object.assign(window, { said });
+    const announcer = document.getElementById("announcer") as HTMLElement;
+    new MutationObserver(() => said.push(announcer.textContent ?? "")).observe(announcer, {
+      childList: true,
+    });
+  });
+  await progressPage.takeSample();
+  await progressPage.isDone();
+  const said = await page.evaluate(() => (window as unknown as { said: string[] }).said);
+  const words = said.filter(Boolean);
+  expect(words).toEqual([...new Set(words)]);
+  expect(words).toEqual(
+    expect.arrayContaining(["Walls started", "Rooms finished: 8 rooms", "The job is done"]),
+  );
+});

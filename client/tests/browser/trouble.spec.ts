@@ -1,0 +1,73 @@
+/** What goes wrong is said in words, with a way out. */
+
+import { expect, test } from "./fixtures.js";
+
+test.use({ pace: 0 });
+
+test("a file that is no image is refused before it is sent", async ({ progressPage, page }) => {
+  await progressPage.choose("notes.txt", "text/plain", Buffer.from("no plan"));
+  await expect(page.getByRole("alert")).toContainText("neither a PNG nor a JPEG");
+  await progressPage.picture("bad-file");
+  await progressPage.button("Another plan").click();
+  await expect(progressPage.button("Choose a file")).toBeVisible();
+});
+
+test("a file that only calls itself an image is refused by the service", async ({
+  progressPage,
+  page,
+}) => {
+  await progressPage.choose("plan.png", "image/png", Buffer.from("no plan"));
+  await expect(page.getByRole("alert")).toContainText("unsupported_media_type");
+});
+
+test("a file that is too large is refused before it is sent", async ({ progressPage, page }) => {
+  await progressPage.choose("plan.png", "image/png", Buffer.alloc(5 * 1024 * 1024));
+  await expect(page.getByRole("alert")).toContainText("the limit is 4 MB");
+});
+
+test("a plan without walls fails with the pipeline's words", async ({ progressPage, page }) => {
+  const blank = await page.evaluate(() => {
+    const canvas = document.createElement("canvas");
+    const context = canvas.getContext("2d");
+    if (context) {
+      context.fillStyle = "white";
+      context.fillRect(0, 0, canvas.width, canvas.height);
+    }
+    return canvas.toDataURL("image/png").split(",")[1] ?? "";
+  });
+  await progressPage.choose("blank.png", "image/png", Buffer.from(blank, "base64"));
+  await expect(progressPage.headline).toHaveText("Failed");
+  await expect(page.getByRole("alert")).toContainText("no_walls");
+  await progressPage.picture("failed");
+});
+
+test("a service that is away is named", async ({ progressPage, page, stack }) => {
+  await stack.stop();
+  const plan = Buffer.from("not read by anyone");
+  await progressPage.choose("plan.png", "image/png", plan);
+  await expect(page.getByRole("alert")).toContainText(`${stack.urls.http_api} cannot be reached`);
+});
+
+test("a job that does not exist says so", async ({ progressPage, page, stack }) => {
+  await page.goto(
+    `${stack.urls.http_api}/#job=job_20260101_0123456789abcdef&key=${"0".repeat(32)}`,
+  );
+  await expect(page.getByRole("alert")).toContainText("does not exist any more");
+  await progressPage.button("Another plan").click();
+  await expect(page.locator("#recent-list")).toContainText("No longer kept");
+});
+
+test("a job without its key says where to get it", async ({ page, stack }) => {
+  await page.goto(`${stack.urls.http_api}/#job=job_20260101_0123456789abcdef`);
+  await expect(page.getByRole("alert")).toContainText("Copy link to watch");
+});
+
+test("where WebSockets are blocked, the job is followed over HTTP", async ({
+  progressPage,
+  page,
+}) => {
+  await page.routeWebSocket(/live/, (socket) => socket.close());
+  await page.reload();
+  await progressPage.takeSample();
+  await progressPage.isDone();
+});
