@@ -30,6 +30,22 @@ examples:
     cargo build --workspace --bins
     examples/test.sh "${CARGO_TARGET_DIR:-target}/debug/local"
 
+# Builds the functions and deploys the stack.
+deploy *arguments:
+    cargo run --quiet --package infra-gen -- deploy {{ arguments }}
+
+# What a deployment of the code would change.
+diff *arguments:
+    cargo run --quiet --package infra-gen -- diff {{ arguments }}
+
+# What the deployed stack tells: URLs, names, ids.
+outputs *arguments:
+    cargo run --quiet --package infra-gen -- outputs {{ arguments }}
+
+# Deletes the stack.
+destroy *arguments:
+    cargo run --quiet --package infra-gen -- destroy {{ arguments }}
+
 # Formatting and lints, as CI checks them.
 lint:
     cargo fmt --check

@@ -9,6 +9,7 @@
 //! | how a template is written | [`template`] |
 //! | what is checked beyond types and schemas | `check` |
 //! | what a change of the code would change in a stack | `diff` |
+//! | how the stack is deployed, and what is told meanwhile | `deploy` |
 //! | AsyncAPI, JSON Schema, TypeScript and the picture | `documents` |
 //! | which files are generated | `generated` |
 //!
@@ -24,6 +25,8 @@
 #[cfg(feature = "cli")]
 pub mod check;
 pub mod constructs;
+#[cfg(feature = "deploy")]
+pub mod deploy;
 #[cfg(feature = "cli")]
 pub mod diff;
 #[cfg(feature = "cli")]

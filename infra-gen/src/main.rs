@@ -9,6 +9,8 @@ use std::{
 
 use clap::{Parser, Subcommand};
 use commands::{check, diff, synth};
+#[cfg(feature = "deploy")]
+use commands::{deploy, destroy, outputs, package};
 
 /// Builds Stagecast's infrastructure from its code.
 #[derive(Debug, Parser)]
@@ -26,6 +28,18 @@ enum Command {
     Check(check::Arguments),
     /// Show what deploying the code's template would change.
     Diff(diff::Arguments),
+    /// Build the functions and write their packages.
+    #[cfg(feature = "deploy")]
+    Package(package::Arguments),
+    /// Bring the stack into the state that the code says.
+    #[cfg(feature = "deploy")]
+    Deploy(deploy::Arguments),
+    /// Delete the stack.
+    #[cfg(feature = "deploy")]
+    Destroy(destroy::Arguments),
+    /// Print what the stack tells: URLs, names, ids.
+    #[cfg(feature = "deploy")]
+    Outputs(outputs::Arguments),
 }
 
 /// How a command that did not fail ended.
@@ -50,6 +64,14 @@ fn main() -> ExitCode {
         Command::Check(arguments) => (check::run(&arguments), ExitCode::FAILURE),
         // As in diff(1), 1 is kept for "they differ".
         Command::Diff(arguments) => (diff::run(&arguments), ExitCode::from(2)),
+        #[cfg(feature = "deploy")]
+        Command::Package(arguments) => (package::run(&arguments), ExitCode::FAILURE),
+        #[cfg(feature = "deploy")]
+        Command::Deploy(arguments) => (deploy::run(&arguments), ExitCode::FAILURE),
+        #[cfg(feature = "deploy")]
+        Command::Destroy(arguments) => (destroy::run(&arguments), ExitCode::FAILURE),
+        #[cfg(feature = "deploy")]
+        Command::Outputs(arguments) => (outputs::run(&arguments), ExitCode::FAILURE),
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,

@@ -16,17 +16,29 @@ use infra_gen::{
 };
 use serde::Serialize;
 
-use super::{GENERATED, known_environment};
+use super::GENERATED;
 use crate::Outcome;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     /// What the code's template would take the place of: a file, or a git revision's generated
-    /// template.
-    #[arg(long, value_name = "FILE|REVISION")]
-    against: Source,
+    /// template. The template of the deployed stack unless told otherwise.
+    #[cfg_attr(feature = "deploy", arg(
+        long,
+        value_name = "FILE|REVISION",
+        conflicts_with_all = ["stack_name", "region", "profile", "endpoint_url"],
+    ))]
+    #[cfg_attr(
+        not(feature = "deploy"),
+        arg(long, value_name = "FILE|REVISION", required = true)
+    )]
+    against: Option<Source>,
+    #[cfg(feature = "deploy")]
+    #[command(flatten)]
+    target: super::target::Target,
     /// The environment whose template is compared.
-    #[arg(long, value_name = "NAME", default_value = "dev", value_parser = known_environment)]
+    #[cfg(not(feature = "deploy"))]
+    #[arg(long, value_name = "NAME", default_value = "dev", value_parser = super::known_environment)]
     environment: String,
     /// Print the difference as JSON.
     #[arg(long)]
@@ -36,28 +48,43 @@ pub(crate) struct Arguments {
 #[derive(Serialize)]
 struct Report<'a> {
     environment: &'a str,
-    against: &'a Source,
+    against: &'a Against,
     summary: Summary,
     #[serde(flatten)]
     difference: &'a Difference,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let Arguments {
-        against,
-        environment,
-        json,
-    } = arguments;
-    let generated = Path::new(GENERATED).join(template_path(environment, Format::Sam));
-    let old = against.read(&generated)?;
-    let new = stack::synthesize(&Environment::by_name(environment)?)?;
-    let new = TemplateDocument::from_json(new.to_json(old.format())?)?;
-    let difference = compare(&old, &new);
+/// What the code's template was compared with.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Against {
+    Template(Source),
+    #[cfg(feature = "deploy")]
+    Deployed {
+        stack: String,
+    },
+}
 
-    let printed = if *json {
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let environment = arguments.environment()?;
+    let name = environment.name;
+    let new = stack::synthesize(&environment)?;
+    let (against, difference) = match &arguments.against {
+        Some(source) => {
+            let generated = Path::new(GENERATED).join(template_path(name, Format::Sam));
+            let old = source.read(&generated)?;
+            let new = TemplateDocument::from_json(new.to_json(old.format())?)?;
+            (Against::Template(source.clone()), compare(&old, &new))
+        }
+        #[cfg(feature = "deploy")]
+        None => deployed::difference(&arguments.target, &new)?,
+        #[cfg(not(feature = "deploy"))]
+        None => anyhow::bail!("there is nothing to compare with; give --against"),
+    };
+    let printed = if arguments.json {
         let report = Report {
-            environment,
-            against,
+            environment: name,
+            against: &against,
             summary: difference.summary(),
             difference: &difference,
         };
@@ -73,4 +100,66 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     } else {
         Outcome::Differs
     })
+}
+
+#[cfg(feature = "deploy")]
+impl Arguments {
+    fn environment(&self) -> anyhow::Result<Environment> {
+        self.target
+            .environment(infra_gen::environments::Overrides::default())
+    }
+}
+
+#[cfg(not(feature = "deploy"))]
+impl Arguments {
+    fn environment(&self) -> anyhow::Result<Environment> {
+        Ok(Environment::by_name(&self.environment)?)
+    }
+}
+
+/// Comparing with what is deployed.
+#[cfg(feature = "deploy")]
+mod deployed {
+    use std::io::{self, Write};
+
+    use infra_gen::{
+        deploy::{DeployedStack, Sources, Standing, of_unknown_packages, values},
+        diff::{Difference, TemplateDocument, compare},
+        template::{Format, Template},
+    };
+
+    use super::Against;
+    use crate::commands::target::{Target, block_on};
+
+    pub(super) fn difference(
+        target: &Target,
+        new: &Template,
+    ) -> anyhow::Result<(Against, Difference)> {
+        let name = target.stack_name()?.to_string();
+        let document = TemplateDocument::from_json(new.to_json(Format::CloudFormation)?)?;
+        let difference = block_on(async {
+            let session = target.session().await?;
+            let stack = DeployedStack::find(&session, &name).await?;
+            let stack = stack.filter(|it| it.status.standing() != Standing::Empty);
+            let Some(stack) = stack else {
+                let region = &session.region;
+                writeln!(
+                    io::stderr(),
+                    "there is no stack {name} in {region}: all is new"
+                )?;
+                return Ok(compare(&TemplateDocument::default(), &document));
+            };
+            let old = stack.template(&session).await?.document;
+            // Where the packages are is no difference: that shows when there are some.
+            let sources = Sources {
+                given: &target.given(),
+                filled: &of_unknown_packages(&stack.parameters),
+                deployed: Some((&stack.parameters, &old)),
+            };
+            let values = values(new, sources)?;
+            let old = old.with_values(&stack.parameters);
+            Ok(compare(&old, &document.with_values(&values)))
+        })?;
+        Ok((Against::Deployed { stack: name }, difference))
+    }
 }

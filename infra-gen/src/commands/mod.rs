@@ -1,8 +1,22 @@
 //! The verbs of the command line.
 
 pub(crate) mod check;
+#[cfg(feature = "deploy")]
+pub(crate) mod deploy;
+#[cfg(feature = "deploy")]
+pub(crate) mod destroy;
 pub(crate) mod diff;
+#[cfg(feature = "deploy")]
+mod operation;
+#[cfg(feature = "deploy")]
+pub(crate) mod outputs;
+#[cfg(feature = "deploy")]
+pub(crate) mod package;
 pub(crate) mod synth;
+#[cfg(feature = "deploy")]
+mod target;
+#[cfg(feature = "deploy")]
+mod terminal;
 
 use infra_gen::environments::{Environment, EnvironmentError};
 

@@ -8,7 +8,7 @@ use std::{
 use anyhow::{Context, bail};
 use clap::{ArgGroup, Args};
 use infra_gen::{
-    environments::{NameSuffix, Origin, Overrides, RetentionDays},
+    environments::{Architecture, NameSuffix, Origin, Overrides, RetentionDays},
     generated::{self, Comparison, GeneratedFile, Selection},
     template::Format,
 };
@@ -44,6 +44,9 @@ pub(crate) struct Arguments {
     /// What is appended to the names of tables and queues, in place of what the environment says.
     #[arg(long, value_name = "SUFFIX", value_parser = NameSuffix::new, requires = "elsewhere", allow_hyphen_values = true)]
     name_suffix: Option<NameSuffix>,
+    /// What the functions run on, in place of what the environment says.
+    #[arg(long, value_name = "arm64|x86_64", requires = "elsewhere")]
+    architecture: Option<Architecture>,
 }
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
@@ -54,6 +57,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
             allowed_origins: arguments.allowed_origin.clone(),
             log_retention: arguments.log_retention,
             name_suffix: arguments.name_suffix.clone(),
+            architecture: arguments.architecture,
         },
     };
     if arguments.stdout {

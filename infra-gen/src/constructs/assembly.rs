@@ -69,6 +69,14 @@ impl SynthError {
     }
 }
 
+/// The tags of the stack and of everything in it that takes tags.
+pub fn stack_tags(environment: &Environment) -> [(&'static str, &'static str); 2] {
+    [
+        ("Application", "stagecast"),
+        ("Environment", environment.name),
+    ]
+}
+
 /// A stack that constructs are added to, for one environment.
 #[derive(Debug)]
 pub struct Stack<'environment> {
@@ -86,10 +94,7 @@ impl<'environment> Stack<'environment> {
     ) -> Result<Self, SynthError> {
         let mut stack = Self {
             environment,
-            tags: Tags::new([
-                ("Application", "stagecast"),
-                ("Environment", environment.name),
-            ]),
+            tags: Tags::new(stack_tags(environment)),
             name_suffix: ParameterName::new("NameSuffix"),
             template: Template::new(description),
         };

@@ -20,7 +20,7 @@ use crate::{
         logs::LogGroup,
         serverless,
     },
-    template::{Attributes, ConstructPath, Handle, Parameter, ParameterName, ParameterType, Text},
+    template::{Attributes, ConstructPath, Handle, Parameter, ParameterType, Text},
 };
 
 /// What the `provided` runtimes start.
@@ -96,10 +96,7 @@ impl Function {
 
 /// Adds the parameters that say where the function's package is.
 fn add_code(stack: &mut Stack, spec: &FunctionSpec) -> Result<Code, SynthError> {
-    let code = Code {
-        s3_bucket: ParameterName::new("artifact_bucket"),
-        s3_key: ParameterName::new(&format!("{}_code_key", spec.name)),
-    };
+    let code = Code::of(spec.name);
     let parameter = |description| Parameter {
         kind: ParameterType::String,
         description,

@@ -52,7 +52,8 @@ pub fn compare(old: &TemplateDocument, new: &TemplateDocument) -> Difference {
     }
 }
 
-fn is_iam(kind: &str) -> bool {
+/// Whether a type says who may do what.
+pub fn is_iam(kind: &str) -> bool {
     kind.starts_with("AWS::IAM::") || IAM_TYPES.contains(&kind)
 }
 

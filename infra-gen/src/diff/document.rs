@@ -77,9 +77,14 @@ impl TemplateDocument {
         })
     }
 
+    /// Whether CloudFormation makes another template of it before it deploys it.
+    pub fn has_transform(&self) -> bool {
+        self.others.contains_key("Transform")
+    }
+
     /// Which of the formats it is in.
     pub fn format(&self) -> Format {
-        if self.others.contains_key("Transform") {
+        if self.has_transform() {
             Format::Sam
         } else {
             Format::CloudFormation

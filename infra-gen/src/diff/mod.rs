@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | where the other template comes from | `source` |
 //! | how a template is read | `document` |
+//! | what a template is for certain values of its parameters | `parameters` |
 //! | what counts as a difference | `compare`, `values` |
 //! | what a resource that is replaced drags along | `follow` |
 //! | which properties force a replacement | [`replacement`] |
@@ -17,6 +18,7 @@ mod compare;
 mod document;
 mod follow;
 mod format;
+mod parameters;
 mod path;
 pub mod replacement;
 mod source;
@@ -27,7 +29,7 @@ mod values;
 pub use change::{
     Cause, Difference, Fate, Mark, PropertyChange, ResourceChange, Section, SettingChange, Summary,
 };
-pub use compare::compare;
+pub use compare::{compare, is_iam};
 pub use document::{ReadError, TemplateDocument};
 pub use path::PropertyPath;
 pub use source::{Source, SourceError};

@@ -37,6 +37,9 @@ pub enum EnvironmentError {
          digits, '-' and '_'", max = NameSuffix::MAX_LENGTH
     )]
     InvalidNameSuffix(String),
+    /// Lambda does not run on it.
+    #[error("Lambda does not run on '{0}'; use arm64 or x86_64")]
+    UnknownArchitecture(String),
     /// Not a domain name.
     #[error("'{0}' is not a domain name; write it in lower case, like live.example.com")]
     InvalidDomainName(String),

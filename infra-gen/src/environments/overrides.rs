@@ -1,6 +1,6 @@
 //! What is different, this once, from what an environment says.
 
-use super::{Environment, NameSuffix, Origin, RetentionDays};
+use super::{Architecture, Environment, NameSuffix, Origin, RetentionDays};
 
 /// What is different, this once, from what an environment says: for a stack of one's own that is
 /// worth no environment.
@@ -12,6 +12,8 @@ pub struct Overrides {
     pub log_retention: Option<RetentionDays>,
     /// What is appended to the names of tables and queues.
     pub name_suffix: Option<NameSuffix>,
+    /// What the functions run on.
+    pub architecture: Option<Architecture>,
 }
 
 impl Environment {
@@ -26,6 +28,9 @@ impl Environment {
         }
         if let Some(suffix) = &overrides.name_suffix {
             self.name_suffix = suffix.clone();
+        }
+        if let Some(architecture) = overrides.architecture {
+            self.architecture = architecture;
         }
         self
     }

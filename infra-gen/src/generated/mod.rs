@@ -11,7 +11,7 @@ use crate::{
     documents::{self, DocumentError, MessageSchemas},
     environments::{Environment, EnvironmentError, Overrides},
     stack,
-    template::{Format, RenderError},
+    template::{Format, RenderError, Template},
 };
 
 /// Which templates are wanted; all of them by default.
@@ -100,12 +100,20 @@ pub fn templates(selection: &Selection) -> Result<Vec<GeneratedFile>, GenerateEr
             if selection.format.is_none_or(|it| it == format) {
                 files.push(GeneratedFile {
                     path: template_path(name, format),
-                    contents: format!("# {NOTICE}\n{}", template.render(format).to_yaml()?),
+                    contents: self::template(&template, format)?,
                 });
             }
         }
     }
     Ok(files)
+}
+
+/// A template as it is written.
+pub fn template(template: &Template, format: Format) -> Result<String, RenderError> {
+    Ok(format!(
+        "# {NOTICE}\n{}",
+        template.render(format).to_yaml()?
+    ))
 }
 
 /// Where a template is, within the folder of generated files. The first that anyone looks for, the

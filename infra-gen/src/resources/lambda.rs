@@ -60,6 +60,16 @@ pub struct Code {
     pub s3_key: ParameterName,
 }
 
+impl Code {
+    /// The parameters for a function of the contract.
+    pub fn of(function: &str) -> Self {
+        Self {
+            s3_bucket: ParameterName::new("artifact_bucket"),
+            s3_key: ParameterName::new(&format!("{function}_code_key")),
+        }
+    }
+}
+
 impl Serialize for Code {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map([

@@ -1,0 +1,128 @@
+//! Executing a change set, and what becomes of it if someone stops that.
+
+use std::{
+    cell::RefCell,
+    io::{self, Write},
+};
+
+use anyhow::anyhow;
+use infra_gen::{
+    deploy::{ChangeSet, DeployedStack, Events, Session, Wish},
+    template::Template,
+};
+
+use super::{Arguments, preflight::Ground};
+use crate::{
+    Outcome,
+    commands::{
+        operation::{Operation, failure},
+        terminal::Terminal,
+    },
+};
+
+/// How far a deployment is, for whoever stops it.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// The stack has not been touched.
+    Nothing,
+    /// There is a change set, or there is about to be one.
+    Planned { session: Session, wish: Wish },
+    /// CloudFormation is at work.
+    Executing { session: Session, stack_id: String },
+}
+
+impl Phase {
+    /// Takes away what was planned.
+    pub(super) async fn discard(self) {
+        if let Self::Planned { session, wish } = self {
+            wish.discard(&session).await;
+        }
+    }
+
+    /// What is said to whoever has stopped a deployment.
+    pub(super) async fn interrupted(phase: &RefCell<Self>, arguments: &Arguments) -> anyhow::Error {
+        let (session, stack_id) = match &*phase.borrow() {
+            Self::Nothing | Self::Planned { .. } => {
+                return anyhow!("interrupted; the stack is as it was");
+            }
+            Self::Executing { session, stack_id } => (session.clone(), stack_id.clone()),
+        };
+        let again = arguments.target.repeat();
+        let Ok(Some(stack)) = DeployedStack::find(&session, &stack_id).await else {
+            return anyhow!(
+                "interrupted; CloudFormation goes on with the changes by itself\n  how to go on: \
+                 run `infra-gen deploy{again}` again"
+            );
+        };
+        let DeployedStack { name, status, .. } = stack;
+        let undo = if status.as_str() == "UPDATE_IN_PROGRESS" {
+            format!("`aws cloudformation cancel-update-stack --stack-name {name}` undoes it")
+        } else {
+            format!("`infra-gen destroy{again}` deletes it")
+        };
+        anyhow!(
+            "interrupted; the stack {name} is {status}: {}, and CloudFormation goes on by itself\n  \
+             how to go on: `infra-gen deploy{again}` watches it to its end; {undo}",
+            status.meaning()
+        )
+    }
+}
+
+/// Executes a change set and tells what happens.
+pub(super) async fn execute(
+    ground: &Ground,
+    template: &Template,
+    change_set: &ChangeSet,
+    phase: &RefCell<Phase>,
+    terminal: &mut Terminal,
+    arguments: &Arguments,
+) -> anyhow::Result<Outcome> {
+    let (session, name) = (&ground.session, ground.name.as_str());
+    let mut events = Events::from_now(session, &change_set.stack_id, name).await?;
+    change_set.execute(session, name).await?;
+    phase.replace(Phase::Executing {
+        session: session.clone(),
+        stack_id: change_set.stack_id.clone(),
+    });
+    let again = format!(
+        "`infra-gen deploy{}` watches it to its end",
+        arguments.target.repeat()
+    );
+    let operation = Operation {
+        session,
+        stack: name,
+        total: change_set.changes.len(),
+        go_on: &again,
+    };
+    let ending = operation.follow(terminal, &mut events).await?;
+    phase.replace(Phase::Nothing);
+    if !ending.status.is_success() {
+        let next = "mend the cause, then deploy again";
+        return Err(failure(name, &ending, Some(template), next));
+    }
+    terminal.done(format!("{name} is {}", ending.status));
+    if let Some(stack) = DeployedStack::find(session, name).await? {
+        io::stdout().write_all(invitation(&stack).as_bytes())?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// Where the system is, and one command to try.
+fn invitation(stack: &DeployedStack) -> String {
+    let urls = [
+        ("HTTP API     ", "HttpApiUrl"),
+        ("WebSocket API", "WebSocketUrl"),
+    ];
+    let urls = urls.into_iter().filter_map(|(title, output)| {
+        let url = stack.output(output)?;
+        Some(format!("  {title}  {url}\n"))
+    });
+    let command = stack.output("HttpApiUrl").map(|url| {
+        format!(
+            "\n  Make a job:\n\n    curl --data-binary @client/page/sample-plan.png -H \
+             'content-type: image/png' {url}/v1/jobs\n"
+        )
+    });
+    let urls: String = urls.collect();
+    format!("\n{urls}{}", command.unwrap_or_default())
+}

@@ -1,0 +1,105 @@
+//! The role that API Gateway logs with: looked for, explained, and set up if that is wanted.
+
+use anyhow::bail;
+use infra_gen::deploy::{
+    CallErrorKind, DeployedStack, Events, Session, Standing, TemplateSource, Values, Wish,
+    capabilities, logging_role,
+};
+use infra_gen::diff::TemplateDocument;
+
+use super::Arguments;
+use crate::commands::{
+    operation::{Operation, failure},
+    terminal::Terminal,
+};
+
+/// Sees to it that API Gateway has a role to log with.
+pub(super) async fn ensure(
+    session: &Session,
+    arguments: &Arguments,
+    terminal: &mut Terminal,
+) -> anyhow::Result<()> {
+    terminal.start("looking for the role that API Gateway logs with");
+    match logging_role::find(session).await {
+        Ok(Some(_)) => {
+            terminal.finish();
+            return Ok(());
+        }
+        Ok(None) => terminal.finish(),
+        // Who may deploy need not be allowed to ask this.
+        Err(error) if error.kind == CallErrorKind::Denied => {
+            terminal.finish();
+            terminal.warn(format!(
+                "{error}\n  going on as if API Gateway had a role to log with"
+            ));
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    }
+    terminal.line(format!(
+        "API Gateway has no role to log with in {}, so it would refuse a stage that logs.\n\
+         An account has one such role per region, for all its APIs. The stack {}\n\
+         sets it up: a role that may write to CloudWatch Logs and nothing else, and the setting.\n\
+         It stays when Stagecast goes.",
+        session.region,
+        logging_role::STACK
+    ));
+    let wanted = arguments.set_up_logging
+        || terminal
+            .confirm(
+                &format!("Set it up with the stack {}?", logging_role::STACK),
+                "give --set-up-logging, or have the account's administrator set the CloudWatch \
+                 log role ARN in API Gateway's settings",
+            )
+            .await?;
+    if !wanted {
+        bail!("API Gateway has no role to log with in {}", session.region);
+    }
+    set_up(session, arguments, terminal).await
+}
+
+async fn set_up(
+    session: &Session,
+    arguments: &Arguments,
+    terminal: &mut Terminal,
+) -> anyhow::Result<()> {
+    let name = logging_role::STACK;
+    let existing = DeployedStack::find(session, name).await?;
+    let is_new = existing.is_none_or(|stack| stack.status.standing() == Standing::Empty);
+    let wish = Wish {
+        stack: name.to_owned(),
+        is_new,
+        template: TemplateSource::Body(logging_role::TEMPLATE.to_owned()),
+        parameters: Values::new(),
+        tags: vec![("Application".to_owned(), "stagecast".to_owned())],
+        capabilities: capabilities(&TemplateDocument::parse(logging_role::TEMPLATE)?),
+    };
+    let Some(change_set) = wish.change_set(session).await? else {
+        bail!(
+            "the stack {name} is there, but API Gateway has no role: somebody has taken it out of \
+             the settings\n  what to do: delete the stack {name}, then deploy again"
+        );
+    };
+    let mut events = Events::from_now(session, &change_set.stack_id, name).await?;
+    change_set.execute(session, name).await?;
+    let again = format!("run `infra-gen deploy{}` again", arguments.target.repeat());
+    let operation = Operation {
+        session,
+        stack: name,
+        total: change_set.changes.len(),
+        go_on: &again,
+    };
+    let ending = operation.follow(terminal, &mut events).await?;
+    if !ending.status.is_success() {
+        return Err(failure(
+            name,
+            &ending,
+            None,
+            "mend the cause, then deploy again",
+        ));
+    }
+    terminal.done(format!(
+        "API Gateway has a role to log with, set up by the stack {name}"
+    ));
+    Ok(())
+}

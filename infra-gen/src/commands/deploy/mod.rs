@@ -1,0 +1,233 @@
+//! `infra-gen deploy`.
+
+mod code;
+mod execution;
+mod logging;
+mod preflight;
+
+use std::cell::RefCell;
+
+use anyhow::bail;
+use clap::Args;
+use infra_gen::{
+    constructs::stack_tags,
+    deploy::{
+        DeployedTemplate, LARGEST_BODY, Sources, TemplateSource, Values, Wish, capabilities,
+        explain, losses, values,
+    },
+    diff::{Difference, TemplateDocument, compare},
+    generated, stack,
+    template::{Format, Template},
+};
+
+use super::{
+    package::Code,
+    target::{Target, block_on, interrupted},
+    terminal::{Terminal, paint},
+};
+use crate::Outcome;
+use execution::Phase;
+use preflight::Ground;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    target: Target,
+    #[command(flatten)]
+    code: Code,
+    /// Do not ask before anything is done.
+    #[arg(long)]
+    yes: bool,
+    /// Go on although tables, queues or buckets would be replaced or removed, with what they hold.
+    #[arg(long)]
+    allow_replacement: bool,
+    /// Set up the role that API Gateway logs with, if the account has none in this region.
+    #[arg(long)]
+    set_up_logging: bool,
+    /// The value of a parameter of the template; may be repeated. It stays until another is given.
+    #[arg(long = "parameter", value_name = "NAME=VALUE", value_parser = parameter)]
+    parameters: Vec<(String, String)>,
+    /// The bucket that packages are uploaded to; one that is made for the account and the region
+    /// unless told otherwise.
+    #[arg(long, value_name = "NAME")]
+    artifact_bucket: Option<String>,
+}
+
+fn parameter(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text
+        .split_once('=')
+        .filter(|(name, _)| !name.is_empty())
+        .ok_or_else(|| "write it as NAME=VALUE".to_owned())?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    block_on(async {
+        let phase = RefCell::new(Phase::Nothing);
+        let result = tokio::select! {
+            result = deploy(arguments, &phase) => result,
+            () = interrupted() => Err(Phase::interrupted(&phase, arguments).await),
+        };
+        // Whatever was only planned is not left behind.
+        let unfinished = phase.replace(Phase::Nothing);
+        unfinished.discard().await;
+        result
+    })
+}
+
+async fn deploy(arguments: &Arguments, phase: &RefCell<Phase>) -> anyhow::Result<Outcome> {
+    let mut terminal = Terminal::new();
+    let environment = arguments.target.environment(arguments.code.overrides())?;
+    let template = stack::synthesize(&environment)?;
+    let ground = Ground::survey(arguments, &environment, &template, &mut terminal).await?;
+    let packages = arguments
+        .code
+        .packages(&mut terminal, environment.architecture)?;
+    let filled = code::upload(&ground, packages, &mut terminal).await?;
+
+    let deployed = match &ground.stack {
+        Some(stack) => Some(stack.template(&ground.session).await?),
+        None => None,
+    };
+    let parameters = parameters(arguments, &ground, &template, &filled, deployed.as_ref())?;
+    let text = generated::template(&template, Format::CloudFormation)?;
+    if ground.is_deployed(&text, &parameters, deployed.as_ref()) {
+        terminal.done(format!(
+            "{} is up to date: nothing has changed",
+            ground.name
+        ));
+        return Ok(Outcome::Done);
+    }
+
+    let new = TemplateDocument::from_json(template.to_json(Format::CloudFormation)?)?;
+    let wish = Wish {
+        stack: ground.name.to_string(),
+        is_new: ground.stack.is_none(),
+        capabilities: capabilities(&new),
+        template: source(&ground, text).await?,
+        tags: stack_tags(&environment)
+            .map(|(key, value)| (key.to_owned(), value.to_owned()))
+            .into(),
+        parameters: parameters.clone(),
+    };
+    phase.replace(Phase::Planned {
+        session: ground.session.clone(),
+        wish: wish.clone(),
+    });
+    terminal.start("having CloudFormation work out what would change");
+    let Some(change_set) = wish.change_set(&ground.session).await? else {
+        terminal.done(format!(
+            "{} is up to date: nothing has changed",
+            ground.name
+        ));
+        return Ok(Outcome::Done);
+    };
+    terminal.finish();
+
+    let new = new.with_values(&parameters);
+    let old = match (&ground.stack, deployed) {
+        (Some(stack), Some(template)) => template.document.with_values(&stack.parameters),
+        _ => TemplateDocument::default(),
+    };
+    let difference = explain(compare(&old, &new), &change_set.changes);
+    show(&terminal, &difference, wish.is_new);
+    refuse_losses(&difference, arguments, &ground)?;
+    let question = format!(
+        "Execute these changes on {} in {}?",
+        ground.name, ground.session.region
+    );
+    if !arguments.yes
+        && !terminal
+            .confirm(&question, "give --yes to have them executed unasked")
+            .await?
+    {
+        terminal.line("Nothing was changed.");
+        return Ok(Outcome::Differs);
+    }
+    execution::execute(
+        &ground,
+        &template,
+        &change_set,
+        phase,
+        &mut terminal,
+        arguments,
+    )
+    .await
+}
+
+/// What the parameters of the template are worth.
+fn parameters(
+    arguments: &Arguments,
+    ground: &Ground,
+    template: &Template,
+    filled: &Values,
+    deployed: Option<&DeployedTemplate>,
+) -> anyhow::Result<Values> {
+    let mut given = arguments.target.given();
+    given.extend(arguments.parameters.iter().cloned());
+    let deployed = ground
+        .stack
+        .as_ref()
+        .zip(deployed)
+        .map(|(stack, template)| (&stack.parameters, &template.document));
+    let sources = Sources {
+        given: &given,
+        filled,
+        deployed,
+    };
+    Ok(values(template, sources)?)
+}
+
+async fn source(ground: &Ground, text: String) -> anyhow::Result<TemplateSource> {
+    if text.len() <= LARGEST_BODY {
+        return Ok(TemplateSource::Body(text));
+    }
+    let url = ground
+        .bucket
+        .upload_template(&ground.session, &text)
+        .await?;
+    Ok(TemplateSource::Url(url))
+}
+
+/// Shows what would change. What a whole new stack consists of is in the template; what it may do
+/// is the point.
+fn show(terminal: &Terminal, difference: &Difference, is_new: bool) {
+    let mut shown = difference.clone();
+    if is_new {
+        shown.resources.clear();
+        shown.settings.clear();
+    }
+    let text = shown.to_string();
+    let (changes, _) = text.rsplit_once("\n\n").unwrap_or((&text, ""));
+    terminal.line(format!("\n{}", paint(changes)));
+    terminal.line(format!("\n{}", difference.summary()));
+}
+
+/// Without an explicit yes, nothing that holds data is replaced or removed.
+fn refuse_losses(
+    difference: &Difference,
+    arguments: &Arguments,
+    ground: &Ground,
+) -> anyhow::Result<()> {
+    let losses = losses(difference);
+    if losses.is_empty() || arguments.allow_replacement {
+        return Ok(());
+    }
+    let names: Vec<_> = losses
+        .iter()
+        .map(|change| {
+            format!(
+                "{} {} ({})",
+                change.mark.sign(),
+                change.logical_id,
+                change.kind
+            )
+        })
+        .collect();
+    bail!(
+        "what these hold would be lost to the system:\n    {}\n  the stack {} is as it was\n  \
+         what to do: change what is named above back, or give --allow-replacement",
+        names.join("\n    "),
+        ground.name
+    )
+}

@@ -1,0 +1,206 @@
+//! `infra-gen destroy`.
+
+use anyhow::{anyhow, bail};
+use clap::Args;
+use infra_gen::deploy::{
+    DeployedResource, DeployedStack, Ending, Events, Session, Standing, empty, holds_data,
+};
+
+use super::{
+    operation::{Operation, failure},
+    target::{Target, block_on, interrupted},
+    terminal::Terminal,
+};
+use crate::Outcome;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    #[command(flatten)]
+    target: Target,
+    /// Do not ask before anything is deleted.
+    #[arg(long)]
+    yes: bool,
+}
+
+/// What becomes of a stack's resources.
+#[derive(Debug, Default)]
+struct Fate {
+    kept: Vec<DeployedResource>,
+    deleted: Vec<DeployedResource>,
+}
+
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    block_on(async {
+        tokio::select! {
+            result = destroy(arguments) => result,
+            () = interrupted() => Err(stopped(arguments).await),
+        }
+    })
+}
+
+async fn destroy(arguments: &Arguments) -> anyhow::Result<Outcome> {
+    let mut terminal = Terminal::new();
+    let session = arguments.target.session().await?;
+    let name = arguments.target.stack_name()?.to_string();
+    let Some(stack) = DeployedStack::find(&session, &name).await? else {
+        terminal.done(format!("there is no stack {name} in {}", session.region));
+        return Ok(Outcome::Done);
+    };
+    refuse_what_cannot_be(&stack)?;
+    let fate = fate(&session, &stack).await?;
+    show(&terminal, &session, &stack, &fate);
+    if !arguments.yes {
+        let question = format!("Type the name of the stack to delete it ({name}):");
+        let instead = "give --yes to have it deleted unasked";
+        if terminal.ask(&question, instead).await? != name {
+            terminal.line("Nothing was deleted.");
+            return Ok(Outcome::Differs);
+        }
+    }
+    let mut ending = delete(arguments, &session, &stack, &fate, &mut terminal).await?;
+    if !ending.status.is_success() && fate.buckets().next().is_some() {
+        // A job may have stored something between the emptying and the deletion.
+        ending = delete(arguments, &session, &stack, &fate, &mut terminal).await?;
+    }
+    if !ending.status.is_success() {
+        let next = format!(
+            "`infra-gen destroy{}` tries again",
+            arguments.target.repeat()
+        );
+        return Err(failure(&name, &ending, None, &next));
+    }
+    terminal.done(format!("{name} is gone"));
+    if !fate.kept.is_empty() {
+        terminal.line(format!("  what was kept of it:\n{}", list(&fate.kept)));
+    }
+    Ok(Outcome::Done)
+}
+
+/// Says of a stack that CloudFormation would not delete why, and what to do.
+fn refuse_what_cannot_be(stack: &DeployedStack) -> anyhow::Result<()> {
+    let DeployedStack { name, status, .. } = stack;
+    if stack.termination_protection {
+        bail!(
+            "the stack {name} is protected from being deleted\n  what to do: if it really shall \
+             go, `aws cloudformation update-termination-protection --stack-name {name} \
+             --no-enable-termination-protection`"
+        );
+    }
+    if status.standing() == Standing::Busy && status.as_str() != "DELETE_IN_PROGRESS" {
+        bail!(
+            "the stack {name} is {status}: {}\n  what to do: `infra-gen deploy` watches it to its \
+             end; then destroy it",
+            status.meaning()
+        );
+    }
+    Ok(())
+}
+
+/// Finds out what would go and what would stay.
+async fn fate(session: &Session, stack: &DeployedStack) -> anyhow::Result<Fate> {
+    // A stack whose first change set was never executed has no template yet.
+    if stack.status.standing() == Standing::Empty {
+        return Ok(Fate::default());
+    }
+    let template = stack.template(session).await?;
+    let retained: Vec<_> = template.document.retained().map(|(id, _)| id).collect();
+    let (kept, deleted) = stack
+        .resources(session)
+        .await?
+        .into_iter()
+        .partition(|resource| retained.contains(&resource.logical_id.as_str()));
+    Ok(Fate { kept, deleted })
+}
+
+impl Fate {
+    /// The buckets that go, and so have to be emptied.
+    fn buckets(&self) -> impl Iterator<Item = &DeployedResource> {
+        let buckets = self.deleted.iter();
+        buckets.filter(|it| it.kind == "AWS::S3::Bucket" && !it.physical_id.is_empty())
+    }
+
+    /// What goes and cannot be had again.
+    fn data(&self) -> Vec<DeployedResource> {
+        let deleted = self.deleted.iter();
+        deleted.filter(|it| holds_data(&it.kind)).cloned().collect()
+    }
+}
+
+fn show(terminal: &Terminal, session: &Session, stack: &DeployedStack, fate: &Fate) {
+    let DeployedStack { name, status, .. } = stack;
+    terminal.line(format!("{name} in {} is {status}", session.region));
+    terminal.line(format!("\n{} resources are deleted", fate.deleted.len()));
+    let data = fate.data();
+    if !data.is_empty() {
+        terminal.line(format!("  with all that these hold:\n{}", list(&data)));
+    }
+    if !fate.kept.is_empty() {
+        terminal.line(format!(
+            "\n{} resources are kept in the account, as the environment says\n{}",
+            fate.kept.len(),
+            list(&fate.kept)
+        ));
+    }
+}
+
+fn list(resources: &[DeployedResource]) -> String {
+    let lines = resources.iter().map(|resource| {
+        let DeployedResource {
+            logical_id,
+            physical_id,
+            kind,
+        } = resource;
+        format!("    {logical_id} ({kind}) {physical_id}")
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// Empties the buckets that go, then has the stack deleted.
+async fn delete(
+    arguments: &Arguments,
+    session: &Session,
+    stack: &DeployedStack,
+    fate: &Fate,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Ending> {
+    for bucket in fate.buckets() {
+        let name = &bucket.physical_id;
+        terminal.start(format!("emptying the bucket {name}"));
+        let count = empty(session, name).await?;
+        terminal.done(format!("emptied the bucket {name} of {count} objects"));
+    }
+    let mut events = Events::from_now(session, &stack.id, &stack.name).await?;
+    stack.delete(session).await?;
+    let again = format!(
+        "`infra-gen destroy{}` watches it to its end",
+        arguments.target.repeat()
+    );
+    let operation = Operation {
+        session,
+        stack: &stack.name,
+        total: fate.deleted.len(),
+        go_on: &again,
+    };
+    operation.follow(terminal, &mut events).await
+}
+
+/// What is said to whoever stops the deletion.
+async fn stopped(arguments: &Arguments) -> anyhow::Error {
+    let again = arguments.target.repeat();
+    let found = async {
+        let session = arguments.target.session().await.ok()?;
+        let name = arguments.target.stack_name().ok()?;
+        DeployedStack::find(&session, name.as_str()).await.ok()?
+    };
+    match found.await {
+        Some(stack) if stack.status.standing() == Standing::Busy => anyhow!(
+            "interrupted; the stack {} is {}: {}, and CloudFormation goes on by itself\n  how to go \
+             on: `infra-gen destroy{again}` watches it to its end",
+            stack.name,
+            stack.status,
+            stack.status.meaning()
+        ),
+        Some(stack) => anyhow!("interrupted; the stack {} is {}", stack.name, stack.status),
+        None => anyhow!("interrupted; the stack is gone"),
+    }
+}

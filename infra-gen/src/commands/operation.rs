@@ -1,0 +1,131 @@
+//! Following an operation on a stack, and saying how it ended.
+
+use std::collections::BTreeSet;
+
+use anyhow::{Context, anyhow};
+use console::{Style, style};
+use infra_gen::{
+    deploy::{Ending, Events, Session, StackEvent, advice, first_cause, watch},
+    template::Template,
+};
+
+use super::terminal::Terminal;
+
+/// An operation on a stack.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Operation<'a> {
+    pub(crate) session: &'a Session,
+    pub(crate) stack: &'a str,
+    /// How many resources it is about.
+    pub(crate) total: usize,
+    /// What else can be done when nobody watches any more.
+    pub(crate) go_on: &'a str,
+}
+
+impl Operation<'_> {
+    /// Follows it to its end, with a line for each thing that is done.
+    pub(crate) async fn follow(
+        &self,
+        terminal: &mut Terminal,
+        events: &mut Events,
+    ) -> anyhow::Result<Ending> {
+        terminal.start_counting(self.total, "");
+        let mut working = BTreeSet::new();
+        let mut done = BTreeSet::new();
+        let ending = watch(self.session, events, |event| {
+            if event.is_final() {
+                working.remove(&event.logical_id);
+                if !event.of_stack {
+                    done.insert(event.logical_id.clone());
+                }
+            } else if !event.of_stack {
+                working.insert(event.logical_id.clone());
+            }
+            if let Some(line) = line(event) {
+                terminal.line(line);
+            }
+            let names: Vec<_> = working.iter().map(String::as_str).collect();
+            terminal.progress(done.len(), names.join(", "));
+        })
+        .await;
+        terminal.finish();
+        ending.with_context(|| {
+            format!(
+                "the stack {} is being worked on, and that goes on by itself; it just cannot be \
+                 watched any more\n  how to go on: {}",
+                self.stack, self.go_on
+            )
+        })
+    }
+}
+
+/// A line for what is finished, or has gone wrong. What has only begun is shown while it lasts.
+fn line(event: &StackEvent) -> Option<String> {
+    let StackEvent {
+        logical_id,
+        kind,
+        status,
+        ..
+    } = event;
+    let went_wrong = event.is_failure() || status.contains("ROLLBACK");
+    let is_turn = went_wrong && event.of_stack;
+    if !event.is_final() && !is_turn {
+        return None;
+    }
+    let colour = if went_wrong {
+        Style::new().red()
+    } else {
+        Style::new().green()
+    };
+    let line = format!(
+        "  {} {logical_id} {}",
+        colour.for_stderr().apply_to(format!("{status:<24}")),
+        style(kind).dim().for_stderr()
+    );
+    Some(match event.reason.as_ref().filter(|_| went_wrong) {
+        Some(reason) => format!("{line}\n      {reason}"),
+        None => line,
+    })
+}
+
+/// How an operation failed: the first cause, then what state the stack is in now.
+pub(crate) fn failure(
+    stack: &str,
+    ending: &Ending,
+    template: Option<&Template>,
+    next: &str,
+) -> anyhow::Error {
+    let mut lines = Vec::new();
+    if let Some(event) = first_cause(&ending.events) {
+        let StackEvent {
+            logical_id,
+            kind,
+            status,
+            reason,
+            ..
+        } = event;
+        let construct = template.and_then(|template| construct(template, logical_id));
+        let construct = construct.map_or_else(String::new, |it| format!(", the construct {it}"));
+        lines.push(format!("{logical_id} ({kind}) is {status}{construct}"));
+        if let Some(reason) = reason {
+            lines.push(format!("  AWS says: {reason}"));
+            lines.extend(advice::on(reason).map(|advice| format!("  what to do: {advice}")));
+        }
+    }
+    let status = &ending.status;
+    lines.push(format!(
+        "  the stack {stack} is {status}: {}",
+        status.meaning()
+    ));
+    let way_out = status.way_out(stack).unwrap_or_else(|| next.to_owned());
+    if !way_out.is_empty() {
+        lines.push(format!("  how to go on: {way_out}"));
+    }
+    anyhow!(lines.join("\n"))
+}
+
+fn construct(template: &Template, logical_id: &str) -> Option<String> {
+    let mut resources = template.resources().iter();
+    let (_, resource) = resources.find(|(id, _)| id.as_str() == logical_id)?;
+    Some(resource.path.to_string())
+}

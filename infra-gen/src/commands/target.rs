@@ -1,0 +1,140 @@
+//! Which stack a command is about, and where it is.
+
+use std::future::Future;
+
+use anyhow::Context;
+use clap::Args;
+use infra_gen::{
+    deploy::{DeployedStack, Place, Session, StackName, Values},
+    environments::{Environment, NameSuffix, Overrides},
+};
+
+use super::known_environment;
+
+/// Which stack a command is about, and where it is.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Target {
+    /// The environment.
+    #[arg(long, value_name = "NAME", default_value = "dev", value_parser = known_environment)]
+    pub(crate) environment: String,
+    /// What is appended to the names of tables, queues and the stack, in place of what the
+    /// environment says: -alice.
+    #[arg(long, value_name = "SUFFIX", value_parser = NameSuffix::new, allow_hyphen_values = true)]
+    pub(crate) name_suffix: Option<NameSuffix>,
+    /// The stack's name; stagecast-ENVIRONMENT with the suffix unless told otherwise.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) stack_name: Option<StackName>,
+    /// The region; as the AWS CLI finds it unless told otherwise.
+    #[arg(long, value_name = "REGION")]
+    pub(crate) region: Option<String>,
+    /// A profile of ~/.aws/config.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) profile: Option<String>,
+    /// Where to find all of AWS's services, if not at AWS.
+    #[arg(long, value_name = "URL")]
+    pub(crate) endpoint_url: Option<String>,
+}
+
+impl Target {
+    /// The environment, with what is different in it this once.
+    pub(crate) fn environment(&self, mut overrides: Overrides) -> anyhow::Result<Environment> {
+        overrides.name_suffix.clone_from(&self.name_suffix);
+        Ok(Environment::by_name(&self.environment)?.with(&overrides))
+    }
+
+    pub(crate) fn stack_name(&self) -> anyhow::Result<StackName> {
+        match &self.stack_name {
+            Some(name) => Ok(name.clone()),
+            None => Ok(StackName::of(&self.environment(Overrides::default())?)),
+        }
+    }
+
+    pub(crate) async fn session(&self) -> anyhow::Result<Session> {
+        let place = Place {
+            region: self.region.clone(),
+            profile: self.profile.clone(),
+            endpoint_url: self.endpoint_url.clone(),
+        };
+        Ok(Session::open(&place).await?)
+    }
+
+    /// The stack, for commands that are about one that there is.
+    pub(crate) async fn stack(&self, session: &Session) -> anyhow::Result<DeployedStack> {
+        let name = self.stack_name()?;
+        let stack = DeployedStack::find(session, name.as_str()).await?;
+        stack.with_context(|| {
+            format!(
+                "there is no stack {name} in {}\n  what to do: `infra-gen deploy` makes it; \
+                 --stack-name, --name-suffix, --environment, --region and --profile say which one \
+                 is meant",
+                session.region
+            )
+        })
+    }
+
+    /// The parameters of the template that are given by options of their own.
+    pub(crate) fn given(&self) -> Values {
+        let suffix = self.name_suffix.as_ref();
+        let suffix = suffix.map(|suffix| ("NameSuffix".to_owned(), suffix.as_str().to_owned()));
+        suffix.into_iter().collect()
+    }
+
+    /// What has to be given again to mean the same stack.
+    pub(crate) fn repeat(&self) -> String {
+        let mut text = String::new();
+        let mut add = |name: &str, value: Option<&str>| {
+            if let Some(value) = value {
+                text.extend([" --", name, " ", value]);
+            }
+        };
+        add(
+            "environment",
+            Some(self.environment.as_str()).filter(|name| *name != "dev"),
+        );
+        add(
+            "name-suffix",
+            self.name_suffix.as_ref().map(NameSuffix::as_str),
+        );
+        add(
+            "stack-name",
+            self.stack_name.as_ref().map(StackName::as_str),
+        );
+        add("region", self.region.as_deref());
+        add("profile", self.profile.as_deref());
+        add("endpoint-url", self.endpoint_url.as_deref());
+        text
+    }
+}
+
+/// Runs a command that talks to AWS.
+pub(crate) fn block_on<T>(command: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let outcome = runtime.block_on(command);
+    // A question that nobody waits for any more must not keep the process.
+    runtime.shutdown_background();
+    outcome
+}
+
+/// Waits until someone wants to stop: Ctrl-C, or the signal that CI systems send.
+#[cfg(unix)]
+pub(crate) async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut signal) => signal.recv().await,
+            Err(_) => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated => {}
+    }
+}
+
+#[cfg(not(unix))]
+pub(crate) async fn interrupted() {
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,50 @@
+//! What to do about the reasons that CloudFormation gives for a failure.
+
+/// A part of a reason, and what to do about it.
+const KNOWN: [(&str, &str); 9] = [
+    (
+        "CloudWatch Logs role ARN must be set",
+        "API Gateway needs a role to log with, once per account and region: deploy with \
+         --set-up-logging",
+    ),
+    (
+        "already exists",
+        "another stack has the name, or it was left when one went. Give this stack names of its \
+         own with --name-suffix, or delete what has the name",
+    ),
+    (
+        "not authorized to perform",
+        "the credentials that deploy need the permission that is named",
+    ),
+    (
+        "AccessDenied",
+        "the credentials that deploy need the permission that is named",
+    ),
+    (
+        "is not empty",
+        "the bucket holds objects: `infra-gen destroy` deletes them first",
+    ),
+    (
+        "LimitExceeded",
+        "the account has as many of these as it may: delete some, or ask for more in Service Quotas",
+    ),
+    (
+        "UnreservedConcurrentExecution",
+        "the account has too few concurrent executions to reserve any: ask for more in Service \
+         Quotas, or reserve fewer in infra-gen/src/environments",
+    ),
+    (
+        "Deletion protection",
+        "a table is protected: take the protection off in the console, if it really shall go",
+    ),
+    (
+        "Rate exceeded",
+        "AWS was asked too much at once: deploy again",
+    ),
+];
+
+/// What to do about a reason, if it is a known one.
+pub fn on(reason: &str) -> Option<&'static str> {
+    let known = KNOWN.iter().find(|(part, _)| reason.contains(part));
+    known.map(|(_, advice)| *advice)
+}

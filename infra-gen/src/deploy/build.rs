@@ -1,0 +1,95 @@
+//! Building the functions with cargo-lambda, which links against Lambda's glibc and knows how to
+//! build for the other processor.
+
+use std::{
+    env, io,
+    path::PathBuf,
+    process::{Command, ExitStatus, Stdio},
+};
+
+use crate::environments::Architecture;
+
+/// Why there are no executables.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// cargo-lambda is not installed.
+    #[error(
+        "cargo-lambda is not installed, and it builds the functions\n  what to do: `pip install \
+         cargo-lambda`, which brings the linker (zig) too, or `cargo install --locked cargo-lambda` \
+         and zig from https://ziglang.org/download; or build the functions yourself and give their \
+         folder with --binaries"
+    )]
+    NoCargoLambda,
+    /// Cargo does not start.
+    #[error("cargo does not start: {0}")]
+    Start(#[from] io::Error),
+    /// The build failed.
+    #[error("`{command}` failed ({status}); what it said is above")]
+    Failed {
+        /// What was run.
+        command: String,
+        /// How it ended.
+        status: ExitStatus,
+    },
+    /// Cargo has not said where it puts what it builds.
+    #[error("`cargo metadata` does not say where Cargo puts what it builds: {0}")]
+    NoTargetDirectory(String),
+}
+
+/// Builds functions and returns the folder with their executables.
+pub fn build(
+    functions: &[&'static str],
+    architecture: Architecture,
+) -> Result<PathBuf, BuildError> {
+    require_cargo_lambda()?;
+    // An executable for one processor must not be taken for one for the other.
+    let folder = target_directory()?.join("lambda").join(architecture.name());
+    let flag = match architecture {
+        Architecture::Arm64 => "--arm64",
+        Architecture::X86_64 => "--x86-64",
+    };
+    let mut arguments = vec!["lambda", "build", "--release", "--locked", flag];
+    for function in functions {
+        arguments.extend(["--package", function]);
+    }
+    let status = cargo()
+        .args(&arguments)
+        .arg("--lambda-dir")
+        .arg(&folder)
+        .stdin(Stdio::null())
+        // Standard output is for what is asked for, such as --json.
+        .stdout(io::stderr())
+        .status()?;
+    if status.success() {
+        return Ok(folder);
+    }
+    let command = format!("cargo {}", arguments.join(" "));
+    Err(BuildError::Failed { command, status })
+}
+
+fn cargo() -> Command {
+    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+}
+
+fn require_cargo_lambda() -> Result<(), BuildError> {
+    let output = cargo().args(["lambda", "--version"]).output()?;
+    if output.status.success() {
+        Ok(())
+    } else {
+        Err(BuildError::NoCargoLambda)
+    }
+}
+
+/// Where Cargo puts what it builds, the workspace's own configuration included.
+pub fn target_directory() -> Result<PathBuf, BuildError> {
+    let output = cargo()
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .output()?;
+    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|_| {
+        BuildError::NoTargetDirectory(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+    })?;
+    let directory = metadata["target_directory"].as_str();
+    directory
+        .map(PathBuf::from)
+        .ok_or_else(|| BuildError::NoTargetDirectory("there is no target_directory".to_owned()))
+}

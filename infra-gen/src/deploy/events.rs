@@ -1,0 +1,242 @@
+//! What CloudFormation tells about a stack while it works on it.
+
+use std::collections::HashSet;
+
+use super::{CallError, Session, StackStatus, call::Attempt as _};
+
+/// Something that has happened to a resource, or to the stack itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StackEvent {
+    /// The event's id.
+    pub id: String,
+    /// The name of the resource in the template.
+    pub logical_id: String,
+    /// Its type.
+    pub kind: String,
+    /// The state that it is in now.
+    pub status: String,
+    /// Why.
+    pub reason: Option<String>,
+    /// Whether it is about the stack itself.
+    pub of_stack: bool,
+}
+
+impl StackEvent {
+    /// Whether something did not work.
+    pub fn is_failure(&self) -> bool {
+        self.status.ends_with("_FAILED")
+    }
+
+    /// Whether something is finished, well or not.
+    pub fn is_final(&self) -> bool {
+        self.status.ends_with("_COMPLETE") || self.is_failure()
+    }
+
+    /// The state that an operation on the stack ended in, if this event says that it did.
+    pub(super) fn end(&self) -> Option<StackStatus> {
+        (self.of_stack && self.is_final()).then(|| StackStatus::new(&self.status))
+    }
+
+    /// Whether it is the start of an operation on the stack.
+    fn is_start(&self) -> bool {
+        self.of_stack
+            && matches!(
+                self.status.as_str(),
+                "CREATE_IN_PROGRESS"
+                    | "UPDATE_IN_PROGRESS"
+                    | "DELETE_IN_PROGRESS"
+                    | "IMPORT_IN_PROGRESS"
+            )
+    }
+}
+
+/// A stack's events, from a point in time on. Times are AWS's, so events are told apart by their
+/// ids instead.
+#[derive(Debug)]
+pub struct Events {
+    stack_id: String,
+    stack_name: String,
+    seen: HashSet<String>,
+}
+
+impl Events {
+    /// The events from now on.
+    pub async fn from_now(
+        session: &Session,
+        stack_id: &str,
+        stack_name: &str,
+    ) -> Result<Self, CallError> {
+        let mut events = Self::of(stack_id, stack_name);
+        // A page goes far enough back: what is not on it is not the next to be told.
+        let (page, _) = events.page(session, None).await?;
+        events.seen.extend(page.into_iter().map(|event| event.id));
+        Ok(events)
+    }
+
+    /// The events of the operation that is at work.
+    pub async fn of_running_operation(
+        session: &Session,
+        stack_id: &str,
+        stack_name: &str,
+    ) -> Result<Self, CallError> {
+        let mut events = Self::of(stack_id, stack_name);
+        let mut token = None;
+        let mut before_start = false;
+        loop {
+            let (page, next) = events.page(session, token).await?;
+            for event in page {
+                if before_start {
+                    events.seen.insert(event.id);
+                } else {
+                    before_start = event.is_start();
+                }
+            }
+            token = next;
+            if before_start || token.is_none() {
+                return Ok(events);
+            }
+        }
+    }
+
+    fn of(stack_id: &str, stack_name: &str) -> Self {
+        Self {
+            stack_id: stack_id.to_owned(),
+            stack_name: stack_name.to_owned(),
+            seen: HashSet::new(),
+        }
+    }
+
+    /// What has happened since the last call, in the order in which it did.
+    pub async fn next(&mut self, session: &Session) -> Result<Vec<StackEvent>, CallError> {
+        let mut found = Vec::new();
+        let mut token = None;
+        loop {
+            let (page, next) = self.page(session, token).await?;
+            // The newest come first.
+            let count = page.len();
+            let new = page
+                .into_iter()
+                .take_while(|event| !self.seen.contains(&event.id));
+            let before = found.len();
+            found.extend(new);
+            token = next;
+            let met_the_last = found.len() < before + count;
+            if met_the_last || token.is_none() {
+                break;
+            }
+        }
+        self.seen.extend(found.iter().map(|event| event.id.clone()));
+        found.reverse();
+        Ok(found)
+    }
+
+    async fn page(
+        &self,
+        session: &Session,
+        token: Option<String>,
+    ) -> Result<(Vec<StackEvent>, Option<String>), CallError> {
+        let request = session.cloudformation.describe_stack_events();
+        let answer = request
+            .stack_name(&self.stack_id)
+            .set_next_token(token)
+            .send()
+            .await;
+        let answer =
+            answer.attempt(|| format!("read the events of the stack {}", self.stack_name))?;
+        let events = answer.stack_events.unwrap_or_default().into_iter();
+        let events = events.map(|event| {
+            let physical_id = event.physical_resource_id.as_deref();
+            let status = event.resource_status.as_ref();
+            StackEvent {
+                of_stack: physical_id == Some(self.stack_id.as_str()),
+                status: status.map_or_else(String::new, |status| status.as_str().to_owned()),
+                reason: event
+                    .resource_status_reason
+                    .filter(|reason| !reason.is_empty()),
+                id: event.event_id.unwrap_or_default(),
+                logical_id: event.logical_resource_id.unwrap_or_default(),
+                kind: event.resource_type.unwrap_or_default(),
+            }
+        });
+        Ok((
+            events.collect(),
+            answer.next_token.filter(|token| !token.is_empty()),
+        ))
+    }
+}
+
+/// The event that everything else follows from: the first failure that is not the consequence of
+/// another.
+pub fn first_cause(events: &[StackEvent]) -> Option<&StackEvent> {
+    let is_consequence = |event: &&StackEvent| {
+        let reason = event.reason.as_deref().unwrap_or_default();
+        reason.contains("cancelled")
+    };
+    let failures = || events.iter().filter(|event| event.is_failure());
+    failures()
+        .find(|event| !event.of_stack && !is_consequence(event))
+        .or_else(|| failures().find(|event| !is_consequence(event)))
+        // A stack that cannot be made at all says so of itself only.
+        .or_else(|| {
+            events
+                .iter()
+                .find(|event| event.status.contains("ROLLBACK_IN_PROGRESS"))
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(logical_id: &str, status: &str, reason: Option<&str>) -> StackEvent {
+        StackEvent {
+            id: format!("{logical_id} {status}"),
+            logical_id: logical_id.to_owned(),
+            kind: "AWS::SQS::Queue".to_owned(),
+            status: status.to_owned(),
+            reason: reason.map(str::to_owned),
+            of_stack: logical_id == "stack",
+        }
+    }
+
+    #[test]
+    fn the_first_cause_is_the_first_failure_that_no_other_has_caused() {
+        let events = [
+            event("stack", "CREATE_IN_PROGRESS", Some("User Initiated")),
+            event("Role", "CREATE_FAILED", Some("Resource creation cancelled")),
+            event("Queue", "CREATE_FAILED", Some("jobs already exists")),
+            event(
+                "Table",
+                "CREATE_FAILED",
+                Some("Resource creation cancelled"),
+            ),
+            event(
+                "stack",
+                "ROLLBACK_IN_PROGRESS",
+                Some("The following resource(s) failed"),
+            ),
+            event("Role", "DELETE_FAILED", Some("not authorized")),
+            event("stack", "ROLLBACK_FAILED", None),
+        ];
+        let cause = first_cause(&events).expect("a cause");
+        assert_eq!(cause.reason.as_deref(), Some("jobs already exists"));
+    }
+
+    #[test]
+    fn a_stack_that_only_speaks_of_itself_is_believed() {
+        let events = [
+            event(
+                "stack",
+                "UPDATE_ROLLBACK_IN_PROGRESS",
+                Some("cancelled by the user"),
+            ),
+            event("stack", "UPDATE_ROLLBACK_COMPLETE", None),
+        ];
+        let cause = first_cause(&events).expect("a cause");
+        assert_eq!(cause.reason.as_deref(), Some("cancelled by the user"));
+        assert_eq!(
+            first_cause(&[event("stack", "CREATE_COMPLETE", None)]),
+            None
+        );
+    }
+}

@@ -1,0 +1,43 @@
+//! The role that API Gateway logs with. An account has one per region, for all its APIs, so no
+//! stack of an application may own it.
+
+use super::{CallError, Session, call::Attempt as _};
+
+/// The stack that sets up the role, once per account and region.
+pub const STACK: &str = "stagecast-api-gateway-logging";
+
+/// What sets up the role. Both stay when the stack goes, because other APIs may have come to use
+/// them.
+/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-account.html>
+pub const TEMPLATE: &str = "\
+AWSTemplateFormatVersion: '2010-09-09'
+Description: The role that API Gateway logs with, for all APIs of this account and region
+Resources:
+  Role:
+    Type: AWS::IAM::Role
+    DeletionPolicy: Retain
+    UpdateReplacePolicy: Retain
+    Properties:
+      AssumeRolePolicyDocument:
+        Version: '2012-10-17'
+        Statement:
+        - Effect: Allow
+          Principal:
+            Service: apigateway.amazonaws.com
+          Action: sts:AssumeRole
+      ManagedPolicyArns:
+      - !Sub arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs
+  Account:
+    Type: AWS::ApiGateway::Account
+    DeletionPolicy: Retain
+    UpdateReplacePolicy: Retain
+    Properties:
+      CloudWatchRoleArn: !GetAtt Role.Arn
+";
+
+/// The ARN of the role, if there is one.
+pub async fn find(session: &Session) -> Result<Option<String>, CallError> {
+    let account = session.apigateway.get_account().send().await;
+    let account = account.attempt(|| "find out which role API Gateway logs with".to_owned())?;
+    Ok(account.cloudwatch_role_arn.filter(|arn| !arn.is_empty()))
+}

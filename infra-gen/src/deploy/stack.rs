@@ -1,0 +1,208 @@
+//! A stack that is deployed.
+
+use aws_sdk_cloudformation::types::TemplateStage;
+use indexmap::IndexMap;
+use serde::Serialize;
+
+use super::{CallError, Session, StackStatus, call::Attempt as _};
+use crate::diff::{ReadError, TemplateDocument};
+
+/// A stack that is deployed.
+#[derive(Clone, Debug)]
+pub struct DeployedStack {
+    /// Its ARN, by which it is still found when it is gone.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub status: StackStatus,
+    /// Why it is in that state, if CloudFormation says so.
+    pub reason: Option<String>,
+    /// The description in its template.
+    pub description: String,
+    /// The values of its parameters.
+    pub parameters: IndexMap<String, String>,
+    /// Its tags.
+    pub tags: IndexMap<String, String>,
+    /// What it tells.
+    pub outputs: Vec<StackOutput>,
+    /// Whether CloudFormation refuses to delete it.
+    pub termination_protection: bool,
+}
+
+/// Something that a stack tells.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct StackOutput {
+    /// Its name.
+    pub name: String,
+    /// Its value.
+    pub value: String,
+    /// What it is.
+    pub description: String,
+}
+
+/// The template of a deployed stack.
+#[derive(Clone, Debug)]
+pub struct DeployedTemplate {
+    /// As it was given to CloudFormation.
+    pub text: String,
+    /// As CloudFormation understood it, transforms applied.
+    pub document: TemplateDocument,
+}
+
+/// A resource of a deployed stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeployedResource {
+    /// Its name in the template.
+    pub logical_id: String,
+    /// Its name in the account.
+    pub physical_id: String,
+    /// Its type.
+    pub kind: String,
+}
+
+/// Why the template of a deployed stack cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplateError {
+    /// AWS did not give it.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// What AWS gave is no template.
+    #[error("the deployed template of the stack {stack} cannot be read: {cause}")]
+    Read {
+        /// The stack.
+        stack: String,
+        /// Why.
+        cause: ReadError,
+    },
+}
+
+impl DeployedStack {
+    /// The stack with this name or ARN, if there is one.
+    pub async fn find(session: &Session, name: &str) -> Result<Option<Self>, CallError> {
+        let request = session.cloudformation.describe_stacks().stack_name(name);
+        let answer = request.send().await;
+        let stacks = match answer.attempt(|| format!("look at the stack {name}")) {
+            Ok(output) => output.stacks.unwrap_or_default(),
+            // The code is that of everything that is not valid.
+            Err(error) if error.is("ValidationError") && error.answer.contains("not exist") => {
+                return Ok(None);
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(stacks.into_iter().next().map(Self::from))
+    }
+
+    /// The stack's template.
+    pub async fn template(&self, session: &Session) -> Result<DeployedTemplate, TemplateError> {
+        let original = self.template_at(session, TemplateStage::Original);
+        let text = original.await?;
+        let mut document = self.read(&text)?;
+        if document.has_transform() {
+            let processed = self.template_at(session, TemplateStage::Processed);
+            document = self.read(&processed.await?)?;
+        }
+        Ok(DeployedTemplate { text, document })
+    }
+
+    async fn template_at(
+        &self,
+        session: &Session,
+        stage: TemplateStage,
+    ) -> Result<String, CallError> {
+        let request = session.cloudformation.get_template();
+        let answer = request.stack_name(&self.id).template_stage(stage).send();
+        let answer = answer.await;
+        let answer = answer.attempt(|| format!("read the template of the stack {}", self.name))?;
+        Ok(answer.template_body.unwrap_or_default())
+    }
+
+    fn read(&self, text: &str) -> Result<TemplateDocument, TemplateError> {
+        TemplateDocument::parse(text).map_err(|cause| TemplateError::Read {
+            stack: self.name.clone(),
+            cause,
+        })
+    }
+
+    /// The resources that are in the stack now.
+    pub async fn resources(&self, session: &Session) -> Result<Vec<DeployedResource>, CallError> {
+        let request = session.cloudformation.list_stack_resources();
+        let mut pages = request.stack_name(&self.id).into_paginator().send();
+        let mut resources = Vec::new();
+        while let Some(page) = pages.next().await {
+            let page = page.attempt(|| format!("list the resources of the stack {}", self.name))?;
+            let found = page.stack_resource_summaries.unwrap_or_default();
+            resources.extend(
+                found
+                    .into_iter()
+                    .filter(|resource| {
+                        let status = resource.resource_status.as_ref();
+                        status.is_none_or(|status| status.as_str() != "DELETE_COMPLETE")
+                    })
+                    .map(|resource| DeployedResource {
+                        logical_id: resource.logical_resource_id.unwrap_or_default(),
+                        physical_id: resource.physical_resource_id.unwrap_or_default(),
+                        kind: resource.resource_type.unwrap_or_default(),
+                    }),
+            );
+        }
+        Ok(resources)
+    }
+
+    /// Has CloudFormation delete the stack.
+    pub async fn delete(&self, session: &Session) -> Result<(), CallError> {
+        let request = session.cloudformation.delete_stack();
+        let answer = request.stack_name(&self.id).send().await;
+        let answer = answer.attempt(|| format!("delete the stack {}", self.name));
+        answer.map(|_| ())
+    }
+
+    /// The value of an output.
+    pub fn output(&self, name: &str) -> Option<&str> {
+        let output = self.outputs.iter().find(|output| output.name == name)?;
+        Some(&output.value)
+    }
+}
+
+impl From<aws_sdk_cloudformation::types::Stack> for DeployedStack {
+    fn from(stack: aws_sdk_cloudformation::types::Stack) -> Self {
+        let status = stack
+            .stack_status
+            .as_ref()
+            .map_or("", |status| status.as_str());
+        Self {
+            status: StackStatus::new(status),
+            id: stack.stack_id.unwrap_or_default(),
+            name: stack.stack_name.unwrap_or_default(),
+            reason: stack
+                .stack_status_reason
+                .filter(|reason| !reason.is_empty()),
+            description: stack.description.unwrap_or_default(),
+            parameters: stack
+                .parameters
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(|parameter| {
+                    Some((parameter.parameter_key?, parameter.parameter_value?))
+                })
+                .collect(),
+            tags: stack
+                .tags
+                .unwrap_or_default()
+                .into_iter()
+                .filter_map(|tag| Some((tag.key?, tag.value?)))
+                .collect(),
+            outputs: stack
+                .outputs
+                .unwrap_or_default()
+                .into_iter()
+                .map(|output| StackOutput {
+                    name: output.output_key.unwrap_or_default(),
+                    value: output.output_value.unwrap_or_default(),
+                    description: output.description.unwrap_or_default(),
+                })
+                .collect(),
+            termination_protection: stack.enable_termination_protection.unwrap_or_default(),
+        }
+    }
+}

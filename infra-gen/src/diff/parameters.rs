@@ -1,0 +1,157 @@
+//! A template as it is for certain values of its parameters.
+
+use indexmap::IndexMap;
+use serde_json::{Map, Value};
+
+use super::{TemplateDocument, document::PROPERTIES};
+
+impl TemplateDocument {
+    /// The template with these values in place of the references to its parameters, so that a
+    /// comparison finds what follows from another value.
+    #[must_use]
+    pub fn with_values(mut self, values: &IndexMap<String, String>) -> Self {
+        for resource in self.resources.values_mut() {
+            fill_map(&mut resource.attributes, values);
+        }
+        for section in [&mut self.conditions, &mut self.outputs] {
+            fill_map(section, values);
+        }
+        self
+    }
+
+    /// The value that a parameter has if none is given.
+    pub fn default_of(&self, parameter: &str) -> Option<&str> {
+        self.parameters.get(parameter)?.get("Default")?.as_str()
+    }
+
+    /// Whether there is a resource whose type begins like this.
+    pub fn has_type(&self, kind: &str) -> bool {
+        self.resources
+            .values()
+            .any(|resource| resource.kind.starts_with(kind))
+    }
+
+    /// Whether a resource whose type begins like this has one of these properties.
+    pub fn has_property(&self, kind: &str, properties: &[&str]) -> bool {
+        self.resources
+            .values()
+            .filter(|resource| resource.kind.starts_with(kind))
+            .filter_map(|resource| resource.attribute(PROPERTIES))
+            .any(|found| properties.iter().any(|name| found.get(name).is_some()))
+    }
+
+    /// The name and the type of every resource that stays in the account when the stack goes.
+    pub fn retained(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.resources.iter().filter_map(|(id, resource)| {
+            let policy = resource.attribute("DeletionPolicy")?.as_str()?;
+            policy
+                .starts_with("Retain")
+                .then_some((id.as_str(), resource.kind.as_str()))
+        })
+    }
+}
+
+fn fill_map(map: &mut Map<String, Value>, values: &IndexMap<String, String>) {
+    for (_, value) in map {
+        fill(value, values);
+    }
+}
+
+fn fill(value: &mut Value, values: &IndexMap<String, String>) {
+    match value {
+        Value::Object(map) => {
+            if let Some(filled) = intrinsic(map, values) {
+                *value = filled;
+            } else {
+                fill_map(map, values);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| fill(item, values)),
+        _ => {}
+    }
+}
+
+/// What an intrinsic function is worth, as far as it depends on parameters.
+fn intrinsic(map: &Map<String, Value>, values: &IndexMap<String, String>) -> Option<Value> {
+    let (name, argument) = map.iter().next().filter(|_| map.len() == 1)?;
+    match (name.as_str(), argument) {
+        ("Ref", Value::String(parameter)) => Some(values.get(parameter)?.clone().into()),
+        ("Fn::Sub", Value::String(text)) => {
+            let mut filled = text.clone();
+            for (parameter, value) in values {
+                filled = filled.replace(&format!("${{{parameter}}}"), value);
+            }
+            Some(if filled.contains("${") {
+                Value::Object(Map::from_iter([(name.clone(), filled.into())]))
+            } else {
+                filled.into()
+            })
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::diff::{Mark, compare};
+
+    fn table() -> TemplateDocument {
+        TemplateDocument::from_json(json!({
+            "Parameters": { "Suffix": { "Type": "String", "Default": "-a" } },
+            "Resources": {
+                "Table": {
+                    "Type": "AWS::DynamoDB::Table",
+                    "DeletionPolicy": "Retain",
+                    "Properties": { "TableName": { "Fn::Sub": "jobs${Suffix}" } },
+                },
+                "Role": {
+                    "Type": "AWS::IAM::Role",
+                    "Properties": { "Policies": [
+                        { "Fn::Sub": "arn:${AWS::Partition}:${Suffix}" },
+                        { "Ref": "Suffix" },
+                    ] },
+                },
+            },
+        }))
+        .expect("a template")
+    }
+
+    fn values(suffix: &str) -> IndexMap<String, String> {
+        IndexMap::from([("Suffix".to_owned(), suffix.to_owned())])
+    }
+
+    #[test]
+    fn what_another_value_of_a_parameter_changes_is_found() {
+        let (old, new) = (
+            table().with_values(&values("-a")),
+            table().with_values(&values("-b")),
+        );
+        let difference = compare(&old, &new);
+        assert_eq!(difference.resources[0].mark, Mark::Replaced);
+        assert_eq!(
+            difference.resources[0].changes[0].before,
+            Some(json!("jobs-a"))
+        );
+        let expected = Some(json!({ "Fn::Sub": "arn:${AWS::Partition}:-b" }));
+        assert!(
+            difference.iam[0]
+                .changes
+                .iter()
+                .any(|change| change.after == expected)
+        );
+        assert!(compare(&old, &table().with_values(&values("-a"))).is_empty());
+    }
+
+    #[test]
+    fn defaults_and_what_is_retained_are_read_from_the_template() {
+        assert_eq!(table().default_of("Suffix"), Some("-a"));
+        assert_eq!(table().default_of("Other"), None);
+        assert_eq!(
+            table().retained().collect::<Vec<_>>(),
+            [("Table", "AWS::DynamoDB::Table")]
+        );
+    }
+}

@@ -1,0 +1,184 @@
+//! What can be wrong with the account, before anything is done in it.
+
+use super::{
+    fake::{ACCOUNT, FakeAws},
+    program::{assert_failed, binaries, command, deploy, deploy_command, run},
+};
+use crate::program::stderr;
+
+#[test]
+fn without_credentials_it_is_said_how_to_get_some() {
+    let aws = FakeAws::new();
+    let output = command(&["outputs", "--endpoint-url", &aws.url])
+        .env_remove("AWS_ACCESS_KEY_ID")
+        .output()
+        .expect("infra-gen starts");
+    assert_failed(
+        &output,
+        &[
+            "cannot look at the stack stagecast-dev",
+            "what to do: give credentials",
+            "aws sso login",
+        ],
+    );
+    assert_eq!(aws.calls(), [""; 0]);
+}
+
+#[test]
+fn expired_credentials_are_told_from_wrong_ones() {
+    let aws = FakeAws::new().failing("GetCallerIdentity", 403, "ExpiredToken", 1);
+    assert_failed(
+        &deploy(&aws, &["--yes"]),
+        &[
+            "AWS answers: ExpiredToken",
+            "(request r-1)",
+            "what to do: sign in again",
+        ],
+    );
+    let aws = FakeAws::new().failing("GetCallerIdentity", 403, "InvalidClientTokenId", 1);
+    assert_failed(
+        &deploy(&aws, &["--yes"]),
+        &["that the region is enabled for the account"],
+    );
+}
+
+#[test]
+fn a_region_that_is_missing_or_cannot_be_one_is_said_without_asking_anyone() {
+    let aws = FakeAws::new();
+    assert_failed(
+        &run(&aws, &["outputs", "--region", "frankfurt"]),
+        &["'frankfurt' is not the name of a region"],
+    );
+    let output = command(&["outputs", "--endpoint-url", &aws.url])
+        .env_remove("AWS_REGION")
+        .output()
+        .expect("infra-gen starts");
+    assert_failed(&output, &["no region is set", "--region eu-central-1"]);
+    assert_eq!(aws.calls(), [""; 0]);
+}
+
+#[test]
+fn a_stack_that_is_not_in_the_region_is_answered_with_where_it_was_looked_for() {
+    assert_failed(
+        &run(&FakeAws::new(), &["outputs", "--region", "us-east-1"]),
+        &[
+            "there is no stack stagecast-dev in us-east-1",
+            "--region and --profile",
+        ],
+    );
+}
+
+#[test]
+fn throttled_calls_are_tried_again() {
+    let aws = FakeAws::new().failing("GetCallerIdentity", 400, "Throttling", 1);
+    let output = deploy(&aws, &["--yes"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(aws.count("GetCallerIdentity"), 2);
+}
+
+#[test]
+fn missing_rights_on_the_bucket_are_listed() {
+    let aws = FakeAws::new().failing("GetBucketLifecycle", 403, "AccessDenied", 1);
+    assert_failed(
+        &deploy(&aws, &["--yes"]),
+        &[
+            "AccessDenied",
+            "what is needed: s3:GetLifecycleConfiguration",
+            "--artifact-bucket",
+        ],
+    );
+    assert_eq!(aws.count("CreateChangeSet"), 0);
+}
+
+#[test]
+fn a_bucket_name_that_another_account_has_is_no_dead_end() {
+    let aws = FakeAws::new().failing("CreateBucket", 409, "BucketAlreadyExists", 1);
+    let name = format!("'stagecast-artifacts-{ACCOUNT}-eu-central-1', is taken");
+    assert_failed(&deploy(&aws, &["--yes"]), &[&name, "--artifact-bucket"]);
+}
+
+#[test]
+fn a_bucket_in_another_region_is_said_to_be_there() {
+    let answer = "<Error><Code>PermanentRedirect</Code><Message>elsewhere</Message></Error>";
+    let aws = FakeAws::new().answering("GetBucketLifecycle", 301, answer, 1);
+    assert_failed(
+        &deploy(&aws, &["--yes", "--artifact-bucket", "theirs"]),
+        &["'theirs' is not in eu-central-1"],
+    );
+}
+
+#[test]
+fn the_missing_role_for_logs_is_explained_and_not_made_unasked() {
+    let aws = FakeAws::new().without_logging_role();
+    assert_failed(
+        &deploy(&aws, &["--yes"]),
+        &[
+            "one such role per region, for all its APIs",
+            "what to do: give --set-up-logging",
+        ],
+    );
+    assert_eq!(aws.count("CreateChangeSet"), 0);
+}
+
+#[test]
+fn the_missing_role_for_logs_is_set_up_by_a_stack_of_its_own_if_that_is_wanted() {
+    let aws = FakeAws::new().without_logging_role().with_execution(&[
+        ("it", "AWS::CloudFormation::Stack", "CREATE_IN_PROGRESS", ""),
+        ("Account", "AWS::ApiGateway::Account", "CREATE_COMPLETE", ""),
+        ("it", "AWS::CloudFormation::Stack", "CREATE_COMPLETE", ""),
+    ]);
+    let output = deploy(&aws, &["--yes", "--set-up-logging"]);
+    assert!(
+        stderr(&output).contains("API Gateway has a role to log with"),
+        "{}",
+        stderr(&output)
+    );
+    let made = &aws.requests("CreateChangeSet")[0].form();
+    assert_eq!(made["StackName"], "stagecast-api-gateway-logging");
+    assert_eq!(made["Capabilities.member.1"], "CAPABILITY_IAM");
+}
+
+#[test]
+fn who_may_not_ask_for_the_role_may_still_deploy() {
+    let aws = FakeAws::new().answering(
+        "GetAccount",
+        403,
+        r#"{"__type":"AccessDeniedException","message":"no"}"#,
+        1,
+    );
+    let output = deploy(&aws, &["--yes"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("going on as if"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn a_missing_cargo_lambda_is_named_with_how_to_get_it() {
+    let aws = FakeAws::new();
+    let empty = tempfile::tempdir().expect("a folder");
+    // A cargo that knows no other commands.
+    let output = command(&["deploy", "--yes", "--endpoint-url", &aws.url])
+        .env("CARGO", "false")
+        .env("HOME", empty.path())
+        .output()
+        .expect("infra-gen starts");
+    assert_failed(
+        &output,
+        &["cargo-lambda is not installed", "pip install cargo-lambda"],
+    );
+    assert_eq!(aws.count("CreateChangeSet"), 0);
+}
+
+#[test]
+fn a_profile_that_there_is_none_of_is_named() {
+    let aws = FakeAws::new();
+    let binaries = binaries();
+    let output = deploy_command(&aws, binaries.path(), &["--yes", "--profile", "nobody"])
+        .env_remove("AWS_ACCESS_KEY_ID")
+        .output()
+        .expect("infra-gen starts");
+    assert_failed(&output, &["the profile 'nobody'", "--profile"]);
+}

@@ -1,0 +1,276 @@
+//! What is deployed, what is said of it before, and how it fails.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::{Command, Stdio},
+};
+
+use super::{
+    fake::FakeAws,
+    program::{SAME, assert_failed, binaries, deploy, deploy_command, run, stack},
+};
+use crate::program::{stderr, stdout};
+
+const STACK: &str = "AWS::CloudFormation::Stack";
+const TABLE: &str = "AWS::DynamoDB::Table";
+
+#[test]
+fn a_first_deployment_makes_everything_and_ends_with_urls_and_a_command_to_try() {
+    let aws = FakeAws::new();
+    let output = deploy(&aws, &["--yes"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+
+    let made = &aws.requests("CreateChangeSet")[0].form();
+    assert_eq!(made["ChangeSetType"], "CREATE");
+    assert_eq!(made["Capabilities.member.1"], "CAPABILITY_IAM");
+    assert_eq!(made.get("Capabilities.member.2"), None);
+    assert_eq!(aws.objects().len(), 4);
+    for settings in [
+        "publicAccessBlock",
+        "encryption",
+        "policy",
+        "tagging",
+        "lifecycle",
+    ] {
+        assert_eq!(aws.count(&format!("PutBucket:{settings}")), 1, "{settings}");
+    }
+    assert!(
+        stderr(&output).contains("CREATE_COMPLETE"),
+        "{}",
+        stderr(&output)
+    );
+    let told = stdout(&output);
+    for part in [
+        "https://http.example",
+        "wss://live.example/live",
+        "curl --data-binary",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
+}
+
+#[test]
+fn a_second_deployment_uploads_nothing_and_asks_for_no_change_set() {
+    let aws = FakeAws::new();
+    assert!(deploy(&aws, &["--yes"]).status.success());
+    let output = deploy(&aws, &["--yes"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("up to date: nothing has changed"));
+    assert_eq!(
+        (aws.count("CreateChangeSet"), aws.count("PutObject")),
+        (1, 4)
+    );
+    assert_eq!(aws.count("CreateBucket"), 1);
+}
+
+#[test]
+fn a_template_too_large_for_the_call_goes_through_the_bucket() {
+    let aws = FakeAws::new();
+    let output = deploy(&aws, &["--yes", "--environment", "prod"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let made = &aws.requests("CreateChangeSet")[0].form();
+    assert_eq!(made.get("TemplateBody"), None);
+    let url = &made["TemplateURL"];
+    assert!(
+        aws.objects()
+            .iter()
+            .any(|key| *url == format!("{}{key}", aws.url)),
+        "{url}"
+    );
+}
+
+#[test]
+fn without_a_terminal_nothing_is_executed_unasked_and_nothing_is_left() {
+    let aws = FakeAws::new();
+    assert_failed(
+        &deploy(&aws, &[]),
+        &["WebsocketRole", "what to do: give --yes"],
+    );
+    assert_eq!(aws.count("ExecuteChangeSet"), 0);
+    assert_eq!(aws.count("DeleteChangeSet"), 1);
+    assert_eq!(aws.stack_status(), None);
+}
+
+#[test]
+fn a_table_is_replaced_only_with_an_explicit_yes() {
+    let renamed = (
+        "TableName: !Sub jobs${NameSuffix}",
+        "TableName: !Sub old${NameSuffix}",
+    );
+    let aws = FakeAws::new()
+        .with_stack(stack("UPDATE_COMPLETE", renamed))
+        .with_change("JobsTable", TABLE, "Modify", "True")
+        .with_execution(&[
+            ("it", STACK, "UPDATE_IN_PROGRESS", "User Initiated"),
+            ("it", STACK, "UPDATE_COMPLETE", ""),
+        ]);
+    assert_failed(
+        &deploy(&aws, &["--yes"]),
+        &[
+            "replaced because of TableName",
+            "-/+ JobsTable",
+            "give --allow-replacement",
+        ],
+    );
+    assert_eq!(aws.count("ExecuteChangeSet"), 0);
+    assert_eq!(aws.count("DeleteChangeSet"), 1);
+
+    let output = deploy(&aws, &["--yes", "--allow-replacement"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(aws.count("ExecuteChangeSet"), 1);
+}
+
+#[test]
+fn a_suffix_that_was_given_once_stays() {
+    let mut deployed = stack("UPDATE_COMPLETE", SAME);
+    deployed.parameters[0].1 = "-alice".to_owned();
+    let aws = FakeAws::new().with_stack(deployed);
+    deploy(&aws, &["--yes"]);
+    let made = aws.requests("CreateChangeSet")[0].form();
+    assert_eq!(made["Parameters.member.1.ParameterKey"], "NameSuffix");
+    assert_eq!(made["Parameters.member.1.ParameterValue"], "-alice");
+}
+
+#[test]
+fn a_template_that_cloudformation_refuses_is_told_with_its_words() {
+    let aws = FakeAws::new().failing("CreateChangeSet", 400, "ValidationError", 1);
+    assert_failed(
+        &deploy(&aws, &["--yes"]),
+        &["cannot make a change set", "ValidationError, says the fake"],
+    );
+}
+
+#[test]
+fn a_change_set_that_fails_is_told_with_its_reason_and_taken_away() {
+    let aws = FakeAws::new().answering(
+        "DescribeChangeSet",
+        200,
+        "<DescribeChangeSetResponse><DescribeChangeSetResult><Status>FAILED</Status>\
+         <StatusReason>Circular dependency</StatusReason></DescribeChangeSetResult>\
+         </DescribeChangeSetResponse>",
+        1,
+    );
+    assert_failed(
+        &deploy(&aws, &["--yes"]),
+        &["AWS answers: Circular dependency"],
+    );
+    assert_eq!(aws.stack_status(), None);
+}
+
+#[test]
+fn a_failure_ends_with_its_first_cause_the_construct_and_the_state_of_the_stack() {
+    let aws = FakeAws::new().with_execution(&[
+        ("it", STACK, "CREATE_IN_PROGRESS", "User Initiated"),
+        (
+            "JobsQueue",
+            "AWS::SQS::Queue",
+            "CREATE_FAILED",
+            "Resource creation cancelled",
+        ),
+        (
+            "JobsTable",
+            TABLE,
+            "CREATE_FAILED",
+            "jobs already exists in stack other",
+        ),
+        (
+            "it",
+            STACK,
+            "ROLLBACK_IN_PROGRESS",
+            "The following resource(s) failed: [JobsTable]",
+        ),
+        ("it", STACK, "ROLLBACK_COMPLETE", ""),
+    ]);
+    let output = deploy(&aws, &["--yes"]);
+    assert_failed(
+        &output,
+        &[
+            "error: JobsTable (AWS::DynamoDB::Table) is CREATE_FAILED, the construct jobs/Table",
+            "AWS says: jobs already exists in stack other",
+            "names of its own with --name-suffix",
+            "the stack stagecast-dev is ROLLBACK_COMPLETE",
+        ],
+    );
+}
+
+/// Ctrl-C, once a table has been made and the stack has not.
+#[test]
+fn ctrl_c_leaves_the_stack_in_a_named_state_and_says_how_to_go_on() {
+    let aws = FakeAws::new().with_execution(&[
+        ("it", STACK, "CREATE_IN_PROGRESS", "User Initiated"),
+        ("JobsTable", TABLE, "CREATE_COMPLETE", ""),
+    ]);
+    let binaries = binaries();
+    let mut deploying = deploy_command(&aws, binaries.path(), &["--yes", "--region", "eu-west-1"])
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("infra-gen starts");
+    let mut said = BufReader::new(deploying.stderr.take().expect("piped"));
+    let mut line = String::new();
+    while !line.contains("CREATE_COMPLETE          JobsTable") {
+        line.clear();
+        assert_ne!(
+            said.read_line(&mut line).expect("readable"),
+            0,
+            "it ended too soon"
+        );
+    }
+    // What the fake says of the stack is what its last event about it says.
+    let id = deploying.id().to_string();
+    let killed = Command::new("kill").args(["-INT", &id]).status();
+    assert!(killed.expect("kill starts").success());
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).expect("readable");
+    assert_eq!(deploying.wait().expect("it ends").code(), Some(1));
+    for sentence in [
+        "the stack stagecast-dev is CREATE_IN_PROGRESS: it is being made",
+        "`infra-gen deploy --region eu-west-1",
+        "watches it to its end",
+    ] {
+        assert!(rest.contains(sentence), "{rest}");
+    }
+}
+
+#[test]
+fn diff_compares_with_what_is_deployed_and_exits_as_diff_does() {
+    let aws = FakeAws::new().with_stack(stack("UPDATE_COMPLETE", SAME));
+    let output = run(&aws, &["diff"]);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert_eq!(stdout(&output), "");
+
+    let smaller = ("MemorySize: 1769", "MemorySize: 512");
+    let aws = FakeAws::new().with_stack(stack("UPDATE_COMPLETE", smaller));
+    let output = run(&aws, &["diff"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(
+        stdout(&output).contains("~ MemorySize: 512 -> 1769"),
+        "{}",
+        stdout(&output)
+    );
+
+    let output = run(&FakeAws::new(), &["diff"]);
+    assert!(
+        stderr(&output).contains("there is no stack stagecast-dev"),
+        "{}",
+        stderr(&output)
+    );
+    assert!(
+        stdout(&output).contains("+ JobsTable"),
+        "{}",
+        stdout(&output)
+    );
+}
+
+#[test]
+fn outputs_are_a_table_or_json() {
+    let aws = FakeAws::new().with_stack(stack("UPDATE_COMPLETE", SAME));
+    let printed = stdout(&run(&aws, &["outputs"]));
+    assert!(
+        printed.contains("HttpApiUrl    https://http.example"),
+        "{printed}"
+    );
+    let printed = stdout(&run(&aws, &["outputs", "--json"]));
+    let json: serde_json::Value = serde_json::from_str(&printed).expect("JSON");
+    assert_eq!(json["WebSocketUrl"], "wss://live.example/live");
+}

@@ -1,0 +1,491 @@
+//! A fake of the few operations of AWS that infra-gen calls: one stack, one bucket, events that a
+//! test has written down. It checks nothing that AWS checks; what it is for is to fail on demand.
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    fmt::Write as _,
+    sync::{Arc, Mutex, MutexGuard},
+};
+
+use super::http::{Answer, Request, serve};
+
+pub(super) const ACCOUNT: &str = "123456789012";
+const STACK_ID: &str = "arn:aws:cloudformation:eu-central-1:123456789012:stack/it/1";
+
+/// What happens to a resource: its name, its type, the state, the reason. The stack itself is `it`.
+pub(super) type Event = (&'static str, &'static str, &'static str, &'static str);
+
+#[derive(Debug, Default)]
+pub(super) struct Stack {
+    pub(super) name: String,
+    pub(super) status: String,
+    pub(super) template: String,
+    pub(super) description: String,
+    pub(super) parameters: Vec<(String, String)>,
+    pub(super) tags: Vec<(String, String)>,
+    pub(super) termination_protection: bool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    stack: Option<Stack>,
+    events: Vec<Event>,
+    /// What happens when a change set is executed, or the stack is deleted.
+    execution: Vec<Event>,
+    deletion: Vec<Event>,
+    planned: Option<HashMap<String, String>>,
+    /// The state that the stack is in once its events have been read to the end.
+    ending: Option<String>,
+    /// What the change set says, as XML.
+    changes: String,
+    bucket_is_there: bool,
+    objects: BTreeSet<String>,
+    logging_role: bool,
+    /// Answers that come instead of the fake's own, by operation.
+    instead: HashMap<String, VecDeque<Answer>>,
+    requests: Vec<(String, Request)>,
+}
+
+/// The fake, at an address of its own.
+#[derive(Clone, Debug)]
+pub(super) struct FakeAws {
+    pub(super) url: String,
+    state: Arc<Mutex<State>>,
+}
+
+impl FakeAws {
+    /// An account with a role for API Gateway's logs and nothing else, in which everything works.
+    pub(super) fn new() -> Self {
+        let state = Arc::new(Mutex::new(State {
+            logging_role: true,
+            execution: vec![
+                (
+                    "it",
+                    "AWS::CloudFormation::Stack",
+                    "CREATE_IN_PROGRESS",
+                    "User Initiated",
+                ),
+                (
+                    "JobsTable",
+                    "AWS::DynamoDB::Table",
+                    "CREATE_IN_PROGRESS",
+                    "",
+                ),
+                ("JobsTable", "AWS::DynamoDB::Table", "CREATE_COMPLETE", ""),
+                ("it", "AWS::CloudFormation::Stack", "CREATE_COMPLETE", ""),
+            ],
+            deletion: vec![
+                (
+                    "it",
+                    "AWS::CloudFormation::Stack",
+                    "DELETE_IN_PROGRESS",
+                    "User Initiated",
+                ),
+                ("JobsTable", "AWS::DynamoDB::Table", "DELETE_COMPLETE", ""),
+                ("it", "AWS::CloudFormation::Stack", "DELETE_COMPLETE", ""),
+            ],
+            ..State::default()
+        }));
+        let shared = state.clone();
+        let url = serve(move |request| {
+            let mut state = shared.lock().expect("not poisoned");
+            let operation = operation(&request);
+            state.requests.push((operation.clone(), request.clone()));
+            let instead = state.instead.get_mut(&operation);
+            match instead.and_then(VecDeque::pop_front) {
+                Some(answer) => answer,
+                None => state.answer(&operation, &request),
+            }
+        });
+        Self { url, state }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("not poisoned")
+    }
+
+    pub(super) fn with_stack(self, stack: Stack) -> Self {
+        self.state().stack = Some(stack);
+        self
+    }
+
+    pub(super) fn without_logging_role(self) -> Self {
+        self.state().logging_role = false;
+        self
+    }
+
+    /// What happens when the change set is executed.
+    pub(super) fn with_execution(self, events: &[Event]) -> Self {
+        self.state().execution = events.to_vec();
+        self
+    }
+
+    /// What happens when the stack is deleted.
+    pub(super) fn with_deletion(self, events: &[Event]) -> Self {
+        self.state().deletion = events.to_vec();
+        self
+    }
+
+    /// What has happened already.
+    pub(super) fn with_events(self, events: &[Event]) -> Self {
+        self.state().events = events.to_vec();
+        self
+    }
+
+    /// What the stack has become once its events have been read.
+    pub(super) fn ending_in(self, status: &str) -> Self {
+        self.state().ending = Some(status.to_owned());
+        self
+    }
+
+    /// What the change set says of a resource.
+    pub(super) fn with_change(self, id: &str, kind: &str, action: &str, replacement: &str) -> Self {
+        let change = format!(
+            "<member><Type>Resource</Type><ResourceChange><Action>{action}</Action>\
+             <LogicalResourceId>{id}</LogicalResourceId><ResourceType>{kind}</ResourceType>\
+             <Replacement>{replacement}</Replacement></ResourceChange></member>"
+        );
+        self.state().changes.push_str(&change);
+        self
+    }
+
+    /// The next calls of an operation are answered with this instead.
+    pub(super) fn answering(self, operation: &str, status: u16, body: &str, times: usize) -> Self {
+        let body = body.to_owned();
+        let answers = vec![Answer { status, body }; times];
+        self.state()
+            .instead
+            .insert(operation.to_owned(), answers.into());
+        self
+    }
+
+    /// The next calls of an operation fail like this.
+    pub(super) fn failing(self, operation: &str, status: u16, code: &str, times: usize) -> Self {
+        let body = if operation.contains("Bucket") {
+            s3_error(status, code).body
+        } else {
+            error(code, &format!("{code}, says the fake"))
+        };
+        self.answering(operation, status, &body, times)
+    }
+
+    /// The operations that were called, in order.
+    pub(super) fn calls(&self) -> Vec<String> {
+        self.state()
+            .requests
+            .iter()
+            .map(|it| it.0.clone())
+            .collect()
+    }
+
+    /// The calls of an operation, in order.
+    pub(super) fn requests(&self, operation: &str) -> Vec<Request> {
+        let state = self.state();
+        let requests = state.requests.iter().filter(|it| it.0 == operation);
+        requests.map(|it| it.1.clone()).collect()
+    }
+
+    pub(super) fn count(&self, operation: &str) -> usize {
+        self.requests(operation).len()
+    }
+
+    pub(super) fn objects(&self) -> Vec<String> {
+        self.state().objects.iter().cloned().collect()
+    }
+
+    pub(super) fn add_object(&self, key: &str) {
+        self.state().objects.insert(key.to_owned());
+    }
+
+    pub(super) fn stack_status(&self) -> Option<String> {
+        self.state()
+            .stack
+            .as_ref()
+            .map(|stack| stack.status.clone())
+    }
+}
+
+/// What a request asks for. S3 and API Gateway say it by method and path.
+fn operation(request: &Request) -> String {
+    if let Some(action) = request.form().get("Action") {
+        return action.clone();
+    }
+    let Request {
+        method,
+        path,
+        query,
+        ..
+    } = request;
+    if path == "/account" {
+        return "GetAccount".to_owned();
+    }
+    let of_object = path.trim_matches('/').contains('/');
+    let subresource = query.split(['=', '&']).next().unwrap_or_default();
+    match (method.as_str(), of_object, subresource) {
+        ("HEAD", true, _) => "HeadObject".to_owned(),
+        ("PUT", true, _) => "PutObject".to_owned(),
+        ("GET", false, "lifecycle") => "GetBucketLifecycle".to_owned(),
+        ("GET", false, _) => "ListObjectVersions".to_owned(),
+        ("POST", false, _) => "DeleteObjects".to_owned(),
+        ("PUT", false, "" | "x-id") => "CreateBucket".to_owned(),
+        ("PUT", false, subresource) => format!("PutBucket:{subresource}"),
+        _ => format!("{method} {path}"),
+    }
+}
+
+fn error(code: &str, message: &str) -> String {
+    format!(
+        "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message>\
+         </Error><RequestId>r-1</RequestId></ErrorResponse>"
+    )
+}
+
+fn s3_error(status: u16, code: &str) -> Answer {
+    let body = format!("<Error><Code>{code}</Code><Message>{code}</Message></Error>");
+    Answer { status, body }
+}
+
+fn result(operation: &str, content: &str) -> Answer {
+    Answer::ok(format!(
+        "<{operation}Response><{operation}Result>{content}</{operation}Result></{operation}Response>"
+    ))
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}
+
+fn members(list: &str, key: &str, value: &str, items: &[(String, String)]) -> String {
+    let mut xml = String::new();
+    for (name, text) in items {
+        let text = escape(text);
+        write!(
+            xml,
+            "<member><{key}>{name}</{key}><{value}>{text}</{value}></member>"
+        )
+        .expect("a string");
+    }
+    format!("<{list}>{xml}</{list}>")
+}
+
+/// The pairs of a list in a form: `Parameters.member.1.ParameterKey` and so on.
+fn pairs(
+    form: &HashMap<String, String>,
+    list: &str,
+    key: &str,
+    value: &str,
+) -> Vec<(String, String)> {
+    (1..)
+        .map_while(|index| {
+            let name = form.get(&format!("{list}.member.{index}.{key}"))?;
+            let text = form.get(&format!("{list}.member.{index}.{value}"));
+            Some((name.clone(), text.cloned().unwrap_or_default()))
+        })
+        .collect()
+}
+
+impl State {
+    fn answer(&mut self, operation: &str, request: &Request) -> Answer {
+        match operation {
+            "GetCallerIdentity" => result(
+                operation,
+                &format!("<Account>{ACCOUNT}</Account><Arn>arn:aws:iam::{ACCOUNT}:user/me</Arn>"),
+            ),
+            "GetAccount" if self.logging_role => {
+                Answer::ok(r#"{"cloudwatchRoleArn":"arn:aws:iam::123456789012:role/logs"}"#)
+            }
+            "GetAccount" => Answer::ok("{}"),
+            "GetBucketLifecycle" if self.bucket_is_there => {
+                Answer::ok("<LifecycleConfiguration></LifecycleConfiguration>")
+            }
+            "GetBucketLifecycle" => s3_error(404, "NoSuchBucket"),
+            "CreateBucket" => {
+                self.bucket_is_there = true;
+                Answer::ok("")
+            }
+            "HeadObject" if self.objects.contains(&request.path) => Answer::ok(""),
+            "HeadObject" => s3_error(404, "NotFound"),
+            "PutObject" => {
+                self.objects.insert(request.path.clone());
+                Answer::ok("")
+            }
+            "ListObjectVersions" => {
+                let keys = self.objects.iter().map(|key| {
+                    format!("<Version><Key>{key}</Key><VersionId>null</VersionId></Version>")
+                });
+                let keys: String = keys.collect();
+                Answer::ok(format!("<ListVersionsResult>{keys}</ListVersionsResult>"))
+            }
+            "DeleteObjects" => {
+                self.objects.clear();
+                Answer::ok("<DeleteResult></DeleteResult>")
+            }
+            _ if operation.starts_with("PutBucket:") => Answer::ok(""),
+            _ => self.answer_for_cloudformation(operation, &request.form()),
+        }
+    }
+
+    fn answer_for_cloudformation(
+        &mut self,
+        operation: &str,
+        form: &HashMap<String, String>,
+    ) -> Answer {
+        match operation {
+            "DescribeStacks" => self.describe(form),
+            "CreateChangeSet" => {
+                self.planned = Some(form.clone());
+                self.stack.get_or_insert_with(|| Stack {
+                    name: form["StackName"].clone(),
+                    status: "REVIEW_IN_PROGRESS".to_owned(),
+                    ..Stack::default()
+                });
+                result(
+                    operation,
+                    &format!("<Id>{STACK_ID}/changes</Id><StackId>{STACK_ID}</StackId>"),
+                )
+            }
+            "DescribeChangeSet" => result(
+                operation,
+                &format!(
+                    "<ChangeSetId>{STACK_ID}/changes</ChangeSetId><Status>CREATE_COMPLETE</Status>\
+                     <Changes>{}</Changes>",
+                    self.changes
+                ),
+            ),
+            "DeleteChangeSet" => {
+                self.planned = None;
+                result(operation, "")
+            }
+            "ExecuteChangeSet" => {
+                self.execute();
+                result(operation, "")
+            }
+            "DeleteStack" => {
+                let events = self.deletion.clone();
+                self.events.extend(&events);
+                self.stack = self.stack.take().filter(|stack| {
+                    stack.status != "REVIEW_IN_PROGRESS"
+                        && events
+                            .last()
+                            .is_some_and(|event| event.2 != "DELETE_COMPLETE")
+                });
+                result(operation, "")
+            }
+            "DescribeStackEvents" => self.tell(),
+            "DescribeEvents" => result(operation, "<OperationEvents></OperationEvents>"),
+            "GetTemplate" => {
+                let template = self.stack.as_ref().map(|stack| escape(&stack.template));
+                let template = template.unwrap_or_default();
+                result(
+                    operation,
+                    &format!("<TemplateBody>{template}</TemplateBody>"),
+                )
+            }
+            "ListStackResources" => result(
+                operation,
+                "<StackResourceSummaries>\
+                 <member><LogicalResourceId>JobsTable</LogicalResourceId>\
+                 <PhysicalResourceId>jobs</PhysicalResourceId>\
+                 <ResourceType>AWS::DynamoDB::Table</ResourceType>\
+                 <ResourceStatus>CREATE_COMPLETE</ResourceStatus></member>\
+                 <member><LogicalResourceId>ObjectsBucket</LogicalResourceId>\
+                 <PhysicalResourceId>the-objects</PhysicalResourceId>\
+                 <ResourceType>AWS::S3::Bucket</ResourceType>\
+                 <ResourceStatus>CREATE_COMPLETE</ResourceStatus></member>\
+                 </StackResourceSummaries>",
+            ),
+            _ => Answer {
+                status: 400,
+                body: error("InvalidAction", operation),
+            },
+        }
+    }
+
+    fn describe(&self, form: &HashMap<String, String>) -> Answer {
+        let wanted = &form["StackName"];
+        let stack = self.stack.as_ref();
+        let Some(stack) = stack.filter(|it| it.name == *wanted || wanted == STACK_ID) else {
+            let message = format!("Stack with id {wanted} does not exist");
+            return Answer {
+                status: 400,
+                body: error("ValidationError", &message),
+            };
+        };
+        let urls = [
+            ("HttpApiUrl".to_owned(), "https://http.example".to_owned()),
+            (
+                "WebSocketUrl".to_owned(),
+                "wss://live.example/live".to_owned(),
+            ),
+        ];
+        result(
+            "DescribeStacks",
+            &format!(
+                "<Stacks><member><StackId>{STACK_ID}</StackId><StackName>{}</StackName>\
+                 <Description>{}</Description><StackStatus>{}</StackStatus>\
+                 <EnableTerminationProtection>{}</EnableTerminationProtection>{}{}{}\
+                 </member></Stacks>",
+                stack.name,
+                escape(&stack.description),
+                stack.status,
+                stack.termination_protection,
+                members(
+                    "Parameters",
+                    "ParameterKey",
+                    "ParameterValue",
+                    &stack.parameters
+                ),
+                members("Tags", "Key", "Value", &stack.tags),
+                members("Outputs", "OutputKey", "OutputValue", &urls),
+            ),
+        )
+    }
+
+    fn execute(&mut self) {
+        let events = self.execution.clone();
+        if events
+            .iter()
+            .any(|event| event.1 == "AWS::ApiGateway::Account")
+        {
+            self.logging_role = true;
+        }
+        self.events.extend(&events);
+        let form = self.planned.take().unwrap_or_default();
+        let last = events.iter().rev().find(|event| event.0 == "it");
+        let status = last.map_or("", |event| event.2).to_owned();
+        self.stack = Some(Stack {
+            name: form["StackName"].clone(),
+            template: form.get("TemplateBody").cloned().unwrap_or_default(),
+            parameters: pairs(&form, "Parameters", "ParameterKey", "ParameterValue"),
+            tags: pairs(&form, "Tags", "Key", "Value"),
+            status,
+            ..Stack::default()
+        });
+    }
+
+    /// All events, the newest first.
+    fn tell(&mut self) -> Answer {
+        if let (Some(stack), Some(status)) = (&mut self.stack, self.ending.take()) {
+            stack.status = status;
+        }
+        let events = self.events.iter().enumerate().rev();
+        let events = events.map(|(index, (id, kind, status, reason))| {
+            let physical_id = if *id == "it" { STACK_ID } else { "physical" };
+            format!(
+                "<member><EventId>{index}</EventId><StackId>{STACK_ID}</StackId>\
+                 <LogicalResourceId>{id}</LogicalResourceId>\
+                 <PhysicalResourceId>{physical_id}</PhysicalResourceId>\
+                 <ResourceType>{kind}</ResourceType><ResourceStatus>{status}</ResourceStatus>\
+                 <ResourceStatusReason>{}</ResourceStatusReason></member>",
+                escape(reason)
+            )
+        });
+        let events: String = events.collect();
+        result(
+            "DescribeStackEvents",
+            &format!("<StackEvents>{events}</StackEvents>"),
+        )
+    }
+}

@@ -1,0 +1,106 @@
+//! Just enough of an HTTP server to stand in for AWS: one request per connection.
+
+use std::{
+    collections::HashMap,
+    io::{self, BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    thread,
+};
+
+/// A request as a service sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Request {
+    pub(super) method: String,
+    /// The path, without what follows a question mark.
+    pub(super) path: String,
+    pub(super) query: String,
+    pub(super) body: String,
+}
+
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) body: String,
+}
+
+impl Answer {
+    pub(super) fn ok(body: impl Into<String>) -> Self {
+        let body = body.into();
+        Self { status: 200, body }
+    }
+}
+
+impl Request {
+    fn read(stream: &TcpStream) -> io::Result<Option<Self>> {
+        let mut reader = BufReader::new(stream);
+        let mut line = String::new();
+        if reader.read_line(&mut line)? == 0 {
+            return Ok(None);
+        }
+        let mut parts = line.split(' ');
+        let method = parts.next().unwrap_or_default().to_owned();
+        let target = parts.next().unwrap_or_default();
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let (path, query) = (path.to_owned(), query.to_owned());
+        let mut length = 0;
+        loop {
+            let mut header = String::new();
+            reader.read_line(&mut header)?;
+            let header = header.trim().to_ascii_lowercase();
+            if header.is_empty() {
+                break;
+            }
+            if let Some(value) = header.strip_prefix("content-length: ") {
+                length = value.parse().map_err(io::Error::other)?;
+            }
+            if header == "expect: 100-continue" {
+                (&*stream).write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+            }
+        }
+        let mut body = vec![0; length];
+        reader.read_exact(&mut body)?;
+        Ok(Some(Self {
+            method,
+            path,
+            query,
+            body: String::from_utf8_lossy(&body).into_owned(),
+        }))
+    }
+
+    /// The fields of a form, decoded: what CloudFormation and STS are asked with.
+    pub(super) fn form(&self) -> HashMap<String, String> {
+        url::form_urlencoded::parse(self.body.as_bytes())
+            .into_owned()
+            .collect()
+    }
+}
+
+/// Answers requests on a port of its own until the process ends. Returns where that is.
+pub(super) fn serve(answer: impl Fn(Request) -> Answer + Send + Sync + 'static) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let answer = std::sync::Arc::new(answer);
+    thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let answer = answer.clone();
+            thread::spawn(move || {
+                let Ok(Some(request)) = Request::read(&stream) else {
+                    return;
+                };
+                let is_head = request.method == "HEAD";
+                let Answer { status, body } = answer(request);
+                let length = body.len();
+                let mut text = format!(
+                    "HTTP/1.1 {status} Answer\r\ncontent-length: {length}\r\nx-amzn-requestid: r-1\r\n\
+                     connection: close\r\n\r\n"
+                );
+                if !is_head {
+                    text += &body;
+                }
+                // A client that has gone does not want it.
+                let _ = (&stream).write_all(text.as_bytes());
+            });
+        }
+    });
+    format!("http://{address}")
+}

@@ -1,0 +1,104 @@
+//! Running infra-gen against the fake.
+
+use std::{
+    fs,
+    path::Path,
+    process::{Command, Output, Stdio},
+};
+
+use super::fake::{FakeAws, Stack};
+use crate::program::{infra_gen, stderr, stdout};
+
+/// infra-gen with keys and a region, and with nothing of this machine's own configuration.
+pub(super) fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_infra-gen"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
+        command.env_remove(name);
+    }
+    command
+        .args(arguments)
+        .env("AWS_ACCESS_KEY_ID", "key")
+        .env("AWS_SECRET_ACCESS_KEY", "secret")
+        .env("AWS_REGION", "eu-central-1")
+        .env("AWS_CONFIG_FILE", "/nowhere")
+        .env("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
+        .env("AWS_EC2_METADATA_DISABLED", "true")
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::null());
+    command
+}
+
+pub(super) fn run(aws: &FakeAws, arguments: &[&str]) -> Output {
+    let arguments = [arguments, &["--endpoint-url", &aws.url]].concat();
+    command(&arguments).output().expect("infra-gen starts")
+}
+
+/// A folder with an executable for each function.
+pub(super) fn binaries() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    for function in ["websocket", "jobs", "pipeline", "delivery"] {
+        let mut executable = b"\x7fELF\x02\x01\x01".to_vec();
+        executable.resize(18, 0);
+        // The machine number of arm64.
+        executable.extend([0xb7, 0]);
+        executable.extend(function.as_bytes());
+        fs::write(folder.path().join(function), executable).expect("writable");
+    }
+    folder
+}
+
+/// The command that deploys executables without building them, with more arguments.
+pub(super) fn deploy_command(aws: &FakeAws, binaries: &Path, more: &[&str]) -> Command {
+    let folder = binaries.to_str().expect("a name in UTF-8");
+    let fixed = ["deploy", "--binaries", folder, "--endpoint-url", &aws.url];
+    command(&[&fixed, more].concat())
+}
+
+pub(super) fn deploy(aws: &FakeAws, more: &[&str]) -> Output {
+    let binaries = binaries();
+    let mut command = deploy_command(aws, binaries.path(), more);
+    command.output().expect("infra-gen starts")
+}
+
+/// The template of the code, with a replacement made in it.
+pub(super) fn template(text: &str, other: &str) -> String {
+    let output = infra_gen(&["synth", "--stdout", "--format", "cloudformation"]);
+    let template = stdout(&output);
+    assert!(template.contains(text), "{text}");
+    template.replace(text, other)
+}
+
+/// A stack of ours, deployed from a template that is the code's but for a replacement.
+pub(super) fn stack(status: &str, (text, other): (&str, &str)) -> Stack {
+    Stack {
+        name: "stagecast-dev".to_owned(),
+        status: status.to_owned(),
+        template: template(text, other),
+        description: "Stagecast: tells who waits for a job how far it is, live".to_owned(),
+        parameters: [
+            ("NameSuffix", ""),
+            ("ArtifactBucket", "earlier"),
+            ("WebsocketCodeKey", "earlier"),
+            ("JobsCodeKey", "earlier"),
+            ("PipelineCodeKey", "earlier"),
+            ("DeliveryCodeKey", "earlier"),
+        ]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .to_vec(),
+        ..Stack::default()
+    }
+}
+
+/// Nothing but a comment differs.
+pub(super) const SAME: (&str, &str) = ("# Generated", "# An earlier one, generated");
+
+/// Asserts how it failed, what it said, and that it did not panic.
+#[track_caller]
+pub(super) fn assert_failed(output: &Output, sentences: &[&str]) {
+    let said = stderr(output);
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    for sentence in sentences {
+        assert!(said.contains(sentence), "'{sentence}' is not in:\n{said}");
+    }
+    assert!(!said.contains("panicked"), "{said}");
+}

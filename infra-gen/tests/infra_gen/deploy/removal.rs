@@ -1,0 +1,107 @@
+//! `infra-gen destroy`.
+
+use super::{
+    fake::FakeAws,
+    program::{SAME, assert_failed, run, stack},
+};
+use crate::program::stderr;
+
+const STACK: &str = "AWS::CloudFormation::Stack";
+
+#[test]
+fn destroying_names_what_goes_empties_buckets_and_is_asked_for() {
+    let aws = FakeAws::new().with_stack(stack("UPDATE_COMPLETE", SAME));
+    aws.add_object("input.png");
+    assert_failed(
+        &run(&aws, &["destroy"]),
+        &[
+            "JobsTable (AWS::DynamoDB::Table) jobs",
+            "Type the name of the stack",
+            "give --yes",
+        ],
+    );
+    assert_eq!((aws.count("DeleteStack"), aws.objects().len()), (0, 1));
+
+    let output = run(&aws, &["destroy", "--yes"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("stagecast-dev is gone"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(aws.objects(), [""; 0]);
+    assert_eq!(aws.stack_status(), None);
+}
+
+#[test]
+fn what_the_template_retains_is_named_and_its_objects_are_left() {
+    let kept = ("DeletionPolicy: Delete", "DeletionPolicy: Retain");
+    let aws = FakeAws::new().with_stack(stack("UPDATE_COMPLETE", kept));
+    aws.add_object("input.png");
+    let output = run(&aws, &["destroy", "--yes"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("what was kept of it:\n    JobsTable (AWS::DynamoDB::Table) jobs"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(aws.objects(), ["input.png"]);
+}
+
+#[test]
+fn a_stack_that_is_not_there_is_destroyed_already() {
+    let output = run(&FakeAws::new(), &["destroy", "--yes"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("there is no stack stagecast-dev in eu-central-1"));
+}
+
+#[test]
+fn what_cannot_be_deleted_is_told_with_its_cause() {
+    let aws = FakeAws::new()
+        .with_stack(stack("UPDATE_COMPLETE", SAME))
+        .with_deletion(&[
+            ("it", STACK, "DELETE_IN_PROGRESS", "User Initiated"),
+            (
+                "JobsTable",
+                "AWS::DynamoDB::Table",
+                "DELETE_FAILED",
+                "Deletion protection is on",
+            ),
+            (
+                "it",
+                STACK,
+                "DELETE_FAILED",
+                "The following resource(s) failed to delete",
+            ),
+        ]);
+    assert_failed(
+        &run(&aws, &["destroy", "--yes"]),
+        &[
+            "JobsTable (AWS::DynamoDB::Table) is DELETE_FAILED",
+            "take the protection off",
+            "is DELETE_FAILED",
+        ],
+    );
+}
+
+#[test]
+fn a_protected_stack_is_left_with_the_command_that_takes_the_protection_off() {
+    let mut protected = stack("UPDATE_COMPLETE", SAME);
+    protected.termination_protection = true;
+    let aws = FakeAws::new().with_stack(protected);
+    assert_failed(
+        &run(&aws, &["destroy", "--yes"]),
+        &["--no-enable-termination-protection"],
+    );
+    assert_eq!(aws.count("DeleteStack"), 0);
+}
+
+#[test]
+fn a_stack_that_is_being_worked_on_is_not_deleted() {
+    let aws = FakeAws::new().with_stack(stack("UPDATE_IN_PROGRESS", SAME));
+    assert_failed(
+        &run(&aws, &["destroy", "--yes"]),
+        &["UPDATE_IN_PROGRESS: it is being updated"],
+    );
+    assert_eq!(aws.count("DeleteStack"), 0);
+}

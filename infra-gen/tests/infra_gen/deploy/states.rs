@@ -1,0 +1,135 @@
+//! What is met under the stack's name: somebody else's stack, or ours in an unusual state.
+
+use super::{
+    fake::{FakeAws, Stack},
+    program::{SAME, assert_failed, deploy, stack},
+};
+use crate::program::stderr;
+
+const STACK: &str = "AWS::CloudFormation::Stack";
+
+#[test]
+fn a_name_that_somebody_else_has_is_not_written_over() {
+    let aws = FakeAws::new().with_stack(Stack {
+        name: "stagecast-dev".to_owned(),
+        status: "UPDATE_COMPLETE".to_owned(),
+        description: "A shop".to_owned(),
+        ..Stack::default()
+    });
+    assert_failed(
+        &deploy(&aws, &["--yes"]),
+        &[
+            "the name stagecast-dev is taken",
+            "A shop",
+            "another name with --stack-name",
+        ],
+    );
+    assert_eq!(aws.count("CreateChangeSet"), 0);
+}
+
+#[test]
+fn the_stack_of_another_environment_is_not_written_over() {
+    let mut other = stack("UPDATE_COMPLETE", SAME);
+    other.tags = vec![("Environment".to_owned(), "prod".to_owned())];
+    let aws = FakeAws::new().with_stack(other);
+    assert_failed(
+        &deploy(&aws, &["--yes"]),
+        &["is for the environment prod, not dev"],
+    );
+}
+
+#[test]
+fn a_stack_that_cannot_be_updated_is_told_with_its_state_and_the_way_out() {
+    for (status, way_out) in [
+        ("ROLLBACK_FAILED", "`infra-gen destroy`"),
+        ("CREATE_FAILED", "`infra-gen destroy`"),
+        ("DELETE_FAILED", "`infra-gen destroy`"),
+        (
+            "UPDATE_ROLLBACK_FAILED",
+            "aws cloudformation continue-update-rollback",
+        ),
+        ("UPDATE_FAILED", "aws cloudformation rollback-stack"),
+        ("IMPORT_ROLLBACK_FAILED", "import again"),
+    ] {
+        let aws = FakeAws::new().with_stack(stack(status, SAME));
+        let state = format!("it is {status}");
+        assert_failed(
+            &deploy(&aws, &["--yes"]),
+            &["cannot be updated", &state, way_out],
+        );
+        assert_eq!(aws.count("CreateChangeSet"), 0, "{status}");
+    }
+}
+
+#[test]
+fn a_stack_that_could_not_be_made_is_removed_and_made_again() {
+    let failed = || FakeAws::new().with_stack(stack("ROLLBACK_COMPLETE", SAME));
+    let aws = failed();
+    assert_failed(
+        &deploy(&aws, &[]),
+        &[
+            "Remove the stack stagecast-dev and make it again?",
+            "give --yes",
+        ],
+    );
+    assert_eq!(aws.count("DeleteStack"), 0);
+
+    let aws = failed();
+    let output = deploy(&aws, &["--yes"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(aws.count("DeleteStack"), 1);
+    assert_eq!(
+        aws.requests("CreateChangeSet")[0].form()["ChangeSetType"],
+        "CREATE"
+    );
+}
+
+#[test]
+fn a_stack_that_only_has_an_old_change_set_is_made() {
+    let aws = FakeAws::new().with_stack(Stack {
+        name: "stagecast-dev".to_owned(),
+        status: "REVIEW_IN_PROGRESS".to_owned(),
+        ..Stack::default()
+    });
+    let output = deploy(&aws, &["--yes"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+/// The deployment of someone else that is at work ends in a state that this one cannot go on from:
+/// so it is known to have waited for it.
+#[test]
+fn what_is_at_work_is_watched_to_its_end() {
+    for status in [
+        "CREATE_IN_PROGRESS",
+        "UPDATE_IN_PROGRESS",
+        "UPDATE_ROLLBACK_IN_PROGRESS",
+        "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS",
+        "ROLLBACK_IN_PROGRESS",
+    ] {
+        let aws = FakeAws::new()
+            .with_stack(stack(status, SAME))
+            .ending_in("UPDATE_ROLLBACK_FAILED")
+            .with_events(&[
+                (
+                    "JobsTable",
+                    "AWS::DynamoDB::Table",
+                    "DELETE_COMPLETE",
+                    "long ago",
+                ),
+                ("it", STACK, "UPDATE_IN_PROGRESS", "User Initiated"),
+                ("JobsQueue", "AWS::SQS::Queue", "UPDATE_COMPLETE", ""),
+                ("it", STACK, "UPDATE_ROLLBACK_FAILED", ""),
+            ]);
+        let output = deploy(&aws, &["--yes"]);
+        let waits = format!("stagecast-dev is {status}");
+        assert_failed(
+            &output,
+            &[&waits, "waiting", "JobsQueue", "is UPDATE_ROLLBACK_FAILED"],
+        );
+        assert!(
+            !stderr(&output).contains("JobsTable"),
+            "{}",
+            stderr(&output)
+        );
+    }
+}
