@@ -42,7 +42,7 @@ pub const CONNECTION_TTL_SECONDS: i64 = 60 * 60;
 /// Life of a job, its events and its objects after its creation, in seconds.
 pub const JOB_TTL_SECONDS: i64 = 7 * 24 * 60 * 60;
 
-/// Subscribers that a publisher posts to itself; the rest is the delivery function's.
+/// Subscribers that a publisher reads and posts to itself; the rest is the delivery function's.
 pub const MAX_DIRECT_SUBSCRIBERS: usize = 500;
 
 /// Claims of a job without a stage finished between them before the job is failed.

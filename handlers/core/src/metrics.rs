@@ -51,7 +51,8 @@ fn record<F: Function>(clock: &Clock, job_id: &str, subscribers: u64, counts: &C
     Value::Object(record)
 }
 
-/// Writes the record of one flush of the function `F` to the log.
+/// Writes the record of one flush of the function `F` to the log. `subscribers` are those that the
+/// function sends to itself.
 pub fn delivered<F: Function>(clock: &Clock, job_id: &str, subscribers: usize, counts: &Counts) {
     let record = record::<F>(clock, job_id, subscribers as u64, counts);
     // A line that cannot be written is a metric that is missing: no reason to fail.

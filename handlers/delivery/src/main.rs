@@ -9,7 +9,9 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 async fn main() -> Result<(), Error> {
     telemetry::init();
     let environment = Environment::load()?;
-    let handler = Handler::new(&aws::load().await, &environment, Clock::system());
+    let aws = aws::load().await;
+    let handler = Handler::new(&aws, &environment, Clock::system());
+    aws.warm(&environment).await;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
         Ok::<_, Error>(Box::pin(handler.handle(event.payload)).await)
     }))

@@ -74,7 +74,8 @@ async fn main() -> Result<(), Error> {
     telemetry::init();
     let environment = Environment::load()?;
     let stages = Pipeline::new().then(First).then(Second);
-    let handler = Handler::new(&aws::load().await, &environment, Clock::system(), stages);
+    let aws = aws::load().await;
+    let handler = Handler::new(&aws, &environment, Clock::system(), stages);
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let deadline = event.context.deadline();
         Ok::<_, Error>(Box::pin(handler.handle(event.payload, deadline)).await)

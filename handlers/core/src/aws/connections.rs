@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use aws_config::{SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{
+    SdkConfig, retry::RetryConfig, stalled_stream_protection::StalledStreamProtectionConfig,
+    timeout::TimeoutConfig,
+};
 use aws_sdk_apigatewaymanagement::{
     Client, config::Builder, error::DisplayErrorContext,
     operation::post_to_connection::PostToConnectionError, primitives::Blob,
@@ -38,28 +41,16 @@ impl<F> Clone for ConnectionsApi<F> {
 
 impl<F: Function> ConnectionsApi<F> {
     /// A client of the WebSocket API that the environment names.
-    ///
-    /// Where `AWS_ENDPOINT_URL` names an emulator, `@connections` is found below it, at the path
-    /// that local emulators of API Gateway share.
     pub fn new(config: &SdkConfig, environment: &Environment<F>) -> Self
     where
         F: Granted<PostToConnection<WebSocketApi>>,
     {
-        let endpoint = match config.endpoint_url() {
-            Some(emulator) => format!(
-                "{}/_aws/execute-api/{}/{}",
-                emulator.trim_end_matches('/'),
-                environment.value(environment::WEBSOCKET_API_ID),
-                environment.value(environment::WEBSOCKET_STAGE),
-            ),
-            None => environment
-                .value(environment::WEBSOCKET_ENDPOINT)
-                .to_owned(),
-        };
-        // Retrying is `delivery`'s: it knows what else waits for the connection.
+        // Retrying is `delivery`'s: it knows what else waits for the connection. And a message is too
+        // small for its transfer to stall.
         let config = Builder::from(config)
-            .endpoint_url(endpoint)
+            .endpoint_url(endpoint(config, environment))
             .retry_config(RetryConfig::disabled())
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .timeout_config(
                 TimeoutConfig::builder()
                     .connect_timeout(Duration::from_secs(2))
@@ -71,6 +62,22 @@ impl<F: Function> ConnectionsApi<F> {
             client: Client::from_conf(config),
             function: std::marker::PhantomData,
         }
+    }
+}
+
+/// Where `@connections` is. Where `AWS_ENDPOINT_URL` names an emulator, it is found below it, at the
+/// path that local emulators of API Gateway share.
+pub(super) fn endpoint<F: Function>(config: &SdkConfig, environment: &Environment<F>) -> String {
+    match config.endpoint_url() {
+        Some(emulator) => format!(
+            "{}/_aws/execute-api/{}/{}",
+            emulator.trim_end_matches('/'),
+            environment.value(environment::WEBSOCKET_API_ID),
+            environment.value(environment::WEBSOCKET_STAGE),
+        ),
+        None => environment
+            .value(environment::WEBSOCKET_ENDPOINT)
+            .to_owned(),
     }
 }
 

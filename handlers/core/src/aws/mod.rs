@@ -10,8 +10,9 @@ mod database;
 mod environment;
 mod objects;
 mod queues;
+mod warm;
 
-pub use config::load;
+pub use config::{Aws, load};
 pub use connections::ConnectionsApi;
 pub use database::{Database, ReadingBuilder, TransactionBuilder};
 pub use environment::{Environment, MissingVariable};

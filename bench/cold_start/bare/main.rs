@@ -1,0 +1,12 @@
+//! The least that a Lambda function in Rust is: a runtime, and an answer. No SDK, no logs.
+
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+use serde_json::Value;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), Error> {
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| {
+        Ok::<_, Error>(event.payload)
+    }))
+    .await
+}

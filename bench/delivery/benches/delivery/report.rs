@@ -1,0 +1,100 @@
+//! What `progress.report()` costs the stage that calls it, next to other ways of handing a value to
+//! another thread.
+
+use std::{
+    hint::black_box,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+        mpsc,
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use handlers_core::progress::{Progress, Report};
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+/// Calls of one round.
+const CALLS: u32 = 100_000;
+/// How often the other end looks, as the pipeline's runner does.
+const INTERVAL: Duration = Duration::from_millis(250);
+const MESSAGE: &str = "Detecting walls...";
+
+/// Nanoseconds a call, of each of `rounds` rounds.
+pub(crate) fn measure(rounds: usize) -> Value {
+    let done = Arc::new(AtomicBool::new(false));
+    let (progress, feed) = Progress::new();
+    let (watched, watching) = watch::channel(Report::default());
+    let (sent, receiving) = mpsc::channel::<Report>();
+    let counter = AtomicU64::new(0);
+    let readers = [
+        reader(&done, move || drop(feed.take())),
+        reader(&done, move || drop(watching.borrow().clone())),
+        // A channel keeps everything: who receives has to keep up.
+        thread::spawn(move || receiving.into_iter().for_each(drop)),
+    ];
+    let mut times: [(&str, Vec<f64>); 5] = [
+        ("progress.report, a constant message", Vec::new()),
+        ("progress.report, a formatted message", Vec::new()),
+        ("tokio's watch::Sender::send", Vec::new()),
+        ("std's mpsc::Sender::send", Vec::new()),
+        ("AtomicU64::fetch_add", Vec::new()),
+    ];
+    for _ in 0..=rounds {
+        let round = [
+            time(|call| progress.report(percent(call), MESSAGE)),
+            time(|call| progress.report(percent(call), format!("Wall {call} of {CALLS}"))),
+            time(|call| drop(watched.send(report(call)))),
+            time(|call| drop(sent.send(report(call)))),
+            time(|call| {
+                counter.fetch_add(u64::from(call), Ordering::Relaxed);
+            }),
+        ];
+        for ((_, times), taken) in times.iter_mut().zip(round) {
+            times.push(taken);
+        }
+    }
+    done.store(true, Ordering::Relaxed);
+    drop(sent);
+    for reader in readers {
+        let _ = reader.join();
+    }
+    let times = times.into_iter().map(|(name, mut times)| {
+        // The first round fills caches.
+        times.remove(0);
+        (name.to_owned(), json!(times))
+    });
+    Value::Object(times.collect())
+}
+
+/// A thread that looks at what is there as often as the runner does.
+fn reader(done: &Arc<AtomicBool>, look: impl Fn() + Send + 'static) -> thread::JoinHandle<()> {
+    let done = Arc::clone(done);
+    thread::spawn(move || {
+        while !done.load(Ordering::Relaxed) {
+            thread::sleep(INTERVAL);
+            look();
+        }
+    })
+}
+
+fn time(mut act: impl FnMut(u32)) -> f64 {
+    let start = Instant::now();
+    for call in 0..CALLS {
+        act(black_box(call));
+    }
+    start.elapsed().as_secs_f64() * 1e9 / f64::from(CALLS)
+}
+
+fn report(call: u32) -> Report {
+    Report {
+        percent: percent(call),
+        message: MESSAGE.into(),
+    }
+}
+
+fn percent(call: u32) -> u8 {
+    u8::try_from(call % 101).unwrap_or(100)
+}
