@@ -12,6 +12,10 @@ dev *arguments:
 test *arguments:
     cargo test --workspace {{ arguments }}
 
+# Proves what is deployed, on an emulator of AWS.
+conformance *arguments:
+    tests/conformance/run {{ arguments }}
+
 # Writes generated/ from the code.
 synth *arguments:
     cargo run --quiet --package infra-gen -- synth {{ arguments }}

@@ -1,18 +1,14 @@
 //! A WebSocket client that expects one message after the other.
 
-use std::time::Duration;
-
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
+    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
     tungstenite::{Error, Message, protocol::CloseFrame},
 };
 
-/// How long a message may take that is sure to come, after the end of a lease and of what hides a
-/// ticket. A test that waits this long has failed: no outcome depends on it.
-const PATIENCE: Duration = Duration::from_mins(3);
+use crate::{patience::patience, tls};
 
 /// A connection to the WebSocket API.
 #[derive(Debug)]
@@ -32,7 +28,8 @@ pub enum Closed {
 impl Client {
     /// Connects, or answers with the status that the handshake was refused with.
     pub async fn connect(url: &str) -> Result<Self, u16> {
-        match connect_async(url).await {
+        let connector = Connector::Rustls(tls::config());
+        match connect_async_tls_with_config(url, None, false, Some(connector)).await {
             Ok((socket, _)) => Ok(Self { socket }),
             Err(Error::Http(response)) => Err(response.status().as_u16()),
             Err(error) => panic!("{url}: {error}"),
@@ -52,7 +49,7 @@ impl Client {
     /// The next message.
     pub async fn next(&mut self) -> Result<Value, Closed> {
         loop {
-            let frame = tokio::time::timeout(PATIENCE, self.socket.next())
+            let frame = tokio::time::timeout(patience(), self.socket.next())
                 .await
                 .expect("a message comes");
             match frame {

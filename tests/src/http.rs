@@ -3,17 +3,21 @@
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
+use rustls::ClientConfig;
 use serde_json::Value;
+
+use crate::tls;
 
 /// A client of one server.
 #[derive(Clone, Debug)]
 pub struct Http {
     base: String,
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
 /// What a server answered.
@@ -38,9 +42,14 @@ impl Answer {
 impl Http {
     /// A client of the server at `base`.
     pub fn new(base: impl Into<String>) -> Self {
+        let connector = HttpsConnectorBuilder::new()
+            .with_tls_config(ClientConfig::clone(&tls::config()))
+            .https_or_http()
+            .enable_http1()
+            .build();
         Self {
             base: base.into(),
-            client: Client::builder(TokioExecutor::new()).build_http(),
+            client: Client::builder(TokioExecutor::new()).build(connector),
         }
     }
 

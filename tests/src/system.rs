@@ -1,33 +1,54 @@
 //! A running system, and what every scenario does with it.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-    sync::OnceLock,
-    time::Duration,
-};
+use std::{path::PathBuf, time::Duration};
 
 use contract::{
-    functions,
-    tables::{Connections, Jobs, Subscribers, Table as _},
+    queues::{JobTicket, Queue},
+    tables::{Connections, Subscribers, Table as _, TableSpec},
 };
 use handlers_core::clock::Clock;
 use http::Method;
-use infra_gen::{environments::Environment, stack, template::Format};
-use local::{LocalStack, Options};
+use local::{Fault, LocalStack, Options};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tokio::sync::{Mutex, MutexGuard};
 
-use crate::{Answer, Client, Http, grants, script::Script};
+use crate::{
+    Answer, Client, Http,
+    engine::{self, Engine, Operator, Outputs},
+    grants,
+    patience::patience,
+    script::Script,
+};
+
+/// Whose turn it is on the stack that is deployed.
+static TURN: Mutex<()> = Mutex::const_new(());
+/// Whose turn it is on the stack that is deployed with the scripted pipeline.
+static SCRIPTED_TURN: Mutex<()> = Mutex::const_new(());
+
+/// How often something is looked at that is sure to come.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// A running system.
 #[derive(Debug)]
 pub struct System {
-    /// The stack.
-    pub stack: LocalStack,
     /// A client of its HTTP API.
     pub http: Http,
-    _binaries: Option<TempDir>,
+    outputs: Outputs,
+    operator: Operator,
+    host: Host,
+}
+
+/// What the system runs on.
+#[derive(Debug)]
+enum Host {
+    /// A stack of the scenario's own.
+    Local {
+        stack: LocalStack,
+        _binaries: Option<TempDir>,
+    },
+    /// A stack that every scenario uses.
+    Deployed { _turn: MutexGuard<'static, ()> },
 }
 
 /// A job that was made.
@@ -42,52 +63,90 @@ pub struct Job {
 }
 
 impl System {
-    /// Starts the system as it is deployed.
+    /// The system as it is deployed.
     pub async fn start() -> Self {
-        Self::start_with(|_| ()).await
-    }
-
-    /// Starts the system with options.
-    pub async fn start_with(adjust: impl FnOnce(&mut Options)) -> Self {
-        Self::run(binaries().to_owned(), None, adjust).await
-    }
-
-    /// Starts the system with the scripted pipeline in the place of the reference pipeline.
-    pub async fn scripted() -> Self {
-        Self::scripted_with(|_| ()).await
-    }
-
-    /// [`Self::scripted`] with options.
-    pub async fn scripted_with(adjust: impl FnOnce(&mut Options)) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        for function in functions::ALL {
-            let real = if function.name == "pipeline" {
-                "scripted_pipeline"
-            } else {
-                function.name
-            };
-            std::os::unix::fs::symlink(binaries().join(real), folder.path().join(function.name))
-                .expect("a link");
+        match Engine::chosen() {
+            Engine::Local => Self::start_with(|_| ()).await,
+            Engine::Aws | Engine::Ministack => Self::deployed(engine::OUTPUTS, &TURN).await,
         }
-        Self::run(folder.path().to_owned(), Some(folder), adjust).await
     }
 
-    async fn run(
+    /// The system as it is deployed, on a local stack with options.
+    pub async fn start_with(adjust: impl FnOnce(&mut Options)) -> Self {
+        Self::local_with(engine::binaries().to_owned(), None, adjust).await
+    }
+
+    /// The system with the scripted pipeline in the place of the reference pipeline.
+    pub async fn scripted() -> Self {
+        match Engine::chosen() {
+            Engine::Local => Self::scripted_with(|_| ()).await,
+            Engine::Aws | Engine::Ministack => {
+                Self::deployed(engine::SCRIPTED_OUTPUTS, &SCRIPTED_TURN).await
+            }
+        }
+    }
+
+    /// [`Self::scripted`], on a local stack with options.
+    pub async fn scripted_with(adjust: impl FnOnce(&mut Options)) -> Self {
+        let binaries = engine::scripted_binaries();
+        Self::local_with(binaries.path().to_owned(), Some(binaries), adjust).await
+    }
+
+    /// [`Self::scripted`], with a jobs queue whose jobs stay queued.
+    pub async fn with_held_jobs() -> Self {
+        let system = Self::scripted().await;
+        if let Host::Local { stack, .. } = &system.host {
+            stack.faults().on_call(|call| {
+                let claims = call.caller == "pipeline" && call.operation == "dynamodb:UpdateItem";
+                claims.then_some(Fault::Outage)
+            });
+        }
+        system
+    }
+
+    async fn local_with(
         binaries: PathBuf,
         keep: Option<TempDir>,
         adjust: impl FnOnce(&mut Options),
     ) -> Self {
-        let template = stack::synthesize(&Environment::dev()).expect("the stack synthesizes");
-        let template = template
-            .to_json(Format::CloudFormation)
-            .expect("the template renders");
-        let mut options = Options::new(template, binaries);
-        adjust(&mut options);
-        let stack = LocalStack::start(options).await.expect("the stack starts");
+        let stack = engine::start(binaries, adjust).await;
+        let outputs = Outputs::of(&stack);
         Self {
-            http: Http::new(&stack.urls().http_api),
-            stack,
-            _binaries: keep,
+            http: Http::new(outputs.http_api()),
+            operator: Operator::new(&engine::local_config(stack.urls()), outputs.clone()),
+            outputs,
+            host: Host::Local {
+                stack,
+                _binaries: keep,
+            },
+        }
+    }
+
+    async fn deployed(outputs: &str, turn: &'static Mutex<()>) -> Self {
+        let outputs = Outputs::read(&engine::file(outputs));
+        let config = handlers_core::aws::load().await;
+        let turn = turn.lock().await;
+        let system = Self {
+            http: Http::new(outputs.http_api()),
+            operator: Operator::new(&config, outputs.clone()),
+            outputs,
+            host: Host::Deployed { _turn: turn },
+        };
+        system
+            .is_left("a scenario before it, or someone else")
+            .await;
+        system
+    }
+
+    /// The local stack, for what only it is able to do. A scenario says with
+    /// [`needs!`](crate::needs) that it needs this.
+    pub fn local(&self) -> &LocalStack {
+        match &self.host {
+            Host::Local { stack, .. } => stack,
+            Host::Deployed { .. } => panic!(
+                "only a local stack is able to do this: say in the scenario's first line what it \
+                 needs!(...)"
+            ),
         }
     }
 
@@ -104,7 +163,23 @@ impl System {
             )
             .await;
         assert_eq!(answer.status, 202, "{:?}", answer.body);
-        Job::of(&answer)
+        self.job(&answer)
+    }
+
+    /// The job that `POST /v1/jobs` has answered with.
+    pub(crate) fn job(&self, answer: &Answer) -> Job {
+        let created = answer.json();
+        let field = |name: &str| created[name].as_str().expect("a string").to_owned();
+        assert_eq!(
+            field("websocket_url"),
+            self.outputs.advertised_websocket(),
+            "clients are sent where the stack says that they connect"
+        );
+        Job {
+            id: field("job_id"),
+            key: field("access_key"),
+            websocket_url: self.outputs.websocket(),
+        }
     }
 
     /// Makes a job that follows a script.
@@ -114,7 +189,7 @@ impl System {
 
     /// Connects without a job.
     pub async fn connect(&self) -> Client {
-        let connected = Client::connect(&self.stack.urls().websocket).await;
+        let connected = Client::connect(&self.outputs.websocket()).await;
         connected.expect("the connection is accepted")
     }
 
@@ -126,147 +201,98 @@ impl System {
     }
 
     /// The items of a table, as plain JSON.
-    pub fn items(&self, table: &str) -> Vec<Value> {
-        let items = self.stack.items(table).expect("the table");
-        items.into_iter().map(plain).collect()
+    pub async fn items(&self, table: &TableSpec) -> Vec<Value> {
+        self.operator.items(table).await
+    }
+
+    /// Puts an item in a table.
+    pub async fn put(&self, table: &TableSpec, item: handlers_core::models::Item) {
+        self.operator.put(table, item).await;
+    }
+
+    /// Sends a message to a queue.
+    pub async fn send<Q: Queue>(&self, message: &Q::Message) {
+        self.operator.send::<Q>(message).await;
+    }
+
+    /// Whether API Gateway has a connection of this id.
+    pub async fn is_connected(&self, connection_id: &str) -> bool {
+        self.operator.is_connected(connection_id).await
     }
 
     /// Waits until `condition` holds; fails the test when it never does.
-    pub async fn eventually(&self, what: &str, condition: impl Fn(&Self) -> bool) {
-        for _ in 0..600 {
-            if condition(self) {
+    pub async fn eventually(&self, what: &str, condition: impl AsyncFn(&Self) -> bool) {
+        for _ in 0..patience().as_millis() / LOOK.as_millis() {
+            if condition(self).await {
                 return;
             }
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            tokio::time::sleep(LOOK).await;
         }
+        let logs = match &self.host {
+            Host::Local { stack, .. } => stack.logs(),
+            Host::Deployed { .. } => Vec::new(),
+        };
         panic!(
             "it never came to this: {what}\nconnections: {:#?}\nsubscribers: {:#?}\nlogs: {:#?}",
-            self.items(Connections::SPEC.name),
-            self.items(Subscribers::SPEC.name),
-            self.stack.logs().iter().rev().take(80).collect::<Vec<_>>()
+            self.items(Connections::SPEC).await,
+            self.items(Subscribers::SPEC).await,
+            logs.iter().rev().take(80).collect::<Vec<_>>()
         );
     }
 
-    /// Leaves every connection and subscription ten minutes to live.
-    pub async fn age_connections(&self) {
+    /// Leaves every connection and subscription ten minutes to live; answers until when that is,
+    /// in epoch seconds.
+    pub async fn age_connections(&self) -> i64 {
         let soon = Clock::system().now().plus_seconds(600).epoch_seconds();
         for table in [Connections::SPEC, Subscribers::SPEC] {
-            for mut item in self.stack.items(table.name).expect("the table") {
-                let item = item.as_object_mut().expect("an item");
-                let names = [Some(table.key.partition), table.key.sort];
-                item.retain(|name, _| names.iter().flatten().any(|key| key.name == name));
-                let update = json!({
-                    "TableName": table.name,
-                    "Key": item,
-                    "UpdateExpression": "SET expires_at = :soon",
-                    "ConditionExpression": "attribute_exists(expires_at)",
-                    "ExpressionAttributeValues": { ":soon": { "N": soon.to_string() } },
-                });
-                let target = [("x-amz-target", "DynamoDB_20120810.UpdateItem")];
-                self.http
-                    .request(Method::POST, "/", &target, update.to_string())
-                    .await;
-            }
+            self.operator.expire(table, soon).await;
         }
+        soon
+    }
+
+    /// Waits until the tables hold nothing of connections.
+    async fn is_left(&self, by: &str) {
+        let what = format!("the tables hold nothing of the connections of {by}");
+        self.eventually(&what, async |system| {
+            system.items(Connections::SPEC).await.is_empty()
+                && system.items(Subscribers::SPEC).await.is_empty()
+        })
+        .await;
     }
 
     /// Lets the lease of a job's run end, as if it had not been heard of for long.
     pub async fn end_lease(&self, job: &Job) {
-        let update = json!({
-            "TableName": Jobs::SPEC.name,
-            "Key": { "job_id": { "S": job.id } },
-            "UpdateExpression": "SET lease_expires_at = :then",
-            "ConditionExpression": "attribute_exists(job_id)",
-            "ExpressionAttributeValues": { ":then": { "N": "1" } },
-        });
-        let target = [("x-amz-target", "DynamoDB_20120810.UpdateItem")];
-        let answer = self
-            .http
-            .request(Method::POST, "/", &target, update.to_string())
-            .await;
-        assert_eq!(answer.status, 200, "{:?}", answer.body);
+        self.operator.end_lease(&job.id).await;
     }
 
     /// Ends a scenario whose clients have all left: nothing of them may remain, and nobody may
     /// have done what they are not granted.
     pub async fn finish(self) {
-        let missing = grants::missing(&self.stack.calls().all());
-        assert!(missing.is_empty(), "{missing:#?}");
-        self.eventually("the tables hold nothing of closed connections", |system| {
-            system.items(Connections::SPEC.name).is_empty()
-                && system.items(Subscribers::SPEC.name).is_empty()
-        })
-        .await;
-        self.stack.shutdown().await.expect("the stack stops");
+        if let Host::Local { stack, .. } = &self.host {
+            let missing = grants::missing(&stack.calls().all());
+            assert!(missing.is_empty(), "{missing:#?}");
+        }
+        self.is_left("this scenario").await;
+        if let Host::Local { stack, .. } = self.host {
+            stack.shutdown().await.expect("the stack stops");
+        }
     }
 }
 
 impl Job {
-    /// The job that `POST /v1/jobs` has answered with.
-    pub(crate) fn of(answer: &Answer) -> Self {
-        let created = answer.json();
-        let field = |name: &str| created[name].as_str().expect("a string").to_owned();
-        Self {
-            id: field("job_id"),
-            key: field("access_key"),
-            websocket_url: field("websocket_url"),
-        }
-    }
-
     /// The message that subscribes to the job.
     pub fn subscribe(&self) -> Value {
         json!({ "type": "subscribe", "job_id": self.id, "access_key": self.key })
+    }
+
+    /// The ticket that puts the job on its queue.
+    pub fn ticket(&self) -> JobTicket {
+        let job_id = self.id.parse().expect("a job's id");
+        JobTicket { job_id }
     }
 
     /// The path of the job.
     pub fn path(&self) -> String {
         format!("/v1/jobs/{}", self.id)
     }
-}
-
-/// An item without DynamoDB's types: all that tests look at are strings and numbers.
-fn plain(item: Value) -> Value {
-    let Value::Object(attributes) = item else {
-        return item;
-    };
-    attributes
-        .into_iter()
-        .map(|(name, value)| {
-            let value = match value {
-                Value::Object(typed) => typed.into_iter().next().map_or(Value::Null, |(_, it)| it),
-                other => other,
-            };
-            (name, value)
-        })
-        .collect()
-}
-
-/// The folder with the functions' binaries, up to date with the sources.
-///
-/// `STAGECAST_BIN_DIR` names one that is ready; without it the binaries are built here, which does
-/// nothing after `cargo test --workspace` has built them.
-fn binaries() -> &'static Path {
-    static BINARIES: OnceLock<PathBuf> = OnceLock::new();
-    BINARIES.get_or_init(|| {
-        if let Some(folder) = std::env::var_os("STAGECAST_BIN_DIR") {
-            return folder.into();
-        }
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo
-            .args(["build", "--workspace", "--bins", "--quiet"])
-            .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-        // What cargo told this test about its package would be news to the build scripts of
-        // others, and they would run again.
-        for (name, _) in std::env::vars_os() {
-            let name_text = name.to_string_lossy();
-            if name_text.starts_with("CARGO_PKG_") || name_text.starts_with("CARGO_MANIFEST_") {
-                cargo.env_remove(name);
-            }
-        }
-        let built = cargo.status().expect("cargo runs");
-        assert!(built.success(), "the functions are built");
-        let test = std::env::current_exe().expect("the test's own path");
-        let folder = test.parent().and_then(Path::parent).expect("target/debug");
-        folder.to_owned()
-    })
 }

@@ -28,7 +28,7 @@ impl System {
             .request(Method::POST, "/v1/jobs?worker=external", &text, body)
             .await;
         assert_eq!(answer.status, 202, "{:?}", answer.body);
-        let job = Job::of(&answer);
+        let job = self.job(&answer);
         let key = answer.json()["worker_key"].as_str().map(str::to_owned);
         let worker = Worker {
             http: self.http.clone(),

@@ -19,6 +19,8 @@ const CHATTY: &[&str] = &[
     "aws_smithy_http_client",
     "aws_smithy_runtime",
     "aws_smithy_runtime_api",
+    // Over TLS, AWS is spoken to by HTTP/2: a line for each frame.
+    "h2",
     "hyper_util",
     "lambda_runtime",
     "rustls",
@@ -64,7 +66,9 @@ mod tests {
     fn a_level_is_for_our_own_words_and_a_filter_is_taken_as_it_is() {
         let level = filter("debug").to_string();
         assert!(
-            level.contains("debug") && level.contains("aws_smithy_runtime=warn"),
+            level.contains("debug")
+                && level.contains("aws_smithy_runtime=warn")
+                && level.contains("h2=warn"),
             "{level}"
         );
         assert_eq!(filter("info,hyper=debug").to_string(), "hyper=debug,info");

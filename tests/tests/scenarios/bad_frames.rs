@@ -1,6 +1,6 @@
 //! Frames that no client should send.
 
-use end_to_end::{Closed, System, plans};
+use end_to_end::{Closed, System, needs, plans};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
@@ -17,7 +17,6 @@ async fn invalid_client_messages_get_an_error_and_the_connection_stays() {
         ("{}", "invalid_message"),
         ("{\"type\":7}", "invalid_message"),
         ("{\"type\":\"subscribbe\"}", "unknown_type"),
-        ("{\"type\":\"$connect\"}", "unknown_type"),
         ("{\"type\":\"subscribe\"}", "invalid_message"),
         ("{\"type\":\"subscribe\",\"job_id\":7}", "invalid_message"),
         (
@@ -63,7 +62,21 @@ async fn invalid_client_messages_get_an_error_and_the_connection_stays() {
 }
 
 #[tokio::test]
+async fn a_message_does_not_select_a_route_of_the_connections_life() {
+    needs!(KeepLifecycleRoutes);
+    let system = System::start().await;
+    let mut client = system.connect().await;
+    for kind in ["$connect", "$disconnect", "$default"] {
+        let error = client.ask(&json!({ "type": kind }), "error").await;
+        assert_eq!(error["code"], "unknown_type", "{kind}");
+    }
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
 async fn a_binary_frame_and_a_huge_one_end_only_their_own_connection() {
+    needs!(RefuseFrames);
     let system = System::start().await;
     let job = system.create(plans::HOUSE.as_slice()).await;
     let mut other = system.watch(&job).await;

@@ -1,7 +1,7 @@
 //! Cancelling a job, over both APIs.
 
 use end_to_end::{
-    System, plans,
+    System, needs, plans,
     script::{Act, Script},
 };
 use http::Method;
@@ -70,6 +70,7 @@ async fn a_job_is_cancelled_over_http_and_only_once() {
 
 #[tokio::test]
 async fn a_queued_job_is_cancelled_at_once() {
+    needs!(AdjustTheStack);
     // One process, which the first job keeps busy.
     let system = System::scripted_with(|options| options.concurrency = 1).await;
     let busy = system.create_scripted(&long()).await;
@@ -92,6 +93,39 @@ async fn a_queued_job_is_cancelled_at_once() {
     first.until_the_end().await;
     first.close().await;
     second.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_client_that_watches_a_queued_job_hears_that_another_has_cancelled_it() {
+    needs!(HoldJobs);
+    let system = System::with_held_jobs().await;
+    let job = system.create_scripted(&Script::default()).await;
+    let mut watches = system.watch(&job).await;
+    let mut cancels = system.connect().await;
+    let cancel = json!({ "type": "cancel_job", "job_id": job.id, "access_key": job.key });
+    cancels.ask(&cancel, "cancel_requested").await;
+    let cancelled = watches.expect("job_cancelled").await;
+    assert_eq!(cancelled["seq"], 1);
+    assert!(cancelled["stage"].is_null());
+    cancels.close().await;
+    watches.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_client_that_watches_a_queued_job_hears_that_it_was_cancelled_over_http() {
+    needs!(HoldJobs);
+    let system = System::with_held_jobs().await;
+    let job = system.create_scripted(&Script::default()).await;
+    let mut client = system.watch(&job).await;
+    let accepted = system
+        .http
+        .with_key(Method::DELETE, &job.path(), &job.key)
+        .await;
+    assert_eq!(accepted.status, 202);
+    client.expect("job_cancelled").await;
+    client.close().await;
     system.finish().await;
 }
 

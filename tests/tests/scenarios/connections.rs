@@ -1,14 +1,14 @@
 //! Connections: stored, kept alive, associated with jobs, gone without a trace.
 
-use contract::tables::{Connections, Subscribers, Table as _};
+use contract::tables::{Connections, Subscribers, Table as _, TableSpec};
 use end_to_end::{
-    Client, System, plans,
+    Client, System, needs, plans,
     script::{Act, Script},
 };
 use serde_json::json;
 
-const CONNECTIONS: &str = Connections::SPEC.name;
-const SUBSCRIBERS: &str = Subscribers::SPEC.name;
+const CONNECTIONS: &TableSpec = Connections::SPEC;
+const SUBSCRIBERS: &TableSpec = Subscribers::SPEC;
 
 #[tokio::test]
 async fn websocket_connection_lifecycle_works_correctly() {
@@ -16,9 +16,10 @@ async fn websocket_connection_lifecycle_works_correctly() {
     let mut client = system.connect().await;
     client.ask(&json!({ "type": "ping" }), "pong").await;
 
-    let items = system.items(CONNECTIONS);
+    let items = system.items(CONNECTIONS).await;
     assert_eq!(items.len(), 1);
-    assert_eq!(items[0]["connection_id"], system.stack.connection_ids()[0]);
+    let id = items[0]["connection_id"].as_str().unwrap();
+    assert!(system.is_connected(id).await);
     assert_eq!(items[0]["job_id"], "-");
     assert_eq!(items[0]["status"], "connected");
     assert!(
@@ -37,8 +38,8 @@ async fn connection_items_live_for_one_hour_after_the_last_sign_of_life() {
     let system = System::start().await;
     let mut client = system.connect().await;
     client.ask(&json!({ "type": "ping" }), "pong").await;
-    let item = &system.items(CONNECTIONS)[0];
-    let expires_at: i64 = item["expires_at"].as_str().unwrap().parse().unwrap();
+    let item = &system.items(CONNECTIONS).await[0];
+    let expires_at = item["expires_at"].as_i64().unwrap();
     let active: contract::timestamp::Timestamp =
         item["last_activity"].as_str().unwrap().parse().unwrap();
     assert_eq!(expires_at, active.epoch_seconds() + 3600);
@@ -58,11 +59,12 @@ async fn subscribing_associates_the_job_with_the_connection_and_disconnecting_cl
 
     let watched: Vec<_> = system
         .items(CONNECTIONS)
+        .await
         .into_iter()
         .filter(|item| item["job_id"] == job.id)
         .collect();
     assert_eq!(watched.len(), 1);
-    let subscribers = system.items(SUBSCRIBERS);
+    let subscribers = system.items(SUBSCRIBERS).await;
     assert_eq!(subscribers.len(), 1);
     assert_eq!(subscribers[0]["job_id"], job.id);
     assert_eq!(subscribers[0]["connection_id"], watched[0]["connection_id"]);
@@ -85,8 +87,8 @@ async fn a_client_that_vanishes_leaves_nothing_behind() {
     let messages = stays.until_the_end().await;
     assert_eq!(messages.last().unwrap()["type"], "job_complete");
     system
-        .eventually("only the client that stayed is known", |system| {
-            system.items(SUBSCRIBERS).len() == 1
+        .eventually("only the client that stayed is known", async |system| {
+            system.items(SUBSCRIBERS).await.len() == 1
         })
         .await;
     stays.close().await;
@@ -132,6 +134,7 @@ async fn a_wrong_key_in_the_url_refuses_the_connection_with_403() {
 
 #[tokio::test]
 async fn the_subscriptions_of_a_connection_are_limited_and_can_be_given_up() {
+    needs!(AdjustTheStack);
     let system = System::scripted_with(|options| {
         let limit = [("MAX_SUBSCRIPTIONS".to_owned(), "2".to_owned())];
         options

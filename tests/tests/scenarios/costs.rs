@@ -1,7 +1,8 @@
 //! What the system costs, counted in calls: they are what an account is billed for.
 
+use contract::tables::{Connections, Table as _};
 use end_to_end::{
-    System,
+    System, needs,
     script::{Act, Script},
     worker::{progress, stage_complete},
 };
@@ -37,7 +38,7 @@ async fn steady_state(audience: usize) -> (u64, u64, u64) {
             );
         }
     }
-    let calls = system.stack.calls();
+    let calls = system.local().calls();
     calls.clear();
     for client in &mut clients {
         for _ in 0..8 {
@@ -66,6 +67,7 @@ async fn steady_state(audience: usize) -> (u64, u64, u64) {
 
 #[tokio::test]
 async fn a_progress_update_in_steady_state_is_one_write_and_no_read_whatever_the_audience() {
+    needs!(CountCalls);
     for audience in [1, 5] {
         let (reads, writes, posts) = steady_state(audience).await;
         assert_eq!(reads, 0, "audience {audience}");
@@ -80,6 +82,7 @@ async fn a_progress_update_in_steady_state_is_one_write_and_no_read_whatever_the
 
 #[tokio::test]
 async fn a_subscribe_is_one_transaction_and_two_reads() {
+    needs!(CountCalls);
     let system = System::scripted().await;
     let job = system.create_scripted(&Script::default()).await;
     // A job that moves on meanwhile may be looked at twice.
@@ -87,13 +90,13 @@ async fn a_subscribe_is_one_transaction_and_two_reads() {
     first.until_the_end().await;
     first.close().await;
     system
-        .eventually("the first client is gone", |system| {
-            system.items("websocket_connections").is_empty()
+        .eventually("the first client is gone", async |system| {
+            system.items(Connections::SPEC).await.is_empty()
         })
         .await;
 
     let mut client = system.connect().await;
-    let calls = system.stack.calls();
+    let calls = system.local().calls();
     calls.clear();
     client.ask(&job.subscribe(), "subscribed").await;
     let calls = calls.all();
@@ -111,6 +114,7 @@ async fn a_subscribe_is_one_transaction_and_two_reads() {
 
 #[tokio::test]
 async fn a_durable_message_is_two_writes() {
+    needs!(CountCalls);
     let system = System::scripted().await;
     let script = Script {
         stage_1: Act::slow(30, 50),
@@ -123,7 +127,7 @@ async fn a_durable_message_is_two_writes() {
         .iter()
         .filter(|message| message["type"] != "progress_update")
         .count();
-    let calls = system.stack.calls();
+    let calls = system.local().calls();
     let logged = calls.count(by("pipeline", "dynamodb:PutItem"));
     assert_eq!(logged, durable as u64, "one write to the log each");
     // The other updates of the job's item are the claim and the progress.
@@ -137,6 +141,7 @@ async fn a_durable_message_is_two_writes() {
 
 #[tokio::test]
 async fn a_workers_post_is_one_read_and_the_writes_of_its_events_whatever_the_audience() {
+    needs!(CountCalls);
     let system = System::start_with(|options| options.concurrency = 1).await;
     let (job, mut worker) = system.create_external("").await;
     let mut clients = Vec::new();
@@ -146,7 +151,7 @@ async fn a_workers_post_is_one_read_and_the_writes_of_its_events_whatever_the_au
     worker.claim(&["a", "b"]).await;
     // From the first post on, the function knows who watches.
     worker.tell(serde_json::json!([progress("a", 1)])).await;
-    let calls = system.stack.calls();
+    let calls = system.local().calls();
     let count = |operation: &str| calls.count(by("worker", operation));
 
     calls.clear();

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use end_to_end::{
-    System,
+    System, needs,
     script::{Act, Script, Then},
 };
 use local::{Fault, Times};
@@ -61,6 +61,7 @@ async fn a_panic_in_a_stage_is_a_failed_job() {
 
 #[tokio::test]
 async fn failed_sends_are_retried_and_logged_and_do_not_stop_the_job() {
+    needs!(InjectFaults);
     let system = System::scripted().await;
     let script = Script {
         stage_1: Act::slow(10, 100),
@@ -69,7 +70,7 @@ async fn failed_sends_are_retried_and_logged_and_do_not_stop_the_job() {
     let job = system.create_scripted(&script).await;
     let mut client = system.watch(&job).await;
     let storm = Arc::new(Times::new(6));
-    system.stack.faults().on_post(move |post| {
+    system.local().faults().on_post(move |post| {
         (post.caller == "pipeline" && storm.take()).then_some(Fault::Throttle)
     });
     let messages = client.until_the_end().await;
@@ -86,6 +87,7 @@ async fn failed_sends_are_retried_and_logged_and_do_not_stop_the_job() {
 
 #[tokio::test]
 async fn what_could_not_be_sent_arrives_later_without_help_from_the_client() {
+    needs!(InjectFaults);
     let system = System::scripted().await;
     let script = Script {
         stage_1: Act::slow(2, 50),
@@ -93,7 +95,7 @@ async fn what_could_not_be_sent_arrives_later_without_help_from_the_client() {
     };
     // Nothing that the pipeline sends gets through; the delivery function's posts do.
     system
-        .stack
+        .local()
         .faults()
         .on_post(|post| (post.caller == "pipeline").then_some(Fault::Outage));
     let job = system.create_scripted(&script).await;

@@ -4,7 +4,7 @@
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use end_to_end::{
-    Client, System,
+    Client, System, needs,
     script::{Act, Script},
 };
 use local::{Fault, Times};
@@ -39,6 +39,7 @@ fn two_stages() -> Script {
 
 #[tokio::test]
 async fn a_storm_of_429s_over_all_clients_loses_nothing() {
+    needs!(InjectFaults);
     let system = System::scripted().await;
     let job = system.create_scripted(&two_stages()).await;
     let mut clients = Vec::new();
@@ -46,7 +47,7 @@ async fn a_storm_of_429s_over_all_clients_loses_nothing() {
         clients.push(system.watch(&job).await);
     }
     let storm = Arc::new(Times::new(60));
-    system.stack.faults().on_post(move |post| {
+    system.local().faults().on_post(move |post| {
         (post.caller == "pipeline" && storm.take()).then_some(Fault::Throttle)
     });
     for client in &mut clients {
@@ -60,12 +61,13 @@ async fn a_storm_of_429s_over_all_clients_loses_nothing() {
 
 #[tokio::test]
 async fn a_connection_that_never_answers_does_not_delay_the_others_or_the_job() {
+    needs!(InjectFaults);
     let system = System::scripted().await;
     let job = system.create_scripted(&two_stages()).await;
     let slow = system.watch(&job).await;
-    let slow_id = system.stack.connection_ids().pop().unwrap();
+    let slow_id = system.local().connection_ids().pop().unwrap();
     let mut fast = system.watch(&job).await;
-    system.stack.faults().on_post(move |post| {
+    system.local().faults().on_post(move |post| {
         (post.caller == "pipeline" && post.connection_id == slow_id).then_some(Fault::Hang)
     });
     // The fast client hears the end while the first post to the slow one still hangs.
@@ -81,12 +83,13 @@ async fn a_connection_that_never_answers_does_not_delay_the_others_or_the_job() 
 
 #[tokio::test]
 async fn tables_that_throttle_and_fail_now_and_then_lose_nothing() {
+    needs!(InjectFaults);
     let system = System::scripted().await;
     let job = system.create_scripted(&two_stages()).await;
     let mut client = system.watch(&job).await;
     let bad = Arc::new(Times::new(12));
     let turn = Arc::new(std::sync::atomic::AtomicUsize::new(0));
-    system.stack.faults().on_call(move |call| {
+    system.local().faults().on_call(move |call| {
         let is_ours = call.caller == "pipeline" && call.operation.starts_with("dynamodb:");
         if !is_ours || !bad.take() {
             return None;
@@ -131,6 +134,7 @@ async fn every_client_dropped_at_once_comes_back_to_everything() {
 
 #[tokio::test]
 async fn a_killed_delivery_function_delivers_after_all() {
+    needs!(InjectFaults, KillFunctions, AdjustTheStack);
     let system = System::scripted_with(|options| {
         let soon = Duration::from_secs(2);
         options
@@ -142,7 +146,7 @@ async fn a_killed_delivery_function_delivers_after_all() {
     // The pipeline cannot send, the delivery function hangs until it is killed.
     let hang = Arc::new(Times::new(3));
     system
-        .stack
+        .local()
         .faults()
         .on_post(move |post| match post.caller {
             "pipeline" => Some(Fault::Outage),
@@ -151,13 +155,13 @@ async fn a_killed_delivery_function_delivers_after_all() {
         });
     let mut client = system.watch(&job).await;
     system
-        .eventually("the delivery function posts", |system| {
-            system.stack.calls().count(|call| {
+        .eventually("the delivery function posts", async |system| {
+            system.local().calls().count(|call| {
                 call.caller == "delivery" && call.operation == "execute-api:ManageConnections"
             }) > 0
         })
         .await;
-    system.stack.kill("delivery");
+    system.local().kill("delivery");
     let messages = until_seq(&mut client, 3).await;
     let mut came = seqs(&messages);
     came.sort_unstable();

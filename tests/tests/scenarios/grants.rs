@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use contract::tables::{Subscribers, Table as _};
 use end_to_end::{
-    Client, Job, System, grants,
+    Client, Job, System, grants, needs,
     script::{Act, Script},
     worker::{progress, stage_complete},
 };
@@ -20,6 +20,7 @@ const ATTEMPTS: usize = 8;
 
 #[tokio::test]
 async fn every_grant_is_used_and_every_call_is_granted() {
+    needs!(InjectFaults, CountCalls, AdjustTheStack);
     // A run has half of this time before it gives its job back.
     let system = System::scripted_with(|options| {
         let twenty = Duration::from_secs(20);
@@ -36,7 +37,7 @@ async fn every_grant_is_used_and_every_call_is_granted() {
     a_worker_of_its_own_runs_a_job(&system).await;
     its_results_are_fetched(&system, long).await;
 
-    let calls = system.stack.calls().all();
+    let calls = system.local().calls().all();
     let unused = grants::unused(&calls);
     assert!(unused.is_empty(), "{unused:#?}\ncalls: {calls:#?}");
     let missing = grants::missing(&calls);
@@ -47,7 +48,7 @@ async fn every_grant_is_used_and_every_call_is_granted() {
 /// The delivery function renews one connection, finds the second busy and the third gone.
 async fn a_queued_job_is_cancelled_and_its_audience_is_hard_to_reach(system: &System) {
     // No run can claim the job: it stays queued.
-    system.stack.faults().on_call(|call| {
+    system.local().faults().on_call(|call| {
         let claims = call.caller == "pipeline" && call.operation == "dynamodb:UpdateItem";
         claims.then_some(Fault::Outage)
     });
@@ -56,7 +57,7 @@ async fn a_queued_job_is_cancelled_and_its_audience_is_hard_to_reach(system: &Sy
     let (mut busy, busy_id) = watch(system, &job).await;
     let (gone, gone_id) = watch(system, &job).await;
     let refusals = Times::new(ATTEMPTS);
-    system.stack.faults().on_post(move |post| {
+    system.local().faults().on_post(move |post| {
         if post.caller == "delivery" && post.connection_id == gone_id {
             Some(Fault::Status(410))
         } else if post.caller == "delivery" && post.connection_id == busy_id {
@@ -75,14 +76,14 @@ async fn a_queued_job_is_cancelled_and_its_audience_is_hard_to_reach(system: &Sy
     let cancel = json!({ "type": "cancel_job", "job_id": other.id, "access_key": other.key });
     first.ask(&cancel, "cancel_requested").await;
     system
-        .eventually("the gone connection is forgotten", |system| {
-            system.items(Subscribers::SPEC.name).len() == 2
+        .eventually("the gone connection is forgotten", async |system| {
+            system.items(Subscribers::SPEC).await.len() == 2
         })
         .await;
     for client in [first, busy, gone] {
         client.close().await;
     }
-    system.stack.faults().clear();
+    system.local().faults().clear();
 }
 
 /// Large results, a stage that says nothing for a while, and a second run.
@@ -148,8 +149,8 @@ async fn connections_live_on_while_they_are_used(system: &System) {
     let job = system.create_scripted(&script).await;
     let mut client = system.watch(&job).await;
     let renewals = |caller: &'static str| {
-        move |system: &System| {
-            system.stack.calls().count(|call| {
+        async move |system: &System| {
+            system.local().calls().count(|call| {
                 call.caller == caller
                     && call.operation == "dynamodb:UpdateItem"
                     && call.resource == Subscribers::SPEC.name
@@ -183,7 +184,7 @@ async fn a_connection_is_gone_and_another_cannot_be_reached(system: &System) {
     let (gone, gone_id) = watch(system, &job).await;
     let (mut busy, busy_id) = watch(system, &job).await;
     let (gone_id, busy_id) = (Arc::new(gone_id), Arc::new(busy_id));
-    system.stack.faults().on_post(move |post| {
+    system.local().faults().on_post(move |post| {
         if post.caller == "pipeline" && post.connection_id == *gone_id {
             Some(Fault::Status(410))
         } else if post.caller == "pipeline" && post.connection_id == *busy_id {
@@ -195,14 +196,14 @@ async fn a_connection_is_gone_and_another_cannot_be_reached(system: &System) {
     let messages = busy.until_the_end().await;
     assert_eq!(messages.last().expect("an end")["type"], "job_complete");
     system
-        .eventually("the gone connection is forgotten", |system| {
-            let watchers = system.items(Subscribers::SPEC.name);
+        .eventually("the gone connection is forgotten", async |system| {
+            let watchers = system.items(Subscribers::SPEC).await;
             watchers.iter().filter(|it| it["job_id"] == job.id).count() == 1
         })
         .await;
     gone.close().await;
     busy.close().await;
-    system.stack.faults().clear();
+    system.local().faults().clear();
 }
 
 /// The worker function renews one connection, finds the second gone and the third busy.
@@ -212,7 +213,7 @@ async fn a_worker_of_its_own_runs_a_job(system: &System) {
     let (gone, gone_id) = watch(system, &job).await;
     let (mut busy, busy_id) = watch(system, &job).await;
     system.age_connections().await;
-    system.stack.faults().on_post(move |post| {
+    system.local().faults().on_post(move |post| {
         if post.caller == "worker" && post.connection_id == gone_id {
             Some(Fault::Status(410))
         } else if post.caller == "worker" && post.connection_id == busy_id {
@@ -229,22 +230,22 @@ async fn a_worker_of_its_own_runs_a_job(system: &System) {
     alive.until_the_end().await;
     busy.until_the_end().await;
     system
-        .eventually("the gone connection is forgotten", |system| {
-            let watchers = system.items(Subscribers::SPEC.name);
+        .eventually("the gone connection is forgotten", async |system| {
+            let watchers = system.items(Subscribers::SPEC).await;
             watchers.iter().filter(|it| it["job_id"] == job.id).count() == 2
         })
         .await;
     for client in [alive, gone, busy] {
         client.close().await;
     }
-    system.stack.faults().clear();
+    system.local().faults().clear();
 }
 
 /// Watches a job on a new connection; answers with API Gateway's id of it, too.
 async fn watch(system: &System, job: &Job) -> (Client, String) {
-    let before = system.stack.connection_ids();
+    let before = system.local().connection_ids();
     let client = system.watch(job).await;
-    let mut ids = system.stack.connection_ids();
+    let mut ids = system.local().connection_ids();
     ids.retain(|id| !before.contains(id));
     (client, ids.pop().expect("the new connection"))
 }

@@ -2,13 +2,14 @@
 
 use contract::timestamp::Timestamp;
 use end_to_end::{
-    System, plans,
+    System, needs, plans,
     script::{Act, Script},
 };
 use serde_json::Value;
 
 #[tokio::test]
 async fn every_log_line_is_json_with_a_time_and_no_key_is_in_any() {
+    needs!(ReadLogs);
     let system = System::start_with(|options| {
         for function in ["websocket", "jobs", "worker", "pipeline", "delivery"] {
             let level = [("LOG_LEVEL".to_owned(), "debug,hyper=info".to_owned())];
@@ -36,7 +37,7 @@ async fn every_log_line_is_json_with_a_time_and_no_key_is_in_any() {
         .tell(serde_json::json!([{ "type": "job_complete" }]))
         .await;
 
-    let lines = system.stack.logs();
+    let lines = system.local().logs();
     assert!(!lines.is_empty());
     let mut about_the_job = 0;
     for line in &lines {
@@ -70,6 +71,7 @@ async fn every_log_line_is_json_with_a_time_and_no_key_is_in_any() {
 
 #[tokio::test]
 async fn a_run_writes_what_became_of_its_messages_as_one_metric_record() {
+    needs!(ReadLogs);
     let system = System::scripted().await;
     let script = Script {
         stage_1: Act::slow(10, 50),
@@ -79,7 +81,7 @@ async fn a_run_writes_what_became_of_its_messages_as_one_metric_record() {
     let mut client = system.watch(&job).await;
     let received = client.until_the_end().await.len() as u64;
     let records = |system: &System| -> Vec<Value> {
-        let lines = system.stack.logs().into_iter();
+        let lines = system.local().logs().into_iter();
         lines
             .filter(|line| line.function == "pipeline")
             .filter_map(|line| serde_json::from_str(&line.text).ok())
@@ -87,7 +89,7 @@ async fn a_run_writes_what_became_of_its_messages_as_one_metric_record() {
             .collect()
     };
     system
-        .eventually("the run has written its metrics", |system| {
+        .eventually("the run has written its metrics", async |system| {
             !records(system).is_empty()
         })
         .await;

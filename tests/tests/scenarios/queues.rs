@@ -2,66 +2,38 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use contract::{
-    ids::JobId,
-    queues::{Audience, Content, DeliveryPointer, JobTicket},
-};
+use contract::queues::{Audience, Content, DeliveryPointer, DeliveryQueue, JobQueue};
 use end_to_end::{
-    Client, Job, System,
+    Client, Job, System, needs,
     script::{Act, Script},
 };
-use http::Method;
 use local::Fault;
 use serde_json::{Value, json};
 
-/// Asks the stack's SQS for something.
-async fn sqs(system: &System, operation: &str, request: &Value) -> Value {
-    let target = format!("AmazonSQS.{operation}");
-    let target = [("x-amz-target", target.as_str())];
-    let answer = system
-        .http
-        .request(Method::POST, "/", &target, request.to_string())
-        .await;
-    assert_eq!(answer.status, 200, "{:?}", answer.body);
-    answer.json()
-}
-
-/// Puts a message on a queue, as if it came again.
-async fn enqueue(system: &System, queue: &str, message: &Value) {
-    let url = sqs(system, "GetQueueUrl", &json!({ "QueueName": queue })).await;
-    let request = json!({ "QueueUrl": url["QueueUrl"], "MessageBody": message.to_string() });
-    sqs(system, "SendMessage", &request).await;
-}
-
-fn id_of(job: &Job) -> JobId {
-    job.id.parse().expect("a job id")
-}
-
 async fn ticket(system: &System, job: &Job) {
-    let ticket = JobTicket { job_id: id_of(job) };
-    enqueue(system, "jobs", &json!(ticket)).await;
+    system.send::<JobQueue>(&job.ticket()).await;
 }
 
 /// Has the delivery function send everyone the log after `after_seq`.
 pub(crate) async fn pointer(system: &System, job: &Job, after_seq: u64) {
     let pointer = DeliveryPointer {
-        job_id: id_of(job),
+        job_id: job.ticket().job_id,
         audience: Audience::AllSubscribers,
         content: Content::Log,
         after_seq,
     };
-    enqueue(system, "deliveries", &json!(pointer)).await;
+    system.send::<DeliveryQueue>(&pointer).await;
 }
 
 /// Whether nothing is on the queue, nor being worked on.
 fn is_settled(system: &System, queue: &str) -> bool {
-    let depth = system.stack.queue_depth(queue).expect("the queue");
+    let depth = system.local().queue_depth(queue).expect("the queue");
     depth.visible + depth.in_flight + depth.delayed == 0
 }
 
 fn dead_letters(system: &System, queue: &str) -> Vec<String> {
     let name = format!("{queue}-dead-letters");
-    system.stack.queue_messages(&name).expect("the queue")
+    system.local().queue_messages(&name).expect("the queue")
 }
 
 async fn durable_until(client: &mut Client, last: &str) -> Vec<Value> {
@@ -82,6 +54,7 @@ async fn durable_until(client: &mut Client, last: &str) -> Vec<Value> {
 
 #[tokio::test]
 async fn tickets_and_pointers_that_come_again_and_out_of_order_change_nothing() {
+    needs!(CountMessages);
     let system = System::scripted().await;
     let script = Script {
         stage_1: Act::slow(10, 50),
@@ -97,7 +70,7 @@ async fn tickets_and_pointers_that_come_again_and_out_of_order_change_nothing() 
     ticket(&system, &job).await;
     pointer(&system, &job, 2).await;
     system
-        .eventually("the queues are empty", |system| {
+        .eventually("the queues are empty", async |system| {
             is_settled(system, "deliveries") && is_settled(system, "jobs")
         })
         .await;
@@ -115,6 +88,7 @@ async fn tickets_and_pointers_that_come_again_and_out_of_order_change_nothing() 
 
 #[tokio::test]
 async fn only_what_could_not_be_delivered_with_its_whole_budget_is_a_dead_letter() {
+    needs!(InjectFaults, AdjustTheStack);
     let system = System::scripted_with(|options| {
         let soon = Duration::from_secs(1);
         options
@@ -128,18 +102,18 @@ async fn only_what_could_not_be_delivered_with_its_whole_budget_is_a_dead_letter
     };
     let job = system.create_scripted(&script).await;
     let unreachable = system.watch(&job).await;
-    let id = system.stack.connection_ids().pop().expect("a connection");
+    let id = system.local().connection_ids().pop().expect("a connection");
     let mut other = system.watch(&job).await;
     let refused = id.clone();
     system
-        .stack
+        .local()
         .faults()
         .on_post(move |post| (post.connection_id == refused).then_some(Fault::Outage));
     let messages = durable_until(&mut other, "job_complete").await;
     assert_eq!(messages.len(), 3, "the others hear it all: {messages:#?}");
 
     system
-        .eventually("what could not be delivered is given up", |system| {
+        .eventually("what could not be delivered is given up", async |system| {
             is_settled(system, "deliveries") && !dead_letters(system, "deliveries").is_empty()
         })
         .await;
@@ -152,7 +126,7 @@ async fn only_what_could_not_be_delivered_with_its_whole_budget_is_a_dead_letter
     assert!(dead_letters(&system, "jobs").is_empty());
 
     // Nothing is lost with it: the client finds it in the log.
-    system.stack.faults().clear();
+    system.local().faults().clear();
     let mut unreachable = unreachable;
     let mut subscribe = job.subscribe();
     subscribe["after_seq"] = json!(0);

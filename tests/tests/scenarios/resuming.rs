@@ -1,7 +1,7 @@
 //! Coming back after a disconnect.
 
 use end_to_end::{
-    System,
+    System, needs,
     script::{Act, Script},
 };
 use serde_json::json;
@@ -60,6 +60,7 @@ async fn a_client_that_comes_late_gets_the_whole_log() {
 
 #[tokio::test]
 async fn a_job_whose_pipeline_is_killed_goes_on_at_its_first_unfinished_stage() {
+    needs!(KillFunctions);
     let system = System::scripted().await;
     let script = Script {
         stage_1: Act::slow(2, 50),
@@ -68,7 +69,7 @@ async fn a_job_whose_pipeline_is_killed_goes_on_at_its_first_unfinished_stage() 
     let job = system.create_scripted(&script).await;
     let mut client = system.watch(&job).await;
     let first = client.expect("stage_complete").await;
-    system.stack.kill("pipeline");
+    system.local().kill("pipeline");
     // The lease of the killed run has to end first.
     // What the killed run has sent comes again, lest it was lost on the way.
     let second = loop {

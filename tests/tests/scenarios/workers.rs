@@ -6,7 +6,7 @@ mod model;
 mod repeats;
 
 use end_to_end::{
-    System,
+    System, needs,
     worker::{progress, stage_complete},
 };
 use http::Method;
@@ -145,13 +145,14 @@ async fn large_results_go_to_the_bucket_and_come_back() {
 
 #[tokio::test]
 async fn a_client_that_cannot_be_reached_holds_no_worker_up_and_loses_nothing() {
+    needs!(InjectFaults);
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     let mut slow = system.watch(&job).await;
-    let slow_id = system.stack.connection_ids().pop().unwrap();
+    let slow_id = system.local().connection_ids().pop().unwrap();
     let mut fast = system.watch(&job).await;
     worker.claim(&["a", "b"]).await;
-    system.stack.faults().on_post(move |post| {
+    system.local().faults().on_post(move |post| {
         (post.caller == "worker" && post.connection_id == slow_id).then_some(Fault::Hang)
     });
     worker.tell(json!([stage_complete("a", 1)])).await;

@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use contract::tables::{JobEvents, Table as _};
 use end_to_end::{
-    Job, System,
+    Job, System, needs,
     worker::{progress, stage_complete},
 };
 use local::{Fault, Times};
 use serde_json::{Value, json};
 
-fn log(system: &System, job: &Job) -> Vec<Value> {
-    let mut events = system.items(JobEvents::SPEC.name);
+async fn log(system: &System, job: &Job) -> Vec<Value> {
+    let mut events = system.items(JobEvents::SPEC).await;
     events.retain(|event| event["job_id"] == job.id);
     events.sort_by_key(|event| {
         event["seq"]
@@ -33,11 +33,11 @@ async fn a_post_whose_answer_was_lost_is_repeated_and_happens_once() {
         progress("b", 0),
     ]));
     let first = worker.post(&post).await;
-    let before = log(&system, &job);
+    let before = log(&system, &job).await;
     let again = worker.post(&post).await;
     assert_eq!((first.status.as_u16(), again.status.as_u16()), (200, 200));
     assert_eq!(again.json()["seq"], first.json()["seq"]);
-    assert_eq!(log(&system, &job), before);
+    assert_eq!(log(&system, &job).await, before);
 
     worker.seq = 1;
     let last = worker.body(&json!([stage_complete("b", 2), { "type": "job_complete" }]));
@@ -45,7 +45,7 @@ async fn a_post_whose_answer_was_lost_is_repeated_and_happens_once() {
     let again = worker.post(&last).await;
     assert_eq!((ended.status.as_u16(), again.status.as_u16()), (200, 200));
     assert_eq!(again.json()["status"], "completed");
-    assert_eq!(log(&system, &job).len(), 3);
+    assert_eq!(log(&system, &job).await.len(), 3);
 
     // What was sent again is told by its number, and says the same.
     let mut seen = std::collections::BTreeMap::new();
@@ -67,7 +67,7 @@ async fn a_post_that_is_no_repeat_of_what_is_there_changes_nothing() {
     worker.claim(&["a", "b"]).await;
     let start = worker.clone();
     worker.tell(json!([stage_complete("a", 1)])).await;
-    let before = log(&system, &job);
+    let before = log(&system, &job).await;
     for events in [
         json!([stage_complete("a", 2)]),
         json!([stage_complete("b", 1)]),
@@ -90,28 +90,29 @@ async fn a_post_that_is_no_repeat_of_what_is_there_changes_nothing() {
         (late.status.as_u16(), &late.json()["seq"]),
         (200, &json!(1))
     );
-    assert_eq!(log(&system, &job), before);
+    assert_eq!(log(&system, &job).await, before);
     system.finish().await;
 }
 
 #[tokio::test]
 async fn a_post_that_was_cut_short_between_its_two_writes_is_finished_by_its_repeat() {
+    needs!(InjectFaults);
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     let mut client = system.watch(&job).await;
     worker.claim(&["a", "b"]).await;
     let post = worker.body(&json!([stage_complete("a", 1)]));
-    system.stack.faults().on_call(|call| {
+    system.local().faults().on_call(|call| {
         let commits = call.caller == "worker" && call.operation == "dynamodb:UpdateItem";
         commits.then_some(Fault::Outage)
     });
     let failed = worker.post(&post).await;
     assert_eq!(failed.status, 500);
     assert_eq!(failed.json()["error"]["code"], "internal");
-    let written = log(&system, &job);
+    let written = log(&system, &job).await;
     assert_eq!(written.len(), 1);
 
-    system.stack.faults().clear();
+    system.local().faults().clear();
     let other = worker.refused(409, json!([stage_complete("b", 2)])).await;
     assert_eq!(other["code"], "seq_conflict");
     let done = worker.post(&post).await;
@@ -119,7 +120,11 @@ async fn a_post_that_was_cut_short_between_its_two_writes_is_finished_by_its_rep
         (done.status.as_u16(), &done.json()["seq"]),
         (200, &json!(1))
     );
-    assert_eq!(log(&system, &job), written, "what is in the log stays");
+    assert_eq!(
+        log(&system, &job).await,
+        written,
+        "what is in the log stays"
+    );
     assert_eq!(client.expect("stage_complete").await["seq"], 1);
     client.close().await;
     system.finish().await;
@@ -127,18 +132,19 @@ async fn a_post_that_was_cut_short_between_its_two_writes_is_finished_by_its_rep
 
 #[tokio::test]
 async fn what_a_worker_before_has_left_between_its_two_writes_is_adopted() {
+    needs!(InjectFaults);
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     let mut client = system.watch(&job).await;
     worker.claim(&["a", "b"]).await;
-    system.stack.faults().on_call(|call| {
+    system.local().faults().on_call(|call| {
         let commits = call.caller == "worker" && call.operation == "dynamodb:UpdateItem";
         commits.then_some(Fault::Outage)
     });
     worker
         .post(&worker.body(&json!([stage_complete("a", 1)])))
         .await;
-    system.stack.faults().clear();
+    system.local().faults().clear();
     system.end_lease(&job).await;
     let claimed = worker.claim(&["a", "b"]).await;
     assert_eq!((&claimed["epoch"], &claimed["seq"]), (&json!(2), &json!(1)));
@@ -150,12 +156,13 @@ async fn what_a_worker_before_has_left_between_its_two_writes_is_adopted() {
 
 #[tokio::test]
 async fn tables_whose_answers_are_lost_double_nothing() {
+    needs!(InjectFaults);
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     worker.claim(&["a", "b"]).await;
     // More in a row than the SDK makes attempts: the worker has to repeat its post.
     let lost = Arc::new(Times::new(8));
-    system.stack.faults().on_call(move |call| {
+    system.local().faults().on_call(move |call| {
         let writes = ["dynamodb:PutItem", "dynamodb:UpdateItem"];
         let is_ours = call.caller == "worker" && writes.contains(&call.operation.as_str());
         (is_ours && lost.take()).then_some(Fault::LostAnswer)
@@ -165,7 +172,7 @@ async fn tables_whose_answers_are_lost_double_nothing() {
     worker
         .insist(json!([stage_complete("b", 2), { "type": "job_complete" }]))
         .await;
-    assert_eq!(log(&system, &job).len(), 3);
+    assert_eq!(log(&system, &job).await.len(), 3);
     let mut client = system.watch(&job).await;
     let seqs: Vec<_> = client
         .until_the_end()

@@ -1,0 +1,91 @@
+"""What `infra-gen` does to stacks: nothing when nothing has changed, just a route when a route is new,
+everything away in the end. And what the SAM template comes to."""
+
+from pathlib import Path
+
+from samtranslator.yaml_helper import yaml_parse
+
+GENERATED = Path(__file__).resolve().parents[2] / "generated"
+
+ROUTE = ["WebSocketApiPingPermission", "WebSocketApiPingRoute"]
+
+# How to find out which things of a kind are there: service, operation, where in the answer.
+LISTS = {
+    "AWS::ApiGatewayV2::Api": ("apigatewayv2", "get_apis", "Items[].ApiId"),
+    "AWS::DynamoDB::Table": ("dynamodb", "list_tables", "TableNames"),
+    "AWS::IAM::Role": ("iam", "list_roles", "Roles[].RoleName"),
+    "AWS::Lambda::Function": ("lambda", "list_functions", "Functions[].FunctionName"),
+    "AWS::Logs::LogGroup": ("logs", "describe_log_groups", "logGroups[].logGroupName"),
+    "AWS::S3::Bucket": ("s3", "list_buckets", "Buckets[].Name"),
+    "AWS::SQS::Queue": ("sqs", "list_queues", "QueueUrls"),
+}
+
+
+def touched(stacks, name, before):
+    """The resources that something has happened to since there were `before` events."""
+    events = stacks.events(name)
+    new = events[: len(events) - before]
+    return sorted({it["LogicalResourceId"] for it in new if it["LogicalResourceId"] != name})
+
+
+def unchanged(stacks, name):
+    """Deploys a stack again, as it is."""
+    before = len(stacks.events(name))
+    stacks.deploy(name, stacks.reference)
+    changed = touched(stacks, name, before)
+    if changed:
+        raise SystemExit(f"deploying {name} again, as it was, changed {changed}")
+    print("  deployed again as it was: nothing was touched")
+
+
+def route_added(stacks, name):
+    """Deploys a stack that lacks a route of the template."""
+    template = stacks.template("reference")
+    for logical_id in ROUTE:
+        del template["Resources"][logical_id]
+    stacks.make(name, template, stacks.describe("reference")["Parameters"])
+    before = len(stacks.events(name))
+    stacks.deploy(name, stacks.reference)
+    changed = touched(stacks, name, before)
+    if changed != ROUTE:
+        raise SystemExit(f"a new route should have changed {ROUTE}, but {changed} was")
+    print(f"  a route was new: {' and '.join(ROUTE)} were made, nothing else was touched")
+
+
+def sam(stacks, scenarios, name):
+    """Deploys the SAM template, and runs a job on it."""
+    template = yaml_parse((GENERATED / "template.yaml").read_text(encoding="utf-8"))
+    code = {
+        it["ParameterKey"]: it["ParameterValue"] for it in stacks.describe("reference")["Parameters"]
+    }
+    # What `sam package` does.
+    for logical_id, resource in template["Resources"].items():
+        if resource["Type"] == "AWS::Serverless::Function":
+            key = code[logical_id.replace("Function", "CodeKey")]
+            resource["Properties"]["CodeUri"] = {"Bucket": code["ArtifactBucket"], "Key": key}
+    stacks.make(name, template)
+    scenario = "progress::a_floor_plan_goes_in_and_its_rooms_come_out_with_progress_at_every_stage"
+    outputs = stacks.outputs(name)
+    passed, output = scenarios.one((outputs, outputs), scenario, patience=60)
+    if not passed:
+        raise SystemExit(f"the stack of the SAM template fails {scenario}:\n{output}")
+    print("  the SAM template is deployed, and a floor plan goes in and its rooms come out")
+
+
+def destroyed(stacks, name):
+    """Destroys a stack."""
+    resources = stacks.cloudformation.describe_stack_resources(StackName=name)["StackResources"]
+    stacks.run("destroy", name, "--yes")
+    left = []
+    for kind, (service, operation, where) in LISTS.items():
+        client = stacks.emulator.client(service)
+        pages = client.get_paginator(operation).paginate()
+        there = {it for it in pages.search(where) if it}
+        there = {id for it in there for id in (it if isinstance(it, list) else [it])}
+        ours = {it["PhysicalResourceId"] for it in resources if it["ResourceType"] == kind}
+        if not ours:
+            raise SystemExit(f"{name} had no {kind}")
+        left += sorted(ours & there)
+    if left:
+        raise SystemExit(f"{name} was destroyed, but this is left: {left}")
+    print(f"  destroyed: nothing is left of {len(resources)} resources")

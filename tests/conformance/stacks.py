@@ -1,0 +1,89 @@
+"""Stacks: made, changed and removed by `infra-gen`, looked at through CloudFormation."""
+
+import json
+import subprocess
+
+from samtranslator.yaml_helper import yaml_parse
+
+FUNCTIONS = ("websocket", "jobs", "pipeline", "delivery")
+
+
+class Stacks:
+    """The stacks of one emulator."""
+
+    def __init__(self, emulator, executables):
+        self.emulator = emulator
+        self.cloudformation = emulator.client("cloudformation")
+        self.infra_gen = executables / "infra-gen"
+        self.reference = emulator.folder / "reference"
+        self.scripted = emulator.folder / "scripted"
+        for folder in (self.reference, self.scripted):
+            folder.mkdir()
+            for function in FUNCTIONS:
+                is_scripted = function == "pipeline" and folder == self.scripted
+                real = executables / ("scripted_pipeline" if is_scripted else function)
+                # Half of it would help a debugger, and take half of the time to pack.
+                subprocess.run(["strip", "-o", folder / function, real], check=True)
+
+    def run(self, verb, name, *arguments):
+        """Runs `infra-gen` about the stack `name`; answers with what it wrote to standard output."""
+        command = [self.infra_gen, verb, "--name-suffix", f"-{name}", "--stack-name", name]
+        command += ["--endpoint-url", self.emulator.url, *arguments]
+        done = subprocess.run(
+            command, env=self.emulator.environment, capture_output=True, text=True, check=False
+        )
+        if done.returncode != 0:
+            raise SystemExit(f"`infra-gen {verb}` for {name} failed:\n{done.stdout}{done.stderr}")
+        return done.stdout
+
+    def deploy(self, name, binaries):
+        """Deploys the functions in a folder; answers with the file that holds the outputs."""
+        self.run(
+            "deploy", name, "--yes", "--set-up-logging", "--architecture", "x86_64",
+            "--binaries", str(binaries),
+        )
+        return self.outputs(name)
+
+    def make(self, name, template, parameters=()):
+        """Makes a stack without `infra-gen`."""
+        suffix = {"ParameterKey": "NameSuffix", "ParameterValue": f"-{name}"}
+        others = [it for it in parameters if it["ParameterKey"] != "NameSuffix"]
+        self.cloudformation.create_stack(
+            StackName=name,
+            TemplateBody=json.dumps(template),
+            Parameters=[*others, suffix],
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        )
+        self.cloudformation.get_waiter("stack_create_complete").wait(
+            StackName=name, WaiterConfig={"Delay": 1}
+        )
+
+    def copy(self, original, name):
+        """Makes a stack like another one; answers with the file that holds the outputs."""
+        self.make(name, self.template(original), self.describe(original)["Parameters"])
+        return self.outputs(name)
+
+    def outputs(self, name):
+        """The file that holds the outputs of a stack, by name."""
+        file = self.emulator.folder / f"{name}.json"
+        file.write_text(self.run("outputs", name, "--json"), encoding="utf-8")
+        return file
+
+    def describe(self, name):
+        """What CloudFormation says about a stack."""
+        return self.cloudformation.describe_stacks(StackName=name)["Stacks"][0]
+
+    def resources(self, name):
+        """The resources of a stack: physical ids by logical id."""
+        resources = self.cloudformation.describe_stack_resources(StackName=name)["StackResources"]
+        return {it["LogicalResourceId"]: it["PhysicalResourceId"] for it in resources}
+
+    def template(self, name):
+        """The template that a stack was made from."""
+        body = self.cloudformation.get_template(StackName=name)["TemplateBody"]
+        return body if isinstance(body, dict) else yaml_parse(body)
+
+    def events(self, name):
+        """What has happened to a stack's resources so far, the latest first."""
+        pages = self.cloudformation.get_paginator("describe_stack_events")
+        return [event for page in pages.paginate(StackName=name) for event in page["StackEvents"]]

@@ -1,0 +1,238 @@
+"""Each statement of each function's policy is needed: without it, a scenario fails.
+
+A statement is taken out of the role's policy in place. The scenario that is named for it here passes
+with the whole policy, fails without the statement, and the function's log says what was refused.
+"""
+
+import json
+import queue
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+# Pairs of stacks that scenarios run on at the same time: they mostly wait.
+PAIRS = 3
+
+# Seconds without a message after which a scenario fails. Those that pass take a fraction of it.
+PATIENCE = 20
+
+# What CloudFormation calls the function's resources, by the function's name.
+PREFIXES = {name: name.capitalize() for name in ("websocket", "jobs", "pipeline", "delivery")}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A scenario, and what it takes."""
+
+    name: str
+    patience: int = PATIENCE
+    # Whether jobs have to stay queued: no run can claim one without access to the table of jobs.
+    queue_is_held: bool = False
+
+
+CONNECTING = Scenario("connections::websocket_connection_lifecycle_works_correctly")
+SUBSCRIBING = Scenario(
+    "connections::subscribing_associates_the_job_with_the_connection_and_disconnecting_cleans_up"
+)
+CATCHING_UP = Scenario("resuming::a_client_that_comes_late_gets_the_whole_log")
+CANCELLING = Scenario(
+    "cancellation::a_client_that_watches_a_queued_job_hears_that_another_has_cancelled_it",
+    queue_is_held=True,
+)
+CANCELLING_OVER_HTTP = Scenario(
+    "cancellation::a_client_that_watches_a_queued_job_hears_that_it_was_cancelled_over_http",
+    queue_is_held=True,
+)
+ASKING = Scenario("progress::a_snapshot_over_http_says_the_same_as_the_messages")
+WATCHING = Scenario(
+    "progress::progress_updates_are_sent_at_the_start_during_and_at_the_end_of_each_stage"
+)
+LIVING_ON = Scenario("deliveries::a_connection_that_progress_reaches_lives_on")
+REDELIVERING = Scenario("deliveries::a_ticket_that_comes_twice_has_the_log_sent_again")
+LIVING_ON_BY_DELIVERY = Scenario("deliveries::a_connection_that_a_delivery_reaches_lives_on")
+SPLITTING = Scenario("deliveries::an_audience_too_wide_for_one_invocation_is_served_in_parts")
+LOOKING_AGAIN = Scenario(
+    "deliveries::a_ticket_that_comes_twice_while_its_job_runs_is_looked_at_when_the_lease_has_ended",
+    # A lease lasts for 30 seconds.
+    patience=45,
+)
+
+NEEDED_BY = {
+    ("websocket", "WebsocketConnectionsTable"): CONNECTING,
+    ("websocket", "JobSubscribersTable"): SUBSCRIBING,
+    ("websocket", "JobsTable"): SUBSCRIBING,
+    ("websocket", "JobEventsTable"): CATCHING_UP,
+    ("websocket", "ConnectionsPOST"): CONNECTING,
+    ("websocket", "DeliveriesQueue"): CANCELLING,
+    ("jobs", "JobsTable"): ASKING,
+    ("jobs", "JobEventsTable"): ASKING,
+    ("jobs", "ObjectsBucket"): ASKING,
+    ("jobs", "JobsQueue"): ASKING,
+    ("jobs", "DeliveriesQueue"): CANCELLING_OVER_HTTP,
+    ("pipeline", "WebsocketConnectionsTable"): LIVING_ON,
+    ("pipeline", "JobSubscribersTable"): WATCHING,
+    ("pipeline", "JobsTable"): WATCHING,
+    ("pipeline", "JobEventsTable"): WATCHING,
+    ("pipeline", "ObjectsBucket"): WATCHING,
+    ("pipeline", "ConnectionsPOST"): WATCHING,
+    ("pipeline", "JobsQueue"): LOOKING_AGAIN,
+    ("pipeline", "DeliveriesQueue"): REDELIVERING,
+    ("delivery", "WebsocketConnectionsTable"): LIVING_ON_BY_DELIVERY,
+    ("delivery", "JobSubscribersTable"): REDELIVERING,
+    ("delivery", "JobsTable"): REDELIVERING,
+    ("delivery", "JobEventsTable"): REDELIVERING,
+    ("delivery", "ConnectionsPOST"): REDELIVERING,
+    ("delivery", "DeliveriesQueue"): SPLITTING,
+}
+
+# Statements, whichever function they are of, that nothing on the emulator needs.
+IDLE_HERE = {
+    "Logs": "ministack writes the functions' logs itself, without their role",
+    "Traces": "ministack takes no trace segments: Lambda would send them",
+}
+
+
+class Pair:
+    """A stack with the reference pipeline and one with the scripted pipeline."""
+
+    def __init__(self, stacks, number):
+        originals = "reference", "scripted"
+        names = [f"{original}-{number}" for original in originals]
+        self.outputs = [stacks.copy(*it) for it in zip(originals, names)]
+        self.resources = [stacks.resources(name) for name in names]
+        self.iam = stacks.emulator.client("iam")
+        self.logs = stacks.emulator.client("logs")
+        self.dynamodb = stacks.emulator.client("dynamodb")
+
+    def policies(self, function):
+        """The policies of a function, in both stacks, by their roles."""
+        roles = [resources[f"{PREFIXES[function]}Role"] for resources in self.resources]
+        answers = [self.iam.get_role_policy(RoleName=role, PolicyName="grants") for role in roles]
+        return {answer["RoleName"]: answer["PolicyDocument"] for answer in answers}
+
+    def statements(self, function):
+        """The statements of a function's policy, by their names."""
+        document = next(iter(self.policies(function).values()))
+        return {statement["Sid"]: statement for statement in document["Statement"]}
+
+    def put(self, policies):
+        """Sets the policies of roles."""
+        for role, document in policies.items():
+            self.iam.put_role_policy(
+                RoleName=role, PolicyName="grants", PolicyDocument=json.dumps(document)
+            )
+
+    def refusals(self, function, actions, since):
+        """What the function's logs say it was refused, of these actions."""
+        groups = [resources[f"{PREFIXES[function]}LogGroup"] for resources in self.resources]
+        pages = self.logs.get_paginator("filter_log_events")
+        messages = [
+            event["message"]
+            for group in groups
+            for page in pages.paginate(logGroupName=group, startTime=since)
+            for event in page["events"]
+        ]
+        return [
+            message
+            for message in messages
+            if any(f"not authorized to perform: {action}" in message for action in actions)
+        ]
+
+    def empty(self):
+        """Empties the tables of what a scenario that failed has left."""
+        for resources in self.resources:
+            for logical_id, name in resources.items():
+                if not logical_id.endswith("Table"):
+                    continue
+                table = self.dynamodb.describe_table(TableName=name)["Table"]
+                keys = [key["AttributeName"] for key in table["KeySchema"]]
+                pages = self.dynamodb.get_paginator("scan").paginate(TableName=name)
+                for item in (item for page in pages for item in page["Items"]):
+                    self.dynamodb.delete_item(TableName=name, Key={key: item[key] for key in keys})
+
+
+def without(policies, statement):
+    """Policies without a statement."""
+    return {
+        role: document | {"Statement": [it for it in document["Statement"] if it["Sid"] != statement]}
+        for role, document in policies.items()
+    }
+
+
+def prove(pair, scenarios, scenario, needed):
+    """Proves that a scenario passes, and fails without each of these statements of functions."""
+    problems = []
+    held = pair.policies("pipeline") if scenario.queue_is_held else {}
+    pair.put(without(held, "JobsTable"))
+
+    def run():
+        return scenarios.one(pair.outputs, scenario.name, scenario.patience, scenario.queue_is_held)
+
+    passed, output = run()
+    if not passed:
+        problems.append(f"{scenario.name} fails with whole policies:\n{output}")
+        needed = []
+    for function, statement in needed:
+        policies = pair.policies(function)
+        actions = pair.statements(function)[statement]["Action"]
+        since = int(time.time() * 1000)
+        pair.put(without(policies, statement))
+        passed, output = run()
+        pair.put(policies)
+        where = f"the statement {statement} of {function}"
+        if passed:
+            problems.append(f"{where} is idle: {scenario.name} passes without it")
+        elif not pair.refusals(function, actions, since):
+            problems.append(
+                f"without {where} {scenario.name} fails, but {function} does not log that it was "
+                f"refused any of {', '.join(actions)}:\n{output}"
+            )
+        else:
+            print(f"  without {statement}, {function} fails {scenario.name}", flush=True)
+        pair.empty()
+    pair.put(held)
+    return problems
+
+
+def listed(pair):
+    """Problems with the lists above: each statement that is deployed is in one of them."""
+    deployed = {
+        (function, statement) for function in PREFIXES for statement in pair.statements(function)
+    }
+    expected = set(NEEDED_BY) | {it for it in deployed if it[1] in IDLE_HERE}
+    return [
+        f"{function} has a statement {statement}, and no scenario is named that needs it: add it to "
+        f"{__file__}"
+        for function, statement in sorted(deployed - expected)
+    ] + [
+        f"{function} has no statement {statement}: take it out of {__file__}"
+        for function, statement in sorted(expected - deployed)
+    ]
+
+
+def check(stacks, scenarios):
+    """Proves of every statement that it is needed, or says why that cannot be proved here."""
+    pairs = queue.SimpleQueue()
+    for number in range(PAIRS):
+        pairs.put(Pair(stacks, number))
+    pair = pairs.get()
+    problems = listed(pair)
+    pairs.put(pair)
+
+    def task(scenario):
+        pair = pairs.get()
+        try:
+            needed = [it for it, needing in NEEDED_BY.items() if needing == scenario]
+            return prove(pair, scenarios, scenario, needed)
+        finally:
+            pairs.put(pair)
+
+    # Those that take longest begin first.
+    order = sorted(set(NEEDED_BY.values()), key=lambda it: (-it.patience, it.name))
+    with ThreadPoolExecutor(PAIRS) as pool:
+        for found in pool.map(task, order):
+            problems += found
+    for statement, reason in IDLE_HERE.items():
+        print(f"  not tried: {statement} of every function: {reason}")
+    if problems:
+        raise SystemExit("\n".join(problems))
