@@ -1,4 +1,4 @@
-"""Posts through API Gateway's token bucket, with and without coalescing.
+"""Posts through API Gateway's token bucket, with and without coalescing; `simulate.py` is what one runs.
 
 A connection that watches a running job is due an update as often as its job reports. All posts of an account share one
 token bucket. Connections are dealt with in groups that have the same fate, so that a million are as quick to simulate
@@ -38,7 +38,7 @@ class Bucket:
 
 
 def delays(connections, coalescing):
-    """Seconds that each delivered update was on its way."""
+    """Seconds that each delivered update was on its way. The last ones leave after the jobs have stopped reporting."""
     posts = max(1, connections // GROUPS)
     groups = round(connections / posts)
     bucket, waiting, newest, delays = Bucket(), deque(), {}, []
@@ -66,8 +66,3 @@ def delays(connections, coalescing):
 def burst(connections):
     """Seconds until the last of these connections has one durable message."""
     return Bucket().leave(0.0, connections)
-
-
-def percentile(values, percent):
-    values = sorted(values)
-    return values[min(len(values) - 1, len(values) * percent // 100)]

@@ -1,22 +1,27 @@
-"""A chart of lines over two logarithmic axes, as SVG that follows the reader's light or dark theme."""
+"""A chart of lines over two logarithmic axes, as SVG that follows the reader's light or dark theme and brings its own
+paper, so that it can be read on any page. `simulate.py` is what one runs."""
 
 import math
 
 WIDTH, HEIGHT = 760, 440
 LEFT, RIGHT, TOP, BOTTOM = 92, 168, 56, 58
 STYLE = """
+  .paper { fill: #ffffff; }
   text { font: 13px system-ui, sans-serif; fill: #57606a; }
   .title { font-size: 15px; font-weight: 600; fill: #1f2328; }
   .grid { stroke: #d0d7de; stroke-width: 1; }
   .mark { stroke: #8c959f; stroke-width: 1.5; stroke-dasharray: 4 4; }
+  .note { stroke: #ffffff; stroke-width: 5; stroke-linejoin: round; paint-order: stroke; }
   .line { fill: none; stroke-width: 2.5; stroke-linejoin: round; }
   .a { stroke: #cf222e; } text.a { fill: #cf222e; stroke: none; }
   .b { stroke: #0969da; } text.b { fill: #0969da; stroke: none; }
   @media (prefers-color-scheme: dark) {
+    .paper { fill: #0d1117; }
     text { fill: #9198a1; }
     .title { fill: #f0f6fc; }
     .grid { stroke: #30363d; }
     .mark { stroke: #656c76; }
+    .note { stroke: #0d1117; }
     .a { stroke: #ff7b72; } text.a { fill: #ff7b72; }
     .b { stroke: #58a6ff; } text.b { fill: #58a6ff; }
   }
@@ -43,9 +48,11 @@ def chart(title, description, x, y, lines, mark):
     across = Axis(x[0], x[1], LEFT, WIDTH - RIGHT)
     up = Axis(y[0], y[1], HEIGHT - BOTTOM, TOP)
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{HEIGHT}" '
+        f'viewBox="0 0 {WIDTH} {HEIGHT}" role="img">',
         f"<title>{title}</title><desc>{description}</desc>",
         f"<style>{STYLE}</style>",
+        f'<rect class="paper" width="{WIDTH}" height="{HEIGHT}" rx="6"/>',
         f'<text class="title" x="{LEFT}" y="24">{title}</text>',
     ]
     for value in up.decades():
@@ -62,7 +69,7 @@ def chart(title, description, x, y, lines, mark):
     at = across.at(mark[0])
     parts.append(f'<line class="mark" x1="{at}" y1="{TOP}" x2="{at}" y2="{HEIGHT - BOTTOM}"/>')
     for index, text in enumerate(mark[1]):
-        parts.append(f'<text x="{at + 24}" y="{HEIGHT - BOTTOM - 29 + 17 * index}">{text}</text>')
+        parts.append(f'<text class="note" x="{at + 24}" y="{HEIGHT - BOTTOM - 29 + 17 * index}">{text}</text>')
     for style, name, points in lines:
         path = " ".join(f"{across.at(a)},{up.at(min(max(b, y[0]), y[1]))}" for a, b in points)
         parts.append(f'<polyline class="line {style}" points="{path}"/>')

@@ -1,16 +1,17 @@
-"""Simulates how long messages wait for API Gateway, and draws docs/delay.svg from it.
+"""Simulates how long messages wait for API Gateway: writes docs/delay.svg and prints the table of docs/scaling.md.
 
 Run it from anywhere, with nothing but Python: python3 bench/scaling/simulate.py [--check]. With --check it writes
-nothing and fails if the chart is not the one that is checked in.
+nothing and fails if the chart or the table is not the one that is checked in.
 """
 
 import sys
 from pathlib import Path
 
-from bucket import RATE, SECONDS, UPDATES_PER_SECOND, burst, delays, percentile
+from bucket import RATE, SECONDS, UPDATES_PER_SECOND, burst, delays
 from plot import chart
 
-CHART = Path(__file__).resolve().parents[2] / "docs" / "delay.svg"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+CHART, TEXT = DOCS / "delay.svg", DOCS / "scaling.md"
 AUDIENCES = sorted(step * 10**power for power in range(2, 8) for step in (1, 2, 2.5, 3, 5) if step * 10**power <= 10**7)
 SHOWN = (1000, 2500, 5000, 10_000, 100_000, 1_000_000, 10_000_000)
 # What is below is shown as if it were this: no time at all has no place on a logarithmic axis.
@@ -21,38 +22,48 @@ def seconds(value):
     return f"{value:,.2f} s" if value < 10 else f"{value:,.0f} s"
 
 
+def tick(value):
+    text = f"{value:,.2f}".rstrip("0").rstrip(".")
+    return f"≤ {text}" if value == LEAST else text
+
+
+def table(rows):
+    lines = [
+        ("watching at a time", f"every update queued, for {SECONDS} s", "the latest only", "a durable message to all"),
+        ("---",) * 4,
+        *((f"{audience:,}", *map(seconds, waits)) for audience, *waits in rows),
+    ]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
 def main():
-    audiences = [round(audience) for audience in AUDIENCES]
-    queued = [(audience, percentile(delays(audience, False), 99)) for audience in audiences]
-    coalesced = [(audience, percentile(delays(audience, True), 99)) for audience in audiences]
-    durable = [(audience, burst(audience)) for audience in audiences]
+    rows = [
+        (audience, max(delays(audience, False)), max(delays(audience, True)), burst(audience))
+        for audience in map(round, AUDIENCES)
+    ]
+    shown = table(row for row in rows if row[0] in SHOWN)
+    print(shown, end="")
 
-    print("| watching at a time | every update queued | the latest only | one durable message to all |")
-    print("| --- | --- | --- | --- |")
-    for (audience, one), (_, other), (_, third) in zip(queued, coalesced, durable):
-        if audience in SHOWN:
-            print(f"| {audience:,} | {seconds(one)} | {seconds(other)} | {seconds(third)} |")
-
+    enough = RATE // UPDATES_PER_SECOND
     svg = chart(
-        title="How long messages wait for API Gateway",
-        description=f"Delay against connections that watch running jobs at a time. Past {RATE // UPDATES_PER_SECOND:,} "
-        "connections a queue of every update grows as long as the jobs run; with coalescing the delay is the time that one "
-        "post to each connection takes.",
-        x=(100, 10_000_000, "connections that watch running jobs at a time, in one account and region", "{:,.0f}".format),
-        y=(LEAST, 1_000_000, "delay: the slowest 1 %, in seconds", lambda value: f"{value:,.2f}".rstrip("0").rstrip(".")),
+        title="How long updates wait for API Gateway",
+        description="The longest wait against connections that watch running jobs at a time. Past "
+        f"{enough:,} connections a queue of every update grows for as long as the jobs run; with coalescing the "
+        "longest wait is the time that one post to each connection takes.",
+        x=(100, 10**7, "connections that watch running jobs at a time, in one account and region", "{:,.0f}".format),
+        y=(LEAST, 10**6, "the longest wait, in seconds", tick),
         lines=[
-            ("a", ("every update queued,", f"after {SECONDS} s"), queued),
-            ("b", ("the latest update only",), coalesced),
+            ("a", ("every update queued,", f"after {SECONDS} s"), [row[:2] for row in rows]),
+            ("b", ("the latest update only",), [(audience, latest) for audience, _, latest, _ in rows]),
         ],
-        mark=(
-            RATE / UPDATES_PER_SECOND,
-            (f"{UPDATES_PER_SECOND} updates a second", f"reach {RATE:,} posts a second"),
-        ),
+        mark=(enough, (f"{UPDATES_PER_SECOND} updates a second", f"reach {RATE:,} posts a second")),
     )
     if "--check" not in sys.argv[1:]:
-        CHART.write_text(svg)
-    elif CHART.read_text() != svg:
-        sys.exit(f"{CHART} is not what is simulated: run python3 bench/scaling/simulate.py")
+        CHART.write_text(svg, encoding="utf-8")
+        return
+    for path, expected in ((CHART, svg), (TEXT, shown)):
+        if expected not in path.read_text(encoding="utf-8"):
+            sys.exit(f"{path} does not hold what is simulated: run python3 bench/scaling/simulate.py")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@
 //! // Talk to stack.urls().http_api and stack.urls().websocket, then look at what happened:
 //! let puts = stack.calls().count(|call| call.operation == "dynamodb:PutItem");
 //! let jobs = stack.items("jobs")?;
-//! stack.shutdown().await?;
+//! stack.shutdown().await;
 //! # Ok(())
 //! # }
 //! ```

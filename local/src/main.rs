@@ -33,9 +33,10 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     stopped().await?;
     // A second Ctrl-C does not wait for anything.
     tokio::select! {
-        down = stack.shutdown() => down.context("the queued messages could not be kept"),
-        _ = stopped() => Ok(()),
+        () = stack.shutdown() => {}
+        _ = stopped() => {}
     }
+    Ok(())
 }
 
 fn options(arguments: &Arguments) -> anyhow::Result<Options> {

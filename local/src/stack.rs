@@ -218,12 +218,11 @@ impl LocalStack {
         }
     }
 
-    /// Closes the connections, ends the functions' processes, keeps what is to be kept.
-    pub async fn shutdown(mut self) -> io::Result<()> {
+    /// Closes the connections and ends the functions' processes.
+    pub async fn shutdown(mut self) {
         self.stop();
         self.tasks.shutdown().await;
         self.router.runtime_api.wait_for_the_end().await;
-        self.router.storage.keep()
     }
 }
 

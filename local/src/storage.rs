@@ -1,6 +1,6 @@
 //! The services that keep something: tables, objects, queued messages.
 
-use std::{io, path::PathBuf, sync::Arc};
+use std::sync::Arc;
 
 use crate::{
     dynamodb::DynamoDb, error::StartError, options::Options, s3::S3, sqs::Sqs, template::System,
@@ -12,8 +12,6 @@ pub(crate) struct Storage {
     pub(crate) dynamodb: DynamoDb,
     pub(crate) s3: S3,
     pub(crate) sqs: Arc<Sqs>,
-    /// Where queued messages wait for the next start.
-    queue_file: Option<PathBuf>,
     /// Holds what is not kept.
     _scratch: tempfile::TempDir,
 }
@@ -39,25 +37,13 @@ impl Storage {
         for (table, time_to_live) in &system.tables {
             dynamodb.create_table(table, time_to_live.as_deref())?;
         }
-        let sqs = Arc::new(Sqs::new(&system.queues));
-        let queue_file = kept.map(|folder| folder.join("queues.json"));
-        if let Some(file) = &queue_file {
-            sqs.restore(file);
-        }
+        let queues = kept.map(|folder| folder.join("queues"));
+        let sqs = Arc::new(Sqs::open(&system.queues, queues.as_deref())?);
         Ok(Self {
             dynamodb,
             s3: S3::open(&objects, &system.buckets, secret)?,
             sqs,
-            queue_file,
             _scratch: scratch,
         })
-    }
-
-    /// Writes what is not on disk yet, if it is to be kept.
-    pub(crate) fn keep(&self) -> io::Result<()> {
-        match &self.queue_file {
-            Some(file) => self.sqs.keep(file),
-            None => Ok(()),
-        }
     }
 }

@@ -5,7 +5,7 @@ import subprocess
 
 from samtranslator.yaml_helper import yaml_parse
 
-FUNCTIONS = ("websocket", "jobs", "pipeline", "delivery")
+FUNCTIONS = ("websocket", "jobs", "pipeline", "delivery", "worker")
 
 
 class Stacks:

@@ -10,6 +10,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from stacks import FUNCTIONS
+
 # Pairs of stacks that scenarios run on at the same time: they mostly wait.
 PAIRS = 3
 
@@ -17,7 +19,7 @@ PAIRS = 3
 PATIENCE = 20
 
 # What CloudFormation calls the function's resources, by the function's name.
-PREFIXES = {name: name.capitalize() for name in ("websocket", "jobs", "pipeline", "delivery")}
+PREFIXES = {name: name.capitalize() for name in FUNCTIONS}
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,11 @@ LOOKING_AGAIN = Scenario(
     # A lease lasts for 30 seconds.
     patience=45,
 )
+WORKING = Scenario("workers::a_worker_runs_a_job_and_everyone_who_watches_sees_the_same")
+REPEATING = Scenario("workers::repeats::a_repeat_has_the_log_sent_again")
+LIVING_ON_BY_A_WORKER = Scenario(
+    "deliveries::a_connection_that_the_progress_of_a_worker_of_its_own_reaches_lives_on"
+)
 
 NEEDED_BY = {
     ("websocket", "WebsocketConnectionsTable"): CONNECTING,
@@ -83,6 +90,13 @@ NEEDED_BY = {
     ("delivery", "JobEventsTable"): REDELIVERING,
     ("delivery", "ConnectionsPOST"): REDELIVERING,
     ("delivery", "DeliveriesQueue"): SPLITTING,
+    ("worker", "WebsocketConnectionsTable"): LIVING_ON_BY_A_WORKER,
+    ("worker", "JobSubscribersTable"): WORKING,
+    ("worker", "JobsTable"): WORKING,
+    ("worker", "JobEventsTable"): WORKING,
+    ("worker", "ObjectsBucket"): WORKING,
+    ("worker", "ConnectionsPOST"): WORKING,
+    ("worker", "DeliveriesQueue"): REPEATING,
 }
 
 # Statements, whichever function they are of, that nothing on the emulator needs.

@@ -274,7 +274,7 @@ impl System {
         }
         self.is_left("this scenario").await;
         if let Host::Local { stack, .. } = self.host {
-            stack.shutdown().await.expect("the stack stops");
+            stack.shutdown().await;
         }
     }
 }

@@ -1,5 +1,6 @@
-//! SQS: standard queues in memory behind the service's JSON protocol.
+//! SQS: standard queues behind the service's JSON protocol.
 
+mod folder;
 mod protocol;
 mod queue;
 
@@ -7,10 +8,10 @@ pub(crate) use protocol::{TARGET_PREFIX, calls, fault_answer};
 pub use queue::QueueDepth;
 pub(crate) use queue::{Queue, Received};
 
-use std::{collections::BTreeMap, io, path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use self::queue::Message;
-use crate::template::QueueResource;
+use self::folder::Folder;
+use crate::{error::StartError, template::QueueResource};
 
 /// The queues by name.
 #[derive(Debug)]
@@ -19,13 +20,22 @@ pub(crate) struct Sqs {
 }
 
 impl Sqs {
-    pub(crate) fn new(resources: &[QueueResource]) -> Self {
+    /// The queues, with the messages that `kept` holds of an earlier run; from then on it holds
+    /// theirs.
+    pub(crate) fn open(
+        resources: &[QueueResource],
+        kept: Option<&Path>,
+    ) -> Result<Self, StartError> {
         let mut queues = BTreeMap::new();
         for resource in resources {
-            queues.insert(
-                resource.name.clone(),
-                Arc::new(Queue::new(resource.clone())),
-            );
+            let name = &resource.name;
+            let queue = match kept.map(|folder| folder.join(name)) {
+                None => Queue::new(resource.clone(), None),
+                Some(path) => Folder::open(path.clone())
+                    .and_then(|folder| Queue::kept(resource.clone(), folder))
+                    .map_err(|source| StartError::Folder { path, source })?,
+            };
+            queues.insert(name.clone(), Arc::new(queue));
         }
         for queue in queues.values() {
             if let Some((name, receives)) = &queue.resource.redrive
@@ -34,39 +44,11 @@ impl Sqs {
                 queue.redrive_to(Arc::clone(dead_letters), *receives);
             }
         }
-        Self { queues }
+        Ok(Self { queues })
     }
 
     pub(crate) fn queue(&self, name: &str) -> Option<&Arc<Queue>> {
         self.queues.get(name)
-    }
-
-    /// Writes the queued messages to a file.
-    pub(crate) fn keep(&self, file: &Path) -> io::Result<()> {
-        let queues = self.queues.iter();
-        let messages = queues.map(|(name, queue)| (name, queue.messages()));
-        let text = serde_json::to_vec_pretty(&messages.collect::<BTreeMap<_, _>>())?;
-        std::fs::write(file, text)
-    }
-
-    /// Puts back what [`Sqs::keep`] wrote, if it did.
-    pub(crate) fn restore(&self, file: &Path) {
-        let Ok(text) = std::fs::read(file) else {
-            return;
-        };
-        // Should this run end without keeping its messages, they are not to come back as they
-        // were before it. If the file stays, they do.
-        let _ = std::fs::remove_file(file);
-        match serde_json::from_slice::<BTreeMap<String, Vec<Message>>>(&text) {
-            Ok(queues) => {
-                for (name, messages) in queues {
-                    if let Some(queue) = self.queue(&name) {
-                        queue.restore(messages);
-                    }
-                }
-            }
-            Err(error) => tracing::warn!("{} is not read: {error}", file.display()),
-        }
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Queue>> {

@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    io,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::{sync::Notify, time::Instant};
 
+use super::folder::Folder;
 use crate::{clock::Moment, ids, template::QueueResource};
 
 /// A message as it was sent.
@@ -54,6 +56,8 @@ pub(crate) struct Queue {
     dead_letters: OnceLock<(Arc<Queue>, u32)>,
     state: Mutex<State>,
     changed: Notify,
+    /// What outlives the stack.
+    folder: Option<Folder>,
 }
 
 /// Where a message stands: by the time it becomes visible, then by its age.
@@ -68,13 +72,24 @@ struct State {
 }
 
 impl Queue {
-    pub(super) fn new(resource: QueueResource) -> Self {
+    pub(super) fn new(resource: QueueResource, folder: Option<Folder>) -> Self {
         Self {
             resource,
             dead_letters: OnceLock::new(),
             state: Mutex::default(),
             changed: Notify::new(),
+            folder,
         }
+    }
+
+    /// A queue with what its folder holds of an earlier run, all of it visible at once.
+    pub(super) fn kept(resource: QueueResource, folder: Folder) -> io::Result<Self> {
+        let messages = folder.messages()?;
+        let queue = Self::new(resource, Some(folder));
+        for message in messages {
+            queue.state().insert(Instant::now(), message, None);
+        }
+        Ok(queue)
     }
 
     pub(super) fn redrive_to(&self, queue: Arc<Self>, receives: u32) {
@@ -98,6 +113,7 @@ impl Queue {
     }
 
     fn put(&self, message: Message, delay: Duration) {
+        self.keep(&message);
         self.state().insert(Instant::now() + delay, message, None);
         self.changed.notify_waiters();
     }
@@ -154,6 +170,7 @@ impl Queue {
                 state.receipts.remove(&receipt);
             }
             if message.sent.saturating_add(retention) < now_milliseconds {
+                self.forget(&message);
                 continue;
             }
             if let Some((queue, receives)) = self.dead_letters.get()
@@ -164,13 +181,15 @@ impl Queue {
             }
             message.receives += 1;
             message.first_received.get_or_insert(now_milliseconds);
+            self.keep(&message);
             let receipt = ids::token();
             state.insert(now + visibility, message.clone(), Some(receipt.clone()));
             received.push(Received { message, receipt });
         }
         drop(state);
         for (queue, message) in dead {
-            queue.put(message, Duration::ZERO);
+            queue.put(message.clone(), Duration::ZERO);
+            self.forget(&message);
         }
         received
     }
@@ -178,8 +197,10 @@ impl Queue {
     /// Deletes a received message. SQS takes unknown receipts as done.
     pub(crate) fn delete(&self, receipt: &str) {
         let mut state = self.state();
-        if let Some(place) = state.receipts.remove(receipt) {
-            state.messages.remove(&place);
+        if let Some(place) = state.receipts.remove(receipt)
+            && let Some((message, _)) = state.messages.remove(&place)
+        {
+            self.forget(&message);
         }
     }
 
@@ -195,7 +216,10 @@ impl Queue {
     }
 
     pub(crate) fn purge(&self) {
-        *self.state() = State::default();
+        let purged = std::mem::take(&mut *self.state());
+        for (message, _) in purged.messages.values() {
+            self.forget(message);
+        }
     }
 
     pub(crate) fn depth(&self) -> QueueDepth {
@@ -224,10 +248,16 @@ impl Queue {
             .collect()
     }
 
-    /// Puts back what [`Queue::messages`] gave in an earlier run; it is visible at once.
-    pub(crate) fn restore(&self, messages: Vec<Message>) {
-        for message in messages {
-            self.put(message, Duration::ZERO);
+    /// Writes how a message stands to where it outlives the stack.
+    fn keep(&self, message: &Message) {
+        if let Some(folder) = &self.folder {
+            folder.write(message);
+        }
+    }
+
+    fn forget(&self, message: &Message) {
+        if let Some(folder) = &self.folder {
+            folder.remove(message);
         }
     }
 
@@ -251,8 +281,8 @@ impl State {
 mod tests {
     use super::*;
 
-    fn queue(name: &str) -> Queue {
-        Queue::new(QueueResource {
+    fn resource(name: &str) -> QueueResource {
+        QueueResource {
             name: name.to_owned(),
             arn: format!("arn:aws:sqs:us-east-1:000000000000:{name}"),
             url: format!("http://127.0.0.1/000000000000/{name}"),
@@ -260,7 +290,17 @@ mod tests {
             delay: Duration::ZERO,
             retention: Duration::from_hours(96),
             redrive: None,
-        })
+        }
+    }
+
+    fn queue(name: &str) -> Queue {
+        Queue::new(resource(name), None)
+    }
+
+    /// A queue on a folder, as the next run finds it.
+    fn kept(folder: &tempfile::TempDir, name: &str) -> Queue {
+        let folder = Folder::open(folder.path().join(name)).expect("the folder");
+        Queue::kept(resource(name), folder).expect("its messages")
     }
 
     async fn receive(queue: &Queue) -> Vec<Received> {
@@ -326,5 +366,44 @@ mod tests {
         assert!(receive(&queue).await.is_empty());
         assert_eq!(dead_letters.messages()[0].body, "poison");
         assert_eq!(dead_letters.depth().visible, 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_run_that_was_killed_has_lost_no_message_and_brings_back_none_that_was_done() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let before = kept(&folder, "jobs");
+        for body in ["done", "received", "waiting", "delayed"] {
+            let delay = (body == "delayed").then_some(Duration::from_mins(5));
+            before.send(body.to_owned(), Value::Null, delay);
+        }
+        let received = before.receive(2, None, Duration::ZERO).await;
+        before.delete(&received[0].receipt);
+
+        // Nothing has told `before` to end.
+        let after = kept(&folder, "jobs");
+        let left: BTreeMap<_, _> = receive(&after)
+            .await
+            .into_iter()
+            .map(|it| (it.message.body, it.message.receives))
+            .collect();
+        let undone = [&received[1].message.body, "waiting", "delayed"];
+        assert_eq!(left.len(), undone.len(), "{left:?}");
+        assert_eq!(left[undone[0]], 2, "it was received before");
+        assert_eq!((left[undone[1]], left[undone[2]]), (1, 1));
+        after.purge();
+        assert!(kept(&folder, "jobs").messages().is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_dead_letter_is_kept_where_it_went() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let queue = kept(&folder, "jobs");
+        queue.redrive_to(Arc::new(kept(&folder, "dead")), 1);
+        queue.send("poison".to_owned(), Value::Null, None);
+        receive(&queue).await;
+        tokio::time::advance(Duration::from_secs(31)).await;
+        assert!(receive(&queue).await.is_empty());
+        assert!(kept(&folder, "jobs").messages().is_empty());
+        assert_eq!(kept(&folder, "dead").messages()[0].body, "poison");
     }
 }

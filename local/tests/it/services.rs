@@ -346,7 +346,7 @@ async fn with_a_data_folder_everything_is_there_after_a_restart() {
         .send()
         .await
         .expect("sent");
-    stack.shutdown().await.expect("down");
+    stack.shutdown().await;
     let stack = start_with(options).await;
     assert_eq!(stack.items("items").expect("items")[0]["id"]["S"], "kept");
     assert_eq!(dead_letters(&stack).await.visible, 1);

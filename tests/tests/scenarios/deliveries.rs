@@ -8,12 +8,14 @@ use contract::{
 use end_to_end::{
     Client, Job, System,
     script::{Act, Script},
+    worker::progress,
 };
 use futures_util::future::join_all;
 use handlers_core::{
     clock::Clock,
     models::{Connection, Subscriber},
 };
+use serde_json::json;
 
 /// Connections that one invocation of the delivery function serves.
 const CHUNK: usize = 500;
@@ -114,11 +116,24 @@ async fn a_connection_that_progress_reaches_lives_on() {
     // Someone new: the pipeline reads anew who watches, and until when.
     let other = system.watch(&job).await;
     live_on(&system, soon).await;
-    let cancel = serde_json::json!({ "type": "cancel_job", "job_id": job.id });
+    let cancel = json!({ "type": "cancel_job", "job_id": job.id });
     client.send(&cancel).await;
     client.until_the_end().await;
     client.close().await;
     other.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_the_progress_of_a_worker_of_its_own_reaches_lives_on() {
+    let system = System::start().await;
+    let (job, mut worker) = system.create_external("").await;
+    let client = system.watch(&job).await;
+    worker.claim(&["a"]).await;
+    let soon = system.age_connections().await;
+    worker.tell(json!([progress("a", 1)])).await;
+    live_on(&system, soon).await;
+    client.close().await;
     system.finish().await;
 }
 

@@ -34,7 +34,7 @@ async fn every_grant_is_used_and_every_call_is_granted() {
     clients_come_ask_and_go(&system).await;
     connections_live_on_while_they_are_used(&system).await;
     a_connection_is_gone_and_another_cannot_be_reached(&system).await;
-    a_worker_of_its_own_runs_a_job(&system).await;
+    Box::pin(a_worker_of_its_own_runs_a_job(&system)).await;
     its_results_are_fetched(&system, long).await;
 
     let calls = system.local().calls().all();

@@ -61,6 +61,22 @@ async fn a_post_whose_answer_was_lost_is_repeated_and_happens_once() {
 }
 
 #[tokio::test]
+async fn a_repeat_has_the_log_sent_again() {
+    let system = System::start().await;
+    let (job, mut worker) = system.create_external("").await;
+    let mut client = system.watch(&job).await;
+    worker.claim(&["a"]).await;
+    let post = worker.body(&json!([stage_complete("a", 1)]));
+    // Nobody knows how far an attempt got whose answer was lost.
+    for _ in 0..2 {
+        assert_eq!(worker.post(&post).await.status, 200);
+        assert_eq!(client.expect("stage_complete").await["seq"], 1);
+    }
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
 async fn a_post_that_is_no_repeat_of_what_is_there_changes_nothing() {
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
