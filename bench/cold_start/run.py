@@ -22,7 +22,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 WORKSPACE = HERE.parents[1]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", WORKSPACE / "target")).resolve()
-FUNCTIONS = ("websocket", "jobs", "pipeline", "delivery")
+FUNCTIONS = ("websocket", "jobs", "worker", "pipeline", "delivery")
 BARE = "bare-function"
 
 # What the functions are told on Lambda, with names that lead nowhere.

@@ -43,7 +43,7 @@ def route_added(stacks, name):
     template = stacks.template("reference")
     for logical_id in ROUTE:
         del template["Resources"][logical_id]
-    stacks.make(name, template, stacks.describe("reference")["Parameters"])
+    stacks.make(name, template, "reference")
     before = len(stacks.events(name))
     stacks.deploy(name, stacks.reference)
     changed = touched(stacks, name, before)

@@ -53,7 +53,11 @@ class Emulator:
             "IOT_MTLS_ENABLED": "0",
             "TMPDIR": str(folder),
         }
-        command = [sys.executable, "-m", "hypercorn", "ministack.app:app"]
+        # The services of AWS that are called most speak HTTP/1.1 only. hypercorn would end an HTTP/2
+        # connection after a thousand requests, with all that is on it, and our clients share one.
+        config = folder / "hypercorn.toml"
+        config.write_text('alpn_protocols = ["http/1.1"]\n', encoding="utf-8")
+        command = [sys.executable, "-m", "hypercorn", "ministack.app:app", "--config", str(config)]
         command += ["--bind", f"fd://{listener.fileno()}", "--keep-alive", "75"]
         command += ["--certfile", str(self.certificate), "--keyfile", str(key)]
         with self.log.open("wb") as log:

@@ -27,7 +27,8 @@ def build():
     """Builds everything; answers with the folder of executables and the scenarios' executable."""
     cargo = [os.environ.get("CARGO", "cargo")]
     subprocess.run([*cargo, "build", "--quiet", "--workspace", "--bins"], cwd=WORKSPACE, check=True)
-    scenarios = ["test", "--quiet", "--package", "end-to-end", "--test", "scenarios", "--no-run"]
+    # With the features of the whole workspace: what is built already is not built again.
+    scenarios = ["test", "--quiet", "--workspace", "--test", "scenarios", "--no-run"]
     built = subprocess.run(
         [*cargo, *scenarios, "--message-format", "json"],
         cwd=WORKSPACE, check=True, stdout=subprocess.PIPE,

@@ -5,6 +5,9 @@ import subprocess
 
 from samtranslator.yaml_helper import yaml_parse
 
+# Where IAM asks for the first, ministack asks for the second.
+BATCHES = {"sqs:SendMessage": "sqs:SendMessageBatch"}
+
 FUNCTIONS = ("websocket", "jobs", "pipeline", "delivery", "worker")
 
 
@@ -42,16 +45,32 @@ class Stacks:
             "deploy", name, "--yes", "--set-up-logging", "--architecture", "x86_64",
             "--binaries", str(binaries),
         )
+        self.allow_batches(name)
         return self.outputs(name)
 
-    def make(self, name, template, parameters=()):
-        """Makes a stack without `infra-gen`."""
+    def allow_batches(self, name):
+        """Adds to the policies of a stack what only ministack asks for."""
+        iam = self.emulator.client("iam")
+        for function in FUNCTIONS:
+            role = self.resources(name)[f"{function.capitalize()}Role"]
+            document = iam.get_role_policy(RoleName=role, PolicyName="grants")["PolicyDocument"]
+            for statement in document["Statement"]:
+                actions = statement["Action"]
+                actions += [BATCHES[it] for it in actions if it in BATCHES]
+            iam.put_role_policy(
+                RoleName=role, PolicyName="grants", PolicyDocument=json.dumps(document)
+            )
+
+    def make(self, name, template, original=None):
+        """Makes a stack without `infra-gen`, with the parameters and tags of the stack `original`."""
+        like = self.describe(original) if original else {"Parameters": [], "Tags": []}
         suffix = {"ParameterKey": "NameSuffix", "ParameterValue": f"-{name}"}
-        others = [it for it in parameters if it["ParameterKey"] != "NameSuffix"]
+        others = [it for it in like["Parameters"] if it["ParameterKey"] != "NameSuffix"]
         self.cloudformation.create_stack(
             StackName=name,
             TemplateBody=json.dumps(template),
             Parameters=[*others, suffix],
+            Tags=like["Tags"],
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         )
         self.cloudformation.get_waiter("stack_create_complete").wait(
@@ -60,7 +79,8 @@ class Stacks:
 
     def copy(self, original, name):
         """Makes a stack like another one; answers with the file that holds the outputs."""
-        self.make(name, self.template(original), self.describe(original)["Parameters"])
+        self.make(name, self.template(original), original)
+        self.allow_batches(name)
         return self.outputs(name)
 
     def outputs(self, name):

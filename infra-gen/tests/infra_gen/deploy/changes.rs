@@ -24,7 +24,7 @@ fn a_first_deployment_makes_everything_and_ends_with_urls_and_a_command_to_try()
     assert_eq!(made["ChangeSetType"], "CREATE");
     assert_eq!(made["Capabilities.member.1"], "CAPABILITY_IAM");
     assert_eq!(made.get("Capabilities.member.2"), None);
-    assert_eq!(aws.objects().len(), 4);
+    assert_eq!(aws.objects().len(), contract::functions::ALL.len());
     for settings in [
         "publicAccessBlock",
         "encryption",
@@ -58,7 +58,7 @@ fn a_second_deployment_uploads_nothing_and_asks_for_no_change_set() {
     assert!(stderr(&output).contains("up to date: nothing has changed"));
     assert_eq!(
         (aws.count("CreateChangeSet"), aws.count("PutObject")),
-        (1, 4)
+        (1, contract::functions::ALL.len())
     );
     assert_eq!(aws.count("CreateBucket"), 1);
 }

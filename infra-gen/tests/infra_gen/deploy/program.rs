@@ -36,13 +36,13 @@ pub(super) fn run(aws: &FakeAws, arguments: &[&str]) -> Output {
 /// A folder with an executable for each function.
 pub(super) fn binaries() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
-    for function in ["websocket", "jobs", "pipeline", "delivery"] {
+    for function in contract::functions::ALL {
         let mut executable = b"\x7fELF\x02\x01\x01".to_vec();
         executable.resize(18, 0);
         // The machine number of arm64.
         executable.extend([0xb7, 0]);
-        executable.extend(function.as_bytes());
-        fs::write(folder.path().join(function), executable).expect("writable");
+        executable.extend(function.name.as_bytes());
+        fs::write(folder.path().join(function.name), executable).expect("writable");
     }
     folder
 }
@@ -81,6 +81,7 @@ pub(super) fn stack(status: &str, (text, other): (&str, &str)) -> Stack {
             ("WebsocketCodeKey", "earlier"),
             ("JobsCodeKey", "earlier"),
             ("PipelineCodeKey", "earlier"),
+            ("WorkerCodeKey", "earlier"),
             ("DeliveryCodeKey", "earlier"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))

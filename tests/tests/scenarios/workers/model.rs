@@ -83,6 +83,10 @@ impl Model for Protocol {
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        if state.reversed {
+            // The worst has happened, and the calls are not made for what is left.
+            return;
+        }
         if state.workers.len() < 2 {
             actions.push(Action::Claim);
         }
