@@ -48,7 +48,7 @@ class Scenarios:
         if queue_is_held:
             environment["STAGECAST_QUEUE_IS_HELD"] = "1"
         passed, output = self.run(*stacks, ["--exact", name], environment)
-        if RESULT.search(output)[1:3] not in (("1", "0"), ("0", "1")):
+        if RESULT.search(output).groups() not in (("1", "0"), ("0", "1")):
             raise SystemExit(f"there is no scenario {name}:\n{output}")
         if "skipped " in output:
             raise SystemExit(f"the scenario {name} was skipped, it proves nothing:\n{output}")

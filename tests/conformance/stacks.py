@@ -20,6 +20,8 @@ class Stacks:
         self.infra_gen = executables / "infra-gen"
         self.reference = emulator.folder / "reference"
         self.scripted = emulator.folder / "scripted"
+        # What the last deployment has told whoever runs it, besides its output.
+        self.told = ""
         for folder in (self.reference, self.scripted):
             folder.mkdir()
             for function in FUNCTIONS:
@@ -37,6 +39,8 @@ class Stacks:
         )
         if done.returncode != 0:
             raise SystemExit(f"`infra-gen {verb}` for {name} failed:\n{done.stdout}{done.stderr}")
+        if verb == "deploy":
+            self.told = done.stderr
         return done.stdout
 
     def deploy(self, name, binaries):

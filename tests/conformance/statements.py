@@ -18,6 +18,9 @@ PAIRS = 3
 # Seconds without a message after which a scenario fails. Those that pass take a fraction of it.
 PATIENCE = 20
 
+# Seconds that a function may go on after the scenario that needed it has failed.
+LONGEST_RUN = 90
+
 # What CloudFormation calls the function's resources, by the function's name.
 PREFIXES = {name: name.capitalize() for name in FUNCTIONS}
 
@@ -149,8 +152,23 @@ class Pair:
         return [
             message
             for message in messages
-            if any(f"not authorized to perform: {action}" in message for action in actions)
+            # What the service says, or what our function says of a 403 that says nothing.
+            if any(
+                f"{words} {action}" in message
+                for words in ("not authorized to perform:", "role allows")
+                for action in actions
+            )
         ]
+
+    def was_refused(self, function, actions, since):
+        """Whether the function's logs say that it was refused one of these actions. The emulator
+        writes them when the invocation ends."""
+        until = time.monotonic() + LONGEST_RUN
+        while not self.refusals(function, actions, since):
+            if time.monotonic() > until:
+                return False
+            time.sleep(1)
+        return True
 
     def empty(self):
         """Empties the tables of what a scenario that failed has left."""
@@ -196,7 +214,7 @@ def prove(pair, scenarios, scenario, needed):
         where = f"the statement {statement} of {function}"
         if passed:
             problems.append(f"{where} is idle: {scenario.name} passes without it")
-        elif not pair.refusals(function, actions, since):
+        elif not pair.was_refused(function, actions, since):
             problems.append(
                 f"without {where} {scenario.name} fails, but {function} does not log that it was "
                 f"refused any of {', '.join(actions)}:\n{output}"
