@@ -42,7 +42,8 @@ pub fn input_key(job: &JobId) -> String {
     format!("jobs/{job}/input")
 }
 
-/// Where the results of one stage of a job are kept.
-pub fn stage_results_key(job: &JobId, stage: &str) -> String {
-    format!("jobs/{job}/stages/{stage}.json")
+/// Where results of a job are kept, by the SHA-256 of their JSON: nobody can write others in the
+/// place of those that a message tells of.
+pub fn results_key(job: &JobId, sha256: &str) -> String {
+    format!("jobs/{job}/results/{sha256}.json")
 }

@@ -168,6 +168,8 @@ impl HttpRoute {
                 Code::JobAlreadyFinished,
                 Code::NotExternal,
                 Code::JobHeld,
+                Code::LeaseLost,
+                Code::SeqConflict,
                 Code::BodyTooLarge,
                 Code::Internal,
             ],

@@ -12,16 +12,31 @@ use crate::{
     timestamp::Timestamp,
 };
 
+/// What a name consists of: see [`check_name`].
+#[cfg(feature = "schema")]
+const NAME_PATTERN: &str = "^[A-Za-z0-9_-]+$";
+
 /// The body of `POST /v1/jobs/{job_id}/claim`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClaimRequest {
     /// The stages that the worker runs, in their order. Each counts the same for the overall
-    /// progress, unless the worker gives that itself.
+    /// progress, unless the worker gives that itself. No name twice.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(
+            length(min = 1, max = MAX_STAGES),
+            inner(length(min = 1, max = MAX_NAME_BYTES), regex(pattern = NAME_PATTERN))
+        )
+    )]
     pub stages: Vec<String>,
     /// The worker's own name, if it has one that no other worker has. It gets its job back at once
     /// with it, after a restart or a lost answer, instead of waiting for its lease to end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(length(min = 1, max = MAX_NAME_BYTES), regex(pattern = NAME_PATTERN))
+    )]
     pub worker_id: Option<String>,
 }
 
@@ -39,10 +54,10 @@ pub struct Claimed {
     pub cancel_requested: bool,
     /// The media type of the input.
     pub content_type: String,
-    /// Until when the job is the worker's. Every post renews it.
+    /// Until when the job is the worker's. Every post that tells something new renews it.
     pub lease_expires_at: Timestamp,
-    /// The stages that an earlier worker has finished, with their results, in their order. They
-    /// cannot be run again.
+    /// The stages that an earlier worker has finished, in their order, with their results or, when
+    /// they are large, with their address: the worker key opens it. They cannot be run again.
     pub finished: Vec<FinishedStage>,
 }
 
@@ -80,8 +95,8 @@ pub enum WorkerEvent {
     ProgressUpdate(WorkerProgress),
     /// A stage has finished. Durable.
     StageComplete(WorkerStageComplete),
-    /// All stages have finished; the job's results are those of the last one. Durable, the last
-    /// event of the job.
+    /// The job is done, whether all its stages have run or not; its results are those of the stage
+    /// that has finished last. Durable, the last event of the job.
     JobComplete {},
     /// The job has failed. Durable, the last event of the job.
     JobFailed(WorkerFailure),
@@ -153,7 +168,7 @@ pub struct EventsAccepted {
     pub status: JobStatus,
     /// Whether someone has asked the job to stop: post `job_cancelled`.
     pub cancel_requested: bool,
-    /// Until when the job is the worker's. Every post renews it.
+    /// Until when the job is the worker's. Every post that tells something new renews it.
     pub lease_expires_at: Timestamp,
 }
 

@@ -18,6 +18,7 @@ pub mod aws;
 pub mod cancellation;
 pub mod clock;
 pub mod delivery;
+mod hash;
 pub mod http;
 pub mod metrics;
 pub mod models;

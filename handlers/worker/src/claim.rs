@@ -37,7 +37,14 @@ impl Handler {
                 job,
                 lease,
                 takeover,
-            } => self.taken(*job, lease, takeover).await,
+            } => {
+                let outcome = self.taken(*job, lease.clone(), takeover).await;
+                if matches!(&outcome, Err(problem) if problem.code() == HttpErrorCode::Internal) {
+                    // The worker will claim again, and has not crashed.
+                    self.stores.jobs.excuse(&lease).await;
+                }
+                outcome
+            }
             Claim::Held { until } => Err(self.held(until)),
             Claim::Ended => {
                 // It has ended since its key was looked at.

@@ -51,7 +51,7 @@ impl Handler {
 
         let mut publisher = self.publishers.take(&self.stores, &job);
         let told = self.tell(&job, new, &mut publisher).await;
-        let is_idle = publisher.flush_within_budget(job.seq).await;
+        publisher.flush_within_budget(job.seq).await;
         if repeated {
             // The post before may have been cut short while it sent.
             self.stores.redeliver(&job.job_id, after_seq).await?;
@@ -61,7 +61,8 @@ impl Handler {
             Ok(told) => told,
             Err(error) => return Err(self.explain(&job, error, seq).await?),
         };
-        if is_idle && !told.status.has_ended() {
+        // With it go the names of those whom the delivery function serves: nothing may overtake that.
+        if !told.status.has_ended() {
             self.publishers.keep(publisher);
         }
         let accepted = EventsAccepted {
@@ -79,7 +80,7 @@ impl Handler {
     async fn sort(&self, job: &Job, post: EventsRequest) -> Result<(bool, Vec<Placed>), Problem> {
         let mut seq = post.after_seq;
         let placed = post.events.into_iter().map(|event| {
-            seq += u64::from(event.is_durable());
+            seq = seq.saturating_add(u64::from(event.is_durable()));
             Placed { event, seq }
         });
         let is_known = |placed: &Placed| {
@@ -106,7 +107,7 @@ impl Handler {
             let is_same = repeats.len() == logged.len()
                 && repeats.iter().zip(&logged).all(|(placed, logged)| {
                     serde_json::from_str(&logged.message)
-                        .is_ok_and(|message| repeats::is_of(&message, &placed.event))
+                        .is_ok_and(|message| repeats::is_of(&job.job_id, &message, &placed.event))
                 });
             if !is_same {
                 return Err(conflict(job.seq));

@@ -203,7 +203,7 @@ fn cors(origins: &[Origin]) -> Cors {
                 .collect()
         },
         allow_methods: methods,
-        allow_headers: vec!["authorization", "content-type"],
+        allow_headers: vec!["authorization", "content-type", "x-correlation-id"],
         expose_headers: vec!["x-request-id"],
         max_age: 300,
     }

@@ -113,6 +113,8 @@ enum Key {
     None,
     /// Who may watch the job.
     Access,
+    /// Who may watch the job, or run it.
+    Either,
     /// Who may run the job.
     Worker,
 }
@@ -219,12 +221,16 @@ fn operation(route: HttpRoute, schemas: &mut SchemaGenerator) -> Operation {
         summary: route.description(),
         description: facts.description,
         tags: [match facts.key {
-            Key::None | Key::Access => "jobs",
+            Key::None | Key::Access | Key::Either => "jobs",
             Key::Worker => "workers",
         }],
         security: match facts.key {
             Key::None => Vec::new(),
             Key::Access => vec![IndexMap::from([("access_key", [])])],
+            Key::Either => vec![
+                IndexMap::from([("access_key", [])]),
+                IndexMap::from([("worker_key", [])]),
+            ],
             Key::Worker => vec![IndexMap::from([("worker_key", [])])],
         },
         parameters,
@@ -258,7 +264,8 @@ fn facts(route: HttpRoute, schemas: &mut SchemaGenerator) -> Facts {
                 }),
             ],
             takes: Some(Body {
-                required: true,
+                // The input for a worker of its own may be empty.
+                required: false,
                 content: IndexMap::from([
                     ("image/png", json!({})),
                     ("image/jpeg", json!({})),
@@ -276,15 +283,24 @@ fn facts(route: HttpRoute, schemas: &mut SchemaGenerator) -> Facts {
             answers: vec![(200, answer::<JobSnapshot>("The job as it is now.", schemas))],
         },
         HttpRoute::GetResults => Facts {
-            key: Key::Access,
+            key: Key::Either,
             description: "Those of the last stage once the job is completed, or those of one stage \
-                          as soon as it has finished.",
-            parameters: vec![json!({
-                "name": "stage",
-                "in": "query",
-                "description": "The stage whose results are wanted.",
-                "schema": { "type": "string" },
-            })],
+                          as soon as it has finished; the worker key opens those of a stage, too.",
+            parameters: vec![
+                json!({
+                    "name": "stage",
+                    "in": "query",
+                    "description": "The stage whose results are wanted.",
+                    "schema": { "type": "string" },
+                }),
+                json!({
+                    "name": "sha256",
+                    "in": "query",
+                    "description": "Part of a message's `results_url`, so that other results have \
+                                    another address. Not looked at.",
+                    "schema": { "type": "string", "pattern": "^[0-9a-f]{64}$" },
+                }),
+            ],
             takes: None,
             answers: vec![
                 (

@@ -144,6 +144,43 @@ async fn large_results_go_to_the_bucket_and_come_back() {
 }
 
 #[tokio::test]
+async fn a_worker_that_goes_on_after_another_gets_its_large_results_and_cannot_lose_them() {
+    let system = System::start().await;
+    let (job, mut first) = system.create_external("").await;
+    let mut second = first.clone();
+    first.claim(&["a", "b"]).await;
+    system.end_lease(&job).await;
+    second.claim(&["a", "b"]).await;
+    let of_the_second = "2".repeat(100_000);
+    second
+        .tell(json!([stage_complete("a", of_the_second.as_str())]))
+        .await;
+    // Whoever has lost the job may not know it yet.
+    let of_the_first = "1".repeat(100_000);
+    let late = json!([stage_complete("a", of_the_first)]);
+    assert_eq!(first.refused(409, late).await["code"], "lease_lost");
+
+    system.end_lease(&job).await;
+    let claimed = second.claim(&["a", "b"]).await;
+    let finished = &claimed["finished"][0];
+    assert_eq!(finished["results"], Value::Null);
+    let url = finished["results_url"].as_str().expect("an address");
+    let results = system.http.with_key(Method::GET, url, &second.key).await;
+    assert_eq!(results.json(), of_the_second.as_str());
+    // It is for that only.
+    let all = format!("{}/results", job.path());
+    let refused = system.http.with_key(Method::GET, &all, &second.key).await;
+    assert_eq!(refused.status, 403);
+
+    // The last stage that was heard of need not be the one with the results.
+    second.tell(json!([progress("b", 50)])).await;
+    second.tell(json!([{ "type": "job_complete" }])).await;
+    let results = system.http.with_key(Method::GET, &all, &job.key).await;
+    assert_eq!(results.json(), of_the_second.as_str());
+    system.finish().await;
+}
+
+#[tokio::test]
 async fn a_client_that_cannot_be_reached_holds_no_worker_up_and_loses_nothing() {
     needs!(InjectFaults);
     let system = System::start().await;

@@ -35,6 +35,8 @@ pub(super) struct Mailbox {
     waiting: VecDeque<Outgoing>,
     /// A worker is at it; there is never more than one, so order holds.
     busy: bool,
+    /// Messages that are on their way to the delivery function.
+    deferring: u32,
     state: State,
 }
 
@@ -47,6 +49,9 @@ enum State {
     /// A durable message was left to the delivery function: the ones after it follow the same way,
     /// or they would overtake it.
     Deferred,
+    /// Everything that was on its way was left to the delivery function. Nothing more is sent
+    /// until the worker, who may be at a post still, has come home; from then on [`Self::Deferred`].
+    Left,
 }
 
 /// What has to be done after a message was put into a mailbox.
@@ -63,8 +68,11 @@ pub(super) enum Next {
 impl Mailbox {
     pub(super) fn put(&mut self, outgoing: Outgoing) -> Next {
         match (&self.state, &outgoing) {
-            (State::Gone, _) => return Next::Nothing,
-            (State::Deferred, Outgoing::Durable { .. }) => return Next::Defer,
+            (State::Gone, _) | (State::Left, Outgoing::Latest { .. }) => return Next::Nothing,
+            (State::Deferred | State::Left, Outgoing::Durable { .. }) => {
+                self.deferring += 1;
+                return Next::Defer;
+            }
             _ => {}
         }
         // A newer progress update replaces one that still waits. Durable messages are never
@@ -87,27 +95,43 @@ impl Mailbox {
     pub(super) fn take(&mut self) -> Option<Outgoing> {
         let next = self.waiting.pop_front();
         self.busy = next.is_some();
+        if !self.busy && self.state == State::Left {
+            self.state = State::Deferred;
+        }
         next
+    }
+
+    /// A message that [`Next::Defer`] was the answer to has been left to the delivery function.
+    pub(super) fn deferred(&mut self) {
+        self.deferring = self.deferring.saturating_sub(1);
     }
 
     pub(super) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
 
-    /// Whether a worker is at it.
-    pub(super) fn is_busy(&self) -> bool {
-        self.busy
+    /// Whether something is on its way, to the connection or to the delivery function.
+    pub(super) fn is_unfinished(&self) -> bool {
+        self.busy || self.deferring > 0
     }
 
-    /// Whether nothing is sent any more.
+    /// Whether nothing is sent any more, or not now.
     pub(super) fn is_closed(&self) -> bool {
-        self.state == State::Gone
+        matches!(self.state, State::Gone | State::Left)
     }
 
     /// The connection has ended.
     pub(super) fn close(&mut self) {
         self.state = State::Gone;
         self.waiting.clear();
+    }
+
+    /// What is on its way is somebody else's to deliver, and so are the durable messages that follow.
+    pub(super) fn leave(&mut self) {
+        if self.busy && self.state != State::Gone {
+            self.state = State::Left;
+            self.waiting.clear();
+        }
     }
 
     /// Durable messages are the delivery function's from now on, those that wait included.
@@ -163,6 +187,27 @@ mod tests {
         assert_eq!(mailbox.take(), None);
         assert_eq!(mailbox.put(durable(3)), Next::Defer);
         assert_eq!(mailbox.put(latest("a")), Next::Work);
+    }
+
+    #[test]
+    fn what_was_left_is_not_overtaken_and_progress_goes_on_once_its_worker_is_home() {
+        let mut mailbox = Mailbox::default();
+        mailbox.put(durable(1));
+        mailbox.put(durable(2));
+        mailbox.take();
+        mailbox.leave();
+        assert!(mailbox.is_closed() && mailbox.is_unfinished());
+        assert_eq!(mailbox.put(durable(3)), Next::Defer);
+        assert_eq!(mailbox.put(latest("a")), Next::Nothing);
+        assert_eq!(mailbox.take(), None);
+        assert!(
+            mailbox.is_unfinished(),
+            "the third is on its way to a queue"
+        );
+        mailbox.deferred();
+        assert!(!mailbox.is_unfinished() && !mailbox.is_closed());
+        assert_eq!(mailbox.put(durable(4)), Next::Defer);
+        assert_eq!(mailbox.put(latest("b")), Next::Work);
     }
 
     #[test]

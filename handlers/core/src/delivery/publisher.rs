@@ -333,22 +333,16 @@ impl<F: Publishes> Publisher<F> {
     }
 
     /// [`Self::flush`] for no longer than the function has for sending. What is still on its way
-    /// then is left to the delivery function, with all that came after `after_seq`, and nothing
-    /// more is sent from here. Answers with whether all was sent.
-    pub async fn flush_within_budget(&self, after_seq: u64) -> bool {
+    /// then is left to the delivery function, with all that came after `after_seq`.
+    pub async fn flush_within_budget(&self, after_seq: u64) {
         let limit = Budget::of::<F>().total;
         let (counts, unfinished) = self.sender.flush_within(limit).await;
         let (job_id, subscribers) = (self.lease.job_id.as_str(), self.direct().len());
         metrics::delivered::<F>(&self.stores.clock, job_id, subscribers, &counts);
         if self.seq > after_seq && !unfinished.is_empty() {
-            self.leave(
-                Audience::Connections(unfinished.clone()),
-                Content::Log,
-                after_seq,
-            )
-            .await;
+            self.leave(Audience::Connections(unfinished), Content::Log, after_seq)
+                .await;
         }
-        unfinished.is_empty()
     }
 
     /// Writes a durable message to the log, commits it to the job, sends it.

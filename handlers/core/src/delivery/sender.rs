@@ -123,6 +123,7 @@ impl<P: Post + 'static, A: Aftermath> Sender<P, A> {
                     .aftermath
                     .settle(&subscriber, Outcome::Deferred { after_seq })
                     .await;
+                inner.mailbox(&subscriber.connection_id, Mailbox::deferred);
             }
             inner.lock().active -= 1;
             inner.idle.notify_waiters();
@@ -145,16 +146,17 @@ impl<P: Post + 'static, A: Aftermath> Sender<P, A> {
 }
 
 impl<P: Post + 'static, A: Aftermath> Sender<P, A> {
-    /// [`Self::flush`] for no longer than `limit`. Then nothing more is sent to the connections
-    /// that something is still on its way to; they are named in the answer.
+    /// [`Self::flush`] for no longer than `limit`. What is still on its way then is the caller's to
+    /// deliver, to the connections that are named in the answer. Durable messages that follow are
+    /// left to the delivery function, or they would overtake it.
     pub async fn flush_within(&self, limit: Duration) -> (Counts, Vec<String>) {
         if let Ok(counts) = tokio::time::timeout(limit, self.flush()).await {
             return (counts, Vec::new());
         }
         let mut unfinished = Vec::new();
         for (connection_id, mailbox) in &mut self.0.lock().mailboxes {
-            if mailbox.is_busy() {
-                mailbox.close();
+            if mailbox.is_unfinished() {
+                mailbox.leave();
                 unfinished.push(connection_id.clone());
             }
         }
@@ -266,5 +268,85 @@ impl<P: Post, A: Aftermath> Post for Bounded<'_, P, A> {
             Err(_) => {}
         }
         answer
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::{
+        ids::{CorrelationId, JobId},
+        timestamp::Timestamp,
+    };
+
+    use super::*;
+
+    /// A fake API: the connection `silent` never answers.
+    #[derive(Clone, Debug, Default)]
+    struct Posts(Arc<Mutex<Vec<(String, Bytes)>>>);
+
+    impl Post for Posts {
+        async fn post(&self, connection_id: &str, message: Bytes) -> Result<(), PostError> {
+            let post = (connection_id.to_owned(), message);
+            self.0.lock().unwrap().push(post);
+            if connection_id == "silent" {
+                std::future::pending::<()>().await;
+            }
+            Ok(())
+        }
+    }
+
+    /// A fake that notes what was left to the delivery function.
+    #[derive(Clone, Debug, Default)]
+    struct Left(Arc<Mutex<Vec<(String, u64)>>>);
+
+    impl Aftermath for Left {
+        async fn settle(&self, subscriber: &Subscriber, outcome: Outcome) {
+            if let Outcome::Deferred { after_seq } = outcome {
+                let left = (subscriber.connection_id.clone(), after_seq);
+                self.0.lock().unwrap().push(left);
+            }
+        }
+    }
+
+    fn subscriber(connection_id: &str, now: Timestamp) -> Subscriber {
+        let since = now.plus_seconds(-60);
+        Subscriber {
+            job_id: JobId::new(since, [7; 8]),
+            connection_id: connection_id.to_owned(),
+            connected_at: since,
+            subscribed_at: since,
+            at_seq: 0,
+            correlation_id: CorrelationId::new(since, [7; 8]),
+            expires_at: since.plus_seconds(3600).epoch_seconds(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_a_flush_has_left_is_not_overtaken_by_what_follows() {
+        let (posts, left, clock) = (Posts::default(), Left::default(), Clock::system());
+        let budget = Budget {
+            total: Duration::from_mins(1),
+            ..Budget::of::<contract::functions::WorkerFunction>()
+        };
+        let sender = Sender::new(posts.clone(), left.clone(), budget, clock.clone());
+        let now = clock.now();
+        let durable = |seq: u64| Outgoing::Durable {
+            seq,
+            message: Bytes::from(seq.to_string()),
+        };
+        for id in ["silent", "other"] {
+            sender.send(&subscriber(id, now), durable(1));
+        }
+        let (counts, unfinished) = sender.flush_within(Duration::from_secs(5)).await;
+        assert_eq!((counts.sent, unfinished), (1, vec!["silent".to_owned()]));
+
+        for id in ["silent", "other"] {
+            sender.send(&subscriber(id, now), durable(2));
+        }
+        sender.flush_within(Duration::from_secs(5)).await;
+        let posts = posts.0.lock().unwrap().clone();
+        let to = |id: &str| posts.iter().filter(|(to, _)| to == id).count();
+        assert_eq!((to("other"), to("silent")), (2, 1), "{posts:?}");
+        assert_eq!(*left.0.lock().unwrap(), [("silent".to_owned(), 1)]);
     }
 }

@@ -10,11 +10,10 @@ use contract::{
     timestamp::Timestamp,
 };
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::{Event, InvalidItem, Item, item};
-use crate::progress::Estimate;
+use crate::{hash::sha256_hex, progress::Estimate};
 
 /// The version of the HTTP API that jobs are made by.
 const API_VERSION: &str = "v1";
@@ -93,20 +92,8 @@ pub struct Job {
     pub expires_at: i64,
 }
 
-/// The SHA-256 of a key, as it is stored.
-fn hash_of(key: &str) -> String {
-    use std::fmt::Write as _;
-
-    Sha256::digest(key)
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
-}
-
 fn is_hash_of(hash: &str, key: &str) -> bool {
-    hash_of(key).as_bytes().ct_eq(hash.as_bytes()).into()
+    sha256_hex(key).as_bytes().ct_eq(hash.as_bytes()).into()
 }
 
 impl Record for Job {
@@ -143,7 +130,7 @@ impl Job {
             fruitless_claims: 0,
             subscribers_version: 0,
             cancel_requested: false,
-            access_key_sha256: hash_of(key.reveal()),
+            access_key_sha256: sha256_hex(key.reveal()),
             worker_key_sha256: None,
             worker_id: None,
             stages: Vec::new(),
@@ -163,7 +150,7 @@ impl Job {
     /// The same job for a worker of its own, which will show `key`.
     #[must_use]
     pub fn for_external_worker(mut self, key: &WorkerKey) -> Self {
-        self.worker_key_sha256 = Some(hash_of(key.reveal()));
+        self.worker_key_sha256 = Some(sha256_hex(key.reveal()));
         "Waiting for a worker...".clone_into(&mut self.message);
         self
     }
@@ -365,7 +352,7 @@ mod tests {
     #[test]
     fn the_hash_of_a_key_is_its_sha_256() {
         assert_eq!(
-            hash_of("abc"),
+            sha256_hex("abc"),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
         );
     }

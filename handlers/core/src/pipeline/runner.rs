@@ -145,7 +145,10 @@ impl<F: Runs> Runner<F> {
                 tracing::warn!(%job_id, epoch = lease.epoch, "another run has taken the job over");
                 Ok(RunOutcome::Ended)
             }
-            Err(Halt::Error(error)) => Err(error),
+            Err(Halt::Error(error)) => {
+                self.stores.jobs.excuse(&lease).await;
+                Err(error)
+            }
         }
     }
 
@@ -317,7 +320,7 @@ impl<F: Runs> Runner<F> {
         let results = self
             .stores
             .results
-            .unpack(&job.job_id, step.name, packed.clone())
+            .unpack(&job.job_id, packed.clone())
             .await?;
         Ok((results, packed))
     }

@@ -266,6 +266,24 @@ impl<F: Function> JobStore<F> {
         .await
     }
 
+    /// Does not count a claim against the job that came to nothing by a fault of ours: too many of
+    /// them fail it. One that cannot be taken back counts.
+    pub async fn excuse(&self, lease: &Lease)
+    where
+        F: Granted<UpdateItem<Jobs>>,
+    {
+        let excused = self
+            .change("excusing a claim", || {
+                self.under(lease)
+                    .update_expression("ADD fruitless_claims :minus_one")
+                    .expression_attribute_values(":minus_one", number(-1))
+            })
+            .await;
+        if let Err(error) = excused {
+            tracing::warn!(%error, job_id = %lease.job_id, "a claim counts as a crash");
+        }
+    }
+
     /// Writes how far the stage is and renews the lease: the one write of a progress update.
     /// Answers with the job as it is then; none when the lease is lost.
     pub async fn report(

@@ -5,7 +5,7 @@ use aws_sdk_s3::{
     presigning::PresigningConfig, primitives::ByteStream,
 };
 use contract::{
-    buckets::{self, stage_results_key},
+    buckets::{self, results_key},
     functions::Function,
     grants::{GetObject, Granted, PutObject},
     ids::JobId,
@@ -15,7 +15,7 @@ use contract::{
 use serde_json::Value;
 
 use super::StoreError;
-use crate::aws::Objects;
+use crate::{aws::Objects, hash::sha256_hex};
 
 /// How long an address in the bucket can be used.
 const PRESIGNED_FOR: std::time::Duration = std::time::Duration::from_mins(5);
@@ -27,6 +27,41 @@ pub enum StoredResults {
     Json(String),
     /// Too large to pass through a function: an address that can be used for five minutes.
     Address(String),
+}
+
+/// The query parameter of an address of results that says which ones they are.
+const SHA256: &str = "sha256";
+
+/// What a message says in the place of results that are too large for it.
+fn elsewhere(job_id: &JobId, stage: &str, json: &str) -> Results {
+    let sha256 = sha256_hex(json.as_bytes());
+    Results {
+        results: Value::Null,
+        results_url: Some(format!(
+            "/v1/jobs/{job_id}/results?stage={stage}&{SHA256}={sha256}"
+        )),
+    }
+}
+
+/// Where in the bucket the results are that a message tells of; `None` if it carries them.
+fn key_of(job_id: &JobId, results: &Results) -> Option<String> {
+    let (_, query) = results.results_url.as_deref()?.split_once('?')?;
+    let mut parameters = query.split('&').filter_map(|it| it.split_once('='));
+    let (_, sha256) = parameters.find(|(name, _)| *name == SHA256)?;
+    Some(results_key(job_id, sha256))
+}
+
+/// The results of a stage as a message carries them, and their JSON, if that is to be in the bucket.
+pub fn packed(job_id: &JobId, stage: &str, results: Value) -> (Results, Option<String>) {
+    let json = results.to_string();
+    if json.len() > MAX_INLINE_RESULTS_BYTES {
+        return (elsewhere(job_id, stage, &json), Some(json));
+    }
+    let inline = Results {
+        results,
+        results_url: None,
+    };
+    (inline, None)
 }
 
 /// The results in the bucket.
@@ -59,16 +94,13 @@ impl<F: Function> ResultStore<F> {
     where
         F: Granted<PutObject<buckets::Objects>>,
     {
-        let json = results.to_string();
-        if json.len() <= MAX_INLINE_RESULTS_BYTES {
-            return Ok(Results {
-                results,
-                results_url: None,
-            });
-        }
+        let (results, large) = packed(job_id, stage, results);
+        let (Some(json), Some(key)) = (large, key_of(job_id, &results)) else {
+            return Ok(results);
+        };
         self.objects
             .put_object::<buckets::Objects>()
-            .key(stage_results_key(job_id, stage))
+            .key(key)
             .content_type("application/json")
             .body(ByteStream::from(json.into_bytes()))
             .send()
@@ -76,27 +108,18 @@ impl<F: Function> ResultStore<F> {
             .map_err(|error| {
                 StoreError::call("storing the results")(DisplayErrorContext(error).to_string())
             })?;
-        let results_url = format!("/v1/jobs/{job_id}/results?stage={stage}");
-        Ok(Results {
-            results: Value::Null,
-            results_url: Some(results_url),
-        })
+        Ok(results)
     }
 
     /// The results that a message carries, wherever they are.
-    pub async fn unpack(
-        &self,
-        job_id: &JobId,
-        stage: &str,
-        results: Results,
-    ) -> Result<Value, StoreError>
+    pub async fn unpack(&self, job_id: &JobId, results: Results) -> Result<Value, StoreError>
     where
         F: Granted<GetObject<buckets::Objects>>,
     {
-        if results.results_url.is_none() {
+        let Some(key) = key_of(job_id, &results) else {
             return Ok(results.results);
-        }
-        let json = self.read(job_id, stage).await?;
+        };
+        let json = collect(self.object(&key).await?.body).await?;
         serde_json::from_slice(&json)
             .map_err(|error| StoreError::call("reading the results")(error.to_string()))
     }
@@ -105,16 +128,15 @@ impl<F: Function> ResultStore<F> {
     pub async fn answer(
         &self,
         job_id: &JobId,
-        stage: &str,
         results: Results,
     ) -> Result<StoredResults, StoreError>
     where
         F: Granted<GetObject<buckets::Objects>>,
     {
-        if results.results_url.is_none() {
+        let Some(key) = key_of(job_id, &results) else {
             return Ok(StoredResults::Json(results.results.to_string()));
-        }
-        let object = self.object(job_id, stage).await?;
+        };
+        let object = self.object(&key).await?;
         let size = object.content_length().unwrap_or(i64::MAX);
         if usize::try_from(size).is_ok_and(|size| size <= MAX_RESULTS_ANSWER_BYTES) {
             let bytes = collect(object.body).await?;
@@ -127,7 +149,7 @@ impl<F: Function> ResultStore<F> {
         let request = self
             .objects
             .get_object::<buckets::Objects>()
-            .key(stage_results_key(job_id, stage))
+            .key(key)
             .presigned(config)
             .await
             .map_err(|error| {
@@ -136,26 +158,18 @@ impl<F: Function> ResultStore<F> {
         Ok(StoredResults::Address(request.uri().to_owned()))
     }
 
-    async fn object(&self, job_id: &JobId, stage: &str) -> Result<GetObjectOutput, StoreError>
+    async fn object(&self, key: &str) -> Result<GetObjectOutput, StoreError>
     where
         F: Granted<GetObject<buckets::Objects>>,
     {
         self.objects
             .get_object::<buckets::Objects>()
-            .key(stage_results_key(job_id, stage))
+            .key(key)
             .send()
             .await
             .map_err(|error| {
                 StoreError::call("reading the results")(DisplayErrorContext(error).to_string())
             })
-    }
-
-    async fn read(&self, job_id: &JobId, stage: &str) -> Result<Vec<u8>, StoreError>
-    where
-        F: Granted<GetObject<buckets::Objects>>,
-    {
-        let object = self.object(job_id, stage).await?;
-        collect(object.body).await
     }
 }
 

@@ -171,6 +171,26 @@ async fn what_a_worker_before_has_left_between_its_two_writes_is_adopted() {
 }
 
 #[tokio::test]
+async fn claims_that_fail_by_our_fault_are_not_counted_as_crashes() {
+    needs!(InjectFaults);
+    let system = System::start().await;
+    let (_, mut worker) = system.create_external("").await;
+    let claim = json!({ "stages": ["a"], "worker_id": "worker-7" });
+    // The log cannot be read: the claim is made, but its answer is not.
+    system.local().faults().on_call(|call| {
+        let reads = call.caller == "worker" && call.operation == "dynamodb:Query";
+        reads.then_some(Fault::Outage)
+    });
+    for _ in 0..4 {
+        assert_eq!(worker.try_claim(&claim).await.status, 500);
+    }
+    system.local().faults().clear();
+    assert_eq!(worker.try_claim(&claim).await.status, 200);
+    worker.tell(json!([stage_complete("a", 1)])).await;
+    system.finish().await;
+}
+
+#[tokio::test]
 async fn tables_whose_answers_are_lost_double_nothing() {
     needs!(InjectFaults);
     let system = System::start().await;
