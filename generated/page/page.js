@@ -68,12 +68,12 @@ var HttpApi = class {
 		let body;
 		try {
 			answer = await this.#fetch(this.base + at, request);
-			body = await answer.json().catch(() => null);
+			body = await answer.json().catch(() => void 0);
 		} catch (cause) {
 			if (request.signal?.aborted) throw cause;
 			throw new StagecastError(`the service at ${this.base} cannot be reached; check the connection and try again`, { status: 0 }, { cause });
 		}
-		if (answer.ok && body !== null) return body;
+		if (answer.ok && body !== void 0) return body;
 		throw refusal(answer, body);
 	}
 };
