@@ -633,6 +633,10 @@ var GAP_PATIENCE_MS = 1500;
 var ATTEMPTS_BEFORE_HTTP = 2;
 /** Where connections are neither refused nor made, it is not waited for a second attempt. */
 var PATIENCE_BEFORE_HTTP_MS = 5e3;
+/** A request to cancel that is not answered by then is taken for lost. */
+var CANCEL_ANSWER_WITHIN_MS = 1e4;
+/** So often a service in trouble is asked to cancel. */
+var CANCEL_ATTEMPTS = 6;
 /** Answers that stay the same however often one asks. */
 var FINAL = /* @__PURE__ */ new Set([
 	"forbidden",
@@ -671,7 +675,8 @@ var JobWatch = class extends knownEventTarget() {
 		retry: void 0,
 		renew: void 0,
 		gap: void 0,
-		http: void 0
+		http: void 0,
+		cancel: void 0
 	};
 	#gapAttempt = 0;
 	#state = "connecting";
@@ -715,7 +720,8 @@ var JobWatch = class extends knownEventTarget() {
 	}
 	/**
 	* Asks the job to stop; resolves when the service has taken the request, or has nothing to stop.
-	* Without a connection it is asked as soon as there is one.
+	* Without a connection it is asked as soon as there is one. A service in trouble is asked again a
+	* few times; then it rejects, as it does when it is refused.
 	*/
 	cancel() {
 		if (this.#state === "ended") return Promise.resolve();
@@ -743,19 +749,28 @@ var JobWatch = class extends knownEventTarget() {
 		const turn = this.#turn;
 		if (!this.#live) this.#timers.http ??= setTimeout(() => this.#startPolling(), PATIENCE_BEFORE_HTTP_MS);
 		this.#tellState();
+		const isLate = () => turn !== this.#turn || this.#state === "ended";
+		let address;
 		try {
-			const address = typeof url === "function" ? await url() : url;
-			if (turn !== this.#turn || this.#state === "ended" || !this.#WebSocket) return;
+			address = typeof url === "function" ? await url() : url;
+		} catch {
+			if (!isLate()) this.#retry();
+			return;
+		}
+		if (isLate() || !this.#WebSocket) return;
+		try {
 			const socket = new this.#WebSocket(String(address));
 			this.#opening = new Connection(socket, {
 				job_id,
 				access_key
 			}, this.#owner);
 		} catch (error) {
-			if (turn !== this.#turn || this.#state === "ended") return;
-			if (error instanceof DOMException || error instanceof SyntaxError) this.#end(error);
-			else this.#retry();
+			this.#end(error);
+			return;
 		}
+		clearTimeout(this.#timers.retry);
+		this.#retryAt = null;
+		this.#tellState();
 	}
 	#owner = {
 		resumeAt: () => this.#sequence.seq,
@@ -768,8 +783,9 @@ var JobWatch = class extends knownEventTarget() {
 	};
 	#received(connection, frame) {
 		if (frame.type === void 0) {
-			const told = frame.message ?? "the service answered with a frame without a type";
-			this.#warn(new StagecastError(told, { requestId: frame.requestId ?? null }));
+			const error = new StagecastError(frame.message ?? "the service answered with a frame without a type", { requestId: frame.requestId ?? null });
+			this.#warn(error);
+			if (connection === this.#live && this.#cancelling?.isAsked) this.#askToCancelLater(error);
 			return;
 		}
 		if ("job_id" in frame && frame.job_id !== this.#options.jobId) return;
@@ -805,7 +821,10 @@ var JobWatch = class extends knownEventTarget() {
 		if (this.#cancelling?.isAnsweredBy(requestId)) {
 			if (code === "job_already_finished") this.#cancelled(null);
 			else if (code !== "internal") this.#cancelled(error);
-			else this.#warn(error);
+			else {
+				this.#warn(error);
+				this.#askToCancelLater(error);
+			}
 		} else if (FINAL.has(code)) this.#end(error);
 		else {
 			this.#warn(error);
@@ -869,7 +888,7 @@ var JobWatch = class extends knownEventTarget() {
 				this.#nowLive();
 				this.#look(snapshot);
 				this.#handOver(this.#sequence.glance(snapshot));
-				this.#askToCancel();
+				if (this.#timers.cancel === void 0) this.#askToCancel();
 			},
 			failed: (error) => {
 				if (error.code !== null && FINAL.has(error.code)) this.#end(error);
@@ -913,6 +932,7 @@ var JobWatch = class extends knownEventTarget() {
 	}
 	#askToCancel() {
 		const cancelling = this.#cancelling;
+		this.#stopCancelTimer();
 		if (!cancelling) return;
 		if (this.#live) {
 			const { jobId: job_id, accessKey: access_key } = this.#options;
@@ -924,7 +944,30 @@ var JobWatch = class extends knownEventTarget() {
 		} else if (this.#http) this.#http.cancel(this.#options).then(() => this.#cancelRequested(), (error) => {
 			if (error.code === "job_already_finished") this.#cancelled(null);
 			else if (error.code !== null && error.code !== "internal") this.#cancelled(error);
+			else if (error.status) this.#askToCancelLater(error);
+			else this.#stopCancelTimer();
 		});
+		else return;
+		this.#timers.cancel = setTimeout(() => {
+			const words = `no answer to the request to cancel in ${CANCEL_ANSWER_WITHIN_MS / 1e3} s`;
+			this.#askToCancelLater(new StagecastError(words));
+		}, CANCEL_ANSWER_WITHIN_MS);
+	}
+	#askToCancelLater(error) {
+		const cancelling = this.#cancelling;
+		if (!cancelling) return;
+		cancelling.failures += 1;
+		if (cancelling.failures >= CANCEL_ATTEMPTS) {
+			this.#cancelled(error);
+			return;
+		}
+		this.#stopCancelTimer();
+		const wait = backoff(cancelling.failures);
+		this.#timers.cancel = setTimeout(() => this.#askToCancel(), wait);
+	}
+	#stopCancelTimer() {
+		clearTimeout(this.#timers.cancel);
+		this.#timers.cancel = void 0;
 	}
 	#cancelRequested() {
 		this.#cancelled(null);
@@ -934,6 +977,7 @@ var JobWatch = class extends knownEventTarget() {
 		});
 	}
 	#cancelled(error) {
+		this.#stopCancelTimer();
 		this.#cancelling?.settle(error);
 		this.#cancelling = null;
 	}
@@ -970,7 +1014,7 @@ var JobWatch = class extends knownEventTarget() {
 		this.#live = this.#opening = null;
 		this.#poll?.stop();
 		this.#stopListening();
-		this.#cancelling?.settle(error instanceof StagecastError ? error : null);
+		this.#cancelled(error instanceof StagecastError ? error : null);
 		for (const feed of this.#feeds) feed.end(this.#error);
 		this.#feeds.clear();
 		this.#tellState();
@@ -982,6 +1026,7 @@ var JobWatch = class extends knownEventTarget() {
 /** A request to cancel that is not answered yet. */
 var Cancelling = class {
 	promise;
+	failures = 0;
 	#resolve;
 	#reject;
 	#requests = /* @__PURE__ */ new Set();
@@ -993,6 +1038,9 @@ var Cancelling = class {
 	}
 	asked(requestId) {
 		if (requestId !== null) this.#requests.add(requestId);
+	}
+	get isAsked() {
+		return this.#requests.size > 0;
 	}
 	isAnsweredBy(requestId) {
 		return this.#requests.has(requestId);
