@@ -2,7 +2,8 @@
 
 import { expect, ProgressPage, test } from "./fixtures.js";
 
-test.use({ pace: 2000 });
+// Long enough to be found running, on a busy machine too.
+test.use({ pace: 5000 });
 
 test("a job that goes on is found again among the recent ones, and followed there", async ({
   progressPage,

@@ -77,7 +77,8 @@ test("stages may have any name, and results any shape", async ({
 });
 
 test.describe("in mid-job", () => {
-  test.use({ pace: 3000 });
+  // Long enough for a reload and a second window, on a busy machine too.
+  test.use({ pace: 6000 });
 
   test("a reload resumes where it was", async ({ progressPage, page }) => {
     await progressPage.takeSample();
@@ -172,6 +173,41 @@ test.describe("in a long job", () => {
   });
 });
 
+test.describe("of a service in trouble", () => {
+  test.use({ pace: 20_000 });
+
+  test("a job that cannot be cancelled says so, and can be tried again", async ({
+    progressPage,
+    page,
+  }) => {
+    // Attempts follow each other at once.
+    await page.addInitScript(() => {
+      Math.random = () => 0;
+    });
+    let inTrouble = true;
+    await page.routeWebSocket(/live/, (socket) => {
+      const server = socket.connectToServer();
+      socket.onMessage((text) => {
+        const { type, request_id } = JSON.parse(String(text));
+        if (type !== "cancel_job" || !inTrouble) return server.send(text);
+        const error = { type: "error", code: "internal", message: "out of order", request_id };
+        socket.send(JSON.stringify({ ...error, timestamp: "2026-01-01T00:00:00Z" }));
+      });
+    });
+    await page.reload();
+    await progressPage.takeSample();
+    await progressPage.midway();
+    await progressPage.button("Cancel").click();
+    await expect(page.locator("#notice")).toHaveText("Out of order");
+    await expect(progressPage.button("Cancel")).toBeEnabled();
+    await expect(progressPage.headline).toHaveText("Working");
+    inTrouble = false;
+    await progressPage.button("Cancel").click();
+    await expect(progressPage.headline).toHaveText("Cancelled");
+    await expect(page.locator("#notice")).toBeHidden();
+  });
+});
+
 test.describe("without a connection", () => {
   test.use({ pace: 20_000 });
 
@@ -185,6 +221,7 @@ test.describe("without a connection", () => {
     await stack.stop();
     const waiting = /^No connection, trying again in \d+ s…$/;
     await expect(progressPage.connection).toHaveText(waiting, { timeout: 30_000 });
+    await progressPage.picture("no-connection");
     await expect(progressPage.connection.getByRole("status")).toHaveText(/^[^\d]*$/);
     await expect(page.locator("#connection-seconds")).toHaveAttribute("aria-hidden", "true");
   });
