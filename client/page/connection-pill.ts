@@ -4,6 +4,8 @@ import type { JobWatch } from "../src/index.js";
 import { at } from "./dom.js";
 
 const pill = at("connection");
+const words = at("connection-words");
+const seconds = at("connection-seconds");
 
 /** Follows a watch until it has ended. */
 export function showConnection(watch: JobWatch): void {
@@ -12,7 +14,7 @@ export function showConnection(watch: JobWatch): void {
       clearInterval(countdown);
       hideConnection();
     } else {
-      set(watch.state, words(watch));
+      set(watch.state, ...told(watch));
     }
   };
   // Seconds until the next attempt are counted down.
@@ -22,20 +24,25 @@ export function showConnection(watch: JobWatch): void {
 }
 
 export function hideConnection(): void {
-  set("ended", "");
+  set("ended", "", "");
 }
 
-function words(watch: JobWatch): string {
-  if (watch.state === "live") return watch.transport === "http" ? "Live over HTTP" : "Live";
+/** The words, which a screen reader says, and the seconds after them, which it does not: it would say each. */
+function told(watch: JobWatch): [words: string, seconds: string] {
+  if (watch.state === "live") return [watch.transport === "http" ? "Live over HTTP" : "Live", ""];
   if (watch.retryAt === null) {
-    return watch.state === "connecting" ? "Connecting…" : "Reconnecting…";
+    return [watch.state === "connecting" ? "Connecting…" : "Reconnecting…", ""];
   }
-  if (!navigator.onLine) return "Offline";
-  const seconds = Math.ceil((watch.retryAt - Date.now()) / 1000);
-  return `No connection, trying again${seconds > 1 ? ` in ${seconds} s` : ""}…`;
+  if (!navigator.onLine) return ["Offline", ""];
+  const left = Math.ceil((watch.retryAt - Date.now()) / 1000);
+  return ["No connection, trying again", left > 1 ? ` in ${left} s…` : "…"];
 }
 
-function set(state: string, words: string): void {
+function set(state: string, ...said: [words: string, seconds: string]): void {
   pill.dataset.state = state;
-  if (pill.textContent !== words) pill.textContent = words;
+  for (const [index, part] of [words, seconds].entries()) {
+    const text = said[index] ?? "";
+    // What stays the same is not said again.
+    if (part.textContent !== text) part.textContent = text;
+  }
 }

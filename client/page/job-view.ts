@@ -11,12 +11,13 @@ import {
 import { Announcer } from "./announcer.js";
 import type { Config } from "./config.js";
 import { hideConnection, showConnection } from "./connection-pill.js";
-import { type KeptJob, note } from "./kept-jobs.js";
+import { type KeptJob, keep, note } from "./kept-jobs.js";
+import { otherKey } from "./links.js";
 import { clearLog, log } from "./message-log.js";
 import * as panel from "./panel.js";
 import { keptPicture } from "./pictures.js";
 import { PlanView } from "./plan-view.js";
-import { noteOn } from "./recent-jobs.js";
+import { noteWatched } from "./recent-jobs.js";
 import { imageOf } from "./results.js";
 import { RoomList } from "./room-list.js";
 import { inWords } from "./words.js";
@@ -83,7 +84,10 @@ export class JobView {
     this.#render(watch);
     try {
       await watch.cancel();
+      // What went wrong before it was taken.
+      if (watch === this.#watch) panel.notify(null);
     } catch (error) {
+      if (watch !== this.#watch) return;
       this.#isCancelling = false;
       this.#render(watch);
       panel.notify(inWords(error));
@@ -95,7 +99,14 @@ export class JobView {
       panel.notify(null);
       this.#render(watch);
     }
-    if (!(watch.error instanceof StagecastError)) return;
+    if (!(watch.error instanceof StagecastError) || watch !== this.#watch) return;
+    const key = watch.error.code === "forbidden" ? otherKey(watch.snapshot.job_id) : null;
+    if (key !== null && this.#job) {
+      const job: KeptJob = { ...this.#job, accessKey: key };
+      keep(job);
+      this.watch(job, null);
+      return;
+    }
     this.plan.working(false);
     note(watch.snapshot.job_id, { status: "gone" });
     if (watch.error.code === "forbidden") {
@@ -114,7 +125,7 @@ export class JobView {
     panel.render(job, this.#isCancelling);
     this.#rooms.render(job);
     this.plan.working(!hasEnded(job));
-    note(job.job_id, { status: job.status, note: noteOn(watch) });
+    noteWatched(watch);
     if (job.status === "completed" && job.results === null && job.results_url) {
       void this.#fetchResults(watch);
     }

@@ -13,6 +13,7 @@ import samplePlan from "./sample-plan.png";
 import "./styles/index.css";
 
 const MAX_BYTES = 4 * 1024 * 1024;
+const SAMPLE = "sample-plan.png";
 const MEDIA_TYPES = ["image/png", "image/jpeg"];
 
 void start();
@@ -65,7 +66,7 @@ class Page {
     });
     window.addEventListener("hashchange", () => this.#follow());
     onOtherWindow(() => {
-      if (document.body.dataset.view === "home") this.#recent.show();
+      if (document.body.dataset.view === "home") this.#recent.refresh();
     });
     this.#wireDrop();
   }
@@ -91,7 +92,8 @@ class Page {
   #follow(): void {
     const jobId = linkedJob();
     if (jobId === null) this.#showHome();
-    else if (jobId !== this.#jobId) this.#showJob(jobId, null);
+    // A link to the job on show may have brought the key that opens it.
+    else if (jobId !== this.#jobId || !this.#view.isBusy) this.#showJob(jobId, null);
   }
 
   #showHome(): void {
@@ -126,18 +128,31 @@ class Page {
   }
 
   async #submitSample(): Promise<void> {
-    const answer = await fetch(samplePlan);
-    await this.#submit(new File([await answer.blob()], "sample-plan.png", { type: "image/png" }));
+    let picture: Blob;
+    try {
+      const answer = await fetch(samplePlan);
+      if (!answer.ok) throw new Error(`status ${answer.status}`);
+      picture = await answer.blob();
+    } catch {
+      this.#begin(SAMPLE);
+      panel.refuse("The sample plan cannot be fetched. Check the connection, or choose a file.");
+      return;
+    }
+    await this.#submit(new File([picture], SAMPLE, { type: "image/png" }));
+  }
+
+  /** Takes the place of what was on show, also when it is refused. */
+  #begin(name: string): void {
+    this.#recent.hide();
+    this.#view.clear(name);
+    this.#jobId = "";
+    see("job");
+    panel.uploading(name);
+    at("headline").focus();
   }
 
   async #submit(file: File): Promise<void> {
-    this.#recent.hide();
-    this.#view.clear(file.name);
-    // It takes the place of what was on show, also when it is refused.
-    this.#jobId = "";
-    see("job");
-    panel.uploading(file.name);
-    at("headline").focus();
+    this.#begin(file.name);
     const unfit = whyUnfit(file);
     if (unfit) {
       panel.refuse(unfit);

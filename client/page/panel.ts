@@ -20,6 +20,8 @@ const ENDINGS: Partial<Record<WatchedJob["status"], string>> = {
 /** When the job should end, in milliseconds since 1970; null while unknown. */
 let endsAt: number | null = null;
 let rendered: WatchedJob | null = null;
+/** By the stages' names, which may be anything, so they are no ids. */
+const rows = new Map<string, HTMLElement>();
 
 setInterval(renderRemaining, 1000);
 
@@ -40,6 +42,7 @@ export function clear(name: string): void {
   for (const id of ["failure", "notice", "cancel", "again", "share"]) at(id).hidden = true;
   at("overall").hidden = false;
   at("stages").replaceChildren();
+  rows.clear();
   endsAt = null;
   renderRemaining();
 }
@@ -109,8 +112,7 @@ function renderRemaining(): void {
 }
 
 function renderStage(stage: WatchedStage): void {
-  const id = `stage-${stage.stage}`;
-  const row = document.getElementById(id) ?? newStage(id, stage);
+  const row = rows.get(stage.stage) ?? newStage(stage);
   row.dataset.state = stage.status;
   const ended = stage.status !== "running";
   part(row, ".stage-note").textContent =
@@ -120,13 +122,14 @@ function renderStage(stage: WatchedStage): void {
   setMeter(part(row, ".meter"), stage.progress, said);
 }
 
-function newStage(id: string, { stage }: WatchedStage): HTMLElement {
+function newStage({ stage }: WatchedStage): HTMLElement {
   const template = at<HTMLTemplateElement>("stage-row").content.firstElementChild as HTMLElement;
   const row = template.cloneNode(true) as HTMLElement;
-  row.id = id;
+  const nameId = `name-of-stage-${rows.size + 1}`;
   part(row, ".stage-name").textContent = stageName(stage);
-  part(row, ".stage-name").id = `${id}-name`;
-  part(row, ".meter").setAttribute("aria-labelledby", `${id}-name`);
+  part(row, ".stage-name").id = nameId;
+  part(row, ".meter").setAttribute("aria-labelledby", nameId);
+  rows.set(stage, row);
   at("stages").append(row);
   return row;
 }

@@ -24,6 +24,8 @@ const STATUS = {
 export class RecentJobs {
   #config: Config;
   #watches: JobWatch[] = [];
+  /** What is listed, in its order. */
+  #rows = new Map<string, HTMLElement>();
   #pictures: string[] = [];
 
   constructor(config: Config) {
@@ -42,15 +44,32 @@ export class RecentJobs {
     for (const job of jobs) {
       const row = this.#row(job);
       at("recent-list").append(row);
+      this.#rows.set(job.jobId, row);
       const mayRun = job.status === "queued" || job.status === "running";
       if (mayRun && this.#watches.length < MOST_WATCHED) this.#follow(job, row);
     }
     void keepOnlyPicturesOf(jobs.map(({ jobId }) => jobId));
   }
 
+  /** Takes over what another window has kept. Watches go on: each window that began anew would make the others do so. */
+  refresh(): void {
+    const jobs = keptJobs();
+    if (jobs.map(({ jobId }) => jobId).join() !== [...this.#rows.keys()].join()) {
+      this.show();
+      return;
+    }
+    const followed = this.#watches.filter(({ state }) => state !== "ended");
+    for (const { jobId, status, note } of jobs) {
+      const row = this.#rows.get(jobId);
+      const isFollowed = followed.some(({ snapshot }) => snapshot.job_id === jobId);
+      if (row && !isFollowed) setStatus(row, status, note);
+    }
+  }
+
   hide(): void {
     for (const watch of this.#watches.splice(0)) watch.close();
     for (const picture of this.#pictures.splice(0)) URL.revokeObjectURL(picture);
+    this.#rows.clear();
     at("recent-list").replaceChildren();
   }
 
@@ -91,7 +110,7 @@ export class RecentJobs {
     into.append(image);
   }
 
-  #follow({ jobId, accessKey }: KeptJob, row: HTMLElement): void {
+  #follow({ jobId, accessKey, status }: KeptJob, row: HTMLElement): void {
     const { websocket: url, http_api: httpApi } = this.#config;
     const watch = watchJob({ url, httpApi, jobId, accessKey });
     this.#watches.push(watch);
@@ -100,6 +119,7 @@ export class RecentJobs {
     meter.setAttribute("aria-label", row.querySelector(".recent-name")?.textContent ?? jobId);
     meter.setAttribute("aria-valuemin", "0");
     meter.setAttribute("aria-valuemax", "100");
+    setMeter(meter, null, status);
     row.querySelector(".recent-link")?.append(meter);
     const show = () => {
       const { snapshot: job } = watch;
@@ -107,7 +127,7 @@ export class RecentJobs {
       meter.hidden = hasEnded(job);
       const percent = job.status === "running" ? `${job.overall_progress} %` : "";
       setStatus(row, job.status, percent || noteOn(watch));
-      note(jobId, { status: job.status, note: noteOn(watch) });
+      noteWatched(watch);
     };
     watch.addEventListener("change", show);
     watch.addEventListener("state", () => {
@@ -116,12 +136,20 @@ export class RecentJobs {
       note(jobId, { status: "gone" });
       setStatus(row, "gone", "");
     });
-    show();
   }
 }
 
+/**
+ * Notes what a watch has heard. That a job waits is not noted: it is what is kept of a job from its start, and
+ * what a watch tells that has heard nothing yet.
+ */
+export function noteWatched(watch: JobWatch): void {
+  const { job_id: jobId, status } = watch.snapshot;
+  if (status !== "queued") note(jobId, { status, note: noteOn(watch) });
+}
+
 /** What is worth keeping of a job's end. */
-export function noteOn({ snapshot: job }: JobWatch): string {
+function noteOn({ snapshot: job }: JobWatch): string {
   if (job.status === "failed") return job.error?.code.replaceAll("_", " ") ?? "";
   const last = job.stages.at(-1);
   return job.status === "completed" && last ? found(last) : "";

@@ -24,12 +24,22 @@ interface Walls {
 /** The rooms in some results; null if these are of another pipeline. */
 export function roomsIn(results: unknown): Room[] | null {
   const { rooms } = (results ?? {}) as { rooms?: unknown };
-  return Array.isArray(rooms) ? (rooms as Room[]) : null;
+  return Array.isArray(rooms) && rooms.every(isRoom) ? rooms : null;
+}
+
+function isRoom(thing: unknown): thing is Room {
+  const { id, area, bounding_box: box } = (thing ?? {}) as Partial<Room>;
+  return areNumbers(id, area, box?.x, box?.y, box?.width, box?.height);
+}
+
+function areNumbers(...values: unknown[]): boolean {
+  return values.every(Number.isFinite);
 }
 
 function wallsIn(results: unknown): Walls | null {
   const walls = (results ?? {}) as Partial<Walls>;
-  return Number.isInteger(walls.segments) && walls.image ? (walls as Walls) : null;
+  const { segments, image } = walls;
+  return areNumbers(segments, image?.width, image?.height) ? (walls as Walls) : null;
 }
 
 /** The rooms that a job has found by now; the stage that finds them tells before the job's end. */

@@ -3,10 +3,13 @@
 import { StagecastError } from "../src/index.js";
 
 /** The stages of the reference pipeline; others are called what they are named. */
-const STAGE_NAMES: Record<string, string> = { stage_1: "Walls", stage_2: "Rooms" };
+const STAGE_NAMES = new Map([
+  ["stage_1", "Walls"],
+  ["stage_2", "Rooms"],
+]);
 
 export function stageName(stage: string): string {
-  return STAGE_NAMES[stage] ?? sentence(stage.replaceAll("_", " "));
+  return STAGE_NAMES.get(stage) ?? sentence(stage.replaceAll("_", " "));
 }
 
 export function sentence(text: string): string {

@@ -86,7 +86,8 @@ export class HttpApi {
     let body: unknown;
     try {
       answer = await this.#fetch(this.base + at, request);
-      body = await answer.json().catch(() => null);
+      // Null is an answer too: results may be.
+      body = await answer.json().catch(() => undefined);
     } catch (cause) {
       if (request.signal?.aborted) throw cause;
       throw new StagecastError(
@@ -95,7 +96,7 @@ export class HttpApi {
         { cause },
       );
     }
-    if (answer.ok && body !== null) return body as Answer;
+    if (answer.ok && body !== undefined) return body as Answer;
     throw refusal(answer, body);
   }
 }

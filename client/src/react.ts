@@ -48,9 +48,12 @@ export function useJob(options: WatchOptions | null): Job {
     };
     const watch = watchJob({ ...given, url });
     watching.current = watch;
+    const unknown = watch.snapshot;
+    let isKnown = false;
     const look = () => {
       const { snapshot, state, transport, error } = watch;
-      setSeen({ snapshot, state, transport, error });
+      isKnown ||= snapshot !== unknown || transport !== null;
+      setSeen({ snapshot: isKnown ? snapshot : null, state, transport, error });
     };
     watch.addEventListener("change", look);
     watch.addEventListener("state", look);

@@ -27,6 +27,10 @@ const GAP_PATIENCE_MS = 1500;
 const ATTEMPTS_BEFORE_HTTP = 2;
 /** Where connections are neither refused nor made, it is not waited for a second attempt. */
 const PATIENCE_BEFORE_HTTP_MS = 5000;
+/** A request to cancel that is not answered by then is taken for lost. */
+const CANCEL_ANSWER_WITHIN_MS = 10_000;
+/** So often a service in trouble is asked to cancel. */
+const CANCEL_ATTEMPTS = 6;
 
 /** Answers that stay the same however often one asks. */
 const FINAL = new Set(["forbidden", "job_not_found", "invalid_job_id", "invalid_message"]);
@@ -62,11 +66,12 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
   #liveSince = 0;
   #attempt = 0;
   #retryAt: number | null = null;
-  #timers: Record<"retry" | "renew" | "gap" | "http", Timer> = {
+  #timers: Record<"retry" | "renew" | "gap" | "http" | "cancel", Timer> = {
     retry: undefined,
     renew: undefined,
     gap: undefined,
     http: undefined,
+    cancel: undefined,
   };
   #gapAttempt = 0;
 
@@ -122,7 +127,8 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
 
   /**
    * Asks the job to stop; resolves when the service has taken the request, or has nothing to stop.
-   * Without a connection it is asked as soon as there is one.
+   * Without a connection it is asked as soon as there is one. A service in trouble is asked again a
+   * few times; then it rejects, as it does when it is refused.
    */
   cancel(): Promise<void> {
     if (this.#state === "ended") return Promise.resolve();
@@ -157,17 +163,28 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
       this.#timers.http ??= setTimeout(() => this.#startPolling(), PATIENCE_BEFORE_HTTP_MS);
     }
     this.#tellState();
+    const isLate = () => turn !== this.#turn || this.#state === "ended";
+    let address: string | URL;
     try {
-      const address = typeof url === "function" ? await url() : url;
-      if (turn !== this.#turn || this.#state === "ended" || !this.#WebSocket) return;
+      address = typeof url === "function" ? await url() : url;
+    } catch {
+      // Whatever it is that cannot give an address now: it may later.
+      if (!isLate()) this.#retry();
+      return;
+    }
+    if (isLate() || !this.#WebSocket) return;
+    try {
       const socket = new this.#WebSocket(String(address));
       this.#opening = new Connection(socket, { job_id, access_key }, this.#owner);
     } catch (error) {
-      if (turn !== this.#turn || this.#state === "ended") return;
       // An address that is none will not become one.
-      if (error instanceof DOMException || error instanceof SyntaxError) this.#end(error);
-      else this.#retry();
+      this.#end(error);
+      return;
     }
+    // Another attempt is planned if the connection was lost while the address was asked for.
+    clearTimeout(this.#timers.retry);
+    this.#retryAt = null;
+    this.#tellState();
   }
 
   #owner: ConnectionOwner = {
@@ -180,7 +197,10 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
   #received(connection: Connection, frame: Frame): void {
     if (frame.type === undefined) {
       const told = frame.message ?? "the service answered with a frame without a type";
-      this.#warn(new StagecastError(told, { requestId: frame.requestId ?? null }));
+      const error = new StagecastError(told, { requestId: frame.requestId ?? null });
+      this.#warn(error);
+      // It does not say what it answers.
+      if (connection === this.#live && this.#cancelling?.isAsked) this.#askToCancelLater(error);
       return;
     }
     if ("job_id" in frame && frame.job_id !== this.#options.jobId) return;
@@ -217,7 +237,10 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
     if (this.#cancelling?.isAnsweredBy(requestId)) {
       if (code === "job_already_finished") this.#cancelled(null);
       else if (code !== "internal") this.#cancelled(error);
-      else this.#warn(error);
+      else {
+        this.#warn(error);
+        this.#askToCancelLater(error);
+      }
     } else if (FINAL.has(code)) {
       this.#end(error);
     } else {
@@ -291,7 +314,7 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
         this.#nowLive();
         this.#look(snapshot);
         this.#handOver(this.#sequence.glance(snapshot));
-        this.#askToCancel();
+        if (this.#timers.cancel === undefined) this.#askToCancel();
       },
       failed: (error) => {
         if (error.code !== null && FINAL.has(error.code)) this.#end(error);
@@ -342,6 +365,7 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
 
   #askToCancel(): void {
     const cancelling = this.#cancelling;
+    this.#stopCancelTimer();
     if (!cancelling) return;
     if (this.#live) {
       const { jobId: job_id, accessKey: access_key } = this.#options;
@@ -351,11 +375,37 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
         () => this.#cancelRequested(),
         (error: StagecastError) => {
           if (error.code === "job_already_finished") this.#cancelled(null);
-          // Otherwise it could not be asked, and is asked again when there is a connection.
           else if (error.code !== null && error.code !== "internal") this.#cancelled(error);
+          else if (error.status) this.#askToCancelLater(error);
+          // It could not be asked, and is asked when there is a connection.
+          else this.#stopCancelTimer();
         },
       );
+    } else {
+      return;
     }
+    this.#timers.cancel = setTimeout(() => {
+      const words = `no answer to the request to cancel in ${CANCEL_ANSWER_WITHIN_MS / 1000} s`;
+      this.#askToCancelLater(new StagecastError(words));
+    }, CANCEL_ANSWER_WITHIN_MS);
+  }
+
+  #askToCancelLater(error: StagecastError): void {
+    const cancelling = this.#cancelling;
+    if (!cancelling) return;
+    cancelling.failures += 1;
+    if (cancelling.failures >= CANCEL_ATTEMPTS) {
+      this.#cancelled(error);
+      return;
+    }
+    this.#stopCancelTimer();
+    const wait = backoff(cancelling.failures);
+    this.#timers.cancel = setTimeout(() => this.#askToCancel(), wait);
+  }
+
+  #stopCancelTimer(): void {
+    clearTimeout(this.#timers.cancel);
+    this.#timers.cancel = undefined;
   }
 
   #cancelRequested(): void {
@@ -364,6 +414,7 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
   }
 
   #cancelled(error: StagecastError | null): void {
+    this.#stopCancelTimer();
     this.#cancelling?.settle(error);
     this.#cancelling = null;
   }
@@ -407,7 +458,7 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
     this.#live = this.#opening = null;
     this.#poll?.stop();
     this.#stopListening();
-    this.#cancelling?.settle(error instanceof StagecastError ? error : null);
+    this.#cancelled(error instanceof StagecastError ? error : null);
     for (const feed of this.#feeds) feed.end(this.#error);
     this.#feeds.clear();
     this.#tellState();
@@ -421,6 +472,7 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
 /** A request to cancel that is not answered yet. */
 class Cancelling {
   readonly promise: Promise<void>;
+  failures = 0;
   #resolve!: () => void;
   #reject!: (error: unknown) => void;
   #requests = new Set<string>();
@@ -434,6 +486,10 @@ class Cancelling {
 
   asked(requestId: string | null): void {
     if (requestId !== null) this.#requests.add(requestId);
+  }
+
+  get isAsked(): boolean {
+    return this.#requests.size > 0;
   }
 
   isAnsweredBy(requestId: string): boolean {

@@ -3,6 +3,7 @@
 Only the standard library. Copy it beside your own worker.
 """
 
+import http.client
 import json
 import random
 import time
@@ -19,9 +20,9 @@ INTERVAL = 0.25
 class Refused(Exception):
     """The job cannot be worked on (any more). `code` says why: `lease_lost`, `job_already_finished`..."""
 
-    def __init__(self, error):
-        super().__init__(error["message"])
-        self.code = error["code"]
+    def __init__(self, code, message):
+        super().__init__(message)
+        self.code = code
 
 
 class Cancelled(Exception):
@@ -32,20 +33,21 @@ class Job:
     """A job that this worker has claimed. One thread uses it."""
 
     def __init__(self, url, job_id, worker_key, stages, worker_id=None):
-        self._url = f"{url}/v1/jobs/{job_id}"
+        self._base = url
+        self._path = f"/v1/jobs/{job_id}"
         self._key = worker_key
         claim = {"stages": stages, **({"worker_id": worker_id} if worker_id else {})}
-        claimed = json.loads(self._request("POST", "/claim", claim))
+        claimed = json.loads(self._request("POST", f"{self._path}/claim", claim))
         self._epoch = claimed["epoch"]
         self._seq = claimed["seq"]
         self._posted_at = 0.0
         self._cancelled = claimed["cancel_requested"]
         #: The results of the stages that an earlier worker has finished, by their names.
-        self.finished = {stage["stage"]: stage["results"] for stage in claimed["finished"]}
+        self.finished = {stage["stage"]: self._results(stage) for stage in claimed["finished"]}
 
     def input(self):
         """What the job was made from."""
-        return self._request("GET", "/input")
+        return self._request("GET", f"{self._path}/input")
 
     def progress(self, stage, percent, message):
         """Says how far a stage is; call it as often as you like. Raises `Cancelled`."""
@@ -79,26 +81,44 @@ class Job:
     def _tell(self, event):
         # The same body each time: what has happened already does not happen twice.
         body = {"epoch": self._epoch, "after_seq": self._seq, "events": [event]}
-        told = json.loads(self._request("POST", "/events", body))
+        told = json.loads(self._request("POST", f"{self._path}/events", body))
         self._seq = told["seq"]
         self._cancelled = told["cancel_requested"]
 
+    def _results(self, stage):
+        """The results of a finished stage; those that are too large for an answer are elsewhere."""
+        if stage["results"] is None and stage.get("results_url"):
+            return json.loads(self._request("GET", stage["results_url"]))
+        return stage["results"]
+
     def _request(self, method, path, body=None):
         """The answer; asked for again while the network or the system fails."""
-        headers = {"authorization": f"Bearer {self._key}", "content-type": "application/json"}
+        headers = {"content-type": "application/json"}
         data = None if body is None else json.dumps(body).encode()
         for attempt in range(1, PATIENCE + 1):
-            request = urllib.request.Request(self._url + path, data, headers, method=method)
+            request = urllib.request.Request(self._base + path, data, headers, method=method)
+            # Where large results are, another host may be, which is none of the key's business.
+            request.add_unredirected_header("authorization", f"Bearer {self._key}")
             try:
                 with urllib.request.urlopen(request, timeout=40) as answer:
                     return answer.read()
             except urllib.error.HTTPError as error:
                 if error.code != 429 and error.code < 500:
-                    answer = json.load(error)
-                    raise Refused(answer.get("error", {"code": str(error.code), **answer})) from None
+                    raise _refused(error) from None
                 problem = error
-            except OSError as error:
+            except (OSError, http.client.HTTPException) as error:
                 problem = error
             if attempt == PATIENCE:
                 raise problem
             time.sleep(random.uniform(0, min(10, 2**attempt / 8)))
+
+
+def _refused(error):
+    """API Gateway's own refusals have a `message` and no more, those of a proxy may be no JSON at all."""
+    try:
+        answer = json.load(error)
+    except (ValueError, OSError, http.client.HTTPException):
+        answer = None
+    answer = answer if isinstance(answer, dict) else {}
+    told = answer.get("error", answer)
+    return Refused(told.get("code", str(error.code)), told.get("message", str(error.reason)))

@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.request
 
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 URL = os.environ.get("STAGECAST_URL", "http://127.0.0.1:4800")
@@ -37,8 +37,10 @@ def messages(job):
                 subscribe = {key: job[key] for key in ("job_id", "access_key")}
                 connection.send(json.dumps({"type": "subscribe", "after_seq": seq, **subscribe}))
                 for frame in connection:
-                    attempt = 0
                     message = json.loads(frame)
+                    if "type" not in message:
+                        break  # API Gateway's own answer, when it could not ask: connect again.
+                    attempt = 0
                     if message["type"] == "error":
                         sys.exit(f"{message['code']}: {message['message']}")
                     if message["type"] in ENDS | {"stage_complete"}:
@@ -50,7 +52,7 @@ def messages(job):
                     yield message
                     if message["type"] in ENDS:
                         return
-        except (ConnectionClosed, OSError):
+        except (WebSocketException, OSError):
             pass
         attempt += 1
         time.sleep(random.uniform(0, min(30, 2**attempt / 4)))

@@ -68,12 +68,12 @@ var HttpApi = class {
 		let body;
 		try {
 			answer = await this.#fetch(this.base + at, request);
-			body = await answer.json().catch(() => null);
+			body = await answer.json().catch(() => void 0);
 		} catch (cause) {
 			if (request.signal?.aborted) throw cause;
 			throw new StagecastError(`the service at ${this.base} cannot be reached; check the connection and try again`, { status: 0 }, { cause });
 		}
-		if (answer.ok && body !== null) return body;
+		if (answer.ok && body !== void 0) return body;
 		throw refusal(answer, body);
 	}
 };
@@ -633,6 +633,10 @@ var GAP_PATIENCE_MS = 1500;
 var ATTEMPTS_BEFORE_HTTP = 2;
 /** Where connections are neither refused nor made, it is not waited for a second attempt. */
 var PATIENCE_BEFORE_HTTP_MS = 5e3;
+/** A request to cancel that is not answered by then is taken for lost. */
+var CANCEL_ANSWER_WITHIN_MS = 1e4;
+/** So often a service in trouble is asked to cancel. */
+var CANCEL_ATTEMPTS = 6;
 /** Answers that stay the same however often one asks. */
 var FINAL = /* @__PURE__ */ new Set([
 	"forbidden",
@@ -671,7 +675,8 @@ var JobWatch = class extends knownEventTarget() {
 		retry: void 0,
 		renew: void 0,
 		gap: void 0,
-		http: void 0
+		http: void 0,
+		cancel: void 0
 	};
 	#gapAttempt = 0;
 	#state = "connecting";
@@ -715,7 +720,8 @@ var JobWatch = class extends knownEventTarget() {
 	}
 	/**
 	* Asks the job to stop; resolves when the service has taken the request, or has nothing to stop.
-	* Without a connection it is asked as soon as there is one.
+	* Without a connection it is asked as soon as there is one. A service in trouble is asked again a
+	* few times; then it rejects, as it does when it is refused.
 	*/
 	cancel() {
 		if (this.#state === "ended") return Promise.resolve();
@@ -743,19 +749,28 @@ var JobWatch = class extends knownEventTarget() {
 		const turn = this.#turn;
 		if (!this.#live) this.#timers.http ??= setTimeout(() => this.#startPolling(), PATIENCE_BEFORE_HTTP_MS);
 		this.#tellState();
+		const isLate = () => turn !== this.#turn || this.#state === "ended";
+		let address;
 		try {
-			const address = typeof url === "function" ? await url() : url;
-			if (turn !== this.#turn || this.#state === "ended" || !this.#WebSocket) return;
+			address = typeof url === "function" ? await url() : url;
+		} catch {
+			if (!isLate()) this.#retry();
+			return;
+		}
+		if (isLate() || !this.#WebSocket) return;
+		try {
 			const socket = new this.#WebSocket(String(address));
 			this.#opening = new Connection(socket, {
 				job_id,
 				access_key
 			}, this.#owner);
 		} catch (error) {
-			if (turn !== this.#turn || this.#state === "ended") return;
-			if (error instanceof DOMException || error instanceof SyntaxError) this.#end(error);
-			else this.#retry();
+			this.#end(error);
+			return;
 		}
+		clearTimeout(this.#timers.retry);
+		this.#retryAt = null;
+		this.#tellState();
 	}
 	#owner = {
 		resumeAt: () => this.#sequence.seq,
@@ -768,8 +783,9 @@ var JobWatch = class extends knownEventTarget() {
 	};
 	#received(connection, frame) {
 		if (frame.type === void 0) {
-			const told = frame.message ?? "the service answered with a frame without a type";
-			this.#warn(new StagecastError(told, { requestId: frame.requestId ?? null }));
+			const error = new StagecastError(frame.message ?? "the service answered with a frame without a type", { requestId: frame.requestId ?? null });
+			this.#warn(error);
+			if (connection === this.#live && this.#cancelling?.isAsked) this.#askToCancelLater(error);
 			return;
 		}
 		if ("job_id" in frame && frame.job_id !== this.#options.jobId) return;
@@ -805,7 +821,10 @@ var JobWatch = class extends knownEventTarget() {
 		if (this.#cancelling?.isAnsweredBy(requestId)) {
 			if (code === "job_already_finished") this.#cancelled(null);
 			else if (code !== "internal") this.#cancelled(error);
-			else this.#warn(error);
+			else {
+				this.#warn(error);
+				this.#askToCancelLater(error);
+			}
 		} else if (FINAL.has(code)) this.#end(error);
 		else {
 			this.#warn(error);
@@ -869,7 +888,7 @@ var JobWatch = class extends knownEventTarget() {
 				this.#nowLive();
 				this.#look(snapshot);
 				this.#handOver(this.#sequence.glance(snapshot));
-				this.#askToCancel();
+				if (this.#timers.cancel === void 0) this.#askToCancel();
 			},
 			failed: (error) => {
 				if (error.code !== null && FINAL.has(error.code)) this.#end(error);
@@ -913,6 +932,7 @@ var JobWatch = class extends knownEventTarget() {
 	}
 	#askToCancel() {
 		const cancelling = this.#cancelling;
+		this.#stopCancelTimer();
 		if (!cancelling) return;
 		if (this.#live) {
 			const { jobId: job_id, accessKey: access_key } = this.#options;
@@ -924,7 +944,30 @@ var JobWatch = class extends knownEventTarget() {
 		} else if (this.#http) this.#http.cancel(this.#options).then(() => this.#cancelRequested(), (error) => {
 			if (error.code === "job_already_finished") this.#cancelled(null);
 			else if (error.code !== null && error.code !== "internal") this.#cancelled(error);
+			else if (error.status) this.#askToCancelLater(error);
+			else this.#stopCancelTimer();
 		});
+		else return;
+		this.#timers.cancel = setTimeout(() => {
+			const words = `no answer to the request to cancel in ${CANCEL_ANSWER_WITHIN_MS / 1e3} s`;
+			this.#askToCancelLater(new StagecastError(words));
+		}, CANCEL_ANSWER_WITHIN_MS);
+	}
+	#askToCancelLater(error) {
+		const cancelling = this.#cancelling;
+		if (!cancelling) return;
+		cancelling.failures += 1;
+		if (cancelling.failures >= CANCEL_ATTEMPTS) {
+			this.#cancelled(error);
+			return;
+		}
+		this.#stopCancelTimer();
+		const wait = backoff(cancelling.failures);
+		this.#timers.cancel = setTimeout(() => this.#askToCancel(), wait);
+	}
+	#stopCancelTimer() {
+		clearTimeout(this.#timers.cancel);
+		this.#timers.cancel = void 0;
 	}
 	#cancelRequested() {
 		this.#cancelled(null);
@@ -934,6 +977,7 @@ var JobWatch = class extends knownEventTarget() {
 		});
 	}
 	#cancelled(error) {
+		this.#stopCancelTimer();
 		this.#cancelling?.settle(error);
 		this.#cancelling = null;
 	}
@@ -970,7 +1014,7 @@ var JobWatch = class extends knownEventTarget() {
 		this.#live = this.#opening = null;
 		this.#poll?.stop();
 		this.#stopListening();
-		this.#cancelling?.settle(error instanceof StagecastError ? error : null);
+		this.#cancelled(error instanceof StagecastError ? error : null);
 		for (const feed of this.#feeds) feed.end(this.#error);
 		this.#feeds.clear();
 		this.#tellState();
@@ -982,6 +1026,7 @@ var JobWatch = class extends knownEventTarget() {
 /** A request to cancel that is not answered yet. */
 var Cancelling = class {
 	promise;
+	failures = 0;
 	#resolve;
 	#reject;
 	#requests = /* @__PURE__ */ new Set();
@@ -993,6 +1038,9 @@ var Cancelling = class {
 	}
 	asked(requestId) {
 		if (requestId !== null) this.#requests.add(requestId);
+	}
+	get isAsked() {
+		return this.#requests.size > 0;
 	}
 	isAnsweredBy(requestId) {
 		return this.#requests.has(requestId);
@@ -1038,12 +1086,9 @@ function setMeter(meter, percent, text) {
 // page/words.ts
 /** What is said, and how. */
 /** The stages of the reference pipeline; others are called what they are named. */
-var STAGE_NAMES = {
-	stage_1: "Walls",
-	stage_2: "Rooms"
-};
+var STAGE_NAMES = /* @__PURE__ */ new Map([["stage_1", "Walls"], ["stage_2", "Rooms"]]);
 function stageName(stage) {
-	return STAGE_NAMES[stage] ?? sentence(stage.replaceAll("_", " "));
+	return STAGE_NAMES.get(stage) ?? sentence(stage.replaceAll("_", " "));
 }
 function sentence(text) {
 	return text.charAt(0).toUpperCase() + text.slice(1);
@@ -1085,11 +1130,19 @@ function inDetail(error) {
 /** The rooms in some results; null if these are of another pipeline. */
 function roomsIn(results) {
 	const { rooms } = results ?? {};
-	return Array.isArray(rooms) ? rooms : null;
+	return Array.isArray(rooms) && rooms.every(isRoom) ? rooms : null;
+}
+function isRoom(thing) {
+	const { id, area, bounding_box: box } = thing ?? {};
+	return areNumbers(id, area, box?.x, box?.y, box?.width, box?.height);
+}
+function areNumbers(...values) {
+	return values.every(Number.isFinite);
 }
 function wallsIn(results) {
 	const walls = results ?? {};
-	return Number.isInteger(walls.segments) && walls.image ? walls : null;
+	const { segments, image } = walls;
+	return areNumbers(segments, image?.width, image?.height) ? walls : null;
 }
 /** The rooms that a job has found by now; the stage that finds them tells before the job's end. */
 function roomsOf(job) {
@@ -1158,31 +1211,37 @@ function say(words) {
 }
 // page/connection-pill.ts
 var pill = at("connection");
+var words = at("connection-words");
+var seconds = at("connection-seconds");
 /** Follows a watch until it has ended. */
 function showConnection(watch) {
 	const show = () => {
 		if (watch.state === "ended") {
 			clearInterval(countdown);
 			hideConnection();
-		} else set(watch.state, words(watch));
+		} else set(watch.state, ...told(watch));
 	};
 	const countdown = setInterval(show, 1e3);
 	watch.addEventListener("state", show);
 	show();
 }
 function hideConnection() {
-	set("ended", "");
+	set("ended", "", "");
 }
-function words(watch) {
-	if (watch.state === "live") return watch.transport === "http" ? "Live over HTTP" : "Live";
-	if (watch.retryAt === null) return watch.state === "connecting" ? "Connecting…" : "Reconnecting…";
-	if (!navigator.onLine) return "Offline";
-	const seconds = Math.ceil((watch.retryAt - Date.now()) / 1e3);
-	return `No connection, trying again${seconds > 1 ? ` in ${seconds} s` : ""}…`;
+/** The words, which a screen reader says, and the seconds after them, which it does not: it would say each. */
+function told(watch) {
+	if (watch.state === "live") return [watch.transport === "http" ? "Live over HTTP" : "Live", ""];
+	if (watch.retryAt === null) return [watch.state === "connecting" ? "Connecting…" : "Reconnecting…", ""];
+	if (!navigator.onLine) return ["Offline", ""];
+	const left = Math.ceil((watch.retryAt - Date.now()) / 1e3);
+	return ["No connection, trying again", left > 1 ? ` in ${left} s…` : "…"];
 }
-function set(state, words) {
+function set(state, ...said) {
 	pill.dataset.state = state;
-	if (pill.textContent !== words) pill.textContent = words;
+	for (const [index, part] of [words, seconds].entries()) {
+		const text = said[index] ?? "";
+		if (part.textContent !== text) part.textContent = text;
+	}
 }
 // page/kept-jobs.ts
 var STORE = "stagecast.jobs";
@@ -1229,6 +1288,55 @@ function write(jobs) {
 		localStorage.setItem(STORE, JSON.stringify(jobs));
 	} catch {}
 }
+// page/links.ts
+/**
+* What is on show is behind the address's `#`, which browsers do not send: `#job=…`, and with `&key=…` in a
+* link that is handed on. The key is taken out of the address at once.
+*/
+/** Keys in links to jobs that this browser has another key of: either may be damaged. */
+var otherKeys = /* @__PURE__ */ new Map();
+/** The job that the address names. */
+function linkedJob() {
+	const given = new URLSearchParams(location.hash.slice(1));
+	const [jobId, accessKey] = [given.get("job"), given.get("key")];
+	if (jobId && accessKey) {
+		const known = keptJob(jobId);
+		if (!known || known.status === "gone") {
+			const { name, createdAt } = known ?? {
+				name: jobId,
+				createdAt: Date.now()
+			};
+			keep({
+				jobId,
+				accessKey,
+				name,
+				createdAt,
+				status: "queued",
+				note: ""
+			});
+		} else if (known.accessKey !== accessKey) otherKeys.set(jobId, accessKey);
+		history.replaceState(null, "", pathTo(jobId));
+	}
+	return jobId;
+}
+/** Another key of a job than the kept one, to be tried once. */
+function otherKey(jobId) {
+	const key = otherKeys.get(jobId) ?? null;
+	otherKeys.delete(jobId);
+	return key;
+}
+function pathTo(jobId) {
+	return `#${new URLSearchParams({ job: jobId })}`;
+}
+/** A link with which others can watch the job too, and cancel it. */
+function linkFor(jobId, accessKey) {
+	const link = new URL(location.href);
+	link.hash = String(new URLSearchParams({
+		job: jobId,
+		key: accessKey
+	}));
+	return link.href;
+}
 // page/message-log.ts
 /** All that goes over the wire, for those who want to see it. */
 var MOST_LINES = 200;
@@ -1261,6 +1369,8 @@ var ENDINGS = { cancelled: "The job was stopped before its end." };
 /** When the job should end, in milliseconds since 1970; null while unknown. */
 var endsAt = null;
 var rendered = null;
+/** By the stages' names, which may be anything, so they are no ids. */
+var rows = /* @__PURE__ */ new Map();
 setInterval(renderRemaining, 1e3);
 /** Shows a job that is being made. */
 function uploading(name) {
@@ -1284,6 +1394,7 @@ function clear(name) {
 	]) at(id).hidden = true;
 	at("overall").hidden = false;
 	at("stages").replaceChildren();
+	rows.clear();
 	endsAt = null;
 	renderRemaining();
 }
@@ -1341,8 +1452,7 @@ function renderRemaining() {
 	at("remaining").textContent = seconds === null ? "" : `${duration(seconds)} left`;
 }
 function renderStage(stage) {
-	const id = `stage-${stage.stage}`;
-	const row = document.getElementById(id) ?? newStage(id, stage);
+	const row = rows.get(stage.stage) ?? newStage(stage);
 	row.dataset.state = stage.status;
 	const ended = stage.status !== "running";
 	part(row, ".stage-note").textContent = stage.status === "completed" ? found(stage) || "done" : ended ? stage.status : "";
@@ -1350,12 +1460,13 @@ function renderStage(stage) {
 	const said = ended ? stage.status : `${stage.progress} percent`;
 	setMeter(part(row, ".meter"), stage.progress, said);
 }
-function newStage(id, { stage }) {
+function newStage({ stage }) {
 	const row = at("stage-row").content.firstElementChild.cloneNode(true);
-	row.id = id;
+	const nameId = `name-of-stage-${rows.size + 1}`;
 	part(row, ".stage-name").textContent = stageName(stage);
-	part(row, ".stage-name").id = `${id}-name`;
-	part(row, ".meter").setAttribute("aria-labelledby", `${id}-name`);
+	part(row, ".stage-name").id = nameId;
+	part(row, ".meter").setAttribute("aria-labelledby", nameId);
+	rows.set(stage, row);
 	at("stages").append(row);
 	return row;
 }
@@ -1508,42 +1619,6 @@ function labelOf(room, index, { width, height }) {
 	label.style.blockSize = `${100 * box.height / height}%`;
 	return label;
 }
-// page/links.ts
-/**
-* What is on show is behind the address's `#`, which browsers do not send: `#job=…`, and with `&key=…` in a
-* link that is handed on. The key is taken out of the address at once.
-*/
-/** The job that the address names. */
-function linkedJob() {
-	const given = new URLSearchParams(location.hash.slice(1));
-	const [jobId, accessKey] = [given.get("job"), given.get("key")];
-	if (jobId && accessKey) {
-		const known = keptJob(jobId);
-		keep({
-			name: jobId,
-			createdAt: Date.now(),
-			note: "",
-			status: "queued",
-			...known,
-			jobId,
-			accessKey
-		});
-		history.replaceState(null, "", pathTo(jobId));
-	}
-	return jobId;
-}
-function pathTo(jobId) {
-	return `#${new URLSearchParams({ job: jobId })}`;
-}
-/** A link with which others can watch the job too, and cancel it. */
-function linkFor(jobId, accessKey) {
-	const link = new URL(location.href);
-	link.hash = String(new URLSearchParams({
-		job: jobId,
-		key: accessKey
-	}));
-	return link.href;
-}
 // page/recent-jobs.ts
 /** The list of this browser's jobs. Those that are not known to have ended are watched while it is seen. */
 /** Each is a connection of its own. */
@@ -1559,6 +1634,8 @@ var STATUS = {
 var RecentJobs = class {
 	#config;
 	#watches = [];
+	/** What is listed, in its order. */
+	#rows = /* @__PURE__ */ new Map();
 	#pictures = [];
 	constructor(config) {
 		this.#config = config;
@@ -1575,13 +1652,29 @@ var RecentJobs = class {
 		for (const job of jobs) {
 			const row = this.#row(job);
 			at("recent-list").append(row);
+			this.#rows.set(job.jobId, row);
 			if ((job.status === "queued" || job.status === "running") && this.#watches.length < MOST_WATCHED) this.#follow(job, row);
 		}
 		keepOnlyPicturesOf(jobs.map(({ jobId }) => jobId));
 	}
+	/** Takes over what another window has kept. Watches go on: each window that began anew would make the others do so. */
+	refresh() {
+		const jobs = keptJobs();
+		if (jobs.map(({ jobId }) => jobId).join() !== [...this.#rows.keys()].join()) {
+			this.show();
+			return;
+		}
+		const followed = this.#watches.filter(({ state }) => state !== "ended");
+		for (const { jobId, status, note } of jobs) {
+			const row = this.#rows.get(jobId);
+			const isFollowed = followed.some(({ snapshot }) => snapshot.job_id === jobId);
+			if (row && !isFollowed) setStatus(row, status, note);
+		}
+	}
 	hide() {
 		for (const watch of this.#watches.splice(0)) watch.close();
 		for (const picture of this.#pictures.splice(0)) URL.revokeObjectURL(picture);
+		this.#rows.clear();
 		at("recent-list").replaceChildren();
 	}
 	#row(job) {
@@ -1611,7 +1704,7 @@ var RecentJobs = class {
 		this.#pictures.push(image.src);
 		into.append(image);
 	}
-	#follow({ jobId, accessKey }, row) {
+	#follow({ jobId, accessKey, status }, row) {
 		const { websocket: url, http_api: httpApi } = this.#config;
 		const watch = watchJob({
 			url,
@@ -1625,6 +1718,7 @@ var RecentJobs = class {
 		meter.setAttribute("aria-label", row.querySelector(".recent-name")?.textContent ?? jobId);
 		meter.setAttribute("aria-valuemin", "0");
 		meter.setAttribute("aria-valuemax", "100");
+		setMeter(meter, null, status);
 		row.querySelector(".recent-link")?.append(meter);
 		const show = () => {
 			const { snapshot: job } = watch;
@@ -1632,10 +1726,7 @@ var RecentJobs = class {
 			meter.hidden = hasEnded(job);
 			const percent = job.status === "running" ? `${job.overall_progress} %` : "";
 			setStatus(row, job.status, percent || noteOn(watch));
-			note(jobId, {
-				status: job.status,
-				note: noteOn(watch)
-			});
+			noteWatched(watch);
 		};
 		watch.addEventListener("change", show);
 		watch.addEventListener("state", () => {
@@ -1644,9 +1735,19 @@ var RecentJobs = class {
 			note(jobId, { status: "gone" });
 			setStatus(row, "gone", "");
 		});
-		show();
 	}
 };
+/**
+* Notes what a watch has heard. That a job waits is not noted: it is what is kept of a job from its start, and
+* what a watch tells that has heard nothing yet.
+*/
+function noteWatched(watch) {
+	const { job_id: jobId, status } = watch.snapshot;
+	if (status !== "queued") note(jobId, {
+		status,
+		note: noteOn(watch)
+	});
+}
 /** What is worth keeping of a job's end. */
 function noteOn({ snapshot: job }) {
 	if (job.status === "failed") return job.error?.code.replaceAll("_", " ") ?? "";
@@ -1768,7 +1869,9 @@ var JobView = class {
 		this.#render(watch);
 		try {
 			await watch.cancel();
+			if (watch === this.#watch) notify(null);
 		} catch (error) {
+			if (watch !== this.#watch) return;
 			this.#isCancelling = false;
 			this.#render(watch);
 			notify(inWords(error));
@@ -1779,7 +1882,17 @@ var JobView = class {
 			notify(null);
 			this.#render(watch);
 		}
-		if (!(watch.error instanceof StagecastError)) return;
+		if (!(watch.error instanceof StagecastError) || watch !== this.#watch) return;
+		const key = watch.error.code === "forbidden" ? otherKey(watch.snapshot.job_id) : null;
+		if (key !== null && this.#job) {
+			const job = {
+				...this.#job,
+				accessKey: key
+			};
+			keep(job);
+			this.watch(job, null);
+			return;
+		}
 		this.plan.working(false);
 		note(watch.snapshot.job_id, { status: "gone" });
 		if (watch.error.code === "forbidden") refuse(`This job does not exist any more, or the key does not open it. Start another one.`, watch.error.code);
@@ -1795,10 +1908,7 @@ var JobView = class {
 		render(job, this.#isCancelling);
 		this.#rooms.render(job);
 		this.plan.working(!hasEnded(job));
-		note(job.job_id, {
-			status: job.status,
-			note: noteOn(watch)
-		});
+		noteWatched(watch);
 		if (job.status === "completed" && job.results === null && job.results_url) this.#fetchResults(watch);
 	}
 	async #fetchResults(watch) {
@@ -1830,6 +1940,7 @@ var sample_plan_default = new URL("sample-plan.png", import.meta.url).href;
 // page/main.ts
 /** The page: which view is seen, and from a picture to a job. */
 var MAX_BYTES = 4194304;
+var SAMPLE = "sample-plan.png";
 var MEDIA_TYPES = ["image/png", "image/jpeg"];
 start();
 async function start() {
@@ -1876,7 +1987,7 @@ var Page = class {
 		});
 		window.addEventListener("hashchange", () => this.#follow());
 		onOtherWindow(() => {
-			if (document.body.dataset.view === "home") this.#recent.show();
+			if (document.body.dataset.view === "home") this.#recent.refresh();
 		});
 		this.#wireDrop();
 	}
@@ -1900,7 +2011,7 @@ var Page = class {
 	#follow() {
 		const jobId = linkedJob();
 		if (jobId === null) this.#showHome();
-		else if (jobId !== this.#jobId) this.#showJob(jobId, null);
+		else if (jobId !== this.#jobId || !this.#view.isBusy) this.#showJob(jobId, null);
 	}
 	#showHome() {
 		const before = this.#jobId;
@@ -1928,16 +2039,29 @@ var Page = class {
 		else this.#showHome();
 	}
 	async #submitSample() {
-		const answer = await fetch(sample_plan_default);
-		await this.#submit(new File([await answer.blob()], "sample-plan.png", { type: "image/png" }));
+		let picture;
+		try {
+			const answer = await fetch(sample_plan_default);
+			if (!answer.ok) throw new Error(`status ${answer.status}`);
+			picture = await answer.blob();
+		} catch {
+			this.#begin(SAMPLE);
+			refuse("The sample plan cannot be fetched. Check the connection, or choose a file.");
+			return;
+		}
+		await this.#submit(new File([picture], SAMPLE, { type: "image/png" }));
 	}
-	async #submit(file) {
+	/** Takes the place of what was on show, also when it is refused. */
+	#begin(name) {
 		this.#recent.hide();
-		this.#view.clear(file.name);
+		this.#view.clear(name);
 		this.#jobId = "";
 		see("job");
-		uploading(file.name);
+		uploading(name);
 		at("headline").focus();
+	}
+	async #submit(file) {
+		this.#begin(file.name);
 		const unfit = whyUnfit(file);
 		if (unfit) {
 			refuse(unfit);

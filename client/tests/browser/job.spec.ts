@@ -42,8 +42,43 @@ test("rooms that are pointed at in the list are shown in the plan", async ({ pro
   await expect(progressPage.page.locator("#rooms .pointed")).toHaveAttribute("data-room", "3");
 });
 
+test("stages may have any name, and results any shape", async ({
+  progressPage,
+  page,
+  request,
+  stack,
+}) => {
+  const jobs = `${stack.urls.http_api}/v1/jobs`;
+  const made = await request.post(`${jobs}?worker=external`, {
+    headers: { "content-type": "text/plain" },
+    data: "one two three",
+  });
+  const { job_id: jobId, access_key: key, worker_key: workerKey } = await made.json();
+  await page.goto(`${stack.urls.http_api}/#job=${jobId}&key=${key}`);
+  const ask = async (what: string, data: object) => {
+    const headers = { authorization: `Bearer ${workerKey}` };
+    const answer = await request.post(`${jobs}/${jobId}/${what}`, { headers, data });
+    expect(answer.ok(), await answer.text()).toBe(true);
+  };
+  await ask("claim", { stages: ["row", "constructor"] });
+  const results = { rooms: [{ id: "hall" }, null, 3], segments: 4, image: {} };
+  const events = [
+    { type: "progress_update", stage: "row", progress: 50, message: "Working..." },
+    { type: "stage_complete", stage: "row", results },
+    { type: "stage_complete", stage: "constructor", results },
+    { type: "job_complete" },
+  ];
+  await ask("events", { epoch: 1, after_seq: 0, events });
+  await expect(progressPage.headline).toHaveText("Done");
+  await expect(page.locator("#stages li")).toHaveText([/^\s*Row\s+done/, /^\s*Constructor\s+done/]);
+  await expect(page.getByRole("progressbar", { name: "Row" })).toHaveCount(1);
+  await expect(page.locator("#other-results")).toContainText('"hall"');
+  await progressPage.isAccessible();
+});
+
 test.describe("in mid-job", () => {
-  test.use({ pace: 3000 });
+  // Long enough for a reload and a second window, on a busy machine too.
+  test.use({ pace: 6000 });
 
   test("a reload resumes where it was", async ({ progressPage, page }) => {
     await progressPage.takeSample();
@@ -135,6 +170,60 @@ test.describe("in a long job", () => {
       await expect(each.button("Another plan")).toBeVisible();
     }
     await progressPage.picture("cancelled");
+  });
+});
+
+test.describe("of a service in trouble", () => {
+  test.use({ pace: 20_000 });
+
+  test("a job that cannot be cancelled says so, and can be tried again", async ({
+    progressPage,
+    page,
+  }) => {
+    // Attempts follow each other at once.
+    await page.addInitScript(() => {
+      Math.random = () => 0;
+    });
+    let inTrouble = true;
+    await page.routeWebSocket(/live/, (socket) => {
+      const server = socket.connectToServer();
+      socket.onMessage((text) => {
+        const { type, request_id } = JSON.parse(String(text));
+        if (type !== "cancel_job" || !inTrouble) return server.send(text);
+        const error = { type: "error", code: "internal", message: "out of order", request_id };
+        socket.send(JSON.stringify({ ...error, timestamp: "2026-01-01T00:00:00Z" }));
+      });
+    });
+    await page.reload();
+    await progressPage.takeSample();
+    await progressPage.midway();
+    await progressPage.button("Cancel").click();
+    await expect(page.locator("#notice")).toHaveText("Out of order");
+    await expect(progressPage.button("Cancel")).toBeEnabled();
+    await expect(progressPage.headline).toHaveText("Working");
+    inTrouble = false;
+    await progressPage.button("Cancel").click();
+    await expect(progressPage.headline).toHaveText("Cancelled");
+    await expect(page.locator("#notice")).toBeHidden();
+  });
+});
+
+test.describe("without a connection", () => {
+  test.use({ pace: 20_000 });
+
+  test("the seconds to the next attempt are seen, but not said", async ({
+    progressPage,
+    page,
+    stack,
+  }) => {
+    await progressPage.takeSample();
+    await progressPage.midway();
+    await stack.stop();
+    const waiting = /^No connection, trying again in \d+ s…$/;
+    await expect(progressPage.connection).toHaveText(waiting, { timeout: 30_000 });
+    await progressPage.picture("no-connection");
+    await expect(progressPage.connection.getByRole("status")).toHaveText(/^[^\d]*$/);
+    await expect(page.locator("#connection-seconds")).toHaveAttribute("aria-hidden", "true");
   });
 });
 

@@ -1,6 +1,6 @@
 /** What goes wrong is said in words, with a way out. */
 
-import { expect, test } from "./fixtures.js";
+import { expect, ProgressPage, test } from "./fixtures.js";
 
 test.use({ pace: 0 });
 
@@ -55,6 +55,40 @@ test("a job that does not exist says so", async ({ progressPage, page, stack }) 
   await expect(page.getByRole("alert")).toContainText("does not exist any more");
   await progressPage.button("Another plan").click();
   await expect(page.locator("#recent-list")).toContainText("No longer kept");
+});
+
+test("a damaged link does not take the place of a good key; a good link takes that of a damaged one", async ({
+  progressPage,
+  context,
+  page,
+  stack,
+}) => {
+  await progressPage.takeSample();
+  await progressPage.isDone();
+  const kept = () =>
+    page.evaluate(() => JSON.parse(localStorage.getItem("stagecast.jobs") ?? "[]")[0]);
+  const { jobId, accessKey } = await kept();
+  const follow = async (key: string) => {
+    const window = new ProgressPage(await context.newPage());
+    await window.page.goto(`${stack.urls.http_api}/#job=${jobId}&key=${key}`);
+    await window.isDone();
+    expect(await kept()).toMatchObject({ accessKey, name: "sample-plan.png" });
+  };
+  await follow("0".repeat(32));
+  await page.evaluate(() => {
+    const [job] = JSON.parse(localStorage.getItem("stagecast.jobs") ?? "[]");
+    const damaged = { ...job, accessKey: "0".repeat(32) };
+    localStorage.setItem("stagecast.jobs", JSON.stringify([damaged]));
+  });
+  await follow(accessKey);
+});
+
+test("a sample that cannot be fetched says so", async ({ progressPage, page }) => {
+  await page.route("**/sample-plan.png", (route) => route.fulfill({ status: 404 }));
+  await progressPage.takeSample();
+  await expect(page.getByRole("alert")).toContainText("The sample plan cannot be fetched");
+  await progressPage.button("Another plan").click();
+  await expect(progressPage.button("Choose a file")).toBeVisible();
 });
 
 test("a job without its key says where to get it", async ({ page, stack }) => {

@@ -46,6 +46,24 @@ test("a component shows a job as it changes, and its end", async () => {
   expect(shown.state).toBe("ended");
 });
 
+test("before anything is known of a job, there is no snapshot", async () => {
+  service.connections = "never answered";
+  await render(options());
+  expect(shown.state).toBe("connecting");
+  expect(shown.snapshot).toBeNull();
+  expect(document.body.textContent).toBe("none");
+});
+
+test("a job that waits is known, also while its connection is lost", async () => {
+  service.status = { ...service.status, message: "" };
+  await render(options());
+  expect(shown.snapshot?.status).toBe("queued");
+  service.connections = "never answered";
+  await act(async () => service.drop());
+  expect(shown.state).toBe("resuming");
+  expect(shown.snapshot?.status).toBe("queued");
+});
+
 test("rendering again with the same job keeps its connection", async () => {
   await render(options());
   await render(options());

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import type { JobMessage, JobWatch, StagecastError, WatchOptions } from "../../src/index.js";
 import { watchJob } from "../../src/index.js";
-import { FakeService } from "./fake-service.js";
+import { FakeService, FakeSocket } from "./fake-service.js";
 import { JOB, jobComplete, jobFailed, KEY, progress, snapshot, stageComplete } from "./messages.js";
 
 const MINUTE = 60_000;
@@ -220,6 +220,23 @@ describe("losing the connection", () => {
     expect(watch.state).toBe("live");
   });
 
+  test("whatever it is that cannot give an address, it is asked again", async () => {
+    const problems = [
+      new DOMException("the token took too long", "TimeoutError"),
+      new SyntaxError("the answer is no JSON"),
+    ];
+    start({
+      url: async () => {
+        const problem = problems.shift();
+        if (problem) throw problem;
+        return "ws://service.test/live";
+      },
+    });
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(watch.state).toBe("live");
+    expect(problems).toEqual([]);
+  });
+
   test("an address that is none ends the watch", async () => {
     start({ WebSocket: globalThis.WebSocket ?? failing, url: "not an address" });
     await settle();
@@ -341,6 +358,35 @@ describe("long-lived connections", () => {
   });
 });
 
+describe("a connection that is lost while the address of the next is asked for", () => {
+  test("leaves one connection, and none once the watch is closed", async () => {
+    vi.spyOn(Math, "random").mockReturnValue(0.5);
+    const addresses: (() => void)[] = [];
+    let asked = 0;
+    await startLive({
+      url: () => {
+        asked += 1;
+        if (asked === 1) return "ws://service.test/live";
+        return new Promise((resolve) => addresses.push(() => resolve("ws://service.test/live")));
+      },
+    });
+    await vi.advanceTimersByTimeAsync(110 * MINUTE);
+    service.drop();
+    // The address comes; the connection to it is slow.
+    service.connections = "never answered";
+    addresses.shift()?.();
+    await settle();
+    service.connections = "accepted";
+    await vi.advanceTimersByTimeAsync(1000);
+    addresses.shift()?.();
+    await settle();
+    watch.close();
+    expect(service.sockets.filter(({ readyState }) => readyState !== FakeSocket.CLOSED)).toEqual(
+      [],
+    );
+  });
+});
+
 describe("answers that are none", () => {
   test("a frame without a type in place of an answer makes another connection", async () => {
     service.answer = (socket) => {
@@ -448,6 +494,64 @@ describe("cancelling", () => {
     await settle();
     expect(await outcome).toBe(what);
     expect(watch.state).toBe("live");
+  });
+
+  /** What a service in trouble answers to `cancel_job`. */
+  const troubles: [string, object][] = [
+    ["an internal error", { type: "error", code: "internal", message: "sorry" }],
+    ["a frame without a type", { message: "Internal server error", connectionId: "abc=" }],
+    ["no word", { type: "pong" }],
+  ];
+
+  /** Answers so many requests to cancel with trouble. */
+  function trouble(answer: object, times: number): void {
+    let left = times;
+    service.answer = (socket, { type, request_id }) => {
+      if (type !== "cancel_job" || left === 0) return false;
+      left -= 1;
+      const timestamp = "2026-01-01T00:00:00Z";
+      socket.deliver("type" in answer ? { ...answer, request_id, timestamp } : answer);
+      return true;
+    };
+  }
+
+  test.each(troubles)("answered with %s, is asked again", async (_, answer) => {
+    await startLive();
+    trouble(answer, 2);
+    const cancelled = watch.cancel();
+    await vi.advanceTimersByTimeAsync(30_000);
+    await cancelled;
+    expect(watch.snapshot.cancel_requested).toBe(true);
+    expect(service.sockets).toHaveLength(1);
+  });
+
+  test.each(troubles)("answered with %s time and again, rejects at last", async (_, answer) => {
+    await startLive();
+    trouble(answer, Infinity);
+    const rejected = expect(watch.cancel()).rejects.toMatchObject({ name: "StagecastError" });
+    await vi.advanceTimersByTimeAsync(2 * MINUTE);
+    await rejected;
+    expect(watch.state).toBe("live");
+    // It can be tried once more.
+    service.answer = null;
+    const cancelled = watch.cancel();
+    await settle();
+    await cancelled;
+  });
+
+  test("over HTTP too, is asked again of a service in trouble", async () => {
+    service.connections = "refused";
+    let refusals = 2;
+    const fetch = async (url: string | URL | Request, request?: RequestInit) => {
+      if (request?.method !== "DELETE" || refusals === 0) return service.http.fetch(url, request);
+      refusals -= 1;
+      return Response.json({ message: "Service Unavailable" }, { status: 503 });
+    };
+    start({ httpApi: "http://service.test", fetch });
+    const cancelled = watch.cancel();
+    await vi.advanceTimersByTimeAsync(10_000);
+    await cancelled;
+    expect(refusals).toBe(0);
   });
 
   test("of a job that ends meanwhile resolves", async () => {

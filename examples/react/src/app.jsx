@@ -37,6 +37,12 @@ export function App() {
 
 function Progress({ job }) {
   const { snapshot, state, error, cancel } = useJob(job);
+  const [problem, setProblem] = useState(null);
+
+  const stop = () => {
+    setProblem(null);
+    cancel().catch((error) => setProblem(error.message));
+  };
   if (error) return <p role="alert">{error.message}</p>;
   if (!snapshot) return <p>{state}...</p>;
   return (
@@ -46,10 +52,11 @@ function Progress({ job }) {
         {snapshot.status}: {snapshot.message}
       </p>
       {state !== "ended" && (
-        <button type="button" onClick={cancel}>
+        <button type="button" onClick={stop}>
           Cancel
         </button>
       )}
+      {problem && <p role="alert">{problem}</p>}
       {snapshot.error && <p role="alert">{snapshot.error.message}</p>}
       {snapshot.results && <pre>{JSON.stringify(snapshot.results, null, 2)}</pre>}
     </section>
