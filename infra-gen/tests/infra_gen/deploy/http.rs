@@ -14,6 +14,8 @@ pub(super) struct Request {
     /// The path, without what follows a question mark.
     pub(super) path: String,
     pub(super) query: String,
+    /// Who asks: the header with the signature.
+    pub(super) authorization: String,
     pub(super) body: String,
 }
 
@@ -43,6 +45,7 @@ impl Request {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let (path, query) = (path.to_owned(), query.to_owned());
         let mut length = 0;
+        let mut authorization = String::new();
         loop {
             let mut header = String::new();
             reader.read_line(&mut header)?;
@@ -52,6 +55,9 @@ impl Request {
             }
             if let Some(value) = header.strip_prefix("content-length: ") {
                 length = value.parse().map_err(io::Error::other)?;
+            }
+            if let Some(value) = header.strip_prefix("authorization: ") {
+                value.clone_into(&mut authorization);
             }
             if header == "expect: 100-continue" {
                 (&*stream).write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
@@ -63,6 +69,7 @@ impl Request {
             method,
             path,
             query,
+            authorization,
             body: String::from_utf8_lossy(&body).into_owned(),
         }))
     }
