@@ -2,12 +2,18 @@
 
 use anyhow::{anyhow, bail};
 use clap::Args;
-use infra_gen::deploy::{
-    DeployedResource, DeployedStack, Ending, Events, Session, Standing, empty, holds_data,
+use infra_gen::{
+    deploy::{
+        DeployedResource, DeployedStack, Ending, Events, Naming, Session, Standing, empty,
+        holds_data,
+    },
+    environments::Overrides,
+    stack::synthesize,
 };
 
 use super::{
     operation::{Operation, failure},
+    ownership::must_be_ours,
     target::{Target, block_on, interrupted},
     terminal::Terminal,
 };
@@ -46,7 +52,16 @@ async fn destroy(arguments: &Arguments) -> anyhow::Result<Outcome> {
         terminal.done(format!("there is no stack {name} in {}", session.region));
         return Ok(Outcome::Done);
     };
-    refuse_what_cannot_be(&stack)?;
+    let environment = arguments.target.environment(Overrides::default())?;
+    // What has nothing in it has neither tags nor a description.
+    if stack.status.standing() != Standing::Empty {
+        must_be_ours(
+            &stack,
+            &environment,
+            synthesize(&environment)?.description(),
+        )?;
+    }
+    refuse_what_cannot_be(&stack, &arguments.target)?;
     let fate = fate(&session, &stack).await?;
     show(&terminal, &session, &stack, &fate);
     if !arguments.yes {
@@ -67,7 +82,8 @@ async fn destroy(arguments: &Arguments) -> anyhow::Result<Outcome> {
             "`infra-gen destroy{}` tries again",
             arguments.target.repeat()
         );
-        return Err(failure(&name, &ending, None, &next));
+        let naming = arguments.target.naming(&name);
+        return Err(failure(&naming, &ending, None, &next));
     }
     terminal.done(format!("{name} is gone"));
     if !fate.kept.is_empty() {
@@ -77,18 +93,19 @@ async fn destroy(arguments: &Arguments) -> anyhow::Result<Outcome> {
 }
 
 /// Says of a stack that CloudFormation would not delete why, and what to do.
-fn refuse_what_cannot_be(stack: &DeployedStack) -> anyhow::Result<()> {
+fn refuse_what_cannot_be(stack: &DeployedStack, target: &Target) -> anyhow::Result<()> {
     let DeployedStack { name, status, .. } = stack;
+    let Naming { options, aws, .. } = target.naming(name);
     if stack.termination_protection {
         bail!(
             "the stack {name} is protected from being deleted\n  what to do: if it really shall \
              go, `aws cloudformation update-termination-protection --stack-name {name} \
-             --no-enable-termination-protection`"
+             --no-enable-termination-protection{aws}`"
         );
     }
     if status.standing() == Standing::Busy && status.as_str() != "DELETE_IN_PROGRESS" {
         bail!(
-            "the stack {name} is {status}: {}\n  what to do: `infra-gen deploy` watches it to its \
+            "the stack {name} is {status}: {}\n  what to do: `infra-gen deploy{options}` watches it to its \
              end; then destroy it",
             status.meaning()
         );

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, anyhow};
 use console::{Style, style};
 use infra_gen::{
-    deploy::{Ending, Events, Session, StackEvent, advice, first_cause, watch},
+    deploy::{Ending, Events, Naming, Session, StackEvent, advice, first_cause, watch},
     template::Template,
 };
 
@@ -90,7 +90,7 @@ fn line(event: &StackEvent) -> Option<String> {
 
 /// How an operation failed: the first cause, then what state the stack is in now.
 pub(crate) fn failure(
-    stack: &str,
+    naming: &Naming,
     ending: &Ending,
     template: Option<&Template>,
     next: &str,
@@ -112,12 +112,12 @@ pub(crate) fn failure(
             lines.extend(advice::on(reason).map(|advice| format!("  what to do: {advice}")));
         }
     }
-    let status = &ending.status;
+    let (status, stack) = (&ending.status, &naming.stack);
     lines.push(format!(
         "  the stack {stack} is {status}: {}",
         status.meaning()
     ));
-    let way_out = status.way_out(stack).unwrap_or_else(|| next.to_owned());
+    let way_out = status.way_out(naming).unwrap_or_else(|| next.to_owned());
     if !way_out.is_empty() {
         lines.push(format!("  how to go on: {way_out}"));
     }

@@ -22,7 +22,7 @@ const KNOWN: [(&str, &str); 9] = [
     ),
     (
         "is not empty",
-        "the bucket holds objects: `infra-gen destroy` deletes them first",
+        "the bucket holds objects: `infra-gen destroy`, with the options of this stack, deletes them first",
     ),
     (
         "LimitExceeded",

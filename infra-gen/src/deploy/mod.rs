@@ -51,5 +51,5 @@ pub use parameters::{ParameterError, Sources, Values, of_packages, of_unknown_pa
 pub use plan::{explain, holds_data, losses};
 pub use session::{Caller, Place, Session, SessionError};
 pub use stack::{DeployedResource, DeployedStack, DeployedTemplate, StackOutput, TemplateError};
-pub use status::{StackStatus, Standing};
+pub use status::{Naming, StackStatus, Standing};
 pub use watch::{Ending, watch};

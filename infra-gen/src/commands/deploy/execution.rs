@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::anyhow;
 use infra_gen::{
-    deploy::{ChangeSet, DeployedStack, Events, Session, Wish},
+    deploy::{ChangeSet, DeployedStack, Events, Naming, Session, Standing, Wish},
     template::Template,
 };
 
@@ -32,6 +32,26 @@ pub(super) enum Phase {
 }
 
 impl Phase {
+    /// Has CloudFormation execute what was planned. Whoever stops it just then has to know that it
+    /// may have begun.
+    pub(super) async fn execute(
+        phase: &RefCell<Self>,
+        change_set: &ChangeSet,
+        session: &Session,
+        name: &str,
+    ) -> anyhow::Result<()> {
+        let executing = Self::Executing {
+            session: session.clone(),
+            stack_id: change_set.stack_id.clone(),
+        };
+        let planned = phase.replace(executing);
+        let result = change_set.execute(session, name).await;
+        if result.is_err() {
+            phase.replace(planned);
+        }
+        Ok(result?)
+    }
+
     /// Takes away what was planned.
     pub(super) async fn discard(self) {
         if let Self::Planned { session, wish } = self {
@@ -55,10 +75,18 @@ impl Phase {
             );
         };
         let DeployedStack { name, status, .. } = stack;
+        if status.standing() != Standing::Busy {
+            return anyhow!(
+                "interrupted; the stack {name} is {status}: {}\n  how to go on: run `infra-gen \
+                 deploy{again}` again",
+                status.meaning()
+            );
+        }
+        let Naming { options, aws, .. } = arguments.target.naming(&name);
         let undo = if status.as_str() == "UPDATE_IN_PROGRESS" {
-            format!("`aws cloudformation cancel-update-stack --stack-name {name}` undoes it")
+            format!("`aws cloudformation cancel-update-stack --stack-name {name}{aws}` undoes it")
         } else {
-            format!("`infra-gen destroy{again}` deletes it")
+            format!("`infra-gen destroy{options}` deletes it")
         };
         anyhow!(
             "interrupted; the stack {name} is {status}: {}, and CloudFormation goes on by itself\n  \
@@ -79,11 +107,7 @@ pub(super) async fn execute(
 ) -> anyhow::Result<Outcome> {
     let (session, name) = (&ground.session, ground.name.as_str());
     let mut events = Events::from_now(session, &change_set.stack_id, name).await?;
-    change_set.execute(session, name).await?;
-    phase.replace(Phase::Executing {
-        session: session.clone(),
-        stack_id: change_set.stack_id.clone(),
-    });
+    Phase::execute(phase, change_set, session, name).await?;
     let again = format!(
         "`infra-gen deploy{}` watches it to its end",
         arguments.target.repeat()
@@ -98,7 +122,8 @@ pub(super) async fn execute(
     phase.replace(Phase::Nothing);
     if !ending.status.is_success() {
         let next = "mend the cause, then deploy again";
-        return Err(failure(name, &ending, Some(template), next));
+        let naming = arguments.target.naming(name);
+        return Err(failure(&naming, &ending, Some(template), next));
     }
     terminal.done(format!("{name} is {}", ending.status));
     if let Some(stack) = DeployedStack::find(session, name).await? {

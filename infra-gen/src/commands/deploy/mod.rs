@@ -4,6 +4,7 @@ mod code;
 mod execution;
 mod logging;
 mod preflight;
+mod usable;
 
 use std::cell::RefCell;
 
@@ -79,7 +80,7 @@ async fn deploy(arguments: &Arguments, phase: &RefCell<Phase>) -> anyhow::Result
     let mut terminal = Terminal::new();
     let environment = arguments.target.environment(arguments.code.overrides())?;
     let template = stack::synthesize(&environment)?;
-    let ground = Ground::survey(arguments, &environment, &template, &mut terminal).await?;
+    let ground = Ground::survey(arguments, &environment, &template, phase, &mut terminal).await?;
     let packages = arguments
         .code
         .packages(&mut terminal, environment.architecture)?;

@@ -3,8 +3,10 @@
 use std::fs;
 
 use super::{
-    fake::{ACCOUNT, FakeAws},
-    program::{SAME, assert_failed, binaries, command, deploy, deploy_command, run, stack},
+    fake::{ACCOUNT, FakeAws, Stack},
+    program::{
+        SAME, assert_failed, binaries, command, deploy, deploy_command, interrupted_at, run, stack,
+    },
 };
 use crate::program::stderr;
 
@@ -176,6 +178,54 @@ fn the_missing_role_for_logs_is_set_up_by_a_stack_of_its_own_if_that_is_wanted()
     let made = &aws.requests("CreateChangeSet")[0].form();
     assert_eq!(made["StackName"], "stagecast-api-gateway-logging");
     assert_eq!(made["Capabilities.member.1"], "CAPABILITY_IAM");
+}
+
+fn logging_stack(status: &str) -> Stack {
+    Stack {
+        name: "stagecast-api-gateway-logging".to_owned(),
+        status: status.to_owned(),
+        description: "The role that API Gateway logs with, for all APIs of this account and region"
+            .to_owned(),
+        ..Stack::default()
+    }
+}
+
+#[test]
+fn the_stack_of_the_role_for_logs_is_brought_into_a_usable_state_first() {
+    let aws = FakeAws::new()
+        .without_logging_role()
+        .with_stack(logging_stack("ROLLBACK_COMPLETE"));
+    deploy(&aws, &["--yes", "--set-up-logging"]);
+    assert_eq!(aws.count("DeleteStack"), 1);
+    let made = &aws.requests("CreateChangeSet")[0].form();
+    assert_eq!(made["StackName"], "stagecast-api-gateway-logging");
+    assert_eq!(made["ChangeSetType"], "CREATE");
+
+    let aws = FakeAws::new()
+        .without_logging_role()
+        .with_stack(logging_stack("ROLLBACK_FAILED"));
+    assert_failed(
+        &deploy(&aws, &["--yes", "--set-up-logging"]),
+        &[
+            "the stack stagecast-api-gateway-logging cannot be updated: it is ROLLBACK_FAILED",
+            "`infra-gen destroy --stack-name stagecast-api-gateway-logging",
+        ],
+    );
+}
+
+#[test]
+fn ctrl_c_while_the_role_for_logs_is_set_up_names_its_stack() {
+    let aws = FakeAws::new().without_logging_role().with_execution(&[
+        ("it", "AWS::CloudFormation::Stack", "CREATE_IN_PROGRESS", ""),
+        ("Role", "AWS::IAM::Role", "CREATE_COMPLETE", ""),
+    ]);
+    let binaries = binaries();
+    let command = deploy_command(&aws, binaries.path(), &["--yes", "--set-up-logging"]);
+    let said = interrupted_at(command, "CREATE_COMPLETE          Role", "-INT");
+    assert!(
+        said.contains("the stack stagecast-api-gateway-logging is CREATE_IN_PROGRESS"),
+        "{said}"
+    );
 }
 
 #[test]

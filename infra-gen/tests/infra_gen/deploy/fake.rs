@@ -19,6 +19,7 @@ pub(super) type Event = (&'static str, &'static str, &'static str, &'static str)
 pub(super) struct Stack {
     pub(super) name: String,
     pub(super) status: String,
+    pub(super) reason: String,
     pub(super) template: String,
     pub(super) description: String,
     pub(super) parameters: Vec<(String, String)>,
@@ -425,11 +426,13 @@ impl State {
             &format!(
                 "<Stacks><member><StackId>{STACK_ID}</StackId><StackName>{}</StackName>\
                  <Description>{}</Description><StackStatus>{}</StackStatus>\
+                 <StackStatusReason>{}</StackStatusReason>\
                  <EnableTerminationProtection>{}</EnableTerminationProtection>{}{}{}\
                  </member></Stacks>",
                 stack.name,
                 escape(&stack.description),
                 stack.status,
+                escape(&stack.reason),
                 stack.termination_protection,
                 members(
                     "Parameters",

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader, Read},
     path::Path,
     process::{Command, Output, Stdio},
 };
@@ -58,6 +59,30 @@ pub(super) fn deploy(aws: &FakeAws, more: &[&str]) -> Output {
     let binaries = binaries();
     let mut command = deploy_command(aws, binaries.path(), more);
     command.output().expect("infra-gen starts")
+}
+
+/// Sends a signal to a command once it has said something, and returns what it says from then on.
+#[track_caller]
+pub(super) fn interrupted_at(mut command: Command, text: &str, signal: &str) -> String {
+    let mut running = command
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .expect("infra-gen starts");
+    let mut said = BufReader::new(running.stderr.take().expect("piped"));
+    let mut line = String::new();
+    while !line.contains(text) {
+        line.clear();
+        let length = said.read_line(&mut line).expect("readable");
+        assert_ne!(length, 0, "it ended too soon");
+    }
+    let id = running.id().to_string();
+    let killed = Command::new("kill").args([signal, &id]).status();
+    assert!(killed.expect("kill starts").success());
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).expect("readable");
+    assert_eq!(running.wait().expect("it ends").code(), Some(1), "{rest}");
+    rest
 }
 
 /// The template of the code, with a replacement made in it.

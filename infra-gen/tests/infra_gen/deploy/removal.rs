@@ -97,6 +97,18 @@ fn a_protected_stack_is_left_with_the_command_that_takes_the_protection_off() {
 }
 
 #[test]
+fn the_stack_of_another_environment_is_not_deleted() {
+    let mut other = stack("UPDATE_COMPLETE", SAME);
+    other.tags = vec![("Environment".to_owned(), "prod".to_owned())];
+    let aws = FakeAws::new().with_stack(other);
+    assert_failed(
+        &run(&aws, &["destroy", "--yes"]),
+        &["is for the environment prod, not dev"],
+    );
+    assert_eq!(aws.count("DeleteStack"), 0);
+}
+
+#[test]
 fn a_stack_that_is_being_worked_on_is_not_deleted() {
     let aws = FakeAws::new().with_stack(stack("UPDATE_IN_PROGRESS", SAME));
     assert_failed(
