@@ -14,7 +14,7 @@ use infra_gen::{
 use super::{
     operation::{Operation, failure},
     ownership::must_be_ours,
-    target::{Target, block_on, interrupted},
+    target::{Target, block_on, unless_interrupted},
     terminal::Terminal,
 };
 use crate::Outcome;
@@ -28,6 +28,9 @@ pub(crate) struct Arguments {
     yes: bool,
 }
 
+/// The state of a stack that someone has had deleted, and that is not gone yet.
+const DELETING: &str = "DELETE_IN_PROGRESS";
+
 /// What becomes of a stack's resources.
 #[derive(Debug, Default)]
 struct Fate {
@@ -37,10 +40,11 @@ struct Fate {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     block_on(async {
-        tokio::select! {
-            result = destroy(arguments) => result,
-            () = interrupted() => Err(stopped(arguments).await),
+        if let Some(result) = unless_interrupted(Box::pin(destroy(arguments))).await {
+            return result;
         }
+        let said = unless_interrupted(Box::pin(stopped(arguments))).await;
+        Err(said.unwrap_or_else(|| anyhow!("interrupted again")))
     })
 }
 
@@ -64,7 +68,8 @@ async fn destroy(arguments: &Arguments) -> anyhow::Result<Outcome> {
     refuse_what_cannot_be(&stack, &arguments.target)?;
     let fate = fate(&session, &stack).await?;
     show(&terminal, &session, &stack, &fate);
-    if !arguments.yes {
+    let goes_already = stack.status.as_str() == DELETING;
+    if !arguments.yes && !goes_already {
         let question = format!("Type the name of the stack to delete it ({name}):");
         let instead = "give --yes to have it deleted unasked";
         if terminal.ask(&question, instead).await? != name {
@@ -72,8 +77,22 @@ async fn destroy(arguments: &Arguments) -> anyhow::Result<Outcome> {
             return Ok(Outcome::Differs);
         }
     }
-    let mut ending = delete(arguments, &session, &stack, &fate, &mut terminal).await?;
-    if !ending.status.is_success() && fate.buckets().next().is_some() {
+    let mut ending = if goes_already {
+        let mut events = Events::of_running_operation(&session, &stack.id, &name).await?;
+        follow(
+            arguments,
+            &session,
+            &stack,
+            &fate,
+            &mut events,
+            &mut terminal,
+        )
+        .await?
+    } else {
+        delete(arguments, &session, &stack, &fate, &mut terminal).await?
+    };
+    let asked = arguments.yes || !goes_already;
+    if !ending.status.is_success() && asked && fate.buckets().next().is_some() {
         // A job may have stored something between the emptying and the deletion.
         ending = delete(arguments, &session, &stack, &fate, &mut terminal).await?;
     }
@@ -103,7 +122,7 @@ fn refuse_what_cannot_be(stack: &DeployedStack, target: &Target) -> anyhow::Resu
              --no-enable-termination-protection{aws}`"
         );
     }
-    if status.standing() == Standing::Busy && status.as_str() != "DELETE_IN_PROGRESS" {
+    if status.standing() == Standing::Busy && status.as_str() != DELETING {
         bail!(
             "the stack {name} is {status}: {}\n  what to do: `infra-gen deploy{options}` watches it to its \
              end; then destroy it",
@@ -188,6 +207,17 @@ async fn delete(
     }
     let mut events = Events::from_now(session, &stack.id, &stack.name).await?;
     stack.delete(session).await?;
+    follow(arguments, session, stack, fate, &mut events, terminal).await
+}
+
+async fn follow(
+    arguments: &Arguments,
+    session: &Session,
+    stack: &DeployedStack,
+    fate: &Fate,
+    events: &mut Events,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Ending> {
     let again = format!(
         "`infra-gen destroy{}` watches it to its end",
         arguments.target.repeat()
@@ -198,18 +228,27 @@ async fn delete(
         total: fate.deleted.len(),
         go_on: &again,
     };
-    operation.follow(terminal, &mut events).await
+    operation.follow(terminal, events).await
 }
 
 /// What is said to whoever stops the deletion.
 async fn stopped(arguments: &Arguments) -> anyhow::Error {
     let again = arguments.target.repeat();
     let found = async {
-        let session = arguments.target.session().await.ok()?;
-        let name = arguments.target.stack_name().ok()?;
-        DeployedStack::find(&session, name.as_str()).await.ok()?
+        let session = arguments.target.session().await?;
+        let name = arguments.target.stack_name()?;
+        Ok::<_, anyhow::Error>(DeployedStack::find(&session, name.as_str()).await?)
     };
-    match found.await {
+    let found = match found.await {
+        Ok(found) => found,
+        Err(error) => {
+            return anyhow!(
+                "interrupted, and the state of the stack cannot be told: {error:#}\n  how to go on: \
+                 `infra-gen destroy{again}` watches what has begun to its end"
+            );
+        }
+    };
+    match found {
         Some(stack) if stack.status.standing() == Standing::Busy => anyhow!(
             "interrupted; the stack {} is {}: {}, and CloudFormation goes on by itself\n  how to go \
              on: `infra-gen destroy{again}` watches it to its end",

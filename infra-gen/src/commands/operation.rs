@@ -112,6 +112,7 @@ pub(crate) fn failure(
             lines.extend(advice::on(reason).map(|advice| format!("  what to do: {advice}")));
         }
     }
+    lines.extend(left(&ending.events));
     let (status, stack) = (&ending.status, &naming.stack);
     lines.push(format!(
         "  the stack {stack} is {status}: {}",
@@ -122,6 +123,30 @@ pub(crate) fn failure(
         lines.push(format!("  how to go on: {way_out}"));
     }
     anyhow!(lines.join("\n"))
+}
+
+/// What should have gone, or might have, and is in the account still.
+fn left(events: &[StackEvent]) -> Option<String> {
+    let names: Vec<_> = events
+        .iter()
+        .enumerate()
+        .filter(|(index, event)| {
+            // What could not be deleted is tried again.
+            let mut later = events[index + 1..].iter();
+            event.is_left() && !later.any(|later| later.logical_id == event.logical_id)
+        })
+        .map(|(_, event)| event)
+        .map(|event| {
+            let StackEvent {
+                logical_id,
+                kind,
+                physical_id,
+                ..
+            } = event;
+            format!("\n    {logical_id} ({kind}) {physical_id}")
+        })
+        .collect();
+    (!names.is_empty()).then(|| format!("  what is left in the account:{}", names.concat()))
 }
 
 fn construct(template: &Template, logical_id: &str) -> Option<String> {

@@ -154,6 +154,14 @@ pub(crate) async fn interrupted() {
     }
 }
 
+/// Does what is left to do after someone wanted to stop, unless they want that again.
+pub(crate) async fn unless_interrupted<T>(work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        done = work => Some(done),
+        () = interrupted() => None,
+    }
+}
+
 #[cfg(not(unix))]
 pub(crate) async fn interrupted() {
     let _ = tokio::signal::ctrl_c().await;

@@ -84,7 +84,7 @@ impl StackStatus {
             "IMPORT_ROLLBACK_IN_PROGRESS" => "an import failed, and is being undone",
             "REVIEW_IN_PROGRESS" => "it has a change set that was never executed, and nothing else",
             "ROLLBACK_COMPLETE" => {
-                "it could not be made, and what there was of it was deleted; only its name is left"
+                "it could not be made, and what there was of it was deleted, but for what is named as left"
             }
             "ROLLBACK_FAILED" => "it could not be made, and not all of it could be deleted",
             "ROLLBACK_IN_PROGRESS" => {

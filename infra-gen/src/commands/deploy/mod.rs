@@ -8,7 +8,7 @@ mod usable;
 
 use std::cell::RefCell;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use clap::Args;
 use infra_gen::{
     constructs::stack_tags,
@@ -23,7 +23,7 @@ use infra_gen::{
 
 use super::{
     package::Code,
-    target::{Target, block_on, interrupted},
+    target::{Target, block_on, unless_interrupted},
     terminal::{Terminal, paint},
 };
 use crate::Outcome;
@@ -65,14 +65,25 @@ fn parameter(text: &str) -> Result<(String, String), String> {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     block_on(async {
         let phase = RefCell::new(Phase::Nothing);
-        let result = tokio::select! {
-            result = deploy(arguments, &phase) => result,
-            () = interrupted() => Err(Phase::interrupted(&phase, arguments).await),
+        let cut_short = || {
+            anyhow!(
+                "interrupted again; a change set may be left, which the next deployment takes away"
+            )
+        };
+        let result = if let Some(result) =
+            unless_interrupted(Box::pin(deploy(arguments, &phase))).await
+        {
+            result
+        } else {
+            let said = unless_interrupted(Box::pin(Phase::interrupted(&phase, arguments))).await;
+            Err(said.unwrap_or_else(cut_short))
         };
         // Whatever was only planned is not left behind.
         let unfinished = phase.replace(Phase::Nothing);
-        unfinished.discard().await;
-        result
+        match unless_interrupted(Box::pin(unfinished.discard())).await {
+            Some(()) => result,
+            None => Err(cut_short()),
+        }
     })
 }
 

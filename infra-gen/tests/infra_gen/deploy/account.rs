@@ -221,7 +221,7 @@ fn ctrl_c_while_the_role_for_logs_is_set_up_names_its_stack() {
     ]);
     let binaries = binaries();
     let command = deploy_command(&aws, binaries.path(), &["--yes", "--set-up-logging"]);
-    let said = interrupted_at(command, "CREATE_COMPLETE          Role", "-INT");
+    let said = interrupted_at(command, "CREATE_COMPLETE          Role");
     assert!(
         said.contains("the stack stagecast-api-gateway-logging is CREATE_IN_PROGRESS"),
         "{said}"

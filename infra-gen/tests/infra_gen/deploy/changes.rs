@@ -199,7 +199,7 @@ fn ctrl_c_leaves_the_stack_in_a_named_state_and_says_how_to_go_on() {
     let binaries = binaries();
     let command = deploy_command(&aws, binaries.path(), &["--yes", "--region", "eu-west-1"]);
     // What the fake says of the stack is what its last event about it says.
-    let said = interrupted_at(command, "CREATE_COMPLETE          JobsTable", "-INT");
+    let said = interrupted_at(command, "CREATE_COMPLETE          JobsTable");
     for sentence in [
         "the stack stagecast-dev is CREATE_IN_PROGRESS: it is being made",
         "`infra-gen deploy --region eu-west-1",

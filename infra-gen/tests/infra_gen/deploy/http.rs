@@ -5,6 +5,7 @@ use std::{
     io::{self, BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     thread,
+    time::Duration,
 };
 
 /// A request as a service sees it.
@@ -26,6 +27,9 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// The status of an answer that does not come.
+    pub(super) const NEVER: u16 = 0;
+
     pub(super) fn ok(body: impl Into<String>) -> Self {
         let body = body.into();
         Self { status: 200, body }
@@ -96,6 +100,10 @@ pub(super) fn serve(answer: impl Fn(Request) -> Answer + Send + Sync + 'static) 
                 };
                 let is_head = request.method == "HEAD";
                 let Answer { status, body } = answer(request);
+                if status == Answer::NEVER {
+                    thread::sleep(Duration::from_mins(1));
+                    return;
+                }
                 let length = body.len();
                 let mut text = format!(
                     "HTTP/1.1 {status} Answer\r\ncontent-length: {length}\r\nx-amzn-requestid: r-1\r\n\

@@ -8,3 +8,4 @@ mod http;
 mod program;
 mod removal;
 mod states;
+mod watching;

@@ -116,7 +116,10 @@ fn what_is_at_work_is_watched_to_its_end() {
                     "DELETE_COMPLETE",
                     "long ago",
                 ),
+                ("it", STACK, "UPDATE_COMPLETE", ""),
                 ("it", STACK, "UPDATE_IN_PROGRESS", "User Initiated"),
+            ])
+            .going_on_with(&[
                 ("JobsQueue", "AWS::SQS::Queue", "UPDATE_COMPLETE", ""),
                 ("it", STACK, "UPDATE_ROLLBACK_FAILED", ""),
             ]);
@@ -189,4 +192,46 @@ fn a_stack_that_cannot_be_updated_is_told_with_what_cloudformation_says_of_it() 
         &deploy(&aws, &["--yes"]),
         &["AWS says: The following resource(s) failed to update: [JobsTable]."],
     );
+}
+
+/// `aws cloudformation continue-update-rollback` is an operation of its own, without an update.
+#[test]
+fn a_rollback_that_goes_on_is_not_taken_for_the_one_that_failed() {
+    let aws = FakeAws::new()
+        .with_stack(stack("UPDATE_ROLLBACK_IN_PROGRESS", SAME))
+        .ending_in("UPDATE_ROLLBACK_COMPLETE")
+        .with_events(&[
+            ("it", STACK, "UPDATE_IN_PROGRESS", "User Initiated"),
+            ("it", STACK, "UPDATE_ROLLBACK_IN_PROGRESS", ""),
+            ("JobsTable", "AWS::DynamoDB::Table", "UPDATE_FAILED", ""),
+            ("it", STACK, "UPDATE_ROLLBACK_FAILED", ""),
+            ("it", STACK, "UPDATE_ROLLBACK_IN_PROGRESS", "User Initiated"),
+        ])
+        .going_on_with(&[
+            ("JobsQueue", "AWS::SQS::Queue", "UPDATE_COMPLETE", ""),
+            ("it", STACK, "UPDATE_ROLLBACK_COMPLETE", ""),
+        ]);
+    let output = deploy(&aws, &["--yes"]);
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("UPDATE_COMPLETE          JobsQueue"),
+        "{said}"
+    );
+    assert!(!said.contains("UPDATE_FAILED"), "{said}");
+}
+
+/// It ended between the look at the stack and the look at its events.
+#[test]
+fn an_end_that_nobody_tells_any_more_is_seen_by_the_stack() {
+    let aws = FakeAws::new()
+        .with_stack(stack("UPDATE_IN_PROGRESS", SAME))
+        .ending_in("UPDATE_COMPLETE")
+        .with_events(&[
+            ("it", STACK, "UPDATE_IN_PROGRESS", "User Initiated"),
+            ("it", STACK, "UPDATE_COMPLETE", ""),
+        ]);
+    let output = deploy(&aws, &["--yes"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(aws.count("ExecuteChangeSet"), 1);
 }
