@@ -139,7 +139,7 @@ async fn fate(session: &Session, stack: &DeployedStack) -> anyhow::Result<Fate> 
         return Ok(Fate::default());
     }
     let template = stack.template(session).await?;
-    let retained: Vec<_> = template.document.retained().map(|(id, _)| id).collect();
+    let retained: Vec<_> = template.document.retained().collect();
     let (kept, deleted) = stack
         .resources(session)
         .await?

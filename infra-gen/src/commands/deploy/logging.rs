@@ -5,8 +5,8 @@ use std::cell::RefCell;
 use anyhow::bail;
 use infra_gen::{
     deploy::{
-        CallErrorKind, DeployedStack, Events, Session, Standing, TemplateSource, Values, Wish,
-        capabilities, logging_role,
+        CallErrorKind, Capabilities, DeployedStack, Events, Session, Standing, TemplateSource,
+        Values, Wish, logging_role,
     },
     diff::TemplateDocument,
     environments::Environment,
@@ -89,7 +89,7 @@ async fn set_up(
         template: TemplateSource::Body(logging_role::TEMPLATE.to_owned()),
         parameters: Values::new(),
         tags: vec![("Application".to_owned(), "stagecast".to_owned())],
-        capabilities: capabilities(&template),
+        capabilities: Capabilities::of(&template),
     };
     let planned = Phase::Planned {
         session: session.clone(),

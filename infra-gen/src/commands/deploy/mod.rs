@@ -13,8 +13,8 @@ use clap::Args;
 use infra_gen::{
     constructs::stack_tags,
     deploy::{
-        DeployedTemplate, LARGEST_BODY, Sources, TemplateSource, Values, Wish, capabilities,
-        explain, losses, values,
+        Capabilities, DeployedTemplate, LARGEST_BODY, Sources, TemplateSource, Values, Wish,
+        explain, losses, stuck_names, values,
     },
     diff::{Difference, TemplateDocument, compare},
     generated, stack,
@@ -115,7 +115,7 @@ async fn deploy(arguments: &Arguments, phase: &RefCell<Phase>) -> anyhow::Result
     let wish = Wish {
         stack: ground.name.to_string(),
         is_new: ground.stack.is_none(),
-        capabilities: capabilities(&new),
+        capabilities: Capabilities::of(&new),
         template: source(&ground, text).await?,
         tags: stack_tags(&environment)
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
@@ -143,6 +143,7 @@ async fn deploy(arguments: &Arguments, phase: &RefCell<Phase>) -> anyhow::Result
     };
     let difference = explain(compare(&old, &new), &change_set.changes);
     show(&terminal, &difference, wish.is_new);
+    refuse_stuck_names(&difference, &new, &ground)?;
     refuse_losses(&difference, arguments, &ground)?;
     let question = format!(
         "Execute these changes on {} in {}?",
@@ -213,6 +214,37 @@ fn show(terminal: &Terminal, difference: &Difference, is_new: bool) {
     let (changes, _) = text.rsplit_once("\n\n").unwrap_or((&text, ""));
     terminal.line(format!("\n{}", paint(changes)));
     terminal.line(format!("\n{}", difference.summary()));
+}
+
+/// CloudFormation makes the new one before it deletes the old one, so two would have one name. It
+/// finds that out on the way, and undoes all it has done.
+fn refuse_stuck_names(
+    difference: &Difference,
+    new: &TemplateDocument,
+    ground: &Ground,
+) -> anyhow::Result<()> {
+    let stuck = stuck_names(difference, new);
+    if stuck.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = stuck
+        .iter()
+        .map(|(change, property)| {
+            format!(
+                "{} {} ({}), whose {property} stays",
+                change.mark.sign(),
+                change.logical_id,
+                change.kind
+            )
+        })
+        .collect();
+    bail!(
+        "CloudFormation cannot replace what keeps its name:\n    {}\n  the stack {} is as it was\n  \
+         what to do: change what is named above back; or give it another name in contract/src, \
+         too, and --allow-replacement; or deploy another stack beside this one with --name-suffix",
+        names.join("\n    "),
+        ground.name
+    )
 }
 
 /// Without an explicit yes, nothing that holds data is replaced or removed.

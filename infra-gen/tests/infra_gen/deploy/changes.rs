@@ -115,6 +115,47 @@ fn a_table_is_replaced_only_with_an_explicit_yes() {
     assert_eq!(aws.count("ExecuteChangeSet"), 1);
 }
 
+/// CloudFormation would find out on the way: "cannot update a stack when a custom-named resource
+/// requires replacing".
+#[test]
+fn a_table_that_keeps_its_name_is_not_replaced_even_with_an_explicit_yes() {
+    let other_key = (
+        "- AttributeName: job_id\n        KeyType: HASH\n      TimeToLive",
+        "- AttributeName: old_id\n        KeyType: HASH\n      TimeToLive",
+    );
+    let aws = FakeAws::new()
+        .with_stack(stack("UPDATE_COMPLETE", other_key))
+        .with_change("JobsTable", TABLE, "Modify", "True");
+    assert_failed(
+        &deploy(&aws, &["--yes", "--allow-replacement"]),
+        &[
+            "cannot replace what keeps its name",
+            "-/+ JobsTable (AWS::DynamoDB::Table), whose TableName stays",
+            "another name in contract/src",
+        ],
+    );
+    assert_eq!(aws.count("ExecuteChangeSet"), 0);
+    assert_eq!(aws.count("DeleteChangeSet"), 1);
+}
+
+#[test]
+fn what_the_change_set_does_not_replace_is_changed_unasked() {
+    let other_key = (
+        "- AttributeName: job_id\n        KeyType: HASH\n      TimeToLive",
+        "- AttributeName: old_id\n        KeyType: HASH\n      TimeToLive",
+    );
+    let aws = FakeAws::new()
+        .with_stack(stack("UPDATE_COMPLETE", other_key))
+        .with_change("JobsTable", TABLE, "Modify", "False");
+    let output = deploy(&aws, &["--yes"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(
+        !stderr(&output).contains("replaced because"),
+        "{}",
+        stderr(&output)
+    );
+}
+
 #[test]
 fn a_suffix_that_was_given_once_stays() {
     let mut deployed = stack("UPDATE_COMPLETE", SAME);

@@ -67,7 +67,9 @@ fn what_cannot_be_deleted_is_told_with_its_cause() {
                 "JobsTable",
                 "AWS::DynamoDB::Table",
                 "DELETE_FAILED",
-                "Deletion protection is on",
+                "Resource handler returned message: \"Resource cannot be deleted as it is currently \
+                 protected against deletion. Disable deletion protection first. (Service: DynamoDb, \
+                 Status Code: 400)\"",
             ),
             (
                 "it",
