@@ -5,7 +5,7 @@ use clap::Args;
 use infra_gen::{
     deploy::{
         DeployedResource, DeployedStack, Ending, Events, Naming, Session, Standing, empty,
-        holds_data,
+        holds_data, logging_role,
     },
     environments::Overrides,
     stack::synthesize,
@@ -108,7 +108,20 @@ async fn destroy(arguments: &Arguments) -> anyhow::Result<Outcome> {
     if !fate.kept.is_empty() {
         terminal.line(format!("  what was kept of it:\n{}", list(&fate.kept)));
     }
+    terminal.line(others(&stack));
     Ok(Outcome::Done)
+}
+
+/// What deploying has made that is no part of the stack: other stacks may use it.
+fn others(stack: &DeployedStack) -> String {
+    let bucket = stack.parameters.get("ArtifactBucket");
+    let bucket = bucket.map_or_else(String::new, |name| {
+        format!("    the bucket {name}, with the functions' packages\n")
+    });
+    format!(
+        "  what other stacks may use, and so stays:\n{bucket}    the stack {}, if it was set up",
+        logging_role::STACK
+    )
 }
 
 /// Says of a stack that CloudFormation would not delete why, and what to do.

@@ -94,7 +94,8 @@ async fn deploy(arguments: &Arguments, phase: &RefCell<Phase>) -> anyhow::Result
     let ground = Ground::survey(arguments, &environment, &template, phase, &mut terminal).await?;
     let packages = arguments
         .code
-        .packages(&mut terminal, environment.architecture)?;
+        .packages(&mut terminal, environment.architecture)
+        .await?;
     let filled = code::upload(&ground, packages, &mut terminal).await?;
 
     let deployed = match &ground.stack {

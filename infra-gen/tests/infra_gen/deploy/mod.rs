@@ -2,6 +2,7 @@
 //! through the real SDK, against a fake of AWS that fails on demand.
 
 mod account;
+mod building;
 mod changes;
 mod fake;
 mod http;

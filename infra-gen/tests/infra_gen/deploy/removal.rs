@@ -31,6 +31,12 @@ fn destroying_names_what_goes_empties_buckets_and_is_asked_for() {
         "{}",
         stderr(&output)
     );
+    for stays in [
+        "the bucket earlier, with the functions' packages",
+        "the stack stagecast-api-gateway-logging",
+    ] {
+        assert!(stderr(&output).contains(stays), "{}", stderr(&output));
+    }
     assert_eq!(aws.objects(), [""; 0]);
     assert_eq!(aws.stack_status(), None);
 }
