@@ -32,6 +32,14 @@ pub(super) enum Phase {
 }
 
 impl Phase {
+    /// CloudFormation is at work on a stack, whoever has begun it.
+    pub(super) fn executing(session: &Session, stack_id: &str) -> Self {
+        Self::Executing {
+            session: session.clone(),
+            stack_id: stack_id.to_owned(),
+        }
+    }
+
     /// Has CloudFormation execute what was planned. Whoever stops it just then has to know that it
     /// may have begun.
     pub(super) async fn execute(
@@ -40,11 +48,7 @@ impl Phase {
         session: &Session,
         name: &str,
     ) -> anyhow::Result<()> {
-        let executing = Self::Executing {
-            session: session.clone(),
-            stack_id: change_set.stack_id.clone(),
-        };
-        let planned = phase.replace(executing);
+        let planned = phase.replace(Self::executing(session, &change_set.stack_id));
         let result = change_set.execute(session, name).await;
         if result.is_err() {
             phase.replace(planned);
@@ -83,14 +87,16 @@ impl Phase {
             );
         }
         let Naming { options, aws, .. } = arguments.target.naming(&name);
-        let undo = if status.as_str() == "UPDATE_IN_PROGRESS" {
-            format!("`aws cloudformation cancel-update-stack --stack-name {name}{aws}` undoes it")
-        } else {
-            format!("`infra-gen destroy{options}` deletes it")
+        let undo = match status.as_str() {
+            "UPDATE_IN_PROGRESS" => format!(
+                "; `aws cloudformation cancel-update-stack --stack-name {name}{aws}` undoes it"
+            ),
+            "CREATE_IN_PROGRESS" => format!("; `infra-gen destroy{options}` deletes it"),
+            _ => String::new(),
         };
         anyhow!(
             "interrupted; the stack {name} is {status}: {}, and CloudFormation goes on by itself\n  \
-             how to go on: `infra-gen deploy{again}` watches it to its end; {undo}",
+             how to go on: `infra-gen deploy{again}` watches it to its end{undo}",
             status.meaning()
         )
     }

@@ -82,7 +82,7 @@ async fn set_up(
     {
         must_be_ours(stack, environment, logging_role::DESCRIPTION)?;
     }
-    let existing = usable(existing, arguments, session, terminal).await?;
+    let existing = usable(existing, arguments, session, phase, terminal).await?;
     let wish = Wish {
         stack: name.to_owned(),
         is_new: existing.is_none(),

@@ -48,7 +48,7 @@ impl Ground {
         {
             must_be_ours(stack, environment, template.description())?;
         }
-        let stack = usable(stack, arguments, &session, terminal).await?;
+        let stack = usable(stack, arguments, &session, phase, terminal).await?;
         logging::ensure(&session, arguments, environment, phase, terminal).await?;
         let bucket = ArtifactBucket::new(arguments.artifact_bucket.as_deref(), &caller, &session);
         Ok(Self {

@@ -1,9 +1,11 @@
 //! Bringing a stack into a state in which it can be deployed to.
 
+use std::cell::RefCell;
+
 use anyhow::bail;
 use infra_gen::deploy::{DeployedStack, Events, Session, Standing};
 
-use super::Arguments;
+use super::{Arguments, execution::Phase};
 use crate::commands::{
     operation::{Operation, failure},
     terminal::Terminal,
@@ -15,6 +17,7 @@ pub(super) async fn usable(
     stack: Option<DeployedStack>,
     arguments: &Arguments,
     session: &Session,
+    phase: &RefCell<Phase>,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Option<DeployedStack>> {
     let Some(mut stack) = stack else {
@@ -35,7 +38,9 @@ pub(super) async fn usable(
                     go_on: &again,
                 };
                 let mut events = Events::of_running_operation(session, &stack.id, &name).await?;
+                phase.replace(Phase::executing(session, &stack.id));
                 operation.follow(terminal, &mut events).await?;
+                phase.replace(Phase::Nothing);
             }
             Standing::Removable if status.as_str() == "ROLLBACK_COMPLETE" => {
                 terminal.line(format!("{name} is {status}: {}", status.meaning()));
@@ -50,7 +55,9 @@ pub(super) async fn usable(
                         reason(&stack)
                     );
                 }
+                phase.replace(Phase::executing(session, &stack.id));
                 remove(&stack, arguments, session, terminal).await?;
+                phase.replace(Phase::Nothing);
                 return Ok(None);
             }
             Standing::Removable | Standing::Stuck => {

@@ -402,14 +402,15 @@ impl State {
                 result(operation, "")
             }
             "DeleteStack" => {
-                let events = self.deletion.clone();
-                self.events.extend(&events);
+                self.events.extend(&self.deletion);
+                let last = self.deletion.iter().rev().find(|event| event.0 == "it");
+                let last = last.map_or("", |event| event.2);
                 self.stack = self.stack.take().filter(|stack| {
-                    stack.status != "REVIEW_IN_PROGRESS"
-                        && events
-                            .last()
-                            .is_some_and(|event| event.2 != "DELETE_COMPLETE")
+                    stack.status != "REVIEW_IN_PROGRESS" && last != "DELETE_COMPLETE"
                 });
+                if let Some(stack) = &mut self.stack {
+                    last.clone_into(&mut stack.status);
+                }
                 result(operation, "")
             }
             "DescribeStackEvents" => self.tell(form),

@@ -111,8 +111,8 @@ fn what_a_failed_first_deployment_leaves_is_named() {
     assert_eq!(executed["RetainExceptOnCreate"], "true");
 }
 
-/// A deployment that has been executed, and of which nothing has been read yet.
-fn executed(aws: &FakeAws) -> (Running, tempfile::TempDir) {
+/// A deployment that has been started, and of which nothing has been read yet.
+fn started(aws: &FakeAws) -> (Running, tempfile::TempDir) {
     let folder = binaries();
     let running = Running::start(deploy_command(aws, folder.path(), &["--yes"]));
     (running, folder)
@@ -124,7 +124,7 @@ fn credentials_that_expire_while_it_is_watched_do_not_end_the_changes() {
         ("it", STACK, "CREATE_IN_PROGRESS", "User Initiated"),
         ("JobsTable", TABLE, "CREATE_COMPLETE", ""),
     ]);
-    let (mut running, _folder) = executed(&aws);
+    let (mut running, _folder) = started(&aws);
     running.wait_for("CREATE_COMPLETE          JobsTable");
     let _ = aws
         .clone()
@@ -157,7 +157,7 @@ fn ctrl_c_while_it_is_planned_takes_the_change_set_away() {
          </DescribeChangeSetResult></DescribeChangeSetResponse>",
         1000,
     );
-    let (running, _folder) = executed(&aws);
+    let (running, _folder) = started(&aws);
     wait_for_call(&aws, "DescribeChangeSet");
     running.signal("INT");
     let said = running.rest();
@@ -167,6 +167,25 @@ fn ctrl_c_while_it_is_planned_takes_the_change_set_away() {
     );
     assert_eq!(aws.count("DeleteChangeSet"), 1);
     assert_eq!(aws.stack_status(), None);
+}
+
+#[test]
+fn ctrl_c_while_what_is_left_is_removed_does_not_say_that_nothing_has_changed() {
+    let aws = FakeAws::new()
+        .with_stack(stack("ROLLBACK_COMPLETE", SAME))
+        .with_deletion(&[
+            ("it", STACK, "DELETE_IN_PROGRESS", "User Initiated"),
+            ("JobsTable", TABLE, "DELETE_COMPLETE", ""),
+        ]);
+    let (mut running, _folder) = started(&aws);
+    running.wait_for("DELETE_COMPLETE          JobsTable");
+    running.signal("INT");
+    let said = running.rest();
+    assert!(
+        said.contains("the stack stagecast-dev is DELETE_IN_PROGRESS: it is being deleted"),
+        "{said}"
+    );
+    assert!(!said.contains("as it was"), "{said}");
 }
 
 #[test]
