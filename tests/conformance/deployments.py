@@ -78,10 +78,10 @@ def sam(stacks, scenarios, name):
 
 
 def destroyed(stacks, name):
-    """Destroys a stack."""
+    """Destroys a stack, and looks for what is left of it among the kinds of resources in `LISTS`."""
     resources = stacks.cloudformation.describe_stack_resources(StackName=name)["StackResources"]
     stacks.run("destroy", name, "--yes")
-    left = []
+    left, looked_for = [], 0
     for kind, (service, operation, where) in LISTS.items():
         client = stacks.emulator.client(service)
         pages = client.get_paginator(operation).paginate()
@@ -91,6 +91,7 @@ def destroyed(stacks, name):
         if not ours:
             raise SystemExit(f"{name} had no {kind}")
         left += sorted(ours & there)
+        looked_for += len(ours)
     if left:
         raise SystemExit(f"{name} was destroyed, but this is left: {left}")
-    print(f"  destroyed: nothing is left of {len(resources)} resources")
+    print(f"  destroyed: of {len(resources)} resources, {looked_for} were looked for, and none is left")

@@ -2,13 +2,19 @@
 
 use anyhow::{anyhow, bail};
 use clap::Args;
-use infra_gen::deploy::{
-    DeployedResource, DeployedStack, Ending, Events, Session, Standing, empty, holds_data,
+use infra_gen::{
+    deploy::{
+        DeployedResource, DeployedStack, Ending, Events, Naming, Session, Standing, empty,
+        holds_data, logging_role,
+    },
+    environments::Overrides,
+    stack::synthesize,
 };
 
 use super::{
     operation::{Operation, failure},
-    target::{Target, block_on, interrupted},
+    ownership::must_be_ours,
+    target::{Target, block_on, unless_interrupted},
     terminal::Terminal,
 };
 use crate::Outcome;
@@ -22,6 +28,9 @@ pub(crate) struct Arguments {
     yes: bool,
 }
 
+/// The state of a stack that someone has had deleted, and that is not gone yet.
+const DELETING: &str = "DELETE_IN_PROGRESS";
+
 /// What becomes of a stack's resources.
 #[derive(Debug, Default)]
 struct Fate {
@@ -31,10 +40,11 @@ struct Fate {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     block_on(async {
-        tokio::select! {
-            result = destroy(arguments) => result,
-            () = interrupted() => Err(stopped(arguments).await),
+        if let Some(result) = unless_interrupted(Box::pin(destroy(arguments))).await {
+            return result;
         }
+        let said = unless_interrupted(Box::pin(stopped(arguments))).await;
+        Err(said.unwrap_or_else(|| anyhow!("interrupted again")))
     })
 }
 
@@ -46,10 +56,20 @@ async fn destroy(arguments: &Arguments) -> anyhow::Result<Outcome> {
         terminal.done(format!("there is no stack {name} in {}", session.region));
         return Ok(Outcome::Done);
     };
-    refuse_what_cannot_be(&stack)?;
+    let environment = arguments.target.environment(Overrides::default())?;
+    // What has nothing in it has neither tags nor a description.
+    if stack.status.standing() != Standing::Empty {
+        must_be_ours(
+            &stack,
+            &environment,
+            synthesize(&environment)?.description(),
+        )?;
+    }
+    refuse_what_cannot_be(&stack, &arguments.target)?;
     let fate = fate(&session, &stack).await?;
     show(&terminal, &session, &stack, &fate);
-    if !arguments.yes {
+    let goes_already = stack.status.as_str() == DELETING;
+    if !arguments.yes && !goes_already {
         let question = format!("Type the name of the stack to delete it ({name}):");
         let instead = "give --yes to have it deleted unasked";
         if terminal.ask(&question, instead).await? != name {
@@ -57,8 +77,22 @@ async fn destroy(arguments: &Arguments) -> anyhow::Result<Outcome> {
             return Ok(Outcome::Differs);
         }
     }
-    let mut ending = delete(arguments, &session, &stack, &fate, &mut terminal).await?;
-    if !ending.status.is_success() && fate.buckets().next().is_some() {
+    let mut ending = if goes_already {
+        let mut events = Events::of_running_operation(&session, &stack.id, &name).await?;
+        follow(
+            arguments,
+            &session,
+            &stack,
+            &fate,
+            &mut events,
+            &mut terminal,
+        )
+        .await?
+    } else {
+        delete(arguments, &session, &stack, &fate, &mut terminal).await?
+    };
+    let asked = arguments.yes || !goes_already;
+    if !ending.status.is_success() && asked && fate.buckets().next().is_some() {
         // A job may have stored something between the emptying and the deletion.
         ending = delete(arguments, &session, &stack, &fate, &mut terminal).await?;
     }
@@ -67,28 +101,43 @@ async fn destroy(arguments: &Arguments) -> anyhow::Result<Outcome> {
             "`infra-gen destroy{}` tries again",
             arguments.target.repeat()
         );
-        return Err(failure(&name, &ending, None, &next));
+        let naming = arguments.target.naming(&name);
+        return Err(failure(&naming, &ending, None, &next));
     }
     terminal.done(format!("{name} is gone"));
     if !fate.kept.is_empty() {
         terminal.line(format!("  what was kept of it:\n{}", list(&fate.kept)));
     }
+    terminal.line(others(&stack));
     Ok(Outcome::Done)
 }
 
+/// What deploying has made that is no part of the stack: other stacks may use it.
+fn others(stack: &DeployedStack) -> String {
+    let bucket = stack.parameters.get("ArtifactBucket");
+    let bucket = bucket.map_or_else(String::new, |name| {
+        format!("    the bucket {name}, with the functions' packages\n")
+    });
+    format!(
+        "  what other stacks may use, and so stays:\n{bucket}    the stack {}, if it was set up",
+        logging_role::STACK
+    )
+}
+
 /// Says of a stack that CloudFormation would not delete why, and what to do.
-fn refuse_what_cannot_be(stack: &DeployedStack) -> anyhow::Result<()> {
+fn refuse_what_cannot_be(stack: &DeployedStack, target: &Target) -> anyhow::Result<()> {
     let DeployedStack { name, status, .. } = stack;
+    let Naming { options, aws, .. } = target.naming(name);
     if stack.termination_protection {
         bail!(
             "the stack {name} is protected from being deleted\n  what to do: if it really shall \
              go, `aws cloudformation update-termination-protection --stack-name {name} \
-             --no-enable-termination-protection`"
+             --no-enable-termination-protection{aws}`"
         );
     }
-    if status.standing() == Standing::Busy && status.as_str() != "DELETE_IN_PROGRESS" {
+    if status.standing() == Standing::Busy && status.as_str() != DELETING {
         bail!(
-            "the stack {name} is {status}: {}\n  what to do: `infra-gen deploy` watches it to its \
+            "the stack {name} is {status}: {}\n  what to do: `infra-gen deploy{options}` watches it to its \
              end; then destroy it",
             status.meaning()
         );
@@ -103,7 +152,7 @@ async fn fate(session: &Session, stack: &DeployedStack) -> anyhow::Result<Fate> 
         return Ok(Fate::default());
     }
     let template = stack.template(session).await?;
-    let retained: Vec<_> = template.document.retained().map(|(id, _)| id).collect();
+    let retained: Vec<_> = template.document.retained().collect();
     let (kept, deleted) = stack
         .resources(session)
         .await?
@@ -171,6 +220,17 @@ async fn delete(
     }
     let mut events = Events::from_now(session, &stack.id, &stack.name).await?;
     stack.delete(session).await?;
+    follow(arguments, session, stack, fate, &mut events, terminal).await
+}
+
+async fn follow(
+    arguments: &Arguments,
+    session: &Session,
+    stack: &DeployedStack,
+    fate: &Fate,
+    events: &mut Events,
+    terminal: &mut Terminal,
+) -> anyhow::Result<Ending> {
     let again = format!(
         "`infra-gen destroy{}` watches it to its end",
         arguments.target.repeat()
@@ -181,18 +241,27 @@ async fn delete(
         total: fate.deleted.len(),
         go_on: &again,
     };
-    operation.follow(terminal, &mut events).await
+    operation.follow(terminal, events).await
 }
 
 /// What is said to whoever stops the deletion.
 async fn stopped(arguments: &Arguments) -> anyhow::Error {
     let again = arguments.target.repeat();
     let found = async {
-        let session = arguments.target.session().await.ok()?;
-        let name = arguments.target.stack_name().ok()?;
-        DeployedStack::find(&session, name.as_str()).await.ok()?
+        let session = arguments.target.session().await?;
+        let name = arguments.target.stack_name()?;
+        Ok::<_, anyhow::Error>(DeployedStack::find(&session, name.as_str()).await?)
     };
-    match found.await {
+    let found = match found.await {
+        Ok(found) => found,
+        Err(error) => {
+            return anyhow!(
+                "interrupted, and the state of the stack cannot be told: {error:#}\n  how to go on: \
+                 `infra-gen destroy{again}` watches what has begun to its end"
+            );
+        }
+    };
+    match found {
         Some(stack) if stack.status.standing() == Standing::Busy => anyhow!(
             "interrupted; the stack {} is {}: {}, and CloudFormation goes on by itself\n  how to go \
              on: `infra-gen destroy{again}` watches it to its end",

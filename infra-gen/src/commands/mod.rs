@@ -11,6 +11,8 @@ mod operation;
 #[cfg(feature = "deploy")]
 pub(crate) mod outputs;
 #[cfg(feature = "deploy")]
+mod ownership;
+#[cfg(feature = "deploy")]
 pub(crate) mod package;
 pub(crate) mod synth;
 #[cfg(feature = "deploy")]

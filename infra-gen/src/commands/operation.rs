@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context, anyhow};
 use console::{Style, style};
 use infra_gen::{
-    deploy::{Ending, Events, Session, StackEvent, advice, first_cause, watch},
+    deploy::{Ending, Events, Naming, Session, StackEvent, advice, first_cause, watch},
     template::Template,
 };
 
@@ -90,7 +90,7 @@ fn line(event: &StackEvent) -> Option<String> {
 
 /// How an operation failed: the first cause, then what state the stack is in now.
 pub(crate) fn failure(
-    stack: &str,
+    naming: &Naming,
     ending: &Ending,
     template: Option<&Template>,
     next: &str,
@@ -112,16 +112,41 @@ pub(crate) fn failure(
             lines.extend(advice::on(reason).map(|advice| format!("  what to do: {advice}")));
         }
     }
-    let status = &ending.status;
+    lines.extend(left(&ending.events));
+    let (status, stack) = (&ending.status, &naming.stack);
     lines.push(format!(
         "  the stack {stack} is {status}: {}",
         status.meaning()
     ));
-    let way_out = status.way_out(stack).unwrap_or_else(|| next.to_owned());
+    let way_out = status.way_out(naming).unwrap_or_else(|| next.to_owned());
     if !way_out.is_empty() {
         lines.push(format!("  how to go on: {way_out}"));
     }
     anyhow!(lines.join("\n"))
+}
+
+/// What should have gone, or might have, and is in the account still.
+fn left(events: &[StackEvent]) -> Option<String> {
+    let names: Vec<_> = events
+        .iter()
+        .enumerate()
+        .filter(|(index, event)| {
+            // What could not be deleted is tried again.
+            let mut later = events[index + 1..].iter();
+            event.is_left() && !later.any(|later| later.logical_id == event.logical_id)
+        })
+        .map(|(_, event)| event)
+        .map(|event| {
+            let StackEvent {
+                logical_id,
+                kind,
+                physical_id,
+                ..
+            } = event;
+            format!("\n    {logical_id} ({kind}) {physical_id}")
+        })
+        .collect();
+    (!names.is_empty()).then(|| format!("  what is left in the account:{}", names.concat()))
 }
 
 fn construct(template: &Template, logical_id: &str) -> Option<String> {

@@ -14,7 +14,7 @@ use infra_gen::{
     environments::{Architecture, Environment, Overrides},
 };
 
-use super::{known_environment, terminal::Terminal};
+use super::{known_environment, target::block_on, terminal::Terminal};
 use crate::Outcome;
 
 #[derive(Debug, Args)]
@@ -63,7 +63,7 @@ impl Code {
     }
 
     /// Builds the functions, unless they are built already, and packages them.
-    pub(crate) fn packages(
+    pub(crate) async fn packages(
         &self,
         terminal: &mut Terminal,
         architecture: Architecture,
@@ -76,7 +76,7 @@ impl Code {
                 "  building {} for {architecture}",
                 names.join(", ")
             ));
-            deploy::build(&names, architecture)?
+            deploy::build(&names, architecture).await?
         };
         terminal.start("packaging the functions");
         let packages = Package::all(&names, &folder, architecture)?;
@@ -100,7 +100,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let environment = environment.with(&arguments.code.overrides());
     let packages = arguments
         .code
-        .packages(&mut terminal, environment.architecture)?;
+        .packages(&mut terminal, environment.architecture);
+    let packages = block_on(packages)?;
     let folder = match &arguments.output_dir {
         Some(folder) => folder.clone(),
         None => deploy::target_directory()?.join("packages"),

@@ -5,7 +5,7 @@ use std::future::Future;
 use anyhow::Context;
 use clap::Args;
 use infra_gen::{
-    deploy::{DeployedStack, Place, Session, StackName, Values},
+    deploy::{DeployedStack, Naming, Place, Session, StackName, Values},
     environments::{Environment, NameSuffix, Overrides},
 };
 
@@ -64,10 +64,11 @@ impl Target {
         let stack = DeployedStack::find(session, name.as_str()).await?;
         stack.with_context(|| {
             format!(
-                "there is no stack {name} in {}\n  what to do: `infra-gen deploy` makes it; \
+                "there is no stack {name} in {}\n  what to do: `infra-gen deploy{}` makes it; \
                  --stack-name, --name-suffix, --environment, --region and --profile say which one \
                  is meant",
-                session.region
+                session.region,
+                self.repeat()
             )
         })
     }
@@ -81,29 +82,48 @@ impl Target {
 
     /// What has to be given again to mean the same stack.
     pub(crate) fn repeat(&self) -> String {
-        let mut text = String::new();
-        let mut add = |name: &str, value: Option<&str>| {
-            if let Some(value) = value {
-                text.extend([" --", name, " ", value]);
-            }
-        };
-        add(
-            "environment",
-            Some(self.environment.as_str()).filter(|name| *name != "dev"),
-        );
-        add(
-            "name-suffix",
-            self.name_suffix.as_ref().map(NameSuffix::as_str),
-        );
-        add(
-            "stack-name",
-            self.stack_name.as_ref().map(StackName::as_str),
-        );
-        add("region", self.region.as_deref());
-        add("profile", self.profile.as_deref());
-        add("endpoint-url", self.endpoint_url.as_deref());
-        text
+        self.options(self.stack_name.as_ref().map(StackName::as_str))
     }
+
+    /// How commands name a stack where this one is: this one, or the one that it logs with.
+    pub(crate) fn naming(&self, stack: &str) -> Naming {
+        let is_this = self.stack_name().is_ok_and(|name| name.as_str() == stack);
+        Naming {
+            stack: stack.to_owned(),
+            options: if is_this {
+                self.repeat()
+            } else {
+                self.options(Some(stack))
+            },
+            aws: self.place(),
+        }
+    }
+
+    fn options(&self, stack_name: Option<&str>) -> String {
+        let environment = Some(self.environment.as_str()).filter(|name| *name != "dev");
+        let suffix = self.name_suffix.as_ref().map(NameSuffix::as_str);
+        [
+            option("environment", environment),
+            option("name-suffix", suffix),
+            option("stack-name", stack_name),
+            self.place(),
+        ]
+        .concat()
+    }
+
+    /// What the AWS CLI takes, too.
+    fn place(&self) -> String {
+        [
+            option("region", self.region.as_deref()),
+            option("profile", self.profile.as_deref()),
+            option("endpoint-url", self.endpoint_url.as_deref()),
+        ]
+        .concat()
+    }
+}
+
+fn option(name: &str, value: Option<&str>) -> String {
+    value.map_or_else(String::new, |value| format!(" --{name} {value}"))
 }
 
 /// Runs a command that talks to AWS.
@@ -131,6 +151,14 @@ pub(crate) async fn interrupted() {
     tokio::select! {
         _ = tokio::signal::ctrl_c() => {}
         _ = terminated => {}
+    }
+}
+
+/// Does what is left to do after someone wanted to stop, unless they want that again.
+pub(crate) async fn unless_interrupted<T>(work: impl Future<Output = T>) -> Option<T> {
+    tokio::select! {
+        done = work => Some(done),
+        () = interrupted() => None,
     }
 }
 

@@ -1,7 +1,7 @@
 //! What to do about the reasons that CloudFormation gives for a failure.
 
 /// A part of a reason, and what to do about it.
-const KNOWN: [(&str, &str); 9] = [
+const KNOWN: [(&str, &str); 11] = [
     (
         "CloudWatch Logs role ARN must be set",
         "API Gateway needs a role to log with, once per account and region: deploy with \
@@ -22,7 +22,7 @@ const KNOWN: [(&str, &str); 9] = [
     ),
     (
         "is not empty",
-        "the bucket holds objects: `infra-gen destroy` deletes them first",
+        "the bucket holds objects: `infra-gen destroy`, with the options of this stack, deletes them first",
     ),
     (
         "LimitExceeded",
@@ -34,8 +34,17 @@ const KNOWN: [(&str, &str); 9] = [
          Quotas, or reserve fewer in infra-gen/src/environments",
     ),
     (
-        "Deletion protection",
+        "protected against deletion",
         "a table is protected: take the protection off in the console, if it really shall go",
+    ),
+    (
+        "wait 60 seconds after deleting a queue",
+        "a queue of this name was deleted just now: deploy again in a minute",
+    ),
+    (
+        "custom-named resource requires replacing",
+        "CloudFormation makes the new one before it deletes the old one, so it needs another name: \
+         change back what forces the replacement, or rename it in contract/src, too",
     ),
     (
         "Rate exceeded",
@@ -47,4 +56,33 @@ const KNOWN: [(&str, &str); 9] = [
 pub fn on(reason: &str) -> Option<&'static str> {
     let known = KNOWN.iter().find(|(part, _)| reason.contains(part));
     known.map(|(_, advice)| *advice)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_aws_says_is_found_in_the_words_that_it_says_it_in() {
+        for (reason, advice) in [
+            (
+                "Resource handler returned message: \"Resource cannot be deleted as it is currently \
+                 protected against deletion. Disable deletion protection first.\"",
+                "take the protection off",
+            ),
+            (
+                "Resource handler returned message: \"You must wait 60 seconds after deleting a \
+                 queue before you can create another with the same name.\"",
+                "in a minute",
+            ),
+            (
+                "CloudFormation cannot update a stack when a custom-named resource requires \
+                 replacing. Rename jobs and update the stack again.",
+                "another name",
+            ),
+        ] {
+            let found = on(reason).unwrap_or_default();
+            assert!(found.contains(advice), "{reason}: {found}");
+        }
+    }
 }

@@ -24,6 +24,7 @@ pub struct ArtifactBucket {
     /// Its name.
     pub name: String,
     account: String,
+    partition: String,
     own: bool,
 }
 
@@ -82,6 +83,20 @@ pub enum ArtifactError {
          s3:PutLifecycleConfiguration; or a bucket that somebody else made, with --artifact-bucket"
     )]
     Denied(CallError),
+    /// The caller may not use the bucket that was asked for, or it is somebody else's.
+    #[error(
+        "{cause}\n  what is needed: the bucket '{bucket}' must belong to the account {account}, and \
+         the credentials need s3:GetLifecycleConfiguration, s3:GetObject and s3:PutObject on it; or \
+         give another with --artifact-bucket"
+    )]
+    GivenDenied {
+        /// The bucket.
+        bucket: String,
+        /// The account that it has to belong to.
+        account: String,
+        /// What AWS said.
+        cause: CallError,
+    },
     /// The bucket that was asked for does not exist.
     #[error(
         "there is no bucket '{bucket}'\n  what to do: make it, or leave out --artifact-bucket to \
@@ -119,6 +134,7 @@ impl ArtifactBucket {
                 str::to_owned,
             ),
             own: given.is_none(),
+            partition: caller.partition().to_owned(),
             account,
         }
     }
@@ -141,7 +157,24 @@ impl ArtifactBucket {
             }
             Err(error) if error.is("NoSuchLifecycleConfiguration") => Ok(Presence::Missing),
             Err(error) if error.is("NoSuchBucket") && self.own => Ok(Presence::Missing),
+            Err(error) if error.kind == CallErrorKind::Denied && self.own => {
+                self.tell_why(error, session).await
+            }
             Err(error) => Err(self.explain(error, session)),
+        }
+    }
+
+    /// S3 says of another account's bucket what it says of missing rights. Whose the name is comes
+    /// out when it is asked for.
+    async fn tell_why(
+        &self,
+        denied: CallError,
+        session: &Session,
+    ) -> Result<Presence, ArtifactError> {
+        match self.ask_for_name(session).await {
+            Ok(()) => Ok(Presence::Missing),
+            Err(error) if error.is("BucketAlreadyExists") => Err(self.explain(error, session)),
+            Err(_) => Err(ArtifactError::Denied(denied)),
         }
     }
 
@@ -153,6 +186,14 @@ impl ArtifactBucket {
     }
 
     async fn create(&self, session: &Session) -> Result<(), ArtifactError> {
+        match self.ask_for_name(session).await {
+            Ok(()) => Ok(()),
+            Err(error) if error.is("BucketAlreadyOwnedByYou") => Ok(()),
+            Err(error) => Err(self.explain(error, session)),
+        }
+    }
+
+    async fn ask_for_name(&self, session: &Session) -> Result<(), CallError> {
         let mut request = session.s3.create_bucket().bucket(&self.name);
         // The first region has no name here.
         if session.region != "us-east-1" {
@@ -164,11 +205,8 @@ impl ArtifactBucket {
             );
         }
         let made = request.send().await;
-        match made.attempt(|| format!("make the artifact bucket '{}'", self.name)) {
-            Ok(_) => Ok(()),
-            Err(error) if error.is("BucketAlreadyOwnedByYou") => Ok(()),
-            Err(error) => Err(self.explain(error, session)),
-        }
+        made.attempt(|| format!("make the artifact bucket '{}'", self.name))
+            .map(|_| ())
     }
 
     async fn protect(&self, session: &Session) -> Result<(), ArtifactError> {
@@ -214,7 +252,7 @@ impl ArtifactBucket {
         request
             .bucket(&self.name)
             .expected_bucket_owner(&self.account)
-            .policy(self.only_by_tls(session))
+            .policy(self.only_by_tls())
             .send()
             .await
             .attempt(|| {
@@ -280,9 +318,8 @@ impl ArtifactBucket {
         Ok(())
     }
 
-    fn only_by_tls(&self, session: &Session) -> String {
-        let partition = session.partition();
-        let arn = format!("arn:{partition}:s3:::{}", self.name);
+    fn only_by_tls(&self) -> String {
+        let arn = format!("arn:{}:s3:::{}", self.partition, self.name);
         let policy = json!({
             "Version": "2012-10-17",
             "Statement": [{
@@ -367,6 +404,11 @@ impl ArtifactBucket {
             ) => ArtifactError::OtherRegion {
                 bucket,
                 region: session.region.clone(),
+                cause,
+            },
+            _ if cause.kind == CallErrorKind::Denied && !self.own => ArtifactError::GivenDenied {
+                bucket,
+                account: self.account.clone(),
                 cause,
             },
             _ if cause.kind == CallErrorKind::Denied => ArtifactError::Denied(cause),

@@ -12,8 +12,9 @@ use aws_sdk_cloudformation::{
 use sha2::{Digest, Sha256};
 use tokio::time::sleep;
 
-use super::{CallError, DeployedStack, Session, Standing, Values, call::Attempt as _};
-use crate::diff::TemplateDocument;
+use super::{
+    CallError, Capabilities, DeployedStack, Session, Standing, Values, call::Attempt as _,
+};
 
 /// The largest template that is taken in the call itself, in bytes.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>
@@ -33,7 +34,7 @@ pub struct Wish {
     /// The tags of the stack itself.
     pub tags: Vec<(String, String)>,
     /// What has to be agreed to.
-    pub capabilities: Vec<Capability>,
+    pub capabilities: Capabilities,
 }
 
 /// Where a template is.
@@ -207,6 +208,7 @@ impl Wish {
         });
         let tags = self.tags.iter();
         let tags = tags.map(|(key, value)| Tag::builder().key(key).value(value).build());
+        let capabilities = self.capabilities.names().map(Capability::from);
         let request = session
             .cloudformation
             .create_change_set()
@@ -215,7 +217,7 @@ impl Wish {
             .change_set_type(kind)
             .set_parameters(Some(parameters.collect()))
             .set_tags(Some(tags.collect()))
-            .set_capabilities(Some(self.capabilities.clone()));
+            .set_capabilities(Some(capabilities.collect()));
         let request = match &self.template {
             TemplateSource::Body(text) => request.template_body(text),
             TemplateSource::Url(url) => request.template_url(url),
@@ -303,24 +305,6 @@ impl Wish {
     }
 }
 
-impl ChangeSet {
-    /// Has CloudFormation do it.
-    pub async fn execute(&self, session: &Session, stack: &str) -> Result<(), ChangeSetError> {
-        let request = session.cloudformation.execute_change_set();
-        let answer = request.change_set_name(&self.id).send().await;
-        match answer.attempt(|| format!("execute the change set of the stack {stack}")) {
-            Ok(_) => Ok(()),
-            Err(error) if error.is("InvalidChangeSetStatus") || error.is("ChangeSetNotFound") => {
-                Err(ChangeSetError::Overtaken {
-                    stack: stack.to_owned(),
-                    status: error.answer,
-                })
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
 async fn delete(session: &Session, stack: &str, name: &str) -> Result<(), CallError> {
     let request = session.cloudformation.delete_change_set();
     let answer = request.stack_name(stack).change_set_name(name).send().await;
@@ -369,55 +353,9 @@ impl From<ResourceChange> for PlannedChange {
     }
 }
 
-/// What has to be agreed to before CloudFormation deploys a template.
-/// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateChangeSet.html>
-pub fn capabilities(template: &TemplateDocument) -> Vec<Capability> {
-    let names = [
-        "RoleName",
-        "UserName",
-        "GroupName",
-        "ManagedPolicyName",
-        "InstanceProfileName",
-    ];
-    let mut capabilities = Vec::new();
-    if template.has_property("AWS::IAM::", &names) {
-        capabilities.push(Capability::CapabilityNamedIam);
-    } else if template.has_type("AWS::IAM::") {
-        capabilities.push(Capability::CapabilityIam);
-    }
-    if template.has_transform() {
-        capabilities.push(Capability::CapabilityAutoExpand);
-    }
-    capabilities
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
-
-    #[test]
-    fn only_what_a_template_needs_is_agreed_to() {
-        use Capability::{CapabilityAutoExpand, CapabilityIam, CapabilityNamedIam};
-        let of = |kind: &str, properties: serde_json::Value, transform: &str| {
-            let mut template =
-                json!({ "Resources": { "It": { "Type": kind, "Properties": properties } } });
-            if !transform.is_empty() {
-                template["Transform"] = transform.into();
-            }
-            capabilities(&TemplateDocument::from_json(template).expect("a template"))
-        };
-        let (queue, role) = ("AWS::SQS::Queue", "AWS::IAM::Role");
-        assert_eq!(of(queue, json!({ "RoleName": "not one" }), ""), []);
-        assert_eq!(of(role, json!({}), ""), [CapabilityIam]);
-        assert_eq!(
-            of(role, json!({ "RoleName": "it" }), ""),
-            [CapabilityNamedIam]
-        );
-        let sam = "AWS::Serverless-2016-10-31";
-        assert_eq!(of(queue, json!({}), sam), [CapabilityAutoExpand]);
-    }
 
     #[test]
     fn both_ways_of_saying_that_nothing_changes_are_understood() {

@@ -19,6 +19,10 @@ pub struct StackEvent {
     pub reason: Option<String>,
     /// Whether it is about the stack itself.
     pub of_stack: bool,
+    /// Its name in the account.
+    pub physical_id: String,
+    /// What the operation that it belongs to was asked for with.
+    pub token: Option<String>,
 }
 
 impl StackEvent {
@@ -29,24 +33,17 @@ impl StackEvent {
 
     /// Whether something is finished, well or not.
     pub fn is_final(&self) -> bool {
-        self.status.ends_with("_COMPLETE") || self.is_failure()
+        self.status.ends_with("_COMPLETE") || self.is_left() || self.is_failure()
+    }
+
+    /// Whether something that should go, or may go, stays in the account.
+    pub fn is_left(&self) -> bool {
+        !self.of_stack && matches!(self.status.as_str(), "DELETE_SKIPPED" | "DELETE_FAILED")
     }
 
     /// The state that an operation on the stack ended in, if this event says that it did.
     pub(super) fn end(&self) -> Option<StackStatus> {
         (self.of_stack && self.is_final()).then(|| StackStatus::new(&self.status))
-    }
-
-    /// Whether it is the start of an operation on the stack.
-    fn is_start(&self) -> bool {
-        self.of_stack
-            && matches!(
-                self.status.as_str(),
-                "CREATE_IN_PROGRESS"
-                    | "UPDATE_IN_PROGRESS"
-                    | "DELETE_IN_PROGRESS"
-                    | "IMPORT_IN_PROGRESS"
-            )
     }
 }
 
@@ -73,7 +70,8 @@ impl Events {
         Ok(events)
     }
 
-    /// The events of the operation that is at work.
+    /// The events of the operation that is at work. It begins after the end of the one before: how
+    /// it begins differs, since a rollback may be an operation of its own.
     pub async fn of_running_operation(
         session: &Session,
         stack_id: &str,
@@ -81,21 +79,30 @@ impl Events {
     ) -> Result<Self, CallError> {
         let mut events = Self::of(stack_id, stack_name);
         let mut token = None;
-        let mut before_start = false;
+        let mut before_it = false;
         loop {
             let (page, next) = events.page(session, token).await?;
             for event in page {
-                if before_start {
+                before_it |= event.end().is_some();
+                if before_it {
                     events.seen.insert(event.id);
-                } else {
-                    before_start = event.is_start();
                 }
             }
             token = next;
-            if before_start || token.is_none() {
+            if before_it || token.is_none() {
                 return Ok(events);
             }
         }
+    }
+
+    /// The latest events, the newest first.
+    pub(super) async fn newest(
+        session: &Session,
+        stack_id: &str,
+        stack_name: &str,
+    ) -> Result<Vec<StackEvent>, CallError> {
+        let (page, _) = Self::of(stack_id, stack_name).page(session, None).await?;
+        Ok(page)
     }
 
     fn of(stack_id: &str, stack_name: &str) -> Self {
@@ -104,6 +111,11 @@ impl Events {
             stack_name: stack_name.to_owned(),
             seen: HashSet::new(),
         }
+    }
+
+    /// The ARN of the stack.
+    pub(super) fn stack_id(&self) -> &str {
+        &self.stack_id
     }
 
     /// What has happened since the last call, in the order in which it did.
@@ -145,10 +157,12 @@ impl Events {
             answer.attempt(|| format!("read the events of the stack {}", self.stack_name))?;
         let events = answer.stack_events.unwrap_or_default().into_iter();
         let events = events.map(|event| {
-            let physical_id = event.physical_resource_id.as_deref();
+            let physical_id = event.physical_resource_id.unwrap_or_default();
             let status = event.resource_status.as_ref();
             StackEvent {
-                of_stack: physical_id == Some(self.stack_id.as_str()),
+                of_stack: physical_id == self.stack_id,
+                physical_id,
+                token: event.client_request_token,
                 status: status.map_or_else(String::new, |status| status.as_str().to_owned()),
                 reason: event
                     .resource_status_reason
@@ -196,6 +210,8 @@ mod tests {
             status: status.to_owned(),
             reason: reason.map(str::to_owned),
             of_stack: logical_id == "stack",
+            physical_id: String::new(),
+            token: None,
         }
     }
 

@@ -6,6 +6,10 @@ use super::{CallError, Session, call::Attempt as _};
 /// The stack that sets up the role, once per account and region.
 pub const STACK: &str = "stagecast-api-gateway-logging";
 
+/// What its template says of itself.
+pub const DESCRIPTION: &str =
+    "The role that API Gateway logs with, for all APIs of this account and region";
+
 /// What sets up the role. Both stay when the stack goes, because other APIs may have come to use
 /// them.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-account.html>

@@ -7,7 +7,7 @@
 //! | who deploys, and where | `session` |
 //! | where packages are uploaded to | `artifacts` |
 //! | what parameters are worth | `parameters` |
-//! | how resources change | `change_set` |
+//! | how resources change | `change_set`, `execute`, `capabilities` |
 //! | how that is explained | `plan` |
 //! | what is told meanwhile | `events`, `watch` |
 //! | what is said of a failure | `call`, `status`, `advice` |
@@ -21,9 +21,11 @@ pub mod advice;
 mod artifacts;
 mod build;
 mod call;
+mod capabilities;
 mod change_set;
 mod events;
 mod executable;
+mod execute;
 pub mod logging_role;
 mod name;
 mod objects;
@@ -38,9 +40,9 @@ mod watch;
 pub use artifacts::{ArtifactBucket, ArtifactError, Presence, Upload};
 pub use build::{BuildError, build, target_directory};
 pub use call::{CallError, CallErrorKind};
+pub use capabilities::Capabilities;
 pub use change_set::{
     Action, ChangeSet, ChangeSetError, Detail, LARGEST_BODY, PlannedChange, TemplateSource, Wish,
-    capabilities,
 };
 pub use events::{Events, StackEvent, first_cause};
 pub use executable::ExecutableError;
@@ -48,8 +50,8 @@ pub use name::{InvalidStackName, StackName};
 pub use objects::empty;
 pub use package::{Package, PackageError};
 pub use parameters::{ParameterError, Sources, Values, of_packages, of_unknown_packages, values};
-pub use plan::{explain, holds_data, losses};
+pub use plan::{explain, holds_data, losses, stuck_names};
 pub use session::{Caller, Place, Session, SessionError};
 pub use stack::{DeployedResource, DeployedStack, DeployedTemplate, StackOutput, TemplateError};
-pub use status::{StackStatus, Standing};
+pub use status::{Naming, StackStatus, Standing};
 pub use watch::{Ending, watch};

@@ -4,10 +4,19 @@
 use serde_json::Value;
 
 use super::{Action, Detail, PlannedChange};
-use crate::diff::{Cause, Difference, Mark, PropertyChange, PropertyPath, ResourceChange, is_iam};
+use crate::diff::{
+    Cause, Difference, Mark, PropertyChange, PropertyPath, ResourceChange, TemplateDocument, is_iam,
+};
 
 /// The types that hold what cannot be had again.
 const DATA: [&str; 3] = ["AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue"];
+
+/// The property that gives a resource of these types a name of one's own choice.
+const OWN_NAMES: [(&str, &str); 3] = [
+    ("AWS::DynamoDB::Table", "TableName"),
+    ("AWS::S3::Bucket", "BucketName"),
+    ("AWS::SQS::Queue", "QueueName"),
+];
 
 /// Whether a resource of this type holds what cannot be had again.
 pub fn holds_data(kind: &str) -> bool {
@@ -21,6 +30,12 @@ const SOURCE: &str = "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserG
 /// condition, from another resource's new id, or from rules that are not known here.
 #[must_use]
 pub fn explain(mut difference: Difference, planned: &[PlannedChange]) -> Difference {
+    for known in difference.iam.iter_mut().chain(&mut difference.resources) {
+        let is_planned = planned.iter().any(|it| it.logical_id == known.logical_id);
+        if known.mark == Mark::Replaced && !is_planned {
+            stays(known);
+        }
+    }
     for change in planned {
         let known = difference
             .iam
@@ -46,6 +61,17 @@ fn confirm(known: &mut ResourceChange, planned: &PlannedChange) {
         known.mark = Mark::Replaced;
         known.because = causes(planned);
     }
+    if planned.action == Action::Modify && known.mark == Mark::Replaced {
+        stays(known);
+    }
+    known.replacement_unknown = false;
+}
+
+/// What the templates take for a replacement, and CloudFormation does not.
+fn stays(known: &mut ResourceChange) {
+    known.mark = Mark::Changed;
+    known.because.clear();
+    known.fate = None;
     known.replacement_unknown = false;
 }
 
@@ -140,6 +166,26 @@ pub fn losses(difference: &Difference) -> Vec<&ResourceChange> {
     difference.resources.iter().filter(lost).collect()
 }
 
+/// The resources that hold data, are sure to be replaced, and keep a name that was chosen for them,
+/// with the property that has it: CloudFormation cannot do that.
+pub fn stuck_names<'a>(
+    difference: &'a Difference,
+    new: &TemplateDocument,
+) -> Vec<(&'a ResourceChange, &'static str)> {
+    let stuck = |change: &'a ResourceChange| {
+        let (_, property) = OWN_NAMES.iter().find(|(kind, _)| *kind == change.kind)?;
+        let is_certain =
+            change.mark == Mark::Replaced && change.because.iter().any(|cause| !cause.perhaps);
+        let is_renamed = change
+            .changes
+            .iter()
+            .any(|change| change.path.to_string() == *property);
+        let is_stuck = is_certain && !is_renamed && new.resource_has(&change.logical_id, property);
+        is_stuck.then_some((change, *property))
+    };
+    difference.resources.iter().filter_map(stuck).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -198,6 +244,24 @@ mod tests {
         assert_eq!(plan.resources[0].mark, Mark::Replaced);
         assert_eq!(plan.resources[0].because[0].property, "Odd");
         assert_eq!(losses(&plan).len(), 1);
+    }
+
+    #[test]
+    fn what_cloudformation_does_not_replace_is_not_said_to_be_replaced() {
+        let table = "AWS::DynamoDB::Table";
+        let difference = || Difference {
+            resources: vec![known("Jobs", table, Mark::Replaced)],
+            ..Difference::default()
+        };
+        let modified = planned("Jobs", table, Action::Modify, Vec::new());
+        for planned in [vec![modified], Vec::new()] {
+            let plan = explain(difference(), &planned);
+            assert_eq!(plan.resources[0].mark, Mark::Changed);
+            assert!(losses(&plan).is_empty());
+        }
+        let replaced = planned("Jobs", table, Action::Replace, Vec::new());
+        let plan = explain(difference(), &[replaced]);
+        assert_eq!(plan.resources[0].mark, Mark::Replaced);
     }
 
     #[test]

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_config::{
+    BehaviorVersion, Region, SdkConfig, profile::ProfileFileCredentialsProvider,
+    provider_config::ProviderConfig, retry::RetryConfig, timeout::TimeoutConfig,
+};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_smithy_http_client::{
     Builder,
     tls::{Provider, rustls_provider::CryptoMode},
@@ -41,6 +45,13 @@ pub struct Caller {
     pub account: String,
     /// The ARN of the user or the role.
     pub arn: String,
+}
+
+impl Caller {
+    /// The part of AWS that the account is in, as ARNs name it: `aws`, `aws-cn`, `aws-eusc`.
+    pub(super) fn partition(&self) -> &str {
+        self.arn.split(':').nth(1).unwrap_or("aws")
+    }
 }
 
 /// Why there is nowhere to deploy to.
@@ -85,15 +96,6 @@ impl Session {
         })
     }
 
-    /// The part of AWS that the region is in, as ARNs name it.
-    pub(super) fn partition(&self) -> &'static str {
-        match self.region.as_str() {
-            region if region.starts_with("cn-") => "aws-cn",
-            region if region.starts_with("us-gov-") => "aws-us-gov",
-            _ => "aws",
-        }
-    }
-
     /// Asks AWS who the credentials belong to.
     pub async fn caller(&self) -> Result<Caller, CallError> {
         let identity = self.sts.get_caller_identity().send().await;
@@ -116,7 +118,7 @@ async fn load(place: &Place) -> SdkConfig {
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .build_https();
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
-        .http_client(http)
+        .http_client(http.clone())
         .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
         .timeout_config(
             TimeoutConfig::builder()
@@ -132,7 +134,24 @@ async fn load(place: &Place) -> SdkConfig {
     if let Some(endpoint_url) = &place.endpoint_url {
         loader = loader.endpoint_url(endpoint_url);
     }
-    loader.load().await
+    let config = loader.load().await;
+    let Some(profile) = &place.profile else {
+        return config;
+    };
+    // As with the AWS CLI, keys in the environment do not come before a profile that was asked for
+    // by name, which they do in the SDK's own chain. Profiles that sign in or take a role have to
+    // know the region.
+    let provider = ProviderConfig::without_region()
+        .with_region(config.region().cloned())
+        .with_http_client(http);
+    let provider = ProfileFileCredentialsProvider::builder()
+        .configure(&provider)
+        .profile_name(profile)
+        .build();
+    config
+        .into_builder()
+        .credentials_provider(SharedCredentialsProvider::new(provider))
+        .build()
 }
 
 /// Whether it looks like `eu-central-1`. A name that does not would end as an unknown host.

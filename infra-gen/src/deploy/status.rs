@@ -6,6 +6,17 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StackStatus(String);
 
+/// How commands name a stack.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Naming {
+    /// Its name.
+    pub stack: String,
+    /// The options with which infra-gen finds it, each with a space before it.
+    pub options: String,
+    /// Those with which the AWS CLI finds where it is.
+    pub aws: String,
+}
+
 /// What can be done with a stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
@@ -73,7 +84,7 @@ impl StackStatus {
             "IMPORT_ROLLBACK_IN_PROGRESS" => "an import failed, and is being undone",
             "REVIEW_IN_PROGRESS" => "it has a change set that was never executed, and nothing else",
             "ROLLBACK_COMPLETE" => {
-                "it could not be made, and what there was of it was deleted; only its name is left"
+                "it could not be made, and what there was of it was deleted, but for what is named as left"
             }
             "ROLLBACK_FAILED" => "it could not be made, and not all of it could be deleted",
             "ROLLBACK_IN_PROGRESS" => {
@@ -96,19 +107,33 @@ impl StackStatus {
     }
 
     /// What brings a stack out of this state, if it cannot be updated in it.
-    pub fn way_out(&self, stack: &str) -> Option<String> {
+    pub fn way_out(&self, naming: &Naming) -> Option<String> {
+        let Naming {
+            stack,
+            options,
+            aws,
+        } = naming;
         Some(match self.0.as_str() {
             "UPDATE_ROLLBACK_FAILED" => format!(
                 "mend what the events name, then `aws cloudformation continue-update-rollback \
-                 --stack-name {stack}` (with --resources-to-skip for what cannot be mended)"
+                 --stack-name {stack}{aws}` (with --resources-to-skip for what cannot be mended)"
             ),
-            "UPDATE_FAILED" => format!("`aws cloudformation rollback-stack --stack-name {stack}`"),
+            "UPDATE_FAILED" => {
+                format!("`aws cloudformation rollback-stack --stack-name {stack}{aws}`")
+            }
             "IMPORT_ROLLBACK_FAILED" => format!(
                 "mend what the events name, then delete the stack or import again; see `aws \
-                 cloudformation describe-stack-events --stack-name {stack}`"
+                 cloudformation describe-stack-events --stack-name {stack}{aws}`"
             ),
+            "ROLLBACK_COMPLETE" => {
+                "mend the cause, then deploy again; it offers to remove the stack and to make it \
+                 again"
+                    .to_owned()
+            }
             _ => match self.standing() {
-                Standing::Removable => "`infra-gen destroy`, then deploy again".to_owned(),
+                Standing::Removable => {
+                    format!("`infra-gen destroy{options}`, then deploy again")
+                }
                 Standing::Busy => "wait until CloudFormation is done".to_owned(),
                 Standing::Settled | Standing::Empty | Standing::Stuck | Standing::Gone => {
                     return None;
@@ -137,6 +162,11 @@ mod tests {
 
     #[test]
     fn every_state_that_cloudformation_has_is_known_with_its_meaning() {
+        let naming = Naming {
+            stack: "stagecast-dev".to_owned(),
+            options: String::new(),
+            aws: String::new(),
+        };
         for name in types::StackStatus::values() {
             let status = StackStatus::new(*name);
             assert_ne!(status.meaning(), "that state is not known here", "{name}");
@@ -147,7 +177,7 @@ mod tests {
             );
             let usable = [Standing::Settled, Standing::Empty, Standing::Gone];
             assert_eq!(
-                status.way_out("stagecast-dev").is_none(),
+                status.way_out(&naming).is_none(),
                 usable.contains(&status.standing()),
                 "{name}"
             );

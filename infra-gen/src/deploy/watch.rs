@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{CallError, CallErrorKind, Events, Session, StackEvent, StackStatus};
+use super::{
+    CallError, CallErrorKind, DeployedStack, Events, Session, StackEvent, StackStatus, Standing,
+};
 
 /// How an operation ended, and what happened on the way.
 #[derive(Clone, Debug)]
@@ -25,7 +27,9 @@ const FAILURES: u32 = 5;
 
 /// Follows an operation to its end and tells each event as it comes.
 ///
-/// A network that is away for a moment does not end it, since CloudFormation goes on anyway.
+/// A network that is away for a moment does not end it, since CloudFormation goes on anyway. Nor
+/// does it wait for an end that was told before anyone listened: after a while without news the
+/// stack itself is looked at.
 pub async fn watch(
     session: &Session,
     events: &mut Events,
@@ -35,7 +39,21 @@ pub async fn watch(
     let mut pause = SHORT_PAUSE;
     let mut failures = 0;
     loop {
-        let new = match events.next(session).await {
+        let mut settled = None;
+        let answer = match events.next(session).await {
+            Ok(new) if new.is_empty() && pause == LONG_PAUSE => {
+                match settled_in(session, events.stack_id()).await {
+                    Ok(Some(status)) => {
+                        settled = Some(status);
+                        // What led to it may have been told just now.
+                        events.next(session).await
+                    }
+                    answer => answer.map(|_| new),
+                }
+            }
+            answer => answer,
+        };
+        let new = match answer {
             Ok(new) => {
                 failures = 0;
                 new
@@ -68,6 +86,21 @@ pub async fn watch(
                 });
             }
         }
+        if let Some(status) = settled {
+            return Ok(Ending {
+                status,
+                events: all,
+            });
+        }
         sleep(pause).await;
     }
+}
+
+/// The state that the stack is in, if nobody works on it any more.
+async fn settled_in(session: &Session, stack_id: &str) -> Result<Option<StackStatus>, CallError> {
+    let Some(stack) = DeployedStack::find(session, stack_id).await? else {
+        return Ok(Some(StackStatus::new("DELETE_COMPLETE")));
+    };
+    let at_work = matches!(stack.status.standing(), Standing::Busy | Standing::Empty);
+    Ok((!at_work).then_some(stack.status))
 }

@@ -40,14 +40,19 @@ impl TemplateDocument {
             .any(|found| properties.iter().any(|name| found.get(name).is_some()))
     }
 
-    /// The name and the type of every resource that stays in the account when the stack goes.
-    pub fn retained(&self) -> impl Iterator<Item = (&str, &str)> {
+    /// The name of every resource that stays in the account when the stack goes.
+    pub fn retained(&self) -> impl Iterator<Item = &str> {
         self.resources.iter().filter_map(|(id, resource)| {
             let policy = resource.attribute("DeletionPolicy")?.as_str()?;
-            policy
-                .starts_with("Retain")
-                .then_some((id.as_str(), resource.kind.as_str()))
+            policy.starts_with("Retain").then_some(id.as_str())
         })
+    }
+
+    /// Whether a resource has this property.
+    pub fn resource_has(&self, logical_id: &str, property: &str) -> bool {
+        let resource = self.resources.get(logical_id);
+        let properties = resource.and_then(|resource| resource.attribute(PROPERTIES));
+        properties.is_some_and(|found| found.get(property).is_some())
     }
 }
 
@@ -149,9 +154,8 @@ mod tests {
     fn defaults_and_what_is_retained_are_read_from_the_template() {
         assert_eq!(table().default_of("Suffix"), Some("-a"));
         assert_eq!(table().default_of("Other"), None);
-        assert_eq!(
-            table().retained().collect::<Vec<_>>(),
-            [("Table", "AWS::DynamoDB::Table")]
-        );
+        assert_eq!(table().retained().collect::<Vec<_>>(), ["Table"]);
+        assert!(table().resource_has("Table", "TableName"));
+        assert!(!table().resource_has("Role", "RoleName"));
     }
 }

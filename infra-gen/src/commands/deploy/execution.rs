@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::anyhow;
 use infra_gen::{
-    deploy::{ChangeSet, DeployedStack, Events, Session, Wish},
+    deploy::{ChangeSet, DeployedStack, Events, Naming, Session, Standing, Wish},
     template::Template,
 };
 
@@ -32,6 +32,30 @@ pub(super) enum Phase {
 }
 
 impl Phase {
+    /// CloudFormation is at work on a stack, whoever has begun it.
+    pub(super) fn executing(session: &Session, stack_id: &str) -> Self {
+        Self::Executing {
+            session: session.clone(),
+            stack_id: stack_id.to_owned(),
+        }
+    }
+
+    /// Has CloudFormation execute what was planned. Whoever stops it just then has to know that it
+    /// may have begun.
+    pub(super) async fn execute(
+        phase: &RefCell<Self>,
+        change_set: &ChangeSet,
+        session: &Session,
+        name: &str,
+    ) -> anyhow::Result<()> {
+        let planned = phase.replace(Self::executing(session, &change_set.stack_id));
+        let result = change_set.execute(session, name).await;
+        if result.is_err() {
+            phase.replace(planned);
+        }
+        Ok(result?)
+    }
+
     /// Takes away what was planned.
     pub(super) async fn discard(self) {
         if let Self::Planned { session, wish } = self {
@@ -55,14 +79,24 @@ impl Phase {
             );
         };
         let DeployedStack { name, status, .. } = stack;
-        let undo = if status.as_str() == "UPDATE_IN_PROGRESS" {
-            format!("`aws cloudformation cancel-update-stack --stack-name {name}` undoes it")
-        } else {
-            format!("`infra-gen destroy{again}` deletes it")
+        if status.standing() != Standing::Busy {
+            return anyhow!(
+                "interrupted; the stack {name} is {status}: {}\n  how to go on: run `infra-gen \
+                 deploy{again}` again",
+                status.meaning()
+            );
+        }
+        let Naming { options, aws, .. } = arguments.target.naming(&name);
+        let undo = match status.as_str() {
+            "UPDATE_IN_PROGRESS" => format!(
+                "; `aws cloudformation cancel-update-stack --stack-name {name}{aws}` undoes it"
+            ),
+            "CREATE_IN_PROGRESS" => format!("; `infra-gen destroy{options}` deletes it"),
+            _ => String::new(),
         };
         anyhow!(
             "interrupted; the stack {name} is {status}: {}, and CloudFormation goes on by itself\n  \
-             how to go on: `infra-gen deploy{again}` watches it to its end; {undo}",
+             how to go on: `infra-gen deploy{again}` watches it to its end{undo}",
             status.meaning()
         )
     }
@@ -79,11 +113,7 @@ pub(super) async fn execute(
 ) -> anyhow::Result<Outcome> {
     let (session, name) = (&ground.session, ground.name.as_str());
     let mut events = Events::from_now(session, &change_set.stack_id, name).await?;
-    change_set.execute(session, name).await?;
-    phase.replace(Phase::Executing {
-        session: session.clone(),
-        stack_id: change_set.stack_id.clone(),
-    });
+    Phase::execute(phase, change_set, session, name).await?;
     let again = format!(
         "`infra-gen deploy{}` watches it to its end",
         arguments.target.repeat()
@@ -98,7 +128,8 @@ pub(super) async fn execute(
     phase.replace(Phase::Nothing);
     if !ending.status.is_success() {
         let next = "mend the cause, then deploy again";
-        return Err(failure(name, &ending, Some(template), next));
+        let naming = arguments.target.naming(name);
+        return Err(failure(&naming, &ending, Some(template), next));
     }
     terminal.done(format!("{name} is {}", ending.status));
     if let Some(stack) = DeployedStack::find(session, name).await? {

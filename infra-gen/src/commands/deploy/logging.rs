@@ -1,15 +1,21 @@
 //! The role that API Gateway logs with: looked for, explained, and set up if that is wanted.
 
-use anyhow::bail;
-use infra_gen::deploy::{
-    CallErrorKind, DeployedStack, Events, Session, Standing, TemplateSource, Values, Wish,
-    capabilities, logging_role,
-};
-use infra_gen::diff::TemplateDocument;
+use std::cell::RefCell;
 
-use super::Arguments;
+use anyhow::bail;
+use infra_gen::{
+    deploy::{
+        CallErrorKind, Capabilities, DeployedStack, Events, Session, Standing, TemplateSource,
+        Values, Wish, logging_role,
+    },
+    diff::TemplateDocument,
+    environments::Environment,
+};
+
+use super::{Arguments, execution::Phase, usable::usable};
 use crate::commands::{
     operation::{Operation, failure},
+    ownership::must_be_ours,
     terminal::Terminal,
 };
 
@@ -17,6 +23,8 @@ use crate::commands::{
 pub(super) async fn ensure(
     session: &Session,
     arguments: &Arguments,
+    environment: &Environment,
+    phase: &RefCell<Phase>,
     terminal: &mut Terminal,
 ) -> anyhow::Result<()> {
     terminal.start("looking for the role that API Gateway logs with");
@@ -44,36 +52,50 @@ pub(super) async fn ensure(
         session.region,
         logging_role::STACK
     ));
-    let wanted = arguments.set_up_logging
-        || terminal
-            .confirm(
-                &format!("Set it up with the stack {}?", logging_role::STACK),
-                "give --set-up-logging, or have the account's administrator set the CloudWatch \
-                 log role ARN in API Gateway's settings",
-            )
-            .await?;
+    let instead = "give --set-up-logging, or have the account's administrator set the CloudWatch \
+                   log role ARN in API Gateway's settings";
+    let question = format!("Set it up with the stack {}?", logging_role::STACK);
+    // --yes is for the stack that is deployed; this role is the account's. Still, it asks nothing.
+    let wanted =
+        arguments.set_up_logging || !arguments.yes && terminal.confirm(&question, instead).await?;
     if !wanted {
-        bail!("API Gateway has no role to log with in {}", session.region);
+        bail!(
+            "API Gateway has no role to log with in {}\n  what to do: {instead}",
+            session.region
+        );
     }
-    set_up(session, arguments, terminal).await
+    set_up(session, arguments, environment, phase, terminal).await
 }
 
 async fn set_up(
     session: &Session,
     arguments: &Arguments,
+    environment: &Environment,
+    phase: &RefCell<Phase>,
     terminal: &mut Terminal,
 ) -> anyhow::Result<()> {
     let name = logging_role::STACK;
+    let template = TemplateDocument::parse(logging_role::TEMPLATE)?;
     let existing = DeployedStack::find(session, name).await?;
-    let is_new = existing.is_none_or(|stack| stack.status.standing() == Standing::Empty);
+    if let Some(stack) = &existing
+        && stack.status.standing() != Standing::Empty
+    {
+        must_be_ours(stack, environment, logging_role::DESCRIPTION)?;
+    }
+    let existing = usable(existing, arguments, session, phase, terminal).await?;
     let wish = Wish {
         stack: name.to_owned(),
-        is_new,
+        is_new: existing.is_none(),
         template: TemplateSource::Body(logging_role::TEMPLATE.to_owned()),
         parameters: Values::new(),
         tags: vec![("Application".to_owned(), "stagecast".to_owned())],
-        capabilities: capabilities(&TemplateDocument::parse(logging_role::TEMPLATE)?),
+        capabilities: Capabilities::of(&template),
     };
+    let planned = Phase::Planned {
+        session: session.clone(),
+        wish: wish.clone(),
+    };
+    phase.replace(planned);
     let Some(change_set) = wish.change_set(session).await? else {
         bail!(
             "the stack {name} is there, but API Gateway has no role: somebody has taken it out of \
@@ -81,7 +103,7 @@ async fn set_up(
         );
     };
     let mut events = Events::from_now(session, &change_set.stack_id, name).await?;
-    change_set.execute(session, name).await?;
+    Phase::execute(phase, &change_set, session, name).await?;
     let again = format!("run `infra-gen deploy{}` again", arguments.target.repeat());
     let operation = Operation {
         session,
@@ -90,13 +112,11 @@ async fn set_up(
         go_on: &again,
     };
     let ending = operation.follow(terminal, &mut events).await?;
+    phase.replace(Phase::Nothing);
     if !ending.status.is_success() {
-        return Err(failure(
-            name,
-            &ending,
-            None,
-            "mend the cause, then deploy again",
-        ));
+        let naming = arguments.target.naming(name);
+        let next = "mend the cause, then deploy again";
+        return Err(failure(&naming, &ending, None, next));
     }
     terminal.done(format!(
         "API Gateway has a role to log with, set up by the stack {name}"

@@ -4,16 +4,17 @@ mod code;
 mod execution;
 mod logging;
 mod preflight;
+mod usable;
 
 use std::cell::RefCell;
 
-use anyhow::bail;
+use anyhow::{anyhow, bail};
 use clap::Args;
 use infra_gen::{
     constructs::stack_tags,
     deploy::{
-        DeployedTemplate, LARGEST_BODY, Sources, TemplateSource, Values, Wish, capabilities,
-        explain, losses, values,
+        Capabilities, DeployedTemplate, LARGEST_BODY, Sources, TemplateSource, Values, Wish,
+        explain, losses, stuck_names, values,
     },
     diff::{Difference, TemplateDocument, compare},
     generated, stack,
@@ -22,7 +23,7 @@ use infra_gen::{
 
 use super::{
     package::Code,
-    target::{Target, block_on, interrupted},
+    target::{Target, block_on, unless_interrupted},
     terminal::{Terminal, paint},
 };
 use crate::Outcome;
@@ -64,14 +65,25 @@ fn parameter(text: &str) -> Result<(String, String), String> {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     block_on(async {
         let phase = RefCell::new(Phase::Nothing);
-        let result = tokio::select! {
-            result = deploy(arguments, &phase) => result,
-            () = interrupted() => Err(Phase::interrupted(&phase, arguments).await),
+        let cut_short = || {
+            anyhow!(
+                "interrupted again; a change set may be left, which the next deployment takes away"
+            )
+        };
+        let result = if let Some(result) =
+            unless_interrupted(Box::pin(deploy(arguments, &phase))).await
+        {
+            result
+        } else {
+            let said = unless_interrupted(Box::pin(Phase::interrupted(&phase, arguments))).await;
+            Err(said.unwrap_or_else(cut_short))
         };
         // Whatever was only planned is not left behind.
         let unfinished = phase.replace(Phase::Nothing);
-        unfinished.discard().await;
-        result
+        match unless_interrupted(Box::pin(unfinished.discard())).await {
+            Some(()) => result,
+            None => Err(cut_short()),
+        }
     })
 }
 
@@ -79,10 +91,11 @@ async fn deploy(arguments: &Arguments, phase: &RefCell<Phase>) -> anyhow::Result
     let mut terminal = Terminal::new();
     let environment = arguments.target.environment(arguments.code.overrides())?;
     let template = stack::synthesize(&environment)?;
-    let ground = Ground::survey(arguments, &environment, &template, &mut terminal).await?;
+    let ground = Ground::survey(arguments, &environment, &template, phase, &mut terminal).await?;
     let packages = arguments
         .code
-        .packages(&mut terminal, environment.architecture)?;
+        .packages(&mut terminal, environment.architecture)
+        .await?;
     let filled = code::upload(&ground, packages, &mut terminal).await?;
 
     let deployed = match &ground.stack {
@@ -103,7 +116,7 @@ async fn deploy(arguments: &Arguments, phase: &RefCell<Phase>) -> anyhow::Result
     let wish = Wish {
         stack: ground.name.to_string(),
         is_new: ground.stack.is_none(),
-        capabilities: capabilities(&new),
+        capabilities: Capabilities::of(&new),
         template: source(&ground, text).await?,
         tags: stack_tags(&environment)
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
@@ -131,6 +144,7 @@ async fn deploy(arguments: &Arguments, phase: &RefCell<Phase>) -> anyhow::Result
     };
     let difference = explain(compare(&old, &new), &change_set.changes);
     show(&terminal, &difference, wish.is_new);
+    refuse_stuck_names(&difference, &new, &ground)?;
     refuse_losses(&difference, arguments, &ground)?;
     let question = format!(
         "Execute these changes on {} in {}?",
@@ -201,6 +215,37 @@ fn show(terminal: &Terminal, difference: &Difference, is_new: bool) {
     let (changes, _) = text.rsplit_once("\n\n").unwrap_or((&text, ""));
     terminal.line(format!("\n{}", paint(changes)));
     terminal.line(format!("\n{}", difference.summary()));
+}
+
+/// CloudFormation makes the new one before it deletes the old one, so two would have one name. It
+/// finds that out on the way, and undoes all it has done.
+fn refuse_stuck_names(
+    difference: &Difference,
+    new: &TemplateDocument,
+    ground: &Ground,
+) -> anyhow::Result<()> {
+    let stuck = stuck_names(difference, new);
+    if stuck.is_empty() {
+        return Ok(());
+    }
+    let names: Vec<_> = stuck
+        .iter()
+        .map(|(change, property)| {
+            format!(
+                "{} {} ({}), whose {property} stays",
+                change.mark.sign(),
+                change.logical_id,
+                change.kind
+            )
+        })
+        .collect();
+    bail!(
+        "CloudFormation cannot replace what keeps its name:\n    {}\n  the stack {} is as it was\n  \
+         what to do: change what is named above back; or give it another name in contract/src, \
+         too, and --allow-replacement; or deploy another stack beside this one with --name-suffix",
+        names.join("\n    "),
+        ground.name
+    )
 }
 
 /// Without an explicit yes, nothing that holds data is replaced or removed.

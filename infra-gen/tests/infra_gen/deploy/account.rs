@@ -1,8 +1,12 @@
 //! What can be wrong with the account, before anything is done in it.
 
+use std::fs;
+
 use super::{
-    fake::{ACCOUNT, FakeAws},
-    program::{assert_failed, binaries, command, deploy, deploy_command, run},
+    fake::{ACCOUNT, FakeAws, Stack},
+    program::{
+        SAME, assert_failed, binaries, command, deploy, deploy_command, interrupted_at, run, stack,
+    },
 };
 use crate::program::stderr;
 
@@ -78,7 +82,9 @@ fn throttled_calls_are_tried_again() {
 
 #[test]
 fn missing_rights_on_the_bucket_are_listed() {
-    let aws = FakeAws::new().failing("GetBucketLifecycle", 403, "AccessDenied", 1);
+    let aws = FakeAws::new()
+        .failing("GetBucketLifecycle", 403, "AccessDenied", 1)
+        .failing("CreateBucket", 409, "BucketAlreadyOwnedByYou", 1);
     assert_failed(
         &deploy(&aws, &["--yes"]),
         &[
@@ -95,6 +101,42 @@ fn a_bucket_name_that_another_account_has_is_no_dead_end() {
     let aws = FakeAws::new().failing("CreateBucket", 409, "BucketAlreadyExists", 1);
     let name = format!("'stagecast-artifacts-{ACCOUNT}-eu-central-1', is taken");
     assert_failed(&deploy(&aws, &["--yes"]), &[&name, "--artifact-bucket"]);
+}
+
+/// Asked about another account's bucket, S3 says what it says when rights are missing.
+#[test]
+fn another_accounts_bucket_is_told_from_missing_rights() {
+    let aws = FakeAws::new()
+        .failing("GetBucketLifecycle", 403, "AccessDenied", 1)
+        .failing("CreateBucket", 409, "BucketAlreadyExists", 1);
+    assert_failed(
+        &deploy(&aws, &["--yes"]),
+        &["is taken by another account", "--artifact-bucket"],
+    );
+    let aws = FakeAws::new().failing("GetBucketLifecycle", 403, "AccessDenied", 1);
+    let needed = format!("the bucket 'theirs' must belong to the account {ACCOUNT}");
+    assert_failed(
+        &deploy(&aws, &["--yes", "--artifact-bucket", "theirs"]),
+        &[&needed],
+    );
+    assert_eq!(aws.count("CreateBucket"), 0);
+}
+
+#[test]
+fn the_buckets_policy_names_the_partition_that_the_account_is_in() {
+    let answer = format!(
+        "<GetCallerIdentityResponse><GetCallerIdentityResult><Account>{ACCOUNT}</Account>\
+         <Arn>arn:aws-eusc:iam::{ACCOUNT}:user/me</Arn></GetCallerIdentityResult>\
+         </GetCallerIdentityResponse>"
+    );
+    let aws = FakeAws::new().answering("GetCallerIdentity", 200, &answer, 1);
+    let output = deploy(&aws, &["--yes"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let policy = &aws.requests("PutBucket:policy")[0].body;
+    assert!(
+        policy.contains("arn:aws-eusc:s3:::stagecast-artifacts-"),
+        "{policy}"
+    );
 }
 
 #[test]
@@ -138,6 +180,54 @@ fn the_missing_role_for_logs_is_set_up_by_a_stack_of_its_own_if_that_is_wanted()
     assert_eq!(made["Capabilities.member.1"], "CAPABILITY_IAM");
 }
 
+fn logging_stack(status: &str) -> Stack {
+    Stack {
+        name: "stagecast-api-gateway-logging".to_owned(),
+        status: status.to_owned(),
+        description: "The role that API Gateway logs with, for all APIs of this account and region"
+            .to_owned(),
+        ..Stack::default()
+    }
+}
+
+#[test]
+fn the_stack_of_the_role_for_logs_is_brought_into_a_usable_state_first() {
+    let aws = FakeAws::new()
+        .without_logging_role()
+        .with_stack(logging_stack("ROLLBACK_COMPLETE"));
+    deploy(&aws, &["--yes", "--set-up-logging"]);
+    assert_eq!(aws.count("DeleteStack"), 1);
+    let made = &aws.requests("CreateChangeSet")[0].form();
+    assert_eq!(made["StackName"], "stagecast-api-gateway-logging");
+    assert_eq!(made["ChangeSetType"], "CREATE");
+
+    let aws = FakeAws::new()
+        .without_logging_role()
+        .with_stack(logging_stack("ROLLBACK_FAILED"));
+    assert_failed(
+        &deploy(&aws, &["--yes", "--set-up-logging"]),
+        &[
+            "the stack stagecast-api-gateway-logging cannot be updated: it is ROLLBACK_FAILED",
+            "`infra-gen destroy --stack-name stagecast-api-gateway-logging",
+        ],
+    );
+}
+
+#[test]
+fn ctrl_c_while_the_role_for_logs_is_set_up_names_its_stack() {
+    let aws = FakeAws::new().without_logging_role().with_execution(&[
+        ("it", "AWS::CloudFormation::Stack", "CREATE_IN_PROGRESS", ""),
+        ("Role", "AWS::IAM::Role", "CREATE_COMPLETE", ""),
+    ]);
+    let binaries = binaries();
+    let command = deploy_command(&aws, binaries.path(), &["--yes", "--set-up-logging"]);
+    let said = interrupted_at(command, "CREATE_COMPLETE          Role");
+    assert!(
+        said.contains("the stack stagecast-api-gateway-logging is CREATE_IN_PROGRESS"),
+        "{said}"
+    );
+}
+
 #[test]
 fn who_may_not_ask_for_the_role_may_still_deploy() {
     let aws = FakeAws::new().answering(
@@ -170,6 +260,32 @@ fn a_missing_cargo_lambda_is_named_with_how_to_get_it() {
         &["cargo-lambda is not installed", "pip install cargo-lambda"],
     );
     assert_eq!(aws.count("CreateChangeSet"), 0);
+}
+
+#[test]
+fn a_profile_that_is_asked_for_comes_before_keys_in_the_environment() {
+    let aws = FakeAws::new().with_stack(stack("UPDATE_COMPLETE", SAME));
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("config");
+    let profile = "[profile theirs]\naws_access_key_id = theirs\naws_secret_access_key = secret\n\
+                   region = eu-west-3\n";
+    fs::write(&file, profile).expect("writable");
+    let credential = |more: &[&str]| {
+        let arguments = [&["outputs", "--endpoint-url", &aws.url], more].concat();
+        let mut command = command(&arguments);
+        command
+            .env("AWS_CONFIG_FILE", &file)
+            .env_remove("AWS_REGION");
+        let output = command.output().expect("infra-gen starts");
+        assert!(output.status.success(), "{}", stderr(&output));
+        let requests = aws.requests("DescribeStacks");
+        requests.last().expect("a request").authorization.clone()
+    };
+    let found = credential(&["--profile", "theirs"]);
+    assert!(found.contains("credential=theirs/"), "{found}");
+    assert!(found.contains("/eu-west-3/"), "{found}");
+    let found = credential(&["--region", "eu-central-1"]);
+    assert!(found.contains("credential=key/"), "{found}");
 }
 
 #[test]

@@ -1,13 +1,8 @@
 //! What is deployed, what is said of it before, and how it fails.
 
-use std::{
-    io::{BufRead, BufReader, Read},
-    process::{Command, Stdio},
-};
-
 use super::{
     fake::FakeAws,
-    program::{SAME, assert_failed, binaries, deploy, deploy_command, run, stack},
+    program::{SAME, assert_failed, binaries, deploy, deploy_command, interrupted_at, run, stack},
 };
 use crate::program::{stderr, stdout};
 
@@ -120,6 +115,47 @@ fn a_table_is_replaced_only_with_an_explicit_yes() {
     assert_eq!(aws.count("ExecuteChangeSet"), 1);
 }
 
+/// CloudFormation would find out on the way: "cannot update a stack when a custom-named resource
+/// requires replacing".
+#[test]
+fn a_table_that_keeps_its_name_is_not_replaced_even_with_an_explicit_yes() {
+    let other_key = (
+        "- AttributeName: job_id\n        KeyType: HASH\n      TimeToLive",
+        "- AttributeName: old_id\n        KeyType: HASH\n      TimeToLive",
+    );
+    let aws = FakeAws::new()
+        .with_stack(stack("UPDATE_COMPLETE", other_key))
+        .with_change("JobsTable", TABLE, "Modify", "True");
+    assert_failed(
+        &deploy(&aws, &["--yes", "--allow-replacement"]),
+        &[
+            "cannot replace what keeps its name",
+            "-/+ JobsTable (AWS::DynamoDB::Table), whose TableName stays",
+            "another name in contract/src",
+        ],
+    );
+    assert_eq!(aws.count("ExecuteChangeSet"), 0);
+    assert_eq!(aws.count("DeleteChangeSet"), 1);
+}
+
+#[test]
+fn what_the_change_set_does_not_replace_is_changed_unasked() {
+    let other_key = (
+        "- AttributeName: job_id\n        KeyType: HASH\n      TimeToLive",
+        "- AttributeName: old_id\n        KeyType: HASH\n      TimeToLive",
+    );
+    let aws = FakeAws::new()
+        .with_stack(stack("UPDATE_COMPLETE", other_key))
+        .with_change("JobsTable", TABLE, "Modify", "False");
+    let output = deploy(&aws, &["--yes"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(
+        !stderr(&output).contains("replaced because"),
+        "{}",
+        stderr(&output)
+    );
+}
+
 #[test]
 fn a_suffix_that_was_given_once_stays() {
     let mut deployed = stack("UPDATE_COMPLETE", SAME);
@@ -189,6 +225,7 @@ fn a_failure_ends_with_its_first_cause_the_construct_and_the_state_of_the_stack(
             "AWS says: jobs already exists in stack other",
             "names of its own with --name-suffix",
             "the stack stagecast-dev is ROLLBACK_COMPLETE",
+            "deploy again; it offers to remove the stack",
         ],
     );
 }
@@ -201,34 +238,15 @@ fn ctrl_c_leaves_the_stack_in_a_named_state_and_says_how_to_go_on() {
         ("JobsTable", TABLE, "CREATE_COMPLETE", ""),
     ]);
     let binaries = binaries();
-    let mut deploying = deploy_command(&aws, binaries.path(), &["--yes", "--region", "eu-west-1"])
-        .stderr(Stdio::piped())
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("infra-gen starts");
-    let mut said = BufReader::new(deploying.stderr.take().expect("piped"));
-    let mut line = String::new();
-    while !line.contains("CREATE_COMPLETE          JobsTable") {
-        line.clear();
-        assert_ne!(
-            said.read_line(&mut line).expect("readable"),
-            0,
-            "it ended too soon"
-        );
-    }
+    let command = deploy_command(&aws, binaries.path(), &["--yes", "--region", "eu-west-1"]);
     // What the fake says of the stack is what its last event about it says.
-    let id = deploying.id().to_string();
-    let killed = Command::new("kill").args(["-INT", &id]).status();
-    assert!(killed.expect("kill starts").success());
-    let mut rest = String::new();
-    said.read_to_string(&mut rest).expect("readable");
-    assert_eq!(deploying.wait().expect("it ends").code(), Some(1));
+    let said = interrupted_at(command, "CREATE_COMPLETE          JobsTable");
     for sentence in [
         "the stack stagecast-dev is CREATE_IN_PROGRESS: it is being made",
         "`infra-gen deploy --region eu-west-1",
         "watches it to its end",
     ] {
-        assert!(rest.contains(sentence), "{rest}");
+        assert!(said.contains(sentence), "{said}");
     }
 }
 

@@ -19,6 +19,7 @@ pub(super) type Event = (&'static str, &'static str, &'static str, &'static str)
 pub(super) struct Stack {
     pub(super) name: String,
     pub(super) status: String,
+    pub(super) reason: String,
     pub(super) template: String,
     pub(super) description: String,
     pub(super) parameters: Vec<(String, String)>,
@@ -43,6 +44,14 @@ struct State {
     logging_role: bool,
     /// Answers that come instead of the fake's own, by operation.
     instead: HashMap<String, VecDeque<Answer>>,
+    /// Answers that come in place of the fake's own although it does what is asked.
+    lost: HashMap<String, Answer>,
+    /// What happens after the events have been read once.
+    later: Vec<Event>,
+    /// Which of the events, from which on, belong to what was asked for with which token.
+    executed: Option<(usize, String)>,
+    /// Events on a page; all if nothing is said.
+    page: Option<usize>,
     requests: Vec<(String, Request)>,
 }
 
@@ -92,10 +101,11 @@ impl FakeAws {
             let operation = operation(&request);
             state.requests.push((operation.clone(), request.clone()));
             let instead = state.instead.get_mut(&operation);
-            match instead.and_then(VecDeque::pop_front) {
-                Some(answer) => answer,
-                None => state.answer(&operation, &request),
+            if let Some(answer) = instead.and_then(VecDeque::pop_front) {
+                return answer;
             }
+            let answer = state.answer(&operation, &request);
+            state.lost.remove(&operation).unwrap_or(answer)
         });
         Self { url, state }
     }
@@ -130,6 +140,33 @@ impl FakeAws {
     pub(super) fn with_events(self, events: &[Event]) -> Self {
         self.state().events = events.to_vec();
         self
+    }
+
+    /// What happens after the events have been read once.
+    pub(super) fn going_on_with(self, events: &[Event]) -> Self {
+        self.state().later = events.to_vec();
+        self
+    }
+
+    /// Events come in pages of this size.
+    pub(super) fn with_pages_of(self, events: usize) -> Self {
+        self.state().page = Some(events);
+        self
+    }
+
+    /// The next call of an operation is done, and answered with this: the answer to another attempt
+    /// at it, because the one to the first was lost.
+    pub(super) fn losing_answer(self, operation: &str, code: &str, message: &str) -> Self {
+        let body = error(code, message);
+        let answer = Answer { status: 400, body };
+        self.state().lost.insert(operation.to_owned(), answer);
+        self
+    }
+
+    /// The next calls of an operation are never answered.
+    pub(super) fn silent_on(&self, operation: &str) {
+        let aws = self.clone();
+        aws.answering(operation, Answer::NEVER, "", 100);
     }
 
     /// What the stack has become once its events have been read.
@@ -359,21 +396,24 @@ impl State {
                 result(operation, "")
             }
             "ExecuteChangeSet" => {
+                let token = form.get("ClientRequestToken").cloned();
+                self.executed = token.map(|token| (self.events.len(), token));
                 self.execute();
                 result(operation, "")
             }
             "DeleteStack" => {
-                let events = self.deletion.clone();
-                self.events.extend(&events);
+                self.events.extend(&self.deletion);
+                let last = self.deletion.iter().rev().find(|event| event.0 == "it");
+                let last = last.map_or("", |event| event.2);
                 self.stack = self.stack.take().filter(|stack| {
-                    stack.status != "REVIEW_IN_PROGRESS"
-                        && events
-                            .last()
-                            .is_some_and(|event| event.2 != "DELETE_COMPLETE")
+                    stack.status != "REVIEW_IN_PROGRESS" && last != "DELETE_COMPLETE"
                 });
+                if let Some(stack) = &mut self.stack {
+                    last.clone_into(&mut stack.status);
+                }
                 result(operation, "")
             }
-            "DescribeStackEvents" => self.tell(),
+            "DescribeStackEvents" => self.tell(form),
             "DescribeEvents" => result(operation, "<OperationEvents></OperationEvents>"),
             "GetTemplate" => {
                 let template = self.stack.as_ref().map(|stack| escape(&stack.template));
@@ -425,11 +465,13 @@ impl State {
             &format!(
                 "<Stacks><member><StackId>{STACK_ID}</StackId><StackName>{}</StackName>\
                  <Description>{}</Description><StackStatus>{}</StackStatus>\
+                 <StackStatusReason>{}</StackStatusReason>\
                  <EnableTerminationProtection>{}</EnableTerminationProtection>{}{}{}\
                  </member></Stacks>",
                 stack.name,
                 escape(&stack.description),
                 stack.status,
+                escape(&stack.reason),
                 stack.termination_protection,
                 members(
                     "Parameters",
@@ -465,27 +507,41 @@ impl State {
         });
     }
 
-    /// All events, the newest first.
-    fn tell(&mut self) -> Answer {
+    /// The events, the newest first.
+    fn tell(&mut self, form: &HashMap<String, String>) -> Answer {
         if let (Some(stack), Some(status)) = (&mut self.stack, self.ending.take()) {
             stack.status = status;
         }
-        let events = self.events.iter().enumerate().rev();
+        let start = form
+            .get("NextToken")
+            .map_or(0, |token| token.parse().expect("ours"));
+        let size = self.page.unwrap_or(self.events.len());
+        let end = start + size;
+        let next = if end < self.events.len() {
+            format!("<NextToken>{end}</NextToken>")
+        } else {
+            String::new()
+        };
+        let events = self.events.iter().enumerate().rev().skip(start).take(size);
         let events = events.map(|(index, (id, kind, status, reason))| {
             let physical_id = if *id == "it" { STACK_ID } else { "physical" };
+            let token = self.executed.as_ref().filter(|(first, _)| index >= *first);
+            let token = token.map_or("", |(_, token)| token);
             format!(
                 "<member><EventId>{index}</EventId><StackId>{STACK_ID}</StackId>\
                  <LogicalResourceId>{id}</LogicalResourceId>\
                  <PhysicalResourceId>{physical_id}</PhysicalResourceId>\
                  <ResourceType>{kind}</ResourceType><ResourceStatus>{status}</ResourceStatus>\
+                 <ClientRequestToken>{token}</ClientRequestToken>\
                  <ResourceStatusReason>{}</ResourceStatusReason></member>",
                 escape(reason)
             )
         });
         let events: String = events.collect();
+        self.events.append(&mut self.later);
         result(
             "DescribeStackEvents",
-            &format!("<StackEvents>{events}</StackEvents>"),
+            &format!("<StackEvents>{events}</StackEvents>{next}"),
         )
     }
 }

@@ -5,6 +5,7 @@ use std::{
     io::{self, BufRead, BufReader, Read, Write},
     net::{TcpListener, TcpStream},
     thread,
+    time::Duration,
 };
 
 /// A request as a service sees it.
@@ -14,6 +15,8 @@ pub(super) struct Request {
     /// The path, without what follows a question mark.
     pub(super) path: String,
     pub(super) query: String,
+    /// Who asks: the header with the signature.
+    pub(super) authorization: String,
     pub(super) body: String,
 }
 
@@ -24,6 +27,9 @@ pub(super) struct Answer {
 }
 
 impl Answer {
+    /// The status of an answer that does not come.
+    pub(super) const NEVER: u16 = 0;
+
     pub(super) fn ok(body: impl Into<String>) -> Self {
         let body = body.into();
         Self { status: 200, body }
@@ -43,6 +49,7 @@ impl Request {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let (path, query) = (path.to_owned(), query.to_owned());
         let mut length = 0;
+        let mut authorization = String::new();
         loop {
             let mut header = String::new();
             reader.read_line(&mut header)?;
@@ -52,6 +59,9 @@ impl Request {
             }
             if let Some(value) = header.strip_prefix("content-length: ") {
                 length = value.parse().map_err(io::Error::other)?;
+            }
+            if let Some(value) = header.strip_prefix("authorization: ") {
+                value.clone_into(&mut authorization);
             }
             if header == "expect: 100-continue" {
                 (&*stream).write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
@@ -63,6 +73,7 @@ impl Request {
             method,
             path,
             query,
+            authorization,
             body: String::from_utf8_lossy(&body).into_owned(),
         }))
     }
@@ -89,6 +100,10 @@ pub(super) fn serve(answer: impl Fn(Request) -> Answer + Send + Sync + 'static) 
                 };
                 let is_head = request.method == "HEAD";
                 let Answer { status, body } = answer(request);
+                if status == Answer::NEVER {
+                    thread::sleep(Duration::from_mins(1));
+                    return;
+                }
                 let length = body.len();
                 let mut text = format!(
                     "HTTP/1.1 {status} Answer\r\ncontent-length: {length}\r\nx-amzn-requestid: r-1\r\n\

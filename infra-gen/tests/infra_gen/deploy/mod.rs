@@ -2,9 +2,11 @@
 //! through the real SDK, against a fake of AWS that fails on demand.
 
 mod account;
+mod building;
 mod changes;
 mod fake;
 mod http;
 mod program;
 mod removal;
 mod states;
+mod watching;

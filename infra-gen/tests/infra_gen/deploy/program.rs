@@ -2,8 +2,11 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader, Read},
     path::Path,
-    process::{Command, Output, Stdio},
+    process::{Child, ChildStderr, Command, Output, Stdio},
+    thread,
+    time::Duration,
 };
 
 use super::fake::{FakeAws, Stack};
@@ -58,6 +61,69 @@ pub(super) fn deploy(aws: &FakeAws, more: &[&str]) -> Output {
     let binaries = binaries();
     let mut command = deploy_command(aws, binaries.path(), more);
     command.output().expect("infra-gen starts")
+}
+
+/// A command that is at work.
+#[derive(Debug)]
+pub(super) struct Running {
+    child: Child,
+    said: BufReader<ChildStderr>,
+}
+
+impl Running {
+    pub(super) fn start(mut command: Command) -> Self {
+        let mut child = command
+            .stderr(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("infra-gen starts");
+        let said = BufReader::new(child.stderr.take().expect("piped"));
+        Self { child, said }
+    }
+
+    /// Waits until it says something.
+    #[track_caller]
+    pub(super) fn wait_for(&mut self, text: &str) {
+        let mut line = String::new();
+        while !line.contains(text) {
+            line.clear();
+            let length = self.said.read_line(&mut line).expect("readable");
+            assert_ne!(length, 0, "it ended too soon");
+        }
+    }
+
+    /// Sends a signal: INT, as Ctrl-C does, or TERM.
+    pub(super) fn signal(&self, name: &str) {
+        let id = self.child.id().to_string();
+        let killed = Command::new("kill").args(["-s", name, &id]).status();
+        assert!(killed.expect("kill starts").success());
+    }
+
+    /// What it says until it ends, as it does when it was stopped.
+    #[track_caller]
+    pub(super) fn rest(mut self) -> String {
+        let mut rest = String::new();
+        self.said.read_to_string(&mut rest).expect("readable");
+        let status = self.child.wait().expect("it ends");
+        assert_eq!(status.code(), Some(1), "{rest}");
+        rest
+    }
+}
+
+/// Stops a command with Ctrl-C once it has said something, and returns what it says from then on.
+#[track_caller]
+pub(super) fn interrupted_at(command: Command, text: &str) -> String {
+    let mut running = Running::start(command);
+    running.wait_for(text);
+    running.signal("INT");
+    running.rest()
+}
+
+/// Waits until an operation has been called.
+pub(super) fn wait_for_call(aws: &FakeAws, operation: &str) {
+    while aws.count(operation) == 0 {
+        thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// The template of the code, with a replacement made in it.

@@ -1,8 +1,10 @@
 //! `infra-gen destroy`.
 
+use std::{thread, time::Duration};
+
 use super::{
-    fake::FakeAws,
-    program::{SAME, assert_failed, run, stack},
+    fake::{Event, FakeAws},
+    program::{Running, SAME, assert_failed, command, run, stack},
 };
 use crate::program::stderr;
 
@@ -29,6 +31,12 @@ fn destroying_names_what_goes_empties_buckets_and_is_asked_for() {
         "{}",
         stderr(&output)
     );
+    for stays in [
+        "the bucket earlier, with the functions' packages",
+        "the stack stagecast-api-gateway-logging",
+    ] {
+        assert!(stderr(&output).contains(stays), "{}", stderr(&output));
+    }
     assert_eq!(aws.objects(), [""; 0]);
     assert_eq!(aws.stack_status(), None);
 }
@@ -65,7 +73,9 @@ fn what_cannot_be_deleted_is_told_with_its_cause() {
                 "JobsTable",
                 "AWS::DynamoDB::Table",
                 "DELETE_FAILED",
-                "Deletion protection is on",
+                "Resource handler returned message: \"Resource cannot be deleted as it is currently \
+                 protected against deletion. Disable deletion protection first. (Service: DynamoDb, \
+                 Status Code: 400)\"",
             ),
             (
                 "it",
@@ -94,6 +104,89 @@ fn a_protected_stack_is_left_with_the_command_that_takes_the_protection_off() {
         &["--no-enable-termination-protection"],
     );
     assert_eq!(aws.count("DeleteStack"), 0);
+}
+
+#[test]
+fn the_stack_of_another_environment_is_not_deleted() {
+    let mut other = stack("UPDATE_COMPLETE", SAME);
+    other.tags = vec![("Environment".to_owned(), "prod".to_owned())];
+    let aws = FakeAws::new().with_stack(other);
+    assert_failed(
+        &run(&aws, &["destroy", "--yes"]),
+        &["is for the environment prod, not dev"],
+    );
+    assert_eq!(aws.count("DeleteStack"), 0);
+}
+
+#[test]
+fn a_deletion_that_someone_has_begun_is_watched_unasked() {
+    let aws = FakeAws::new()
+        .with_stack(stack("DELETE_IN_PROGRESS", SAME))
+        .with_events(&[
+            ("it", STACK, "UPDATE_COMPLETE", ""),
+            ("it", STACK, "DELETE_IN_PROGRESS", "User Initiated"),
+        ])
+        .going_on_with(&[
+            ("JobsTable", "AWS::DynamoDB::Table", "DELETE_COMPLETE", ""),
+            ("it", STACK, "DELETE_COMPLETE", ""),
+        ]);
+    let output = run(&aws, &["destroy"]);
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
+    assert!(
+        said.contains("DELETE_COMPLETE          JobsTable"),
+        "{said}"
+    );
+    assert_eq!(aws.count("DeleteStack"), 0);
+}
+
+const UNFINISHED: [Event; 2] = [
+    ("it", STACK, "DELETE_IN_PROGRESS", "User Initiated"),
+    ("JobsTable", "AWS::DynamoDB::Table", "DELETE_COMPLETE", ""),
+];
+
+fn destroying(aws: &FakeAws) -> Running {
+    let arguments = ["destroy", "--yes", "--endpoint-url", &aws.url];
+    let mut running = Running::start(command(&arguments));
+    running.wait_for("DELETE_COMPLETE          JobsTable");
+    running
+}
+
+#[test]
+fn a_stack_whose_state_cannot_be_told_is_not_said_to_be_gone() {
+    let aws = FakeAws::new()
+        .with_stack(stack("UPDATE_COMPLETE", SAME))
+        .with_deletion(&UNFINISHED);
+    let running = destroying(&aws);
+    let expired = aws
+        .clone()
+        .failing("DescribeStacks", 403, "ExpiredToken", 100);
+    running.signal("INT");
+    let said = running.rest();
+    assert!(
+        said.contains("the state of the stack cannot be told"),
+        "{said}"
+    );
+    assert!(said.contains("sign in again"), "{said}");
+    assert!(!said.contains("gone"), "{said}");
+    assert_eq!(expired.count("DeleteStack"), 1);
+}
+
+#[test]
+fn a_second_ctrl_c_ends_what_the_first_one_waits_for() {
+    let aws = FakeAws::new()
+        .with_stack(stack("UPDATE_COMPLETE", SAME))
+        .with_deletion(&UNFINISHED);
+    let running = destroying(&aws);
+    let before = aws.count("DescribeStacks");
+    aws.silent_on("DescribeStacks");
+    running.signal("INT");
+    while aws.count("DescribeStacks") == before {
+        thread::sleep(Duration::from_millis(10));
+    }
+    running.signal("INT");
+    let said = running.rest();
+    assert!(said.contains("interrupted again"), "{said}");
 }
 
 #[test]
