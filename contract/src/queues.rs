@@ -127,8 +127,8 @@ pub enum Content {
     /// The whole log after `after_seq`.
     #[default]
     Log,
-    /// The log after `after_seq`, as far as it is its publisher's to send: what a subscriber has
-    /// read from the log when it subscribed is left out.
+    /// The one durable message after `after_seq`, to whom it is its publisher's to send: who has read
+    /// it from the log when it subscribed is left out. Those that follow have pointers of their own.
     Published,
     /// How far the job is now. Worth nothing once a durable message has followed `after_seq`.
     Progress,

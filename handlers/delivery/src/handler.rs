@@ -156,9 +156,15 @@ impl Handler {
             }
             return Ok(());
         }
+        let last = match pointer.content {
+            // Were it all that has followed meanwhile, an audience that is slow to serve would get
+            // everything many times.
+            Content::Published => job.seq.min(pointer.after_seq + 1),
+            Content::Log | Content::Progress => job.seq,
+        };
         let events = self
             .events
-            .between(&pointer.job_id, pointer.after_seq, job.seq)
+            .between(&pointer.job_id, pointer.after_seq, last)
             .await?;
         for event in &events {
             let message = Bytes::from(event.message.clone());
