@@ -107,6 +107,29 @@ async fn tables_that_throttle_and_fail_now_and_then_lose_nothing() {
 }
 
 #[tokio::test]
+async fn a_run_that_fails_because_a_table_is_away_is_made_again() {
+    needs!(InjectFaults);
+    let system = System::scripted().await;
+    // As many as the SDK makes attempts: the claim fails, and the run with it.
+    let away = Arc::new(Times::new(3));
+    system.local().faults().on_call(move |call| {
+        let is_ours = call.caller == "pipeline" && call.operation.starts_with("dynamodb:");
+        (is_ours && away.take()).then_some(Fault::Outage)
+    });
+    let job = system.create_scripted(&two_stages()).await;
+    let mut client = system.watch(&job).await;
+    assert_eq!(seqs(&until_seq(&mut client, 3).await), [1, 2, 3]);
+    let logs = system.local().logs();
+    let failed = logs.iter().filter(|line| {
+        line.text
+            .contains("a run failed; its ticket stays on the queue")
+    });
+    assert_eq!(failed.count(), 1, "{logs:#?}");
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
 async fn every_client_dropped_at_once_comes_back_to_everything() {
     let system = System::scripted().await;
     let script = Script {

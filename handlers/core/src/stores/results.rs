@@ -44,11 +44,18 @@ fn elsewhere(job_id: &JobId, stage: &str, json: &str) -> Results {
 }
 
 /// Where in the bucket the results are that a message tells of; `None` if it carries them.
-fn key_of(job_id: &JobId, results: &Results) -> Option<String> {
-    let (_, query) = results.results_url.as_deref()?.split_once('?')?;
+fn key_of(job_id: &JobId, results: &Results) -> Result<Option<String>, StoreError> {
+    let Some(url) = &results.results_url else {
+        return Ok(None);
+    };
+    let (_, query) = url.split_once('?').unwrap_or_default();
     let mut parameters = query.split('&').filter_map(|it| it.split_once('='));
-    let (_, sha256) = parameters.find(|(name, _)| *name == SHA256)?;
-    Some(results_key(job_id, sha256))
+    match parameters.find(|(name, _)| *name == SHA256) {
+        Some((_, sha256)) => Ok(Some(results_key(job_id, sha256))),
+        None => Err(StoreError::call("reading the results")(format!(
+            "the address {url} has no {SHA256}"
+        ))),
+    }
 }
 
 /// The results of a stage as a message carries them, and their JSON, if that is to be in the bucket.
@@ -95,7 +102,7 @@ impl<F: Function> ResultStore<F> {
         F: Granted<PutObject<buckets::Objects>>,
     {
         let (results, large) = packed(job_id, stage, results);
-        let (Some(json), Some(key)) = (large, key_of(job_id, &results)) else {
+        let (Some(json), Some(key)) = (large, key_of(job_id, &results)?) else {
             return Ok(results);
         };
         self.objects
@@ -116,7 +123,7 @@ impl<F: Function> ResultStore<F> {
     where
         F: Granted<GetObject<buckets::Objects>>,
     {
-        let Some(key) = key_of(job_id, &results) else {
+        let Some(key) = key_of(job_id, &results)? else {
             return Ok(results.results);
         };
         let json = collect(self.object(&key).await?.body).await?;
@@ -133,7 +140,7 @@ impl<F: Function> ResultStore<F> {
     where
         F: Granted<GetObject<buckets::Objects>>,
     {
-        let Some(key) = key_of(job_id, &results) else {
+        let Some(key) = key_of(job_id, &results)? else {
             return Ok(StoredResults::Json(results.results.to_string()));
         };
         let object = self.object(&key).await?;
@@ -179,4 +186,39 @@ async fn collect(body: ByteStream) -> Result<Vec<u8>, StoreError> {
         .await
         .map_err(|error| StoreError::call("reading the results")(error.to_string()))?;
     Ok(bytes.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn job_id() -> JobId {
+        "job_20240115_ab".parse().unwrap()
+    }
+
+    #[test]
+    fn small_results_are_in_the_message_and_large_ones_under_their_hash() {
+        let (small, none) = packed(&job_id(), "count", json!({ "words": 3 }));
+        assert_eq!((small.results, none), (json!({ "words": 3 }), None));
+        let large = |letter: &str| packed(&job_id(), "count", json!(letter.repeat(40_000))).0;
+        let key = |results: &Results| key_of(&job_id(), results).unwrap().expect("a key");
+        assert_eq!(large("x").results, Value::Null);
+        assert_eq!(key(&large("x")), key(&large("x")));
+        assert_ne!(key(&large("x")), key(&large("y")));
+    }
+
+    #[test]
+    fn an_address_without_a_hash_is_an_error_and_not_no_results() {
+        let elsewhere = Results {
+            results: Value::Null,
+            results_url: Some("/v1/jobs/job_20240115_ab/results?stage=count".to_owned()),
+        };
+        let error = key_of(&job_id(), &elsewhere).unwrap_err().to_string();
+        assert!(
+            error.contains("results?stage=count has no sha256"),
+            "{error}"
+        );
+    }
 }
