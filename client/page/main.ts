@@ -16,20 +16,63 @@ const MAX_BYTES = 4 * 1024 * 1024;
 const SAMPLE = "sample-plan.png";
 const MEDIA_TYPES = ["image/png", "image/jpeg"];
 
-void start();
+/** Null before `config.json` has come, and if it cannot be read. */
+let page: Page | null = null;
+const opened = open();
+// At once: what is asked for before the page knows where the service is, is done as soon as it does.
+wire();
 
-async function start(): Promise<void> {
+async function open(): Promise<void> {
   // A key in the address is taken out of it before anything else.
   linkedJob();
   const config = await readConfig().catch(() => null);
   if (config) {
-    new Page(config);
+    page = new Page(config);
+    page.follow();
     return;
   }
   see("job");
   panel.clear("");
   panel.refuse("The page's config.json cannot be read, so it does not know where the service is.");
   at("again").hidden = true;
+}
+
+function wire(): void {
+  const ask = (act: (page: Page) => void) => void opened.then(() => page && act(page));
+  const file = at<HTMLInputElement>("file");
+  at("choose").addEventListener("click", () => file.click());
+  file.addEventListener("change", () => {
+    const [chosen] = file.files ?? [];
+    if (chosen) ask((page) => page.submit(chosen));
+    file.value = "";
+  });
+  at("sample").addEventListener("click", () => ask((page) => page.submitSample()));
+  at("cancel").addEventListener("click", () => ask((page) => page.cancel()));
+  at("again").addEventListener("click", () => ask((page) => page.goHome()));
+  at("share").addEventListener("click", () => ask((page) => page.share()));
+  at("home").addEventListener("click", (event) => {
+    event.preventDefault();
+    ask((page) => page.goHome());
+  });
+  window.addEventListener("hashchange", () => ask((page) => page.follow()));
+  onOtherWindow(() => ask((page) => page.refresh()));
+  wireDrop(ask);
+}
+
+function wireDrop(ask: (act: (page: Page) => void) => void): void {
+  window.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    document.body.classList.toggle("dragging", page?.isFree ?? true);
+  });
+  window.addEventListener("dragleave", (event) => {
+    if (!event.relatedTarget) document.body.classList.remove("dragging");
+  });
+  window.addEventListener("drop", (event) => {
+    event.preventDefault();
+    document.body.classList.remove("dragging");
+    const [dropped] = event.dataTransfer?.files ?? [];
+    if (dropped) ask((page) => page.isFree && page.submit(dropped));
+  });
 }
 
 class Page {
@@ -44,52 +87,15 @@ class Page {
     this.#http = new HttpApi(config.http_api);
     this.#view = new JobView(config);
     this.#recent = new RecentJobs(config);
-    this.#wire();
-    this.#follow();
   }
 
-  #wire(): void {
-    const file = at<HTMLInputElement>("file");
-    at("choose").addEventListener("click", () => file.click());
-    file.addEventListener("change", () => {
-      const [chosen] = file.files ?? [];
-      if (chosen) void this.#submit(chosen);
-      file.value = "";
-    });
-    at("sample").addEventListener("click", () => void this.#submitSample());
-    at("cancel").addEventListener("click", () => void this.#view.cancel());
-    at("again").addEventListener("click", () => this.#goHome());
-    at("share").addEventListener("click", () => void this.#share());
-    at("home").addEventListener("click", (event) => {
-      event.preventDefault();
-      this.#goHome();
-    });
-    window.addEventListener("hashchange", () => this.#follow());
-    onOtherWindow(() => {
-      if (document.body.dataset.view === "home") this.#recent.refresh();
-    });
-    this.#wireDrop();
-  }
-
-  #wireDrop(): void {
-    const isFree = () => !this.#view.isBusy && !this.#uploading;
-    window.addEventListener("dragover", (event) => {
-      event.preventDefault();
-      document.body.classList.toggle("dragging", isFree());
-    });
-    window.addEventListener("dragleave", (event) => {
-      if (!event.relatedTarget) document.body.classList.remove("dragging");
-    });
-    window.addEventListener("drop", (event) => {
-      event.preventDefault();
-      document.body.classList.remove("dragging");
-      const [dropped] = event.dataTransfer?.files ?? [];
-      if (dropped && isFree()) void this.#submit(dropped);
-    });
+  /** Whether another plan may take the place of what is on show. */
+  get isFree(): boolean {
+    return !this.#view.isBusy && !this.#uploading;
   }
 
   /** Shows what the address says. */
-  #follow(): void {
+  follow(): void {
     const jobId = linkedJob();
     if (jobId === null) this.#showHome();
     // A link to the job on show may have brought the key that opens it.
@@ -122,12 +128,21 @@ class Page {
     at("headline").focus();
   }
 
-  #goHome(): void {
+  goHome(): void {
     if (location.hash) location.hash = "";
     else this.#showHome();
   }
 
-  async #submitSample(): Promise<void> {
+  /** Takes over what another window has done to the jobs of this browser. */
+  refresh(): void {
+    if (document.body.dataset.view === "home") this.#recent.refresh();
+  }
+
+  async cancel(): Promise<void> {
+    await this.#view.cancel();
+  }
+
+  async submitSample(): Promise<void> {
     let picture: Blob;
     try {
       const answer = await fetch(samplePlan);
@@ -138,7 +153,7 @@ class Page {
       panel.refuse("The sample plan cannot be fetched. Check the connection, or choose a file.");
       return;
     }
-    await this.#submit(new File([picture], SAMPLE, { type: "image/png" }));
+    await this.submit(new File([picture], SAMPLE, { type: "image/png" }));
   }
 
   /** Takes the place of what was on show, also when it is refused. */
@@ -151,7 +166,7 @@ class Page {
     at("headline").focus();
   }
 
-  async #submit(file: File): Promise<void> {
+  async submit(file: File): Promise<void> {
     this.#begin(file.name);
     const unfit = whyUnfit(file);
     if (unfit) {
@@ -179,7 +194,7 @@ class Page {
     }
   }
 
-  async #share(): Promise<void> {
+  async share(): Promise<void> {
     const job = this.#jobId && keptJob(this.#jobId);
     if (!job) return;
     const link = linkFor(job.jobId, job.accessKey);

@@ -1942,18 +1942,58 @@ var sample_plan_default = new URL("sample-plan.png", import.meta.url).href;
 var MAX_BYTES = 4194304;
 var SAMPLE = "sample-plan.png";
 var MEDIA_TYPES = ["image/png", "image/jpeg"];
-start();
-async function start() {
+/** Null before `config.json` has come, and if it cannot be read. */
+var page = null;
+var opened = open();
+wire();
+async function open() {
 	linkedJob();
 	const config = await readConfig().catch(() => null);
 	if (config) {
-		new Page(config);
+		page = new Page(config);
+		page.follow();
 		return;
 	}
 	see("job");
 	clear("");
 	refuse("The page's config.json cannot be read, so it does not know where the service is.");
 	at("again").hidden = true;
+}
+function wire() {
+	const ask = (act) => void opened.then(() => page && act(page));
+	const file = at("file");
+	at("choose").addEventListener("click", () => file.click());
+	file.addEventListener("change", () => {
+		const [chosen] = file.files ?? [];
+		if (chosen) ask((page) => page.submit(chosen));
+		file.value = "";
+	});
+	at("sample").addEventListener("click", () => ask((page) => page.submitSample()));
+	at("cancel").addEventListener("click", () => ask((page) => page.cancel()));
+	at("again").addEventListener("click", () => ask((page) => page.goHome()));
+	at("share").addEventListener("click", () => ask((page) => page.share()));
+	at("home").addEventListener("click", (event) => {
+		event.preventDefault();
+		ask((page) => page.goHome());
+	});
+	window.addEventListener("hashchange", () => ask((page) => page.follow()));
+	onOtherWindow(() => ask((page) => page.refresh()));
+	wireDrop(ask);
+}
+function wireDrop(ask) {
+	window.addEventListener("dragover", (event) => {
+		event.preventDefault();
+		document.body.classList.toggle("dragging", page?.isFree ?? true);
+	});
+	window.addEventListener("dragleave", (event) => {
+		if (!event.relatedTarget) document.body.classList.remove("dragging");
+	});
+	window.addEventListener("drop", (event) => {
+		event.preventDefault();
+		document.body.classList.remove("dragging");
+		const [dropped] = event.dataTransfer?.files ?? [];
+		if (dropped) ask((page) => page.isFree && page.submit(dropped));
+	});
 }
 var Page = class {
 	#http;
@@ -1966,49 +2006,13 @@ var Page = class {
 		this.#http = new HttpApi(config.http_api);
 		this.#view = new JobView(config);
 		this.#recent = new RecentJobs(config);
-		this.#wire();
-		this.#follow();
 	}
-	#wire() {
-		const file = at("file");
-		at("choose").addEventListener("click", () => file.click());
-		file.addEventListener("change", () => {
-			const [chosen] = file.files ?? [];
-			if (chosen) this.#submit(chosen);
-			file.value = "";
-		});
-		at("sample").addEventListener("click", () => void this.#submitSample());
-		at("cancel").addEventListener("click", () => void this.#view.cancel());
-		at("again").addEventListener("click", () => this.#goHome());
-		at("share").addEventListener("click", () => void this.#share());
-		at("home").addEventListener("click", (event) => {
-			event.preventDefault();
-			this.#goHome();
-		});
-		window.addEventListener("hashchange", () => this.#follow());
-		onOtherWindow(() => {
-			if (document.body.dataset.view === "home") this.#recent.refresh();
-		});
-		this.#wireDrop();
-	}
-	#wireDrop() {
-		const isFree = () => !this.#view.isBusy && !this.#uploading;
-		window.addEventListener("dragover", (event) => {
-			event.preventDefault();
-			document.body.classList.toggle("dragging", isFree());
-		});
-		window.addEventListener("dragleave", (event) => {
-			if (!event.relatedTarget) document.body.classList.remove("dragging");
-		});
-		window.addEventListener("drop", (event) => {
-			event.preventDefault();
-			document.body.classList.remove("dragging");
-			const [dropped] = event.dataTransfer?.files ?? [];
-			if (dropped && isFree()) this.#submit(dropped);
-		});
+	/** Whether another plan may take the place of what is on show. */
+	get isFree() {
+		return !this.#view.isBusy && !this.#uploading;
 	}
 	/** Shows what the address says. */
-	#follow() {
+	follow() {
 		const jobId = linkedJob();
 		if (jobId === null) this.#showHome();
 		else if (jobId !== this.#jobId || !this.#view.isBusy) this.#showJob(jobId, null);
@@ -2034,11 +2038,18 @@ var Page = class {
 		}
 		at("headline").focus();
 	}
-	#goHome() {
+	goHome() {
 		if (location.hash) location.hash = "";
 		else this.#showHome();
 	}
-	async #submitSample() {
+	/** Takes over what another window has done to the jobs of this browser. */
+	refresh() {
+		if (document.body.dataset.view === "home") this.#recent.refresh();
+	}
+	async cancel() {
+		await this.#view.cancel();
+	}
+	async submitSample() {
 		let picture;
 		try {
 			const answer = await fetch(sample_plan_default);
@@ -2049,7 +2060,7 @@ var Page = class {
 			refuse("The sample plan cannot be fetched. Check the connection, or choose a file.");
 			return;
 		}
-		await this.#submit(new File([picture], SAMPLE, { type: "image/png" }));
+		await this.submit(new File([picture], SAMPLE, { type: "image/png" }));
 	}
 	/** Takes the place of what was on show, also when it is refused. */
 	#begin(name) {
@@ -2060,7 +2071,7 @@ var Page = class {
 		uploading(name);
 		at("headline").focus();
 	}
-	async #submit(file) {
+	async submit(file) {
 		this.#begin(file.name);
 		const unfit = whyUnfit(file);
 		if (unfit) {
@@ -2092,7 +2103,7 @@ var Page = class {
 			this.#uploading = false;
 		}
 	}
-	async #share() {
+	async share() {
 		const job = this.#jobId && keptJob(this.#jobId);
 		if (!job) return;
 		const link = linkFor(job.jobId, job.accessKey);

@@ -91,6 +91,24 @@ test("a sample that cannot be fetched says so", async ({ progressPage, page }) =
   await expect(progressPage.button("Choose a file")).toBeVisible();
 });
 
+test("what is asked for before the page knows where the service is, is done once it does", async ({
+  progressPage,
+  page,
+}) => {
+  let answer = () => {};
+  const asked = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  await page.route("**/config.json", async (route) => {
+    await asked;
+    await route.continue();
+  });
+  await page.reload();
+  await progressPage.takeSample();
+  answer();
+  await progressPage.isDone();
+});
+
 test("a job without its key says where to get it", async ({ page, stack }) => {
   await page.goto(`${stack.urls.http_api}/#job=job_20260101_0123456789abcdef`);
   await expect(page.getByRole("alert")).toContainText("Copy link to watch");
