@@ -5,10 +5,18 @@ import { fileURLToPath } from "node:url";
 import { AxeBuilder } from "@axe-core/playwright";
 import { test as base, expect, type Page } from "@playwright/test";
 import { LocalStack } from "../local-stack.js";
+import { Worker } from "./worker.js";
 
 const SCREENSHOTS = process.env.SCREENSHOTS;
 
-export const test = base.extend<{ pace: number; stack: LocalStack; progressPage: ProgressPage }>({
+interface Fixtures {
+  pace: number;
+  stack: LocalStack;
+  progressPage: ProgressPage;
+  worker: Worker;
+}
+
+export const test = base.extend<Fixtures>({
   /** The least time that a stage takes, in milliseconds. */
   pace: [1500, { option: true }],
   stack: async ({ pace }, use) => {
@@ -21,6 +29,9 @@ export const test = base.extend<{ pace: number; stack: LocalStack; progressPage:
     await page.goto(stack.urls.http_api);
     await use(opened);
     expect(opened.mistakes).toEqual([]);
+  },
+  worker: async ({ context, request, stack }, use) => {
+    await use(new Worker(context, request, stack));
   },
 });
 

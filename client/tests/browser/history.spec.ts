@@ -2,14 +2,13 @@
 
 import { expect, ProgressPage, test } from "./fixtures.js";
 
-// Long enough to be found running, on a busy machine too.
-test.use({ pace: 5000 });
-
 test("a job that goes on is found again among the recent ones, and followed there", async ({
   progressPage,
   page,
+  worker,
 }) => {
   await progressPage.takeSample();
+  await worker.begin();
   await progressPage.midway();
   await page.getByRole("link", { name: "Stagecast" }).click();
   const row = page.locator("#recent-list li");
@@ -17,6 +16,8 @@ test("a job that goes on is found again among the recent ones, and followed ther
   await expect(row.locator("img")).toBeVisible();
   await expect(row).toContainText("Running");
   await progressPage.picture("recent-running");
+  await worker.findWalls();
+  await worker.findRooms();
   await expect(row).toContainText("Done · 8 rooms");
   await row.getByRole("link").click();
   await progressPage.isDone();
@@ -24,28 +25,26 @@ test("a job that goes on is found again among the recent ones, and followed ther
   await expect(row).toBeVisible();
 });
 
-test.describe("a long job", () => {
-  test.use({ pace: 20_000 });
-
-  test("is listed in two windows over a connection each, which they keep", async ({
-    progressPage,
-    context,
-    page,
-  }) => {
-    await progressPage.takeSample();
-    await progressPage.midway();
-    const other = await context.newPage();
-    const windows = [page, other];
-    let connections = 0;
-    for (const window of windows) window.on("websocket", () => (connections += 1));
-    await page.getByRole("link", { name: "Stagecast" }).click();
-    await other.goto(page.url());
-    for (const window of windows) {
-      await expect(window.locator("#recent-list li")).toContainText(/Running · \d+ %/);
-    }
-    await page.waitForTimeout(2000);
-    expect(connections).toBe(2);
-  });
+test("a job that goes on is listed in two windows over a connection each, which they keep", async ({
+  progressPage,
+  context,
+  page,
+  worker,
+}) => {
+  await progressPage.takeSample();
+  await worker.begin();
+  await progressPage.midway();
+  const other = await context.newPage();
+  const windows = [page, other];
+  let connections = 0;
+  for (const window of windows) window.on("websocket", () => (connections += 1));
+  await page.getByRole("link", { name: "Stagecast" }).click();
+  await other.goto(page.url());
+  for (const window of windows) {
+    await expect(window.locator("#recent-list li")).toContainText(/Running · \d+ %/);
+  }
+  await page.waitForTimeout(2000);
+  expect(connections).toBe(2);
 });
 
 test("what is forgotten is gone, in another window too", async ({

@@ -77,11 +77,10 @@ test("stages may have any name, and results any shape", async ({
 });
 
 test.describe("in mid-job", () => {
-  // Long enough for a reload and a second window, on a busy machine too.
-  test.use({ pace: 6000 });
-
-  test("a reload resumes where it was", async ({ progressPage, page }) => {
+  test("a reload resumes where it was", async ({ progressPage, page, worker }) => {
     await progressPage.takeSample();
+    await worker.begin();
+    await worker.findWalls();
     await expect(page.locator("#stages")).toContainText("27 walls");
     await page.reload();
     await expect(progressPage.connection).toHaveText("Live");
@@ -89,6 +88,7 @@ test.describe("in mid-job", () => {
     await expect(progressPage.headline).toHaveText("Working");
     // The picture is at hand again.
     await expect(page.locator("#picture")).toBeVisible();
+    await worker.findRooms();
     await progressPage.isDone();
   });
 
@@ -97,9 +97,11 @@ test.describe("in mid-job", () => {
     context,
     browser,
     page,
+    worker,
   }) => {
     await context.grantPermissions(["clipboard-read", "clipboard-write"]);
     await progressPage.takeSample();
+    await worker.begin();
     await progressPage.midway();
     await progressPage.button("Copy link to watch").click();
     await expect(page.locator("#share")).toHaveText("Copied");
@@ -113,6 +115,9 @@ test.describe("in mid-job", () => {
     await expect(elsewhere.page).not.toHaveURL(/key=/);
 
     const all = [progressPage, window, elsewhere];
+    for (const each of all) await each.midway();
+    await worker.findWalls();
+    await worker.findRooms();
     await Promise.all(all.map((each) => each.isDone()));
     const rooms = await Promise.all(all.map((each) => each.rooms.allTextContents()));
     expect(rooms[1]).toEqual(rooms[0]);
@@ -126,6 +131,7 @@ test.describe("in mid-job", () => {
     progressPage,
     context,
     page,
+    worker,
   }) => {
     // Chromium lets connections live that were open before it went offline, so this one is closed by hand.
     const close: (() => Promise<void>)[] = [];
@@ -135,16 +141,20 @@ test.describe("in mid-job", () => {
     });
     await page.reload();
     await progressPage.takeSample();
+    await worker.begin();
     await progressPage.midway();
     await context.setOffline(true);
     await page.routeWebSocket(/live/, (socket) => socket.close());
     for (const each of close) await each();
     await expect(progressPage.connection).toHaveText("Offline");
     await progressPage.picture("offline");
+    await worker.findWalls();
     await page.unrouteAll();
     await page.routeWebSocket(/live/, (socket) => void socket.connectToServer());
     await context.setOffline(false);
     await expect(progressPage.connection).toHaveText("Live");
+    await expect(page.locator("#stages")).toContainText("27 walls");
+    await worker.findRooms();
     await progressPage.isDone();
   });
 });
@@ -232,7 +242,7 @@ test("a server that is stopped in mid-job and started again goes on with it", as
   test.setTimeout(120_000);
   const dataDir = await mkdtemp(join(tmpdir(), "stagecast-"));
   const progressPage = new ProgressPage(page);
-  let stack = await LocalStack.start({ pace: 4000, dataDir });
+  let stack = await LocalStack.start({ pace: 10_000, dataDir });
   try {
     await page.goto(stack.urls.http_api);
     await progressPage.takeSample();
