@@ -19,7 +19,7 @@ use handlers_core::{
 };
 use tracing::Instrument as _;
 
-use crate::{fan_out::FanOut, shortfall::Shortfall};
+use crate::{fan_out::FanOut, rounds, shortfall::Shortfall};
 
 /// Seconds before what failed in company is tried again alone.
 const RETRY_DELAY_SECONDS: i32 = 5;
@@ -106,6 +106,14 @@ impl Handler {
             .record("job_id", job.job_id.as_str())
             .record("request_id", job.request_id.as_str())
             .record("correlation_id", job.correlation_id.as_str());
+        let update = match pointer.content {
+            Content::Progress => match rounds::update_of(&pointer, &job, message, self.clock.now())
+            {
+                Some(update) => Some(ServerMessage::ProgressUpdate(update).to_json()),
+                None => return Ok(()),
+            },
+            Content::Log | Content::Published => None,
+        };
         // Whoever is not on the list any more has left: there is nothing to deliver.
         let audience = match &pointer.audience {
             Audience::Connections(ids) => self.subscriptions.among(&job.job_id, ids).await?,
@@ -125,7 +133,15 @@ impl Handler {
             Budget::of::<DeliveryFunction>(),
             self.clock.clone(),
         );
-        self.send(&pointer, &job, &audience, &sender).await?;
+        if let Some(update) = update {
+            let message = Bytes::from(update);
+            for subscriber in &audience {
+                let message = message.clone();
+                sender.send(subscriber, Outgoing::Latest { message });
+            }
+        } else {
+            self.send_log(&pointer, &job, &audience, &sender).await?;
+        }
         let counts = sender.flush().await;
         let job_id = pointer.job_id.as_str();
         metrics::delivered::<DeliveryFunction>(&self.clock, job_id, audience.len(), &counts);
@@ -133,34 +149,21 @@ impl Handler {
             .await
     }
 
-    /// Puts what the audience lacks on its way.
-    async fn send(
+    /// Puts what the audience lacks of the log on its way.
+    async fn send_log(
         &self,
         pointer: &DeliveryPointer,
         job: &Job,
         audience: &[Subscriber],
         sender: &Sender<ConnectionsApi<DeliveryFunction>, Shortfall>,
     ) -> Result<(), DeliveryError> {
-        if pointer.content == Content::Progress {
-            // A durable message that has followed is on its way by itself, and a client that saw
-            // its `seq` here first would think that it has missed it.
-            let update = job
-                .progress_update()
-                .filter(|_| job.seq == pointer.after_seq);
-            if let Some(update) = update {
-                let message = Bytes::from(ServerMessage::ProgressUpdate(update).to_json());
-                for subscriber in audience {
-                    let message = message.clone();
-                    sender.send(subscriber, Outgoing::Latest { message });
-                }
-            }
-            return Ok(());
-        }
-        let last = match pointer.content {
+        let is_published = pointer.content == Content::Published;
+        let last = if is_published {
             // Were it all that has followed meanwhile, an audience that is slow to serve would get
             // everything many times.
-            Content::Published => job.seq.min(pointer.after_seq + 1),
-            Content::Log | Content::Progress => job.seq,
+            job.seq.min(pointer.after_seq + 1)
+        } else {
+            job.seq
         };
         let events = self
             .events
@@ -169,7 +172,7 @@ impl Handler {
         for event in &events {
             let message = Bytes::from(event.message.clone());
             for subscriber in audience {
-                if pointer.content == Content::Published && event.seq <= subscriber.at_seq {
+                if is_published && event.seq <= subscriber.at_seq {
                     continue;
                 }
                 let outgoing = Outgoing::Durable {

@@ -2,6 +2,7 @@
 
 mod fan_out;
 mod handler;
+mod rounds;
 mod shortfall;
 
 pub use handler::Handler;
