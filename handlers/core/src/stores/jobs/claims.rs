@@ -1,0 +1,208 @@
+//! Who may write to a job: the run that has claimed it last.
+
+use aws_sdk_dynamodb::{
+    operation::update_item::builders::UpdateItemFluentBuilder, types::AttributeValue,
+};
+use contract::{
+    functions::Function,
+    grants::{GetItem, Granted, UpdateItem},
+    ids::JobId,
+    limits::LEASE_SECONDS,
+    messages::JobStatus,
+    tables::Jobs,
+};
+
+use super::{JobStore, StoreError};
+use crate::models::{Job, number, text};
+
+/// The condition of every write of a run: the lease is its own, and the job has not ended.
+pub(super) const UNDER_LEASE: &str = "epoch = :epoch AND #status = :running";
+
+/// The right to write to a job: whoever has claimed it last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// The job.
+    pub job_id: JobId,
+    /// The claim's number.
+    pub epoch: u64,
+}
+
+/// A worker of its own that claims a job.
+#[derive(Clone, Copy, Debug)]
+pub struct Claimant<'a> {
+    /// The stages that it runs.
+    pub stages: &'a [String],
+    /// Its name, if it has one that no other worker has: it gets its job back at once with it.
+    pub worker_id: Option<&'a str>,
+}
+
+/// What came of an attempt to claim a job.
+#[derive(Debug)]
+pub enum Claim {
+    /// The job is the claimer's.
+    Taken {
+        /// The job as it is now.
+        job: Box<Job>,
+        /// The right to write to it.
+        lease: Lease,
+        /// The run before this one let its lease end: what it was sending may be lost.
+        takeover: bool,
+    },
+    /// Another run holds it, until this many epoch seconds at least.
+    Held {
+        /// When the other run's lease ends unless it renews it.
+        until: i64,
+    },
+    /// The job has ended.
+    Ended,
+    /// There is no such job (any more).
+    Unknown,
+}
+
+impl<F: Function> JobStore<F> {
+    /// Takes a job to run it: one that waits, or one whose run has let its lease end.
+    pub async fn claim(&self, job_id: &JobId) -> Result<Claim, StoreError>
+    where
+        F: Granted<UpdateItem<Jobs>> + Granted<GetItem<Jobs>>,
+    {
+        self.claim_for(job_id, None).await
+    }
+
+    /// [`Self::claim`] for a worker of its own, if one is given.
+    pub async fn claim_for(
+        &self,
+        job_id: &JobId,
+        claimant: Option<Claimant<'_>>,
+    ) -> Result<Claim, StoreError>
+    where
+        F: Granted<UpdateItem<Jobs>> + Granted<GetItem<Jobs>>,
+    {
+        for takeover in [false, true] {
+            if let Some(job) = self.take(job_id, claimant, takeover).await? {
+                let lease = Lease {
+                    job_id: job_id.clone(),
+                    epoch: job.epoch,
+                };
+                return Ok(Claim::Taken {
+                    job: Box::new(job),
+                    lease,
+                    takeover,
+                });
+            }
+        }
+        Ok(match self.load(job_id).await? {
+            None => Claim::Unknown,
+            Some(job) if job.status.has_ended() => Claim::Ended,
+            Some(job) => Claim::Held {
+                until: job.lease_expires_at,
+            },
+        })
+    }
+
+    async fn take(
+        &self,
+        job_id: &JobId,
+        claimant: Option<Claimant<'_>>,
+        takeover: bool,
+    ) -> Result<Option<Job>, StoreError>
+    where
+        F: Granted<UpdateItem<Jobs>>,
+    {
+        let now = self.clock.now().epoch_seconds();
+        let worker_id = claimant.and_then(|claimant| claimant.worker_id);
+        self.change("claiming the job", || {
+            let mut update = self
+                .update(job_id)
+                .update_expression(if claimant.is_some() {
+                    "SET #status = :running, lease_expires_at = :lease_expires_at, \
+                     stages = :stages, worker_id = :worker_id REMOVE estimate \
+                     ADD epoch :one, fruitless_claims :one"
+                } else {
+                    "SET #status = :running, lease_expires_at = :lease_expires_at \
+                     ADD epoch :one, fruitless_claims :one"
+                })
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(":running", text(JobStatus::Running.name()))
+                .expression_attribute_values(":lease_expires_at", number(now + LEASE_SECONDS))
+                .expression_attribute_values(":one", number(1));
+            if let Some(claimant) = claimant {
+                let stages = claimant.stages.iter().map(text).collect();
+                let worker_id = worker_id.map_or(AttributeValue::Null(true), text);
+                update = update
+                    .expression_attribute_values(":stages", AttributeValue::L(stages))
+                    .expression_attribute_values(":worker_id", worker_id);
+            }
+            match (takeover, worker_id) {
+                (false, _) => update
+                    .condition_expression("#status = :queued")
+                    .expression_attribute_values(":queued", text(JobStatus::Queued.name())),
+                (true, None) => update
+                    .condition_expression("#status = :running AND lease_expires_at < :now")
+                    .expression_attribute_values(":now", number(now)),
+                (true, Some(_)) => update
+                    .condition_expression(
+                        "#status = :running AND \
+                         (lease_expires_at < :now OR worker_id = :worker_id)",
+                    )
+                    .expression_attribute_values(":now", number(now)),
+            }
+        })
+        .await
+    }
+
+    /// Does not count a claim against the job that came to nothing by a fault of ours: too many of
+    /// them fail it. One that cannot be taken back counts.
+    pub async fn excuse(&self, lease: &Lease)
+    where
+        F: Granted<UpdateItem<Jobs>>,
+    {
+        let excused = self
+            .change("excusing a claim", || {
+                self.under(lease)
+                    .update_expression("ADD fruitless_claims :minus_one")
+                    .expression_attribute_values(":minus_one", number(-1))
+            })
+            .await;
+        if let Err(error) = excused {
+            tracing::warn!(%error, job_id = %lease.job_id, "a claim counts as a crash");
+        }
+    }
+
+    /// Gives a claimed job back, so that the next claim need not wait for the lease to end. None
+    /// when the lease is lost.
+    pub async fn release(&self, lease: &Lease) -> Result<Option<Job>, StoreError>
+    where
+        F: Granted<UpdateItem<Jobs>>,
+    {
+        self.change("giving the job back", || {
+            self.under(lease)
+                .update_expression("SET #status = :queued, lease_expires_at = :zero")
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(":queued", text(JobStatus::Queued.name()))
+                .expression_attribute_values(":zero", number(0))
+        })
+        .await
+    }
+
+    /// An update that only the holder of the lease can make, while the job has not ended.
+    pub(super) fn under(&self, lease: &Lease) -> UpdateItemFluentBuilder
+    where
+        F: Granted<UpdateItem<Jobs>>,
+    {
+        self.update(&lease.job_id)
+            .condition_expression(UNDER_LEASE)
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":epoch", number(lease.epoch))
+            .expression_attribute_values(":running", text(JobStatus::Running.name()))
+    }
+
+    /// The same for the one that commits `seq`.
+    pub(super) fn under_before(&self, lease: &Lease, seq: u64) -> UpdateItemFluentBuilder
+    where
+        F: Granted<UpdateItem<Jobs>>,
+    {
+        self.under(lease)
+            .condition_expression(format!("{UNDER_LEASE} AND seq = :before"))
+            .expression_attribute_values(":before", number(seq.saturating_sub(1)))
+    }
+}

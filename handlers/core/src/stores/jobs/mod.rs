@@ -1,0 +1,127 @@
+//! The jobs. Every write of a run is conditional on its lease.
+
+mod claims;
+mod runs;
+
+use aws_sdk_dynamodb::{
+    operation::update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
+    types::{AttributeValue, ReturnValue},
+};
+use contract::{
+    functions::Function,
+    grants::{GetItem, Granted, PutItem, UpdateItem},
+    ids::JobId,
+    messages::JobStatus,
+    tables::{JobKey, Jobs},
+};
+
+pub use claims::{Claim, Claimant, Lease};
+pub use runs::{Ending, ProgressPoint};
+
+use super::{
+    StoreError,
+    error::{if_held, is_conflict, through_conflicts},
+};
+use crate::{
+    aws::Database,
+    clock::Clock,
+    models::{Job, text},
+};
+
+/// The jobs in `jobs`.
+#[derive(Debug)]
+pub struct JobStore<F> {
+    database: Database<F>,
+    clock: Clock,
+}
+
+impl<F> Clone for JobStore<F> {
+    fn clone(&self) -> Self {
+        Self {
+            database: self.database.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+}
+
+impl<F: Function> JobStore<F> {
+    /// The jobs in the table of `database`.
+    pub fn new(database: Database<F>, clock: Clock) -> Self {
+        Self { database, clock }
+    }
+
+    /// Stores a new job. False when its id is taken.
+    pub async fn create(&self, job: &Job) -> Result<bool, StoreError>
+    where
+        F: Granted<PutItem<Jobs>>,
+    {
+        let answer = self
+            .database
+            .put_item::<Job>()
+            .set_item(Some(job.to_dynamodb_item()?))
+            .condition_expression("attribute_not_exists(job_id)")
+            .send()
+            .await;
+        Ok(if_held("storing the job", answer)?.is_some())
+    }
+
+    /// Reads a job as it is now.
+    pub async fn load(&self, job_id: &JobId) -> Result<Option<Job>, StoreError>
+    where
+        F: Granted<GetItem<Jobs>>,
+    {
+        let answer = self
+            .database
+            .get_item(&JobKey {
+                job_id: job_id.as_str(),
+            })
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(StoreError::of("reading the job"))?;
+        let job = answer.item.map(Job::from_dynamodb_item).transpose()?;
+        Ok(job.filter(|job| job.is_live(self.clock.now())))
+    }
+
+    /// Asks a job to stop. None when it has ended, or is not there.
+    pub async fn request_cancel(&self, job_id: &JobId) -> Result<Option<Job>, StoreError>
+    where
+        F: Granted<UpdateItem<Jobs>>,
+    {
+        self.change("asking the job to stop", || {
+            self.update(job_id)
+                .update_expression("SET cancel_requested = :true")
+                .condition_expression("#status IN (:queued, :running)")
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(":true", AttributeValue::Bool(true))
+                .expression_attribute_values(":queued", text(JobStatus::Queued.name()))
+                .expression_attribute_values(":running", text(JobStatus::Running.name()))
+        })
+        .await
+    }
+
+    fn update(&self, job_id: &JobId) -> UpdateItemFluentBuilder
+    where
+        F: Granted<UpdateItem<Jobs>>,
+    {
+        self.database
+            .update_item(&JobKey {
+                job_id: job_id.as_str(),
+            })
+            .return_values(ReturnValue::AllNew)
+    }
+
+    /// Sends an update. None when its condition does not hold.
+    async fn change(
+        &self,
+        operation: &'static str,
+        update: impl Fn() -> UpdateItemFluentBuilder,
+    ) -> Result<Option<Job>, StoreError> {
+        let answer = through_conflicts(|| update().send(), is_conflict::<UpdateItemError>).await;
+        let Some(answer) = if_held(operation, answer)? else {
+            return Ok(None);
+        };
+        let item = answer.attributes.unwrap_or_default();
+        Ok(Some(Job::from_dynamodb_item(item)?))
+    }
+}
