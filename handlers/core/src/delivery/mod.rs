@@ -14,6 +14,7 @@ mod post;
 mod publisher;
 mod sender;
 mod tally;
+mod way;
 
 pub use attempt::{Delivery, Destination, deliver};
 pub use budget::Budget;

@@ -195,6 +195,7 @@ impl<F: Publishes> Publisher<F> {
 
     /// Publishes how far a stage is. One write; whoever cannot be reached now gets the next one.
     pub async fn report(&mut self, point: &ProgressPoint) -> Result<Heard, PublishError> {
+        let _way = self.sender.make_way();
         let job = self.stores.jobs.report(&self.lease, point).await?;
         let job = job.ok_or(PublishError::LeaseLost)?;
         self.reached(&job).await
@@ -233,6 +234,7 @@ impl<F: Publishes> Publisher<F> {
         point: &ProgressPoint,
         estimate: &Estimate,
     ) -> Result<Option<Heard>, PublishError> {
+        let _way = self.sender.make_way();
         let jobs = &self.stores.jobs;
         if let Some(job) = jobs.advance(&self.lease, self.seq, point, estimate).await? {
             return self.reached(&job).await.map(Some);
@@ -351,6 +353,7 @@ impl<F: Publishes> Publisher<F> {
         message: &ServerMessage,
         commit: &Commit,
     ) -> Result<Heard, PublishError> {
+        let _way = self.sender.make_way();
         let message = message.to_json();
         let event = Event {
             job_id: self.lease.job_id.clone(),

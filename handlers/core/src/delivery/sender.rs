@@ -19,6 +19,7 @@ use super::{
     brake::Brake,
     mailbox::{Mailbox, Next},
     tally::{Counts, Tally},
+    way::{Gate, Way},
 };
 use crate::{clock::Clock, models::Subscriber};
 
@@ -61,6 +62,7 @@ struct Inner<P, A> {
     budget: Budget,
     clock: Clock,
     permits: Semaphore,
+    gate: Arc<Gate>,
     brake: Brake,
     traffic: Mutex<Traffic>,
     idle: Notify,
@@ -83,6 +85,7 @@ impl<P: Post + 'static, A: Aftermath> Sender<P, A> {
             budget,
             clock,
             permits: Semaphore::new(CONCURRENT_POSTS),
+            gate: Arc::default(),
             brake: Brake::default(),
             traffic: Mutex::default(),
             idle: Notify::new(),
@@ -128,6 +131,11 @@ impl<P: Post + 'static, A: Aftermath> Sender<P, A> {
             inner.lock().active -= 1;
             inner.idle.notify_waiters();
         });
+    }
+
+    /// Begins no post while the answer lives, or for a second: for calls that a job waits for.
+    pub fn make_way(&self) -> Way {
+        self.0.gate.clear_way()
     }
 
     /// Waits until nothing is on its way any more. How long that can take is bounded by the budget
@@ -261,6 +269,7 @@ impl<P: Post, A: Aftermath> Post for Bounded<'_, P, A> {
     async fn post(&self, connection_id: &str, message: Bytes) -> Result<(), PostError> {
         self.0.brake.wait().await;
         let _permit = self.0.permits.acquire().await;
+        self.0.gate.pass().await;
         let answer = self.0.post.post(connection_id, message).await;
         match &answer {
             Ok(()) => self.0.brake.succeeded(),
@@ -319,6 +328,26 @@ mod tests {
             correlation_id: CorrelationId::new(since, [7; 8]),
             expires_at: since.plus_seconds(3600).epoch_seconds(),
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_post_begins_while_something_goes_first() {
+        let (posts, clock) = (Posts::default(), Clock::system());
+        let budget = Budget::of::<contract::functions::WorkerFunction>();
+        let sender = Sender::new(posts.clone(), Left::default(), budget, clock.clone());
+        let posted = || posts.0.lock().unwrap().len();
+
+        let way = sender.make_way();
+        let message = Bytes::from_static(b"{}");
+        sender.send(
+            &subscriber("other", clock.now()),
+            Outgoing::Latest { message },
+        );
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(posted(), 0);
+        drop(way);
+        sender.flush().await;
+        assert_eq!(posted(), 1);
     }
 
     #[tokio::test(start_paused = true)]
