@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use contract::{
     queues::{JobTicket, Queue},
-    tables::{Connections, Subscribers, Table as _, TableSpec},
+    tables::{Connections, NO_JOB, Subscribers, Table as _, TableSpec},
 };
 use handlers_core::clock::Clock;
 use http::Method;
@@ -243,11 +243,26 @@ impl System {
     /// Leaves every connection and subscription ten minutes to live; answers until when that is,
     /// in epoch seconds.
     pub async fn age_connections(&self) -> i64 {
-        let soon = Clock::system().now().plus_seconds(600).epoch_seconds();
-        for table in [Connections::SPEC, Subscribers::SPEC] {
-            self.operator.expire(table, soon).await;
-        }
+        let soon = self.age_subscriptions().await;
+        self.age(Connections::SPEC, soon, is_own).await;
         soon
+    }
+
+    /// The same with subscriptions only, as of a connection whose client has said something lately.
+    pub async fn age_subscriptions(&self) -> i64 {
+        let soon = Clock::system().now().plus_seconds(600).epoch_seconds();
+        self.age(Subscribers::SPEC, soon, |_| true).await;
+        self.age(Connections::SPEC, soon, |item| !is_own(item))
+            .await;
+        self.operator
+            .set_time(Connections::SPEC, "subscriptions_expire_at", soon, is_own)
+            .await;
+        soon
+    }
+
+    async fn age(&self, table: &TableSpec, soon: i64, of: impl Fn(&Value) -> bool) {
+        let attribute = table.time_to_live.name;
+        self.operator.set_time(table, attribute, soon, of).await;
     }
 
     /// Waits until the tables hold nothing of connections.
@@ -295,4 +310,9 @@ impl Job {
     pub fn path(&self) -> String {
         format!("/v1/jobs/{}", self.id)
     }
+}
+
+/// Whether an item is a connection's own, not one of its subscriptions'.
+fn is_own(item: &Value) -> bool {
+    item["job_id"] == NO_JOB
 }

@@ -12,11 +12,13 @@ use handlers_core::{
     aws::{ConnectionsApi, Database, Environment, Queues},
     cancellation::Canceller,
     clock::Clock,
+    delivery::Budget,
     stores::{
         ConnectionStore, EventStore, JobStore, StoreError, SubscriptionRequest, SubscriptionStore,
         correlation_of,
     },
 };
+use tokio::time::Instant;
 use tracing::Instrument as _;
 
 use crate::lifecycle::Handshake;
@@ -47,9 +49,19 @@ pub(crate) struct Session {
     pub(crate) connection_id: String,
     pub(crate) connected_at: Timestamp,
     pub(crate) correlation_id: CorrelationId,
+    /// When the event came.
+    pub(crate) began: Instant,
 }
 
 impl Session {
+    /// What is left of the time for posts: all posts that an event causes share it, for the function
+    /// has no more time for many of them than for one.
+    pub(crate) fn budget(&self) -> Budget {
+        let budget = Budget::of::<WebSocketFunction>();
+        let total = budget.total.saturating_sub(self.began.elapsed());
+        Budget { total, ..budget }
+    }
+
     pub(crate) fn wants<'a>(&'a self, job_id: &'a JobId) -> SubscriptionRequest<'a> {
         SubscriptionRequest {
             connection_id: &self.connection_id,
@@ -116,6 +128,7 @@ impl Handler {
             connection_id,
             connected_at,
             correlation_id,
+            began: Instant::now(),
         };
         let status = self.route(route, &session, &event).instrument(span).await;
         let mut response = ApiGatewayProxyResponse::default();

@@ -11,7 +11,8 @@ use contract::{
 use handlers_core::{
     cancellation::Cancellation,
     clock::random,
-    models::{Event, Job},
+    delivery::Delivery,
+    models::{Event, Job, PendingReply},
     stores::{Admitted, Committed, Refused, StoreError},
 };
 use serde_json::json;
@@ -121,13 +122,23 @@ impl Handler {
         let Some(connection) = self.connections.touch(&session.connection_id).await? else {
             return Err(Trouble::Ours("the connection has no item".to_owned()));
         };
-        if let Some(owed) = connection.pending_reply {
-            let request_id = RequestId::new(self.clock.now(), random()).to_string();
-            let job = self.jobs.load(&owed.job_id).await?.ok_or_else(forbidden)?;
-            let after = owed.after_seq.unwrap_or(0);
-            self.welcome(session, &request_id, &job, after).await?;
+        let Some(owed) = connection.pending_reply else {
+            return Ok(());
+        };
+        let paid = self.pay(session, &owed).await;
+        if let Err(Trouble::Ours(_)) = &paid {
+            // The client's next message triggers it again.
+            self.connections.owe(&session.connection_id, owed).await?;
         }
-        Ok(())
+        paid
+    }
+
+    /// Sends the reply that is owed since `$connect`.
+    async fn pay(&self, session: &Session, owed: &PendingReply) -> Result<(), Trouble> {
+        let request_id = RequestId::new(self.clock.now(), random()).to_string();
+        let job = self.jobs.load(&owed.job_id).await?.ok_or_else(forbidden)?;
+        let after = owed.after_seq.unwrap_or(0);
+        self.welcome(session, &request_id, &job, after).await
     }
 
     /// Stores the subscription at the `seq` that was read, then sends `subscribed` and the durable
@@ -151,9 +162,12 @@ impl Handler {
                 .await?;
             if committed == Committed::Yes {
                 let after = message.after_seq.unwrap_or(0);
-                return self
-                    .welcome(session, request_id, &admitted.job, after)
-                    .await;
+                let mut job = admitted.job;
+                if at_seq.is_none() {
+                    // What was published between the reading and the storing is nobody else's.
+                    job = self.jobs.load(&job.job_id).await?.unwrap_or(job);
+                }
+                return self.welcome(session, request_id, &job, after).await;
             }
         }
         Ok(())
@@ -221,8 +235,13 @@ impl Handler {
             correlation_id: session.correlation_id.to_string(),
             timestamp: self.clock.now(),
         });
-        if self.reply(session, &subscribed).await && recovered {
-            self.replay(session, &events).await;
+        match self.reply(session, &subscribed).await {
+            Delivery::Sent { .. } if recovered => self.replay(session, &events).await,
+            // Those who publish take the client to have what is in the log by now.
+            Delivery::Spent { .. } if !events.is_empty() => {
+                self.leave(session, &job.job_id, after).await;
+            }
+            _ => {}
         }
         Ok(())
     }

@@ -2,24 +2,21 @@
 
 use bytes::Bytes;
 use contract::{
-    functions::WebSocketFunction,
+    ids::JobId,
     messages::{ErrorReply, ProtocolError, ServerMessage},
     queues::{Audience, Content, DeliveryPointer, DeliveryQueue},
 };
 use handlers_core::{
-    delivery::{Budget, Delivery, Destination, deliver},
+    delivery::{Delivery, Destination, deliver},
     models::Event,
 };
 
 use crate::handler::{Handler, Session};
 
 impl Handler {
-    /// Posts a reply. False when there is no one to reply to any more.
-    pub(crate) async fn reply(&self, session: &Session, reply: &ServerMessage) -> bool {
-        matches!(
-            self.post(session, Bytes::from(reply.to_json())).await,
-            Delivery::Sent { .. }
-        )
+    /// Posts a reply. What cannot be posted is logged: the client asks again if it misses it.
+    pub(crate) async fn reply(&self, session: &Session, reply: &ServerMessage) -> Delivery {
+        self.post(session, Bytes::from(reply.to_json())).await
     }
 
     /// Posts what is wrong with a message.
@@ -37,22 +34,34 @@ impl Handler {
     /// Posts events in order. What cannot be posted now is left to the delivery function.
     pub(crate) async fn replay(&self, session: &Session, events: &[Event]) {
         for event in events {
-            match self.post(session, Bytes::from(event.message.clone())).await {
-                Delivery::Sent { .. } => {}
-                Delivery::Spent { .. } => {
-                    let pointer = DeliveryPointer {
-                        job_id: event.job_id.clone(),
-                        audience: Audience::Connections(vec![session.connection_id.clone()]),
-                        content: Content::Log,
-                        after_seq: event.seq.saturating_sub(1),
-                    };
-                    if let Err(error) = self.queues.send::<DeliveryQueue>(&pointer, 0).await {
-                        tracing::error!(%error, job_id = %event.job_id, "a replay could not be queued");
-                    }
+            let delivery = if session.budget().total.is_zero() {
+                None
+            } else {
+                let message = Bytes::from(event.message.clone());
+                Some(self.post(session, message).await)
+            };
+            match delivery {
+                Some(Delivery::Sent { .. }) => {}
+                None | Some(Delivery::Spent { .. }) => {
+                    let before = event.seq.saturating_sub(1);
+                    self.leave(session, &event.job_id, before).await;
                     return;
                 }
-                Delivery::Gone | Delivery::Refused(_) | Delivery::Superseded => return,
+                Some(Delivery::Gone | Delivery::Refused(_) | Delivery::Superseded) => return,
             }
+        }
+    }
+
+    /// Leaves the job's log after `after_seq` to the delivery function.
+    pub(crate) async fn leave(&self, session: &Session, job_id: &JobId, after_seq: u64) {
+        let pointer = DeliveryPointer {
+            job_id: job_id.clone(),
+            audience: Audience::Connections(vec![session.connection_id.clone()]),
+            content: Content::Log,
+            after_seq,
+        };
+        if let Err(error) = self.queues.send::<DeliveryQueue>(&pointer, 0).await {
+            tracing::error!(%error, %job_id, after_seq, "a replay could not be queued");
         }
     }
 
@@ -61,12 +70,11 @@ impl Handler {
             connection_id: session.connection_id.clone(),
             connected_at: session.connected_at,
         };
-        let budget = Budget::of::<WebSocketFunction>();
         let delivery = deliver(
             &self.api,
             &destination,
             &message,
-            &budget,
+            &session.budget(),
             &self.clock,
             || false,
         )

@@ -54,9 +54,15 @@ impl Operator {
         put.unwrap_or_else(|error| panic!("{}: {error:?}", table.name));
     }
 
-    /// Sets when every item of a table expires, in epoch seconds.
-    pub(crate) async fn expire(&self, table: &TableSpec, at: i64) {
-        for item in self.items(table).await {
+    /// Sets a point in time, in epoch seconds, of those items of a table.
+    pub(crate) async fn set_time(
+        &self,
+        table: &TableSpec,
+        attribute: &str,
+        at: i64,
+        of: impl Fn(&Value) -> bool,
+    ) {
+        for item in self.items(table).await.into_iter().filter(of) {
             let mut update = self.dynamodb.update_item();
             for key in [Some(table.key.partition), table.key.sort]
                 .into_iter()
@@ -69,8 +75,9 @@ impl Operator {
             update
                 .table_name(self.outputs.table(table))
                 .update_expression("SET #at = :at")
-                .condition_expression("attribute_exists(#at)")
-                .expression_attribute_names("#at", table.time_to_live.name)
+                .condition_expression("attribute_exists(#key)")
+                .expression_attribute_names("#at", attribute)
+                .expression_attribute_names("#key", table.key.partition.name)
                 .expression_attribute_values(":at", AttributeValue::N(at.to_string()))
                 .send()
                 .await

@@ -138,6 +138,19 @@ async fn a_connection_that_the_progress_of_a_worker_of_its_own_reaches_lives_on(
 }
 
 #[tokio::test]
+async fn what_a_connection_watches_lives_on_while_its_client_pings() {
+    let system = System::start().await;
+    // Nothing is sent to it: no worker claims its job.
+    let (job, _) = system.create_external("").await;
+    let mut client = system.watch(&job).await;
+    let soon = system.age_subscriptions().await;
+    client.ask(&json!({ "type": "ping" }), "pong").await;
+    live_on(&system, soon).await;
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
 async fn a_connection_that_a_delivery_reaches_lives_on() {
     let system = System::scripted().await;
     let (job, mut client) = ended_and_watched(&system).await;

@@ -3,6 +3,7 @@
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
 
+use contract::tables::{JobEvents, Table as _};
 use end_to_end::{
     Client, System, needs,
     script::{Act, Script},
@@ -126,6 +127,53 @@ async fn a_run_that_fails_because_a_table_is_away_is_made_again() {
     });
     assert_eq!(failed.count(), 1, "{logs:#?}");
     client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_client_that_cannot_be_welcomed_gets_the_log_all_the_same() {
+    needs!(InjectFaults);
+    let system = System::scripted().await;
+    let job = system.create_scripted(&two_stages()).await;
+    let mut first = system.watch(&job).await;
+    until_seq(&mut first, 3).await;
+    // Not even `subscribed` goes through, as long as the function tries.
+    system
+        .local()
+        .faults()
+        .on_post(|post| (post.caller == "websocket").then_some(Fault::Throttle));
+    let mut client = system.connect().await;
+    client.send(&job.subscribe()).await;
+    assert_eq!(seqs(&until_seq(&mut client, 3).await), [1, 2, 3]);
+    client.close().await;
+    first.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn what_is_owed_since_connecting_is_owed_until_it_is_paid() {
+    needs!(InjectFaults);
+    let system = System::scripted().await;
+    let job = system.create_scripted(&two_stages()).await;
+    let mut first = system.watch(&job).await;
+    until_seq(&mut first, 3).await;
+    let url = format!(
+        "{}?job_id={}&access_key={}",
+        job.websocket_url, job.id, job.key
+    );
+    let mut client = Client::connect(&url).await.unwrap();
+    // As often as the SDK tries.
+    let away = Arc::new(Times::new(3));
+    system.local().faults().on_call(move |call| {
+        let is_log = call.caller == "websocket" && call.resource == JobEvents::SPEC.name;
+        (is_log && away.take()).then_some(Fault::Outage)
+    });
+    let ping = json!({ "type": "ping" });
+    assert_eq!(client.ask(&ping, "error").await["code"], "internal");
+    client.ask(&ping, "subscribed").await;
+    assert_eq!(seqs(&until_seq(&mut client, 3).await), [1, 2, 3]);
+    client.close().await;
+    first.close().await;
     system.finish().await;
 }
 

@@ -8,6 +8,8 @@ use std::{
 use contract::{
     functions::Function,
     grants::{DeleteItem, Granted, Query, SendMessage, UpdateItem},
+    ids::JobId,
+    limits::CONNECTION_TTL_SECONDS,
     queues::{Audience, Content, DeliveryPointer, DeliveryQueue},
     tables::{Connections, Subscribers},
 };
@@ -47,8 +49,9 @@ impl<F> KeepsHouse for F where
 pub struct Housekeeper<F> {
     connections: ConnectionStore<F>,
     queues: Queues<F>,
-    /// Until when connections live that were renewed since the list of subscribers was read.
-    renewed: Mutex<HashMap<String, i64>>,
+    /// Until when subscriptions live that were renewed since the list of subscribers was read, in
+    /// epoch seconds, by job and connection.
+    renewed: Mutex<HashMap<(JobId, String), i64>>,
 }
 
 impl<F: KeepsHouse> Housekeeper<F> {
@@ -63,16 +66,20 @@ impl<F: KeepsHouse> Housekeeper<F> {
 
     async fn renew(&self, subscriber: &Subscriber) -> Result<(), StoreError> {
         let mut current = subscriber.clone();
-        if let Some(expires_at) = self.lock().get(&subscriber.connection_id) {
+        let subscription = (current.job_id.clone(), current.connection_id.clone());
+        if let Some(expires_at) = self.lock().get(&subscription) {
             current.expires_at = current.expires_at.max(*expires_at);
         }
         if let Some(expires_at) = self.connections.renew(&current).await? {
-            self.lock().insert(current.connection_id, expires_at);
+            let mut renewed = self.lock();
+            // What has expired by now was not in use since.
+            renewed.retain(|_, other| *other > expires_at - CONNECTION_TTL_SECONDS);
+            renewed.insert(subscription, expires_at);
         }
         Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, i64>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(JobId, String), i64>> {
         self.renewed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -48,6 +48,10 @@ pub struct Connection {
     pub expires_at: Timestamp,
     /// How many jobs are watched; only on the connection's own item.
     pub subscriptions: u32,
+    /// When the first of its subscriptions would expire, unless they were never renewed: then it is
+    /// an hour after the connection began at the earliest. Only on the connection's own item, which
+    /// lives longer, for every message of the client renews it.
+    pub subscriptions_expire_at: Option<Timestamp>,
     /// A reply that the client's first message triggers; only on the connection's own item.
     pub pending_reply: Option<PendingReply>,
 }
@@ -89,6 +93,8 @@ struct Stored {
     #[serde(default)]
     subscriptions: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    subscriptions_expire_at: Option<i64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pending_reply: Option<PendingReply>,
 }
 
@@ -120,6 +126,7 @@ impl Connection {
             correlation_id,
             expires_at: now.plus_seconds(CONNECTION_TTL_SECONDS),
             subscriptions: 0,
+            subscriptions_expire_at: None,
             pending_reply: None,
         }
     }
@@ -160,6 +167,7 @@ impl Connection {
             correlation_id: self.correlation_id.clone(),
             expires_at: self.expires_at.epoch_seconds(),
             subscriptions: self.subscriptions,
+            subscriptions_expire_at: self.subscriptions_expire_at.map(Timestamp::epoch_seconds),
             pending_reply: self.pending_reply.clone(),
         })
     }
@@ -186,6 +194,9 @@ impl Connection {
             correlation_id: stored.correlation_id,
             expires_at: Timestamp::from_epoch_seconds(stored.expires_at),
             subscriptions: stored.subscriptions,
+            subscriptions_expire_at: stored
+                .subscriptions_expire_at
+                .map(Timestamp::from_epoch_seconds),
             pending_reply: stored.pending_reply,
         };
         connection
@@ -219,6 +230,7 @@ mod tests {
             after_seq: Some(3),
         });
         own.subscriptions = 2;
+        own.subscriptions_expire_at = Some(NOW.plus_seconds(1800));
         for connection in [own, connection(Some("job_20240115_abc123"))] {
             let item = connection.to_dynamodb_item().unwrap();
             assert_eq!(Connection::from_dynamodb_item(item).unwrap(), connection);

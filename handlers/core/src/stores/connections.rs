@@ -122,14 +122,44 @@ impl<F: Function> ConnectionStore<F> {
             return Ok(None);
         };
         let before = Connection::from_dynamodb_item(answer.attributes.unwrap_or_default())?;
-        if before.subscriptions > 0 && half_is_gone(before.expires_at, now) {
-            for connection in self.items(connection_id).await? {
-                if let Some(job_id) = &connection.job_id {
-                    self.renew_subscription(connection_id, job_id).await?;
-                }
-            }
+        let subscriptions_expire_at = before
+            .subscriptions_expire_at
+            .unwrap_or_else(|| before.created_at.plus_seconds(CONNECTION_TTL_SECONDS));
+        if before.subscriptions > 0 && half_is_gone(subscriptions_expire_at, now) {
+            self.renew_subscriptions(connection_id, now).await?;
         }
         Ok(Some(before))
+    }
+
+    async fn renew_subscriptions(
+        &self,
+        connection_id: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError>
+    where
+        F: Granted<UpdateItem<Connections>>
+            + Granted<UpdateItem<Subscribers>>
+            + Granted<Query<Connections>>,
+    {
+        for connection in self.items(connection_id).await? {
+            if let Some(job_id) = &connection.job_id {
+                self.renew_subscription(connection_id, job_id).await?;
+            }
+        }
+        // Last: what failed before is tried again with the client's next message.
+        let answer = self
+            .database
+            .update_item(&ConnectionKey {
+                connection_id,
+                job_id: NO_JOB,
+            })
+            .update_expression("SET subscriptions_expire_at = :expires_at")
+            .condition_expression("attribute_exists(connection_id)")
+            .expression_attribute_values(":expires_at", number(expiry(now)))
+            .send()
+            .await;
+        if_held("renewing a connection", answer)?;
+        Ok(())
     }
 
     /// After a successful send: renews the items of a connection once less than half of their life
