@@ -104,6 +104,10 @@ pub struct DeliveryPointer {
     pub content: Content,
     /// The audience has every durable message up to and including this.
     pub after_seq: u64,
+    /// The last durable message that a pointer to published messages stands for; without it, the one
+    /// after `after_seq`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub through_seq: Option<u64>,
 }
 
 /// Whom a delivery is for.
@@ -127,8 +131,9 @@ pub enum Content {
     /// The whole log after `after_seq`.
     #[default]
     Log,
-    /// The one durable message after `after_seq`, to whom it is its publisher's to send: who has read
-    /// it from the log when it subscribed is left out. Those that follow have pointers of their own.
+    /// The durable messages after `after_seq` and through `through_seq`, to whom they are their
+    /// publisher's to send: who has read one from the log when it subscribed is left out. Those that
+    /// follow have pointers of their own.
     Published,
     /// How far the job is now. Worth nothing once a durable message has followed `after_seq`.
     Progress,

@@ -3,8 +3,9 @@
 
 use contract::{
     functions::Function,
-    grants::{Granted, PutItem, Query, SendMessage, UpdateItem},
+    grants::{GetItem, Granted, PutItem, Query, SendMessage, UpdateItem},
     ids::JobId,
+    messages::JobStatus,
     queues::{Audience, Content, DeliveryPointer, DeliveryQueue},
     tables::{JobEvents, Jobs},
 };
@@ -16,6 +17,9 @@ use crate::{
     models::{Event, Job},
     stores::{Appended, Ending, EventStore, JobStore, StoreError},
 };
+
+/// For this long after a job was cancelled, asking again has its watchers told again.
+const LATELY_SECONDS: i64 = 60;
 
 /// What came of the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +53,7 @@ pub struct Canceller<F> {
 impl<F> Canceller<F>
 where
     F: Function
+        + Granted<GetItem<Jobs>>
         + Granted<UpdateItem<Jobs>>
         + Granted<PutItem<JobEvents>>
         + Granted<Query<JobEvents>>
@@ -67,6 +72,7 @@ where
     /// Asks the job to stop.
     pub async fn cancel(&self, job_id: &JobId) -> Result<Cancellation, CancelError> {
         let Some(job) = self.jobs.request_cancel(job_id).await? else {
+            self.tell_again(job_id).await?;
             return Ok(Cancellation::AlreadyFinished);
         };
         if job.has_nobody(self.clock.now()) {
@@ -103,15 +109,44 @@ where
             Appended::Earlier(earlier) if earlier.says(&event.message) => {}
             Appended::Earlier(_) | Appended::Later => return Ok(()),
         }
-        if self.jobs.cancel_unattended(job, seq).await?.is_some() {
-            let pointer = DeliveryPointer {
-                job_id: job.job_id.clone(),
-                audience: Audience::AllSubscribers,
-                content: Content::Published,
-                after_seq: job.seq,
-            };
-            self.queues.send::<DeliveryQueue>(&pointer, 0).await?;
+        let cancelled = match self.jobs.cancel_unattended(job, seq).await? {
+            Some(_) => true,
+            // It may have been committed by an attempt whose answer was lost.
+            None => self.is_cancelled_at(&job.job_id, seq).await?,
+        };
+        if cancelled {
+            self.tell(&job.job_id, job.seq).await?;
         }
         Ok(())
+    }
+
+    async fn is_cancelled_at(&self, job_id: &JobId, seq: u64) -> Result<bool, StoreError> {
+        let job = self.jobs.load(job_id).await?;
+        Ok(job.is_some_and(|job| job.status == JobStatus::Cancelled && job.seq == seq))
+    }
+
+    /// Has the watchers of a job that was cancelled just now told again: whoever asks again may have
+    /// been told that they could not be.
+    async fn tell_again(&self, job_id: &JobId) -> Result<(), CancelError> {
+        let Some(job) = self.jobs.load(job_id).await? else {
+            return Ok(());
+        };
+        let lately = self.clock.now() < job.updated_at.plus_seconds(LATELY_SECONDS);
+        if job.status == JobStatus::Cancelled && lately {
+            self.tell(job_id, job.seq.saturating_sub(1)).await?;
+        }
+        Ok(())
+    }
+
+    /// Has the watchers told of the job's last message, which follows `after_seq`.
+    async fn tell(&self, job_id: &JobId, after_seq: u64) -> Result<(), SendError> {
+        let pointer = DeliveryPointer {
+            job_id: job_id.clone(),
+            audience: Audience::AllSubscribers,
+            content: Content::Published,
+            after_seq,
+            through_seq: None,
+        };
+        self.queues.send::<DeliveryQueue>(&pointer, 0).await
     }
 }

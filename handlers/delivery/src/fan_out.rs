@@ -46,7 +46,7 @@ impl Handler {
             Audience::Connections(chunk.iter().map(id).collect())
         });
         let parts: Vec<_> = rest.into_iter().chain(chunks).map(part).collect();
-        self.queues.send_all::<DeliveryQueue>(&parts).await?;
+        self.queues.send_all::<DeliveryQueue>(&parts, 0).await?;
         Ok(FanOut::Queued)
     }
 }

@@ -1,11 +1,11 @@
 //! From a pointer into the log to the messages that it stands for.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use bytes::Bytes;
 use contract::{
-    functions::DeliveryFunction,
+    functions::{DeliveryFunction, Function as _},
     messages::ServerMessage,
     queues::{Audience, Content, DeliveryPointer, DeliveryQueue},
 };
@@ -23,6 +23,10 @@ use crate::{fan_out::FanOut, rounds, shortfall::Shortfall};
 
 /// Seconds before what failed in company is tried again alone.
 const RETRY_DELAY_SECONDS: i32 = 5;
+/// Longest time for the messages of one pointer. What is left of the function's is for reading the
+/// audience and for leaving behind what has not gone out: a function that is killed does neither.
+const SENDING: Duration =
+    Duration::from_secs(DeliveryFunction::SPEC.timeout_seconds as u64 * 2 / 3);
 
 /// Everything that delivering takes.
 #[derive(Debug)]
@@ -142,11 +146,15 @@ impl Handler {
         } else {
             self.send_log(&pointer, &job, &audience, &sender).await?;
         }
-        let counts = sender.flush().await;
+        let (counts, unfinished) = sender.flush_within(SENDING).await;
         let job_id = pointer.job_id.as_str();
         metrics::delivered::<DeliveryFunction>(&self.clock, job_id, audience.len(), &counts);
-        self.leave_behind(&pointer, audience.len(), shortfall.take())
-            .await
+        let mut lacking = shortfall.take();
+        if pointer.content != Content::Progress {
+            // How far these have got is not known. Clients tell what they have by its `seq`.
+            lacking.extend(unfinished.into_iter().map(|id| (id, pointer.after_seq)));
+        }
+        self.leave_behind(&pointer, audience.len(), lacking).await
     }
 
     /// Puts what the audience lacks of the log on its way.
@@ -161,7 +169,8 @@ impl Handler {
         let last = if is_published {
             // Were it all that has followed meanwhile, an audience that is slow to serve would get
             // everything many times.
-            job.seq.min(pointer.after_seq + 1)
+            let through = pointer.through_seq.unwrap_or(pointer.after_seq + 1);
+            job.seq.min(through)
         } else {
             job.seq
         };
@@ -197,17 +206,17 @@ impl Handler {
         if let (1, Some(connection_id)) = (audience, lacking.keys().next()) {
             return Err(DeliveryError::Unreachable(connection_id.clone()));
         }
-        for (connection_id, after_seq) in lacking {
-            let alone = DeliveryPointer {
-                job_id: pointer.job_id.clone(),
-                audience: Audience::Connections(vec![connection_id]),
-                content: Content::Log,
-                after_seq,
-            };
-            self.queues
-                .send::<DeliveryQueue>(&alone, RETRY_DELAY_SECONDS)
-                .await?;
-        }
+        let alone = |(connection_id, after_seq)| DeliveryPointer {
+            job_id: pointer.job_id.clone(),
+            audience: Audience::Connections(vec![connection_id]),
+            content: Content::Log,
+            after_seq,
+            through_seq: None,
+        };
+        let pointers: Vec<_> = lacking.into_iter().map(alone).collect();
+        self.queues
+            .send_all::<DeliveryQueue>(&pointers, RETRY_DELAY_SECONDS)
+            .await?;
         Ok(())
     }
 }

@@ -73,6 +73,7 @@ mod tests {
             audience: Audience::AllSubscribers,
             content: Content::Progress,
             after_seq: 1,
+            through_seq: None,
         };
         let mut message = SqsMessage::default();
         let sent = (SENT * 1000 + 999).to_string();

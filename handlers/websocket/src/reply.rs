@@ -59,6 +59,7 @@ impl Handler {
             audience: Audience::Connections(vec![session.connection_id.clone()]),
             content: Content::Log,
             after_seq,
+            through_seq: None,
         };
         if let Err(error) = self.queues.send::<DeliveryQueue>(&pointer, 0).await {
             tracing::error!(%error, %job_id, after_seq, "a replay could not be queued");

@@ -47,7 +47,9 @@ impl Handler {
             }
             Claim::Held { until } => Err(self.held(until)),
             Claim::Ended => {
-                // It has ended since its key was looked at.
+                // It has ended since its key was looked at. Whoever ended it may have been cut short
+                // while it told of it.
+                self.stores.redeliver(&known.job_id, 0).await?;
                 let job = self.stores.jobs.load(&known.job_id).await?;
                 Err(finished(job.as_ref().unwrap_or(&known)))
             }

@@ -5,6 +5,7 @@ mod bad_input;
 mod cancellation;
 mod connections;
 mod costs;
+mod cut_short;
 mod deliveries;
 mod failures;
 mod faults;

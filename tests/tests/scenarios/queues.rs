@@ -21,6 +21,7 @@ pub(crate) async fn pointer(system: &System, job: &Job, after_seq: u64) {
         audience: Audience::AllSubscribers,
         content: Content::Log,
         after_seq,
+        through_seq: None,
     };
     system.send::<DeliveryQueue>(&pointer).await;
 }

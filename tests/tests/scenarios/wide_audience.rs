@@ -6,6 +6,7 @@ use contract::limits::MAX_DIRECT_SUBSCRIBERS;
 use end_to_end::{
     Client, Job, System, needs,
     script::{Act, Script},
+    worker::stage_complete,
 };
 use futures_util::future::join_all;
 use serde_json::{Value, json};
@@ -95,5 +96,28 @@ async fn a_wide_audience_hears_everything_and_costs_its_publisher_no_more_than_a
     let dealt_out =
         calls.count(|call| call.caller == "delivery" && call.operation == "sqs:SendMessage");
     assert!(dealt_out >= 1, "{:#?}", calls.all());
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn what_a_stage_and_its_job_end_with_reaches_a_wide_audience_in_order() {
+    needs!(CountCalls);
+    let system = System::start().await;
+    let (job, mut worker) = system.create_external("").await;
+    let clients = watch_in_company(&system, &job).await;
+    worker.claim(&["a"]).await;
+    let calls = system.local().calls();
+    calls.clear();
+    worker
+        .tell(json!([stage_complete("a", 1), { "type": "job_complete" }]))
+        .await;
+    let heard = join_all(clients.into_iter().map(hear)).await;
+    for (client, messages) in heard {
+        let kinds: Vec<_> = messages.iter().map(|it| it["type"].clone()).collect();
+        assert_eq!(kinds, ["stage_complete", "job_complete"]);
+        client.close().await;
+    }
+    let queued = calls.count(|call| call.caller == "worker" && call.operation == "sqs:SendMessage");
+    assert_eq!(queued, 1, "{:#?}", calls.all());
     system.finish().await;
 }

@@ -104,8 +104,12 @@ impl<F: Function> Queues<F> {
         Ok(())
     }
 
-    /// Puts messages on `Q`, ten with a call. An error may leave some of them sent.
-    pub async fn send_all<Q: Queue>(&self, messages: &[Q::Message]) -> Result<(), SendError>
+    /// [`Self::send`] for many messages, ten with a call. An error may leave some of them sent.
+    pub async fn send_all<Q: Queue>(
+        &self,
+        messages: &[Q::Message],
+        delay_seconds: i32,
+    ) -> Result<(), SendError>
     where
         F: Granted<SendMessage<Q>>,
     {
@@ -118,7 +122,10 @@ impl<F: Function> Queues<F> {
             for (index, message) in batch.iter().enumerate() {
                 let body =
                     serde_json::to_string(message).map_err(|error| failed(error.to_string()))?;
-                let entry = Entry::builder().id(index.to_string()).message_body(body);
+                let entry = Entry::builder()
+                    .id(index.to_string())
+                    .message_body(body)
+                    .delay_seconds(delay_seconds);
                 entries.push(entry.build().map_err(|error| failed(error.to_string()))?);
             }
             let answer = self

@@ -102,6 +102,7 @@ impl<F: KeepsHouse> Aftermath for Housekeeper<F> {
                     audience: Audience::Connections(vec![subscriber.connection_id.clone()]),
                     content: Content::Log,
                     after_seq,
+                    through_seq: None,
                 };
                 self.queues
                     .send::<DeliveryQueue>(&pointer, 0)

@@ -106,6 +106,11 @@ pub struct Publisher<F: Function> {
     audience: Option<KnownAudience>,
     /// When the subscribers beyond were last told how far the job is.
     told_beyond_at: Option<Instant>,
+    /// The subscribers beyond are yet to be sent the durable messages after this. A stage's end and
+    /// what follows at once go out with one pointer, since two may overtake each other.
+    beyond_lack: Option<u64>,
+    /// The queue did not take a pointer: nobody knows who lacks what after this.
+    all_lack: Option<u64>,
 }
 
 /// Who watches the job, as far as the publisher posts to them itself: reading no further keeps its
@@ -128,6 +133,7 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> Stores<F> {
             audience: Audience::AllSubscribers,
             content: Content::Log,
             after_seq,
+            through_seq: None,
         };
         self.queues.send::<DeliveryQueue>(&pointer, 0).await
     }
@@ -180,6 +186,8 @@ impl<F: Publishes> Publisher<F> {
             expires_at: job.expires_at,
             audience: None,
             told_beyond_at: None,
+            beyond_lack: None,
+            all_lack: None,
         }
     }
 
@@ -196,6 +204,7 @@ impl<F: Publishes> Publisher<F> {
     /// Publishes how far a stage is. One write; whoever cannot be reached now gets the next one.
     pub async fn report(&mut self, point: &ProgressPoint) -> Result<Heard, PublishError> {
         let _way = self.sender.make_way();
+        self.tell_beyond().await;
         let job = self.stores.jobs.report(&self.lease, point).await?;
         let job = job.ok_or(PublishError::LeaseLost)?;
         self.reached(&job).await
@@ -221,7 +230,7 @@ impl<F: Publishes> Publisher<F> {
             .is_some_and(|told_at| told_at.elapsed() < WIDE_INTERVAL);
         if !told_lately && let Some(after) = self.more_after() {
             let beyond = Audience::SubscribersAfter(after.to_owned());
-            self.leave(beyond, Content::Progress, self.seq).await;
+            self.leave(beyond, Content::Progress, self.seq, None).await;
             self.told_beyond_at = Some(Instant::now());
         }
         Ok(heard)
@@ -235,6 +244,7 @@ impl<F: Publishes> Publisher<F> {
         estimate: &Estimate,
     ) -> Result<Option<Heard>, PublishError> {
         let _way = self.sender.make_way();
+        self.tell_beyond().await;
         let jobs = &self.stores.jobs;
         if let Some(job) = jobs.advance(&self.lease, self.seq, point, estimate).await? {
             return self.reached(&job).await.map(Some);
@@ -328,7 +338,9 @@ impl<F: Publishes> Publisher<F> {
     }
 
     /// Waits until nothing is on its way to any subscriber, and writes what became of it as metrics.
-    pub async fn flush(&self) {
+    pub async fn flush(&mut self) {
+        self.tell_beyond().await;
+        self.make_good().await;
         let counts = self.sender.flush().await;
         let (job_id, subscribers) = (self.lease.job_id.as_str(), self.direct().len());
         metrics::delivered::<F>(&self.stores.clock, job_id, subscribers, &counts);
@@ -336,13 +348,38 @@ impl<F: Publishes> Publisher<F> {
 
     /// [`Self::flush`] for no longer than the function has for sending. What is still on its way
     /// then is left to the delivery function, with all that came after `after_seq`.
-    pub async fn flush_within_budget(&self, after_seq: u64) {
+    pub async fn flush_within_budget(&mut self, after_seq: u64) {
+        self.tell_beyond().await;
         let limit = Budget::of::<F>().total;
         let (counts, unfinished) = self.sender.flush_within(limit).await;
         let (job_id, subscribers) = (self.lease.job_id.as_str(), self.direct().len());
         metrics::delivered::<F>(&self.stores.clock, job_id, subscribers, &counts);
         if self.seq > after_seq && !unfinished.is_empty() {
-            self.leave(Audience::Connections(unfinished), Content::Log, after_seq)
+            let unfinished = Audience::Connections(unfinished);
+            self.leave(unfinished, Content::Log, after_seq, None).await;
+        }
+        self.make_good().await;
+    }
+
+    /// Has the delivery function send the subscribers beyond the durable messages that they lack.
+    async fn tell_beyond(&mut self) {
+        if let Some(after_seq) = self.beyond_lack.take()
+            && let Some(after) = self.more_after()
+        {
+            let beyond = Audience::SubscribersAfter(after.to_owned());
+            self.leave(beyond, Content::Published, after_seq, Some(self.seq))
+                .await;
+        }
+    }
+
+    /// Leaves what the queue did not take to it once more, a few times: it may be back.
+    async fn make_good(&mut self) {
+        for pause in [0, 1, 3] {
+            let Some(after_seq) = self.all_lack.take() else {
+                return;
+            };
+            tokio::time::sleep(Duration::from_secs(pause)).await;
+            self.leave(Audience::AllSubscribers, Content::Log, after_seq, None)
                 .await;
         }
     }
@@ -366,16 +403,28 @@ impl<F: Publishes> Publisher<F> {
             Appended::Written => message,
             // An attempt whose answer was lost. It may be committed, so it is what stays.
             Appended::Earlier(earlier) if earlier.says(&message) => earlier.message,
+            // Someone has cancelled the job while its run was silent, and was not done when it was
+            // heard of again: nothing else can be at this place any more.
+            Appended::Earlier(earlier) if earlier.is_cancellation() => {
+                self.commit(earlier.message, &Commit::End(Ending::Cancelled))
+                    .await?;
+                return Err(PublishError::LeaseLost);
+            }
             Appended::Earlier(_) => return Err(PublishError::Conflict { seq: event.seq }),
             Appended::Later => return Err(PublishError::LeaseLost),
         };
-        let jobs = &self.stores.jobs;
+        self.commit(message, commit).await
+    }
+
+    /// Commits a durable message that is in the log to the job, sends it.
+    async fn commit(&mut self, message: String, commit: &Commit) -> Result<Heard, PublishError> {
+        let (jobs, seq) = (&self.stores.jobs, self.seq + 1);
         let job = match commit {
             Commit::Stage(stage, overall) => {
                 let lease = &self.lease;
-                jobs.finish_stage(lease, stage, *overall, event.seq).await?
+                jobs.finish_stage(lease, stage, *overall, seq).await?
             }
-            Commit::End(ending) => jobs.end(&self.lease, ending, event.seq).await?,
+            Commit::End(ending) => jobs.end(&self.lease, ending, seq).await?,
         };
         self.committed(job, message).await
     }
@@ -396,7 +445,9 @@ impl<F: Publishes> Publisher<F> {
                 %error,
                 "the subscribers could not be read; the delivery function sends the message",
             );
-            self.leave(Audience::AllSubscribers, Content::Published, self.seq - 1)
+            let after_seq = self.beyond_lack.take().unwrap_or(self.seq - 1);
+            let all = Audience::AllSubscribers;
+            self.leave(all, Content::Published, after_seq, Some(self.seq))
                 .await;
             return Ok(Heard {
                 cancel_requested: job.cancel_requested,
@@ -411,9 +462,11 @@ impl<F: Publishes> Publisher<F> {
                 self.sender.send(subscriber, outgoing.clone());
             }
         }
-        if let Some(after) = self.more_after() {
-            let beyond = Audience::SubscribersAfter(after.to_owned());
-            self.leave(beyond, Content::Published, self.seq - 1).await;
+        if self.more_after().is_some() {
+            self.beyond_lack.get_or_insert(self.seq - 1);
+        }
+        if job.status.has_ended() {
+            self.tell_beyond().await;
         }
         Ok(Heard {
             cancel_requested: job.cancel_requested,
@@ -421,21 +474,32 @@ impl<F: Publishes> Publisher<F> {
     }
 
     /// Leaves something to the delivery function.
-    async fn leave(&self, audience: Audience, content: Content, after_seq: u64) {
+    async fn leave(
+        &mut self,
+        audience: Audience,
+        content: Content,
+        after_seq: u64,
+        through_seq: Option<u64>,
+    ) {
         let pointer = DeliveryPointer {
             job_id: self.lease.job_id.clone(),
             audience,
             content,
             after_seq,
+            through_seq,
         };
         if let Err(error) = self.stores.queues.send::<DeliveryQueue>(&pointer, 0).await {
             tracing::error!(
                 job_id = %self.lease.job_id,
                 seq = self.seq,
                 %error,
-                "a delivery could not be queued; its clients find the message in the log when \
-                 they resume",
+                "a delivery could not be queued; it is tried again when the run ends, and clients \
+                 find the message in the log when they resume",
             );
+            if content != Content::Progress {
+                let all_lack = self.all_lack.get_or_insert(after_seq);
+                *all_lack = after_seq.min(*all_lack);
+            }
         }
     }
 
@@ -466,6 +530,7 @@ impl<F: Publishes> Publisher<F> {
             .subscriptions
             .page(&self.lease.job_id, None, MAX_DIRECT_SUBSCRIBERS)
             .await?;
+        self.sender.keep_only(&page.subscribers);
         self.audience = Some(KnownAudience {
             version: job.subscribers_version,
             direct: page.subscribers,

@@ -1,7 +1,7 @@
 //! Sending to many connections at once: one message at a time for each, a bounded number in all.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -120,7 +120,7 @@ impl<P: Post + 'static, A: Aftermath> Sender<P, A> {
                 }
                 inner.work(&subscriber).await;
             } else if let Some(seq) = seq {
-                inner.tally.deferred();
+                inner.tally.deferred(1);
                 let after_seq = seq.saturating_sub(1);
                 inner
                     .aftermath
@@ -168,7 +168,18 @@ impl<P: Post + 'static, A: Aftermath> Sender<P, A> {
                 unfinished.push(connection_id.clone());
             }
         }
+        self.0.tally.deferred(unfinished.len());
         (self.0.tally.take(), unfinished)
+    }
+
+    /// Forgets the connections that are not among these and have nothing on its way: whoever sends
+    /// for long sees many come and go.
+    pub fn keep_only(&self, subscribers: &[Subscriber]) {
+        let ids: HashSet<_> = subscribers.iter().map(|it| &it.connection_id).collect();
+        let mut traffic = self.0.lock();
+        traffic
+            .mailboxes
+            .retain(|id, mailbox| mailbox.is_unfinished() || ids.contains(id));
     }
 }
 
@@ -250,13 +261,19 @@ impl<P: Post, A: Aftermath> Inner<P, A> {
                 if let Outgoing::Durable { seq, .. } = outgoing {
                     self.mailbox(&destination.connection_id, Mailbox::defer);
                     let after_seq = seq.saturating_sub(1);
-                    self.tally.deferred();
+                    self.tally.deferred(1);
                     self.aftermath
                         .settle(subscriber, Outcome::Deferred { after_seq })
                         .await;
                 }
             }
-            Delivery::Refused(cause) => failed(1, &cause),
+            Delivery::Refused(cause) => tracing::error!(
+                job_id = %subscriber.job_id,
+                connection_id = destination.connection_id,
+                correlation_id = %subscriber.correlation_id,
+                %cause,
+                "a message was refused, as each further attempt would be; the job goes on",
+            ),
         }
     }
 }

@@ -26,7 +26,8 @@ pub struct Counts {
     pub gone: u64,
     /// Messages left to the delivery function.
     pub deferred: u64,
-    /// The longest that a message took from the publisher to its connection, in milliseconds.
+    /// The longest that a message took from its turn, the first that its connection waits for, until
+    /// it was taken, in milliseconds.
     pub slowest_millis: u64,
 }
 
@@ -47,8 +48,8 @@ impl Tally {
         self.gone.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(super) fn deferred(&self) {
-        self.deferred.fetch_add(1, Ordering::Relaxed);
+    pub(super) fn deferred(&self, messages: usize) {
+        self.deferred.fetch_add(messages as u64, Ordering::Relaxed);
     }
 
     /// The counts so far; counting starts again.

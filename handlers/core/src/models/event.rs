@@ -2,6 +2,7 @@
 
 use contract::{
     ids::JobId,
+    messages::ServerMessage,
     tables::{JobEventKey, JobEvents, Record},
 };
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,14 @@ impl Event {
             Some(message)
         };
         self.message == message || timeless(&self.message) == timeless(message)
+    }
+
+    /// Whether it says that the job was cancelled.
+    pub fn is_cancellation(&self) -> bool {
+        matches!(
+            serde_json::from_str(&self.message),
+            Ok(ServerMessage::JobCancelled(_))
+        )
     }
 
     /// The event as an item of `job_events`.

@@ -1,0 +1,152 @@
+//! What was cut short half-way is finished by whoever comes next.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use contract::tables::{Jobs, Subscribers, Table as _};
+use end_to_end::{Answer, Job, System, needs, worker::stage_complete};
+use http::Method;
+use local::{Fault, Times};
+use serde_json::json;
+
+async fn cancel(system: &System, job: &Job) -> Answer {
+    let path = job.path();
+    system.http.with_key(Method::DELETE, &path, &job.key).await
+}
+
+/// How often the SDK tries.
+const ATTEMPTS: usize = 3;
+
+#[tokio::test]
+async fn a_cancellation_whose_answer_was_lost_is_told_of() {
+    needs!(InjectFaults);
+    let system = System::start().await;
+    let (job, _) = system.create_external("").await;
+    let mut client = system.watch(&job).await;
+    // The first update asks the job to stop, the second ends it.
+    let updates = AtomicU64::new(0);
+    system.local().faults().on_call(move |call| {
+        let is_update = call.caller == "jobs" && call.operation == "dynamodb:UpdateItem";
+        let is_second = is_update && updates.fetch_add(1, Ordering::Relaxed) == 1;
+        is_second.then_some(Fault::LostAnswer)
+    });
+    assert_eq!(cancel(&system, &job).await.status, 202);
+    client.expect("job_cancelled").await;
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_cancellation_that_could_not_be_told_of_is_told_of_when_it_is_asked_for_again() {
+    needs!(InjectFaults);
+    let system = System::start().await;
+    let (job, _) = system.create_external("").await;
+    let mut client = system.watch(&job).await;
+    let away = Times::new(ATTEMPTS);
+    system.local().faults().on_call(move |call| {
+        let is_ours = call.caller == "jobs" && call.operation == "sqs:SendMessage";
+        (is_ours && away.take()).then_some(Fault::Outage)
+    });
+    assert_eq!(cancel(&system, &job).await.status, 500);
+    assert_eq!(cancel(&system, &job).await.status, 409);
+    client.expect("job_cancelled").await;
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_is_back_finishes_the_cancellation_that_it_finds_begun() {
+    needs!(InjectFaults);
+    let system = System::start().await;
+    let (job, mut worker) = system.create_external("").await;
+    let mut client = system.watch(&job).await;
+    worker.claim(&["a", "b"]).await;
+    system.end_lease(&job).await;
+    // It is in the log, and never gets further.
+    let updates = AtomicU64::new(0);
+    let away = Times::new(ATTEMPTS);
+    system.local().faults().on_call(move |call| {
+        let is_update = call.caller == "jobs"
+            && call.operation == "dynamodb:UpdateItem"
+            && call.resource == Jobs::SPEC.name;
+        let is_later = is_update && updates.fetch_add(1, Ordering::Relaxed) > 0;
+        (is_later && away.take()).then_some(Fault::Outage)
+    });
+    assert_eq!(cancel(&system, &job).await.status, 500);
+    let refused = worker.refused(409, json!([stage_complete("a", 1)])).await;
+    assert_eq!(refused["code"], "job_already_finished", "{refused}");
+    assert_eq!(client.expect("job_cancelled").await["seq"], 1);
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn what_a_queue_did_not_take_is_left_to_it_once_more() {
+    needs!(InjectFaults);
+    let system = System::start().await;
+    let (job, mut worker) = system.create_external("").await;
+    let mut client = system.watch(&job).await;
+    worker.claim(&["a"]).await;
+    // Who watches is not known, so it is the delivery function's; but the queue is away, too.
+    let (list, queue) = (Times::new(ATTEMPTS), Times::new(ATTEMPTS));
+    system.local().faults().on_call(move |call| {
+        if call.caller != "worker" {
+            return None;
+        }
+        let is_list = call.operation == "dynamodb:Query" && call.resource == Subscribers::SPEC.name;
+        let is_queue = call.operation == "sqs:SendMessage";
+        let is_away = (is_list && list.take()) || (is_queue && queue.take());
+        is_away.then_some(Fault::Outage)
+    });
+    worker.tell(json!([stage_complete("a", 1)])).await;
+    assert_eq!(client.expect("stage_complete").await["seq"], 1);
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_answers_too_late_each_time_does_not_have_the_others_served_again() {
+    needs!(InjectFaults);
+    let system = System::scripted().await;
+    let (job, mut worker) = system.create_external("").await;
+    let mut slow = system.watch(&job).await;
+    let slow_id = system.local().connection_ids().pop().expect("it is there");
+    let mut other = system.watch(&job).await;
+    worker
+        .claim(&["a", "b", "c", "d", "e", "f", "g", "h"])
+        .await;
+    let stages = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|stage| stage_complete(stage, 1));
+    worker.tell(json!(stages)).await;
+    worker.tell(json!([{ "type": "job_complete" }])).await;
+    for client in [&mut slow, &mut other] {
+        client.until_the_end().await;
+    }
+    // Thirteen messages of nearly three seconds each are more than the function has time for.
+    let to_other = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&to_other);
+    let lame = Times::new(13);
+    system.local().faults().on_post(move |post| {
+        if post.caller != "delivery" {
+            return None;
+        }
+        if post.connection_id == slow_id {
+            return lame
+                .take()
+                .then_some(Fault::Delay(Duration::from_millis(2800)));
+        }
+        counted.fetch_add(1, Ordering::Relaxed);
+        None
+    });
+    crate::queues::pointer(&system, &job, 0).await;
+    other.until_the_end().await;
+    slow.until_the_end().await;
+    assert_eq!(to_other.load(Ordering::Relaxed), 13);
+    slow.close().await;
+    other.close().await;
+    system.finish().await;
+}
