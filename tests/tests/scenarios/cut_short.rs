@@ -117,11 +117,11 @@ async fn a_connection_that_answers_too_late_each_time_does_not_have_the_others_s
     let mut slow = system.watch(&job).await;
     let slow_id = system.local().connection_ids().pop().expect("it is there");
     let mut other = system.watch(&job).await;
-    worker
-        .claim(&["a", "b", "c", "d", "e", "f", "g", "h"])
-        .await;
-    let stages = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|stage| stage_complete(stage, 1));
-    worker.tell(json!(stages)).await;
+    let stages = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
+    worker.claim(&stages).await;
+    for stage in stages {
+        worker.tell(json!([stage_complete(stage, 1)])).await;
+    }
     worker.tell(json!([{ "type": "job_complete" }])).await;
     for client in [&mut slow, &mut other] {
         client.until_the_end().await;
