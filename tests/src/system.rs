@@ -167,7 +167,7 @@ impl System {
     }
 
     /// The job that `POST /v1/jobs` has answered with.
-    pub(crate) fn job(&self, answer: &Answer) -> Job {
+    pub fn job(&self, answer: &Answer) -> Job {
         let created = answer.json();
         let field = |name: &str| created[name].as_str().expect("a string").to_owned();
         assert_eq!(

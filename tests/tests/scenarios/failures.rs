@@ -7,6 +7,7 @@ use end_to_end::{
     script::{Act, Script, Then},
 };
 use local::{Fault, Times};
+use serde_json::Value;
 
 #[tokio::test]
 async fn a_failed_stage_ends_the_job_with_its_code_and_the_system_goes_on() {
@@ -60,7 +61,7 @@ async fn a_panic_in_a_stage_is_a_failed_job() {
 }
 
 #[tokio::test]
-async fn failed_sends_are_retried_and_logged_and_do_not_stop_the_job() {
+async fn failed_sends_are_retried_and_do_not_stop_the_job() {
     needs!(InjectFaults);
     let system = System::scripted().await;
     let script = Script {
@@ -100,6 +101,7 @@ async fn what_could_not_be_sent_arrives_later_without_help_from_the_client() {
         .on_post(|post| (post.caller == "pipeline").then_some(Fault::Outage));
     let job = system.create_scripted(&script).await;
     let mut client = system.watch(&job).await;
+    let connection_id = system.local().connection_ids().pop();
     let mut seqs = Vec::new();
     while seqs.iter().max() != Some(&3) {
         let message = client.next().await.unwrap();
@@ -115,6 +117,24 @@ async fn what_could_not_be_sent_arrives_later_without_help_from_the_client() {
         }
     }
     assert_eq!(first, [1, 2, 3]);
+    // Whoever looks into it finds all that it takes.
+    let failed: Vec<Value> = system
+        .local()
+        .logs()
+        .iter()
+        .filter(|line| line.text.contains("a message could not be sent"))
+        .map(|line| serde_json::from_str(&line.text).expect("a log line is JSON"))
+        .filter(|line: &Value| line["seq"].is_u64())
+        .collect();
+    let first = failed.first().expect("a log line of a durable message");
+    assert_eq!(first["job_id"], job.id, "{first}");
+    assert_eq!(first["connection_id"].as_str(), connection_id.as_deref());
+    assert!(first["correlation_id"].is_string(), "{first}");
+    assert!(first["attempts"].as_u64() > Some(1), "{first}");
+    assert!(
+        !first["cause"].as_str().unwrap_or_default().is_empty(),
+        "{first}"
+    );
     client.close().await;
     system.finish().await;
 }

@@ -5,6 +5,7 @@ use end_to_end::{
     System, needs, plans,
     script::{Act, Script},
 };
+use http::Method;
 use serde_json::Value;
 
 #[tokio::test]
@@ -103,6 +104,33 @@ async fn a_run_writes_what_became_of_its_messages_as_one_metric_record() {
         records[0]["MessagesSent"].as_u64().unwrap() >= received,
         "{records:?}"
     );
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_correlation_id_goes_from_the_request_to_every_message_and_log_line() {
+    needs!(ReadLogs);
+    let system = System::scripted().await;
+    let headers = [
+        ("content-type", "image/png"),
+        ("x-correlation-id", "order-4711"),
+    ];
+    let made = system
+        .http
+        .request(Method::POST, "/v1/jobs", &headers, Script::default().body())
+        .await;
+    let job = system.job(&made);
+    let mut client = system.watch(&job).await;
+    let messages = client.until_the_end().await;
+    for message in &messages {
+        assert_eq!(message["correlation_id"], "order-4711", "{message}");
+    }
+    let logs = system.local().logs();
+    let told = logs.iter().any(|line| {
+        line.function == "pipeline" && line.text.contains(r#""correlation_id":"order-4711""#)
+    });
+    assert!(told, "{logs:#?}");
     client.close().await;
     system.finish().await;
 }

@@ -146,3 +146,37 @@ impl<'a> Reporter<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::progress::Progress;
+
+    const SHARE: Share = Share {
+        done: 0,
+        stage: 1,
+        all: 1,
+    };
+
+    /// How long it takes until a look is due that hears of a cancellation, with reports or without.
+    async fn silence(reports: bool) -> Duration {
+        let (progress, feed) = Progress::new();
+        let mut estimate = Estimate::default();
+        let mut reporter = Reporter::new("a", SHARE, feed, &mut estimate, Instant::now());
+        reporter.feed.take();
+        reporter.written_at = Some(Instant::now());
+        if reports {
+            progress.report(1, "Working...");
+        }
+        let start = Instant::now();
+        reporter.due().await;
+        start.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stage_hears_within_a_second_that_it_is_cancelled_whether_it_reports_or_not() {
+        assert_eq!(silence(true).await, INTERVAL);
+        assert_eq!(silence(false).await, SILENCE);
+        assert!(INTERVAL < SILENCE && SILENCE < Duration::from_secs(1));
+    }
+}
