@@ -11,7 +11,6 @@ mod failures;
 mod faults;
 mod grants;
 mod logs;
-mod model;
 mod progress;
 mod queues;
 mod results;

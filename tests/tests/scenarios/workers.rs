@@ -2,7 +2,6 @@
 
 mod bad_posts;
 mod ends;
-mod model;
 mod repeats;
 
 use end_to_end::{

@@ -7,11 +7,16 @@
 //! | `Append`, `Commit` | `EventStore::append`, then `JobStore::finish_stage` or `end` |
 //! | `ReadAudience`, `Post` | `Publisher::update_audience`, `Sender::send` |
 //! | `Look`, `Subscribe`, `Replay` | `SubscriptionStore::look`, `commit`, then `Handler::welcome` |
+//! | `SubscribeAnyway`, `Reload` | the last attempt to `commit`, of a job that moves on all the time |
 //! | `Leave`, `FanOut` | `Publisher::leave` for who is beyond its reach, then the delivery function |
+//! | `FailPost`, `FailReplay`, `SendLog` | a budget is spent: the log from there is the delivery function's |
 //! | `Redeliver` | the delivery function, for a run that finds that one before it was cut short |
 //! | `Disconnect` | the client leaves and resumes after the last `seq` without a hole |
 
+mod no_reload;
 mod read_after;
+
+use std::num::NonZero;
 
 use stateright::{Checker as _, Model, Property};
 
@@ -21,6 +26,8 @@ const MESSAGES: u8 = 3;
 const RUNS: usize = 2;
 /// Times that the client leaves.
 const DISCONNECTS: u8 = 1;
+/// Posts that fail for good, and subscriptions that are stored while the job moves on.
+const MISHAPS: u8 = 1;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq)]
 struct State {
@@ -37,10 +44,13 @@ struct State {
     crashed: bool,
     /// The delivery function has been asked to send the whole log.
     redelivery: bool,
-    /// It has been asked to send what was published after these `seq`s.
+    /// It has been asked to send these published messages.
     left: Vec<u8>,
-    /// It has been asked to at all: its pointers may overlap, so messages may come twice.
-    has_left: bool,
+    /// It has been asked to send these connections the log after these `seq`s.
+    logs: Vec<(u8, u8)>,
+    mishaps: u8,
+    /// Something came to pass after which messages may come twice.
+    may_repeat: bool,
 }
 
 #[derive(Clone, Debug, Default, Hash, PartialEq, Eq)]
@@ -107,6 +117,8 @@ enum Subscribing {
     Looked {
         seq: u8,
     },
+    /// The subscription is stored, wherever the job was by then.
+    Stored,
     Replaying {
         next: u8,
         until: u8,
@@ -121,13 +133,18 @@ enum Step {
     Commit(usize),
     ReadAudience(usize),
     Post(usize),
+    FailPost(usize),
     Leave(usize),
     Crash(usize),
     FanOut(usize),
+    SendLog(usize),
     Redeliver,
     Look,
     Subscribe,
+    SubscribeAnyway,
+    Reload,
     Replay,
+    FailReplay,
     Disconnect,
 }
 
@@ -150,6 +167,7 @@ impl State {
             && self.client.subscribing == Subscribing::Done
             && !self.redelivery
             && self.left.is_empty()
+            && self.logs.is_empty()
     }
 }
 
@@ -168,7 +186,9 @@ impl Model for Protocol {
             crashed: false,
             redelivery: false,
             left: Vec::new(),
-            has_left: false,
+            logs: Vec::new(),
+            mishaps: 0,
+            may_repeat: false,
         }]
     }
 
@@ -182,7 +202,12 @@ impl Model for Protocol {
                 Run::Committed { .. } => {
                     actions.extend([Step::ReadAudience(index), Step::Leave(index)]);
                 }
-                Run::Posting { .. } => actions.push(Step::Post(index)),
+                Run::Posting { .. } => {
+                    actions.push(Step::Post(index));
+                    if state.mishaps < MISHAPS {
+                        actions.push(Step::FailPost(index));
+                    }
+                }
             }
             if !matches!(run, Run::Waiting | Run::Over) && !state.crashed {
                 actions.push(Step::Crash(index));
@@ -193,10 +218,19 @@ impl Model for Protocol {
         }
         // A queue keeps no order.
         actions.extend((0..state.left.len()).map(Step::FanOut));
+        actions.extend((0..state.logs.len()).map(Step::SendLog));
+        let may_fail = state.mishaps < MISHAPS;
         match state.client.subscribing {
             Subscribing::Not => actions.push(Step::Look),
-            Subscribing::Looked { .. } => actions.push(Step::Subscribe),
-            Subscribing::Replaying { .. } => actions.push(Step::Replay),
+            Subscribing::Looked { .. } => {
+                actions.push(Step::Subscribe);
+                actions.extend(may_fail.then_some(Step::SubscribeAnyway));
+            }
+            Subscribing::Stored => actions.push(Step::Reload),
+            Subscribing::Replaying { .. } => {
+                actions.push(Step::Replay);
+                actions.extend(may_fail.then_some(Step::FailReplay));
+            }
             Subscribing::Done => {}
         }
         if state.client.disconnects < DISCONNECTS {
@@ -219,7 +253,9 @@ impl Model for Protocol {
             ),
             Property::always(
                 "without a crash, nothing that its publisher sends comes twice",
-                |_, state: &State| state.crashed || state.has_left || is_unique(&state.client.wire),
+                |_, state: &State| {
+                    state.crashed || state.may_repeat || is_unique(&state.client.wire)
+                },
             ),
             Property::always("what is committed never changes", |_, state: &State| {
                 state.log.starts_with(&state.committed)
@@ -325,6 +361,7 @@ impl State {
                 };
             }
             Step::Post(index) => self.post(index),
+            Step::FailPost(index) => self.fail_post(index),
             Step::Leave(index) => self.leave_to_delivery(index),
             Step::Crash(index) => {
                 self.crashed = true;
@@ -332,10 +369,14 @@ impl State {
                 self.runs[index] = Run::Waiting;
             }
             Step::FanOut(_)
+            | Step::SendLog(_)
             | Step::Redeliver
             | Step::Look
             | Step::Subscribe
+            | Step::SubscribeAnyway
+            | Step::Reload
             | Step::Replay
+            | Step::FailReplay
             | Step::Disconnect => {}
         }
     }
@@ -355,6 +396,28 @@ impl State {
         self.runs[index] = after_sending(epoch, seq, Some((version, Some(to))));
     }
 
+    /// The run has used up its attempts to send what it has committed.
+    fn fail_post(&mut self, index: usize) {
+        let Run::Posting {
+            epoch,
+            seq,
+            version,
+            to,
+        } = self.runs[index].clone()
+        else {
+            return;
+        };
+        self.leave_log(to.0, seq - 1);
+        self.runs[index] = after_sending(epoch, seq, Some((version, Some(to))));
+    }
+
+    /// The delivery function is asked to send a connection the log.
+    fn leave_log(&mut self, connection: u8, after: u8) {
+        self.mishaps += 1;
+        self.may_repeat = true;
+        self.logs.push((connection, after));
+    }
+
     /// The run has the delivery function send what it has committed.
     fn leave_to_delivery(&mut self, index: usize) {
         let Run::Committed {
@@ -363,8 +426,9 @@ impl State {
         else {
             return;
         };
-        self.left.push(seq - 1);
-        self.has_left = true;
+        self.left.push(seq);
+        // Its subscriber may be sent the same by the log that it reads meanwhile.
+        self.may_repeat = true;
         self.runs[index] = after_sending(epoch, seq, known);
     }
 
@@ -380,13 +444,17 @@ impl State {
             }
             Step::FanOut(index) => {
                 // Whoever watches by then, as far as it is not their own to read from the log.
-                let after = self.left.remove(index);
-                if let Some((to, at_seq)) = self.job.subscriber {
-                    for seq in after + 1..=self.job.seq {
-                        if seq > at_seq {
-                            self.client.receive(to, seq);
-                        }
-                    }
+                let seq = self.left.remove(index);
+                if let Some((to, at_seq)) = self.job.subscriber
+                    && seq > at_seq
+                {
+                    self.client.receive(to, seq);
+                }
+            }
+            Step::SendLog(index) => {
+                let (connection, after) = self.logs.remove(index);
+                for seq in after + 1..=self.job.seq {
+                    self.client.receive(connection, seq);
                 }
             }
             Step::Look => self.client.subscribing = Subscribing::Looked { seq: self.job.seq },
@@ -402,6 +470,27 @@ impl State {
                 } else {
                     self.client.subscribing = Subscribing::Not;
                 }
+            }
+            Step::SubscribeAnyway => {
+                let Subscribing::Looked { seq } = self.client.subscribing else {
+                    return;
+                };
+                self.mishaps += 1;
+                self.may_repeat = true;
+                self.job.subscriber = Some((self.client.connection, seq));
+                self.job.version += 1;
+                self.client.subscribing = Subscribing::Stored;
+            }
+            Step::Reload => {
+                let (next, until) = (self.client.has + 1, self.job.seq);
+                self.client.subscribing = Subscribing::Replaying { next, until };
+            }
+            Step::FailReplay => {
+                let Subscribing::Replaying { next, .. } = self.client.subscribing else {
+                    return;
+                };
+                self.leave_log(self.client.connection, next - 1);
+                self.client.subscribing = Subscribing::Done;
             }
             Step::Replay => {
                 let Subscribing::Replaying { next, until } = self.client.subscribing else {
@@ -427,6 +516,7 @@ impl State {
             | Step::Commit(_)
             | Step::ReadAudience(_)
             | Step::Post(_)
+            | Step::FailPost(_)
             | Step::Leave(_)
             | Step::Crash(_) => {}
         }
@@ -457,7 +547,8 @@ fn leave(state: &mut State) {
 
 #[test]
 fn every_interleaving_of_publishing_subscribing_and_taking_over_keeps_the_invariants() {
-    let checker = Protocol.checker().spawn_bfs().join();
+    let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
+    let checker = Protocol.checker().threads(threads).spawn_bfs().join();
     checker.assert_properties();
     assert!(
         checker.unique_state_count() > 10_000,
