@@ -123,6 +123,8 @@ export class JobView {
     const job: WatchedJob =
       fetched === null ? watch.snapshot : { ...watch.snapshot, results: fetched };
     panel.render(job, this.#isCancelling);
+    const size = imageOf(job);
+    if (size) this.plan.shape(size);
     this.#rooms.render(job);
     this.plan.working(!hasEnded(job));
     noteWatched(watch);
@@ -148,7 +150,7 @@ export class JobView {
     const picture = await keptPicture(jobId);
     if (watch !== this.#watch) return;
     const hadRooms = this.plan.isShown;
-    this.plan.show(picture, name, imageOf(watch.snapshot));
+    this.plan.show(picture, name);
     if (hadRooms) this.#rooms.clear();
     this.#render(watch);
   }

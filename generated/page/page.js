@@ -1539,12 +1539,12 @@ var PlanView = class {
 		return !this.#figure.hidden;
 	}
 	/** Shows a picture, or a blank sheet where there is none. */
-	show(picture, name, size = null) {
+	show(picture, name) {
 		this.hide();
 		this.#figure.hidden = false;
 		this.#picture.hidden = !picture;
 		this.#figure.classList.toggle("bare", !picture);
-		this.#sheet.style.aspectRatio = !picture && size ? `${size.width} / ${size.height}` : "";
+		this.#sheet.style.aspectRatio = "";
 		if (!picture) return;
 		this.#shown = URL.createObjectURL(picture);
 		this.#picture.src = this.#shown;
@@ -1564,10 +1564,18 @@ var PlanView = class {
 	working(is) {
 		this.#figure.classList.toggle("working", is);
 	}
+	/** Gives a blank sheet the shape of the image, which may become known only after the sheet is shown. */
+	shape({ width, height }) {
+		if (this.#picture.hidden) this.#sheet.style.aspectRatio = `${width} / ${height}`;
+	}
 	/** Draws rooms; `size` is that of the image that they were found in. */
 	async draw(rooms, size) {
 		const { width, height } = size ?? await this.#pictureSize();
 		this.clear();
+		this.shape({
+			width,
+			height
+		});
 		this.#rooms.setAttribute("viewBox", `0 0 ${width} ${height}`);
 		rooms.forEach((room, index) => {
 			const delay = `${Math.min(index, 12) * 60}ms`;
@@ -1785,7 +1793,7 @@ var RoomList = class {
 		if (!rooms || drawing === this.#drawn) return;
 		this.#drawn = drawing;
 		const size = imageOf(job);
-		if (!this.#plan.isShown) this.#plan.show(null, "", size);
+		if (!this.#plan.isShown) this.#plan.show(null, "");
 		this.#plan.draw(rooms, size);
 		at("results-title").textContent = count(rooms.length, "room");
 		const lines = rooms.map((room, index) => make("li", "", this.#line(room, index)));
@@ -1906,6 +1914,8 @@ var JobView = class {
 			results: fetched
 		};
 		render(job, this.#isCancelling);
+		const size = imageOf(job);
+		if (size) this.plan.shape(size);
 		this.#rooms.render(job);
 		this.plan.working(!hasEnded(job));
 		noteWatched(watch);
@@ -1930,7 +1940,7 @@ var JobView = class {
 		const picture = await keptPicture(jobId);
 		if (watch !== this.#watch) return;
 		const hadRooms = this.plan.isShown;
-		this.plan.show(picture, name, imageOf(watch.snapshot));
+		this.plan.show(picture, name);
 		if (hadRooms) this.#rooms.clear();
 		this.#render(watch);
 	}

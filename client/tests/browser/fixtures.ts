@@ -90,6 +90,8 @@ export class ProgressPage {
     await expect(this.headline).toHaveText("Done");
     await expect(this.rooms).toHaveCount(8);
     await expect(this.drawnRooms).toHaveCount(8);
+    // What lies on a sheet without a height is drawn, but not seen.
+    await expect(this.page.locator("#sheet")).toBeVisible();
     await expect(this.overall).toHaveAttribute("aria-valuenow", "100");
     await expect(this.page.locator("#failure")).toBeHidden();
   }
