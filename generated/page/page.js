@@ -376,18 +376,21 @@ function changedBy(job, message) {
 			message: message.message,
 			estimated_seconds_remaining: message.estimated_seconds_remaining ?? null
 		};
-		case "stage_complete": return {
-			...job,
-			seq,
-			status: "running",
-			stage,
-			stages: withStage(job, message.stage, {
-				...FINISHED,
-				results: message.results ?? null,
-				results_url: message.results_url ?? null
-			}),
-			progress: 100
-		};
+		case "stage_complete": {
+			const isPast = message.seq <= job.seq && stage !== job.stage;
+			return {
+				...job,
+				seq,
+				status: "running",
+				stage: isPast ? job.stage : stage,
+				stages: withStage(job, message.stage, {
+					...FINISHED,
+					results: message.results ?? null,
+					results_url: message.results_url ?? null
+				}, isPast),
+				progress: isPast ? job.progress : 100
+			};
+		}
 		case "job_complete": return {
 			...ended(job, "completed"),
 			seq,
@@ -438,7 +441,7 @@ function ended(job, status, at) {
 		estimated_seconds_remaining: null
 	};
 }
-function withStage(job, name, change) {
+function withStage(job, name, change, isPast = false) {
 	const found = job.stages.some(({ stage }) => stage === name);
 	const started = {
 		stage: name,
@@ -448,7 +451,9 @@ function withStage(job, name, change) {
 		results: null,
 		results_url: null
 	};
-	return (found ? job.stages : [...job.stages, started]).map((each) => each.stage === name ? {
+	const stages = [...job.stages];
+	if (!found) stages.splice(isPast ? -1 : stages.length, 0, started);
+	return stages.map((each) => each.stage === name ? {
 		...each,
 		...change
 	} : each);

@@ -601,6 +601,40 @@ describe("where WebSockets are blocked", () => {
     expect(service.http.requests).toHaveLength(asked);
   });
 
+  test("the log that follows does not set back what has been seen over HTTP", async () => {
+    for (const seq of [1, 2]) service.publish(stageComplete(seq));
+    service.publish(progress(2, 60));
+    startBlocked("refused");
+    await vi.advanceTimersByTimeAsync(6000);
+    const overHttp = watch.snapshot;
+    expect(overHttp).toMatchObject({ stage: "stage_3", progress: 60 });
+    service.connections = "accepted";
+    const seen: unknown[] = [];
+    watch.addEventListener("change", ({ detail }) => seen.push([detail.stage, detail.progress]));
+    await vi.advanceTimersByTimeAsync(MINUTE);
+    expect(watch.transport).toBe("websocket");
+    expect(seqs()).toEqual([1, 2]);
+    expect(seen).toEqual([
+      ["stage_3", 60],
+      ["stage_3", 60],
+    ]);
+    expect(watch.snapshot).toEqual({
+      ...overHttp,
+      stages: [
+        expect.objectContaining({ stage: "stage_1", status: "completed", results: { from: 1 } }),
+        expect.objectContaining({ stage: "stage_2", status: "completed", results: { from: 2 } }),
+        ...overHttp.stages,
+      ],
+    });
+    service.publish(stageComplete(3));
+    expect(watch.snapshot).toMatchObject({ stage: "stage_3", progress: 100, seq: 3 });
+    expect(watch.snapshot.stages.map(({ stage }) => stage)).toEqual([
+      "stage_1",
+      "stage_2",
+      "stage_3",
+    ]);
+  });
+
   test("without either, the watch says that it resumes, and goes on trying", async () => {
     service.publish(progress(0, 40));
     startBlocked("refused");
