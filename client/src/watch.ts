@@ -166,7 +166,8 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
     const isLate = () => turn !== this.#turn || this.#state === "ended";
     let address: string | URL;
     try {
-      address = typeof url === "function" ? await url() : url;
+      // Waited for in any case: what comes of it is told to who listens as soon as there is a watch.
+      address = await (typeof url === "function" ? url() : url);
     } catch {
       // Whatever it is that cannot give an address now: it may later.
       if (!isLate()) this.#retry();
@@ -176,15 +177,26 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
     try {
       const socket = new this.#WebSocket(String(address));
       this.#opening = new Connection(socket, { job_id, access_key }, this.#owner);
-    } catch (error) {
-      // An address that is none will not become one.
-      this.#end(error);
+    } catch (cause) {
+      this.#cannotConnect(cause);
       return;
     }
     // Another attempt is planned if the connection was lost while the address was asked for.
     clearTimeout(this.#timers.retry);
     this.#retryAt = null;
     this.#tellState();
+  }
+
+  /** An address that is none, or that the page may not connect to, will not become better. */
+  #cannotConnect(cause: unknown): void {
+    if (!this.#http) {
+      this.#end(cause);
+      return;
+    }
+    const { message = String(cause) } = cause as Partial<Error>;
+    this.#warn(new StagecastError(message, {}, { cause }));
+    // Otherwise this was to be the next connection, and the one before it goes on.
+    if (!this.#live) this.#startPolling();
   }
 
   #owner: ConnectionOwner = {

@@ -757,7 +757,7 @@ var JobWatch = class extends knownEventTarget() {
 		const isLate = () => turn !== this.#turn || this.#state === "ended";
 		let address;
 		try {
-			address = typeof url === "function" ? await url() : url;
+			address = await (typeof url === "function" ? url() : url);
 		} catch {
 			if (!isLate()) this.#retry();
 			return;
@@ -769,13 +769,23 @@ var JobWatch = class extends knownEventTarget() {
 				job_id,
 				access_key
 			}, this.#owner);
-		} catch (error) {
-			this.#end(error);
+		} catch (cause) {
+			this.#cannotConnect(cause);
 			return;
 		}
 		clearTimeout(this.#timers.retry);
 		this.#retryAt = null;
 		this.#tellState();
+	}
+	/** An address that is none, or that the page may not connect to, will not become better. */
+	#cannotConnect(cause) {
+		if (!this.#http) {
+			this.#end(cause);
+			return;
+		}
+		const { message = String(cause) } = cause;
+		this.#warn(new StagecastError(message, {}, { cause }));
+		if (!this.#live) this.#startPolling();
 	}
 	#owner = {
 		resumeAt: () => this.#sequence.seq,
@@ -1895,8 +1905,10 @@ var JobView = class {
 			notify(null);
 			this.#render(watch);
 		}
-		if (!(watch.error instanceof StagecastError) || watch !== this.#watch) return;
-		const key = watch.error.code === "forbidden" ? otherKey(watch.snapshot.job_id) : null;
+		const { error } = watch;
+		if (error === null || watch !== this.#watch) return;
+		const isForbidden = error instanceof StagecastError && error.code === "forbidden";
+		const key = isForbidden ? otherKey(watch.snapshot.job_id) : null;
 		if (key !== null && this.#job) {
 			const job = {
 				...this.#job,
@@ -1907,9 +1919,9 @@ var JobView = class {
 			return;
 		}
 		this.plan.working(false);
-		note(watch.snapshot.job_id, { status: "gone" });
-		if (watch.error.code === "forbidden") refuse(`This job does not exist any more, or the key does not open it. Start another one.`, watch.error.code);
-		else refuseError(watch.error);
+		if (error instanceof StagecastError) note(watch.snapshot.job_id, { status: "gone" });
+		if (isForbidden) refuse(`This job does not exist any more, or the key does not open it. Start another one.`, error.code ?? "");
+		else refuseError(error);
 	}
 	#render(watch) {
 		if (watch !== this.#watch) return;

@@ -123,3 +123,17 @@ test("where WebSockets are blocked, the job is followed over HTTP", async ({
   await progressPage.takeSample();
   await progressPage.isDone();
 });
+
+test("where a WebSocket cannot even be made, the job is followed over HTTP", async ({
+  progressPage,
+  page,
+  stack,
+}) => {
+  const { http_api } = stack.urls;
+  await page.route("**/config.json", (route) =>
+    route.fulfill({ json: { http_api, websocket: "ws://" } }),
+  );
+  await page.reload();
+  await progressPage.takeSample();
+  await progressPage.isDone();
+});

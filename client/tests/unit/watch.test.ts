@@ -240,7 +240,7 @@ describe("losing the connection", () => {
   test("an address that is none ends the watch", async () => {
     start({ WebSocket: globalThis.WebSocket ?? failing, url: "not an address" });
     await settle();
-    expect(watch.state).toBe("ended");
+    expect(states).toEqual(["connecting", "ended"]);
     expect(watch.error).toBeInstanceOf(Error);
   });
 });
@@ -633,6 +633,48 @@ describe("where WebSockets are blocked", () => {
       "stage_2",
       "stage_3",
     ]);
+  });
+
+  test("when a WebSocket cannot even be made, that is said once and HTTP is used", async () => {
+    service.publish(progress(0, 40));
+    start({ WebSocket: failing, httpApi: "http://service.test", fetch: service.http.fetch });
+    const warnings: StagecastError[] = [];
+    watch.addEventListener("warning", ({ detail }) => warnings.push(detail));
+    await settle();
+    expect(watch.transport).toBe("http");
+    expect(heard).toMatchObject([{ type: "progress_update", progress: 40 }]);
+    await vi.advanceTimersByTimeAsync(MINUTE);
+    expect(watch.state).toBe("live");
+    expect(watch.retryAt).toBeNull();
+    expect(warnings).toMatchObject([{ name: "StagecastError", message: "invalid address" }]);
+    const cancelled = watch.cancel();
+    await settle();
+    await cancelled;
+    expect(service.http.requests).toContain(`DELETE /v1/jobs/${JOB}`);
+  });
+
+  test("when the next connection cannot be made, HTTP waits for the end of the one before", async () => {
+    let made = 0;
+    const { WebSocket } = service;
+    const once = class extends WebSocket {
+      constructor(url: string) {
+        made += 1;
+        if (made > 1) throw new DOMException("invalid address", "SyntaxError");
+        super(url);
+      }
+    };
+    await startLive({
+      WebSocket: once,
+      httpApi: "http://service.test",
+      fetch: service.http.fetch,
+    });
+    await vi.advanceTimersByTimeAsync(115 * MINUTE);
+    expect(made).toBe(2);
+    expect(watch.transport).toBe("websocket");
+    expect(service.http.requests).toEqual([]);
+    service.drop();
+    await vi.advanceTimersByTimeAsync(500);
+    expect(watch.transport).toBe("http");
   });
 
   test("without either, the watch says that it resumes, and goes on trying", async () => {
