@@ -2028,7 +2028,8 @@ var Page = class {
 	#recent;
 	/** The job on show. */
 	#jobId = null;
-	#uploading = false;
+	/** The upload on show, while it goes on. */
+	#upload = null;
 	constructor(config) {
 		this.#http = new HttpApi(config.http_api);
 		this.#view = new JobView(config);
@@ -2036,7 +2037,7 @@ var Page = class {
 	}
 	/** Whether another plan may take the place of what is on show. */
 	get isFree() {
-		return !this.#view.isBusy && !this.#uploading;
+		return !this.#view.isBusy && this.#upload === null;
 	}
 	/** Shows what the address says. */
 	follow() {
@@ -2047,6 +2048,7 @@ var Page = class {
 	#showHome() {
 		const before = this.#jobId;
 		this.#jobId = null;
+		this.#upload = null;
 		this.#view.clear();
 		this.#recent.show();
 		see("home");
@@ -2055,6 +2057,7 @@ var Page = class {
 	}
 	#showJob(jobId, picture) {
 		this.#jobId = jobId;
+		this.#upload = null;
 		this.#recent.hide();
 		const job = keptJob(jobId);
 		see("job");
@@ -2077,17 +2080,21 @@ var Page = class {
 		await this.#view.cancel();
 	}
 	async submitSample() {
-		let picture;
+		const upload = this.#begin(SAMPLE);
+		let picture = null;
 		try {
 			const answer = await fetch(sample_plan_default);
-			if (!answer.ok) throw new Error(`status ${answer.status}`);
-			picture = await answer.blob();
-		} catch {
-			this.#begin(SAMPLE);
-			refuse("The sample plan cannot be fetched. Check the connection, or choose a file.");
-			return;
-		}
-		await this.submit(new File([picture], SAMPLE, { type: "image/png" }));
+			if (answer.ok) picture = await answer.blob();
+		} catch {}
+		if (upload !== this.#upload) return;
+		if (picture) await this.#send(new File([picture], SAMPLE, { type: "image/png" }), upload);
+		else this.#refuse("The sample plan cannot be fetched. Check the connection, or choose a file.");
+	}
+	async submit(file) {
+		const upload = this.#begin(file.name);
+		const unfit = whyUnfit(file);
+		if (unfit) this.#refuse(unfit);
+		else await this.#send(file, upload);
 	}
 	/** Takes the place of what was on show, also when it is refused. */
 	#begin(name) {
@@ -2097,17 +2104,17 @@ var Page = class {
 		see("job");
 		uploading(name);
 		at("headline").focus();
+		const upload = Symbol(name);
+		this.#upload = upload;
+		return upload;
 	}
-	async submit(file) {
-		this.#begin(file.name);
-		const unfit = whyUnfit(file);
-		if (unfit) {
-			refuse(unfit);
-			return;
-		}
+	#refuse(words) {
+		this.#upload = null;
+		refuse(words);
+	}
+	async #send(file, upload) {
 		this.#view.plan.show(file, file.name);
 		this.#view.plan.working(true);
-		this.#uploading = true;
 		try {
 			const { job_id: jobId, access_key: accessKey } = await this.#http.createJob(file);
 			keep({
@@ -2119,15 +2126,17 @@ var Page = class {
 				note: ""
 			});
 			keepPicture(jobId, file);
-			if (this.#jobId !== "") return;
+			if (upload !== this.#upload) {
+				this.refresh();
+				return;
+			}
 			history.pushState(null, "", pathTo(jobId));
 			this.#showJob(jobId, file);
 		} catch (error) {
-			if (this.#jobId !== "") return;
+			if (upload !== this.#upload) return;
+			this.#upload = null;
 			this.#view.plan.working(false);
 			refuseError(error);
-		} finally {
-			this.#uploading = false;
 		}
 	}
 	async share() {

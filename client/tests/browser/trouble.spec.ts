@@ -1,6 +1,7 @@
 /** What goes wrong is said in words, with a way out. */
 
-import { expect, ProgressPage, test } from "./fixtures.js";
+import { readFile } from "node:fs/promises";
+import { expect, file, ProgressPage, test } from "./fixtures.js";
 
 test.use({ pace: 0 });
 
@@ -136,4 +137,63 @@ test("where a WebSocket cannot even be made, the job is followed over HTTP", asy
   await page.reload();
   await progressPage.takeSample();
   await progressPage.isDone();
+});
+
+for (const ending of ["is taken", "fails"]) {
+  test(`an upload that was left and ${ending} does not show in the place of the one on show`, async ({
+    progressPage,
+    page,
+  }) => {
+    const uploads: (() => void)[] = [];
+    await page.route("**/v1/jobs", async (route) => {
+      const isFirst = uploads.length === 0;
+      await new Promise<void>((go) => uploads.push(go));
+      if (isFirst && ending === "fails") await route.abort();
+      else await route.continue();
+    });
+    const content = await readFile(file("page/sample-plan.png"));
+    await progressPage.choose("first.png", "image/png", content);
+    await expect.poll(() => uploads.length).toBe(1);
+    await page.getByRole("link", { name: "Stagecast" }).click();
+    await progressPage.choose("second.png", "image/png", content);
+    await expect.poll(() => uploads.length).toBe(2);
+    const [first, second] = uploads;
+    const answered =
+      ending === "fails"
+        ? page.waitForEvent("requestfailed")
+        : page.waitForEvent("requestfinished");
+    first?.();
+    await answered;
+    // The page has had the time to make something of the answer.
+    await page.waitForTimeout(300);
+    await expect(progressPage.headline).toHaveText("Uploading…");
+    await expect(page.locator("#job-name")).toHaveText("second.png");
+    second?.();
+    await progressPage.isDone();
+    await expect(page.locator("#job-name")).toHaveText("second.png");
+  });
+}
+
+test("a sample that is fetched late does not take the place of a file chosen meanwhile", async ({
+  progressPage,
+  page,
+}) => {
+  let answer = () => {};
+  const asked = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  await page.route("**/sample-plan.png", async (route) => {
+    await asked;
+    await route.continue();
+  });
+  await progressPage.takeSample();
+  await expect(page.locator("#job-name")).toHaveText("sample-plan.png");
+  await page.getByRole("link", { name: "Stagecast" }).click();
+  const content = await readFile(file("page/sample-plan.png"));
+  await progressPage.choose("mine.png", "image/png", content);
+  const fetched = page.waitForResponse("**/sample-plan.png");
+  answer();
+  await fetched;
+  await progressPage.isDone();
+  await expect(page.locator("#job-name")).toHaveText("mine.png");
 });
