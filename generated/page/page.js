@@ -726,15 +726,15 @@ var JobWatch = class extends knownEventTarget() {
 	/**
 	* Asks the job to stop; resolves when the service has taken the request, or has nothing to stop.
 	* Without a connection it is asked as soon as there is one. A service in trouble is asked again a
-	* few times; then it rejects, as it does when it is refused.
+	* few times; then it rejects, as it does when it is refused or the watch ends before the job.
 	*/
 	cancel() {
-		if (this.#state === "ended") return Promise.resolve();
-		if (!this.#cancelling) {
-			this.#cancelling = new Cancelling();
-			this.#askToCancel();
-		}
-		return this.#cancelling.promise;
+		if (this.#cancelling) return this.#cancelling.promise;
+		const cancelling = new Cancelling();
+		this.#cancelling = cancelling;
+		if (this.#isOver) this.#cannotCancel();
+		else this.#askToCancel();
+		return cancelling.promise;
 	}
 	/** Ends the watch. The job goes on. */
 	close() {
@@ -742,9 +742,12 @@ var JobWatch = class extends knownEventTarget() {
 	}
 	[Symbol.asyncIterator]() {
 		const feed = new Feed(this.#told, () => this.close());
-		if (this.#state === "ended") feed.end(this.#error);
+		if (this.#isOver) feed.end(this.#error);
 		else this.#feeds.add(feed);
 		return feed;
+	}
+	get #isOver() {
+		return this.#state === "ended";
 	}
 	async #connect() {
 		const { url, jobId: job_id, accessKey: access_key } = this.#options;
@@ -754,7 +757,7 @@ var JobWatch = class extends knownEventTarget() {
 		const turn = this.#turn;
 		if (!this.#live) this.#timers.http ??= setTimeout(() => this.#startPolling(), PATIENCE_BEFORE_HTTP_MS);
 		this.#tellState();
-		const isLate = () => turn !== this.#turn || this.#state === "ended";
+		const isLate = () => turn !== this.#turn || this.#isOver;
 		let address;
 		try {
 			address = await (typeof url === "function" ? url() : url);
@@ -897,7 +900,7 @@ var JobWatch = class extends knownEventTarget() {
 		};
 	}
 	#startPolling() {
-		if (!this.#http || this.#poll) return;
+		if (!this.#http || this.#poll || this.#isOver) return;
 		this.#poll = new Poll(this.#http, this.#options, {
 			told: (snapshot) => {
 				this.#nowLive();
@@ -916,10 +919,12 @@ var JobWatch = class extends knownEventTarget() {
 		this.#change(seenWaiting(this.#snapshot, snapshot));
 	}
 	#handOver(messages) {
+		if (this.#isOver) return;
 		let job = this.#snapshot;
 		for (const message of messages) job = changedBy(job, message);
 		this.#snapshot = job;
 		for (const message of messages) {
+			if (this.#isOver) return;
 			if (this.#told.at(-1)?.type === "progress_update") this.#told.pop();
 			this.#told.push(message);
 			for (const feed of this.#feeds) feed.push(message);
@@ -930,7 +935,7 @@ var JobWatch = class extends knownEventTarget() {
 		this.#watchGap();
 	}
 	#watchGap() {
-		if (!this.#sequence.hasGap || this.#state === "ended") {
+		if (!this.#sequence.hasGap || this.#isOver) {
 			clearTimeout(this.#timers.gap);
 			this.#timers.gap = void 0;
 			this.#gapAttempt = 0;
@@ -986,10 +991,14 @@ var JobWatch = class extends knownEventTarget() {
 	}
 	#cancelRequested() {
 		this.#cancelled(null);
-		if (this.#state !== "ended") this.#change({
+		this.#change({
 			...this.#snapshot,
 			cancel_requested: true
 		});
+	}
+	/** The watch has ended: what was not taken by then, will not be. A job that has ended needs no stopping. */
+	#cannotCancel() {
+		this.#cancelled(hasEnded(this.#snapshot) ? null : this.#error ?? new StagecastError("the watch was closed before the service had taken the request to cancel"));
 	}
 	#cancelled(error) {
 		this.#stopCancelTimer();
@@ -1001,12 +1010,12 @@ var JobWatch = class extends knownEventTarget() {
 		this.#tellState();
 	}
 	#change(job) {
-		if (job === this.#snapshot) return;
+		if (job === this.#snapshot || this.#isOver) return;
 		this.#snapshot = job;
 		this.#tell("change", job);
 	}
 	#tellState() {
-		if (this.#state !== "ended") {
+		if (!this.#isOver) {
 			const isHeard = this.#live !== null || this.#poll?.isTelling === true;
 			this.#state = isHeard ? "live" : this.#wasLive ? "resuming" : "connecting";
 		}
@@ -1019,7 +1028,7 @@ var JobWatch = class extends knownEventTarget() {
 		this.#tell("warning", error);
 	}
 	#end(error) {
-		if (this.#state === "ended") return;
+		if (this.#isOver) return;
 		this.#state = "ended";
 		this.#error = error ?? null;
 		this.#retryAt = null;
@@ -1029,12 +1038,13 @@ var JobWatch = class extends knownEventTarget() {
 		this.#live = this.#opening = null;
 		this.#poll?.stop();
 		this.#stopListening();
-		this.#cancelled(error instanceof StagecastError ? error : null);
+		this.#cannotCancel();
 		for (const feed of this.#feeds) feed.end(this.#error);
 		this.#feeds.clear();
 		this.#tellState();
 	}
 	#tell(type, detail) {
+		if (this.#isOver && type !== "state") return;
 		this.dispatchEvent(new CustomEvent(type, { detail }));
 	}
 };

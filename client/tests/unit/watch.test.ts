@@ -562,6 +562,32 @@ describe("cancelling", () => {
     await cancelled;
     await watch.cancel();
   });
+
+  test("rejects when the watch is closed before the service has taken the request", async () => {
+    service.connections = "never answered";
+    start();
+    const cancelled = watch.cancel();
+    watch.close();
+    await expect(cancelled).rejects.toMatchObject({ name: "StagecastError" });
+    await expect(watch.cancel()).rejects.toMatchObject({ name: "StagecastError" });
+  });
+
+  test("rejects with the reason why the watch has ended before the job", async () => {
+    service.connections = "never answered";
+    const aborter = new AbortController();
+    start({ signal: aborter.signal });
+    const cancelled = watch.cancel();
+    aborter.abort(new Error("enough"));
+    await expect(cancelled).rejects.toThrow("enough");
+    await expect(watch.cancel()).rejects.toThrow("enough");
+  });
+
+  test("rejects when the watch is refused", async () => {
+    start({ accessKey: "f".repeat(32) });
+    const cancelled = watch.cancel();
+    await Promise.all([expect(cancelled).rejects.toMatchObject({ code: "forbidden" }), settle()]);
+    await expect(watch.cancel()).rejects.toMatchObject({ code: "forbidden" });
+  });
 });
 
 describe("where WebSockets are blocked", () => {
@@ -716,6 +742,65 @@ describe("where WebSockets are blocked", () => {
   test("with neither WebSocket nor HTTP, it is said what to pass", () => {
     vi.stubGlobal("WebSocket", undefined);
     expect(() => start({ WebSocket: undefined })).toThrow(/pass one .*'ws'.* or `httpApi`/);
+  });
+});
+
+describe("closing", () => {
+  /** Closes the watch in an event of this type; returns what is told after that. */
+  function closeIn(type: "state" | "message"): string[] {
+    const after: string[] = [];
+    watch.addEventListener(type, () => {
+      if (watch.state === "live") watch.close();
+      for (const each of ["message", "change", "warning", "frame"]) {
+        watch.addEventListener(each, () => after.push(each));
+      }
+    });
+    return after;
+  }
+
+  test("when it becomes live, nothing of the job is told any more", async () => {
+    service.publish(progress(0, 40));
+    start();
+    const after = closeIn("state");
+    await settle();
+    expect(states).toEqual(["connecting", "live", "ended"]);
+    expect(after).toEqual([]);
+    expect(watch.snapshot.status).toBe("queued");
+  });
+
+  test("when it becomes live over HTTP, nothing of the job is told any more", async () => {
+    vi.stubGlobal("WebSocket", undefined);
+    service.publish(progress(0, 40));
+    start({
+      WebSocket: undefined,
+      httpApi: "http://service.test",
+      fetch: service.http.fetch,
+    });
+    const after = closeIn("state");
+    await settle();
+    expect(watch.state).toBe("ended");
+    expect(after).toEqual([]);
+    expect(watch.snapshot.status).toBe("queued");
+  });
+
+  test("at the warning that no WebSocket can be made, the job is not asked for over HTTP", async () => {
+    start({ WebSocket: failing, httpApi: "http://service.test", fetch: service.http.fetch });
+    watch.addEventListener("warning", () => watch.close());
+    await settle();
+    expect(watch.state).toBe("ended");
+    expect(service.http.requests).toEqual([]);
+  });
+
+  test("at a message, those that came with it are not told", async () => {
+    await startLive();
+    const reader = watch[Symbol.asyncIterator]();
+    const after = closeIn("message");
+    service.publish(stageComplete(2));
+    service.publish(stageComplete(1));
+    expect(seqs()).toEqual([1]);
+    expect(after).toEqual([]);
+    expect((await reader.next()).value).toEqual(stageComplete(1));
+    expect(await reader.next()).toEqual({ done: true, value: undefined });
   });
 });
 
