@@ -1455,6 +1455,8 @@ function refuse(words, details = "") {
 	for (const id of ["cancel", "share"]) at(id).hidden = true;
 	at("again").hidden = false;
 	document.title = "Failed · Stagecast";
+	endsAt = null;
+	renderRemaining();
 	fail(words, details);
 }
 function refuseError(error) {
@@ -1472,9 +1474,10 @@ function fail(words, details) {
 	failure.replaceChildren(...content);
 	failure.hidden = false;
 }
+/** A time that is over says nothing: the job was late, or is not heard any more. */
 function renderRemaining() {
-	const seconds = endsAt === null ? null : Math.round((endsAt - Date.now()) / 1e3);
-	at("remaining").textContent = seconds === null ? "" : `${duration(seconds)} left`;
+	const left = endsAt === null ? 0 : endsAt - Date.now();
+	at("remaining").textContent = left > 0 ? `${duration(Math.round(left / 1e3))} left` : "";
 }
 function renderStage(stage) {
 	const row = rows.get(stage.stage) ?? newStage(stage);

@@ -197,3 +197,34 @@ test("a sample that is fetched late does not take the place of a file chosen mea
   await progressPage.isDone();
   await expect(page.locator("#job-name")).toHaveText("mine.png");
 });
+
+test("the remaining time is not told any more when it is over, or the job is refused", async ({
+  context,
+  stack,
+}) => {
+  const progressPage = new ProgressPage(await context.newPage());
+  const { page } = progressPage;
+  const jobId = "job_20260101_0123456789abcdef";
+  const common = { job_id: jobId, correlation_id: "conn_test", timestamp: "2026-01-01T00:00:00Z" };
+  let tell = (_: object) => {};
+  await page.routeWebSocket(/live/, (socket) => {
+    tell = (message) => socket.send(JSON.stringify({ ...common, ...message }));
+    socket.onMessage((text) => {
+      const { request_id } = JSON.parse(String(text));
+      const status = { ...common, seq: 0, status: "queued", stage: null, message: "Waiting" };
+      tell({ type: "subscribed", request_id, seq: 0, recovered: true, status });
+    });
+  });
+  const progress = { type: "progress_update", seq: 0, stage: "stage_1", message: "Working..." };
+  await page.goto(`${stack.urls.http_api}/#job=${jobId}&key=${"0".repeat(32)}`);
+  await expect(progressPage.connection).toHaveText("Live");
+  const remaining = page.locator("#remaining");
+  tell({ ...progress, progress: 10, estimated_seconds_remaining: 3 });
+  await expect(remaining).toHaveText(/^about \d s left$/);
+  await expect(remaining).toHaveText("");
+  tell({ ...progress, progress: 20, estimated_seconds_remaining: 60 });
+  await expect(remaining).toHaveText(/^about \d\d s left$/);
+  tell({ type: "error", code: "job_not_found", message: "no such job", request_id: "none" });
+  await expect(progressPage.headline).toHaveText("That did not work");
+  await expect(remaining).toHaveText("");
+});
