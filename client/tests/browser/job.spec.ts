@@ -11,11 +11,15 @@ const plan = () => readFile(file("page/sample-plan.png"));
 test("a plan that is chosen becomes rooms, in the list and over the plan", async ({
   progressPage,
   page,
+  worker,
 }) => {
   await progressPage.choose("my-plan.png", "image/png", await plan());
+  await worker.begin();
   await expect(progressPage.connection).toHaveText("Live");
   await progressPage.midway();
   await expect(page.getByRole("progressbar", { name: "Walls" })).toBeVisible();
+  await worker.findWalls();
+  await worker.findRooms();
   await progressPage.isDone();
   await expect(page.locator("#stages")).toContainText("27 walls");
   await expect(page.locator("#job-name")).toHaveText("my-plan.png");
