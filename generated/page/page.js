@@ -467,7 +467,9 @@ var Poll = class {
 	#http;
 	#key;
 	#owner;
-	#stopped = new AbortController();
+	#stopped = false;
+	/** Gives up the request that goes on. */
+	#giveUp = new AbortController();
 	#failures = 0;
 	#timer;
 	#asking = false;
@@ -484,29 +486,32 @@ var Poll = class {
 		if (!this.#asking) this.#ask();
 	}
 	stop() {
+		this.#stopped = true;
 		clearTimeout(this.#timer);
-		this.#stopped.abort();
+		this.#giveUp.abort();
 	}
 	async #ask() {
 		clearTimeout(this.#timer);
 		this.#asking = true;
-		const stopped = this.#stopped.signal;
-		const signal = AbortSignal.any([stopped, AbortSignal.timeout(ANSWER_WITHIN_MS)]);
+		const giveUp = new AbortController();
+		this.#giveUp = giveUp;
+		this.#timer = setTimeout(() => giveUp.abort(), ANSWER_WITHIN_MS);
 		try {
-			const snapshot = await this.#http.job(this.#key, { signal });
-			if (stopped.aborted) return;
+			const snapshot = await this.#http.job(this.#key, { signal: giveUp.signal });
+			if (this.#stopped) return;
 			this.#failures = 0;
 			this.isTelling = true;
 			this.#owner.told(snapshot);
 		} catch (cause) {
-			if (stopped.aborted) return;
+			if (this.#stopped) return;
 			this.#failures += 1;
 			this.isTelling = false;
 			const late = () => new StagecastError(`no answer in ${ANSWER_WITHIN_MS / 1e3} s`, { status: 0 }, { cause });
 			this.#owner.failed(cause instanceof StagecastError ? cause : late());
 		}
+		clearTimeout(this.#timer);
 		this.#asking = false;
-		if (stopped.aborted) return;
+		if (this.#stopped) return;
 		const wait = this.#failures > 0 ? backoff(this.#failures) : ASK_EVERY_MS;
 		this.#timer = setTimeout(() => void this.#ask(), wait);
 	}

@@ -703,6 +703,36 @@ describe("where WebSockets are blocked", () => {
     expect(watch.transport).toBe("http");
   });
 
+  test("a browser that cannot combine signals asks over HTTP too, and not for ever", async () => {
+    vi.stubGlobal("AbortSignal", class {});
+    service.publish(progress(0, 40));
+    let given: AbortSignal | null | undefined;
+    const fetch = async (url: string | URL | Request, request?: RequestInit) => {
+      given = request?.signal;
+      if (service.http.reachable) return service.http.fetch(url, request);
+      return new Promise<Response>((_, reject) => {
+        given?.addEventListener("abort", () => reject(given?.reason));
+      });
+    };
+    service.connections = "refused";
+    start({ httpApi: "http://service.test", fetch });
+    await vi.advanceTimersByTimeAsync(6000);
+    expect(watch.transport).toBe("http");
+    service.http.reachable = false;
+    await vi.advanceTimersByTimeAsync(9000);
+    expect(watch.state).toBe("live");
+    await vi.advanceTimersByTimeAsync(4000);
+    expect(watch.state).toBe("resuming");
+    service.http.reachable = true;
+    await vi.advanceTimersByTimeAsync(15_000);
+    expect(watch.transport).toBe("http");
+    // A request that goes on when the watch ends is given up.
+    service.http.reachable = false;
+    await vi.advanceTimersByTimeAsync(3000);
+    watch.close();
+    expect(given?.aborted).toBe(true);
+  });
+
   test("without either, the watch says that it resumes, and goes on trying", async () => {
     service.publish(progress(0, 40));
     startBlocked("refused");
