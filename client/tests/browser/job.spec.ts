@@ -249,8 +249,8 @@ test.describe("without a connection", () => {
   });
 });
 
-test("a server that is stopped in mid-job and started again goes on with it", async ({ page }) => {
-  // The run that was cut short holds its lease for half a minute.
+test("a server that is killed in mid-job and started again goes on with it", async ({ page }) => {
+  // A run that was cut short holds its lease for half a minute.
   test.setTimeout(240_000);
   const dataDir = await mkdtemp(join(tmpdir(), "stagecast-"));
   const progressPage = new ProgressPage(page);
@@ -259,7 +259,7 @@ test("a server that is stopped in mid-job and started again goes on with it", as
     await page.goto(stack.urls.http_api);
     await progressPage.takeSample();
     await expect(page.locator("#stages")).toContainText("27 walls");
-    await stack.stop();
+    await stack.kill();
     await expect(progressPage.connection).toHaveAttribute("data-state", "resuming");
     await progressPage.picture("server-gone");
     stack = await LocalStack.start({ pace: 500, dataDir, port: stack.port });
