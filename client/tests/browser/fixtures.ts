@@ -107,6 +107,17 @@ export class ProgressPage {
     expect(found).toEqual([]);
   }
 
+  /** In light and dark: takes a picture and fails as `isAccessible` does. For states that `looks.spec.ts` does not come to. */
+  async isAccessibleIn(state: string): Promise<void> {
+    for (const colorScheme of ["light", "dark"] as const) {
+      // Colours that are on their way from one scheme to the other have a contrast of their own.
+      await this.page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      await this.picture(`${state}-${colorScheme}`);
+      await this.isAccessible();
+    }
+    await this.page.emulateMedia({ colorScheme: null, reducedMotion: null });
+  }
+
   /** Takes a picture for people to look at, where `SCREENSHOTS` says where to. */
   async picture(name: string): Promise<void> {
     if (!SCREENSHOTS) return;

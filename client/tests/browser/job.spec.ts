@@ -159,7 +159,7 @@ test.describe("in mid-job", () => {
     await page.routeWebSocket(/live/, (socket) => socket.close());
     for (const each of close) await each();
     await expect(progressPage.connection).toHaveText("Offline");
-    await progressPage.picture("offline");
+    await progressPage.isAccessibleIn("offline");
     await worker.findWalls();
     await page.unrouteAll();
     await page.routeWebSocket(/live/, (socket) => void socket.connectToServer());
@@ -191,7 +191,7 @@ test.describe("in a long job", () => {
       await expect(each.button("Cancel")).toBeHidden();
       await expect(each.button("Another plan")).toBeVisible();
     }
-    await progressPage.picture("cancelled");
+    await progressPage.isAccessibleIn("cancelled");
   });
 });
 
@@ -243,7 +243,7 @@ test.describe("without a connection", () => {
     await stack.stop();
     const waiting = /^No connection, trying again in \d+ s…$/;
     await expect(progressPage.connection).toHaveText(waiting, { timeout: 60_000 });
-    await progressPage.picture("no-connection");
+    await progressPage.isAccessibleIn("no-connection");
     await expect(progressPage.connection.getByRole("status")).toHaveText(/^[^\d]*$/);
     await expect(page.locator("#connection-seconds")).toHaveAttribute("aria-hidden", "true");
   });

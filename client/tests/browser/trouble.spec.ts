@@ -39,7 +39,7 @@ test("a plan without walls fails with the pipeline's words", async ({ progressPa
   await progressPage.choose("blank.png", "image/png", Buffer.from(blank, "base64"));
   await expect(progressPage.headline).toHaveText("Failed");
   await expect(page.getByRole("alert")).toContainText("no_walls");
-  await progressPage.picture("failed");
+  await progressPage.isAccessibleIn("failed");
 });
 
 test("a service that is away is named", async ({ progressPage, page, stack }) => {
