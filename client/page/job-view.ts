@@ -99,8 +99,10 @@ export class JobView {
       panel.notify(null);
       this.#render(watch);
     }
-    if (!(watch.error instanceof StagecastError) || watch !== this.#watch) return;
-    const key = watch.error.code === "forbidden" ? otherKey(watch.snapshot.job_id) : null;
+    const { error } = watch;
+    if (error === null || watch !== this.#watch) return;
+    const isForbidden = error instanceof StagecastError && error.code === "forbidden";
+    const key = isForbidden ? otherKey(watch.snapshot.job_id) : null;
     if (key !== null && this.#job) {
       const job: KeptJob = { ...this.#job, accessKey: key };
       keep(job);
@@ -108,12 +110,12 @@ export class JobView {
       return;
     }
     this.plan.working(false);
-    note(watch.snapshot.job_id, { status: "gone" });
-    if (watch.error.code === "forbidden") {
+    if (error instanceof StagecastError) note(watch.snapshot.job_id, { status: "gone" });
+    if (isForbidden) {
       const words = "This job does not exist any more, or the key does not open it.";
-      panel.refuse(`${words} Start another one.`, watch.error.code);
+      panel.refuse(`${words} Start another one.`, error.code ?? "");
     } else {
-      panel.refuseError(watch.error);
+      panel.refuseError(error);
     }
   }
 
@@ -123,6 +125,8 @@ export class JobView {
     const job: WatchedJob =
       fetched === null ? watch.snapshot : { ...watch.snapshot, results: fetched };
     panel.render(job, this.#isCancelling);
+    const size = imageOf(job);
+    if (size) this.plan.shape(size);
     this.#rooms.render(job);
     this.plan.working(!hasEnded(job));
     noteWatched(watch);
@@ -148,7 +152,7 @@ export class JobView {
     const picture = await keptPicture(jobId);
     if (watch !== this.#watch) return;
     const hadRooms = this.plan.isShown;
-    this.plan.show(picture, name, imageOf(watch.snapshot));
+    this.plan.show(picture, name);
     if (hadRooms) this.#rooms.clear();
     this.#render(watch);
   }

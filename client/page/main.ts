@@ -81,7 +81,8 @@ class Page {
   #recent: RecentJobs;
   /** The job on show. */
   #jobId: string | null = null;
-  #uploading = false;
+  /** The upload on show, while it goes on. */
+  #upload: symbol | null = null;
 
   constructor(config: Config) {
     this.#http = new HttpApi(config.http_api);
@@ -91,7 +92,7 @@ class Page {
 
   /** Whether another plan may take the place of what is on show. */
   get isFree(): boolean {
-    return !this.#view.isBusy && !this.#uploading;
+    return !this.#view.isBusy && this.#upload === null;
   }
 
   /** Shows what the address says. */
@@ -105,6 +106,7 @@ class Page {
   #showHome(): void {
     const before = this.#jobId;
     this.#jobId = null;
+    this.#upload = null;
     this.#view.clear();
     this.#recent.show();
     see("home");
@@ -114,6 +116,7 @@ class Page {
 
   #showJob(jobId: string, picture: Blob | null): void {
     this.#jobId = jobId;
+    this.#upload = null;
     this.#recent.hide();
     const job = keptJob(jobId);
     see("job");
@@ -143,54 +146,64 @@ class Page {
   }
 
   async submitSample(): Promise<void> {
-    let picture: Blob;
+    const upload = this.#begin(SAMPLE);
+    let picture: Blob | null = null;
     try {
       const answer = await fetch(samplePlan);
-      if (!answer.ok) throw new Error(`status ${answer.status}`);
-      picture = await answer.blob();
+      if (answer.ok) picture = await answer.blob();
     } catch {
-      this.#begin(SAMPLE);
-      panel.refuse("The sample plan cannot be fetched. Check the connection, or choose a file.");
-      return;
+      // Said below.
     }
-    await this.submit(new File([picture], SAMPLE, { type: "image/png" }));
+    if (upload !== this.#upload) return;
+    if (picture) await this.#send(new File([picture], SAMPLE, { type: "image/png" }), upload);
+    else this.#refuse("The sample plan cannot be fetched. Check the connection, or choose a file.");
+  }
+
+  async submit(file: File): Promise<void> {
+    const upload = this.#begin(file.name);
+    const unfit = whyUnfit(file);
+    if (unfit) this.#refuse(unfit);
+    else await this.#send(file, upload);
   }
 
   /** Takes the place of what was on show, also when it is refused. */
-  #begin(name: string): void {
+  #begin(name: string): symbol {
     this.#recent.hide();
     this.#view.clear(name);
     this.#jobId = "";
     see("job");
     panel.uploading(name);
     at("headline").focus();
+    const upload = Symbol(name);
+    this.#upload = upload;
+    return upload;
   }
 
-  async submit(file: File): Promise<void> {
-    this.#begin(file.name);
-    const unfit = whyUnfit(file);
-    if (unfit) {
-      panel.refuse(unfit);
-      return;
-    }
+  #refuse(words: string): void {
+    this.#upload = null;
+    panel.refuse(words);
+  }
+
+  async #send(file: File, upload: symbol): Promise<void> {
     this.#view.plan.show(file, file.name);
     this.#view.plan.working(true);
-    this.#uploading = true;
     try {
       const { job_id: jobId, access_key: accessKey } = await this.#http.createJob(file);
       const job = { jobId, accessKey, name: file.name, createdAt: Date.now() };
       keep({ ...job, status: "queued", note: "" });
       void keepPicture(jobId, file);
-      // Whoever has gone elsewhere meanwhile finds it among the recent jobs.
-      if (this.#jobId !== "") return;
+      // Whoever has gone elsewhere meanwhile, or to another upload, finds it among the recent jobs.
+      if (upload !== this.#upload) {
+        this.refresh();
+        return;
+      }
       history.pushState(null, "", pathTo(jobId));
       this.#showJob(jobId, file);
     } catch (error) {
-      if (this.#jobId !== "") return;
+      if (upload !== this.#upload) return;
+      this.#upload = null;
       this.#view.plan.working(false);
       panel.refuseError(error);
-    } finally {
-      this.#uploading = false;
     }
   }
 

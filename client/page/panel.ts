@@ -84,6 +84,8 @@ export function refuse(words: string, details = ""): void {
   for (const id of ["cancel", "share"]) at(id).hidden = true;
   at("again").hidden = false;
   document.title = "Failed · Stagecast";
+  endsAt = null;
+  renderRemaining();
   fail(words, details);
 }
 
@@ -106,9 +108,10 @@ function fail(words: string, details: string): void {
   failure.hidden = false;
 }
 
+/** A time that is over says nothing: the job was late, or is not heard any more. */
 function renderRemaining(): void {
-  const seconds = endsAt === null ? null : Math.round((endsAt - Date.now()) / 1000);
-  at("remaining").textContent = seconds === null ? "" : `${duration(seconds)} left`;
+  const left = endsAt === null ? 0 : endsAt - Date.now();
+  at("remaining").textContent = left > 0 ? `${duration(Math.round(left / 1000))} left` : "";
 }
 
 function renderStage(stage: WatchedStage): void {

@@ -33,12 +33,12 @@ export class PlanView {
   }
 
   /** Shows a picture, or a blank sheet where there is none. */
-  show(picture: Blob | null, name: string, size: Size | null = null): void {
+  show(picture: Blob | null, name: string): void {
     this.hide();
     this.#figure.hidden = false;
     this.#picture.hidden = !picture;
     this.#figure.classList.toggle("bare", !picture);
-    this.#sheet.style.aspectRatio = !picture && size ? `${size.width} / ${size.height}` : "";
+    this.#sheet.style.aspectRatio = "";
     if (!picture) return;
     this.#shown = URL.createObjectURL(picture);
     this.#picture.src = this.#shown;
@@ -62,10 +62,16 @@ export class PlanView {
     this.#figure.classList.toggle("working", is);
   }
 
+  /** Gives a blank sheet the shape of the image, which may become known only after the sheet is shown. */
+  shape({ width, height }: Size): void {
+    if (this.#picture.hidden) this.#sheet.style.aspectRatio = `${width} / ${height}`;
+  }
+
   /** Draws rooms; `size` is that of the image that they were found in. */
   async draw(rooms: readonly Room[], size: Size | null): Promise<void> {
     const { width, height } = size ?? (await this.#pictureSize());
     this.clear();
+    this.shape({ width, height });
     this.#rooms.setAttribute("viewBox", `0 0 ${width} ${height}`);
     rooms.forEach((room, index) => {
       const delay = `${Math.min(index, 12) * 60}ms`;

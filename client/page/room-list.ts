@@ -34,7 +34,7 @@ export class RoomList {
     if (!rooms || drawing === this.#drawn) return;
     this.#drawn = drawing;
     const size = imageOf(job);
-    if (!this.#plan.isShown) this.#plan.show(null, "", size);
+    if (!this.#plan.isShown) this.#plan.show(null, "");
     void this.#plan.draw(rooms, size);
     at("results-title").textContent = count(rooms.length, "room");
     const lines = rooms.map((room, index) => make("li", "", this.#line(room, index)));

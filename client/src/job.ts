@@ -23,7 +23,7 @@ export interface WatchedJob {
   readonly status: JobStatus;
   /** The stage that is, or was last, running. */
   readonly stage: string | null;
-  /** All stages that have been heard of, in the order in which they were. */
+  /** All stages that have been heard of, in the order in which they ran. */
   readonly stages: readonly WatchedStage[];
   /** Percent of the running stage, 0 to 100. */
   readonly progress: number;
@@ -85,19 +85,27 @@ export function changedBy(job: WatchedJob, message: JobMessage): WatchedJob {
         message: message.message,
         estimated_seconds_remaining: message.estimated_seconds_remaining ?? null,
       };
-    case "stage_complete":
+    case "stage_complete": {
+      // The log may bring what the job, seen over HTTP, has left behind: that does not set it back.
+      const isPast = message.seq <= job.seq && stage !== job.stage;
       return {
         ...job,
         seq,
         status: "running",
-        stage,
-        stages: withStage(job, message.stage, {
-          ...FINISHED,
-          results: message.results ?? null,
-          results_url: message.results_url ?? null,
-        }),
-        progress: 100,
+        stage: isPast ? job.stage : stage,
+        stages: withStage(
+          job,
+          message.stage,
+          {
+            ...FINISHED,
+            results: message.results ?? null,
+            results_url: message.results_url ?? null,
+          },
+          isPast,
+        ),
+        progress: isPast ? job.progress : 100,
       };
+    }
     case "job_complete":
       return {
         ...ended(job, "completed"),
@@ -140,6 +148,7 @@ function withStage(
   job: WatchedJob,
   name: string,
   change: Partial<WatchedStage>,
+  isPast = false,
 ): readonly WatchedStage[] {
   const found = job.stages.some(({ stage }) => stage === name);
   const started: WatchedStage = {
@@ -150,6 +159,8 @@ function withStage(
     results: null,
     results_url: null,
   };
-  const stages = found ? job.stages : [...job.stages, started];
+  const stages = [...job.stages];
+  // What ran before comes before the stage that runs.
+  if (!found) stages.splice(isPast ? -1 : stages.length, 0, started);
   return stages.map((each) => (each.stage === name ? { ...each, ...change } : each));
 }

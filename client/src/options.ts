@@ -44,7 +44,10 @@ export interface WatchEvents {
   change: CustomEvent<WatchedJob>;
   /** `state`, `transport` or `retryAt` is another. */
   state: CustomEvent<WatchState>;
-  /** The service has answered something else than what was asked for. The watch goes on. */
+  /**
+   * The service has answered something else than what was asked for, or no `WebSocket` can be made and
+   * HTTP takes its place. The watch goes on.
+   */
   warning: CustomEvent<StagecastError>;
   /** What goes over the wire, without access keys. */
   frame: CustomEvent<{ direction: "in" | "out"; frame: object }>;

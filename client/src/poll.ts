@@ -19,7 +19,9 @@ export class Poll {
   #http: HttpApi;
   #key: JobKey;
   #owner: PollOwner;
-  #stopped = new AbortController();
+  #stopped = false;
+  /** Gives up the request that goes on. */
+  #giveUp = new AbortController();
   #failures = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #asking = false;
@@ -40,31 +42,35 @@ export class Poll {
   }
 
   stop(): void {
+    this.#stopped = true;
     clearTimeout(this.#timer);
-    this.#stopped.abort();
+    this.#giveUp.abort();
   }
 
   async #ask(): Promise<void> {
     clearTimeout(this.#timer);
     this.#asking = true;
-    const stopped = this.#stopped.signal;
-    const signal = AbortSignal.any([stopped, AbortSignal.timeout(ANSWER_WITHIN_MS)]);
+    // By hand: not every browser that has WebSockets can make one signal of two.
+    const giveUp = new AbortController();
+    this.#giveUp = giveUp;
+    this.#timer = setTimeout(() => giveUp.abort(), ANSWER_WITHIN_MS);
     try {
-      const snapshot = await this.#http.job(this.#key, { signal });
-      if (stopped.aborted) return;
+      const snapshot = await this.#http.job(this.#key, { signal: giveUp.signal });
+      if (this.#stopped) return;
       this.#failures = 0;
       this.isTelling = true;
       this.#owner.told(snapshot);
     } catch (cause) {
-      if (stopped.aborted) return;
+      if (this.#stopped) return;
       this.#failures += 1;
       this.isTelling = false;
       const late = () =>
         new StagecastError(`no answer in ${ANSWER_WITHIN_MS / 1000} s`, { status: 0 }, { cause });
       this.#owner.failed(cause instanceof StagecastError ? cause : late());
     }
+    clearTimeout(this.#timer);
     this.#asking = false;
-    if (stopped.aborted) return;
+    if (this.#stopped) return;
     const wait = this.#failures > 0 ? backoff(this.#failures) : ASK_EVERY_MS;
     this.#timer = setTimeout(() => void this.#ask(), wait);
   }

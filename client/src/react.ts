@@ -1,6 +1,7 @@
 /** `useJob`: a job in a React component. */
 
 import { useCallback, useEffect, useRef, useState } from "react";
+import { StagecastError } from "./errors.js";
 import type { WatchedJob } from "./job.js";
 import type { Transport, WatchOptions, WatchState } from "./options.js";
 import { type JobWatch, watchJob } from "./watch.js";
@@ -13,7 +14,7 @@ export interface Job {
   readonly transport: Transport | null;
   /** Why the watch has ended before the job, otherwise null. */
   readonly error: unknown;
-  /** Asks the job to stop; always the same function. */
+  /** Asks the job to stop, as `cancel()` of a watch does; always the same function. Rejects without a job. */
   readonly cancel: () => Promise<void>;
 }
 
@@ -27,7 +28,7 @@ const NOTHING: Seen = { snapshot: null, state: "connecting", transport: null, er
  * connection and may change freely.
  */
 export function useJob(options: WatchOptions | null): Job {
-  const [seen, setSeen] = useState<Seen>(NOTHING);
+  const [seen, setSeen] = useState({ of: "", job: NOTHING });
   const watching = useRef<JobWatch | null>(null);
   const latest = useRef(options);
   latest.current = options;
@@ -37,9 +38,9 @@ export function useJob(options: WatchOptions | null): Job {
     " ",
   );
 
-  // biome-ignore lint/correctness/useExhaustiveDependencies: the identity stands for the options, which are another object with every render.
+  // The identity stands for the options, which are another object with every render.
   useEffect(() => {
-    setSeen(NOTHING);
+    setSeen({ of: identity, job: NOTHING });
     const given = latest.current;
     if (given === null) return;
     const url = () => {
@@ -53,7 +54,8 @@ export function useJob(options: WatchOptions | null): Job {
     const look = () => {
       const { snapshot, state, transport, error } = watch;
       isKnown ||= snapshot !== unknown || transport !== null;
-      setSeen({ snapshot: isKnown ? snapshot : null, state, transport, error });
+      const job = { snapshot: isKnown ? snapshot : null, state, transport, error };
+      setSeen({ of: identity, job });
     };
     watch.addEventListener("change", look);
     watch.addEventListener("state", look);
@@ -66,6 +68,10 @@ export function useJob(options: WatchOptions | null): Job {
     };
   }, [identity]);
 
-  const cancel = useCallback(() => watching.current?.cancel() ?? Promise.resolve(), []);
-  return { ...seen, cancel };
+  const cancel = useCallback(async () => {
+    if (!watching.current) throw new StagecastError("there is no job to cancel");
+    await watching.current.cancel();
+  }, []);
+  // Until the effect has run, what was seen is of the job before.
+  return { ...(seen.of === identity ? seen.job : NOTHING), cancel };
 }

@@ -11,7 +11,7 @@ import { HttpApi } from "./http.js";
 import type { WatchedJob } from "./job.js";
 import { changedBy, seenWaiting, unknownJob } from "./job.js";
 import type { JobMessage } from "./messages.js";
-import { isEnd, isJobMessage } from "./messages.js";
+import { hasEnded, isEnd, isJobMessage } from "./messages.js";
 import type { Transport, WatchEvents, WatchOptions, WatchState } from "./options.js";
 import { Poll } from "./poll.js";
 import { Sequence } from "./sequence.js";
@@ -128,15 +128,15 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
   /**
    * Asks the job to stop; resolves when the service has taken the request, or has nothing to stop.
    * Without a connection it is asked as soon as there is one. A service in trouble is asked again a
-   * few times; then it rejects, as it does when it is refused.
+   * few times; then it rejects, as it does when it is refused or the watch ends before the job.
    */
   cancel(): Promise<void> {
-    if (this.#state === "ended") return Promise.resolve();
-    if (!this.#cancelling) {
-      this.#cancelling = new Cancelling();
-      this.#askToCancel();
-    }
-    return this.#cancelling.promise;
+    if (this.#cancelling) return this.#cancelling.promise;
+    const cancelling = new Cancelling();
+    this.#cancelling = cancelling;
+    if (this.#isOver) this.#cannotCancel();
+    else this.#askToCancel();
+    return cancelling.promise;
   }
 
   /** Ends the watch. The job goes on. */
@@ -146,9 +146,13 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
 
   [Symbol.asyncIterator](): AsyncIterator<JobMessage, undefined> {
     const feed = new Feed(this.#told, () => this.close());
-    if (this.#state === "ended") feed.end(this.#error);
+    if (this.#isOver) feed.end(this.#error);
     else this.#feeds.add(feed);
     return feed;
+  }
+
+  get #isOver(): boolean {
+    return this.#state === "ended";
   }
 
   /* Connections */
@@ -163,10 +167,11 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
       this.#timers.http ??= setTimeout(() => this.#startPolling(), PATIENCE_BEFORE_HTTP_MS);
     }
     this.#tellState();
-    const isLate = () => turn !== this.#turn || this.#state === "ended";
+    const isLate = () => turn !== this.#turn || this.#isOver;
     let address: string | URL;
     try {
-      address = typeof url === "function" ? await url() : url;
+      // Waited for in any case: what comes of it is told to who listens as soon as there is a watch.
+      address = await (typeof url === "function" ? url() : url);
     } catch {
       // Whatever it is that cannot give an address now: it may later.
       if (!isLate()) this.#retry();
@@ -176,15 +181,26 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
     try {
       const socket = new this.#WebSocket(String(address));
       this.#opening = new Connection(socket, { job_id, access_key }, this.#owner);
-    } catch (error) {
-      // An address that is none will not become one.
-      this.#end(error);
+    } catch (cause) {
+      this.#cannotConnect(cause);
       return;
     }
     // Another attempt is planned if the connection was lost while the address was asked for.
     clearTimeout(this.#timers.retry);
     this.#retryAt = null;
     this.#tellState();
+  }
+
+  /** An address that is none, or that the page may not connect to, will not become better. */
+  #cannotConnect(cause: unknown): void {
+    if (!this.#http) {
+      this.#end(cause);
+      return;
+    }
+    const { message = String(cause) } = cause as Partial<Error>;
+    this.#warn(new StagecastError(message, {}, { cause }));
+    // Otherwise this was to be the next connection, and the one before it goes on.
+    if (!this.#live) this.#startPolling();
   }
 
   #owner: ConnectionOwner = {
@@ -308,7 +324,7 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
   /* Over HTTP */
 
   #startPolling(): void {
-    if (!this.#http || this.#poll) return;
+    if (!this.#http || this.#poll || this.#isOver) return;
     this.#poll = new Poll(this.#http, this.#options, {
       told: (snapshot) => {
         this.#nowLive();
@@ -331,11 +347,14 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
   }
 
   #handOver(messages: JobMessage[]): void {
+    if (this.#isOver) return;
     let job = this.#snapshot;
     for (const message of messages) job = changedBy(job, message);
     // Whoever is told a message sees it in the snapshot too.
     this.#snapshot = job;
     for (const message of messages) {
+      // Whoever was told the one before may have closed the watch.
+      if (this.#isOver) return;
       if (this.#told.at(-1)?.type === "progress_update") this.#told.pop();
       this.#told.push(message);
       for (const feed of this.#feeds) feed.push(message);
@@ -347,7 +366,7 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
   }
 
   #watchGap(): void {
-    if (!this.#sequence.hasGap || this.#state === "ended") {
+    if (!this.#sequence.hasGap || this.#isOver) {
       clearTimeout(this.#timers.gap);
       this.#timers.gap = undefined;
       this.#gapAttempt = 0;
@@ -410,10 +429,16 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
 
   #cancelRequested(): void {
     this.#cancelled(null);
-    if (this.#state !== "ended") this.#change({ ...this.#snapshot, cancel_requested: true });
+    this.#change({ ...this.#snapshot, cancel_requested: true });
   }
 
-  #cancelled(error: StagecastError | null): void {
+  /** The watch has ended: what was not taken by then, will not be. A job that has ended needs no stopping. */
+  #cannotCancel(): void {
+    const words = "the watch was closed before the service had taken the request to cancel";
+    this.#cancelled(hasEnded(this.#snapshot) ? null : (this.#error ?? new StagecastError(words)));
+  }
+
+  #cancelled(error: unknown): void {
     this.#stopCancelTimer();
     this.#cancelling?.settle(error);
     this.#cancelling = null;
@@ -427,13 +452,13 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
   }
 
   #change(job: WatchedJob): void {
-    if (job === this.#snapshot) return;
+    if (job === this.#snapshot || this.#isOver) return;
     this.#snapshot = job;
     this.#tell("change", job);
   }
 
   #tellState(): void {
-    if (this.#state !== "ended") {
+    if (!this.#isOver) {
       const isHeard = this.#live !== null || this.#poll?.isTelling === true;
       this.#state = isHeard ? "live" : this.#wasLive ? "resuming" : "connecting";
     }
@@ -448,7 +473,7 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
   }
 
   #end(error: unknown): void {
-    if (this.#state === "ended") return;
+    if (this.#isOver) return;
     this.#state = "ended";
     this.#error = error ?? null;
     this.#retryAt = null;
@@ -458,13 +483,15 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
     this.#live = this.#opening = null;
     this.#poll?.stop();
     this.#stopListening();
-    this.#cancelled(error instanceof StagecastError ? error : null);
+    this.#cannotCancel();
     for (const feed of this.#feeds) feed.end(this.#error);
     this.#feeds.clear();
     this.#tellState();
   }
 
   #tell<Type extends keyof WatchEvents>(type: Type, detail: WatchEvents[Type]["detail"]): void {
+    // Whoever closes a watch hears that it has ended, and no more of the job.
+    if (this.#isOver && type !== "state") return;
     this.dispatchEvent(new CustomEvent(type, { detail }));
   }
 }

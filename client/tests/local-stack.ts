@@ -66,9 +66,18 @@ export class LocalStack {
 
   /** Ends it as Ctrl-C does. */
   async stop(): Promise<void> {
+    await this.#end("SIGTERM");
+  }
+
+  /** Ends it without a goodbye. Its functions outlive it until they find that it is gone. */
+  async kill(): Promise<void> {
+    await this.#end("SIGKILL");
+  }
+
+  async #end(signal: "SIGTERM" | "SIGKILL"): Promise<void> {
     if (this.#process.exitCode !== null || this.#process.signalCode !== null) return;
     const exit = once(this.#process, "exit");
-    this.#process.kill();
+    this.#process.kill(signal);
     await exit;
   }
 }

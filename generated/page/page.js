@@ -376,18 +376,21 @@ function changedBy(job, message) {
 			message: message.message,
 			estimated_seconds_remaining: message.estimated_seconds_remaining ?? null
 		};
-		case "stage_complete": return {
-			...job,
-			seq,
-			status: "running",
-			stage,
-			stages: withStage(job, message.stage, {
-				...FINISHED,
-				results: message.results ?? null,
-				results_url: message.results_url ?? null
-			}),
-			progress: 100
-		};
+		case "stage_complete": {
+			const isPast = message.seq <= job.seq && stage !== job.stage;
+			return {
+				...job,
+				seq,
+				status: "running",
+				stage: isPast ? job.stage : stage,
+				stages: withStage(job, message.stage, {
+					...FINISHED,
+					results: message.results ?? null,
+					results_url: message.results_url ?? null
+				}, isPast),
+				progress: isPast ? job.progress : 100
+			};
+		}
 		case "job_complete": return {
 			...ended(job, "completed"),
 			seq,
@@ -438,7 +441,7 @@ function ended(job, status, at) {
 		estimated_seconds_remaining: null
 	};
 }
-function withStage(job, name, change) {
+function withStage(job, name, change, isPast = false) {
 	const found = job.stages.some(({ stage }) => stage === name);
 	const started = {
 		stage: name,
@@ -448,7 +451,9 @@ function withStage(job, name, change) {
 		results: null,
 		results_url: null
 	};
-	return (found ? job.stages : [...job.stages, started]).map((each) => each.stage === name ? {
+	const stages = [...job.stages];
+	if (!found) stages.splice(isPast ? -1 : stages.length, 0, started);
+	return stages.map((each) => each.stage === name ? {
 		...each,
 		...change
 	} : each);
@@ -462,7 +467,9 @@ var Poll = class {
 	#http;
 	#key;
 	#owner;
-	#stopped = new AbortController();
+	#stopped = false;
+	/** Gives up the request that goes on. */
+	#giveUp = new AbortController();
 	#failures = 0;
 	#timer;
 	#asking = false;
@@ -479,29 +486,32 @@ var Poll = class {
 		if (!this.#asking) this.#ask();
 	}
 	stop() {
+		this.#stopped = true;
 		clearTimeout(this.#timer);
-		this.#stopped.abort();
+		this.#giveUp.abort();
 	}
 	async #ask() {
 		clearTimeout(this.#timer);
 		this.#asking = true;
-		const stopped = this.#stopped.signal;
-		const signal = AbortSignal.any([stopped, AbortSignal.timeout(ANSWER_WITHIN_MS)]);
+		const giveUp = new AbortController();
+		this.#giveUp = giveUp;
+		this.#timer = setTimeout(() => giveUp.abort(), ANSWER_WITHIN_MS);
 		try {
-			const snapshot = await this.#http.job(this.#key, { signal });
-			if (stopped.aborted) return;
+			const snapshot = await this.#http.job(this.#key, { signal: giveUp.signal });
+			if (this.#stopped) return;
 			this.#failures = 0;
 			this.isTelling = true;
 			this.#owner.told(snapshot);
 		} catch (cause) {
-			if (stopped.aborted) return;
+			if (this.#stopped) return;
 			this.#failures += 1;
 			this.isTelling = false;
 			const late = () => new StagecastError(`no answer in ${ANSWER_WITHIN_MS / 1e3} s`, { status: 0 }, { cause });
 			this.#owner.failed(cause instanceof StagecastError ? cause : late());
 		}
+		clearTimeout(this.#timer);
 		this.#asking = false;
-		if (stopped.aborted) return;
+		if (this.#stopped) return;
 		const wait = this.#failures > 0 ? backoff(this.#failures) : ASK_EVERY_MS;
 		this.#timer = setTimeout(() => void this.#ask(), wait);
 	}
@@ -721,15 +731,15 @@ var JobWatch = class extends knownEventTarget() {
 	/**
 	* Asks the job to stop; resolves when the service has taken the request, or has nothing to stop.
 	* Without a connection it is asked as soon as there is one. A service in trouble is asked again a
-	* few times; then it rejects, as it does when it is refused.
+	* few times; then it rejects, as it does when it is refused or the watch ends before the job.
 	*/
 	cancel() {
-		if (this.#state === "ended") return Promise.resolve();
-		if (!this.#cancelling) {
-			this.#cancelling = new Cancelling();
-			this.#askToCancel();
-		}
-		return this.#cancelling.promise;
+		if (this.#cancelling) return this.#cancelling.promise;
+		const cancelling = new Cancelling();
+		this.#cancelling = cancelling;
+		if (this.#isOver) this.#cannotCancel();
+		else this.#askToCancel();
+		return cancelling.promise;
 	}
 	/** Ends the watch. The job goes on. */
 	close() {
@@ -737,9 +747,12 @@ var JobWatch = class extends knownEventTarget() {
 	}
 	[Symbol.asyncIterator]() {
 		const feed = new Feed(this.#told, () => this.close());
-		if (this.#state === "ended") feed.end(this.#error);
+		if (this.#isOver) feed.end(this.#error);
 		else this.#feeds.add(feed);
 		return feed;
+	}
+	get #isOver() {
+		return this.#state === "ended";
 	}
 	async #connect() {
 		const { url, jobId: job_id, accessKey: access_key } = this.#options;
@@ -749,10 +762,10 @@ var JobWatch = class extends knownEventTarget() {
 		const turn = this.#turn;
 		if (!this.#live) this.#timers.http ??= setTimeout(() => this.#startPolling(), PATIENCE_BEFORE_HTTP_MS);
 		this.#tellState();
-		const isLate = () => turn !== this.#turn || this.#state === "ended";
+		const isLate = () => turn !== this.#turn || this.#isOver;
 		let address;
 		try {
-			address = typeof url === "function" ? await url() : url;
+			address = await (typeof url === "function" ? url() : url);
 		} catch {
 			if (!isLate()) this.#retry();
 			return;
@@ -764,13 +777,23 @@ var JobWatch = class extends knownEventTarget() {
 				job_id,
 				access_key
 			}, this.#owner);
-		} catch (error) {
-			this.#end(error);
+		} catch (cause) {
+			this.#cannotConnect(cause);
 			return;
 		}
 		clearTimeout(this.#timers.retry);
 		this.#retryAt = null;
 		this.#tellState();
+	}
+	/** An address that is none, or that the page may not connect to, will not become better. */
+	#cannotConnect(cause) {
+		if (!this.#http) {
+			this.#end(cause);
+			return;
+		}
+		const { message = String(cause) } = cause;
+		this.#warn(new StagecastError(message, {}, { cause }));
+		if (!this.#live) this.#startPolling();
 	}
 	#owner = {
 		resumeAt: () => this.#sequence.seq,
@@ -882,7 +905,7 @@ var JobWatch = class extends knownEventTarget() {
 		};
 	}
 	#startPolling() {
-		if (!this.#http || this.#poll) return;
+		if (!this.#http || this.#poll || this.#isOver) return;
 		this.#poll = new Poll(this.#http, this.#options, {
 			told: (snapshot) => {
 				this.#nowLive();
@@ -901,10 +924,12 @@ var JobWatch = class extends knownEventTarget() {
 		this.#change(seenWaiting(this.#snapshot, snapshot));
 	}
 	#handOver(messages) {
+		if (this.#isOver) return;
 		let job = this.#snapshot;
 		for (const message of messages) job = changedBy(job, message);
 		this.#snapshot = job;
 		for (const message of messages) {
+			if (this.#isOver) return;
 			if (this.#told.at(-1)?.type === "progress_update") this.#told.pop();
 			this.#told.push(message);
 			for (const feed of this.#feeds) feed.push(message);
@@ -915,7 +940,7 @@ var JobWatch = class extends knownEventTarget() {
 		this.#watchGap();
 	}
 	#watchGap() {
-		if (!this.#sequence.hasGap || this.#state === "ended") {
+		if (!this.#sequence.hasGap || this.#isOver) {
 			clearTimeout(this.#timers.gap);
 			this.#timers.gap = void 0;
 			this.#gapAttempt = 0;
@@ -971,10 +996,14 @@ var JobWatch = class extends knownEventTarget() {
 	}
 	#cancelRequested() {
 		this.#cancelled(null);
-		if (this.#state !== "ended") this.#change({
+		this.#change({
 			...this.#snapshot,
 			cancel_requested: true
 		});
+	}
+	/** The watch has ended: what was not taken by then, will not be. A job that has ended needs no stopping. */
+	#cannotCancel() {
+		this.#cancelled(hasEnded(this.#snapshot) ? null : this.#error ?? new StagecastError("the watch was closed before the service had taken the request to cancel"));
 	}
 	#cancelled(error) {
 		this.#stopCancelTimer();
@@ -986,12 +1015,12 @@ var JobWatch = class extends knownEventTarget() {
 		this.#tellState();
 	}
 	#change(job) {
-		if (job === this.#snapshot) return;
+		if (job === this.#snapshot || this.#isOver) return;
 		this.#snapshot = job;
 		this.#tell("change", job);
 	}
 	#tellState() {
-		if (this.#state !== "ended") {
+		if (!this.#isOver) {
 			const isHeard = this.#live !== null || this.#poll?.isTelling === true;
 			this.#state = isHeard ? "live" : this.#wasLive ? "resuming" : "connecting";
 		}
@@ -1004,7 +1033,7 @@ var JobWatch = class extends knownEventTarget() {
 		this.#tell("warning", error);
 	}
 	#end(error) {
-		if (this.#state === "ended") return;
+		if (this.#isOver) return;
 		this.#state = "ended";
 		this.#error = error ?? null;
 		this.#retryAt = null;
@@ -1014,12 +1043,13 @@ var JobWatch = class extends knownEventTarget() {
 		this.#live = this.#opening = null;
 		this.#poll?.stop();
 		this.#stopListening();
-		this.#cancelled(error instanceof StagecastError ? error : null);
+		this.#cannotCancel();
 		for (const feed of this.#feeds) feed.end(this.#error);
 		this.#feeds.clear();
 		this.#tellState();
 	}
 	#tell(type, detail) {
+		if (this.#isOver && type !== "state") return;
 		this.dispatchEvent(new CustomEvent(type, { detail }));
 	}
 };
@@ -1430,6 +1460,8 @@ function refuse(words, details = "") {
 	for (const id of ["cancel", "share"]) at(id).hidden = true;
 	at("again").hidden = false;
 	document.title = "Failed · Stagecast";
+	endsAt = null;
+	renderRemaining();
 	fail(words, details);
 }
 function refuseError(error) {
@@ -1447,9 +1479,10 @@ function fail(words, details) {
 	failure.replaceChildren(...content);
 	failure.hidden = false;
 }
+/** A time that is over says nothing: the job was late, or is not heard any more. */
 function renderRemaining() {
-	const seconds = endsAt === null ? null : Math.round((endsAt - Date.now()) / 1e3);
-	at("remaining").textContent = seconds === null ? "" : `${duration(seconds)} left`;
+	const left = endsAt === null ? 0 : endsAt - Date.now();
+	at("remaining").textContent = left > 0 ? `${duration(Math.round(left / 1e3))} left` : "";
 }
 function renderStage(stage) {
 	const row = rows.get(stage.stage) ?? newStage(stage);
@@ -1539,12 +1572,12 @@ var PlanView = class {
 		return !this.#figure.hidden;
 	}
 	/** Shows a picture, or a blank sheet where there is none. */
-	show(picture, name, size = null) {
+	show(picture, name) {
 		this.hide();
 		this.#figure.hidden = false;
 		this.#picture.hidden = !picture;
 		this.#figure.classList.toggle("bare", !picture);
-		this.#sheet.style.aspectRatio = !picture && size ? `${size.width} / ${size.height}` : "";
+		this.#sheet.style.aspectRatio = "";
 		if (!picture) return;
 		this.#shown = URL.createObjectURL(picture);
 		this.#picture.src = this.#shown;
@@ -1564,10 +1597,18 @@ var PlanView = class {
 	working(is) {
 		this.#figure.classList.toggle("working", is);
 	}
+	/** Gives a blank sheet the shape of the image, which may become known only after the sheet is shown. */
+	shape({ width, height }) {
+		if (this.#picture.hidden) this.#sheet.style.aspectRatio = `${width} / ${height}`;
+	}
 	/** Draws rooms; `size` is that of the image that they were found in. */
 	async draw(rooms, size) {
 		const { width, height } = size ?? await this.#pictureSize();
 		this.clear();
+		this.shape({
+			width,
+			height
+		});
 		this.#rooms.setAttribute("viewBox", `0 0 ${width} ${height}`);
 		rooms.forEach((room, index) => {
 			const delay = `${Math.min(index, 12) * 60}ms`;
@@ -1785,7 +1826,7 @@ var RoomList = class {
 		if (!rooms || drawing === this.#drawn) return;
 		this.#drawn = drawing;
 		const size = imageOf(job);
-		if (!this.#plan.isShown) this.#plan.show(null, "", size);
+		if (!this.#plan.isShown) this.#plan.show(null, "");
 		this.#plan.draw(rooms, size);
 		at("results-title").textContent = count(rooms.length, "room");
 		const lines = rooms.map((room, index) => make("li", "", this.#line(room, index)));
@@ -1882,8 +1923,10 @@ var JobView = class {
 			notify(null);
 			this.#render(watch);
 		}
-		if (!(watch.error instanceof StagecastError) || watch !== this.#watch) return;
-		const key = watch.error.code === "forbidden" ? otherKey(watch.snapshot.job_id) : null;
+		const { error } = watch;
+		if (error === null || watch !== this.#watch) return;
+		const isForbidden = error instanceof StagecastError && error.code === "forbidden";
+		const key = isForbidden ? otherKey(watch.snapshot.job_id) : null;
 		if (key !== null && this.#job) {
 			const job = {
 				...this.#job,
@@ -1894,9 +1937,9 @@ var JobView = class {
 			return;
 		}
 		this.plan.working(false);
-		note(watch.snapshot.job_id, { status: "gone" });
-		if (watch.error.code === "forbidden") refuse(`This job does not exist any more, or the key does not open it. Start another one.`, watch.error.code);
-		else refuseError(watch.error);
+		if (error instanceof StagecastError) note(watch.snapshot.job_id, { status: "gone" });
+		if (isForbidden) refuse(`This job does not exist any more, or the key does not open it. Start another one.`, error.code ?? "");
+		else refuseError(error);
 	}
 	#render(watch) {
 		if (watch !== this.#watch) return;
@@ -1906,6 +1949,8 @@ var JobView = class {
 			results: fetched
 		};
 		render(job, this.#isCancelling);
+		const size = imageOf(job);
+		if (size) this.plan.shape(size);
 		this.#rooms.render(job);
 		this.plan.working(!hasEnded(job));
 		noteWatched(watch);
@@ -1930,7 +1975,7 @@ var JobView = class {
 		const picture = await keptPicture(jobId);
 		if (watch !== this.#watch) return;
 		const hadRooms = this.plan.isShown;
-		this.plan.show(picture, name, imageOf(watch.snapshot));
+		this.plan.show(picture, name);
 		if (hadRooms) this.#rooms.clear();
 		this.#render(watch);
 	}
@@ -2001,7 +2046,8 @@ var Page = class {
 	#recent;
 	/** The job on show. */
 	#jobId = null;
-	#uploading = false;
+	/** The upload on show, while it goes on. */
+	#upload = null;
 	constructor(config) {
 		this.#http = new HttpApi(config.http_api);
 		this.#view = new JobView(config);
@@ -2009,7 +2055,7 @@ var Page = class {
 	}
 	/** Whether another plan may take the place of what is on show. */
 	get isFree() {
-		return !this.#view.isBusy && !this.#uploading;
+		return !this.#view.isBusy && this.#upload === null;
 	}
 	/** Shows what the address says. */
 	follow() {
@@ -2020,6 +2066,7 @@ var Page = class {
 	#showHome() {
 		const before = this.#jobId;
 		this.#jobId = null;
+		this.#upload = null;
 		this.#view.clear();
 		this.#recent.show();
 		see("home");
@@ -2028,6 +2075,7 @@ var Page = class {
 	}
 	#showJob(jobId, picture) {
 		this.#jobId = jobId;
+		this.#upload = null;
 		this.#recent.hide();
 		const job = keptJob(jobId);
 		see("job");
@@ -2050,17 +2098,21 @@ var Page = class {
 		await this.#view.cancel();
 	}
 	async submitSample() {
-		let picture;
+		const upload = this.#begin(SAMPLE);
+		let picture = null;
 		try {
 			const answer = await fetch(sample_plan_default);
-			if (!answer.ok) throw new Error(`status ${answer.status}`);
-			picture = await answer.blob();
-		} catch {
-			this.#begin(SAMPLE);
-			refuse("The sample plan cannot be fetched. Check the connection, or choose a file.");
-			return;
-		}
-		await this.submit(new File([picture], SAMPLE, { type: "image/png" }));
+			if (answer.ok) picture = await answer.blob();
+		} catch {}
+		if (upload !== this.#upload) return;
+		if (picture) await this.#send(new File([picture], SAMPLE, { type: "image/png" }), upload);
+		else this.#refuse("The sample plan cannot be fetched. Check the connection, or choose a file.");
+	}
+	async submit(file) {
+		const upload = this.#begin(file.name);
+		const unfit = whyUnfit(file);
+		if (unfit) this.#refuse(unfit);
+		else await this.#send(file, upload);
 	}
 	/** Takes the place of what was on show, also when it is refused. */
 	#begin(name) {
@@ -2070,17 +2122,17 @@ var Page = class {
 		see("job");
 		uploading(name);
 		at("headline").focus();
+		const upload = Symbol(name);
+		this.#upload = upload;
+		return upload;
 	}
-	async submit(file) {
-		this.#begin(file.name);
-		const unfit = whyUnfit(file);
-		if (unfit) {
-			refuse(unfit);
-			return;
-		}
+	#refuse(words) {
+		this.#upload = null;
+		refuse(words);
+	}
+	async #send(file, upload) {
 		this.#view.plan.show(file, file.name);
 		this.#view.plan.working(true);
-		this.#uploading = true;
 		try {
 			const { job_id: jobId, access_key: accessKey } = await this.#http.createJob(file);
 			keep({
@@ -2092,15 +2144,17 @@ var Page = class {
 				note: ""
 			});
 			keepPicture(jobId, file);
-			if (this.#jobId !== "") return;
+			if (upload !== this.#upload) {
+				this.refresh();
+				return;
+			}
 			history.pushState(null, "", pathTo(jobId));
 			this.#showJob(jobId, file);
 		} catch (error) {
-			if (this.#jobId !== "") return;
+			if (upload !== this.#upload) return;
+			this.#upload = null;
 			this.#view.plan.working(false);
 			refuseError(error);
-		} finally {
-			this.#uploading = false;
 		}
 	}
 	async share() {

@@ -90,6 +90,8 @@ export class ProgressPage {
     await expect(this.headline).toHaveText("Done");
     await expect(this.rooms).toHaveCount(8);
     await expect(this.drawnRooms).toHaveCount(8);
+    // What lies on a sheet without a height is drawn, but not seen.
+    await expect(this.page.locator("#sheet")).toBeVisible();
     await expect(this.overall).toHaveAttribute("aria-valuenow", "100");
     await expect(this.page.locator("#failure")).toBeHidden();
   }
@@ -103,6 +105,17 @@ export class ProgressPage {
       where: nodes.map(({ target, failureSummary }) => `${target}: ${failureSummary}`),
     }));
     expect(found).toEqual([]);
+  }
+
+  /** In light and dark: takes a picture and fails as `isAccessible` does. For states that `looks.spec.ts` does not come to. */
+  async isAccessibleIn(state: string): Promise<void> {
+    for (const colorScheme of ["light", "dark"] as const) {
+      // Colours that are on their way from one scheme to the other have a contrast of their own.
+      await this.page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      await this.picture(`${state}-${colorScheme}`);
+      await this.isAccessible();
+    }
+    await this.page.emulateMedia({ colorScheme: null, reducedMotion: null });
   }
 
   /** Takes a picture for people to look at, where `SCREENSHOTS` says where to. */

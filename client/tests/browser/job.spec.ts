@@ -11,11 +11,15 @@ const plan = () => readFile(file("page/sample-plan.png"));
 test("a plan that is chosen becomes rooms, in the list and over the plan", async ({
   progressPage,
   page,
+  worker,
 }) => {
   await progressPage.choose("my-plan.png", "image/png", await plan());
+  await worker.begin();
   await expect(progressPage.connection).toHaveText("Live");
   await progressPage.midway();
   await expect(page.getByRole("progressbar", { name: "Walls" })).toBeVisible();
+  await worker.findWalls();
+  await worker.findRooms();
   await progressPage.isDone();
   await expect(page.locator("#stages")).toContainText("27 walls");
   await expect(page.locator("#job-name")).toHaveText("my-plan.png");
@@ -155,7 +159,7 @@ test.describe("in mid-job", () => {
     await page.routeWebSocket(/live/, (socket) => socket.close());
     for (const each of close) await each();
     await expect(progressPage.connection).toHaveText("Offline");
-    await progressPage.picture("offline");
+    await progressPage.isAccessibleIn("offline");
     await worker.findWalls();
     await page.unrouteAll();
     await page.routeWebSocket(/live/, (socket) => void socket.connectToServer());
@@ -187,7 +191,7 @@ test.describe("in a long job", () => {
       await expect(each.button("Cancel")).toBeHidden();
       await expect(each.button("Another plan")).toBeVisible();
     }
-    await progressPage.picture("cancelled");
+    await progressPage.isAccessibleIn("cancelled");
   });
 });
 
@@ -239,14 +243,14 @@ test.describe("without a connection", () => {
     await stack.stop();
     const waiting = /^No connection, trying again in \d+ s…$/;
     await expect(progressPage.connection).toHaveText(waiting, { timeout: 60_000 });
-    await progressPage.picture("no-connection");
+    await progressPage.isAccessibleIn("no-connection");
     await expect(progressPage.connection.getByRole("status")).toHaveText(/^[^\d]*$/);
     await expect(page.locator("#connection-seconds")).toHaveAttribute("aria-hidden", "true");
   });
 });
 
-test("a server that is stopped in mid-job and started again goes on with it", async ({ page }) => {
-  // The run that was cut short holds its lease for half a minute.
+test("a server that is killed in mid-job and started again goes on with it", async ({ page }) => {
+  // A run that was cut short holds its lease for half a minute.
   test.setTimeout(240_000);
   const dataDir = await mkdtemp(join(tmpdir(), "stagecast-"));
   const progressPage = new ProgressPage(page);
@@ -255,7 +259,7 @@ test("a server that is stopped in mid-job and started again goes on with it", as
     await page.goto(stack.urls.http_api);
     await progressPage.takeSample();
     await expect(page.locator("#stages")).toContainText("27 walls");
-    await stack.stop();
+    await stack.kill();
     await expect(progressPage.connection).toHaveAttribute("data-state", "resuming");
     await progressPage.picture("server-gone");
     stack = await LocalStack.start({ pace: 500, dataDir, port: stack.port });

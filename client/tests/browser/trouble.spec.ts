@@ -1,6 +1,7 @@
 /** What goes wrong is said in words, with a way out. */
 
-import { expect, ProgressPage, test } from "./fixtures.js";
+import { readFile } from "node:fs/promises";
+import { expect, file, ProgressPage, test } from "./fixtures.js";
 
 test.use({ pace: 0 });
 
@@ -38,7 +39,7 @@ test("a plan without walls fails with the pipeline's words", async ({ progressPa
   await progressPage.choose("blank.png", "image/png", Buffer.from(blank, "base64"));
   await expect(progressPage.headline).toHaveText("Failed");
   await expect(page.getByRole("alert")).toContainText("no_walls");
-  await progressPage.picture("failed");
+  await progressPage.isAccessibleIn("failed");
 });
 
 test("a service that is away is named", async ({ progressPage, page, stack }) => {
@@ -122,4 +123,108 @@ test("where WebSockets are blocked, the job is followed over HTTP", async ({
   await page.reload();
   await progressPage.takeSample();
   await progressPage.isDone();
+});
+
+test("where a WebSocket cannot even be made, the job is followed over HTTP", async ({
+  progressPage,
+  page,
+  stack,
+}) => {
+  const { http_api } = stack.urls;
+  await page.route("**/config.json", (route) =>
+    route.fulfill({ json: { http_api, websocket: "ws://" } }),
+  );
+  await page.reload();
+  await progressPage.takeSample();
+  await progressPage.isDone();
+});
+
+for (const ending of ["is taken", "fails"]) {
+  test(`an upload that was left and ${ending} does not show in the place of the one on show`, async ({
+    progressPage,
+    page,
+  }) => {
+    const uploads: (() => void)[] = [];
+    await page.route("**/v1/jobs", async (route) => {
+      const isFirst = uploads.length === 0;
+      await new Promise<void>((go) => uploads.push(go));
+      if (isFirst && ending === "fails") await route.abort();
+      else await route.continue();
+    });
+    const content = await readFile(file("page/sample-plan.png"));
+    await progressPage.choose("first.png", "image/png", content);
+    await expect.poll(() => uploads.length).toBe(1);
+    await page.getByRole("link", { name: "Stagecast" }).click();
+    await progressPage.choose("second.png", "image/png", content);
+    await expect.poll(() => uploads.length).toBe(2);
+    const [first, second] = uploads;
+    const answered =
+      ending === "fails"
+        ? page.waitForEvent("requestfailed")
+        : page.waitForEvent("requestfinished");
+    first?.();
+    await answered;
+    // The page has had the time to make something of the answer.
+    await page.waitForTimeout(300);
+    await expect(progressPage.headline).toHaveText("Uploading…");
+    await expect(page.locator("#job-name")).toHaveText("second.png");
+    second?.();
+    await progressPage.isDone();
+    await expect(page.locator("#job-name")).toHaveText("second.png");
+  });
+}
+
+test("a sample that is fetched late does not take the place of a file chosen meanwhile", async ({
+  progressPage,
+  page,
+}) => {
+  let answer = () => {};
+  const asked = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  await page.route("**/sample-plan.png", async (route) => {
+    await asked;
+    await route.continue();
+  });
+  await progressPage.takeSample();
+  await expect(page.locator("#job-name")).toHaveText("sample-plan.png");
+  await page.getByRole("link", { name: "Stagecast" }).click();
+  const content = await readFile(file("page/sample-plan.png"));
+  await progressPage.choose("mine.png", "image/png", content);
+  const fetched = page.waitForResponse("**/sample-plan.png");
+  answer();
+  await fetched;
+  await progressPage.isDone();
+  await expect(page.locator("#job-name")).toHaveText("mine.png");
+});
+
+test("the remaining time is not told any more when it is over, or the job is refused", async ({
+  context,
+  stack,
+}) => {
+  const progressPage = new ProgressPage(await context.newPage());
+  const { page } = progressPage;
+  const jobId = "job_20260101_0123456789abcdef";
+  const common = { job_id: jobId, correlation_id: "conn_test", timestamp: "2026-01-01T00:00:00Z" };
+  let tell = (_: object) => {};
+  await page.routeWebSocket(/live/, (socket) => {
+    tell = (message) => socket.send(JSON.stringify({ ...common, ...message }));
+    socket.onMessage((text) => {
+      const { request_id } = JSON.parse(String(text));
+      const status = { ...common, seq: 0, status: "queued", stage: null, message: "Waiting" };
+      tell({ type: "subscribed", request_id, seq: 0, recovered: true, status });
+    });
+  });
+  const progress = { type: "progress_update", seq: 0, stage: "stage_1", message: "Working..." };
+  await page.goto(`${stack.urls.http_api}/#job=${jobId}&key=${"0".repeat(32)}`);
+  await expect(progressPage.connection).toHaveText("Live");
+  const remaining = page.locator("#remaining");
+  tell({ ...progress, progress: 10, estimated_seconds_remaining: 3 });
+  await expect(remaining).toHaveText(/^about \d s left$/);
+  await expect(remaining).toHaveText("");
+  tell({ ...progress, progress: 20, estimated_seconds_remaining: 60 });
+  await expect(remaining).toHaveText(/^about \d\d s left$/);
+  tell({ type: "error", code: "job_not_found", message: "no such job", request_id: "none" });
+  await expect(progressPage.headline).toHaveText("That did not work");
+  await expect(remaining).toHaveText("");
 });

@@ -58,7 +58,7 @@ export class Worker {
   async findWalls(): Promise<void> {
     await this.#tell(
       { type: "stage_complete", stage: "stage_1", results: WALLS },
-      { type: "progress_update", stage: "stage_2", progress: 1, message: "Looking for rooms..." },
+      { type: "progress_update", stage: "stage_2", progress: 30, message: "Looking for rooms..." },
     );
   }
 

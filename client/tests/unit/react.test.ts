@@ -10,11 +10,14 @@ import { JOB, jobComplete, KEY, progress } from "./messages.js";
 let service: FakeService;
 let root: Root;
 let shown: Job;
+/** What was rendered, one after the other. */
+let rendered: (Job & { jobId: string | undefined })[];
 
 beforeEach(() => {
   vi.stubGlobal("IS_REACT_ACT_ENVIRONMENT", true);
   service = new FakeService();
   root = createRoot(document.body);
+  rendered = [];
 });
 
 afterEach(async () => {
@@ -29,6 +32,7 @@ function options(more: Partial<WatchOptions> = {}): WatchOptions {
 
 function Shown({ watched }: { watched: WatchOptions | null }) {
   shown = useJob(watched);
+  rendered.push({ ...shown, jobId: watched?.jobId });
   return shown.snapshot ? `${shown.snapshot.overall_progress} %` : "none";
 }
 
@@ -82,6 +86,22 @@ test("another job is watched in place of the first; none ends the watch", async 
   expect(document.body.textContent).toBe("none");
 });
 
+test("another job is never shown as the first one, not even once", async () => {
+  const second = "job_20260101_ffffffffffffffff";
+  await render(options());
+  await act(async () => service.publish(progress(0, 40)));
+  const before = rendered.length;
+  await render(options({ jobId: second }));
+  expect(rendered[before]).toMatchObject({ jobId: second, snapshot: null, state: "connecting" });
+  await act(async () => service.publish({ ...progress(0, 60), job_id: second }));
+  const shownOf = (jobId: string) => rendered.filter((each) => each.jobId === jobId);
+  expect(shownOf(second).map(({ snapshot }) => snapshot?.job_id ?? second)).not.toContain(JOB);
+  // The first one again is another watch: what the last one knew of it is old.
+  const between = rendered.length;
+  await render(options());
+  expect(rendered[between]).toMatchObject({ jobId: JOB, snapshot: null });
+});
+
 test("a component that is gone watches nothing", async () => {
   await render(options());
   await act(async () => root.render(null));
@@ -101,4 +121,16 @@ test("`cancel` is always the same function, and asks the job to stop", async () 
   expect(shown.cancel).toBe(cancel);
   await act(() => cancel());
   expect(shown.snapshot?.cancel_requested).toBe(true);
+});
+
+test("`cancel` without a job, or of a component that is gone, rejects", async () => {
+  await render(null);
+  const { cancel } = shown;
+  await expect(cancel()).rejects.toMatchObject({ name: "StagecastError" });
+  service.connections = "never answered";
+  await render(options());
+  const cancelled = expect(cancel()).rejects.toMatchObject({ name: "StagecastError" });
+  await act(async () => root.render(null));
+  await cancelled;
+  await expect(cancel()).rejects.toMatchObject({ name: "StagecastError" });
 });

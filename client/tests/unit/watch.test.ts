@@ -240,7 +240,7 @@ describe("losing the connection", () => {
   test("an address that is none ends the watch", async () => {
     start({ WebSocket: globalThis.WebSocket ?? failing, url: "not an address" });
     await settle();
-    expect(watch.state).toBe("ended");
+    expect(states).toEqual(["connecting", "ended"]);
     expect(watch.error).toBeInstanceOf(Error);
   });
 });
@@ -562,6 +562,32 @@ describe("cancelling", () => {
     await cancelled;
     await watch.cancel();
   });
+
+  test("rejects when the watch is closed before the service has taken the request", async () => {
+    service.connections = "never answered";
+    start();
+    const cancelled = watch.cancel();
+    watch.close();
+    await expect(cancelled).rejects.toMatchObject({ name: "StagecastError" });
+    await expect(watch.cancel()).rejects.toMatchObject({ name: "StagecastError" });
+  });
+
+  test("rejects with the reason why the watch has ended before the job", async () => {
+    service.connections = "never answered";
+    const aborter = new AbortController();
+    start({ signal: aborter.signal });
+    const cancelled = watch.cancel();
+    aborter.abort(new Error("enough"));
+    await expect(cancelled).rejects.toThrow("enough");
+    await expect(watch.cancel()).rejects.toThrow("enough");
+  });
+
+  test("rejects when the watch is refused", async () => {
+    start({ accessKey: "f".repeat(32) });
+    const cancelled = watch.cancel();
+    await Promise.all([expect(cancelled).rejects.toMatchObject({ code: "forbidden" }), settle()]);
+    await expect(watch.cancel()).rejects.toMatchObject({ code: "forbidden" });
+  });
 });
 
 describe("where WebSockets are blocked", () => {
@@ -599,6 +625,112 @@ describe("where WebSockets are blocked", () => {
     const asked = service.http.requests.length;
     await vi.advanceTimersByTimeAsync(MINUTE);
     expect(service.http.requests).toHaveLength(asked);
+  });
+
+  test("the log that follows does not set back what has been seen over HTTP", async () => {
+    for (const seq of [1, 2]) service.publish(stageComplete(seq));
+    service.publish(progress(2, 60));
+    startBlocked("refused");
+    await vi.advanceTimersByTimeAsync(6000);
+    const overHttp = watch.snapshot;
+    expect(overHttp).toMatchObject({ stage: "stage_3", progress: 60 });
+    service.connections = "accepted";
+    const seen: unknown[] = [];
+    watch.addEventListener("change", ({ detail }) => seen.push([detail.stage, detail.progress]));
+    await vi.advanceTimersByTimeAsync(MINUTE);
+    expect(watch.transport).toBe("websocket");
+    expect(seqs()).toEqual([1, 2]);
+    expect(seen).toEqual([
+      ["stage_3", 60],
+      ["stage_3", 60],
+    ]);
+    expect(watch.snapshot).toEqual({
+      ...overHttp,
+      stages: [
+        expect.objectContaining({ stage: "stage_1", status: "completed", results: { from: 1 } }),
+        expect.objectContaining({ stage: "stage_2", status: "completed", results: { from: 2 } }),
+        ...overHttp.stages,
+      ],
+    });
+    service.publish(stageComplete(3));
+    expect(watch.snapshot).toMatchObject({ stage: "stage_3", progress: 100, seq: 3 });
+    expect(watch.snapshot.stages.map(({ stage }) => stage)).toEqual([
+      "stage_1",
+      "stage_2",
+      "stage_3",
+    ]);
+  });
+
+  test("when a WebSocket cannot even be made, that is said once and HTTP is used", async () => {
+    service.publish(progress(0, 40));
+    start({ WebSocket: failing, httpApi: "http://service.test", fetch: service.http.fetch });
+    const warnings: StagecastError[] = [];
+    watch.addEventListener("warning", ({ detail }) => warnings.push(detail));
+    await settle();
+    expect(watch.transport).toBe("http");
+    expect(heard).toMatchObject([{ type: "progress_update", progress: 40 }]);
+    await vi.advanceTimersByTimeAsync(MINUTE);
+    expect(watch.state).toBe("live");
+    expect(watch.retryAt).toBeNull();
+    expect(warnings).toMatchObject([{ name: "StagecastError", message: "invalid address" }]);
+    const cancelled = watch.cancel();
+    await settle();
+    await cancelled;
+    expect(service.http.requests).toContain(`DELETE /v1/jobs/${JOB}`);
+  });
+
+  test("when the next connection cannot be made, HTTP waits for the end of the one before", async () => {
+    let made = 0;
+    const { WebSocket } = service;
+    const once = class extends WebSocket {
+      constructor(url: string) {
+        made += 1;
+        if (made > 1) throw new DOMException("invalid address", "SyntaxError");
+        super(url);
+      }
+    };
+    await startLive({
+      WebSocket: once,
+      httpApi: "http://service.test",
+      fetch: service.http.fetch,
+    });
+    await vi.advanceTimersByTimeAsync(115 * MINUTE);
+    expect(made).toBe(2);
+    expect(watch.transport).toBe("websocket");
+    expect(service.http.requests).toEqual([]);
+    service.drop();
+    await vi.advanceTimersByTimeAsync(500);
+    expect(watch.transport).toBe("http");
+  });
+
+  test("a browser that cannot combine signals asks over HTTP too, and not for ever", async () => {
+    vi.stubGlobal("AbortSignal", class {});
+    service.publish(progress(0, 40));
+    let given: AbortSignal | null | undefined;
+    const fetch = async (url: string | URL | Request, request?: RequestInit) => {
+      given = request?.signal;
+      if (service.http.reachable) return service.http.fetch(url, request);
+      return new Promise<Response>((_, reject) => {
+        given?.addEventListener("abort", () => reject(given?.reason));
+      });
+    };
+    service.connections = "refused";
+    start({ httpApi: "http://service.test", fetch });
+    await vi.advanceTimersByTimeAsync(6000);
+    expect(watch.transport).toBe("http");
+    service.http.reachable = false;
+    await vi.advanceTimersByTimeAsync(9000);
+    expect(watch.state).toBe("live");
+    await vi.advanceTimersByTimeAsync(4000);
+    expect(watch.state).toBe("resuming");
+    service.http.reachable = true;
+    await vi.advanceTimersByTimeAsync(15_000);
+    expect(watch.transport).toBe("http");
+    // A request that goes on when the watch ends is given up.
+    service.http.reachable = false;
+    await vi.advanceTimersByTimeAsync(3000);
+    watch.close();
+    expect(given?.aborted).toBe(true);
   });
 
   test("without either, the watch says that it resumes, and goes on trying", async () => {
@@ -640,6 +772,65 @@ describe("where WebSockets are blocked", () => {
   test("with neither WebSocket nor HTTP, it is said what to pass", () => {
     vi.stubGlobal("WebSocket", undefined);
     expect(() => start({ WebSocket: undefined })).toThrow(/pass one .*'ws'.* or `httpApi`/);
+  });
+});
+
+describe("closing", () => {
+  /** Closes the watch in an event of this type; returns what is told after that. */
+  function closeIn(type: "state" | "message"): string[] {
+    const after: string[] = [];
+    watch.addEventListener(type, () => {
+      if (watch.state === "live") watch.close();
+      for (const each of ["message", "change", "warning", "frame"]) {
+        watch.addEventListener(each, () => after.push(each));
+      }
+    });
+    return after;
+  }
+
+  test("when it becomes live, nothing of the job is told any more", async () => {
+    service.publish(progress(0, 40));
+    start();
+    const after = closeIn("state");
+    await settle();
+    expect(states).toEqual(["connecting", "live", "ended"]);
+    expect(after).toEqual([]);
+    expect(watch.snapshot.status).toBe("queued");
+  });
+
+  test("when it becomes live over HTTP, nothing of the job is told any more", async () => {
+    vi.stubGlobal("WebSocket", undefined);
+    service.publish(progress(0, 40));
+    start({
+      WebSocket: undefined,
+      httpApi: "http://service.test",
+      fetch: service.http.fetch,
+    });
+    const after = closeIn("state");
+    await settle();
+    expect(watch.state).toBe("ended");
+    expect(after).toEqual([]);
+    expect(watch.snapshot.status).toBe("queued");
+  });
+
+  test("at the warning that no WebSocket can be made, the job is not asked for over HTTP", async () => {
+    start({ WebSocket: failing, httpApi: "http://service.test", fetch: service.http.fetch });
+    watch.addEventListener("warning", () => watch.close());
+    await settle();
+    expect(watch.state).toBe("ended");
+    expect(service.http.requests).toEqual([]);
+  });
+
+  test("at a message, those that came with it are not told", async () => {
+    await startLive();
+    const reader = watch[Symbol.asyncIterator]();
+    const after = closeIn("message");
+    service.publish(stageComplete(2));
+    service.publish(stageComplete(1));
+    expect(seqs()).toEqual([1]);
+    expect(after).toEqual([]);
+    expect((await reader.next()).value).toEqual(stageComplete(1));
+    expect(await reader.next()).toEqual({ done: true, value: undefined });
   });
 });
 
