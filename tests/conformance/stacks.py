@@ -8,6 +8,9 @@ from samtranslator.yaml_helper import yaml_parse
 # Where IAM asks for the first, ministack asks for the second.
 BATCHES = {"sqs:SendMessage": "sqs:SendMessageBatch"}
 
+# Seconds that `infra-gen` may take.
+PATIENCE = 600
+
 FUNCTIONS = ("websocket", "jobs", "pipeline", "delivery", "worker")
 
 
@@ -34,9 +37,7 @@ class Stacks:
         """Runs `infra-gen` about the stack `name`; answers with what it wrote to standard output."""
         command = [self.infra_gen, verb, "--name-suffix", f"-{name}", "--stack-name", name]
         command += ["--endpoint-url", self.emulator.url, *arguments]
-        done = subprocess.run(
-            command, env=self.emulator.environment, capture_output=True, text=True, check=False
-        )
+        done = self.emulator.run(f"`infra-gen {verb}` for {name}", command, PATIENCE)
         if done.returncode != 0:
             raise SystemExit(f"`infra-gen {verb}` for {name} failed:\n{done.stdout}{done.stderr}")
         if verb == "deploy":
