@@ -1,12 +1,16 @@
 """Stacks: made, changed and removed by `infra-gen`, looked at through CloudFormation."""
 
 import json
+import platform
 import subprocess
 
 from samtranslator.yaml_helper import yaml_parse
 
 # Where IAM asks for the first, ministack asks for the second.
 BATCHES = {"sqs:SendMessage": "sqs:SendMessageBatch"}
+
+# The emulator runs the functions on this machine, so they are for its processor.
+ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64"}.get(platform.machine())
 
 # Seconds that `infra-gen` may take.
 PATIENCE = 600
@@ -47,7 +51,7 @@ class Stacks:
     def deploy(self, name, binaries):
         """Deploys the functions in a folder; answers with the file that holds the outputs."""
         self.run(
-            "deploy", name, "--yes", "--set-up-logging", "--architecture", "x86_64",
+            "deploy", name, "--yes", "--set-up-logging", "--architecture", ARCHITECTURE,
             "--binaries", str(binaries),
         )
         self.allow_batches(name)
