@@ -6,7 +6,7 @@ import subprocess
 
 from samtranslator.yaml_helper import yaml_parse
 
-# Where IAM asks for the first, ministack asks for the second.
+# For batches too, IAM asks for the first and knows no second. ministack asks for the second.
 BATCHES = {"sqs:SendMessage": "sqs:SendMessageBatch"}
 
 # The emulator runs the functions on this machine, so they are for its processor.
