@@ -73,6 +73,8 @@ def prove(emulator, executables, executable, step):
     deployments.unchanged(stacks, "reference")
     deployments.route_added(stacks, "route")
     deployments.sam(stacks, scenarios, "sam")
+    step("deploying what replaces a table, and what fails")
+    deployments.replaced(stacks, scenarios, "replaced")
     step("taking statements out of policies")
     statements.check(stacks, scenarios)
     step("destroying what was deployed")
