@@ -4,38 +4,72 @@
 #   cargo build --workspace --bins
 #   examples/test.sh target/debug/local
 #
-# Needs Python, Node, Bash 4 and Chromium, which CHROMIUM names; without Chromium the React example is only built.
-# Installs the examples' dependencies beside them.
+# Needs Python, Node, Bash 4, GNU's coreutils and Chromium, which CHROMIUM names; without Chromium the React example is
+# only built. Installs the examples' dependencies beside them. Gives up on whatever takes longer than PATIENCE seconds
+# (120), and shows what it and the stack have said.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 stack="$1"
 work="$(mktemp -d)"
 venv="${EXAMPLES_VENV:-$work/venv}"
+patience="${PATIENCE:-120}"
 coproc STACK { exec "$stack" --json --port 0 --pace 200 2>"$work/log"; }
 stack_pid="$STACK_PID"
 vite_pid=
-trap 'kill "$stack_pid" $vite_pid; rm -rf "$work"' EXIT
-read -r urls <&"${STACK[0]}"
+finish() {
+    local status=$?
+    kill "$stack_pid" $vite_pid || true
+    if [ "$status" != 0 ]; then
+        for file in "$work"/{job,status,out,vite,log}; do
+            [ -s "$file" ] && printf -- '-- the end of %s:\n%s\n' "${file##*/}" "$(tail -n 40 "$file")" >&2
+        done
+    fi
+    rm -rf "$work"
+}
+trap finish EXIT
+
+fail() { echo "$1" >&2; exit 1; }
+expect() { grep --quiet --fixed-strings "$1" "$work/out" || fail "$2: no '$1'"; }
+
+# Runs a command that is not to take long, into what `expect` looks at.
+run() {
+    local name="$1" status=0
+    timeout "$patience" "${@:2}" >"$work/out" || status=$?
+    case "$status" in
+    0) ;;
+    124) fail "$name: has not ended after $patience s" ;;
+    *) fail "$name: ended with $status" ;;
+    esac
+}
+
+# Waits until a command succeeds.
+await() {
+    local what="$1" until=$((SECONDS + patience))
+    until "${@:2}"; do
+        [ "$SECONDS" -lt "$until" ] || fail "waited $patience s for $what"
+        sleep 0.1
+    done
+}
+
+read -r -t "$patience" urls <&"${STACK[0]}" || fail 'the stack did not say where it is'
 STAGECAST_URL="$(sed -n 's/.*"http_api":"\([^"]*\)".*/\1/p' <<<"$urls")"
 export STAGECAST_URL PACE=0.2
 
-expect() { grep --quiet --fixed-strings "$1" "$work/out" || { cat "$work/out"; echo "$2: no '$1'" >&2; exit 1; }; }
-
-examples/curl/watch.sh client/page/sample-plan.png >"$work/out"
+run curl examples/curl/watch.sh client/page/sample-plan.png
 expect '"type":"job_complete"' curl
 expect '{"rooms":[{"id":1' curl
 
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
 "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement examples/python/requirements.txt
-"$venv/bin/python" examples/python/watch.py client/page/sample-plan.png >"$work/out"
+run python "$venv/bin/python" examples/python/watch.py client/page/sample-plan.png
 expect 'stage_2 has finished' python
 expect '"rooms"' python
-"$venv/bin/python" examples/python_test.py
+run python_test.py "$venv/bin/python" examples/python_test.py
 
 [ -e client/dist/index.js ] || { npm --prefix client ci --silent && npm --prefix client run --silent build; }
 npm --prefix examples/node ci --silent
-node examples/node/watch.mjs client/page/sample-plan.png >"$work/out"
+run node node examples/node/watch.mjs client/page/sample-plan.png
 expect 'stage_2 has finished' node
 expect '"rooms"' node
 
@@ -48,46 +82,46 @@ if [ -x "$chromium" ]; then
     (cd examples/react && exec node_modules/.bin/vite --port 0 --clearScreen false) >"$work/vite" 2>&1 &
     vite_pid=$!
     dev_server() { sed -n 's/\x1b\[[0-9;]*m//g; s|.*\(http://localhost:[0-9]*/\).*|\1|p' "$work/vite"; }
-    until dev_server | grep --quiet .; do
-        kill -0 "$vite_pid" || { cat "$work/vite"; echo 'react: the dev server has ended' >&2; exit 1; }
-        sleep 0.1
-    done
-    CHROMIUM="$chromium" node examples/react_test.mjs "$(dev_server)" client/page/sample-plan.png
+    is_there() { kill -0 "$vite_pid" || fail 'react: the dev server has ended'; dev_server | grep --quiet .; }
+    await "react's dev server" is_there
+    CHROMIUM="$chromium" run react node examples/react_test.mjs "$(dev_server)" client/page/sample-plan.png
 else
     echo "react: only built, because there is no Chromium at $chromium: say with CHROMIUM where it is" >&2
 fi
 
-python3 examples/python-worker/submit.py README.md | tee "$work/job" | python3 examples/python-worker/worker.py >"$work/out"
+python3 examples/python-worker/submit.py README.md | tee "$work/job" |
+    run python-worker python3 examples/python-worker/worker.py
 expect 'is completed' python-worker
-key="$(sed -n 's/.*"access_key":"\([^"]*\)".*/\1/p' "$work/job")"
-path="$(sed -n 's/.*"status_url":"\([^"]*\)".*/\1/p' "$work/job")"
-curl --silent --fail-with-body -H "authorization: Bearer $key" "$STAGECAST_URL$path/results" >"$work/out"
+made() { sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p" "$work/job"; }
+key="$(made access_key)"
+path="$(made status_url)"
+run results curl --silent --fail-with-body -H "authorization: Bearer $key" "$STAGECAST_URL$path/results"
 expect '"most_common":[["the",' python-worker
 
 # What README.md does by hand, with the job and the key that it gets.
 by_hand="$(sed -n '/By hand:$/,/^```$/p' README.md | sed -n 's/^\$ //p; /^    /p' |
     sed "s|http://127.0.0.1:4800|$STAGECAST_URL|")"
 curl_job="${by_hand%%$'\n'*}"
-bash -ec "$curl_job --silent" >"$work/job"
-made() { sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p" "$work/job"; }
-bash -ec "$(sed "s|job_[0-9]*_[0-9a-f]*…|$(made job_id)|; s|Bearer [0-9a-f]*…|Bearer $(made worker_key)|
-    s|^curl|& --silent --fail-with-body|" <<<"${by_hand#*$'\n'}")" >"$work/out" ||
-    { cat "$work/out"; echo 'the session by hand: a request was refused' >&2; exit 1; }
+run 'a job by hand' bash -ec "$curl_job --silent"
+mv "$work/out" "$work/job"
+run 'the session by hand' bash -ec "$(sed "s|job_[0-9]*_[0-9a-f]*…|$(made job_id)|; s|Bearer [0-9a-f]*…|Bearer $(made worker_key)|
+    s|^curl|& --silent --fail-with-body|" <<<"${by_hand#*$'\n'}")"
 expect 'one two three' 'the session by hand'
 expect '"seq":2,"status":"completed"' 'the session by hand'
 
 # Cancelled before its first stage has finished.
-rm "$work/job"
-PACE=60 python3 examples/python-worker/worker.py >"$work/out" < <(
-    python3 examples/python-worker/submit.py README.md | tee "$work/job"
-) &
+run submit python3 examples/python-worker/submit.py README.md
+mv "$work/out" "$work/job"
+key="$(made access_key)"
+path="$(made status_url)"
+PACE=60 run python-worker python3 examples/python-worker/worker.py <"$work/job" &
 worker=$!
-status() { curl --silent -H "authorization: Bearer $key" "$STAGECAST_URL$path"; }
-until [ -s "$work/job" ]; do sleep 0.1; done
-key="$(sed -n 's/.*"access_key":"\([^"]*\)".*/\1/p' "$work/job")"
-path="$(sed -n 's/.*"status_url":"\([^"]*\)".*/\1/p' "$work/job")"
-until status | grep --quiet '"status":"running"'; do sleep 0.1; done
-curl --silent --fail-with-body --request DELETE -H "authorization: Bearer $key" "$STAGECAST_URL$path" >/dev/null
+is_running() {
+    curl --silent --max-time 10 -H "authorization: Bearer $key" "$STAGECAST_URL$path" >"$work/status"
+    grep --quiet '"status":"running"' "$work/status"
+}
+await 'a worker to have claimed the job' is_running
+curl --silent --max-time 10 --fail-with-body --request DELETE -H "authorization: Bearer $key" "$STAGECAST_URL$path" >/dev/null
 wait "$worker"
 expect 'was cancelled' python-worker
 echo 'every example runs'

@@ -112,7 +112,7 @@ def run(*command, cwd=WORKSPACE, **more):
 
 
 def build():
-    """The functions as they are deployed; returns where they are."""
+    """The functions with the profile that is deployed, for this machine; returns where they are."""
     packages = [word for name in (*FUNCTIONS, BARE) for word in ("--package", name)]
     run("cargo", "build", "--release", "--locked", "--quiet", "--bins", *packages)
     return TARGET / "release"
@@ -237,7 +237,7 @@ def main():
             answering = json.loads(server.stdout.readline())["address"]
             environments = {
                 "AWS answers": f"https://{answering}",
-                "nothing answers: what the functions take by themselves": "https://127.0.0.1:9",
+                "connections refused: what the functions take by themselves": "https://127.0.0.1:9",
             }
             for heading, endpoint in environments.items():
                 machine()

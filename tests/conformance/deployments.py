@@ -1,11 +1,15 @@
 """What `infra-gen` does to stacks: nothing when nothing has changed, just a route when a route is new,
-everything away in the end. And what the SAM template comes to."""
+nothing that loses data unless it is told to, all or nothing, everything away in the end. And what the
+SAM template comes to."""
 
 from pathlib import Path
 
 from samtranslator.yaml_helper import yaml_parse
 
 GENERATED = Path(__file__).resolve().parents[2] / "generated"
+
+# A job goes through the whole system.
+JOB = "progress::a_floor_plan_goes_in_and_its_rooms_come_out_with_progress_at_every_stage"
 
 ROUTE = ["WebSocketApiPingPermission", "WebSocketApiPingRoute"]
 
@@ -26,6 +30,13 @@ def touched(stacks, name, before):
     events = stacks.events(name)
     new = events[: len(events) - before]
     return sorted({it["LogicalResourceId"] for it in new if it["LogicalResourceId"] != name})
+
+
+def runs_a_job(scenarios, outputs, what):
+    """Runs a job on the stack whose outputs are in this file."""
+    passed, output = scenarios.one((outputs, outputs), JOB, patience=60)
+    if not passed:
+        raise SystemExit(f"{what} fails {JOB}:\n{output}")
 
 
 def unchanged(stacks, name):
@@ -57,6 +68,58 @@ def route_added(stacks, name):
     print(f"  a route was new: {' and '.join(ROUTE)} were made, nothing else was touched")
 
 
+def replaced(stacks, scenarios, name):
+    """Deploys to a stack whose table of jobs has another name, so that it has to be replaced: refused,
+    failing after the replacement, done."""
+    template = stacks.template("reference")
+    template["Resources"]["JobsTable"]["Properties"]["TableName"] = {"Fn::Sub": "old${NameSuffix}"}
+    stacks.make(name, template, "reference")
+    stacks.allow_batches(name)
+    old, new = f"old-{name}", f"jobs-{name}"
+    dynamodb = stacks.emulator.client("dynamodb")
+    item = {"job_id": {"S": "kept"}}
+    dynamodb.put_item(TableName=old, Item=item)
+    before = stacks.resources(name)
+
+    def is_told(told, *parts):
+        missing = [part for part in parts if part not in told]
+        if missing:
+            raise SystemExit(f"{missing} are not in what was said about {name}:\n{told}")
+
+    def is_as_it_was(after_what):
+        after = stacks.resources(name)
+        tables = dynamodb.list_tables()["TableNames"]
+        if after != before or new in tables:
+            raise SystemExit(f"{after_what}, {before} became {after}, and there are {tables}")
+        if dynamodb.get_item(TableName=old, Key=item).get("Item") != item:
+            raise SystemExit(f"{after_what}, {old} has lost what it held")
+
+    told = stacks.fail_to_deploy(name, stacks.reference)
+    is_told(told, "-/+ JobsTable", "would be lost", "give --allow-replacement")
+    is_as_it_was("after a refusal")
+    print("  a table would have been replaced: refused, nothing was touched")
+
+    # Its functions come after the table. There is no such package.
+    options = "--allow-replacement", "--parameter", "PipelineCodeKey=pipeline/none"
+    told = stacks.fail_to_deploy(name, stacks.reference, *options)
+    cause, _, rest = told.rpartition("error: ")[2].partition("\n")
+    is_told(cause, "PipelineFunction (AWS::Lambda::Function) is UPDATE_FAILED")
+    is_told(rest, "pipeline/none", f"the stack {name} is UPDATE_ROLLBACK_COMPLETE")
+    is_as_it_was("after an update that failed")
+    stacks.allow_batches(name)
+    runs_a_job(scenarios, stacks.outputs(name), "what an update has failed on")
+    print("  an update failed after it had replaced a table: its first cause was told, all was undone")
+
+    outputs = stacks.deploy(name, stacks.reference, "--allow-replacement")
+    after = stacks.resources(name)
+    if after != before | {"JobsTable": new}:
+        raise SystemExit(f"only JobsTable should have been replaced, but {before} became {after}")
+    if old in dynamodb.list_tables()["TableNames"]:
+        raise SystemExit(f"{old} was replaced, and is still there")
+    runs_a_job(scenarios, outputs, "the stack whose table was replaced")
+    print("  deployed after that, with --allow-replacement: the table was replaced, and nothing else")
+
+
 def sam(stacks, scenarios, name):
     """Deploys the SAM template, and runs a job on it."""
     template = yaml_parse((GENERATED / "template.yaml").read_text(encoding="utf-8"))
@@ -69,11 +132,7 @@ def sam(stacks, scenarios, name):
             key = code[logical_id.replace("Function", "CodeKey")]
             resource["Properties"]["CodeUri"] = {"Bucket": code["ArtifactBucket"], "Key": key}
     stacks.make(name, template)
-    scenario = "progress::a_floor_plan_goes_in_and_its_rooms_come_out_with_progress_at_every_stage"
-    outputs = stacks.outputs(name)
-    passed, output = scenarios.one((outputs, outputs), scenario, patience=60)
-    if not passed:
-        raise SystemExit(f"the stack of the SAM template fails {scenario}:\n{output}")
+    runs_a_job(scenarios, stacks.outputs(name), "the stack of the SAM template")
     print("  the SAM template is deployed, and a floor plan goes in and its rooms come out")
 
 

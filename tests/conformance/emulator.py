@@ -23,6 +23,12 @@ REGION = "us-east-1"
 # Whoever has this key is the account's root user.
 ROOT = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": REGION}
 
+# Seconds that the emulator may take to start.
+START = 60
+
+# Lines of its log that are shown when something takes too long.
+SHOWN = 40
+
 
 class Emulator:
     """A running emulator. Everything that it keeps is below `folder` and goes with it."""
@@ -73,19 +79,48 @@ class Emulator:
 
     def __enter__(self):
         trust = ssl.create_default_context(cafile=self.certificate)
+        until = time.monotonic() + START
         while True:
             try:
                 with urllib.request.urlopen(f"{self.url}/_ministack/health", context=trust, timeout=5):
                     return self
-            except (urllib.error.URLError, OSError):
-                if self.process.poll() is not None:
-                    sys.exit(f"the emulator did not start:\n{self.log.read_text(encoding='utf-8')}")
+            except (urllib.error.URLError, OSError) as error:
+                ended = self.process.poll() is not None
+                if ended or time.monotonic() > until:
+                    self.kill()
+                    why = "it has ended" if ended else f"not within {START} s: {error}"
+                    sys.exit(f"the emulator did not start: {why}\n{self.end_of_log()}")
                 time.sleep(0.1)
 
     def __exit__(self, *_):
-        # The functions' processes are in the same group.
-        os.killpg(self.process.pid, signal.SIGKILL)
+        self.kill()
+
+    def kill(self):
+        """Ends the emulator. The functions' processes are in the same group."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
         self.process.wait()
+
+    def end_of_log(self):
+        """What the emulator, and the functions on it, have logged last."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join(["the emulator's log ends with", *lines[-SHOWN:]])
+
+    def run(self, what, command, patience, environment=None):
+        """Runs a program that finds the emulator; answers with how it ended. It may take `patience`
+        seconds."""
+        try:
+            return subprocess.run(
+                command,
+                env=self.environment | (environment or {}),
+                capture_output=True, text=True, check=False, timeout=patience,
+            )
+        except subprocess.TimeoutExpired as late:
+            # Whatever text it was asked for, it has bytes.
+            said = b"".join([late.stdout or b"", late.stderr or b""]).decode(errors="replace")
+            sys.exit(f"{what} did not end within {patience} s:\n{said}\n{self.end_of_log()}")
 
     def client(self, service):
         """A client of a service, as the account's root user."""

@@ -1,12 +1,14 @@
 """Proves the deployed system on an AWS that we did not write: `just conformance`.
 
-Needs the packages in requirements.txt. It starts ministack, has `infra-gen` deploy the stack to it, and
-runs the scenarios of tests/tests/scenarios there. Exit code 0: all is as it should be; 1: it is not.
+Needs Linux on a processor that Lambda has, `strip`, and the packages in requirements.txt. It starts
+ministack, has `infra-gen` deploy the stack to it, and runs the scenarios of tests/tests/scenarios there.
+Exit code 0: all is as it should be; 1: it is not.
 """
 
 import argparse
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -18,7 +20,7 @@ import deployments
 import statements
 from emulator import Emulator
 from scenarios import Scenarios
-from stacks import Stacks
+from stacks import ARCHITECTURE, Stacks
 
 WORKSPACE = Path(__file__).resolve().parents[2]
 
@@ -71,6 +73,8 @@ def prove(emulator, executables, executable, step):
     deployments.unchanged(stacks, "reference")
     deployments.route_added(stacks, "route")
     deployments.sam(stacks, scenarios, "sam")
+    step("deploying what replaces a table, and what fails")
+    deployments.replaced(stacks, scenarios, "replaced")
     step("taking statements out of policies")
     statements.check(stacks, scenarios)
     step("destroying what was deployed")
@@ -82,6 +86,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--log", type=Path, help="where to keep the emulator's log, the functions' included")
     arguments = parser.parse_args()
+    if platform.system() != "Linux" or ARCHITECTURE is None:
+        sys.exit("the emulator runs Lambda's executables, which takes Linux on x86_64 or aarch64")
     # So that the emulator is ended, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
     step = Steps()

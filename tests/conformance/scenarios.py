@@ -1,9 +1,12 @@
 """The scenarios of tests/tests/scenarios, run on stacks that are deployed."""
 
 import re
-import subprocess
 
 RESULT = re.compile(r"^test result: .*?(\d+) passed; (\d+) failed", re.MULTILINE)
+
+# Seconds that all scenarios may take, and any one of them. They give up by themselves long before.
+ALL = 1800
+ONE = 600
 
 
 class Scenarios:
@@ -13,18 +16,16 @@ class Scenarios:
         self.emulator = emulator
         self.executable = executable
 
-    def run(self, reference, scripted, arguments, environment=None):
+    def run(self, reference, scripted, arguments, patience, environment=None):
         """Runs scenarios on two stacks whose outputs are in these files; answers with whether all
-        of them passed, and what was written."""
-        environment = self.emulator.environment | (environment or {}) | {
+        of them passed, and what was written. They may take `patience` seconds."""
+        environment = (environment or {}) | {
             "STAGECAST_OUTPUTS": str(reference),
             "STAGECAST_SCRIPTED_OUTPUTS": str(scripted),
             "RUST_BACKTRACE": "0",
         }
-        done = subprocess.run(
-            [self.executable, *arguments],
-            env=environment, capture_output=True, text=True, check=False,
-        )
+        what = " ".join(["scenarios", *arguments])
+        done = self.emulator.run(what, [self.executable, *arguments], patience, environment)
         return done.returncode == 0, done.stdout + done.stderr
 
     def all(self, reference, scripted):
@@ -33,7 +34,7 @@ class Scenarios:
         skipped.touch()
         # The model of the protocol runs on no system.
         passed, output = self.run(
-            reference, scripted, ["--skip", "model::"], {"STAGECAST_SKIPPED": str(skipped)}
+            reference, scripted, ["--skip", "model::"], ALL, {"STAGECAST_SKIPPED": str(skipped)}
         )
         if not passed:
             raise SystemExit(f"{output}\nscenarios failed on {self.emulator.url}")
@@ -47,7 +48,7 @@ class Scenarios:
         environment = {"STAGECAST_PATIENCE": str(patience)}
         if queue_is_held:
             environment["STAGECAST_QUEUE_IS_HELD"] = "1"
-        passed, output = self.run(*stacks, ["--exact", name], environment)
+        passed, output = self.run(*stacks, ["--exact", name], ONE, environment)
         if RESULT.search(output).groups() not in (("1", "0"), ("0", "1")):
             raise SystemExit(f"there is no scenario {name}:\n{output}")
         if "skipped " in output:

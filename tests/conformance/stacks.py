@@ -1,14 +1,27 @@
 """Stacks: made, changed and removed by `infra-gen`, looked at through CloudFormation."""
 
 import json
+import platform
 import subprocess
 
 from samtranslator.yaml_helper import yaml_parse
 
-# Where IAM asks for the first, ministack asks for the second.
+# For batches too, IAM asks for the first and knows no second. ministack asks for the second.
 BATCHES = {"sqs:SendMessage": "sqs:SendMessageBatch"}
 
+# The emulator runs the functions on this machine, so they are for its processor.
+ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64"}.get(platform.machine())
+
+# Seconds that `infra-gen` may take.
+PATIENCE = 600
+
 FUNCTIONS = ("websocket", "jobs", "pipeline", "delivery", "worker")
+
+
+def unasked(binaries):
+    """The options that have the functions in a folder deployed without a question."""
+    options = ["--yes", "--set-up-logging", "--architecture", ARCHITECTURE]
+    return [*options, "--binaries", str(binaries)]
 
 
 class Stacks:
@@ -30,27 +43,36 @@ class Stacks:
                 # Half of it would help a debugger, and take half of the time to pack.
                 subprocess.run(["strip", "-o", folder / function, real], check=True)
 
-    def run(self, verb, name, *arguments):
-        """Runs `infra-gen` about the stack `name`; answers with what it wrote to standard output."""
+    def attempt(self, verb, name, *arguments):
+        """Runs `infra-gen` about the stack `name`; answers with how it ended."""
         command = [self.infra_gen, verb, "--name-suffix", f"-{name}", "--stack-name", name]
         command += ["--endpoint-url", self.emulator.url, *arguments]
-        done = subprocess.run(
-            command, env=self.emulator.environment, capture_output=True, text=True, check=False
-        )
+        return self.emulator.run(f"`infra-gen {verb}` for {name}", command, PATIENCE)
+
+    def run(self, verb, name, *arguments):
+        """Runs `infra-gen` about the stack `name`; answers with what it wrote to standard output."""
+        done = self.attempt(verb, name, *arguments)
         if done.returncode != 0:
             raise SystemExit(f"`infra-gen {verb}` for {name} failed:\n{done.stdout}{done.stderr}")
         if verb == "deploy":
             self.told = done.stderr
         return done.stdout
 
-    def deploy(self, name, binaries):
+    def deploy(self, name, binaries, *options):
         """Deploys the functions in a folder; answers with the file that holds the outputs."""
-        self.run(
-            "deploy", name, "--yes", "--set-up-logging", "--architecture", "x86_64",
-            "--binaries", str(binaries),
-        )
+        self.run("deploy", name, *unasked(binaries), *options)
         self.allow_batches(name)
         return self.outputs(name)
+
+    def fail_to_deploy(self, name, binaries, *options):
+        """Deploys what cannot be deployed; answers with what whoever runs it is told."""
+        done = self.attempt("deploy", name, *unasked(binaries), *options)
+        if done.returncode != 1:
+            raise SystemExit(
+                f"`infra-gen deploy` for {name} with {options} should have failed, but ended with "
+                f"{done.returncode}:\n{done.stdout}{done.stderr}"
+            )
+        return done.stderr
 
     def allow_batches(self, name):
         """Adds to the policies of a stack what only ministack asks for."""
