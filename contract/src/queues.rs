@@ -110,6 +110,19 @@ pub struct DeliveryPointer {
     pub through_seq: Option<u64>,
 }
 
+impl DeliveryPointer {
+    /// The whole log after `after_seq`.
+    pub fn log(job_id: JobId, audience: Audience, after_seq: u64) -> Self {
+        Self {
+            job_id,
+            audience,
+            content: Content::Log,
+            after_seq,
+            through_seq: None,
+        }
+    }
+}
+
 /// Whom a delivery is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

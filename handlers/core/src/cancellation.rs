@@ -145,7 +145,7 @@ where
             audience: Audience::AllSubscribers,
             content: Content::Published,
             after_seq,
-            through_seq: None,
+            through_seq: Some(after_seq + 1),
         };
         self.queues.send::<DeliveryQueue>(&pointer, 0).await
     }

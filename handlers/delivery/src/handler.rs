@@ -206,12 +206,9 @@ impl Handler {
         if let (1, Some(connection_id)) = (audience, lacking.keys().next()) {
             return Err(DeliveryError::Unreachable(connection_id.clone()));
         }
-        let alone = |(connection_id, after_seq)| DeliveryPointer {
-            job_id: pointer.job_id.clone(),
-            audience: Audience::Connections(vec![connection_id]),
-            content: Content::Log,
-            after_seq,
-            through_seq: None,
+        let alone = |(connection_id, after_seq)| {
+            let audience = Audience::Connections(vec![connection_id]);
+            DeliveryPointer::log(pointer.job_id.clone(), audience, after_seq)
         };
         let pointers: Vec<_> = lacking.into_iter().map(alone).collect();
         self.queues

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use contract::{
     ids::JobId,
     messages::{ErrorReply, ProtocolError, ServerMessage},
-    queues::{Audience, Content, DeliveryPointer, DeliveryQueue},
+    queues::{Audience, DeliveryPointer, DeliveryQueue},
 };
 use handlers_core::{
     delivery::{Delivery, Destination, deliver},
@@ -54,13 +54,8 @@ impl Handler {
 
     /// Leaves the job's log after `after_seq` to the delivery function.
     pub(crate) async fn leave(&self, session: &Session, job_id: &JobId, after_seq: u64) {
-        let pointer = DeliveryPointer {
-            job_id: job_id.clone(),
-            audience: Audience::Connections(vec![session.connection_id.clone()]),
-            content: Content::Log,
-            after_seq,
-            through_seq: None,
-        };
+        let alone = Audience::Connections(vec![session.connection_id.clone()]);
+        let pointer = DeliveryPointer::log(job_id.clone(), alone, after_seq);
         if let Err(error) = self.queues.send::<DeliveryQueue>(&pointer, 0).await {
             tracing::error!(%error, %job_id, after_seq, "a replay could not be queued");
         }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use contract::queues::{Audience, Content, DeliveryPointer, DeliveryQueue, JobQueue};
+use contract::queues::{Audience, DeliveryPointer, DeliveryQueue, JobQueue};
 use end_to_end::{
     Client, Job, System, needs,
     script::{Act, Script},
@@ -16,13 +16,8 @@ async fn ticket(system: &System, job: &Job) {
 
 /// Has the delivery function send everyone the log after `after_seq`.
 pub(crate) async fn pointer(system: &System, job: &Job, after_seq: u64) {
-    let pointer = DeliveryPointer {
-        job_id: job.ticket().job_id,
-        audience: Audience::AllSubscribers,
-        content: Content::Log,
-        after_seq,
-        through_seq: None,
-    };
+    let all = Audience::AllSubscribers;
+    let pointer = DeliveryPointer::log(job.ticket().job_id, all, after_seq);
     system.send::<DeliveryQueue>(&pointer).await;
 }
 

@@ -1,6 +1,10 @@
 //! More subscribers than a publisher posts to itself.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use contract::limits::MAX_DIRECT_SUBSCRIBERS;
 use end_to_end::{
@@ -9,6 +13,7 @@ use end_to_end::{
     worker::stage_complete,
 };
 use futures_util::future::join_all;
+use local::Fault;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
@@ -125,5 +130,47 @@ async fn what_a_stage_and_its_job_end_with_reaches_a_wide_audience_in_order() {
     }
     let queued = calls.count(|call| call.caller == "worker" && call.operation == "sqs:SendMessage");
     assert_eq!(queued, 1, "{:#?}", calls.all());
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn who_is_no_longer_beyond_is_sent_what_was_published_while_it_was() {
+    needs!(InjectFaults);
+    let _alone = ALONE.lock().await;
+    let system = System::start().await;
+    let (job, mut worker) = system.create_external("").await;
+    let mut clients = watch_in_company(&system, &job).await;
+    worker.claim(&["a"]).await;
+    // Between the stage's end and the job's, so many leave that the publisher reaches all others.
+    let writes = AtomicU64::new(0);
+    system.local().faults().on_call(move |call| {
+        let is_write = call.caller == "worker" && call.operation == "dynamodb:PutItem";
+        let is_second = is_write && writes.fetch_add(1, Ordering::Relaxed) == 1;
+        is_second.then_some(Fault::Delay(Duration::from_secs(4)))
+    });
+    let mut leaving = clients.split_off(clients.len() - BEYOND - 10);
+    let ends = json!([stage_complete("a", 1), { "type": "job_complete" }]);
+    let (_, ()) = tokio::join!(worker.tell(ends), async {
+        clients[0].expect("stage_complete").await;
+        for some in leaving.chunks_mut(10) {
+            let unsubscribe = json!({ "type": "unsubscribe", "job_id": job.id });
+            join_all(some.iter_mut().map(async |client| {
+                client.send(&unsubscribe).await;
+                while client.next().await.expect("a message")["type"] != "unsubscribed" {}
+            }))
+            .await;
+        }
+    });
+    let heard = join_all(clients.into_iter().skip(1).map(hear)).await;
+    for (mut client, mut messages) in heard {
+        // Either may come first now: they have pointers of their own.
+        while durable(&messages) != BTreeSet::from([1, 2]) {
+            messages.push(client.next().await.expect("a message"));
+        }
+        client.close().await;
+    }
+    for client in leaving {
+        client.close().await;
+    }
     system.finish().await;
 }

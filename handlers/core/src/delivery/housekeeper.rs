@@ -10,7 +10,7 @@ use contract::{
     grants::{DeleteItem, Granted, Query, SendMessage, UpdateItem},
     ids::JobId,
     limits::CONNECTION_TTL_SECONDS,
-    queues::{Audience, Content, DeliveryPointer, DeliveryQueue},
+    queues::{Audience, DeliveryPointer, DeliveryQueue},
     tables::{Connections, Subscribers},
 };
 
@@ -97,13 +97,8 @@ impl<F: KeepsHouse> Aftermath for Housekeeper<F> {
                 .await
                 .map_err(|error| error.to_string()),
             Outcome::Deferred { after_seq } => {
-                let pointer = DeliveryPointer {
-                    job_id: subscriber.job_id.clone(),
-                    audience: Audience::Connections(vec![subscriber.connection_id.clone()]),
-                    content: Content::Log,
-                    after_seq,
-                    through_seq: None,
-                };
+                let alone = Audience::Connections(vec![subscriber.connection_id.clone()]);
+                let pointer = DeliveryPointer::log(subscriber.job_id.clone(), alone, after_seq);
                 self.queues
                     .send::<DeliveryQueue>(&pointer, 0)
                     .await

@@ -8,6 +8,7 @@ mod attempt;
 mod brake;
 mod budget;
 mod ending;
+mod handover;
 mod housekeeper;
 mod mailbox;
 mod post;

@@ -13,7 +13,7 @@ use contract::{
     ids::JobId,
     limits::MAX_DIRECT_SUBSCRIBERS,
     messages::{Results, ServerMessage, StageComplete},
-    queues::{Audience, Content, DeliveryPointer, DeliveryQueue},
+    queues::{Audience, DeliveryPointer, DeliveryQueue},
     tables::{JobEvents, Jobs, Subscribers},
 };
 use serde_json::Value;
@@ -22,6 +22,7 @@ use tokio::time::Instant;
 use super::{
     Budget, Outgoing, Sender,
     ending::{About, ending_message},
+    handover::Handover,
     housekeeper::{Housekeeper, KeepsHouse},
 };
 use crate::{
@@ -38,8 +39,6 @@ use crate::{
 
 /// Under a stream of newcomers, the list is read again for progress this often at most.
 const LIST_LIFE: Duration = Duration::from_secs(1);
-/// Shortest time between two progress updates for subscribers beyond those posted to directly.
-const WIDE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Where a publisher writes, and what it sends with.
 #[derive(Debug)]
@@ -104,13 +103,7 @@ pub struct Publisher<F: Function> {
     correlation_id: String,
     expires_at: i64,
     audience: Option<KnownAudience>,
-    /// When the subscribers beyond were last told how far the job is.
-    told_beyond_at: Option<Instant>,
-    /// The subscribers beyond are yet to be sent the durable messages after this. A stage's end and
-    /// what follows at once go out with one pointer, since two may overtake each other.
-    beyond_lack: Option<u64>,
-    /// The queue did not take a pointer: nobody knows who lacks what after this.
-    all_lack: Option<u64>,
+    handover: Handover<F>,
 }
 
 /// Who watches the job, as far as the publisher posts to them itself: reading no further keeps its
@@ -128,13 +121,7 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> Stores<F> {
     /// Has the delivery function send everyone who watches the log after `after_seq`: nobody knows
     /// what of it was sent. Clients tell what they have by its `seq`.
     pub async fn redeliver(&self, job_id: &JobId, after_seq: u64) -> Result<(), SendError> {
-        let pointer = DeliveryPointer {
-            job_id: job_id.clone(),
-            audience: Audience::AllSubscribers,
-            content: Content::Log,
-            after_seq,
-            through_seq: None,
-        };
+        let pointer = DeliveryPointer::log(job_id.clone(), Audience::AllSubscribers, after_seq);
         self.queues.send::<DeliveryQueue>(&pointer, 0).await
     }
 }
@@ -177,6 +164,7 @@ impl<F: Publishes> Publisher<F> {
             Budget::of::<F>(),
             stores.clock.clone(),
         );
+        let handover = Handover::new(Arc::clone(&stores), job.job_id.clone());
         Self {
             stores,
             sender,
@@ -185,9 +173,7 @@ impl<F: Publishes> Publisher<F> {
             correlation_id: job.correlation_id.clone(),
             expires_at: job.expires_at,
             audience: None,
-            told_beyond_at: None,
-            beyond_lack: None,
-            all_lack: None,
+            handover,
         }
     }
 
@@ -204,7 +190,7 @@ impl<F: Publishes> Publisher<F> {
     /// Publishes how far a stage is. One write; whoever cannot be reached now gets the next one.
     pub async fn report(&mut self, point: &ProgressPoint) -> Result<Heard, PublishError> {
         let _way = self.sender.make_way();
-        self.tell_beyond().await;
+        self.handover.send().await;
         let job = self.stores.jobs.report(&self.lease, point).await?;
         let job = job.ok_or(PublishError::LeaseLost)?;
         self.reached(&job).await
@@ -225,13 +211,8 @@ impl<F: Publishes> Publisher<F> {
         for subscriber in self.direct() {
             self.sender.send(subscriber, outgoing.clone());
         }
-        let told_lately = self
-            .told_beyond_at
-            .is_some_and(|told_at| told_at.elapsed() < WIDE_INTERVAL);
-        if !told_lately && let Some(after) = self.more_after() {
-            let beyond = Audience::SubscribersAfter(after.to_owned());
-            self.leave(beyond, Content::Progress, self.seq, None).await;
-            self.told_beyond_at = Some(Instant::now());
+        if let Some(beyond) = beyond(self.audience.as_ref()) {
+            self.handover.progress(beyond, self.seq).await;
         }
         Ok(heard)
     }
@@ -244,7 +225,7 @@ impl<F: Publishes> Publisher<F> {
         estimate: &Estimate,
     ) -> Result<Option<Heard>, PublishError> {
         let _way = self.sender.make_way();
-        self.tell_beyond().await;
+        self.handover.send().await;
         let jobs = &self.stores.jobs;
         if let Some(job) = jobs.advance(&self.lease, self.seq, point, estimate).await? {
             return self.reached(&job).await.map(Some);
@@ -339,8 +320,8 @@ impl<F: Publishes> Publisher<F> {
 
     /// Waits until nothing is on its way to any subscriber, and writes what became of it as metrics.
     pub async fn flush(&mut self) {
-        self.tell_beyond().await;
-        self.make_good().await;
+        self.handover.send().await;
+        self.handover.make_good().await;
         let counts = self.sender.flush().await;
         let (job_id, subscribers) = (self.lease.job_id.as_str(), self.direct().len());
         metrics::delivered::<F>(&self.stores.clock, job_id, subscribers, &counts);
@@ -349,39 +330,15 @@ impl<F: Publishes> Publisher<F> {
     /// [`Self::flush`] for no longer than the function has for sending. What is still on its way
     /// then is left to the delivery function, with all that came after `after_seq`.
     pub async fn flush_within_budget(&mut self, after_seq: u64) {
-        self.tell_beyond().await;
+        self.handover.send().await;
         let limit = Budget::of::<F>().total;
         let (counts, unfinished) = self.sender.flush_within(limit).await;
         let (job_id, subscribers) = (self.lease.job_id.as_str(), self.direct().len());
         metrics::delivered::<F>(&self.stores.clock, job_id, subscribers, &counts);
         if self.seq > after_seq && !unfinished.is_empty() {
-            let unfinished = Audience::Connections(unfinished);
-            self.leave(unfinished, Content::Log, after_seq, None).await;
+            self.handover.log(unfinished, after_seq).await;
         }
-        self.make_good().await;
-    }
-
-    /// Has the delivery function send the subscribers beyond the durable messages that they lack.
-    async fn tell_beyond(&mut self) {
-        if let Some(after_seq) = self.beyond_lack.take()
-            && let Some(after) = self.more_after()
-        {
-            let beyond = Audience::SubscribersAfter(after.to_owned());
-            self.leave(beyond, Content::Published, after_seq, Some(self.seq))
-                .await;
-        }
-    }
-
-    /// Leaves what the queue did not take to it once more, a few times: it may be back.
-    async fn make_good(&mut self) {
-        for pause in [0, 1, 3] {
-            let Some(after_seq) = self.all_lack.take() else {
-                return;
-            };
-            tokio::time::sleep(Duration::from_secs(pause)).await;
-            self.leave(Audience::AllSubscribers, Content::Log, after_seq, None)
-                .await;
-        }
+        self.handover.make_good().await;
     }
 
     /// Writes a durable message to the log, commits it to the job, sends it.
@@ -445,10 +402,7 @@ impl<F: Publishes> Publisher<F> {
                 %error,
                 "the subscribers could not be read; the delivery function sends the message",
             );
-            let after_seq = self.beyond_lack.take().unwrap_or(self.seq - 1);
-            let all = Audience::AllSubscribers;
-            self.leave(all, Content::Published, after_seq, Some(self.seq))
-                .await;
+            self.handover.published_to_unknown(self.seq).await;
             return Ok(Heard {
                 cancel_requested: job.cancel_requested,
             });
@@ -462,53 +416,19 @@ impl<F: Publishes> Publisher<F> {
                 self.sender.send(subscriber, outgoing.clone());
             }
         }
-        if self.more_after().is_some() {
-            self.beyond_lack.get_or_insert(self.seq - 1);
+        if let Some(beyond) = beyond(self.audience.as_ref()) {
+            self.handover.published(beyond, self.seq).await;
         }
         if job.status.has_ended() {
-            self.tell_beyond().await;
+            self.handover.send().await;
         }
         Ok(Heard {
             cancel_requested: job.cancel_requested,
         })
     }
 
-    /// Leaves something to the delivery function.
-    async fn leave(
-        &mut self,
-        audience: Audience,
-        content: Content,
-        after_seq: u64,
-        through_seq: Option<u64>,
-    ) {
-        let pointer = DeliveryPointer {
-            job_id: self.lease.job_id.clone(),
-            audience,
-            content,
-            after_seq,
-            through_seq,
-        };
-        if let Err(error) = self.stores.queues.send::<DeliveryQueue>(&pointer, 0).await {
-            tracing::error!(
-                job_id = %self.lease.job_id,
-                seq = self.seq,
-                %error,
-                "a delivery could not be queued; it is tried again when the run ends, and clients \
-                 find the message in the log when they resume",
-            );
-            if content != Content::Progress {
-                let all_lack = self.all_lack.get_or_insert(after_seq);
-                *all_lack = after_seq.min(*all_lack);
-            }
-        }
-    }
-
     fn direct(&self) -> &[Subscriber] {
         self.audience.as_ref().map_or(&[], |known| &known.direct)
-    }
-
-    fn more_after(&self) -> Option<&str> {
-        self.audience.as_ref()?.more_after.as_deref()
     }
 
     /// Makes the list of subscribers exact. It costs no read while the job's item shows the
@@ -539,4 +459,10 @@ impl<F: Publishes> Publisher<F> {
         });
         Ok(())
     }
+}
+
+/// The last connection that is posted to directly, when others follow: those are the delivery
+/// function's.
+fn beyond(audience: Option<&KnownAudience>) -> Option<&str> {
+    audience?.more_after.as_deref()
 }

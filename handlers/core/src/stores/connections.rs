@@ -125,8 +125,12 @@ impl<F: Function> ConnectionStore<F> {
         let subscriptions_expire_at = before
             .subscriptions_expire_at
             .unwrap_or_else(|| before.created_at.plus_seconds(CONNECTION_TTL_SECONDS));
-        if before.subscriptions > 0 && half_is_gone(subscriptions_expire_at, now) {
-            self.renew_subscriptions(connection_id, now).await?;
+        if before.subscriptions > 0
+            && half_is_gone(subscriptions_expire_at, now)
+            && let Err(error) = self.renew_subscriptions(connection_id, now).await
+        {
+            // No reason to fail: the next message tries again, and what is owed is taken already.
+            tracing::warn!(%error, connection_id, "subscriptions could not be renewed");
         }
         Ok(Some(before))
     }
