@@ -37,6 +37,19 @@ export const test = base.extend<Fixtures>({
 
 export { expect };
 
+/** Holds back the answers to requests of this address, until what it returns is called. */
+export async function hold(page: Page, address: string): Promise<() => void> {
+  let letGo = () => {};
+  const held = new Promise<void>((go) => {
+    letGo = go;
+  });
+  await page.route(address, async (route) => {
+    await held;
+    await route.continue();
+  });
+  return letGo;
+}
+
 export class ProgressPage {
   readonly page: Page;
   /** What the page's own code threw. */

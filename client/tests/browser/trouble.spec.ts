@@ -1,7 +1,7 @@
 /** What goes wrong is said in words, with a way out. */
 
 import { readFile } from "node:fs/promises";
-import { expect, file, ProgressPage, test } from "./fixtures.js";
+import { expect, file, hold, ProgressPage, test } from "./fixtures.js";
 
 test.use({ pace: 0 });
 
@@ -96,14 +96,7 @@ test("what is asked for before the page knows where the service is, is done once
   progressPage,
   page,
 }) => {
-  let answer = () => {};
-  const asked = new Promise<void>((resolve) => {
-    answer = resolve;
-  });
-  await page.route("**/config.json", async (route) => {
-    await asked;
-    await route.continue();
-  });
+  const answer = await hold(page, "**/config.json");
   await page.reload();
   await progressPage.takeSample();
   answer();
@@ -178,14 +171,7 @@ test("a sample that is fetched late does not take the place of a file chosen mea
   progressPage,
   page,
 }) => {
-  let answer = () => {};
-  const asked = new Promise<void>((resolve) => {
-    answer = resolve;
-  });
-  await page.route("**/sample-plan.png", async (route) => {
-    await asked;
-    await route.continue();
-  });
+  const answer = await hold(page, "**/sample-plan.png");
   await progressPage.takeSample();
   await expect(page.locator("#job-name")).toHaveText("sample-plan.png");
   await page.getByRole("link", { name: "Stagecast" }).click();

@@ -13,8 +13,7 @@
 //! | `Redeliver` | the delivery function, for a run that finds that one before it was cut short |
 //! | `Disconnect` | the client leaves and resumes after the last `seq` without a hole |
 
-mod no_reload;
-mod read_after;
+mod mistakes;
 
 use std::num::NonZero;
 
@@ -360,7 +359,11 @@ impl State {
                     _ => after_sending(epoch, seq, known),
                 };
             }
-            Step::Post(index) => self.post(index),
+            Step::Post(index) => {
+                if let Some((to, seq)) = self.posted(index) {
+                    self.client.receive(to.0, seq);
+                }
+            }
             Step::FailPost(index) => self.fail_post(index),
             Step::Leave(index) => self.leave_to_delivery(index),
             Step::Crash(index) => {
@@ -381,8 +384,8 @@ impl State {
         }
     }
 
-    /// The run sends what it has committed.
-    fn post(&mut self, index: usize) {
+    /// The run is done with a post: of what, and to whom.
+    fn posted(&mut self, index: usize) -> Option<(Subscriber, u8)> {
         let Run::Posting {
             epoch,
             seq,
@@ -390,25 +393,17 @@ impl State {
             to,
         } = self.runs[index].clone()
         else {
-            return;
+            return None;
         };
-        self.client.receive(to.0, seq);
         self.runs[index] = after_sending(epoch, seq, Some((version, Some(to))));
+        Some((to, seq))
     }
 
     /// The run has used up its attempts to send what it has committed.
     fn fail_post(&mut self, index: usize) {
-        let Run::Posting {
-            epoch,
-            seq,
-            version,
-            to,
-        } = self.runs[index].clone()
-        else {
-            return;
-        };
-        self.leave_log(to.0, seq - 1);
-        self.runs[index] = after_sending(epoch, seq, Some((version, Some(to))));
+        if let Some((to, seq)) = self.posted(index) {
+            self.leave_log(to.0, seq - 1);
+        }
     }
 
     /// The delivery function is asked to send a connection the log.

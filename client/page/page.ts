@@ -1,0 +1,188 @@
+/** The page: which view is seen, and from a picture to a job. */
+
+import { HttpApi } from "../src/index.js";
+import type { Config } from "./config.js";
+import { at } from "./dom.js";
+import { JobView } from "./job-view.js";
+import { keep, keptJob } from "./kept-jobs.js";
+import { linkedJob, linkFor, pathTo } from "./links.js";
+import * as panel from "./panel.js";
+import { keepPicture } from "./pictures.js";
+import { RecentJobs } from "./recent-jobs.js";
+import samplePlan from "./sample-plan.png";
+
+const MAX_BYTES = 4 * 1024 * 1024;
+const SAMPLE = "sample-plan.png";
+const MEDIA_TYPES = ["image/png", "image/jpeg"];
+
+export class Page {
+  #http: HttpApi;
+  #view: JobView;
+  #recent: RecentJobs;
+  /** The job on show. */
+  #jobId: string | null = null;
+  /** The upload on show, while it goes on. */
+  #upload: symbol | null = null;
+
+  constructor(config: Config) {
+    this.#http = new HttpApi(config.http_api);
+    this.#view = new JobView(config);
+    this.#recent = new RecentJobs(config);
+  }
+
+  /** Whether another plan may take the place of what is on show. */
+  get isFree(): boolean {
+    return !this.#view.isBusy && this.#upload === null;
+  }
+
+  /** Shows what the address says. */
+  follow(): void {
+    const jobId = linkedJob();
+    if (jobId === null) this.#showHome();
+    // A link to the job on show may have brought the key that opens it.
+    else if (jobId !== this.#jobId || !this.#view.isBusy) this.#showJob(jobId, null);
+  }
+
+  #showHome(): void {
+    const before = this.#jobId;
+    this.#jobId = null;
+    this.#upload = null;
+    this.#view.clear();
+    this.#recent.show();
+    see("home");
+    document.title = "Stagecast";
+    if (before !== null) at("choose").focus();
+  }
+
+  #showJob(jobId: string, picture: Blob | null): void {
+    this.#jobId = jobId;
+    this.#upload = null;
+    this.#recent.hide();
+    const job = keptJob(jobId);
+    see("job");
+    if (job) {
+      this.#view.watch(job, picture);
+    } else {
+      this.#view.clear(jobId);
+      panel.refuse(
+        "This browser has no key for this job. Open the link that “Copy link to watch” gives where it was started.",
+      );
+    }
+    at("headline").focus();
+  }
+
+  goHome(): void {
+    if (location.hash) location.hash = "";
+    else this.#showHome();
+  }
+
+  /** Takes over what another window has done to the jobs of this browser. */
+  refresh(): void {
+    if (document.body.dataset.view === "home") this.#recent.refresh();
+  }
+
+  async cancel(): Promise<void> {
+    await this.#view.cancel();
+  }
+
+  async submitSample(): Promise<void> {
+    const upload = this.#begin(SAMPLE);
+    let picture: Blob | null = null;
+    try {
+      const answer = await fetch(samplePlan);
+      if (answer.ok) picture = await answer.blob();
+    } catch {
+      // Said below.
+    }
+    if (upload !== this.#upload) return;
+    if (picture) await this.#send(new File([picture], SAMPLE, { type: "image/png" }), upload);
+    else this.#refuse("The sample plan cannot be fetched. Check the connection, or choose a file.");
+  }
+
+  async submit(file: File): Promise<void> {
+    const upload = this.#begin(file.name);
+    const unfit = whyUnfit(file);
+    if (unfit) this.#refuse(unfit);
+    else await this.#send(file, upload);
+  }
+
+  /** Takes the place of what was on show, also when it is refused. */
+  #begin(name: string): symbol {
+    this.#recent.hide();
+    this.#view.clear(name);
+    this.#jobId = "";
+    see("job");
+    panel.uploading(name);
+    at("headline").focus();
+    const upload = Symbol(name);
+    this.#upload = upload;
+    return upload;
+  }
+
+  #refuse(words: string): void {
+    this.#upload = null;
+    panel.refuse(words);
+  }
+
+  async #send(file: File, upload: symbol): Promise<void> {
+    this.#view.plan.show(file, file.name);
+    this.#view.plan.working(true);
+    try {
+      const { job_id: jobId, access_key: accessKey } = await this.#http.createJob(file);
+      const job = { jobId, accessKey, name: file.name, createdAt: Date.now() };
+      keep({ ...job, status: "queued", note: "" });
+      void keepPicture(jobId, file);
+      // Whoever has gone elsewhere meanwhile, or to another upload, finds it among the recent jobs.
+      if (upload !== this.#upload) {
+        this.refresh();
+        return;
+      }
+      history.pushState(null, "", pathTo(jobId));
+      this.#showJob(jobId, file);
+    } catch (error) {
+      if (upload !== this.#upload) return;
+      this.#upload = null;
+      this.#view.plan.working(false);
+      panel.refuseError(error);
+    }
+  }
+
+  async share(): Promise<void> {
+    const job = this.#jobId && keptJob(this.#jobId);
+    if (!job) return;
+    const link = linkFor(job.jobId, job.accessKey);
+    try {
+      await navigator.clipboard.writeText(link);
+      flash(at("share"), "Copied");
+    } catch {
+      panel.notify(`Copy this link: ${link}`);
+    }
+  }
+}
+
+/** What the service would refuse anyway, without sending it there. */
+function whyUnfit({ name, type, size }: File): string | null {
+  if (!MEDIA_TYPES.includes(type)) {
+    return `${name} is neither a PNG nor a JPEG. Choose an image of one of these kinds.`;
+  }
+  if (size <= MAX_BYTES) return null;
+  const megabytes = (size / 1024 / 1024).toFixed(1);
+  return `${name} has ${megabytes} MB, the limit is 4 MB. Save it smaller or as a JPEG.`;
+}
+
+export function see(view: "home" | "job"): void {
+  document.body.dataset.view = view;
+  at("intro").hidden = view !== "home";
+  at("drop").hidden = view !== "home";
+  at("panel").hidden = view !== "job";
+  at("recent").hidden ||= view !== "home";
+}
+
+function flash(button: HTMLElement, text: string): void {
+  const before = button.dataset.text ?? button.textContent ?? "";
+  button.dataset.text = before;
+  button.textContent = text;
+  setTimeout(() => {
+    button.textContent = before;
+  }, 1600);
+}

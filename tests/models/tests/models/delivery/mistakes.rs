@@ -1,0 +1,86 @@
+//! Obvious mistakes, which the model must be able to refute.
+
+use stateright::{Checker as _, Model, Property};
+
+use super::{Protocol, State, Step, Subscribing, is_unique};
+
+/// The protocol with a mistake in it, and the property that it must break.
+struct Mistaken {
+    /// The state after a step that is done in another way; none for all other steps.
+    otherwise: fn(&State, &Step) -> Option<State>,
+    holds: fn(&Self, &State) -> bool,
+}
+
+impl Model for Mistaken {
+    type State = State;
+    type Action = Step;
+
+    fn init_states(&self) -> Vec<State> {
+        Protocol.init_states()
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Step>) {
+        Protocol.actions(state, actions);
+    }
+
+    fn next_state(&self, state: &State, step: Step) -> Option<State> {
+        (self.otherwise)(state, &step).or_else(|| Protocol.next_state(state, step))
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![Property::always("it holds", self.holds)]
+    }
+}
+
+impl Mistaken {
+    fn breaks_it(self) -> bool {
+        let checker = self.checker().spawn_bfs().join();
+        checker.discovery("it holds").is_some()
+    }
+}
+
+/// Looks at the job's seq only after the subscription is stored.
+#[test]
+fn reading_the_log_after_the_transaction_would_send_messages_twice() {
+    let read_after = Mistaken {
+        otherwise: |state, step| {
+            let mut state = state.clone();
+            match (step, &state.client.subscribing) {
+                (Step::Look, _) => {
+                    state.job.subscriber = Some((state.client.connection, 0));
+                    state.job.version += 1;
+                    state.client.subscribing = Subscribing::Looked { seq: 0 };
+                    Some(state)
+                }
+                (Step::Subscribe, Subscribing::Looked { .. }) => {
+                    let (next, until) = (state.client.has + 1, state.job.seq);
+                    state.client.subscribing = Subscribing::Replaying { next, until };
+                    Some(state)
+                }
+                _ => None,
+            }
+        },
+        holds: |_, state| state.crashed || state.may_repeat || is_unique(&state.client.wire),
+    };
+    assert!(read_after.breaks_it());
+}
+
+/// Stores a subscription whatever the job's seq is by then, and sends the log up to the seq that was
+/// read before.
+#[test]
+fn not_reading_the_job_again_would_lose_what_was_published_meanwhile() {
+    let no_reload = Mistaken {
+        otherwise: |state, step| {
+            if *step != Step::Reload {
+                return None;
+            }
+            let mut state = state.clone();
+            let next = state.client.has + 1;
+            let until = state.job.subscriber.map_or(0, |(_, at_seq)| at_seq);
+            state.client.subscribing = Subscribing::Replaying { next, until };
+            Some(state)
+        },
+        holds: |_, state| !state.is_quiet() || state.client.has == state.job.seq,
+    };
+    assert!(no_reload.breaks_it());
+}
