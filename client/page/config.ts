@@ -1,5 +1,7 @@
 /** Where the service is: `config.json` lies beside the page. */
 
+import { backoff } from "../src/backoff.js";
+
 export interface Config {
   /** The HTTP API. */
   http_api: string;
@@ -7,9 +9,28 @@ export interface Config {
   websocket: string;
 }
 
-export async function readConfig(): Promise<Config> {
-  const answer = await fetch("config.json");
-  const config: Partial<Config> = await answer.json();
-  if (!config.http_api || !config.websocket) throw new Error("an address is missing");
-  return { http_api: config.http_api, websocket: config.websocket };
+/** Asks until it is told: a server that is away comes back, and a wrong file is put right. */
+export async function findConfig(onTrouble: (words: string) => void): Promise<Config> {
+  for (let attempt = 0; ; attempt += 1) {
+    const found = await readConfig();
+    if (typeof found !== "string") return found;
+    onTrouble(found);
+    await new Promise((over) => setTimeout(over, backoff(attempt)));
+  }
+}
+
+/** Where the service is, or why that is not known. */
+async function readConfig(): Promise<Config | string> {
+  const address = new URL("config.json", document.baseURI).href;
+  try {
+    const answer = await fetch(address, { cache: "no-cache" });
+    if (!answer.ok) return `${address} was answered with ${answer.status}`;
+    const { http_api, websocket }: Partial<Config> = (await answer.json()) ?? {};
+    if (http_api && websocket) return { http_api, websocket };
+    return `${address} lacks http_api or websocket`;
+  } catch (error) {
+    return error instanceof SyntaxError
+      ? `${address} is not JSON: ${error.message}`
+      : `${address} cannot be reached`;
+  }
 }

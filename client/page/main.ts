@@ -1,6 +1,6 @@
 /** The page's beginning: where the service is, and what is clicked and dropped. */
 
-import { readConfig } from "./config.js";
+import { findConfig } from "./config.js";
 import { at } from "./dom.js";
 import { onOtherWindow } from "./kept-jobs.js";
 import { linkedJob } from "./links.js";
@@ -8,7 +8,7 @@ import { Page, see } from "./page.js";
 import * as panel from "./panel.js";
 import "./styles/index.css";
 
-/** Null before `config.json` has come, and if it cannot be read. */
+/** Null before `config.json` has come. */
 let page: Page | null = null;
 const opened = open();
 // At once: what is asked for before the page knows where the service is, is done as soon as it does.
@@ -17,15 +17,15 @@ wire();
 async function open(): Promise<void> {
   // A key in the address is taken out of it before anything else.
   linkedJob();
-  const config = await readConfig().catch(() => null);
-  if (config) {
-    page = new Page(config);
-    page.follow();
-    return;
-  }
+  page = new Page(await findConfig(sayTrouble));
+  page.follow();
+}
+
+/** Says why the page does not know yet where the service is. */
+function sayTrouble(details: string): void {
+  if (document.body.dataset.view !== "job") panel.clear("");
   see("job");
-  panel.clear("");
-  panel.refuse("The page's config.json cannot be read, so it does not know where the service is.");
+  panel.refuse("This page does not know where its service is. It keeps asking.", details);
   at("again").hidden = true;
 }
 

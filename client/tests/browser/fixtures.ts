@@ -26,7 +26,10 @@ export const test = base.extend<Fixtures>({
   },
   progressPage: async ({ page, stack }, use) => {
     const opened = new ProgressPage(page);
+    // What a test does to the service is not done to the page's own beginning.
+    const config = page.waitForResponse("**/config.json");
     await page.goto(stack.urls.http_api);
+    await (await config).finished();
     await use(opened);
     expect(opened.mistakes).toEqual([]);
   },

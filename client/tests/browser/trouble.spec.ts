@@ -103,6 +103,28 @@ test("what is asked for before the page knows where the service is, is done once
   await progressPage.isDone();
 });
 
+for (const [trouble, answer, words] of [
+  ["missing", { status: 404 }, "was answered with 404"],
+  ["no JSON", { body: "<!doctype html>" }, "is not JSON"],
+  ["not complete", { json: { http_api: "http://127.0.0.1" } }, "lacks http_api or websocket"],
+  ["out of reach", null, "cannot be reached"],
+] as const) {
+  test(`a config.json that is ${trouble} is named, and asked for until it can be used`, async ({
+    progressPage,
+    page,
+  }) => {
+    await page.route("**/config.json", (route) => (answer ? route.fulfill(answer) : route.abort()));
+    await page.reload();
+    await expect(page.getByRole("alert")).toContainText(`config.json ${words}`);
+    await expect(progressPage.button("Another plan")).toBeHidden();
+    await progressPage.picture("no-config");
+    await page.unrouteAll();
+    await expect(progressPage.button("Choose a file")).toBeVisible();
+    await progressPage.takeSample();
+    await progressPage.isDone();
+  });
+}
+
 test("a job without its key says where to get it", async ({ page, stack }) => {
   await page.goto(`${stack.urls.http_api}/#job=job_20260101_0123456789abcdef`);
   await expect(page.getByRole("alert")).toContainText("Copy link to watch");
