@@ -3,13 +3,21 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: "unit", include: ["tests/unit/**/*.test.{ts,tsx}"] } },
+      {
+        test: {
+          name: "unit",
+          include: ["tests/unit/**/*.test.{ts,tsx}"],
+          // For machines that have more to do; what passes does not wait for them.
+          testTimeout: 60_000,
+          hookTimeout: 60_000,
+        },
+      },
       {
         test: {
           name: "stack",
           include: ["tests/stack/**/*.test.ts"],
           globalSetup: "tests/stack/start.ts",
-          testTimeout: 60_000,
+          testTimeout: 240_000,
           hookTimeout: 600_000,
         },
       },

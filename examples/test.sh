@@ -117,11 +117,11 @@ path="$(made status_url)"
 PACE=60 run python-worker python3 examples/python-worker/worker.py <"$work/job" &
 worker=$!
 is_running() {
-    curl --silent --max-time 10 -H "authorization: Bearer $key" "$STAGECAST_URL$path" >"$work/status"
+    curl --silent --max-time 60 -H "authorization: Bearer $key" "$STAGECAST_URL$path" >"$work/status"
     grep --quiet '"status":"running"' "$work/status"
 }
 await 'a worker to have claimed the job' is_running
-curl --silent --max-time 10 --fail-with-body --request DELETE -H "authorization: Bearer $key" "$STAGECAST_URL$path" >/dev/null
+curl --silent --max-time 60 --fail-with-body --request DELETE -H "authorization: Bearer $key" "$STAGECAST_URL$path" >/dev/null
 wait "$worker"
 expect 'was cancelled' python-worker
 echo 'every example runs'

@@ -15,8 +15,11 @@ from stacks import FUNCTIONS
 # Pairs of stacks that scenarios run on at the same time: they mostly wait.
 PAIRS = 3
 
-# Seconds without a message after which a scenario fails. Those that pass take a fraction of it.
+# Seconds without a message after which a scenario fails that is meant to. Those that pass take a fraction of it.
 PATIENCE = 20
+
+# The same for one that is meant to pass.
+ENOUGH = 180
 
 # Seconds that a function may go on after the scenario that needed it has failed.
 LONGEST_RUN = 90
@@ -197,10 +200,10 @@ def prove(pair, scenarios, scenario, needed):
     held = pair.policies("pipeline") if scenario.queue_is_held else {}
     pair.put(without(held, "JobsTable"))
 
-    def run():
-        return scenarios.one(pair.outputs, scenario.name, scenario.patience, scenario.queue_is_held)
+    def run(patience):
+        return scenarios.one(pair.outputs, scenario.name, patience, scenario.queue_is_held)
 
-    passed, output = run()
+    passed, output = run(ENOUGH)
     if not passed:
         problems.append(f"{scenario.name} fails with whole policies:\n{output}")
         needed = []
@@ -209,7 +212,7 @@ def prove(pair, scenarios, scenario, needed):
         actions = pair.statements(function)[statement]["Action"]
         since = int(time.time() * 1000)
         pair.put(without(policies, statement))
-        passed, output = run()
+        passed, output = run(scenario.patience)
         pair.put(policies)
         where = f"the statement {statement} of {function}"
         if passed:

@@ -1,5 +1,7 @@
 //! A WebSocket client that expects one message after the other.
 
+use std::collections::VecDeque;
+
 use futures_util::{SinkExt as _, StreamExt as _};
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -10,10 +12,17 @@ use tokio_tungstenite::{
 
 use crate::{patience::patience, tls};
 
+/// The messages that a job ends with.
+const ENDS: [&str; 3] = ["job_complete", "job_failed", "job_cancelled"];
+/// The messages that a job's log keeps.
+const DURABLE: [&str; 4] = ["stage_complete", ENDS[0], ENDS[1], ENDS[2]];
+
 /// A connection to the WebSocket API.
 #[derive(Debug)]
 pub struct Client {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
+    /// Durable messages that came before the reply that was waited for.
+    early: VecDeque<Value>,
 }
 
 /// Why there is no message.
@@ -30,7 +39,10 @@ impl Client {
     pub async fn connect(url: &str) -> Result<Self, u16> {
         let connector = Connector::Rustls(tls::config());
         match connect_async_tls_with_config(url, None, false, Some(connector)).await {
-            Ok((socket, _)) => Ok(Self { socket }),
+            Ok((socket, _)) => Ok(Self {
+                socket,
+                early: VecDeque::new(),
+            }),
             Err(Error::Http(response)) => Err(response.status().as_u16()),
             Err(error) => panic!("{url}: {error}"),
         }
@@ -48,6 +60,13 @@ impl Client {
 
     /// The next message.
     pub async fn next(&mut self) -> Result<Value, Closed> {
+        match self.early.pop_front() {
+            Some(message) => Ok(message),
+            None => self.receive().await,
+        }
+    }
+
+    async fn receive(&mut self) -> Result<Value, Closed> {
         loop {
             let frame = tokio::time::timeout(patience(), self.socket.next())
                 .await
@@ -79,10 +98,24 @@ impl Client {
         }
     }
 
-    /// Sends a message and takes the reply of this type.
+    /// Sends a message and takes the reply of this type. What a job has said by then is next, but
+    /// for its progress.
     pub async fn ask(&mut self, message: &Value, reply: &str) -> Value {
         self.send(message).await;
-        self.expect(reply).await
+        loop {
+            let message = self.receive().await.expect("a message");
+            if message["type"] == reply {
+                return message;
+            }
+            if DURABLE.iter().any(|kind| message["type"] == *kind) {
+                self.early.push_back(message);
+            } else {
+                assert_eq!(
+                    message["type"], "progress_update",
+                    "waiting for {reply}: {message}"
+                );
+            }
+        }
     }
 
     /// Every message until the job has ended, that one included.
@@ -92,7 +125,7 @@ impl Client {
             let message = self.next().await.expect("a message");
             let kind = message["type"].as_str().unwrap_or_default().to_owned();
             messages.push(message);
-            if ["job_complete", "job_failed", "job_cancelled"].contains(&kind.as_str()) {
+            if ENDS.contains(&kind.as_str()) {
                 return messages;
             }
         }

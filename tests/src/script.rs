@@ -1,7 +1,12 @@
 //! The scripted pipeline's input: what its stages should do. A fake, for scenarios that no plan
 //! can bring about.
 
+use std::{fs, path::PathBuf};
+
 use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
+
+use crate::engine::Engine;
 
 /// The first bytes of every input: what the jobs function takes for a PNG.
 pub const MAGIC: &[u8] = b"\x89PNG\r\n\x1a\n";
@@ -18,6 +23,8 @@ pub struct Script {
 /// What one stage does.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Act {
+    /// What it waits for before it does anything.
+    pub wait: Wait,
     /// Reports, evenly over the stage.
     pub steps: u32,
     /// Time between two reports, in milliseconds.
@@ -26,6 +33,48 @@ pub struct Act {
     pub then: Then,
     /// Size of the results' filling, in bytes.
     pub results_bytes: usize,
+}
+
+/// What a stage waits for.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub enum Wait {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// A file on the machine that stage and scenario share.
+    File(PathBuf),
+    /// Seconds, where they share none.
+    Seconds(u64),
+}
+
+/// Holds a stage back until everything is in its place: who watches, what is to fail.
+#[derive(Debug)]
+pub struct Gate {
+    folder: TempDir,
+}
+
+impl Gate {
+    /// A gate that is closed.
+    pub fn closed() -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        Self { folder }
+    }
+
+    fn file(&self) -> PathBuf {
+        self.folder.path().join("open")
+    }
+
+    /// Lets the stage begin.
+    pub fn open(&self) {
+        fs::write(self.file(), "").expect("the gate opens");
+    }
+
+    fn wait(&self) -> Wait {
+        match Engine::chosen() {
+            Engine::Local | Engine::Ministack => Wait::File(self.file()),
+            Engine::Aws => Wait::Seconds(5),
+        }
+    }
 }
 
 /// How a stage ends.
@@ -49,9 +98,27 @@ impl Act {
             ..Self::default()
         }
     }
+
+    /// The same once a gate is open.
+    #[must_use]
+    pub fn behind(self, gate: &Gate) -> Self {
+        Self {
+            wait: gate.wait(),
+            ..self
+        }
+    }
 }
 
 impl Script {
+    /// The same, but its first stage begins once a gate is open.
+    #[must_use]
+    pub fn behind(self, gate: &Gate) -> Self {
+        Self {
+            stage_1: self.stage_1.behind(gate),
+            ..self
+        }
+    }
+
     /// The script as the body of `POST /v1/jobs`.
     pub fn body(&self) -> Vec<u8> {
         let mut body = MAGIC.to_vec();

@@ -59,6 +59,7 @@ test("stages may have any name, and results any shape", async ({
   });
   const { job_id: jobId, access_key: key, worker_key: workerKey } = await made.json();
   await page.goto(`${stack.urls.http_api}/#job=${jobId}&key=${key}`);
+  await expect(progressPage.connection).toHaveText("Live");
   const ask = async (what: string, data: object) => {
     const headers = { authorization: `Bearer ${workerKey}` };
     const answer = await request.post(`${jobs}/${jobId}/${what}`, { headers, data });
@@ -219,6 +220,7 @@ test.describe("of a service in trouble", () => {
     await page.reload();
     await progressPage.takeSample();
     await progressPage.midway();
+    await expect(progressPage.connection).toHaveText("Live");
     await progressPage.button("Cancel").click();
     await expect(page.locator("#notice")).toHaveText("Out of order");
     await expect(progressPage.button("Cancel")).toBeEnabled();
@@ -251,10 +253,10 @@ test.describe("without a connection", () => {
 
 test("a server that is killed in mid-job and started again goes on with it", async ({ page }) => {
   // A run that was cut short holds its lease for half a minute.
-  test.setTimeout(240_000);
+  test.setTimeout(420_000);
   const dataDir = await mkdtemp(join(tmpdir(), "stagecast-"));
   const progressPage = new ProgressPage(page);
-  let stack = await LocalStack.start({ pace: 10_000, dataDir });
+  let stack = await LocalStack.start({ pace: 20_000, dataDir });
   try {
     await page.goto(stack.urls.http_api);
     await progressPage.takeSample();
@@ -263,8 +265,8 @@ test("a server that is killed in mid-job and started again goes on with it", asy
     await expect(progressPage.connection).toHaveAttribute("data-state", "resuming");
     await progressPage.picture("server-gone");
     stack = await LocalStack.start({ pace: 500, dataDir, port: stack.port });
-    await expect(progressPage.connection).toHaveText("Live", { timeout: 90_000 });
-    await expect(progressPage.headline).toHaveText("Done", { timeout: 90_000 });
+    // Until the job has ended: a machine that has more to do may have it end before the page is back.
+    await expect(progressPage.connection).toHaveAttribute("data-state", /^(live|ended)$/);
     await progressPage.isDone();
     expect(progressPage.mistakes).toEqual([]);
   } finally {

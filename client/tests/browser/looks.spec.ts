@@ -72,7 +72,9 @@ test("starts, quarters and ends are announced, each once", async ({
   await progressPage.takeSample();
   await worker.begin();
   await progressPage.midway();
+  await expect(progressPage.connection).toHaveText("Live");
   await worker.findWalls();
+  await expect(page.getByRole("progressbar", { name: "Rooms" })).toBeVisible();
   await worker.findRooms();
   await progressPage.isDone();
   const said = await page.evaluate(() => (window as unknown as { said: string[] }).said);

@@ -1,6 +1,6 @@
 //! The executable: what it prints, and what it says when it cannot start.
 
-use std::{fs, path::Path, process::Stdio};
+use std::{os::unix::fs::symlink, path::Path, process::Stdio};
 
 use local::Urls;
 use serde_json::json;
@@ -14,13 +14,9 @@ use crate::harness::{binaries, get, patiently, start};
 /// A folder with executables under the names of the contract's functions.
 fn functions() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
-    let echo = binaries()
-        .join("echo")
-        .with_extension(std::env::consts::EXE_EXTENSION);
+    let echo = binaries().join("echo");
     for function in contract::functions::ALL {
-        let path = folder.path().join(function.name);
-        let path = path.with_extension(std::env::consts::EXE_EXTENSION);
-        fs::copy(&echo, path).expect("a copy");
+        symlink(&echo, folder.path().join(function.name)).expect("a link");
     }
     folder
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use aws_lambda_events::sqs::SqsEvent;
-use end_to_end::script::{Act, Script, Then};
+use end_to_end::script::{Act, Script, Then, Wait};
 use handlers_core::{
     aws,
     aws::Environment,
@@ -52,6 +52,16 @@ fn script(job: &JobInput) -> Result<Script, StageError> {
 }
 
 async fn act(act: &Act, first_process: Value, progress: &Progress) -> Result<Value, StageError> {
+    match &act.wait {
+        Wait::Nothing => {}
+        Wait::File(file) => {
+            while !file.exists() {
+                progress.check_cancelled()?;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+        Wait::Seconds(seconds) => tokio::time::sleep(Duration::from_secs(*seconds)).await,
+    }
     for step in 1..=act.steps {
         progress.check_cancelled()?;
         tokio::time::sleep(Duration::from_millis(act.step_millis)).await;

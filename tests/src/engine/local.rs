@@ -4,6 +4,7 @@ use std::{
     path::{Path, PathBuf},
     process::Command,
     sync::OnceLock,
+    time::Duration,
 };
 
 use contract::functions;
@@ -21,6 +22,18 @@ pub(crate) async fn start(
         .to_json(Format::CloudFormation)
         .expect("the template renders");
     let mut options = Options::new(template, binaries);
+    // Unoptimised, on a machine that has more to do, functions take longer than as they are deployed.
+    for (function, seconds) in [
+        ("websocket", 29),
+        ("jobs", 29),
+        ("worker", 29),
+        ("delivery", 90),
+    ] {
+        let timeout = Duration::from_secs(seconds);
+        options
+            .function_timeouts
+            .insert(function.to_owned(), timeout);
+    }
     adjust(&mut options);
     LocalStack::start(options).await.expect("the stack starts")
 }

@@ -21,14 +21,8 @@ async fn a_client_cancels_a_job_in_mid_stage() {
     let mut client = system.watch(&job).await;
     while client.next().await.unwrap()["progress"].as_u64() == Some(0) {}
     let cancel = json!({ "type": "cancel_job", "job_id": job.id, "access_key": job.key });
-    client.send(&cancel).await;
-    let messages = client.until_the_end().await;
-    assert!(
-        messages
-            .iter()
-            .any(|message| message["type"] == "cancel_requested")
-    );
-    let cancelled = messages.last().unwrap();
+    client.ask(&cancel, "cancel_requested").await;
+    let cancelled = client.until_the_end().await.pop().unwrap();
     assert_eq!(cancelled["type"], "job_cancelled");
     assert_eq!(cancelled["stage"], "stage_1");
     assert_eq!(cancelled["seq"], 1);

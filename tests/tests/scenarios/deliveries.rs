@@ -7,7 +7,7 @@ use contract::{
 };
 use end_to_end::{
     Client, Job, System,
-    script::{Act, Script},
+    script::{Act, Gate, Script},
     worker::progress,
 };
 use futures_util::future::join_all;
@@ -35,8 +35,11 @@ async fn expect_the_log(client: &mut Client) {
 
 /// A job that has ended, and someone who has watched it and stays.
 async fn ended_and_watched(system: &System) -> (Job, Client) {
-    let job = system.create_scripted(&Script::default()).await;
+    let gate = Gate::closed();
+    let script = Script::default().behind(&gate);
+    let job = system.create_scripted(&script).await;
     let mut client = system.watch(&job).await;
+    gate.open();
     client.until_the_end().await;
     (job, client)
 }
@@ -92,10 +95,12 @@ async fn a_ticket_that_comes_twice_while_its_job_runs_is_looked_at_when_the_leas
         stage_1: Act::slow(20, 100),
         ..Script::default()
     };
-    let job = system.create_scripted(&script).await;
+    let gate = Gate::closed();
+    let job = system.create_scripted(&script.behind(&gate)).await;
     let mut client = system.watch(&job).await;
     while client.next().await.unwrap()["type"] != "progress_update" {}
     system.send::<JobQueue>(&job.ticket()).await;
+    gate.open();
     client.until_the_end().await;
     // The run that holds the lease might have died just now, for all the second ticket knows.
     expect_the_log(&mut client).await;
@@ -169,9 +174,11 @@ async fn a_connection_that_is_gone_is_forgotten_by_the_pipeline() {
         stage_1: Act::slow(20, 100),
         ..Script::default()
     };
-    let job = system.create_scripted(&script).await;
+    let gate = Gate::closed();
+    let job = system.create_scripted(&script.behind(&gate)).await;
     leave_behind(&system, &job, "Gone0Gone0Gone0=").await;
     let mut client = system.watch(&job).await;
+    gate.open();
     client.until_the_end().await;
     client.close().await;
     // Nothing of it is left.

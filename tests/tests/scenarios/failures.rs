@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use end_to_end::{
     System, needs,
-    script::{Act, Script, Then},
+    script::{Act, Gate, Script, Then},
 };
 use local::{Fault, Times};
 use serde_json::Value;
@@ -12,6 +12,7 @@ use serde_json::Value;
 #[tokio::test]
 async fn a_failed_stage_ends_the_job_with_its_code_and_the_system_goes_on() {
     let system = System::scripted().await;
+    let gate = Gate::closed();
     let failing = Act {
         then: Then::Fail("out_of_paper".to_owned()),
         ..Act::slow(2, 50)
@@ -20,8 +21,9 @@ async fn a_failed_stage_ends_the_job_with_its_code_and_the_system_goes_on() {
         stage_2: failing,
         ..Script::default()
     };
-    let job = system.create_scripted(&script).await;
+    let job = system.create_scripted(&script.behind(&gate)).await;
     let mut client = system.watch(&job).await;
+    gate.open();
     let failed = client.until_the_end().await.pop().unwrap();
     assert_eq!(failed["type"], "job_failed");
     assert_eq!(failed["error"]["code"], "out_of_paper");
@@ -29,8 +31,11 @@ async fn a_failed_stage_ends_the_job_with_its_code_and_the_system_goes_on() {
     assert_eq!(failed["stage"], "stage_2");
     assert_eq!(failed["seq"], 2);
 
-    let next = system.create_scripted(&Script::default()).await;
+    let gate = Gate::closed();
+    let script = Script::default().behind(&gate);
+    let next = system.create_scripted(&script).await;
     let subscribed = client.ask(&next.subscribe(), "subscribed").await;
+    gate.open();
     assert_eq!(subscribed["job_id"], next.id);
     assert_eq!(
         client.until_the_end().await.pop().unwrap()["type"],
@@ -50,8 +55,10 @@ async fn a_panic_in_a_stage_is_a_failed_job() {
         },
         ..Script::default()
     };
-    let job = system.create_scripted(&script).await;
+    let gate = Gate::closed();
+    let job = system.create_scripted(&script.behind(&gate)).await;
     let mut client = system.watch(&job).await;
+    gate.open();
     let failed = client.until_the_end().await.pop().unwrap();
     assert_eq!(failed["type"], "job_failed");
     assert_eq!(failed["error"]["code"], "stage_panicked");
@@ -68,12 +75,15 @@ async fn failed_sends_are_retried_and_do_not_stop_the_job() {
         stage_1: Act::slow(10, 100),
         ..Script::default()
     };
+    let gate = Gate::closed();
+    let script = script.behind(&gate);
     let job = system.create_scripted(&script).await;
     let mut client = system.watch(&job).await;
     let storm = Arc::new(Times::new(6));
     system.local().faults().on_post(move |post| {
         (post.caller == "pipeline" && storm.take()).then_some(Fault::Throttle)
     });
+    gate.open();
     let messages = client.until_the_end().await;
     assert_eq!(messages.last().unwrap()["type"], "job_complete");
     let seqs: Vec<_> = messages
@@ -99,8 +109,10 @@ async fn what_could_not_be_sent_arrives_later_without_help_from_the_client() {
         .local()
         .faults()
         .on_post(|post| (post.caller == "pipeline").then_some(Fault::Outage));
-    let job = system.create_scripted(&script).await;
+    let gate = Gate::closed();
+    let job = system.create_scripted(&script.behind(&gate)).await;
     let mut client = system.watch(&job).await;
+    gate.open();
     let connection_id = system.local().connection_ids().pop();
     let mut seqs = Vec::new();
     while seqs.iter().max() != Some(&3) {

@@ -6,7 +6,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use contract::tables::{JobEvents, Table as _};
 use end_to_end::{
     Client, System, needs,
-    script::{Act, Script},
+    script::{Act, Gate, Script},
 };
 use local::{Fault, Times};
 use serde_json::{Value, json};
@@ -42,7 +42,8 @@ fn two_stages() -> Script {
 async fn a_storm_of_429s_over_all_clients_loses_nothing() {
     needs!(InjectFaults);
     let system = System::scripted().await;
-    let job = system.create_scripted(&two_stages()).await;
+    let gate = Gate::closed();
+    let job = system.create_scripted(&two_stages().behind(&gate)).await;
     let mut clients = Vec::new();
     for _ in 0..8 {
         clients.push(system.watch(&job).await);
@@ -51,6 +52,7 @@ async fn a_storm_of_429s_over_all_clients_loses_nothing() {
     system.local().faults().on_post(move |post| {
         (post.caller == "pipeline" && storm.take()).then_some(Fault::Throttle)
     });
+    gate.open();
     for client in &mut clients {
         assert_eq!(seqs(&until_seq(client, 3).await), [1, 2, 3]);
     }
@@ -64,13 +66,15 @@ async fn a_storm_of_429s_over_all_clients_loses_nothing() {
 async fn a_connection_that_never_answers_does_not_delay_the_others_or_the_job() {
     needs!(InjectFaults);
     let system = System::scripted().await;
-    let job = system.create_scripted(&two_stages()).await;
+    let gate = Gate::closed();
+    let job = system.create_scripted(&two_stages().behind(&gate)).await;
     let slow = system.watch(&job).await;
     let slow_id = system.local().connection_ids().pop().unwrap();
     let mut fast = system.watch(&job).await;
     system.local().faults().on_post(move |post| {
         (post.caller == "pipeline" && post.connection_id == slow_id).then_some(Fault::Hang)
     });
+    gate.open();
     // The fast client hears the end while the first post to the slow one still hangs.
     let messages = until_seq(&mut fast, 3).await;
     assert_eq!(seqs(&messages), [1, 2, 3]);
@@ -86,7 +90,8 @@ async fn a_connection_that_never_answers_does_not_delay_the_others_or_the_job() 
 async fn tables_that_throttle_and_fail_now_and_then_lose_nothing() {
     needs!(InjectFaults);
     let system = System::scripted().await;
-    let job = system.create_scripted(&two_stages()).await;
+    let gate = Gate::closed();
+    let job = system.create_scripted(&two_stages().behind(&gate)).await;
     let mut client = system.watch(&job).await;
     let bad = Arc::new(Times::new(18));
     let turn = Arc::new(std::sync::atomic::AtomicUsize::new(0));
@@ -102,6 +107,7 @@ async fn tables_that_throttle_and_fail_now_and_then_lose_nothing() {
         }
         Some([Fault::Throttle, Fault::Outage, Fault::LostAnswer][turn / 2 % 3])
     });
+    gate.open();
     assert_eq!(seqs(&until_seq(&mut client, 3).await), [1, 2, 3]);
     client.close().await;
     system.finish().await;
@@ -180,8 +186,9 @@ async fn what_is_owed_since_connecting_is_owed_until_it_is_paid() {
 #[tokio::test]
 async fn every_client_dropped_at_once_comes_back_to_everything() {
     let system = System::scripted().await;
+    let gate = Gate::closed();
     let script = Script {
-        stage_1: Act::slow(5, 50),
+        stage_1: Act::slow(5, 50).behind(&gate),
         stage_2: Act::slow(30, 100),
     };
     let job = system.create_scripted(&script).await;
@@ -189,6 +196,7 @@ async fn every_client_dropped_at_once_comes_back_to_everything() {
     for _ in 0..6 {
         clients.push(system.watch(&job).await);
     }
+    gate.open();
     for client in &mut clients {
         assert_eq!(client.expect("stage_complete").await["seq"], 1);
     }
@@ -217,7 +225,9 @@ async fn a_killed_delivery_function_delivers_after_all() {
             .insert("deliveries".to_owned(), soon);
     })
     .await;
-    let job = system.create_scripted(&Script::default()).await;
+    let gate = Gate::closed();
+    let script = Script::default().behind(&gate);
+    let job = system.create_scripted(&script).await;
     // The pipeline cannot send, the delivery function hangs until it is killed.
     let hang = Arc::new(Times::new(3));
     system
@@ -229,6 +239,7 @@ async fn a_killed_delivery_function_delivers_after_all() {
             _ => None,
         });
     let mut client = system.watch(&job).await;
+    gate.open();
     system
         .eventually("the delivery function posts", async |system| {
             system.local().calls().count(|call| {

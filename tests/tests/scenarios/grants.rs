@@ -8,7 +8,7 @@ use std::{sync::Arc, time::Duration};
 use contract::tables::{Subscribers, Table as _};
 use end_to_end::{
     Client, Job, System, grants, needs,
-    script::{Act, Script},
+    script::{Act, Gate, Script},
     worker::{progress, stage_complete},
 };
 use http::Method;
@@ -180,7 +180,8 @@ async fn a_connection_is_gone_and_another_cannot_be_reached(system: &System) {
         stage_1: Act::slow(10, 100),
         ..Script::default()
     };
-    let job = system.create_scripted(&script).await;
+    let gate = Gate::closed();
+    let job = system.create_scripted(&script.behind(&gate)).await;
     let (gone, gone_id) = watch(system, &job).await;
     let (mut busy, busy_id) = watch(system, &job).await;
     let (gone_id, busy_id) = (Arc::new(gone_id), Arc::new(busy_id));
@@ -193,6 +194,7 @@ async fn a_connection_is_gone_and_another_cannot_be_reached(system: &System) {
             None
         }
     });
+    gate.open();
     let messages = busy.until_the_end().await;
     assert_eq!(messages.last().expect("an end")["type"], "job_complete");
     system

@@ -3,7 +3,7 @@
 use contract::timestamp::Timestamp;
 use end_to_end::{
     System, needs, plans,
-    script::{Act, Script},
+    script::{Act, Gate, Script},
 };
 use http::Method;
 use serde_json::Value;
@@ -78,8 +78,10 @@ async fn a_run_writes_what_became_of_its_messages_as_one_metric_record() {
         stage_1: Act::slow(10, 50),
         ..Script::default()
     };
-    let job = system.create_scripted(&script).await;
+    let gate = Gate::closed();
+    let job = system.create_scripted(&script.behind(&gate)).await;
     let mut client = system.watch(&job).await;
+    gate.open();
     let received = client.until_the_end().await.len() as u64;
     let records = |system: &System| -> Vec<Value> {
         let lines = system.local().logs().into_iter();
@@ -116,12 +118,15 @@ async fn a_correlation_id_goes_from_the_request_to_every_message_and_log_line() 
         ("content-type", "image/png"),
         ("x-correlation-id", "order-4711"),
     ];
+    let gate = Gate::closed();
+    let body = Script::default().behind(&gate).body();
     let made = system
         .http
-        .request(Method::POST, "/v1/jobs", &headers, Script::default().body())
+        .request(Method::POST, "/v1/jobs", &headers, body)
         .await;
     let job = system.job(&made);
     let mut client = system.watch(&job).await;
+    gate.open();
     let messages = client.until_the_end().await;
     for message in &messages {
         assert_eq!(message["correlation_id"], "order-4711", "{message}");

@@ -2,7 +2,7 @@
 
 use end_to_end::{
     System, plans,
-    script::{Act, Script},
+    script::{Act, Gate, Script},
 };
 use http::Method;
 use serde_json::Value;
@@ -56,11 +56,14 @@ async fn a_floor_plan_goes_in_and_its_rooms_come_out_with_progress_at_every_stag
 async fn progress_updates_are_sent_at_the_start_during_and_at_the_end_of_each_stage() {
     let system = System::scripted().await;
     let script = Script {
-        stage_1: Act::slow(20, 100),
-        stage_2: Act::slow(20, 100),
+        // Slow enough for each update to be on its way before the next takes its place.
+        stage_1: Act::slow(5, 1000),
+        stage_2: Act::slow(5, 1000),
     };
-    let job = system.create_scripted(&script).await;
+    let gate = Gate::closed();
+    let job = system.create_scripted(&script.behind(&gate)).await;
     let mut client = system.watch(&job).await;
+    gate.open();
     let messages = client.until_the_end().await;
     let updates = of_type(&messages, "progress_update");
     for stage in ["stage_1", "stage_2"] {
@@ -94,8 +97,10 @@ async fn progress_updates_have_stage_percentage_estimated_time_and_every_other_f
         stage_1: Act::slow(20, 100),
         ..Script::default()
     };
-    let job = system.create_scripted(&script).await;
+    let gate = Gate::closed();
+    let job = system.create_scripted(&script.behind(&gate)).await;
     let mut client = system.watch(&job).await;
+    gate.open();
     let messages = client.until_the_end().await;
     let updates = of_type(&messages, "progress_update");
     for update in &updates {
@@ -123,7 +128,7 @@ async fn progress_updates_have_stage_percentage_estimated_time_and_every_other_f
         updates
             .iter()
             .any(|update| update["estimated_seconds_remaining"].is_u64()),
-        "a stage of two seconds is long enough for an estimate"
+        "a stage of more than two seconds is long enough for an estimate"
     );
     client.close().await;
     system.finish().await;

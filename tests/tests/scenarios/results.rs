@@ -2,7 +2,7 @@
 
 use end_to_end::{
     System,
-    script::{Act, Script},
+    script::{Act, Gate, Script},
 };
 use http::Method;
 
@@ -14,8 +14,10 @@ async fn completed(system: &System, results_bytes: usize) -> (end_to_end::Job, s
         },
         ..Script::default()
     };
-    let job = system.create_scripted(&script).await;
+    let gate = Gate::closed();
+    let job = system.create_scripted(&script.behind(&gate)).await;
     let mut client = system.watch(&job).await;
+    gate.open();
     let complete = client.until_the_end().await.pop().expect("an end");
     assert_eq!(complete["type"], "job_complete");
     client.close().await;
@@ -40,14 +42,14 @@ async fn results_over_32_kb_are_fetched_from_where_the_message_says() {
 #[tokio::test]
 async fn results_over_4_mb_are_a_redirect_to_an_address_that_needs_no_key() {
     let system = System::scripted().await;
-    let (job, complete) = completed(&system, 5_000_000).await;
+    let (job, complete) = completed(&system, 4_300_000).await;
     let url = complete["results_url"].as_str().unwrap();
     let redirect = system.http.with_key(Method::GET, url, &job.key).await;
     assert_eq!(redirect.status, 307);
     let address = redirect.headers["location"].to_str().unwrap();
     let results = system.http.request(Method::GET, address, &[], "").await;
     assert_eq!(results.status, 200);
-    assert_eq!(results.json()["filling"].as_str().unwrap().len(), 5_000_000);
+    assert_eq!(results.json()["filling"].as_str().unwrap().len(), 4_300_000);
     system.finish().await;
 }
 
@@ -55,7 +57,7 @@ async fn results_over_4_mb_are_a_redirect_to_an_address_that_needs_no_key() {
 async fn results_need_the_key_and_a_finished_stage() {
     let system = System::scripted().await;
     let script = Script {
-        stage_1: Act::slow(100, 100),
+        stage_1: Act::slow(600, 100),
         ..Script::default()
     };
     let job = system.create_scripted(&script).await;

@@ -2,7 +2,7 @@
 
 use end_to_end::{
     System, needs,
-    script::{Act, Script},
+    script::{Act, Gate, Script},
 };
 use serde_json::json;
 
@@ -13,8 +13,10 @@ async fn a_client_that_comes_back_gets_what_it_missed_and_nothing_twice() {
         stage_1: Act::slow(2, 50),
         stage_2: Act::slow(20, 100),
     };
-    let job = system.create_scripted(&script).await;
+    let gate = Gate::closed();
+    let job = system.create_scripted(&script.behind(&gate)).await;
     let mut client = system.watch(&job).await;
+    gate.open();
     assert_eq!(client.expect("stage_complete").await["seq"], 1);
     client.vanish();
 
@@ -62,14 +64,17 @@ async fn a_client_that_comes_late_gets_the_whole_log() {
 async fn a_job_whose_pipeline_is_killed_goes_on_at_its_first_unfinished_stage() {
     needs!(KillFunctions);
     let system = System::scripted().await;
+    let [begun, killed] = [Gate::closed(), Gate::closed()];
     let script = Script {
-        stage_1: Act::slow(2, 50),
-        stage_2: Act::slow(10, 100),
+        stage_1: Act::slow(2, 50).behind(&begun),
+        stage_2: Act::slow(10, 100).behind(&killed),
     };
     let job = system.create_scripted(&script).await;
     let mut client = system.watch(&job).await;
+    begun.open();
     let first = client.expect("stage_complete").await;
     system.local().kill("pipeline");
+    killed.open();
     // The lease of the killed run has to end first.
     // What the killed run has sent comes again, lest it was lost on the way.
     let second = loop {

@@ -2,7 +2,7 @@
 
 use end_to_end::{
     System,
-    script::{Act, Script},
+    script::{Act, Gate, Script},
 };
 use serde_json::{Value, json};
 
@@ -20,11 +20,13 @@ async fn every_client_of_a_job_gets_every_durable_message_in_order() {
         stage_1: Act::slow(10, 100),
         stage_2: Act::slow(10, 50),
     };
-    let job = system.create_scripted(&script).await;
+    let gate = Gate::closed();
+    let job = system.create_scripted(&script.behind(&gate)).await;
     let mut clients = Vec::new();
     for _ in 0..5 {
         clients.push(system.watch(&job).await);
     }
+    gate.open();
     let mut seen = Vec::new();
     for client in &mut clients {
         seen.push(client.until_the_end().await);
@@ -46,7 +48,8 @@ async fn a_client_that_unsubscribes_hears_no_more_and_the_others_do() {
         stage_1: Act::slow(20, 100),
         ..Script::default()
     };
-    let job = system.create_scripted(&script).await;
+    let gate = Gate::closed();
+    let job = system.create_scripted(&script.behind(&gate)).await;
     let mut leaves = system.watch(&job).await;
     let mut stays = system.watch(&job).await;
     leaves
@@ -55,6 +58,7 @@ async fn a_client_that_unsubscribes_hears_no_more_and_the_others_do() {
             "unsubscribed",
         )
         .await;
+    gate.open();
     let messages = stays.until_the_end().await;
     assert_eq!(messages.last().unwrap()["type"], "job_complete");
     // What was in flight when it unsubscribed may still have come; the end did not.

@@ -124,12 +124,20 @@ async fn what_a_stage_and_its_job_end_with_reaches_a_wide_audience_in_order() {
         .await;
     let heard = join_all(clients.into_iter().map(hear)).await;
     for (client, messages) in heard {
-        let kinds: Vec<_> = messages.iter().map(|it| it["type"].clone()).collect();
+        // What its publisher had no time for comes once more.
+        let mut seen = BTreeSet::new();
+        let once = messages.iter().filter(|it| seen.insert(it["seq"].as_u64()));
+        let kinds: Vec<_> = once.map(|it| it["type"].clone()).collect();
         assert_eq!(kinds, ["stage_complete", "job_complete"]);
         client.close().await;
     }
     let queued = calls.count(|call| call.caller == "worker" && call.operation == "sqs:SendMessage");
-    assert_eq!(queued, 1, "{:#?}", calls.all());
+    // One for those beyond, and one for those whom its publisher had no time for.
+    let late = system.local().logs().iter().any(|line| {
+        let record: Value = serde_json::from_str(&line.text).unwrap_or_default();
+        line.function == "worker" && record["MessagesDeferred"].as_u64() > Some(0)
+    });
+    assert_eq!(queued, 1 + u64::from(late), "{:#?}", calls.all());
     system.finish().await;
 }
 

@@ -1,8 +1,6 @@
 //! Building the functions, with a script in place of Cargo.
 
 use std::{
-    fs,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -14,8 +12,18 @@ use super::{
 
 fn script(folder: &Path, name: &str, text: &str) -> PathBuf {
     let path = folder.join(name);
-    fs::write(&path, format!("#!/bin/sh\n{text}\n")).expect("writable");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("ours");
+    // Written by a process of its own: a child that another thread starts meanwhile would hold the
+    // file open for writing, and nothing can be executed that is.
+    let written = Command::new("sh")
+        .args([
+            "-c",
+            r#"printf '%s\n' '#!/bin/sh' "$2" >"$1" && chmod 755 "$1""#,
+        ])
+        .arg("sh")
+        .arg(&path)
+        .arg(text)
+        .status();
+    assert!(written.expect("sh starts").success(), "{}", path.display());
     path
 }
 
