@@ -12,6 +12,10 @@ dev *arguments:
 test *arguments:
     cargo test --workspace {{ arguments }}
 
+# Tells what of the code the tests run; with cargo-llvm-cov.
+coverage *arguments:
+    tests/coverage {{ arguments }}
+
 # Proves what is deployed, on an emulator of AWS.
 conformance *arguments:
     tests/conformance/run {{ arguments }}

@@ -76,7 +76,10 @@ export interface ProgressUpdate {
   job_id: JobId;
   /** The running stage. */
   stage: string;
-  /** Percent of the stage, 0 to 100; never goes back within a stage. */
+  /**
+   * Percent of the stage, 0 to 100. It goes back only when a run was cut short and the stage is
+   * started again.
+   */
   progress: number;
   /** What the stage is doing, for a person. */
   message: string;

@@ -25,12 +25,11 @@ pub const MAX_EVENTS: usize = 10;
 /// Stages that a worker of its own may declare.
 pub const MAX_STAGES: usize = 50;
 
-/// Longest name of a stage and longest `code` of a failure that a worker of its own may give, in
-/// bytes.
+/// Longest name of a stage and longest `code` of a failure, in bytes.
 pub const MAX_NAME_BYTES: usize = 64;
 
-/// Longest message for people that a worker of its own may give, in bytes. It is in the job's item,
-/// which each progress update pays for.
+/// Longest message for people that a stage may give, in bytes. It is in the job's item, which each
+/// progress update pays for.
 pub const MAX_TEXT_BYTES: usize = 1024;
 
 /// Jobs that one connection may be subscribed to at a time, unless the environment says otherwise.

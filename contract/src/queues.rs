@@ -72,7 +72,8 @@ queue! {
     JobQueue = "jobs" in "JOBS_QUEUE_URL" {
         message: JobTicket,
         visibility_timeout_seconds: 6 * 900,
-        max_receives: 5,
+        // A run that is cut short is a receive, and each stage of a job may have some of them.
+        max_receives: 20,
     }
 }
 

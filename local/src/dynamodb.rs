@@ -163,9 +163,10 @@ impl DynamoDb {
     }
 }
 
-/// What a fault answers instead of the database; `None` if it is not one of answers.
-pub(crate) fn fault_answer(fault: Fault) -> Option<Response> {
+/// What a fault answers instead of the database to an operation; `None` if it is not one of answers.
+pub(crate) fn fault_answer(fault: Fault, operation: &str) -> Option<Response> {
     match fault {
+        Fault::Conflict => conflict(operation),
         Fault::Throttle => {
             let reason =
                 "The level of configured provisioned throughput for the table was exceeded";
@@ -183,6 +184,31 @@ pub(crate) fn fault_answer(fault: Fault) -> Option<Response> {
         }
         Fault::Delay(_) | Fault::Hang | Fault::LostAnswer => None,
     }
+}
+
+/// What DynamoDB answers when a transaction meets another writer, or a write a transaction. Reads on
+/// their own meet nobody.
+fn conflict(operation: &str) -> Option<Response> {
+    let answer = match operation {
+        "TransactGetItems" | "TransactWriteItems" => {
+            let reasons = "Transaction cancelled, please refer cancellation reasons for specific \
+                           reasons [TransactionConflict]";
+            json!({
+                "__type": "com.amazonaws.dynamodb.v20120810#TransactionCanceledException",
+                "Message": reasons,
+                "CancellationReasons": [{
+                    "Code": "TransactionConflict",
+                    "Message": "Transaction is ongoing for the item",
+                }],
+            })
+        }
+        "DeleteItem" | "PutItem" | "UpdateItem" => json!({
+            "__type": "com.amazonaws.dynamodb.v20120810#TransactionConflictException",
+            "message": "Transaction is ongoing for the item",
+        }),
+        _ => return None,
+    };
+    Some(respond(StatusCode::BAD_REQUEST, answer.to_string()))
 }
 
 /// What a request calls, for the recorder. The operation itself comes first.

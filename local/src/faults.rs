@@ -17,6 +17,9 @@ pub enum Fault {
     /// The service refuses because of its rate, in the way it does that: 429 of `@connections`,
     /// `ThrottlingException` of DynamoDB.
     Throttle,
+    /// Another writer is at the item, in the way that DynamoDB says that: a transaction is cancelled,
+    /// a single write refused. Other services know no such thing and do what they are asked to.
+    Conflict,
     /// The service fails with an internal error.
     Outage,
     /// The answer has this status and no body that explains it.

@@ -101,7 +101,7 @@ pub(crate) fn fault_answer(fault: Fault) -> Option<Response> {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
             Some(answers::empty(status))
         }
-        Fault::Delay(_) | Fault::Hang | Fault::LostAnswer => None,
+        Fault::Conflict | Fault::Delay(_) | Fault::Hang | Fault::LostAnswer => None,
     }
 }
 

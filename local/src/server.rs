@@ -124,9 +124,8 @@ impl Router {
         if let Some(operation) = target.strip_prefix(dynamodb::TARGET_PREFIX) {
             let calls = dynamodb::calls(&caller, operation, &body);
             let answer = self.storage.dynamodb.answer(operation, body);
-            return self
-                .with_faults(&calls, dynamodb::fault_answer, answer)
-                .await;
+            let fault_answer = |fault| dynamodb::fault_answer(fault, operation);
+            return self.with_faults(&calls, fault_answer, answer).await;
         }
         if let Some(operation) = target.strip_prefix(sqs::TARGET_PREFIX) {
             let calls = sqs::calls(&caller, operation, &body);
@@ -150,13 +149,17 @@ impl Router {
     async fn with_faults(
         &self,
         calls: &[Call],
-        fault_answer: fn(Fault) -> Option<Response>,
+        fault_answer: impl FnOnce(Fault) -> Option<Response>,
         answer: impl Future<Output = Response>,
     ) -> Option<Response> {
         self.calls.record(calls);
         let fault = calls.first().and_then(|call| self.faults.of_call(call));
         match fault {
             None => Some(answer.await),
+            Some(Fault::Conflict) => match fault_answer(Fault::Conflict) {
+                Some(refusal) => Some(refusal),
+                None => Some(answer.await),
+            },
             Some(Fault::Delay(time)) => {
                 tokio::time::sleep(time).await;
                 Some(answer.await)

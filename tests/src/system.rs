@@ -266,7 +266,7 @@ impl System {
     }
 
     /// Waits until the tables hold nothing of connections.
-    async fn is_left(&self, by: &str) {
+    pub async fn is_left(&self, by: &str) {
         let what = format!("the tables hold nothing of the connections of {by}");
         self.eventually(&what, async |system| {
             system.items(Connections::SPEC).await.is_empty()

@@ -25,7 +25,8 @@ pub struct ProgressUpdate {
     pub job_id: JobId,
     /// The running stage.
     pub stage: String,
-    /// Percent of the stage, 0 to 100; never goes back within a stage.
+    /// Percent of the stage, 0 to 100. It goes back only when a run was cut short and the stage is
+    /// started again.
     #[cfg_attr(feature = "schema", schemars(range(max = 100)))]
     pub progress: u8,
     /// What the stage is doing, for a person.

@@ -9,7 +9,7 @@ use handlers_core::{
     aws::{Database, Environment, Objects, Queues},
     cancellation::Canceller,
     clock::{Clock, random},
-    http::{Problem, respond},
+    http::{Problem, job_id_of, respond},
     stores::{EventStore, JobStore, ResultStore},
 };
 use tracing::Instrument as _;
@@ -60,7 +60,7 @@ impl Handler {
             "request",
             %request_id,
             route = route_key,
-            job_id = request.path_parameters.get("job_id"),
+            job_id = job_id_of(&request).ok().map(tracing::field::display),
         );
         async {
             let route = HttpRoute::from_key(&route_key);

@@ -16,9 +16,11 @@ use handlers_core::aws::Queues;
 const HIDE_SECONDS: i32 = LEASE_SECONDS as i32 + 5;
 /// How often that is done anew.
 const HIDE_EVERY: Duration = Duration::from_secs(LEASE_SECONDS.unsigned_abs() / 3);
-/// How much longer each further failure hides it. Five receives last for most of an hour then: an
-/// outage of the tables that is shorter makes no dead letters.
+/// How much longer each further failure hides it.
 const FAILURE_FACTOR: i32 = 4;
+/// How long a failure hides it at most: more than half an hour. All receives together last for hours
+/// then: an outage of the tables that is shorter makes no dead letters.
+const LONGEST_SECONDS: i32 = HIDE_SECONDS * FAILURE_FACTOR.pow(3);
 
 /// Keeps a ticket from other receivers for as long as this future is polled.
 pub(crate) async fn keep_hidden(
@@ -50,34 +52,33 @@ async fn hide(queues: &Queues<PipelineFunction>, ticket: &SqsMessage, seconds: i
 
 /// Seconds before a ticket that has failed at its `receives`th receive comes again.
 fn wait_after(receives: u32) -> i32 {
-    // SQS hides nothing for longer than twelve hours.
-    const LONGEST: i32 = 43_200;
     FAILURE_FACTOR
         .saturating_pow(receives.saturating_sub(1))
         .saturating_mul(HIDE_SECONDS)
-        .min(LONGEST)
+        .min(LONGEST_SECONDS)
 }
 
 #[cfg(test)]
 mod tests {
-    use contract::queues::Queue as _;
+    use contract::{limits::MAX_FRUITLESS_CLAIMS, queues::Queue as _};
 
     use super::*;
 
     #[test]
     fn each_failure_hides_a_ticket_for_longer_and_all_of_them_outlast_an_outage() {
-        let waits: Vec<_> = (1..=4).map(wait_after).collect();
-        assert_eq!(waits, [35, 140, 560, 2240]);
+        let waits: Vec<_> = (0..=5).map(wait_after).collect();
+        assert_eq!(waits, [35, 35, 140, 560, 2240, 2240]);
+        assert_eq!(wait_after(u32::MAX), 2240);
         let lasts: i32 = (1..JobQueue::SPEC.max_receives).map(wait_after).sum();
         assert!(
-            lasts > 45 * 60,
+            lasts > 8 * 60 * 60,
             "{lasts} seconds before it is a dead letter"
         );
     }
 
     #[test]
-    fn a_ticket_is_never_hidden_for_longer_than_sqs_can() {
-        assert_eq!(wait_after(0), HIDE_SECONDS);
-        assert_eq!(wait_after(u32::MAX), 43_200);
+    fn each_stage_of_a_job_may_be_cut_short_as_often_as_it_is_tried() {
+        // Of a pipeline of five stages; the last claim of each fails it, or finishes it.
+        assert!(JobQueue::SPEC.max_receives >= 5 * (MAX_FRUITLESS_CLAIMS + 1));
     }
 }

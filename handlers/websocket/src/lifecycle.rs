@@ -75,29 +75,40 @@ impl Handler {
         self.connections
             .connect(&session.connection_id, session.correlation_id.clone())
             .await?;
-        let standing = self
-            .subscriptions
-            .look(&session.connection_id, &job_id)
-            .await?;
-        let subscribed = match self.subscriptions.admit(standing, Some(access_key)) {
-            Ok(admitted) => {
-                let request = session.wants(&job_id);
-                self.subscriptions.commit(&request, &admitted, None).await? == Committed::Yes
-            }
+        let owed = PendingReply { job_id, after_seq };
+        let subscribed = self.subscribe_at_once(session, owed, access_key).await;
+        if matches!(subscribed, Ok(true)) {
+            return Ok(200);
+        }
+        // A connection that never was is never said to have ended.
+        self.connections.forget(&session.connection_id).await?;
+        subscribed.map(|_| 403)
+    }
+
+    /// Subscribes a connection that is being made. False when it may not watch the job.
+    async fn subscribe_at_once(
+        &self,
+        session: &Session,
+        owed: PendingReply,
+        access_key: &AccessKey,
+    ) -> Result<bool, StoreError> {
+        let (connection_id, job_id) = (&session.connection_id, &owed.job_id);
+        let standing = self.subscriptions.look(connection_id, job_id).await?;
+        let admitted = match self.subscriptions.admit(standing, Some(access_key)) {
+            Ok(admitted) => admitted,
             Err(refused) => {
                 tracing::info!(?refused, %job_id, "refused: the job in the URL cannot be watched");
-                false
+                return Ok(false);
             }
         };
-        if !subscribed {
-            self.connections.forget(&session.connection_id).await?;
-            return Ok(403);
+        let request = session.wants(job_id);
+        let committed = self.subscriptions.commit(&request, &admitted, None).await?;
+        if committed == Committed::Moved {
+            return Ok(false);
         }
         // Nothing can be posted before this handshake is answered.
-        self.connections
-            .owe(&session.connection_id, PendingReply { job_id, after_seq })
-            .await?;
-        Ok(200)
+        self.connections.owe(connection_id, owed).await?;
+        Ok(true)
     }
 
     /// Deletes everything of the connection.

@@ -68,7 +68,9 @@ impl Handler {
         match outcome {
             Ok(()) => {}
             Err(Trouble::Client(error)) => {
-                tracing::info!(code = ?error.code, message = error.message, "refused");
+                // Not the words: they quote the client, who may have put a key where it does not belong.
+                let field = error.details.as_ref().map(|details| &details["field"]);
+                tracing::info!(code = ?error.code, ?field, "refused");
                 self.refuse(session, &request_id, error).await;
             }
             Err(Trouble::Ours(error)) => {

@@ -38,10 +38,11 @@ impl Handler {
                 lease,
                 takeover,
             } => {
+                let counted = job.fruitless_claims;
                 let outcome = self.taken(*job, lease.clone(), takeover).await;
                 if matches!(&outcome, Err(problem) if problem.code() == HttpErrorCode::Internal) {
                     // The worker will claim again, and has not crashed.
-                    self.stores.jobs.excuse(&lease).await;
+                    self.stores.jobs.excuse(&lease, counted).await;
                 }
                 outcome
             }

@@ -65,7 +65,7 @@ impl Handler {
             "request",
             %request_id,
             route = route_key,
-            job_id = request.path_parameters.get("job_id"),
+            job_id = job_id_of(&request).ok().map(tracing::field::display),
             correlation_id = tracing::field::Empty,
         );
         async {

@@ -17,7 +17,8 @@ use handlers_core::{
 /// Publishers that are kept.
 const KEPT: usize = 32;
 
-/// The last publishers, oldest first. Each was flushed: nothing is on its way.
+/// The last publishers, oldest first. Each was flushed: what could not be sent is left to the
+/// delivery function.
 #[derive(Debug, Default)]
 pub(crate) struct Publishers(Mutex<VecDeque<Publisher<WorkerFunction>>>);
 

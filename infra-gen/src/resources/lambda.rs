@@ -183,8 +183,19 @@ pub struct EventSourceMapping {
     pub batch_size: u32,
     /// What the function's answer can say.
     pub function_response_types: [FunctionResponseType; 1],
+    /// How many invocations there are at a time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scaling_config: Option<ScalingConfig>,
     /// The mapping's tags.
     pub tags: TagList,
+}
+
+/// How many invocations a queue makes at a time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ScalingConfig {
+    /// At most, 2 to 1,000.
+    pub maximum_concurrency: u32,
 }
 
 /// What a function's answer can say.

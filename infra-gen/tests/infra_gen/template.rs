@@ -345,6 +345,13 @@ fn reserved_concurrency_is_for_the_function_that_it_names() {
         let expected = (id == "PipelineFunction").then_some(json!(20));
         assert_eq!(reserved, expected.as_ref(), "{id}");
     }
+    // What is received goes no further than there is room for.
+    for (id, mapping) in resources(&template, "AWS::Lambda::EventSourceMapping") {
+        let scaling = mapping["Properties"].get("ScalingConfig");
+        let expected =
+            (id == "JobsPipelineEventSource").then_some(json!({ "MaximumConcurrency": 20 }));
+        assert_eq!(scaling, expected.as_ref(), "{id}");
+    }
 }
 
 #[test]

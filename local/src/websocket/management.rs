@@ -106,7 +106,7 @@ impl WebSocketApi {
             Some(Fault::Status(status)) => return Outcome::Answer(answer_of_status(status)),
             Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
             Some(Fault::Hang) => std::future::pending().await,
-            Some(Fault::LostAnswer) | None => {}
+            Some(Fault::Conflict | Fault::LostAnswer) | None => {}
         }
         let answer = self.with(post.connection_id, |connection| {
             let text = String::from_utf8_lossy(post.body).into_owned();

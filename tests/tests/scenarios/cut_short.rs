@@ -9,7 +9,11 @@ use std::{
 };
 
 use contract::tables::{Jobs, Subscribers, Table as _};
-use end_to_end::{Answer, Job, System, needs, worker::stage_complete};
+use end_to_end::{
+    Answer, Job, System, needs,
+    script::{Act, Gate, Script},
+    worker::stage_complete,
+};
 use http::Method;
 use local::{Fault, Times};
 use serde_json::json;
@@ -105,6 +109,119 @@ async fn what_a_queue_did_not_take_is_left_to_it_once_more() {
     });
     worker.tell(json!([stage_complete("a", 1)])).await;
     assert_eq!(client.expect("stage_complete").await["seq"], 1);
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn what_could_not_be_sent_and_not_be_queued_is_queued_a_moment_later() {
+    needs!(InjectFaults);
+    let system = System::start().await;
+    let (job, mut worker) = system.create_external("").await;
+    let mut client = system.watch(&job).await;
+    worker.claim(&["a"]).await;
+    let faults = system.local().faults();
+    faults.on_post(|post| (post.caller == "worker").then_some(Fault::Outage));
+    let queue = Times::new(ATTEMPTS);
+    faults.on_call(move |call| {
+        let is_queue = call.caller == "worker" && call.operation == "sqs:SendMessage";
+        (is_queue && queue.take()).then_some(Fault::Outage)
+    });
+    worker.tell(json!([stage_complete("a", 1)])).await;
+    assert_eq!(client.expect("stage_complete").await["seq"], 1);
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_job_whose_making_lost_its_answer_is_made_once() {
+    needs!(InjectFaults);
+    let system = System::scripted().await;
+    let lost = Times::new(1);
+    system.local().faults().on_call(move |call| {
+        let is_made = call.caller == "jobs" && call.operation == "dynamodb:PutItem";
+        (is_made && lost.take()).then_some(Fault::LostAnswer)
+    });
+    let job = system.create_scripted(&Script::default()).await;
+    let mut client = system.watch(&job).await;
+    client.until_the_end().await;
+    assert_eq!(system.items(Jobs::SPEC).await.len(), 1);
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_job_that_is_given_back_has_a_ticket_also_when_the_answer_was_lost() {
+    needs!(InjectFaults, CountCalls, AdjustTheStack);
+    // A run has half of this time before it gives its job back.
+    let system = System::scripted_with(|options| {
+        let ten = Duration::from_secs(10);
+        options.function_timeouts.insert("pipeline".to_owned(), ten);
+    })
+    .await;
+    let script = Script {
+        stage_1: Act::slow(100_000, 100),
+        ..Script::default()
+    };
+    let job = system.create_scripted(&script).await;
+    let mut client = system.watch(&job).await;
+    client.next().await.expect("it runs");
+    // Every write is done twice.
+    let turn = AtomicU64::new(0);
+    system.local().faults().on_call(move |call| {
+        let is_write = call.caller == "pipeline" && call.operation == "dynamodb:UpdateItem";
+        let is_first = is_write && turn.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
+        is_first.then_some(Fault::LostAnswer)
+    });
+    system
+        .eventually("the job is back on its queue", async |system| {
+            let calls = system.local().calls();
+            calls.count(|call| call.caller == "pipeline" && call.operation == "sqs:SendMessage") > 0
+        })
+        .await;
+    system.local().faults().clear();
+    assert_eq!(cancel(&system, &job).await.status, 202);
+    client.expect("job_cancelled").await;
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn a_run_that_fails_after_a_stage_leaves_a_job_that_can_be_read_and_ends() {
+    needs!(InjectFaults, ReadLogs);
+    let system = System::scripted().await;
+    let gate = Gate::closed();
+    let large = Act {
+        results_bytes: 100_000,
+        ..Act::default()
+    };
+    let script = Script {
+        stage_2: large.behind(&gate),
+        ..Script::default()
+    };
+    let job = system.create_scripted(&script).await;
+    let mut client = system.watch(&job).await;
+    client.expect("stage_complete").await;
+    // As often as the run tries, and the SDK for it.
+    let away = Times::new(5 * ATTEMPTS);
+    system.local().faults().on_call(move |call| {
+        let is_result = call.caller == "pipeline" && call.operation == "s3:PutObject";
+        (is_result && away.take()).then_some(Fault::Outage)
+    });
+    gate.open();
+    system
+        .eventually("the run fails", async |system| {
+            let logs = system.local().logs();
+            logs.iter().any(|line| line.text.contains("a run failed"))
+        })
+        .await;
+    let snapshot = system
+        .http
+        .with_key(Method::GET, &job.path(), &job.key)
+        .await;
+    assert_eq!(snapshot.status, 200, "{:?}", snapshot.body);
+    assert_eq!(system.items(Jobs::SPEC).await[0]["fruitless_claims"], 0);
+    client.expect("stage_complete").await;
     client.close().await;
     system.finish().await;
 }

@@ -143,6 +143,21 @@ async fn a_connection_that_the_progress_of_a_worker_of_its_own_reaches_lives_on(
 }
 
 #[tokio::test]
+async fn a_silent_job_is_watched_on_by_a_connection_that_another_job_reaches() {
+    let system = System::start().await;
+    let (talks, mut worker) = system.create_external("").await;
+    let (silent, _) = system.create_external("").await;
+    let mut client = system.watch(&talks).await;
+    client.ask(&silent.subscribe(), "subscribed").await;
+    worker.claim(&["a"]).await;
+    let soon = system.age_connections().await;
+    worker.tell(json!([progress("a", 1)])).await;
+    live_on(&system, soon).await;
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
 async fn what_a_connection_watches_lives_on_while_its_client_pings() {
     let system = System::start().await;
     // Nothing is sent to it: no worker claims its job.

@@ -46,6 +46,28 @@ async fn a_failed_stage_ends_the_job_with_its_code_and_the_system_goes_on() {
 }
 
 #[tokio::test]
+async fn a_failure_with_more_words_than_a_message_can_carry_is_told_all_the_same() {
+    let system = System::scripted().await;
+    let script = Script {
+        stage_1: Act {
+            then: Then::Fail("out_of_paper_".repeat(20_000)),
+            ..Act::default()
+        },
+        ..Script::default()
+    };
+    let gate = Gate::closed();
+    let job = system.create_scripted(&script.behind(&gate)).await;
+    let mut client = system.watch(&job).await;
+    gate.open();
+    let failed = client.until_the_end().await.pop().unwrap();
+    let code = failed["error"]["code"].as_str().unwrap();
+    assert!(code.starts_with("out_of_paper_out"), "{code}");
+    assert!(code.len() <= contract::limits::MAX_NAME_BYTES, "{code}");
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
 async fn a_panic_in_a_stage_is_a_failed_job() {
     let system = System::scripted().await;
     let script = Script {

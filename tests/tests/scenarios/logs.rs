@@ -29,6 +29,15 @@ async fn every_log_line_is_json_with_a_time_and_no_key_is_in_any() {
     in_url.send(&serde_json::json!({ "type": "ping" })).await;
     let mut client = system.watch(&job).await;
     client.until_the_end().await;
+    // Keys where they do not belong.
+    for field in ["type", "job_id", "after_seq"] {
+        let mut swapped = job.subscribe();
+        swapped[field] = job.key.as_str().into();
+        client.ask(&swapped, "error").await;
+    }
+    let path = format!("/v1/jobs/{}", job.key);
+    let refused = system.http.with_key(Method::GET, &path, &job.key).await;
+    assert_eq!(refused.status, 400);
     client.close().await;
     in_url.close().await;
 

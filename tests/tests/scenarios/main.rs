@@ -3,6 +3,7 @@
 mod bad_frames;
 mod bad_input;
 mod cancellation;
+mod conflicts;
 mod connections;
 mod costs;
 mod cut_short;

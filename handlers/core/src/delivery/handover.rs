@@ -14,8 +14,8 @@ use super::Stores;
 
 /// Shortest time between two progress updates for subscribers beyond those posted to directly.
 const WIDE_INTERVAL: Duration = Duration::from_secs(2);
-/// Pauses before each attempt to queue what the queue did not take, in seconds.
-const PAUSES: [u64; 3] = [0, 1, 3];
+/// Pauses before each attempt to queue what must not be lost, in seconds.
+pub(super) const PAUSES: [u64; 3] = [0, 1, 3];
 
 /// The pointers of one job that its publisher puts on the queue, or is yet to.
 #[derive(Debug)]

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use contract::{
@@ -14,9 +15,9 @@ use contract::{
     tables::{Connections, Subscribers},
 };
 
-use super::{Aftermath, Outcome};
+use super::{Aftermath, Outcome, handover::PAUSES};
 use crate::{
-    aws::Queues,
+    aws::{Queues, SendError},
     models::Subscriber,
     stores::{ConnectionStore, StoreError},
 };
@@ -84,6 +85,22 @@ impl<F: KeepsHouse> Housekeeper<F> {
     }
 }
 
+/// Leaves a message to the delivery function, trying a few times: nobody else knows that it is owed.
+async fn leave_persistently<F: KeepsHouse>(
+    queues: &Queues<F>,
+    pointer: &DeliveryPointer,
+) -> Result<(), SendError> {
+    let mut left = Ok(());
+    for pause in PAUSES {
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+        left = queues.send::<DeliveryQueue>(pointer, 0).await;
+        if left.is_ok() {
+            break;
+        }
+    }
+    left
+}
+
 impl<F: KeepsHouse> Aftermath for Housekeeper<F> {
     async fn settle(&self, subscriber: &Subscriber, outcome: Outcome) {
         let done = match outcome {
@@ -99,8 +116,7 @@ impl<F: KeepsHouse> Aftermath for Housekeeper<F> {
             Outcome::Deferred { after_seq } => {
                 let alone = Audience::Connections(vec![subscriber.connection_id.clone()]);
                 let pointer = DeliveryPointer::log(subscriber.job_id.clone(), alone, after_seq);
-                self.queues
-                    .send::<DeliveryQueue>(&pointer, 0)
+                leave_persistently(&self.queues, &pointer)
                     .await
                     .map_err(|error| error.to_string())
             }

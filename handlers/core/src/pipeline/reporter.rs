@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use contract::limits::{LEASE_SECONDS, MAX_UPDATES_PER_SECOND};
+use contract::limits::{LEASE_SECONDS, MAX_TEXT_BYTES, MAX_UPDATES_PER_SECOND};
 use tokio::time::Instant;
 
-use super::Runs;
+use super::{Runs, clipped};
 use crate::{
     delivery::{Heard, PublishError, Publisher},
     progress::{Estimate, ProgressFeed},
@@ -125,7 +125,7 @@ impl<'a> Reporter<'a> {
             stage: self.stage.to_owned(),
             progress: report.percent,
             overall_progress: self.share.overall_percent(report.percent),
-            message: report.message.into_owned(),
+            message: clipped(report.message.into_owned(), MAX_TEXT_BYTES),
             estimated_seconds_remaining: self.estimate.remaining_seconds(elapsed),
         };
         Self::heard(self.stage, publisher.report(&point).await)

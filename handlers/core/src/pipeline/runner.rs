@@ -7,7 +7,7 @@ use contract::{
     buckets::{self, input_key},
     grants::{GetObject, Granted, SendMessage},
     ids::JobId,
-    limits::MAX_FRUITLESS_CLAIMS,
+    limits::{MAX_FRUITLESS_CLAIMS, MAX_NAME_BYTES, MAX_TEXT_BYTES},
     messages::{JobError, Results, ServerMessage},
     queues::{JobQueue, JobTicket},
 };
@@ -16,7 +16,7 @@ use serde_json::Value;
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::{
-    JobInput, Pipeline, StageError,
+    JobInput, Pipeline, StageError, clipped,
     reporter::{Reporter, Share, Stopped},
     stage::Step,
 };
@@ -130,12 +130,9 @@ impl<F: Runs> Runner<F> {
             .record("request_id", job.request_id.as_str())
             .record("correlation_id", job.correlation_id.as_str());
         tracing::info!(epoch = lease.epoch, takeover, "claimed");
-        if takeover && job.seq > 0 {
-            self.stores.redeliver(job_id, 0).await?;
-        }
         let mut publisher = Publisher::new(Arc::clone(&self.stores), &job, lease.clone());
         let outcome = self
-            .run_claimed(&job, &lease, &mut publisher, deadline)
+            .run_claimed(&job, takeover, &lease, &mut publisher, deadline)
             .boxed_local()
             .await;
         publisher.flush().await;
@@ -146,7 +143,8 @@ impl<F: Runs> Runner<F> {
                 Ok(RunOutcome::Ended)
             }
             Err(Halt::Error(error)) => {
-                self.stores.jobs.excuse(&lease).await;
+                let counted = job.fruitless_claims;
+                self.stores.jobs.excuse(&lease, counted).await;
                 Err(error)
             }
         }
@@ -155,11 +153,17 @@ impl<F: Runs> Runner<F> {
     async fn run_claimed(
         &self,
         job: &Job,
+        takeover: bool,
         lease: &Lease,
         publisher: &mut Publisher<F>,
         deadline: Instant,
     ) -> Result<RunOutcome, Halt> {
         let mut job = job.clone();
+        if takeover && job.seq > 0 {
+            // Nobody knows what the run before has got to send.
+            let again = self.stores.redeliver(&job.job_id, 0).await;
+            again.map_err(RunError::from)?;
+        }
         if publisher.recover().await? {
             let Some(current) = self.stores.jobs.load(&job.job_id).await? else {
                 return Ok(RunOutcome::Unknown);
@@ -430,9 +434,11 @@ fn stage_end(
 ) -> StageEnd {
     match outcome {
         Ok(Ok(results)) => StageEnd::Finished(results),
-        Ok(Err(StageError::Failed { code, message })) => {
-            StageEnd::Failed(JobError { code, message })
-        }
+        // A message that carries it has to fit into a frame.
+        Ok(Err(StageError::Failed { code, message })) => StageEnd::Failed(JobError {
+            code: clipped(code, MAX_NAME_BYTES),
+            message: clipped(message, MAX_TEXT_BYTES),
+        }),
         // Nobody has told it to: its own cancellation is a failure like any other.
         Ok(Err(StageError::Cancelled(_))) => StageEnd::Failed(JobError {
             code: "internal".to_owned(),

@@ -23,9 +23,9 @@ pub enum StageError {
     /// The job cannot be done. Clients get both words.
     #[error("{message} ({code})")]
     Failed {
-        /// A word that programs can look at, `no_walls`.
+        /// A word that programs can look at, `no_walls`. Clients get its first 64 bytes.
         code: String,
-        /// What went wrong and the way out, for a person.
+        /// What went wrong and the way out, for a person. Clients get its first kilobyte.
         message: String,
     },
     /// The stage has stopped because it was told to.

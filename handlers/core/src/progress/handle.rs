@@ -57,7 +57,8 @@ impl Progress {
 
     /// Reports how far the stage is: `percent` from 0 to 100, and what it is doing. Never blocks,
     /// never fails, and only the latest counts. A percentage below an earlier one keeps the
-    /// earlier one, so that a client's bar never goes back.
+    /// earlier one, so that a client's bar never goes back. Clients get the first kilobyte of the
+    /// message.
     pub fn report(&self, percent: u8, message: impl Into<Cow<'static, str>>) {
         let message = message.into();
         {

@@ -1,6 +1,12 @@
 //! Connections: their beginning, their signs of life, their end.
 
-use aws_sdk_dynamodb::types::ReturnValue;
+use aws_sdk_dynamodb::{
+    error::SdkError,
+    operation::update_item::{
+        UpdateItemError, UpdateItemOutput, builders::UpdateItemFluentBuilder,
+    },
+    types::ReturnValue,
+};
 use contract::{
     functions::Function,
     grants::{DeleteItem, GetItem, Granted, PutItem, Query, UpdateItem},
@@ -14,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     StoreError,
-    error::{every_item, if_held},
+    error::{every_item, if_held, is_conflict, through_conflicts},
 };
 use crate::{
     aws::Database,
@@ -80,15 +86,16 @@ impl<F: Function> ConnectionStore<F> {
     {
         let reply = serde_dynamo::to_attribute_value(reply)
             .map_err(|error| StoreError::call("noting the reply")(error.to_string()))?;
-        self.database
+        let update = self
+            .database
             .update_item(&ConnectionKey {
                 connection_id,
                 job_id: NO_JOB,
             })
             .update_expression("SET pending_reply = :reply")
             .condition_expression("attribute_exists(connection_id)")
-            .expression_attribute_values(":reply", reply)
-            .send()
+            .expression_attribute_values(":reply", reply);
+        self.update(update)
             .await
             .map_err(StoreError::of("noting the reply"))?;
         Ok(())
@@ -103,7 +110,7 @@ impl<F: Function> ConnectionStore<F> {
             + Granted<Query<Connections>>,
     {
         let now = self.clock.now();
-        let answer = self
+        let update = self
             .database
             .update_item(&ConnectionKey {
                 connection_id,
@@ -115,9 +122,8 @@ impl<F: Function> ConnectionStore<F> {
             .condition_expression("attribute_exists(connection_id)")
             .expression_attribute_values(":now", text(now))
             .expression_attribute_values(":expires_at", number(expiry(now)))
-            .return_values(ReturnValue::AllOld)
-            .send()
-            .await;
+            .return_values(ReturnValue::AllOld);
+        let answer = self.update(update).await;
         let Some(answer) = if_held("noting a sign of life", answer)? else {
             return Ok(None);
         };
@@ -151,7 +157,7 @@ impl<F: Function> ConnectionStore<F> {
             }
         }
         // Last: what failed before is tried again with the client's next message.
-        let answer = self
+        let update = self
             .database
             .update_item(&ConnectionKey {
                 connection_id,
@@ -159,18 +165,20 @@ impl<F: Function> ConnectionStore<F> {
             })
             .update_expression("SET subscriptions_expire_at = :expires_at")
             .condition_expression("attribute_exists(connection_id)")
-            .expression_attribute_values(":expires_at", number(expiry(now)))
-            .send()
-            .await;
+            .expression_attribute_values(":expires_at", number(expiry(now)));
+        let answer = self.update(update).await;
         if_held("renewing a connection", answer)?;
         Ok(())
     }
 
     /// After a successful send: renews the items of a connection once less than half of their life
-    /// is left. Answers with the new end of their life, in epoch seconds, if it did.
+    /// is left, those of its other subscriptions too: their jobs may be silent for long. Answers with
+    /// the new end of their life, in epoch seconds, if it did.
     pub async fn renew(&self, subscriber: &Subscriber) -> Result<Option<i64>, StoreError>
     where
-        F: Granted<UpdateItem<Connections>> + Granted<UpdateItem<Subscribers>>,
+        F: Granted<UpdateItem<Connections>>
+            + Granted<UpdateItem<Subscribers>>
+            + Granted<Query<Connections>>,
     {
         let expires_at = Timestamp::from_epoch_seconds(subscriber.expires_at);
         let now = self.clock.now();
@@ -178,7 +186,7 @@ impl<F: Function> ConnectionStore<F> {
             return Ok(None);
         }
         self.renew_item(&subscriber.connection_id, NO_JOB).await?;
-        self.renew_subscription(&subscriber.connection_id, &subscriber.job_id)
+        self.renew_subscriptions(&subscriber.connection_id, now)
             .await?;
         Ok(Some(expiry(now)))
     }
@@ -192,7 +200,7 @@ impl<F: Function> ConnectionStore<F> {
         F: Granted<UpdateItem<Connections>> + Granted<UpdateItem<Subscribers>>,
     {
         self.renew_item(connection_id, job_id.as_str()).await?;
-        let answer = self
+        let update = self
             .database
             .update_item(&SubscriberKey {
                 job_id: job_id.as_str(),
@@ -200,9 +208,8 @@ impl<F: Function> ConnectionStore<F> {
             })
             .update_expression("SET expires_at = :expires_at")
             .condition_expression("attribute_exists(job_id)")
-            .expression_attribute_values(":expires_at", number(expiry(self.clock.now())))
-            .send()
-            .await;
+            .expression_attribute_values(":expires_at", number(expiry(self.clock.now())));
+        let answer = self.update(update).await;
         // An item that has been deleted meanwhile is no error: the connection has ended.
         if_held("renewing a connection", answer)?;
         Ok(())
@@ -213,7 +220,7 @@ impl<F: Function> ConnectionStore<F> {
         F: Granted<UpdateItem<Connections>>,
     {
         let now = self.clock.now();
-        let answer = self
+        let update = self
             .database
             .update_item(&ConnectionKey {
                 connection_id,
@@ -222,9 +229,8 @@ impl<F: Function> ConnectionStore<F> {
             .update_expression("SET last_activity = :now, expires_at = :expires_at")
             .condition_expression("attribute_exists(connection_id)")
             .expression_attribute_values(":now", text(now))
-            .expression_attribute_values(":expires_at", number(expiry(now)))
-            .send()
-            .await;
+            .expression_attribute_values(":expires_at", number(expiry(now)));
+        let answer = self.update(update).await;
         // An item that has been deleted meanwhile is no error: the connection has ended.
         if_held("renewing a connection", answer)?;
         Ok(())
@@ -244,12 +250,11 @@ impl<F: Function> ConnectionStore<F> {
         try_join_all(items.iter().filter_map(|item| item.job_id.as_ref()).map(
             async |job_id| -> Result<(), StoreError> {
                 let job_id = job_id.as_str();
-                self.database
-                    .delete_item(&SubscriberKey {
-                        job_id,
-                        connection_id,
-                    })
-                    .send()
+                let delete = self.database.delete_item(&SubscriberKey {
+                    job_id,
+                    connection_id,
+                });
+                through_conflicts(|| delete.clone().send(), is_conflict)
                     .await
                     .map_err(StoreError::of("deleting a subscription"))?;
                 // Last, so that a second attempt finds what a first one, cut short, has left.
@@ -264,15 +269,22 @@ impl<F: Function> ConnectionStore<F> {
     where
         F: Granted<DeleteItem<Connections>>,
     {
-        self.database
-            .delete_item(&ConnectionKey {
-                connection_id,
-                job_id,
-            })
-            .send()
+        let delete = self.database.delete_item(&ConnectionKey {
+            connection_id,
+            job_id,
+        });
+        through_conflicts(|| delete.clone().send(), is_conflict)
             .await
             .map_err(StoreError::of("deleting a connection"))?;
         Ok(())
+    }
+
+    /// Sends an update, again if it meets a transaction: a client may subscribe to many jobs at once.
+    async fn update(
+        &self,
+        update: UpdateItemFluentBuilder,
+    ) -> Result<UpdateItemOutput, SdkError<UpdateItemError>> {
+        through_conflicts(|| update.clone().send(), is_conflict).await
     }
 
     /// Whether the connection watches the job.

@@ -5,6 +5,7 @@ use std::{error::Error, future::Future, time::Duration};
 use aws_sdk_dynamodb::{
     error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
     operation::query::builders::QueryFluentBuilder,
+    types::CancellationReason,
 };
 use aws_smithy_types::error::operation::BuildError;
 
@@ -88,12 +89,21 @@ fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<&str> {
         .and_then(ProvideErrorMetadata::code)
 }
 
-/// Two writers met at one item; DynamoDB refuses one of them and the SDK does not try again.
+/// A write met a transaction at its item; DynamoDB refuses one of them and the SDK does not try again.
 pub(super) fn is_conflict<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
-    error
-        .as_service_error()
-        .and_then(ProvideErrorMetadata::code)
-        == Some("TransactionConflictException")
+    code_of(error) == Some("TransactionConflictException")
+}
+
+/// Whether a transaction was cancelled because it met another writer, or too many of them: the SDK
+/// does not try that again.
+pub(super) fn is_crowded(reasons: &[CancellationReason]) -> bool {
+    const CROWDED: [&str; 3] = [
+        "TransactionConflict",
+        "ThrottlingError",
+        "ProvisionedThroughputExceeded",
+    ];
+    let mut codes = reasons.iter().filter_map(CancellationReason::code);
+    codes.any(|code| CROWDED.contains(&code))
 }
 
 /// Attempts before a conflict is given back as an error.

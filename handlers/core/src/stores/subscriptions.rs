@@ -2,7 +2,10 @@
 //! between a subscription and a publish.
 
 use aws_sdk_dynamodb::{
-    error::SdkError, operation::transact_write_items::TransactWriteItemsError,
+    error::SdkError,
+    operation::{
+        transact_get_items::TransactGetItemsError, transact_write_items::TransactWriteItemsError,
+    },
     types::CancellationReason,
 };
 use contract::{
@@ -14,7 +17,10 @@ use contract::{
     timestamp::Timestamp,
 };
 
-use super::{StoreError, error::through_conflicts};
+use super::{
+    StoreError,
+    error::{is_crowded, through_conflicts},
+};
 use crate::{
     aws::Database,
     clock::Clock,
@@ -95,8 +101,8 @@ impl<F> Clone for SubscriptionStore<F> {
 enum Cancelled {
     /// A condition did not hold.
     Condition,
-    /// Another writer was at one of the items.
-    Conflict,
+    /// Another writer was at one of the items, or too many are.
+    Crowded,
     Failed(StoreError),
 }
 
@@ -116,7 +122,7 @@ impl<F: Function> SubscriptionStore<F> {
         F: Granted<GetItem<Jobs>> + Granted<GetItem<Connections>>,
     {
         let job_id = job_id.as_str();
-        let answer = self
+        let reading = self
             .database
             .reading()
             .get(&JobKey { job_id })?
@@ -128,8 +134,9 @@ impl<F: Function> SubscriptionStore<F> {
                 connection_id,
                 job_id,
             })?
-            .build()
-            .send()
+            .build();
+        // A job that goes on is written all the time, and its item is read here.
+        let answer = through_conflicts(|| reading.clone().send(), met_a_writer)
             .await
             .map_err(StoreError::of("looking at the job and the connection"))?;
         let now = self.clock.now();
@@ -191,13 +198,13 @@ impl<F: Function> SubscriptionStore<F> {
     {
         let written = through_conflicts(
             || self.write(request, admitted.watches, at_seq),
-            |cancelled| matches!(cancelled, Cancelled::Conflict),
+            |cancelled| matches!(cancelled, Cancelled::Crowded),
         )
         .await;
         match written {
             Ok(()) => Ok(Committed::Yes),
             Err(Cancelled::Condition) => Ok(Committed::Moved),
-            Err(Cancelled::Conflict) => Err(crowded("subscribing")),
+            Err(Cancelled::Crowded) => Err(crowded("subscribing")),
             Err(Cancelled::Failed(error)) => Err(error),
         }
     }
@@ -364,10 +371,10 @@ impl<F: Function> SubscriptionStore<F> {
                 .await
                 .map_err(|error| reason("unsubscribing", error))
         };
-        match through_conflicts(write, |cancelled| matches!(cancelled, Cancelled::Conflict)).await {
+        match through_conflicts(write, |cancelled| matches!(cancelled, Cancelled::Crowded)).await {
             Ok(_) => Ok(true),
             Err(Cancelled::Condition) => Ok(false),
-            Err(Cancelled::Conflict) => Err(crowded("unsubscribing")),
+            Err(Cancelled::Crowded) => Err(crowded("unsubscribing")),
             Err(Cancelled::Failed(error)) => Err(error),
         }
     }
@@ -377,21 +384,30 @@ fn crowded(operation: &'static str) -> StoreError {
     StoreError::call(operation)("the job's item is being written by too many at once".to_owned())
 }
 
+fn met_a_writer(error: &SdkError<TransactGetItemsError>) -> bool {
+    match error.as_service_error() {
+        Some(TransactGetItemsError::TransactionCanceledException(cancelled)) => {
+            is_crowded(cancelled.cancellation_reasons())
+        }
+        _ => false,
+    }
+}
+
 fn reason(operation: &'static str, error: SdkError<TransactWriteItemsError>) -> Cancelled {
     let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
         error.as_service_error()
     else {
         return Cancelled::Failed(StoreError::of(operation)(error));
     };
-    let codes: Vec<_> = cancelled
-        .cancellation_reasons()
+    let reasons = cancelled.cancellation_reasons();
+    let codes: Vec<_> = reasons
         .iter()
         .filter_map(CancellationReason::code)
         .collect();
     if codes.contains(&"ConditionalCheckFailed") {
         Cancelled::Condition
-    } else if codes.contains(&"TransactionConflict") {
-        Cancelled::Conflict
+    } else if is_crowded(reasons) {
+        Cancelled::Crowded
     } else {
         Cancelled::Failed(StoreError::call(operation)(codes.join(", ")))
     }

@@ -151,16 +151,20 @@ impl<F: Function> JobStore<F> {
     }
 
     /// Does not count a claim against the job that came to nothing by a fault of ours: too many of
-    /// them fail it. One that cannot be taken back counts.
-    pub async fn excuse(&self, lease: &Lease)
+    /// them fail it. `counted` is the number that the claim made of them; a stage that has finished
+    /// since has set it back. One that cannot be taken back counts.
+    pub async fn excuse(&self, lease: &Lease, counted: u32)
     where
         F: Granted<UpdateItem<Jobs>>,
     {
+        // Not by `ADD`: the SDK sends it again when an answer is lost.
         let excused = self
             .change("excusing a claim", || {
                 self.under(lease)
-                    .update_expression("ADD fruitless_claims :minus_one")
-                    .expression_attribute_values(":minus_one", number(-1))
+                    .update_expression("SET fruitless_claims = :before")
+                    .condition_expression(format!("{UNDER_LEASE} AND fruitless_claims = :counted"))
+                    .expression_attribute_values(":before", number(counted.saturating_sub(1)))
+                    .expression_attribute_values(":counted", number(counted))
             })
             .await;
         if let Err(error) = excused {
@@ -172,16 +176,23 @@ impl<F: Function> JobStore<F> {
     /// when the lease is lost.
     pub async fn release(&self, lease: &Lease) -> Result<Option<Job>, StoreError>
     where
-        F: Granted<UpdateItem<Jobs>>,
+        F: Granted<UpdateItem<Jobs>> + Granted<GetItem<Jobs>>,
     {
-        self.change("giving the job back", || {
-            self.under(lease)
-                .update_expression("SET #status = :queued, lease_expires_at = :zero")
-                .expression_attribute_names("#status", "status")
-                .expression_attribute_values(":queued", text(JobStatus::Queued.name()))
-                .expression_attribute_values(":zero", number(0))
-        })
-        .await
+        let released = self
+            .change("giving the job back", || {
+                self.under(lease)
+                    .update_expression("SET #status = :queued, lease_expires_at = :zero")
+                    .expression_attribute_names("#status", "status")
+                    .expression_attribute_values(":queued", text(JobStatus::Queued.name()))
+                    .expression_attribute_values(":zero", number(0))
+            })
+            .await?;
+        if released.is_some() {
+            return Ok(released);
+        }
+        // An attempt whose answer was lost has done it: the job waits, and nobody has claimed it since.
+        let job = self.load(&lease.job_id).await?;
+        Ok(job.filter(|job| job.epoch == lease.epoch && job.status == JobStatus::Queued))
     }
 
     /// An update that only the holder of the lease can make, while the job has not ended.

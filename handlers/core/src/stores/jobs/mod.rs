@@ -50,7 +50,7 @@ impl<F: Function> JobStore<F> {
         Self { database, clock }
     }
 
-    /// Stores a new job. False when its id is taken.
+    /// Stores a new job. False when another request's has its id.
     pub async fn create(&self, job: &Job) -> Result<bool, StoreError>
     where
         F: Granted<PutItem<Jobs>>,
@@ -59,7 +59,9 @@ impl<F: Function> JobStore<F> {
             .database
             .put_item::<Job>()
             .set_item(Some(job.to_dynamodb_item()?))
-            .condition_expression("attribute_not_exists(job_id)")
+            // The SDK sends it again when an answer is lost.
+            .condition_expression("attribute_not_exists(job_id) OR request_id = :request_id")
+            .expression_attribute_values(":request_id", text(&job.request_id))
             .send()
             .await;
         Ok(if_held("storing the job", answer)?.is_some())
