@@ -143,7 +143,8 @@ export class JobView {
       fetched.results = await this.#http.results(this.#job);
       this.#render(watch);
     } catch (error) {
-      panel.notify(`The results could not be fetched: ${inWords(error)}`);
+      if (watch !== this.#watch) return;
+      panel.notify(`The results could not be fetched; reload to try again. ${inWords(error)}`);
     }
   }
 

@@ -18,16 +18,17 @@ export interface KeptJob {
 const STORE = "stagecast.jobs";
 const MOST = 20;
 
-/** Stands in where the browser keeps nothing. */
-let inMemory: KeptJob[] = [];
+/** The jobs as long as the page is open, where the browser has not kept them. */
+let unsaved: KeptJob[] | null = null;
 
 /** The latest first. */
 export function keptJobs(): KeptJob[] {
+  if (unsaved) return unsaved;
   try {
     const kept: unknown = JSON.parse(localStorage.getItem(STORE) ?? "[]");
     return Array.isArray(kept) ? kept : [];
   } catch {
-    return inMemory;
+    return [];
   }
 }
 
@@ -61,10 +62,11 @@ export function onOtherWindow(changed: () => void): void {
 }
 
 function write(jobs: KeptJob[]): void {
-  inMemory = jobs;
   try {
     localStorage.setItem(STORE, JSON.stringify(jobs));
+    unsaved = null;
   } catch {
-    // The browser keeps nothing, or its store is full: the jobs are kept while the page is open.
+    // The browser keeps nothing, or its store is full.
+    unsaved = jobs;
   }
 }

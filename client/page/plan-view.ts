@@ -69,7 +69,7 @@ export class PlanView {
 
   /** Draws rooms; `size` is that of the image that they were found in. */
   async draw(rooms: readonly Room[], size: Size | null): Promise<void> {
-    const { width, height } = size ?? (await this.#pictureSize());
+    const { width, height } = size ?? (await this.#pictureSize()) ?? extent(rooms);
     this.clear();
     this.shape({ width, height });
     this.#rooms.setAttribute("viewBox", `0 0 ${width} ${height}`);
@@ -104,13 +104,20 @@ export class PlanView {
     return shape;
   }
 
-  async #pictureSize(): Promise<Size> {
+  async #pictureSize(): Promise<Size | null> {
     if (!this.#picture.hidden) await this.#picture.decode().catch(() => {});
-    return {
-      width: this.#picture.naturalWidth || 1000,
-      height: this.#picture.naturalHeight || 1000,
-    };
+    const { naturalWidth: width, naturalHeight: height } = this.#picture;
+    return width && height ? { width, height } : null;
   }
+}
+
+/** A size that has room for all of the rooms. */
+function extent(rooms: readonly Room[]): Size {
+  const boxes = rooms.map(({ bounding_box: box }) => box);
+  return {
+    width: Math.max(1, ...boxes.map(({ x, width }) => x + width)),
+    height: Math.max(1, ...boxes.map(({ y, height }) => y + height)),
+  };
 }
 
 /** As large as the room, so that what it says can depend on how large that is on the screen. */

@@ -55,7 +55,7 @@ export class RecentJobs {
   refresh(): void {
     const jobs = keptJobs();
     if (jobs.map(({ jobId }) => jobId).join() !== [...this.#rows.keys()].join()) {
-      this.show();
+      this.#showAnew();
       return;
     }
     const followed = this.#watches.filter(({ state }) => state !== "ended");
@@ -64,6 +64,18 @@ export class RecentJobs {
       const isFollowed = followed.some(({ snapshot }) => snapshot.job_id === jobId);
       if (row && !isFollowed) setStatus(row, status, note);
     }
+  }
+
+  /** Shows the list in the place of the one before, with the focus where it was. */
+  #showAnew(): void {
+    const focused = document.activeElement;
+    const [jobId, row] = [...this.#rows].find(([, row]) => row.contains(focused)) ?? [];
+    const isButton = focused?.matches("button");
+    this.show();
+    if (!row) return;
+    const again = jobId === undefined ? undefined : this.#rows.get(jobId);
+    const within: ParentNode = again ?? at("recent-list");
+    (within.querySelector<HTMLElement>(isButton && again ? "button" : "a") ?? at("choose")).focus();
   }
 
   hide(): void {
@@ -152,7 +164,9 @@ export function noteWatched(watch: JobWatch): void {
 function noteOn({ snapshot: job }: JobWatch): string {
   if (job.status === "failed") return job.error?.code.replaceAll("_", " ") ?? "";
   const last = job.stages.at(-1);
-  return job.status === "completed" && last ? found(last) : "";
+  if (job.status !== "completed" || !last) return "";
+  // Over HTTP, the last stage's results come as the job's.
+  return found(last) || found({ ...last, results: job.results });
 }
 
 function setStatus(row: HTMLElement, status: KeptJob["status"], note: string): void {

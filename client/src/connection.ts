@@ -7,7 +7,8 @@ export interface WebSocketLike {
   readonly readyState: number;
   send(data: string): void;
   close(code?: number): void;
-  addEventListener(type: "open" | "close" | "error", listener: () => void): void;
+  addEventListener(type: "open" | "close", listener: () => void): void;
+  addEventListener(type: "error", listener: (event: { message?: string }) => void): void;
   addEventListener(type: "message", listener: (event: { data: unknown }) => void): void;
 }
 
@@ -35,12 +36,18 @@ export interface ConnectionOwner {
   received(connection: Connection, frame: Frame): void;
   /** The connection is gone, and not because its owner has closed it. Told once. */
   lost(connection: Connection): void;
+  /** Why the connection cannot be had, where that is told. */
+  refused(words: string): void;
+  /** Whether nothing may come for long although all is well. */
+  isSilent(): boolean;
   /** All that goes over the wire, for those who want to watch it. */
   sawFrame(direction: "in" | "out", frame: object): void;
 }
 
 /** API Gateway closes a connection after ten idle minutes. */
 const PING_WHEN_IDLE_MS = 5 * 60_000;
+/** A job that runs says so more often than that: its connection may be dead. */
+const PING_WHEN_MISSED_MS = 45_000;
 /** Without an answer by then, the connection is dead although nobody has said so. */
 const ANSWER_WITHIN_MS = 10_000;
 const OPEN = 1;
@@ -68,8 +75,10 @@ export class Connection {
     this.#expect("the connection");
     socket.addEventListener("open", () => this.subscribe());
     socket.addEventListener("message", ({ data }) => this.#receive(data));
-    // An `error` event says nothing and is always followed by `close`; unheard, Node throws it.
-    socket.addEventListener("error", () => {});
+    // Always followed by `close`. In browsers it says nothing; unheard, Node throws it.
+    socket.addEventListener("error", ({ message }) => {
+      if (message && !this.#closed) owner.refused(message);
+    });
     socket.addEventListener("close", () => this.#lose());
   }
 
@@ -109,13 +118,13 @@ export class Connection {
     if (this.#closed) return;
     const frame = parse(data);
     this.#owner.sawFrame("in", frame);
-    this.#stayAwake();
     const answered = "request_id" in frame ? frame.request_id : undefined;
     if (answered !== undefined && answered === this.#awaited) {
       clearTimeout(this.#answerTimer);
       this.#awaited = null;
     }
     this.#owner.received(this, frame);
+    this.#stayAwake();
     // It does not say what it answers: if anything is waited for, it may be that.
     if (frame.type === undefined && this.#awaited !== null) this.#lose();
   }
@@ -127,7 +136,7 @@ export class Connection {
   }
 
   #expect(answer: string | null): void {
-    if (answer === null) return;
+    if (answer === null || this.#closed) return;
     this.#awaited = answer;
     clearTimeout(this.#answerTimer);
     this.#answerTimer = setTimeout(() => this.#lose(), ANSWER_WITHIN_MS);
@@ -135,7 +144,10 @@ export class Connection {
 
   #stayAwake(): void {
     clearTimeout(this.#idleTimer);
-    this.#idleTimer = setTimeout(() => this.probe(), PING_WHEN_IDLE_MS);
+    // Whoever was told a frame may have closed the connection.
+    if (this.#closed) return;
+    const patience = this.#owner.isSilent() ? PING_WHEN_IDLE_MS : PING_WHEN_MISSED_MS;
+    this.#idleTimer = setTimeout(() => this.probe(), patience);
   }
 }
 

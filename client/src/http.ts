@@ -48,7 +48,10 @@ export class HttpApi {
   }
 
   /** Makes a job from an input. */
-  createJob(input: Blob | BufferSource, options: CreateJobOptions = {}): Promise<CreatedJob> {
+  createJob(
+    input: Blob | ArrayBuffer | ArrayBufferView<ArrayBuffer>,
+    options: CreateJobOptions = {},
+  ): Promise<CreatedJob> {
     const type = options.contentType ?? (input instanceof Blob ? input.type : "");
     return this.#request("/v1/jobs", {
       method: "POST",
@@ -86,8 +89,9 @@ export class HttpApi {
     let body: unknown;
     try {
       answer = await this.#fetch(this.base + at, request);
+      const text = await answer.text();
       // Null is an answer too: results may be.
-      body = await answer.json().catch(() => undefined);
+      body = parse(text);
     } catch (cause) {
       if (request.signal?.aborted) throw cause;
       throw new StagecastError(
@@ -98,6 +102,15 @@ export class HttpApi {
     }
     if (answer.ok && body !== undefined) return body as Answer;
     throw refusal(answer, body);
+  }
+}
+
+/** Undefined if it is no JSON. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 

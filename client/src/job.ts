@@ -123,10 +123,20 @@ export function changedBy(job: WatchedJob, message: JobMessage): WatchedJob {
   }
 }
 
-/** The job after a look at it which told that it still waits. */
-export function seenWaiting(job: WatchedJob, snapshot: JobSnapshot): WatchedJob {
-  const isNews = job.status === "queued" && snapshot.status === "queued";
-  return isNews && job.message !== snapshot.message ? { ...job, message: snapshot.message } : job;
+/** The job after a look at it, apart from what the message says that the look amounts to. */
+export function seen(job: WatchedJob, snapshot: JobSnapshot): WatchedJob {
+  if (job.status === "queued" && snapshot.status === "queued") {
+    return job.message === snapshot.message ? job : { ...job, message: snapshot.message };
+  }
+  // Over HTTP no `stage_complete` comes: the stage that runs now tells that those before it are done.
+  const isOther = ({ stage, status }: WatchedStage) =>
+    status === "running" && stage !== snapshot.stage;
+  const isOld =
+    snapshot.seq < job.seq ||
+    job.stages.some(({ stage, status }) => stage === snapshot.stage && status !== "running");
+  if (isOld || !job.stages.some(isOther)) return job;
+  const stages = job.stages.map((each) => (isOther(each) ? { ...each, ...FINISHED } : each));
+  return { ...job, stages };
 }
 
 const FINISHED = { status: "completed", progress: 100, message: "" } as const;
@@ -134,11 +144,13 @@ const FINISHED = { status: "completed", progress: 100, message: "" } as const;
 function ended(job: WatchedJob, status: "completed" | "failed" | "cancelled", at?: string | null) {
   if (hasEnded(job)) return job;
   const change = { status: status, message: "" };
+  const stages = at ? withStage(job, at, change) : job.stages;
   return {
     ...job,
     status,
     stage: at ?? job.stage,
-    stages: at ? withStage(job, at, change) : job.stages,
+    // Nothing goes on after the end.
+    stages: stages.map((each) => (each.status === "running" ? { ...each, ...change } : each)),
     message: "",
     estimated_seconds_remaining: null,
   };
@@ -162,5 +174,10 @@ function withStage(
   const stages = [...job.stages];
   // What ran before comes before the stage that runs.
   if (!found) stages.splice(isPast ? -1 : stages.length, 0, started);
-  return stages.map((each) => (each.stage === name ? { ...each, ...change } : each));
+  return stages.map((each) => {
+    if (each.stage !== name) return each;
+    // Between two stages the job still says that it is at the end of the one before.
+    const isDone = each.status === "completed" && change.status === "running";
+    return isDone && change.progress === 100 ? each : { ...each, ...change };
+  });
 }

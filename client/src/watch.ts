@@ -9,7 +9,7 @@ import { knownEventTarget } from "./events.js";
 import { Feed } from "./feed.js";
 import { HttpApi } from "./http.js";
 import type { WatchedJob } from "./job.js";
-import { changedBy, seenWaiting, unknownJob } from "./job.js";
+import { changedBy, seen, unknownJob } from "./job.js";
 import type { JobMessage } from "./messages.js";
 import { hasEnded, isEnd, isJobMessage } from "./messages.js";
 import type { Transport, WatchEvents, WatchOptions, WatchState } from "./options.js";
@@ -172,9 +172,11 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
     try {
       // Waited for in any case: what comes of it is told to who listens as soon as there is a watch.
       address = await (typeof url === "function" ? url() : url);
-    } catch {
+    } catch (cause) {
       // Whatever it is that cannot give an address now: it may later.
-      if (!isLate()) this.#retry();
+      if (isLate()) return;
+      this.#warn(new StagecastError("there is no address to connect to", {}, { cause }));
+      this.#retry();
       return;
     }
     if (isLate() || !this.#WebSocket) return;
@@ -207,6 +209,8 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
     resumeAt: () => this.#sequence.seq,
     received: (connection, frame) => this.#received(connection, frame),
     lost: (connection) => this.#lost(connection),
+    refused: (words) => this.#warn(new StagecastError(words)),
+    isSilent: () => this.#snapshot.status !== "running",
     sawFrame: (direction, frame) => this.#tell("frame", { direction, frame }),
   };
 
@@ -275,7 +279,7 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
       clearTimeout(this.#timers.renew);
       if (Date.now() - this.#liveSince > GOOD_AFTER_MS) this.#attempt = 0;
       // The next connection may be on its way, because this one was about to reach its limit.
-      if (this.#opening || this.#retryAt !== null) this.#tellState();
+      if (this.#opening) this.#tellState();
       else this.#retry();
     } else if (connection === this.#opening) {
       this.#opening = null;
@@ -334,7 +338,9 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
       },
       failed: (error) => {
         if (error.code !== null && FINAL.has(error.code)) this.#end(error);
-        else this.#tellState();
+        // Whoever cannot be reached is no news; who answers otherwise than asked is.
+        else if (error.status) this.#warn(error);
+        this.#tellState();
       },
     });
     this.#poll.start();
@@ -343,7 +349,7 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
   /* The job */
 
   #look(snapshot: JobSnapshot): void {
-    this.#change(seenWaiting(this.#snapshot, snapshot));
+    this.#change(seen(this.#snapshot, snapshot));
   }
 
   #handOver(messages: JobMessage[]): void {
@@ -404,6 +410,8 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
       return;
     }
     this.#timers.cancel = setTimeout(() => {
+      // A connection that is dead without a word is replaced, and the next one asked.
+      this.#live?.probe();
       const words = `no answer to the request to cancel in ${CANCEL_ANSWER_WITHIN_MS / 1000} s`;
       this.#askToCancelLater(new StagecastError(words));
     }, CANCEL_ANSWER_WITHIN_MS);

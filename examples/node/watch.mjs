@@ -6,27 +6,17 @@
 
 import { readFile } from "node:fs/promises";
 
-import { watchJob } from "@stagecast/client";
+import { HttpApi, watchJob } from "@stagecast/client";
 import WebSocket from "ws"; // Node has one of its own from version 22.
 
-const url = process.env.STAGECAST_URL ?? "http://127.0.0.1:4800";
+const api = new HttpApi(process.env.STAGECAST_URL ?? "http://127.0.0.1:4800");
 
-const answer = await fetch(`${url}/v1/jobs`, {
-  method: "POST",
-  headers: { "content-type": "image/png" },
-  body: await readFile(process.argv[2]),
-});
-const created = await answer.json();
-if (!answer.ok) throw new Error(created.error.message);
+const plan = await readFile(process.argv[2]);
+const created = await api.createJob(plan, { contentType: "image/png" });
 console.log(created.job_id);
 
-const job = watchJob({
-  url: created.websocket_url,
-  jobId: created.job_id,
-  accessKey: created.access_key,
-  httpApi: url,
-  WebSocket,
-});
+const key = { jobId: created.job_id, accessKey: created.access_key };
+const job = watchJob({ url: created.websocket_url, httpApi: api.base, ...key, WebSocket });
 for await (const message of job) {
   switch (message.type) {
     case "progress_update":
@@ -36,7 +26,8 @@ for await (const message of job) {
       console.log(`${message.stage} has finished`);
       break;
     case "job_complete":
-      console.log(JSON.stringify(message.results, null, 2));
+      // What does not fit into a message is fetched.
+      console.log(JSON.stringify(message.results ?? (await api.results(key)), null, 2));
       break;
     case "job_failed":
       console.error(message.error.message);

@@ -40,6 +40,8 @@ def messages(job):
                     message = json.loads(frame)
                     if "type" not in message:
                         break  # API Gateway's own answer, when it could not ask: connect again.
+                    if message["type"] == "error" and message["code"] == "internal":
+                        break  # The service is in trouble: connect again.
                     attempt = 0
                     if message["type"] == "error":
                         sys.exit(f"{message['code']}: {message['message']}")
@@ -58,6 +60,17 @@ def messages(job):
         time.sleep(random.uniform(0, min(30, 2**attempt / 4)))
 
 
+def results(job, message):
+    """What the job has found. What does not fit into a message is fetched."""
+    if message.get("results_url") is None:
+        return message["results"]
+    request = urllib.request.Request(URL + message["results_url"])
+    # Very large results are a redirect to the bucket, which the key does not concern.
+    request.add_unredirected_header("authorization", f"Bearer {job['access_key']}")
+    with urllib.request.urlopen(request) as answer:
+        return json.load(answer)
+
+
 def main():
     job = create(sys.argv[1])
     print(job["job_id"])
@@ -68,10 +81,11 @@ def main():
             print(f"{message['overall_progress']:3} %  {message['stage']}: {message['message']}{left}")
         elif message["type"] == "stage_complete":
             print(f"       {message['stage']} has finished")
+        elif message["type"] == "job_complete":
+            print(json.dumps(results(job, message), indent=2))
         elif message["type"] in ENDS:
-            print(json.dumps(message.get("results", message.get("error")), indent=2))
-            if message["type"] != "job_complete":
-                sys.exit(message["type"])
+            print(json.dumps(message.get("error"), indent=2))
+            sys.exit(message["type"])
 
 
 if __name__ == "__main__":

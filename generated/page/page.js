@@ -61,15 +61,16 @@ function setMeter(meter, percent, text) {
 // page/kept-jobs.ts
 var STORE = "stagecast.jobs";
 var MOST = 20;
-/** Stands in where the browser keeps nothing. */
-var inMemory = [];
+/** The jobs as long as the page is open, where the browser has not kept them. */
+var unsaved = null;
 /** The latest first. */
 function keptJobs() {
+	if (unsaved) return unsaved;
 	try {
 		const kept = JSON.parse(localStorage.getItem(STORE) ?? "[]");
 		return Array.isArray(kept) ? kept : [];
 	} catch {
-		return inMemory;
+		return [];
 	}
 }
 function keptJob(jobId) {
@@ -98,10 +99,12 @@ function onOtherWindow(changed) {
 	});
 }
 function write(jobs) {
-	inMemory = jobs;
 	try {
 		localStorage.setItem(STORE, JSON.stringify(jobs));
-	} catch {}
+		unsaved = null;
+	} catch {
+		unsaved = jobs;
+	}
 }
 // page/links.ts
 /**
@@ -221,7 +224,7 @@ var HttpApi = class {
 		let body;
 		try {
 			answer = await this.#fetch(this.base + at, request);
-			body = await answer.json().catch(() => void 0);
+			body = parse$1(await answer.text());
 		} catch (cause) {
 			if (request.signal?.aborted) throw cause;
 			throw new StagecastError(`the service at ${this.base} cannot be reached; check the connection and try again`, { status: 0 }, { cause });
@@ -230,6 +233,14 @@ var HttpApi = class {
 		throw refusal(answer, body);
 	}
 };
+/** Undefined if it is no JSON. */
+function parse$1(text) {
+	try {
+		return JSON.parse(text);
+	} catch {
+		return;
+	}
+}
 function path({ jobId }) {
 	return `/v1/jobs/${encodeURIComponent(jobId)}`;
 }
@@ -315,6 +326,8 @@ function messageOf(snapshot) {
 // src/connection.ts
 /** API Gateway closes a connection after ten idle minutes. */
 var PING_WHEN_IDLE_MS = 3e5;
+/** A job that runs says so more often than that: its connection may be dead. */
+var PING_WHEN_MISSED_MS = 45e3;
 /** Without an answer by then, the connection is dead although nobody has said so. */
 var ANSWER_WITHIN_MS$1 = 1e4;
 var OPEN = 1;
@@ -335,7 +348,9 @@ var Connection = class {
 		this.#expect("the connection");
 		socket.addEventListener("open", () => this.subscribe());
 		socket.addEventListener("message", ({ data }) => this.#receive(data));
-		socket.addEventListener("error", () => {});
+		socket.addEventListener("error", ({ message }) => {
+			if (message && !this.#closed) owner.refused(message);
+		});
 		socket.addEventListener("close", () => this.#lose());
 	}
 	/** Asks for the job's messages, also when some of them have failed to come. */
@@ -380,13 +395,13 @@ var Connection = class {
 		if (this.#closed) return;
 		const frame = parse(data);
 		this.#owner.sawFrame("in", frame);
-		this.#stayAwake();
 		const answered = "request_id" in frame ? frame.request_id : void 0;
 		if (answered !== void 0 && answered === this.#awaited) {
 			clearTimeout(this.#answerTimer);
 			this.#awaited = null;
 		}
 		this.#owner.received(this, frame);
+		this.#stayAwake();
 		if (frame.type === void 0 && this.#awaited !== null) this.#lose();
 	}
 	#lose() {
@@ -395,14 +410,16 @@ var Connection = class {
 		this.#owner.lost(this);
 	}
 	#expect(answer) {
-		if (answer === null) return;
+		if (answer === null || this.#closed) return;
 		this.#awaited = answer;
 		clearTimeout(this.#answerTimer);
 		this.#answerTimer = setTimeout(() => this.#lose(), ANSWER_WITHIN_MS$1);
 	}
 	#stayAwake() {
 		clearTimeout(this.#idleTimer);
-		this.#idleTimer = setTimeout(() => this.probe(), PING_WHEN_IDLE_MS);
+		if (this.#closed) return;
+		const patience = this.#owner.isSilent() ? PING_WHEN_IDLE_MS : PING_WHEN_MISSED_MS;
+		this.#idleTimer = setTimeout(() => this.probe(), patience);
 	}
 };
 function parse(data) {
@@ -559,12 +576,22 @@ function changedBy(job, message) {
 		};
 	}
 }
-/** The job after a look at it which told that it still waits. */
-function seenWaiting(job, snapshot) {
-	return job.status === "queued" && snapshot.status === "queued" && job.message !== snapshot.message ? {
+/** The job after a look at it, apart from what the message says that the look amounts to. */
+function seen(job, snapshot) {
+	if (job.status === "queued" && snapshot.status === "queued") return job.message === snapshot.message ? job : {
 		...job,
 		message: snapshot.message
-	} : job;
+	};
+	const isOther = ({ stage, status }) => status === "running" && stage !== snapshot.stage;
+	if (snapshot.seq < job.seq || job.stages.some(({ stage, status }) => stage === snapshot.stage && status !== "running") || !job.stages.some(isOther)) return job;
+	const stages = job.stages.map((each) => isOther(each) ? {
+		...each,
+		...FINISHED
+	} : each);
+	return {
+		...job,
+		stages
+	};
 }
 var FINISHED = {
 	status: "completed",
@@ -577,11 +604,15 @@ function ended(job, status, at) {
 		status,
 		message: ""
 	};
+	const stages = at ? withStage(job, at, change) : job.stages;
 	return {
 		...job,
 		status,
 		stage: at ?? job.stage,
-		stages: at ? withStage(job, at, change) : job.stages,
+		stages: stages.map((each) => each.status === "running" ? {
+			...each,
+			...change
+		} : each),
 		message: "",
 		estimated_seconds_remaining: null
 	};
@@ -598,10 +629,13 @@ function withStage(job, name, change, isPast = false) {
 	};
 	const stages = [...job.stages];
 	if (!found) stages.splice(isPast ? -1 : stages.length, 0, started);
-	return stages.map((each) => each.stage === name ? {
-		...each,
-		...change
-	} : each);
+	return stages.map((each) => {
+		if (each.stage !== name) return each;
+		return each.status === "completed" && change.status === "running" && change.progress === 100 ? each : {
+			...each,
+			...change
+		};
+	});
 }
 // src/poll.ts
 var ASK_EVERY_MS = 2e3;
@@ -911,8 +945,10 @@ var JobWatch = class extends knownEventTarget() {
 		let address;
 		try {
 			address = await (typeof url === "function" ? url() : url);
-		} catch {
-			if (!isLate()) this.#retry();
+		} catch (cause) {
+			if (isLate()) return;
+			this.#warn(new StagecastError("there is no address to connect to", {}, { cause }));
+			this.#retry();
 			return;
 		}
 		if (isLate() || !this.#WebSocket) return;
@@ -944,6 +980,8 @@ var JobWatch = class extends knownEventTarget() {
 		resumeAt: () => this.#sequence.seq,
 		received: (connection, frame) => this.#received(connection, frame),
 		lost: (connection) => this.#lost(connection),
+		refused: (words) => this.#warn(new StagecastError(words)),
+		isSilent: () => this.#snapshot.status !== "running",
 		sawFrame: (direction, frame) => this.#tell("frame", {
 			direction,
 			frame
@@ -1007,7 +1045,7 @@ var JobWatch = class extends knownEventTarget() {
 			this.#live = null;
 			clearTimeout(this.#timers.renew);
 			if (Date.now() - this.#liveSince > GOOD_AFTER_MS) this.#attempt = 0;
-			if (this.#opening || this.#retryAt !== null) this.#tellState();
+			if (this.#opening) this.#tellState();
 			else this.#retry();
 		} else if (connection === this.#opening) {
 			this.#opening = null;
@@ -1060,13 +1098,14 @@ var JobWatch = class extends knownEventTarget() {
 			},
 			failed: (error) => {
 				if (error.code !== null && FINAL.has(error.code)) this.#end(error);
-				else this.#tellState();
+				else if (error.status) this.#warn(error);
+				this.#tellState();
 			}
 		});
 		this.#poll.start();
 	}
 	#look(snapshot) {
-		this.#change(seenWaiting(this.#snapshot, snapshot));
+		this.#change(seen(this.#snapshot, snapshot));
 	}
 	#handOver(messages) {
 		if (this.#isOver) return;
@@ -1119,6 +1158,7 @@ var JobWatch = class extends knownEventTarget() {
 		});
 		else return;
 		this.#timers.cancel = setTimeout(() => {
+			this.#live?.probe();
 			const words = `no answer to the request to cancel in ${CANCEL_ANSWER_WITHIN_MS / 1e3} s`;
 			this.#askToCancelLater(new StagecastError(words));
 		}, CANCEL_ANSWER_WITHIN_MS);
@@ -1621,7 +1661,7 @@ var PlanView = class {
 	}
 	/** Draws rooms; `size` is that of the image that they were found in. */
 	async draw(rooms, size) {
-		const { width, height } = size ?? await this.#pictureSize();
+		const { width, height } = size ?? await this.#pictureSize() ?? extent(rooms);
 		this.clear();
 		this.shape({
 			width,
@@ -1660,12 +1700,21 @@ var PlanView = class {
 	}
 	async #pictureSize() {
 		if (!this.#picture.hidden) await this.#picture.decode().catch(() => {});
-		return {
-			width: this.#picture.naturalWidth || 1e3,
-			height: this.#picture.naturalHeight || 1e3
-		};
+		const { naturalWidth: width, naturalHeight: height } = this.#picture;
+		return width && height ? {
+			width,
+			height
+		} : null;
 	}
 };
+/** A size that has room for all of the rooms. */
+function extent(rooms) {
+	const boxes = rooms.map(({ bounding_box: box }) => box);
+	return {
+		width: Math.max(1, ...boxes.map(({ x, width }) => x + width)),
+		height: Math.max(1, ...boxes.map(({ y, height }) => y + height))
+	};
+}
 /** As large as the room, so that what it says can depend on how large that is on the screen. */
 function labelOf(room, index, { width, height }) {
 	const box = room.bounding_box;
@@ -1720,7 +1769,7 @@ var RecentJobs = class {
 	refresh() {
 		const jobs = keptJobs();
 		if (jobs.map(({ jobId }) => jobId).join() !== [...this.#rows.keys()].join()) {
-			this.show();
+			this.#showAnew();
 			return;
 		}
 		const followed = this.#watches.filter(({ state }) => state !== "ended");
@@ -1729,6 +1778,16 @@ var RecentJobs = class {
 			const isFollowed = followed.some(({ snapshot }) => snapshot.job_id === jobId);
 			if (row && !isFollowed) setStatus(row, status, note);
 		}
+	}
+	/** Shows the list in the place of the one before, with the focus where it was. */
+	#showAnew() {
+		const focused = document.activeElement;
+		const [jobId, row] = [...this.#rows].find(([, row]) => row.contains(focused)) ?? [];
+		const isButton = focused?.matches("button");
+		this.show();
+		if (!row) return;
+		const again = jobId === void 0 ? void 0 : this.#rows.get(jobId);
+		((again ?? at("recent-list")).querySelector(isButton && again ? "button" : "a") ?? at("choose")).focus();
 	}
 	hide() {
 		for (const watch of this.#watches.splice(0)) watch.close();
@@ -1811,7 +1870,11 @@ function noteWatched(watch) {
 function noteOn({ snapshot: job }) {
 	if (job.status === "failed") return job.error?.code.replaceAll("_", " ") ?? "";
 	const last = job.stages.at(-1);
-	return job.status === "completed" && last ? found(last) : "";
+	if (job.status !== "completed" || !last) return "";
+	return found(last) || found({
+		...last,
+		results: job.results
+	});
 }
 function setStatus(row, status, note) {
 	row.dataset.status = status;
@@ -1985,7 +2048,8 @@ var JobView = class {
 			fetched.results = await this.#http.results(this.#job);
 			this.#render(watch);
 		} catch (error) {
-			notify(`The results could not be fetched: ${inWords(error)}`);
+			if (watch !== this.#watch) return;
+			notify(`The results could not be fetched; reload to try again. ${inWords(error)}`);
 		}
 	}
 	/** Another window, or this one before it was reloaded, has kept it. */

@@ -125,6 +125,28 @@ for (const [trouble, answer, words] of [
   });
 }
 
+test("where the browser's store is full, a job is watched all the same, and so is a link", async ({
+  progressPage,
+  page,
+}) => {
+  await page.addInitScript(() => {
+    Storage.prototype.setItem = () => {
+      throw new DOMException("full", "QuotaExceededError");
+    };
+  });
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  await page.reload();
+  await progressPage.takeSample();
+  await progressPage.isDone();
+  await progressPage.button("Copy link to watch").click();
+  const copied = () => page.evaluate(() => navigator.clipboard.readText());
+  await expect.poll(copied).toContain("key=");
+  const link = await copied();
+  await page.goto("about:blank");
+  await page.goto(link);
+  await progressPage.isDone();
+});
+
 test("a job without its key says where to get it", async ({ page, stack }) => {
   await page.goto(`${stack.urls.http_api}/#job=job_20260101_0123456789abcdef`);
   await expect(page.getByRole("alert")).toContainText("Copy link to watch");

@@ -18,3 +18,23 @@ test("an answer that is no JSON is none", async () => {
     status: 200,
   });
 });
+
+test("an answer that breaks off has not come", async () => {
+  const broken = new ReadableStream({
+    pull: (stream) => stream.error(new TypeError("terminated")),
+  });
+  const api = new HttpApi("http://service.test/", { fetch: async () => new Response(broken) });
+  await expect(api.results(key)).rejects.toMatchObject({ name: "StagecastError", status: 0 });
+});
+
+test("who gives up while an answer comes is told that, and no failure of the service", async () => {
+  const giveUp = new AbortController();
+  const slow = new ReadableStream({
+    start: (stream) =>
+      giveUp.signal.addEventListener("abort", () => stream.error(giveUp.signal.reason)),
+  });
+  const api = new HttpApi("http://service.test/", { fetch: async () => new Response(slow) });
+  const results = api.results(key, { signal: giveUp.signal });
+  giveUp.abort();
+  await expect(results).rejects.toMatchObject({ name: "AbortError" });
+});

@@ -222,7 +222,7 @@ describe("gaps", () => {
     await startLive();
     service.publish(progress(1, 10));
     service.publish(stageComplete(1));
-    await vi.advanceTimersByTimeAsync(MINUTE);
+    await vi.advanceTimersByTimeAsync(MINUTE / 2);
     expect(service.latest.sent).toHaveLength(1);
   });
 

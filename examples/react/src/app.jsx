@@ -1,18 +1,14 @@
 // Drop a floor plan into the file field and watch.
 
+import { HttpApi } from "@stagecast/client";
 import { useJob } from "@stagecast/client/react";
-import { useState } from "react";
+import { useEffect, useState } from "react";
+
+const api = new HttpApi(STAGECAST_URL);
 
 async function create(file) {
-  const answer = await fetch(`${STAGECAST_URL}/v1/jobs`, { method: "POST", body: file });
-  const created = await answer.json();
-  if (!answer.ok) throw new Error(created.error?.message ?? created.message);
-  return {
-    url: created.websocket_url,
-    jobId: created.job_id,
-    accessKey: created.access_key,
-    httpApi: STAGECAST_URL,
-  };
+  const { websocket_url: url, job_id: jobId, access_key: accessKey } = await api.createJob(file);
+  return { url, jobId, accessKey, httpApi: api.base };
 }
 
 export function App() {
@@ -35,30 +31,42 @@ export function App() {
   );
 }
 
+/** The results of a job that has them; those that do not fit into a message are fetched. */
+function useResults(job, snapshot, onProblem) {
+  const [fetched, setFetched] = useState(null);
+  const isElsewhere = Boolean(snapshot?.results_url);
+  useEffect(() => {
+    if (isElsewhere) api.results(job).then(setFetched, onProblem);
+  }, [job, isElsewhere, onProblem]);
+  return snapshot?.results ?? fetched;
+}
+
 function Progress({ job }) {
   const { snapshot, state, error, cancel } = useJob(job);
   const [problem, setProblem] = useState(null);
+  const results = useResults(job, snapshot, setProblem);
 
   const stop = () => {
     setProblem(null);
-    cancel().catch((error) => setProblem(error.message));
+    cancel().catch(setProblem);
   };
   if (error) return <p role="alert">{error.message}</p>;
   if (!snapshot) return <p>{state}...</p>;
   return (
-    <section aria-live="polite">
+    <section>
       <progress max="100" value={snapshot.overall_progress} /> {snapshot.overall_progress} %
       <p>
-        {snapshot.status}: {snapshot.message}
+        {/* Only this is read aloud: each percent would be too much. */}
+        <span role="status">{snapshot.status}</span>: {snapshot.message}
       </p>
       {state !== "ended" && (
         <button type="button" onClick={stop}>
           Cancel
         </button>
       )}
-      {problem && <p role="alert">{problem}</p>}
+      {problem && <p role="alert">{problem.message}</p>}
       {snapshot.error && <p role="alert">{snapshot.error.message}</p>}
-      {snapshot.results && <pre>{JSON.stringify(snapshot.results, null, 2)}</pre>}
+      {results && <pre>{JSON.stringify(results, null, 2)}</pre>}
     </section>
   );
 }

@@ -6,7 +6,7 @@ use aws_lambda_events::apigw::{
 use contract::ids::{AccessKey, JobId};
 use handlers_core::{
     models::PendingReply,
-    stores::{Committed, StoreError},
+    stores::{Committed, StoreError, Unmoved},
 };
 
 use crate::handler::{Handler, Session};
@@ -102,7 +102,10 @@ impl Handler {
             }
         };
         let request = session.wants(job_id);
-        let committed = self.subscriptions.commit(&request, &admitted, None).await?;
+        let committed = self
+            .subscriptions
+            .commit(&request, &admitted, Unmoved::Nothing)
+            .await?;
         if committed == Committed::Moved {
             return Ok(false);
         }

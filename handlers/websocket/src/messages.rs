@@ -13,7 +13,7 @@ use handlers_core::{
     clock::random,
     delivery::Delivery,
     models::{Event, Job, PendingReply},
-    stores::{Admitted, Committed, Refused, StoreError},
+    stores::{Admitted, Committed, Refused, StoreError, Unmoved},
 };
 use serde_json::json;
 
@@ -40,6 +40,9 @@ impl From<StoreError> for Trouble {
 
 /// Attempts to store a subscription between two messages of its job.
 const MOST_ATTEMPTS: u32 = 10;
+/// Before this attempt, progress counts as a message too: one that reports faster than that reports
+/// again soon.
+const STRICT_ATTEMPTS: u32 = 5;
 
 fn forbidden() -> ProtocolError {
     // The same words for a wrong key and for no such job: strangers learn nothing.
@@ -128,9 +131,10 @@ impl Handler {
             return Ok(());
         };
         let paid = self.pay(session, &owed).await;
-        if let Err(Trouble::Ours(_)) = &paid {
-            // The client's next message triggers it again.
-            self.connections.owe(&session.connection_id, owed).await?;
+        // Otherwise the client's next message triggers it again. Noted after it is done: whatever cuts
+        // this short leaves it owed, and what comes twice is told by its `seq`.
+        if !matches!(&paid, Err(Trouble::Ours(_))) {
+            self.connections.paid(&session.connection_id).await?;
         }
         paid
     }
@@ -157,15 +161,19 @@ impl Handler {
             let admitted = self.admit(session, &message.job_id, key).await?;
             // A job that publishes faster than one can subscribe is watched all the same: then
             // its messages may come twice, which clients tell by their `seq`.
-            let at_seq = (attempt < MOST_ATTEMPTS).then_some(admitted.job.seq);
+            let unmoved = match attempt {
+                ..STRICT_ATTEMPTS => Unmoved::Job,
+                STRICT_ATTEMPTS..MOST_ATTEMPTS => Unmoved::Log,
+                MOST_ATTEMPTS.. => Unmoved::Nothing,
+            };
             let committed = self
                 .subscriptions
-                .commit(&request, &admitted, at_seq)
+                .commit(&request, &admitted, unmoved)
                 .await?;
             if committed == Committed::Yes {
                 let after = message.after_seq.unwrap_or(0);
                 let mut job = admitted.job;
-                if at_seq.is_none() {
+                if unmoved == Unmoved::Nothing {
                     // What was published between the reading and the storing is nobody else's.
                     job = self.jobs.load(&job.job_id).await?.unwrap_or(job);
                 }

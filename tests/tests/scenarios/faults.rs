@@ -184,6 +184,33 @@ async fn what_is_owed_since_connecting_is_owed_until_it_is_paid() {
 }
 
 #[tokio::test]
+async fn what_is_owed_since_connecting_is_paid_also_when_an_answer_was_lost() {
+    needs!(InjectFaults);
+    let system = System::scripted().await;
+    let job = system.create_scripted(&two_stages()).await;
+    let mut first = system.watch(&job).await;
+    until_seq(&mut first, 3).await;
+    let url = format!(
+        "{}?job_id={}&access_key={}",
+        job.websocket_url, job.id, job.key
+    );
+    let mut client = Client::connect(&url).await.unwrap();
+    let lost = Arc::new(Times::new(1));
+    system.local().faults().on_call(move |call| {
+        let is_sign_of_life = call.caller == "websocket" && call.operation == "dynamodb:UpdateItem";
+        (is_sign_of_life && lost.take()).then_some(Fault::LostAnswer)
+    });
+    client.ask(&json!({ "type": "ping" }), "subscribed").await;
+    assert_eq!(seqs(&until_seq(&mut client, 3).await), [1, 2, 3]);
+    client.expect("pong").await;
+    // Once is enough.
+    client.ask(&json!({ "type": "ping" }), "pong").await;
+    client.close().await;
+    first.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
 async fn every_client_dropped_at_once_comes_back_to_everything() {
     let system = System::scripted().await;
     let gate = Gate::closed();

@@ -1,11 +1,15 @@
 //! A floor plan goes in, live progress comes out.
 
+use std::time::Duration;
+
 use end_to_end::{
-    System, plans,
+    System, needs, plans,
     script::{Act, Gate, Script},
+    worker::progress,
 };
 use http::Method;
-use serde_json::Value;
+use local::{Fault, Times};
+use serde_json::{Value, json};
 
 fn of_type<'a>(messages: &'a [Value], kind: &str) -> Vec<&'a Value> {
     messages
@@ -165,6 +169,50 @@ async fn a_snapshot_over_http_says_the_same_as_the_messages() {
         .await;
     assert_eq!(status["status"], "completed");
     assert_eq!(status["results"], snapshot["results"]);
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn who_subscribes_while_a_worker_reports_knows_of_it() {
+    needs!(InjectFaults, CountCalls);
+    let system = System::start().await;
+    let (job, mut worker) = system.create_external("").await;
+    // It has been read, and is stored only after the worker has said all that it says for long.
+    let storing = |call: &local::Call| {
+        call.caller == "websocket" && call.operation == "dynamodb:TransactWriteItems"
+    };
+    let once = Times::new(1);
+    system.local().faults().on_call(move |call| {
+        let delay = Fault::Delay(Duration::from_secs(3));
+        (storing(call) && once.take()).then_some(delay)
+    });
+    let mut client = system.connect().await;
+    client.send(&job.subscribe()).await;
+    system
+        .eventually("the subscription is being stored", async |system| {
+            system.local().calls().count(storing) > 0
+        })
+        .await;
+    worker.claim(&["a"]).await;
+    worker.tell(json!([progress("a", 50)])).await;
+    let subscribed = client.expect("subscribed").await;
+    assert_eq!(subscribed["status"]["progress"], 50, "{subscribed}");
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn who_subscribes_between_two_reports_of_a_worker_hears_the_second() {
+    needs!(AdjustTheStack);
+    // One process, which knows who has watched a moment ago.
+    let system = System::start_with(|options| options.concurrency = 1).await;
+    let (job, mut worker) = system.create_external("").await;
+    worker.claim(&["a"]).await;
+    worker.tell(json!([progress("a", 10)])).await;
+    let mut client = system.watch(&job).await;
+    worker.tell(json!([progress("a", 20)])).await;
+    assert_eq!(client.next().await.expect("a message")["progress"], 20);
     client.close().await;
     system.finish().await;
 }

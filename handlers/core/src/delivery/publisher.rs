@@ -193,15 +193,17 @@ impl<F: Publishes> Publisher<F> {
         self.handover.send().await;
         let job = self.stores.jobs.report(&self.lease, point).await?;
         let job = job.ok_or(PublishError::LeaseLost)?;
-        self.reached(&job).await
+        // Newcomers that are left out now get the next one: a run reports as long as it lives.
+        self.reached(&job, false).await
     }
 
-    /// Sends how far a stage is, which is in the job's item.
-    async fn reached(&mut self, job: &Job) -> Result<Heard, PublishError> {
+    /// Sends how far a stage is, which is in the job's item, to those who are known to watch or, if
+    /// it is for `everyone`, to all who do.
+    async fn reached(&mut self, job: &Job, everyone: bool) -> Result<Heard, PublishError> {
         let heard = Heard {
             cancel_requested: job.cancel_requested,
         };
-        self.update_audience(job, false).await?;
+        self.update_audience(job, everyone).await?;
         let Some(update) = job.progress_update() else {
             return Ok(heard);
         };
@@ -228,7 +230,8 @@ impl<F: Publishes> Publisher<F> {
         self.handover.send().await;
         let jobs = &self.stores.jobs;
         if let Some(job) = jobs.advance(&self.lease, self.seq, point, estimate).await? {
-            return self.reached(&job).await.map(Some);
+            // A worker may not say so again for long.
+            return self.reached(&job, true).await.map(Some);
         }
         self.listen().await?;
         Ok(None)
@@ -433,7 +436,7 @@ impl<F: Publishes> Publisher<F> {
 
     /// Makes the list of subscribers exact. It costs no read while the job's item shows the
     /// version that is known.
-    async fn update_audience(&mut self, job: &Job, durable: bool) -> Result<(), StoreError> {
+    async fn update_audience(&mut self, job: &Job, everyone: bool) -> Result<(), StoreError> {
         let now = self.stores.clock.now();
         if let Some(known) = &self.audience {
             let exact = known.version == job.subscribers_version
@@ -441,7 +444,7 @@ impl<F: Publishes> Publisher<F> {
                     .direct
                     .iter()
                     .all(|subscriber| subscriber.is_live(now));
-            if exact || (!durable && known.read_at.elapsed() < LIST_LIFE) {
+            if exact || (!everyone && known.read_at.elapsed() < LIST_LIFE) {
                 return Ok(());
             }
         }

@@ -101,8 +101,27 @@ impl<F: Function> ConnectionStore<F> {
         Ok(())
     }
 
-    /// Notes a sign of life and takes the reply that is owed, if any. Answers with the connection
-    /// as it was; none when it is not known (any more).
+    /// Notes that the reply that was owed has been sent.
+    pub async fn paid(&self, connection_id: &str) -> Result<(), StoreError>
+    where
+        F: Granted<UpdateItem<Connections>>,
+    {
+        let update = self
+            .database
+            .update_item(&ConnectionKey {
+                connection_id,
+                job_id: NO_JOB,
+            })
+            .update_expression("REMOVE pending_reply")
+            .condition_expression("attribute_exists(connection_id)");
+        let answer = self.update(update).await;
+        // An item that has been deleted meanwhile is no error: the connection has ended.
+        if_held("noting that a reply was sent", answer)?;
+        Ok(())
+    }
+
+    /// Notes a sign of life. Answers with the connection as it was; none when it is not known (any
+    /// more).
     pub async fn touch(&self, connection_id: &str) -> Result<Option<Connection>, StoreError>
     where
         F: Granted<UpdateItem<Connections>>
@@ -116,9 +135,7 @@ impl<F: Function> ConnectionStore<F> {
                 connection_id,
                 job_id: NO_JOB,
             })
-            .update_expression(
-                "SET last_activity = :now, expires_at = :expires_at REMOVE pending_reply",
-            )
+            .update_expression("SET last_activity = :now, expires_at = :expires_at")
             .condition_expression("attribute_exists(connection_id)")
             .expression_attribute_values(":now", text(now))
             .expression_attribute_values(":expires_at", number(expiry(now)))
@@ -135,7 +152,7 @@ impl<F: Function> ConnectionStore<F> {
             && half_is_gone(subscriptions_expire_at, now)
             && let Err(error) = self.renew_subscriptions(connection_id, now).await
         {
-            // No reason to fail: the next message tries again, and what is owed is taken already.
+            // No reason to fail: the next message tries again.
             tracing::warn!(%error, connection_id, "subscriptions could not be renewed");
         }
         Ok(Some(before))

@@ -15,5 +15,5 @@ pub use events::{Appended, EventStore};
 pub use jobs::{Claim, Claimant, Ending, JobStore, Lease, ProgressPoint};
 pub use results::{ResultStore, StoredResults, packed};
 pub use subscriptions::{
-    Admitted, Committed, Refused, Standing, SubscriptionRequest, SubscriptionStore,
+    Admitted, Committed, Refused, Standing, SubscriptionRequest, SubscriptionStore, Unmoved,
 };

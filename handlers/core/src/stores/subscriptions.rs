@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::{
     operation::{
         transact_get_items::TransactGetItemsError, transact_write_items::TransactWriteItemsError,
     },
-    types::CancellationReason,
+    types::{AttributeValue, CancellationReason, builders::UpdateBuilder},
 };
 use contract::{
     functions::Function,
@@ -55,6 +55,17 @@ pub struct Admitted {
     pub job: Job,
     /// The connection watches it already: renewing that is no new subscription.
     watches: bool,
+}
+
+/// What of a job has to be as it was read, lest something falls between the reading and the storing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unmoved {
+    /// The log, and how far the job is: it may not say so again for long.
+    Job,
+    /// The log.
+    Log,
+    /// Nothing.
+    Nothing,
 }
 
 /// Why a connection may not watch a job.
@@ -177,18 +188,18 @@ impl<F: Function> SubscriptionStore<F> {
         Ok(Admitted { job, watches })
     }
 
-    /// Stores the subscription and adds 1 to the job's `subscribers_version`, provided that the
-    /// job's last durable message is still `at_seq`, if one is given.
+    /// Stores the subscription and adds 1 to the job's `subscribers_version`, provided that what has
+    /// to be is `unmoved`.
     ///
     /// Both sides meet at the job's item: whatever was published before is in the log up to
-    /// `at_seq`, and whoever publishes later sees the new version. So a durable message is either
+    /// the `seq` that was read, and whoever publishes later sees the new version. So a durable message is either
     /// the subscriber's to read from the log, or the publisher's to send: never both, never
     /// neither.
     pub async fn commit(
         &self,
         request: &SubscriptionRequest<'_>,
         admitted: &Admitted,
-        at_seq: Option<u64>,
+        unmoved: Unmoved,
     ) -> Result<Committed, StoreError>
     where
         F: Granted<UpdateItem<Jobs>>
@@ -197,7 +208,7 @@ impl<F: Function> SubscriptionStore<F> {
             + Granted<PutItem<Subscribers>>,
     {
         let written = through_conflicts(
-            || self.write(request, admitted.watches, at_seq),
+            || self.write(request, admitted, unmoved),
             |cancelled| matches!(cancelled, Cancelled::Crowded),
         )
         .await;
@@ -212,8 +223,8 @@ impl<F: Function> SubscriptionStore<F> {
     async fn write(
         &self,
         request: &SubscriptionRequest<'_>,
-        again: bool,
-        at_seq: Option<u64>,
+        admitted: &Admitted,
+        unmoved: Unmoved,
     ) -> Result<(), Cancelled>
     where
         F: Granted<UpdateItem<Jobs>>
@@ -221,6 +232,10 @@ impl<F: Function> SubscriptionStore<F> {
             + Granted<PutItem<Connections>>
             + Granted<PutItem<Subscribers>>,
     {
+        let Admitted {
+            job,
+            watches: again,
+        } = admitted;
         let now = self.clock.now();
         let mut watched = Connection::starting(
             request.connection_id,
@@ -235,7 +250,10 @@ impl<F: Function> SubscriptionStore<F> {
             connection_id: request.connection_id.to_owned(),
             connected_at: request.connected_at,
             subscribed_at: now,
-            at_seq: at_seq.unwrap_or(0),
+            at_seq: match unmoved {
+                Unmoved::Job | Unmoved::Log => job.seq,
+                Unmoved::Nothing => 0,
+            },
             correlation_id: request.correlation_id.clone(),
             expires_at: watched.expires_at.epoch_seconds(),
         };
@@ -260,12 +278,7 @@ impl<F: Function> SubscriptionStore<F> {
                     .update_expression("ADD subscribers_version :one")
                     .expression_attribute_values(":one", number(1))
                     .expression_attribute_values(":now", number(now.epoch_seconds()));
-                match at_seq {
-                    Some(seq) => update
-                        .condition_expression("seq = :seq AND expires_at > :now")
-                        .expression_attribute_values(":seq", number(seq)),
-                    None => update.condition_expression("expires_at > :now"),
-                }
+                provided(update, job, unmoved)
             })
             .and_then(|transaction| {
                 transaction.update(&own_key, |update| {
@@ -275,7 +288,7 @@ impl<F: Function> SubscriptionStore<F> {
                             ":expires_at",
                             number(watched.expires_at.epoch_seconds()),
                         );
-                    if again {
+                    if *again {
                         update
                             .update_expression("SET last_activity = :now, expires_at = :expires_at")
                             .condition_expression(
@@ -298,7 +311,7 @@ impl<F: Function> SubscriptionStore<F> {
             })
             .and_then(|transaction| {
                 transaction.put::<Connection>(|put| {
-                    put.set_item(Some(watched_item)).condition_expression(if again {
+                    put.set_item(Some(watched_item)).condition_expression(if *again {
                         "attribute_exists(connection_id)"
                     } else {
                         "attribute_not_exists(connection_id)"
@@ -377,6 +390,32 @@ impl<F: Function> SubscriptionStore<F> {
             Err(Cancelled::Crowded) => Err(crowded("unsubscribing")),
             Err(Cancelled::Failed(error)) => Err(error),
         }
+    }
+}
+
+/// The update of the job's item, if it is as it was read.
+fn provided(update: UpdateBuilder, job: &Job, unmoved: Unmoved) -> UpdateBuilder {
+    match unmoved {
+        Unmoved::Job => {
+            let stage = job.stage.as_ref();
+            update
+                .condition_expression(
+                    "seq = :seq AND expires_at > :now AND #status = :status AND \
+                     stage = :stage AND progress = :progress",
+                )
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(":seq", number(job.seq))
+                .expression_attribute_values(":status", text(job.status.name()))
+                .expression_attribute_values(
+                    ":stage",
+                    stage.map_or(AttributeValue::Null(true), text),
+                )
+                .expression_attribute_values(":progress", number(job.progress))
+        }
+        Unmoved::Log => update
+            .condition_expression("seq = :seq AND expires_at > :now")
+            .expression_attribute_values(":seq", number(job.seq)),
+        Unmoved::Nothing => update.condition_expression("expires_at > :now"),
     }
 }
 

@@ -1,0 +1,73 @@
+/** What a watch knows of a job's stages, however it hears of them. */
+
+import { describe, expect, test, vi } from "vitest";
+import { jobCancelled, jobFailed, progress, stageComplete } from "./messages.js";
+import { service, settle, start, startLive, watch } from "./watching.js";
+
+function stages(): [string, string][] {
+  return watch.snapshot.stages.map(({ stage, status }) => [stage, status]);
+}
+
+describe("over HTTP, where no `stage_complete` comes", () => {
+  async function startOverHttp(): Promise<void> {
+    service.connections = "refused";
+    start({ httpApi: "http://service.test", fetch: service.http.fetch });
+    service.publish(progress(0, 60));
+    await vi.advanceTimersByTimeAsync(6000);
+    expect(watch.transport).toBe("http");
+  }
+
+  test("a stage is done when another one runs", async () => {
+    await startOverHttp();
+    expect(stages()).toEqual([["stage_1", "running"]]);
+    service.publish(stageComplete(1));
+    service.publish(progress(1, 20));
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(stages()).toEqual([
+      ["stage_1", "completed"],
+      ["stage_2", "running"],
+    ]);
+  });
+
+  test("a stage that nothing was heard of after is done when a later one fails", async () => {
+    await startOverHttp();
+    service.publish(stageComplete(1));
+    service.publish(progress(1, 20));
+    service.publish(jobFailed(2));
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(stages()).toEqual([
+      ["stage_1", "completed"],
+      ["stage_2", "failed"],
+    ]);
+  });
+});
+
+describe("between two stages, of which the job names the first until the second reports", () => {
+  test("a stage that was told to be done stays so", async () => {
+    service.publish(progress(0, 100));
+    service.publish(stageComplete(1));
+    // As the job's item is by then.
+    service.status = { ...service.status, stage: "stage_1", progress: 100 };
+    start();
+    await settle();
+    expect(watch.snapshot.stages).toMatchObject([
+      { stage: "stage_1", status: "completed", results: { from: 1 } },
+    ]);
+    service.publish({ ...jobFailed(2), stage: null } as never);
+    expect(stages()).toEqual([["stage_1", "completed"]]);
+  });
+
+  test("a stage that is run anew runs", async () => {
+    await startLive();
+    service.publish(stageComplete(1));
+    service.publish(progress(1, 10, { stage: "stage_1" }));
+    expect(stages()).toEqual([["stage_1", "running"]]);
+  });
+});
+
+test("nothing runs on in a job that has ended, whatever its end names", async () => {
+  await startLive();
+  service.publish(progress(0, 60));
+  service.publish({ ...jobCancelled(1), stage: null } as never);
+  expect(stages()).toEqual([["stage_1", "cancelled"]]);
+});

@@ -1,0 +1,91 @@
+/** Connections that cannot be had, or are dead without a word. */
+
+import { describe, expect, test, vi } from "vitest";
+import type { StagecastError } from "../../src/index.js";
+import { progress } from "./messages.js";
+import { MINUTE, service, settle, start, startLive, watch } from "./watching.js";
+
+function warnings(): string[] {
+  const said: string[] = [];
+  watch.addEventListener("warning", ({ detail }) => said.push(detail.message));
+  return said;
+}
+
+describe("why there is no connection is told", () => {
+  test("when the address cannot be had", async () => {
+    const cause = new Error("401");
+    start({ url: () => Promise.reject(cause) });
+    const told: StagecastError[] = [];
+    watch.addEventListener("warning", ({ detail }) => told.push(detail));
+    await settle();
+    expect(told[0]).toMatchObject({ message: "there is no address to connect to", cause });
+  });
+
+  test("when the WebSocket says what it was answered", async () => {
+    service.connections = "never answered";
+    start();
+    const said = warnings();
+    await settle();
+    const error = Object.assign(new Event("error"), { message: "Unexpected server response: 403" });
+    service.latest.dispatchEvent(error);
+    service.latest.dispatchEvent(new Event("close"));
+    expect(said).toEqual(["Unexpected server response: 403"]);
+  });
+
+  test("when the HTTP API answers something else", async () => {
+    service.connections = "refused";
+    const nothing = async () => Response.json({ message: "Not Found" }, { status: 404 });
+    start({ httpApi: "http://elsewhere.test", fetch: nothing });
+    const said = warnings();
+    await vi.advanceTimersByTimeAsync(6000);
+    expect(said).toContain("Not Found");
+    expect(watch.state).toBe("connecting");
+  });
+});
+
+describe("a connection that is dead without a word", () => {
+  function die(): void {
+    service.answer = (socket) => socket === service.sockets[0];
+  }
+
+  test("is replaced within a minute while the job runs", async () => {
+    await startLive();
+    service.publish(progress(0, 10));
+    die();
+    await vi.advanceTimersByTimeAsync(MINUTE);
+    expect(service.sockets).toHaveLength(2);
+    expect(watch.state).toBe("live");
+  });
+
+  test("is not asked for life while a job that waits has nothing to say", async () => {
+    await startLive();
+    await vi.advanceTimersByTimeAsync(4 * MINUTE);
+    expect(service.latest.sent.map(({ type }) => type)).toEqual(["subscribe"]);
+  });
+
+  test("does not hold up a request to cancel", async () => {
+    await startLive();
+    die();
+    const cancelled = watch.cancel();
+    await vi.advanceTimersByTimeAsync(25_000);
+    await cancelled;
+    expect(service.sockets).toHaveLength(2);
+  });
+});
+
+test("when the next connection cannot be made and the old one ends, the next attempt is soon", async () => {
+  await startLive({ httpApi: "http://service.test", fetch: service.http.fetch });
+  service.connections = "refused";
+  await vi.advanceTimersByTimeAsync(115 * MINUTE);
+  service.connections = "accepted";
+  service.sockets[0]?.lose();
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(watch.transport).toBe("websocket");
+});
+
+test("a watch that is closed by who is told a frame leaves no timer behind", async () => {
+  start();
+  watch.addEventListener("frame", () => watch.close());
+  await settle();
+  expect(vi.getTimerCount()).toBe(0);
+});
