@@ -96,7 +96,8 @@ class WorkerTest(unittest.TestCase):
 class WatchTest(unittest.TestCase):
     def test_a_refused_handshake_and_a_frame_without_a_type_are_tried_again(self, _):
         end = {"type": "job_complete", "seq": 1, "results": None}
-        frames = [{"message": "Internal server error", "connectionId": "a="}, end]
+        trouble = {"type": "error", "code": "internal", "message": "try again"}
+        frames = [{"message": "Internal server error", "connectionId": "a="}, trouble, end]
         refusals = [503]
 
         def refuse(connection, _request):
@@ -112,6 +113,16 @@ class WatchTest(unittest.TestCase):
             job = {"websocket_url": f"ws://127.0.0.1:{port}", "job_id": "job_1", "access_key": "secret"}
             self.assertEqual(list(watch.messages(job)), [end])
             server.shutdown()
+
+    def test_results_that_are_too_large_for_a_message_are_fetched_without_giving_the_key_away(self, _):
+        message = {"type": "job_complete", "results": None, "results_url": "/v1/jobs/job_1/results"}
+        with service([ok({"many": "rooms"})]) as (store, asked_there):
+            moved = (307, {"location": f"{store}/object?signature=1"}, b"")
+            with service([moved]) as (url, asked), mock.patch.object(watch, "URL", url):
+                found = watch.results({"access_key": "secret"}, message)
+        self.assertEqual(found, {"many": "rooms"})
+        self.assertEqual(asked, [("/v1/jobs/job_1/results", "Bearer secret")])
+        self.assertEqual(asked_there, [("/object?signature=1", None)])
 
 
 if __name__ == "__main__":
