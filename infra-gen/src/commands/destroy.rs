@@ -56,7 +56,7 @@ async fn destroy(arguments: &Arguments) -> anyhow::Result<Outcome> {
         terminal.done(format!("there is no stack {name} in {}", session.region));
         return Ok(Outcome::Done);
     };
-    let environment = arguments.target.environment(Overrides::default())?;
+    let environment = arguments.target.environment(&Overrides::default())?;
     // What has nothing in it has neither tags nor a description.
     if stack.status.standing() != Standing::Empty {
         must_be_ours(

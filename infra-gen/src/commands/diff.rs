@@ -104,9 +104,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 
 #[cfg(feature = "deploy")]
 impl Arguments {
+    /// What is deployed has got its suffix as a parameter. A template that is not has it as that
+    /// parameter's default.
     fn environment(&self) -> anyhow::Result<Environment> {
-        self.target
-            .environment(infra_gen::environments::Overrides::default())
+        let overrides = if self.against.is_some() {
+            self.target.suffix()
+        } else {
+            infra_gen::environments::Overrides::default()
+        };
+        self.target.environment(&overrides)
     }
 }
 

@@ -89,7 +89,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 
 async fn deploy(arguments: &Arguments, phase: &RefCell<Phase>) -> anyhow::Result<Outcome> {
     let mut terminal = Terminal::new();
-    let environment = arguments.target.environment(arguments.code.overrides())?;
+    let environment = arguments.target.environment(&arguments.code.overrides())?;
     let template = stack::synthesize(&environment)?;
     let ground = Ground::survey(arguments, &environment, &template, phase, &mut terminal).await?;
     let packages = arguments

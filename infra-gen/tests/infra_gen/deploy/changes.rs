@@ -168,6 +168,27 @@ fn a_suffix_that_was_given_once_stays() {
 }
 
 #[test]
+fn a_stack_with_a_name_and_a_suffix_of_its_own_is_found_unchanged_without_the_suffix() {
+    let aws = FakeAws::new();
+    let named = ["--yes", "--stack-name", "team-a"];
+    let output = deploy(&aws, &[&named[..], &["--name-suffix=-a"]].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let made = aws.requests("CreateChangeSet")[0].form();
+    assert_eq!(made["Parameters.member.1.ParameterValue"], "-a");
+
+    let output = deploy(&aws, &named);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("team-a is up to date"),
+        "{}",
+        stderr(&output)
+    );
+    let output = run(&aws, &["diff", "--stack-name", "team-a"]);
+    assert_eq!(stdout(&output), "", "{}", stderr(&output));
+    assert_eq!(aws.count("CreateChangeSet"), 1);
+}
+
+#[test]
 fn a_template_that_cloudformation_refuses_is_told_with_its_words() {
     let aws = FakeAws::new().failing("CreateChangeSet", 400, "ValidationError", 1);
     assert_failed(
