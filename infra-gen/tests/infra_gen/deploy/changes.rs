@@ -301,6 +301,56 @@ fn diff_compares_with_what_is_deployed_and_exits_as_diff_does() {
     );
 }
 
+/// What could not be made has a template, and nothing of what is in it.
+#[test]
+fn to_diff_all_is_new_in_a_stack_that_could_not_be_made() {
+    for status in ["ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS"] {
+        let aws = FakeAws::new().with_stack(stack(status, SAME));
+        let output = run(&aws, &["diff"]);
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        assert!(
+            stdout(&output).contains("+ JobsTable"),
+            "{}",
+            stdout(&output)
+        );
+        let said = stderr(&output);
+        let why = format!("nothing in the stack stagecast-dev in eu-central-1, which is {status}");
+        assert!(said.contains(&(why + ": all is new")), "{said}");
+    }
+}
+
+#[test]
+fn diff_compares_with_nothing_that_is_in_between() {
+    for (status, way_out) in [
+        ("UPDATE_IN_PROGRESS", "wait until CloudFormation is done"),
+        ("ROLLBACK_FAILED", "`infra-gen destroy --endpoint-url"),
+        ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback"),
+    ] {
+        let aws = FakeAws::new().with_stack(stack(status, SAME));
+        let output = run(&aws, &["diff"]);
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert_eq!(stdout(&output), "");
+        assert!(said.contains(&format!("is {status}: ")), "{said}");
+        assert!(said.contains(way_out), "{said}");
+    }
+}
+
+#[test]
+fn a_stack_that_tells_nothing_because_it_is_not_made_says_so() {
+    for (status, way_out) in [
+        ("REVIEW_IN_PROGRESS", "`infra-gen deploy --endpoint-url"),
+        ("CREATE_IN_PROGRESS", "wait until CloudFormation is done"),
+        ("ROLLBACK_COMPLETE", "mend the cause, then deploy again"),
+    ] {
+        let aws = FakeAws::new().with_stack(stack(status, SAME));
+        let output = run(&aws, &["outputs", "--json"]);
+        let state = format!("tells nothing: it is {status}: it ");
+        assert_failed(&output, &[&state, way_out]);
+        assert_eq!(stdout(&output), "");
+    }
+}
+
 #[test]
 fn outputs_are_a_table_or_json() {
     let aws = FakeAws::new().with_stack(stack("UPDATE_COMPLETE", SAME));
