@@ -214,6 +214,42 @@ fn a_change_set_that_fails_is_told_with_its_reason_and_taken_away() {
     assert_eq!(aws.stack_status(), None);
 }
 
+/// CloudFormation looks for names before it makes anything, and has the answer among its events.
+#[test]
+fn a_name_that_is_found_taken_while_the_change_set_is_made_is_no_dead_end() {
+    let aws = FakeAws::new()
+        .answering(
+            "DescribeChangeSet",
+            200,
+            "<DescribeChangeSetResponse><DescribeChangeSetResult><Status>FAILED</Status>\
+             <StatusReason>The following hook(s)/validation failed: \
+             [AWS::EarlyValidation::ResourceExistenceCheck].</StatusReason>\
+             </DescribeChangeSetResult></DescribeChangeSetResponse>",
+            1,
+        )
+        .answering(
+            "DescribeEvents",
+            200,
+            "<DescribeEventsResponse><DescribeEventsResult><OperationEvents><member>\
+             <LogicalResourceId>JobsTable</LogicalResourceId>\
+             <ResourceType>AWS::DynamoDB::Table</ResourceType>\
+             <ValidationStatusReason>Resource of type 'AWS::DynamoDB::Table' with identifier \
+             'jobs' already exists.</ValidationStatusReason></member></OperationEvents>\
+             </DescribeEventsResult></DescribeEventsResponse>",
+            1,
+        );
+    assert_failed(
+        &deploy(&aws, &["--yes"]),
+        &[
+            "ResourceExistenceCheck",
+            "with identifier 'jobs' already exists",
+            "what to do: another stack has the name",
+            "names of its own with --name-suffix",
+        ],
+    );
+    assert_eq!(aws.stack_status(), None);
+}
+
 #[test]
 fn a_failure_ends_with_its_first_cause_the_construct_and_the_state_of_the_stack() {
     let aws = FakeAws::new().with_execution(&[
