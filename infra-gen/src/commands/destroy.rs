@@ -12,7 +12,7 @@ use infra_gen::{
 };
 
 use super::{
-    operation::{Operation, failure},
+    operation::{Operation, delete_by_hand, failure},
     ownership::must_be_ours,
     target::{Target, block_on, unless_interrupted},
     terminal::Terminal,
@@ -107,6 +107,12 @@ async fn destroy(arguments: &Arguments) -> anyhow::Result<Outcome> {
     terminal.done(format!("{name} is gone"));
     if !fate.kept.is_empty() {
         terminal.line(format!("  what was kept of it:\n{}", list(&fate.kept)));
+        let protected = fate.kept.iter().filter(|it| it.protected);
+        let protected: Vec<_> = protected.map(|it| it.physical_id.as_str()).collect();
+        let naming = arguments.target.naming(&name);
+        if let Some(first) = delete_by_hand(&protected, &naming) {
+            terminal.line(format!("  before it is deployed again, {first}"));
+        }
     }
     terminal.line(others(&stack));
     Ok(Outcome::Done)
@@ -198,6 +204,7 @@ fn list(resources: &[DeployedResource]) -> String {
             logical_id,
             physical_id,
             kind,
+            ..
         } = resource;
         format!("    {logical_id} ({kind}) {physical_id}")
     });

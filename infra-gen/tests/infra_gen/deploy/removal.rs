@@ -90,6 +90,9 @@ fn what_cannot_be_deleted_is_told_with_its_cause() {
             "JobsTable (AWS::DynamoDB::Table) is DELETE_FAILED",
             "take the protection off",
             "is DELETE_FAILED",
+            "how to go on: take the tables' protection off:\n      aws dynamodb update-table \
+             --no-deletion-protection-enabled --table-name physical --endpoint-url",
+            "then `infra-gen destroy --endpoint-url",
         ],
     );
 }
