@@ -73,6 +73,11 @@ impl StackStatus {
         )
     }
 
+    /// Whether a deletion ended in this state, well or not.
+    pub fn is_of_deletion(&self) -> bool {
+        matches!(self.0.as_str(), "DELETE_COMPLETE" | "DELETE_FAILED")
+    }
+
     /// What the state means, as a clause about "it".
     pub fn meaning(&self) -> &'static str {
         match self.0.as_str() {

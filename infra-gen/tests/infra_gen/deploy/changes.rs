@@ -302,6 +302,7 @@ fn ctrl_c_leaves_the_stack_in_a_named_state_and_says_how_to_go_on() {
         "the stack stagecast-dev is CREATE_IN_PROGRESS: it is being made",
         "`infra-gen deploy --region eu-west-1",
         "watches it to its end",
+        "; `infra-gen destroy --region eu-west-1",
     ] {
         assert!(said.contains(sentence), "{said}");
     }
