@@ -130,8 +130,18 @@ impl Target {
     }
 }
 
-fn option(name: &str, value: Option<&str>) -> String {
-    value.map_or_else(String::new, |value| format!(" --{name} {value}"))
+/// An option as it is given to a shell, with a space before it.
+pub(crate) fn option(name: &str, value: Option<&str>) -> String {
+    value.map_or_else(String::new, |value| format!(" --{name} {}", quoted(value)))
+}
+
+/// A word that a shell takes for just this one.
+fn quoted(word: &str) -> String {
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "-_./:=,@+%".contains(it);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Runs a command that talks to AWS.

@@ -30,7 +30,7 @@ pub(super) async fn usable(
             Standing::Empty | Standing::Gone => return Ok(None),
             Standing::Busy => {
                 terminal.line(format!("{name} is {status}: {}; waiting", status.meaning()));
-                let again = format!("run `infra-gen deploy{}` again", arguments.target.repeat());
+                let again = format!("run `infra-gen deploy{}` again", arguments.repeat());
                 let operation = Operation {
                     session,
                     stack: &name,
@@ -106,7 +106,7 @@ async fn remove(
 ) -> anyhow::Result<()> {
     let mut events = Events::from_now(session, &stack.id, &stack.name).await?;
     stack.delete(session).await?;
-    let again = format!("run `infra-gen deploy{}` again", arguments.target.repeat());
+    let again = format!("run `infra-gen deploy{}` again", arguments.repeat());
     let operation = Operation {
         session,
         stack: &stack.name,
