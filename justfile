@@ -42,7 +42,7 @@ examples:
 deploy *arguments:
     cargo run --quiet --package infra-gen -- deploy {{ arguments }}
 
-# What a deployment of the code would change.
+# What the code's template would change; the functions' code is not compared.
 diff *arguments:
     cargo run --quiet --package infra-gen -- diff {{ arguments }}
 

@@ -26,7 +26,7 @@ enum Command {
     Synth(synth::Arguments),
     /// Look for what neither the compiler nor CloudFormation's schemas see, and ask validators.
     Check(check::Arguments),
-    /// Show what deploying the code's template would change.
+    /// Show what deploying the code's template would change; the functions' code is not compared.
     Diff(diff::Arguments),
     /// Build the functions and write their packages.
     #[cfg(feature = "deploy")]

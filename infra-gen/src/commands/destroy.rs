@@ -12,7 +12,7 @@ use infra_gen::{
 };
 
 use super::{
-    operation::{Operation, failure},
+    operation::{Operation, delete_by_hand, failure},
     ownership::must_be_ours,
     target::{Target, block_on, unless_interrupted},
     terminal::Terminal,
@@ -30,6 +30,9 @@ pub(crate) struct Arguments {
 
 /// The state of a stack that someone has had deleted, and that is not gone yet.
 const DELETING: &str = "DELETE_IN_PROGRESS";
+
+/// The state of a stack that is being made.
+const MAKING: &str = "CREATE_IN_PROGRESS";
 
 /// What becomes of a stack's resources.
 #[derive(Debug, Default)]
@@ -56,7 +59,7 @@ async fn destroy(arguments: &Arguments) -> anyhow::Result<Outcome> {
         terminal.done(format!("there is no stack {name} in {}", session.region));
         return Ok(Outcome::Done);
     };
-    let environment = arguments.target.environment(Overrides::default())?;
+    let environment = arguments.target.environment(&Overrides::default())?;
     // What has nothing in it has neither tags nor a description.
     if stack.status.standing() != Standing::Empty {
         must_be_ours(
@@ -92,11 +95,11 @@ async fn destroy(arguments: &Arguments) -> anyhow::Result<Outcome> {
         delete(arguments, &session, &stack, &fate, &mut terminal).await?
     };
     let asked = arguments.yes || !goes_already;
-    if !ending.status.is_success() && asked && fate.buckets().next().is_some() {
+    if ending.status.standing() != Standing::Gone && asked && fate.buckets().next().is_some() {
         // A job may have stored something between the emptying and the deletion.
         ending = delete(arguments, &session, &stack, &fate, &mut terminal).await?;
     }
-    if !ending.status.is_success() {
+    if ending.status.standing() != Standing::Gone {
         let next = format!(
             "`infra-gen destroy{}` tries again",
             arguments.target.repeat()
@@ -107,6 +110,12 @@ async fn destroy(arguments: &Arguments) -> anyhow::Result<Outcome> {
     terminal.done(format!("{name} is gone"));
     if !fate.kept.is_empty() {
         terminal.line(format!("  what was kept of it:\n{}", list(&fate.kept)));
+        let protected = fate.kept.iter().filter(|it| it.protected);
+        let protected: Vec<_> = protected.map(|it| it.physical_id.as_str()).collect();
+        let naming = arguments.target.naming(&name);
+        if let Some(first) = delete_by_hand(&protected, &naming) {
+            terminal.line(format!("  before it is deployed again, {first}"));
+        }
     }
     terminal.line(others(&stack));
     Ok(Outcome::Done)
@@ -135,7 +144,9 @@ fn refuse_what_cannot_be(stack: &DeployedStack, target: &Target) -> anyhow::Resu
              --no-enable-termination-protection{aws}`"
         );
     }
-    if status.standing() == Standing::Busy && status.as_str() != DELETING {
+    // CloudFormation deletes what it is making, but not what it is changing.
+    let may_go = [DELETING, MAKING].contains(&status.as_str());
+    if status.standing() == Standing::Busy && !may_go {
         bail!(
             "the stack {name} is {status}: {}\n  what to do: `infra-gen deploy{options}` watches it to its \
              end; then destroy it",
@@ -198,6 +209,7 @@ fn list(resources: &[DeployedResource]) -> String {
             logical_id,
             physical_id,
             kind,
+            ..
         } = resource;
         format!("    {logical_id} ({kind}) {physical_id}")
     });
@@ -220,6 +232,11 @@ async fn delete(
     }
     let mut events = Events::from_now(session, &stack.id, &stack.name).await?;
     stack.delete(session).await?;
+    let ending = follow(arguments, session, stack, fate, &mut events, terminal).await?;
+    if ending.status.is_of_deletion() {
+        return Ok(ending);
+    }
+    // It was still being made just before, and that has come to its own end first.
     follow(arguments, session, stack, fate, &mut events, terminal).await
 }
 

@@ -104,9 +104,15 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 
 #[cfg(feature = "deploy")]
 impl Arguments {
+    /// What is deployed has got its suffix as a parameter. A template that is not has it as that
+    /// parameter's default.
     fn environment(&self) -> anyhow::Result<Environment> {
-        self.target
-            .environment(infra_gen::environments::Overrides::default())
+        let overrides = if self.against.is_some() {
+            self.target.suffix()
+        } else {
+            infra_gen::environments::Overrides::default()
+        };
+        self.target.environment(&overrides)
     }
 }
 
@@ -122,8 +128,9 @@ impl Arguments {
 mod deployed {
     use std::io::{self, Write};
 
+    use anyhow::bail;
     use infra_gen::{
-        deploy::{DeployedStack, Sources, Standing, of_unknown_packages, values},
+        deploy::{DeployedStack, Session, Sources, Standing, of_unknown_packages, values},
         diff::{Difference, TemplateDocument, compare},
         template::{Format, Template},
     };
@@ -140,15 +147,15 @@ mod deployed {
         let difference = block_on(async {
             let session = target.session().await?;
             let stack = DeployedStack::find(&session, &name).await?;
-            let stack = stack.filter(|it| it.status.standing() != Standing::Empty);
-            let Some(stack) = stack else {
-                let region = &session.region;
-                writeln!(
-                    io::stderr(),
-                    "there is no stack {name} in {region}: all is new"
-                )?;
-                return Ok(compare(&TemplateDocument::default(), &document));
+            let stack = match stack {
+                Some(stack) if !stack.status.holds_nothing() => stack,
+                nothing => {
+                    let why = nothing_there(nothing.as_ref(), &name, &session);
+                    writeln!(io::stderr(), "{why}: all is new")?;
+                    return Ok(compare(&TemplateDocument::default(), &document));
+                }
             };
+            refuse_what_is_in_between(&stack, target)?;
             let old = stack.template(&session).await?.document;
             // Where the packages are is no difference: that shows when there are some.
             let sources = Sources {
@@ -161,5 +168,30 @@ mod deployed {
             Ok(compare(&old, &document.with_values(&values)))
         })?;
         Ok((Against::Deployed { stack: name }, difference))
+    }
+
+    fn nothing_there(stack: Option<&DeployedStack>, name: &str, session: &Session) -> String {
+        let region = &session.region;
+        match stack {
+            Some(DeployedStack { status, .. }) => {
+                format!("there is nothing in the stack {name} in {region}, which is {status}")
+            }
+            None => format!("there is no stack {name} in {region}"),
+        }
+    }
+
+    /// What is in a stack that is changing, or that stopped halfway, is not what its template says.
+    fn refuse_what_is_in_between(stack: &DeployedStack, target: &Target) -> anyhow::Result<()> {
+        let DeployedStack { name, status, .. } = stack;
+        if status.standing() == Standing::Settled {
+            return Ok(());
+        }
+        let way_out = status.way_out(&target.naming(name));
+        bail!(
+            "there is nothing certain to compare with: the stack {name} is {status}: {}\n  what to \
+             do: {}",
+            status.meaning(),
+            way_out.unwrap_or_default()
+        )
     }
 }

@@ -88,13 +88,32 @@ fn line(event: &StackEvent) -> Option<String> {
     })
 }
 
-/// How an operation failed: the first cause, then what state the stack is in now.
+/// How an operation failed: the first cause, then what state the stack is in now, and the way on.
 pub(crate) fn failure(
     naming: &Naming,
     ending: &Ending,
     template: Option<&Template>,
     next: &str,
 ) -> anyhow::Error {
+    let status = &ending.status;
+    let tables = protected(&ending.events);
+    let first = if status.as_str() == "DELETE_FAILED" {
+        take_protection_off(&tables, naming)
+    } else {
+        delete_by_hand(&tables, naming)
+    };
+    let way_out = status.way_out(naming).unwrap_or_else(|| next.to_owned());
+    let way_out = Some(way_out).filter(|it| !it.is_empty());
+    let steps: Vec<_> = first.into_iter().chain(way_out).collect();
+    let mut text = what_failed(naming, ending, template);
+    if !steps.is_empty() {
+        text = text + "\n  how to go on: " + &steps.join("\n    then ");
+    }
+    anyhow!(text)
+}
+
+/// How an operation failed, for who goes on all the same.
+pub(crate) fn what_failed(naming: &Naming, ending: &Ending, template: Option<&Template>) -> String {
     let mut lines = Vec::new();
     if let Some(event) = first_cause(&ending.events) {
         let StackEvent {
@@ -112,30 +131,57 @@ pub(crate) fn failure(
             lines.extend(advice::on(reason).map(|advice| format!("  what to do: {advice}")));
         }
     }
-    lines.extend(left(&ending.events));
+    lines.extend(list_of_left(&ending.events));
     let (status, stack) = (&ending.status, &naming.stack);
     lines.push(format!(
         "  the stack {stack} is {status}: {}",
         status.meaning()
     ));
-    let way_out = status.way_out(naming).unwrap_or_else(|| next.to_owned());
-    if !way_out.is_empty() {
-        lines.push(format!("  how to go on: {way_out}"));
-    }
-    anyhow!(lines.join("\n"))
+    lines.join("\n")
+}
+
+/// How tables go that no stack deletes any more: a deployment has made them that was undone, and
+/// their protection has left them in the account, with names that the next deployment needs.
+pub(crate) fn delete_by_hand(tables: &[&str], naming: &Naming) -> Option<String> {
+    let commands = commands(&[UNPROTECT, "delete-table"], tables, naming);
+    (!tables.is_empty()).then(|| format!("delete the tables that their protection left:{commands}"))
+}
+
+fn take_protection_off(tables: &[&str], naming: &Naming) -> Option<String> {
+    let commands = commands(&[UNPROTECT], tables, naming);
+    (!tables.is_empty()).then(|| format!("take the tables' protection off:{commands}"))
+}
+
+const UNPROTECT: &str = "update-table --no-deletion-protection-enabled";
+
+fn commands(verbs: &[&str], tables: &[&str], naming: &Naming) -> String {
+    let aws = &naming.aws;
+    let commands = tables.iter().flat_map(|table| {
+        let command = move |verb| format!("\n      aws dynamodb {verb} --table-name {table}{aws}");
+        verbs.iter().map(command)
+    });
+    commands.collect()
+}
+
+/// The tables that are left because they are protected.
+fn protected(events: &[StackEvent]) -> Vec<&str> {
+    let tables = left(events).filter(|event| event.is_protected());
+    tables.map(|event| event.physical_id.as_str()).collect()
 }
 
 /// What should have gone, or might have, and is in the account still.
-fn left(events: &[StackEvent]) -> Option<String> {
-    let names: Vec<_> = events
-        .iter()
-        .enumerate()
-        .filter(|(index, event)| {
-            // What could not be deleted is tried again.
-            let mut later = events[index + 1..].iter();
-            event.is_left() && !later.any(|later| later.logical_id == event.logical_id)
-        })
-        .map(|(_, event)| event)
+fn left(events: &[StackEvent]) -> impl Iterator<Item = &StackEvent> {
+    let events_and_later = events.iter().enumerate();
+    let left = events_and_later.filter(|(index, event)| {
+        // What could not be deleted is tried again.
+        let mut later = events[index + 1..].iter();
+        event.is_left() && !later.any(|later| later.logical_id == event.logical_id)
+    });
+    left.map(|(_, event)| event)
+}
+
+fn list_of_left(events: &[StackEvent]) -> Option<String> {
+    let names: Vec<_> = left(events)
         .map(|event| {
             let StackEvent {
                 logical_id,

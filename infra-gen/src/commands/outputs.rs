@@ -2,8 +2,9 @@
 
 use std::io::{self, Write};
 
+use anyhow::bail;
 use clap::Args;
-use infra_gen::deploy::StackOutput;
+use infra_gen::deploy::{DeployedStack, StackOutput, Standing};
 use serde_json::{Map, Value};
 
 use super::target::{Target, block_on};
@@ -22,6 +23,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     block_on(async {
         let session = arguments.target.session().await?;
         let stack = arguments.target.stack(&session).await?;
+        refuse_what_tells_nothing(&stack, &arguments.target)?;
         let printed = if arguments.json {
             json(&stack.outputs)?
         } else {
@@ -30,6 +32,21 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
         io::stdout().write_all(printed.as_bytes())?;
         Ok(Outcome::Done)
     })
+}
+
+/// A stack that is not made yet, or could not be made, has no outputs: to print none would look as
+/// if there were none to have.
+fn refuse_what_tells_nothing(stack: &DeployedStack, target: &Target) -> anyhow::Result<()> {
+    let DeployedStack { name, status, .. } = stack;
+    if !stack.outputs.is_empty() || status.standing() == Standing::Settled {
+        return Ok(());
+    }
+    let way_out = status.way_out(&target.naming(name));
+    bail!(
+        "the stack {name} tells nothing: it is {status}: {}\n  what to do: {}",
+        status.meaning(),
+        way_out.unwrap_or_else(|| format!("`infra-gen deploy{}` makes it", target.repeat()))
+    )
 }
 
 fn json(outputs: &[StackOutput]) -> serde_json::Result<String> {

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{self, Write},
-    path::PathBuf,
+    path::{Path, PathBuf},
 };
 
 use anyhow::Context;
@@ -14,7 +14,11 @@ use infra_gen::{
     environments::{Architecture, Environment, Overrides},
 };
 
-use super::{known_environment, target::block_on, terminal::Terminal};
+use super::{
+    known_environment,
+    target::{block_on, option},
+    terminal::Terminal,
+};
 use crate::Outcome;
 
 #[derive(Debug, Args)]
@@ -60,6 +64,17 @@ impl Code {
             architecture,
             ..Overrides::default()
         }
+    }
+
+    /// What has to be given again to package the same.
+    pub(crate) fn repeat(&self) -> String {
+        let architecture = match self.overrides().architecture {
+            Some(Architecture::Arm64) => " --arm64",
+            Some(Architecture::X86_64) => " --x86-64",
+            None => "",
+        };
+        let binaries = self.binaries.as_deref().map(Path::to_string_lossy);
+        architecture.to_owned() + &option("binaries", binaries.as_deref())
     }
 
     /// Builds the functions, unless they are built already, and packages them.

@@ -36,16 +36,24 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// The environment, with what is different in it this once.
-    pub(crate) fn environment(&self, mut overrides: Overrides) -> anyhow::Result<Environment> {
-        overrides.name_suffix.clone_from(&self.name_suffix);
-        Ok(Environment::by_name(&self.environment)?.with(&overrides))
+    /// The environment, with what is different in it this once. The suffix is not: it is given as a
+    /// parameter, and a template whose default it were could not tell any more that it was given.
+    pub(crate) fn environment(&self, overrides: &Overrides) -> anyhow::Result<Environment> {
+        Ok(Environment::by_name(&self.environment)?.with(overrides))
+    }
+
+    /// The suffix, for what has it in its own name.
+    pub(crate) fn suffix(&self) -> Overrides {
+        Overrides {
+            name_suffix: self.name_suffix.clone(),
+            ..Overrides::default()
+        }
     }
 
     pub(crate) fn stack_name(&self) -> anyhow::Result<StackName> {
         match &self.stack_name {
             Some(name) => Ok(name.clone()),
-            None => Ok(StackName::of(&self.environment(Overrides::default())?)),
+            None => Ok(StackName::of(&self.environment(&self.suffix())?)),
         }
     }
 
@@ -122,8 +130,18 @@ impl Target {
     }
 }
 
-fn option(name: &str, value: Option<&str>) -> String {
-    value.map_or_else(String::new, |value| format!(" --{name} {value}"))
+/// An option as it is given to a shell, with a space before it.
+pub(crate) fn option(name: &str, value: Option<&str>) -> String {
+    value.map_or_else(String::new, |value| format!(" --{name} {}", quoted(value)))
+}
+
+/// A word that a shell takes for just this one.
+fn quoted(word: &str) -> String {
+    let is_plain = |it: char| it.is_ascii_alphanumeric() || "-_./:=,@+%".contains(it);
+    if !word.is_empty() && word.chars().all(is_plain) {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// Runs a command that talks to AWS.

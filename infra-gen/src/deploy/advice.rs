@@ -1,5 +1,8 @@
 //! What to do about the reasons that CloudFormation gives for a failure.
 
+/// What DynamoDB says of a table that it does not delete.
+const PROTECTED: &str = "protected against deletion";
+
 /// A part of a reason, and what to do about it.
 const KNOWN: [(&str, &str); 11] = [
     (
@@ -34,8 +37,8 @@ const KNOWN: [(&str, &str); 11] = [
          Quotas, or reserve fewer in infra-gen/src/environments",
     ),
     (
-        "protected against deletion",
-        "a table is protected: take the protection off in the console, if it really shall go",
+        PROTECTED,
+        "a table is protected: take the protection off, if it really shall go",
     ),
     (
         "wait 60 seconds after deleting a queue",
@@ -51,6 +54,11 @@ const KNOWN: [(&str, &str); 11] = [
         "AWS was asked too much at once: deploy again",
     ),
 ];
+
+/// Whether a reason says of a table that it is not deleted because it is protected.
+pub(super) fn tells_of_protection(kind: &str, reason: Option<&str>) -> bool {
+    kind == "AWS::DynamoDB::Table" && reason.is_some_and(|reason| reason.contains(PROTECTED))
+}
 
 /// What to do about a reason, if it is a known one.
 pub fn on(reason: &str) -> Option<&'static str> {

@@ -353,6 +353,8 @@ impl ArtifactBucket {
             Ok(_) => return Ok(Upload::AlreadyThere),
             // Without s3:ListBucket, S3 says 403 of what is not there.
             Err(error) if error.is("NotFound") || error.kind == CallErrorKind::Denied => {}
+            // What else is wrong, such as credentials that have expired, HEAD has no words for.
+            Err(error) if error.is("HTTP 400") => {}
             Err(error) => return Err(self.explain(error, session)),
         }
         let request = session.s3.put_object();

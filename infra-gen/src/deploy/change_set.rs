@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::sleep;
 
 use super::{
-    CallError, Capabilities, DeployedStack, Session, Standing, Values, call::Attempt as _,
+    CallError, Capabilities, DeployedStack, Session, Standing, Values, advice, call::Attempt as _,
 };
 
 /// The largest template that is taken in the call itself, in bytes.
@@ -108,7 +108,8 @@ pub enum ChangeSetError {
     Call(#[from] CallError),
     /// AWS found something wrong with what it should do.
     #[error(
-        "the change set of the stack {stack} cannot be made\n  AWS answers: {reason}{problems}"
+        "the change set of the stack {stack} cannot be made\n  AWS answers: {reason}{problems}{}",
+        what_to_do(reason, problems)
     )]
     Failed {
         /// The stack.
@@ -310,6 +311,13 @@ async fn delete(session: &Session, stack: &str, name: &str) -> Result<(), CallEr
     let answer = request.stack_name(stack).change_set_name(name).send().await;
     let answer = answer.attempt(|| format!("delete a change set of the stack {stack}"));
     answer.map(|_| ())
+}
+
+/// What to do about what AWS found, on a line of its own. Names that are taken are among the
+/// problems.
+fn what_to_do(reason: &str, problems: &str) -> String {
+    let advice = advice::on(problems).or_else(|| advice::on(reason));
+    advice.map_or_else(String::new, |advice| format!("\n  what to do: {advice}"))
 }
 
 /// CloudFormation takes a change set without changes for one that failed, and says why only in

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{CallError, Session, StackStatus, call::Attempt as _};
+use super::{CallError, Session, StackStatus, advice, call::Attempt as _};
 
 /// Something that has happened to a resource, or to the stack itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,11 @@ impl StackEvent {
     /// Whether something that should go, or may go, stays in the account.
     pub fn is_left(&self) -> bool {
         !self.of_stack && matches!(self.status.as_str(), "DELETE_SKIPPED" | "DELETE_FAILED")
+    }
+
+    /// Whether it is about a table that could not be deleted because it is protected.
+    pub fn is_protected(&self) -> bool {
+        advice::tells_of_protection(&self.kind, self.reason.as_deref())
     }
 
     /// The state that an operation on the stack ended in, if this event says that it did.

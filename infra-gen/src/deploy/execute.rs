@@ -13,6 +13,7 @@ use super::{
 impl ChangeSet {
     /// Has CloudFormation do it. What it makes and cannot finish goes again, even if the template
     /// retains it: there is nothing in it yet, and it would stand in the way of the next attempt.
+    /// Tables that are protected stay even so.
     pub async fn execute(&self, session: &Session, stack: &str) -> Result<(), ChangeSetError> {
         let token = self.token();
         let request = session.cloudformation.execute_change_set();

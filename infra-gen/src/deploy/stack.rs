@@ -4,7 +4,7 @@ use aws_sdk_cloudformation::types::TemplateStage;
 use indexmap::IndexMap;
 use serde::Serialize;
 
-use super::{CallError, Session, StackStatus, call::Attempt as _};
+use super::{CallError, Session, StackStatus, advice, call::Attempt as _};
 use crate::diff::{ReadError, TemplateDocument};
 
 /// A stack that is deployed.
@@ -59,6 +59,8 @@ pub struct DeployedResource {
     pub physical_id: String,
     /// Its type.
     pub kind: String,
+    /// Whether it is a table that could not be deleted because it is protected.
+    pub protected: bool,
 }
 
 /// Why the template of a deployed stack cannot be had.
@@ -139,10 +141,15 @@ impl DeployedStack {
                         let status = resource.resource_status.as_ref();
                         status.is_none_or(|status| status.as_str() != "DELETE_COMPLETE")
                     })
-                    .map(|resource| DeployedResource {
-                        logical_id: resource.logical_resource_id.unwrap_or_default(),
-                        physical_id: resource.physical_resource_id.unwrap_or_default(),
-                        kind: resource.resource_type.unwrap_or_default(),
+                    .map(|resource| {
+                        let kind = resource.resource_type.unwrap_or_default();
+                        let reason = resource.resource_status_reason.as_deref();
+                        DeployedResource {
+                            protected: advice::tells_of_protection(&kind, reason),
+                            logical_id: resource.logical_resource_id.unwrap_or_default(),
+                            physical_id: resource.physical_resource_id.unwrap_or_default(),
+                            kind,
+                        }
                     }),
             );
         }

@@ -60,12 +60,22 @@ impl StackStatus {
         }
     }
 
+    /// Whether a stack in this state has nothing in it: it is gone, or has not been made.
+    pub fn holds_nothing(&self) -> bool {
+        matches!(self.standing(), Standing::Empty | Standing::Gone) || self.0 == "ROLLBACK_COMPLETE"
+    }
+
     /// Whether an operation ended in this state as it should.
     pub fn is_success(&self) -> bool {
         matches!(
             self.0.as_str(),
             "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE" | "DELETE_COMPLETE"
         )
+    }
+
+    /// Whether a deletion ended in this state, well or not.
+    pub fn is_of_deletion(&self) -> bool {
+        matches!(self.0.as_str(), "DELETE_COMPLETE" | "DELETE_FAILED")
     }
 
     /// What the state means, as a clause about "it".
@@ -181,6 +191,20 @@ mod tests {
                 usable.contains(&status.standing()),
                 "{name}"
             );
+        }
+    }
+
+    #[test]
+    fn what_was_never_made_and_what_is_gone_hold_nothing() {
+        for (name, nothing) in [
+            ("REVIEW_IN_PROGRESS", true),
+            ("ROLLBACK_COMPLETE", true),
+            ("DELETE_COMPLETE", true),
+            ("ROLLBACK_FAILED", false),
+            ("CREATE_IN_PROGRESS", false),
+            ("UPDATE_ROLLBACK_COMPLETE", false),
+        ] {
+            assert_eq!(StackStatus::new(name).holds_nothing(), nothing, "{name}");
         }
     }
 

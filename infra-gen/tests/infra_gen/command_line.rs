@@ -116,3 +116,9 @@ fn check_finds_no_problems_in_the_stack() {
     assert!(stdout(&output).contains("dev: no problems"));
     assert!(stdout(&output).contains("prod: no problems"));
 }
+
+#[test]
+fn diff_says_that_it_does_not_compare_the_functions_code() {
+    let help = stdout(&infra_gen(&["diff", "--help"]));
+    assert!(help.contains("functions' code is not compared"), "{help}");
+}

@@ -223,3 +223,13 @@ fn what_diff_cannot_compare_is_a_usage_error_that_names_it() {
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("known are dev, prod"));
 }
+
+#[test]
+fn a_suffix_is_the_default_in_a_template_that_is_compared_with_another() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = template(folder.path(), "sam", &[]);
+    let file = file.to_str().expect("a name in UTF-8");
+    let output = infra_gen(&["diff", "--against", file, "--name-suffix=-a"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    assert!(stdout(&output).contains("-a"), "{}", stdout(&output));
+}

@@ -71,7 +71,7 @@ impl Phase {
             }
             Self::Executing { session, stack_id } => (session.clone(), stack_id.clone()),
         };
-        let again = arguments.target.repeat();
+        let again = arguments.repeat();
         let Ok(Some(stack)) = DeployedStack::find(&session, &stack_id).await else {
             return anyhow!(
                 "interrupted; CloudFormation goes on with the changes by itself\n  how to go on: \
@@ -116,7 +116,7 @@ pub(super) async fn execute(
     Phase::execute(phase, change_set, session, name).await?;
     let again = format!(
         "`infra-gen deploy{}` watches it to its end",
-        arguments.target.repeat()
+        arguments.repeat()
     );
     let operation = Operation {
         session,

@@ -104,7 +104,7 @@ async fn set_up(
     };
     let mut events = Events::from_now(session, &change_set.stack_id, name).await?;
     Phase::execute(phase, &change_set, session, name).await?;
-    let again = format!("run `infra-gen deploy{}` again", arguments.target.repeat());
+    let again = format!("run `infra-gen deploy{}` again", arguments.repeat());
     let operation = Operation {
         session,
         stack: name,

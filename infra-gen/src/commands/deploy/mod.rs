@@ -23,7 +23,7 @@ use infra_gen::{
 
 use super::{
     package::Code,
-    target::{Target, block_on, unless_interrupted},
+    target::{Target, block_on, option, unless_interrupted},
     terminal::{Terminal, paint},
 };
 use crate::Outcome;
@@ -52,6 +52,18 @@ pub(crate) struct Arguments {
     /// unless told otherwise.
     #[arg(long, value_name = "NAME")]
     artifact_bucket: Option<String>,
+}
+
+impl Arguments {
+    /// What has to be given again to go on with the same deployment. What was agreed to is not: it
+    /// was agreed to once.
+    fn repeat(&self) -> String {
+        let mut options = self.target.repeat() + &self.code.repeat();
+        for (name, value) in &self.parameters {
+            options += &option("parameter", Some(&format!("{name}={value}")));
+        }
+        options + &option("artifact-bucket", self.artifact_bucket.as_deref())
+    }
 }
 
 fn parameter(text: &str) -> Result<(String, String), String> {
@@ -89,7 +101,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 
 async fn deploy(arguments: &Arguments, phase: &RefCell<Phase>) -> anyhow::Result<Outcome> {
     let mut terminal = Terminal::new();
-    let environment = arguments.target.environment(arguments.code.overrides())?;
+    let environment = arguments.target.environment(&arguments.code.overrides())?;
     let template = stack::synthesize(&environment)?;
     let ground = Ground::survey(arguments, &environment, &template, phase, &mut terminal).await?;
     let packages = arguments
@@ -275,4 +287,50 @@ fn refuse_losses(
         names.join("\n    "),
         ground.name
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        arguments: Arguments,
+    }
+
+    fn repeated(options: &[&str]) -> String {
+        let line = [&["deploy"], options].concat();
+        Line::parse_from(line).arguments.repeat()
+    }
+
+    #[test]
+    fn going_on_takes_the_same_options_but_for_what_was_agreed_to() {
+        let options = [
+            "--region",
+            "eu-west-1",
+            "--x86-64",
+            "--binaries",
+            "out",
+            "--parameter",
+            "AlarmTopicArn=arn:aws:sns:eu-west-1:123456789012:alarms",
+            "--artifact-bucket",
+            "ours",
+        ];
+        let agreed = ["--yes", "--allow-replacement", "--set-up-logging"];
+        let given = [&options[..], &agreed].concat();
+        assert_eq!(repeated(&given), format!(" {}", options.join(" ")));
+        assert_eq!(repeated(&["--architecture", "arm64"]), " --arm64");
+        assert_eq!(repeated(&[]), "");
+    }
+
+    #[test]
+    fn what_a_shell_would_take_apart_is_quoted() {
+        assert_eq!(
+            repeated(&["--binaries", "my out", "--parameter", "Name=it's $HOME"]),
+            r" --binaries 'my out' --parameter 'Name=it'\''s $HOME'"
+        );
+    }
 }

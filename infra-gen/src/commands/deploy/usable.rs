@@ -3,11 +3,11 @@
 use std::cell::RefCell;
 
 use anyhow::bail;
-use infra_gen::deploy::{DeployedStack, Events, Session, Standing};
+use infra_gen::deploy::{DeployedStack, Events, Naming, Session, Standing};
 
 use super::{Arguments, execution::Phase};
 use crate::commands::{
-    operation::{Operation, failure},
+    operation::{Operation, delete_by_hand, failure, what_failed},
     terminal::Terminal,
 };
 
@@ -30,7 +30,7 @@ pub(super) async fn usable(
             Standing::Empty | Standing::Gone => return Ok(None),
             Standing::Busy => {
                 terminal.line(format!("{name} is {status}: {}; waiting", status.meaning()));
-                let again = format!("run `infra-gen deploy{}` again", arguments.target.repeat());
+                let again = format!("run `infra-gen deploy{}` again", arguments.repeat());
                 let operation = Operation {
                     session,
                     stack: &name,
@@ -39,8 +39,12 @@ pub(super) async fn usable(
                 };
                 let mut events = Events::of_running_operation(session, &stack.id, &name).await?;
                 phase.replace(Phase::executing(session, &stack.id));
-                operation.follow(terminal, &mut events).await?;
+                let ending = operation.follow(terminal, &mut events).await?;
                 phase.replace(Phase::Nothing);
+                if !ending.status.is_success() {
+                    let naming = arguments.target.naming(&name);
+                    terminal.warn(what_failed(&naming, &ending, None).trim_start());
+                }
             }
             Standing::Removable if status.as_str() == "ROLLBACK_COMPLETE" => {
                 terminal.line(format!("{name} is {status}: {}", status.meaning()));
@@ -61,12 +65,11 @@ pub(super) async fn usable(
                 return Ok(None);
             }
             Standing::Removable | Standing::Stuck => {
-                let way_out = status.way_out(&arguments.target.naming(&name));
+                let way_out = way_out(&stack, &arguments.target.naming(&name), session).await;
                 bail!(
-                    "the stack {name} cannot be updated: it is {status}, {}{}\n  what to do: {}",
+                    "the stack {name} cannot be updated: it is {status}, {}{}\n  what to do: {way_out}",
                     status.meaning(),
                     reason(&stack),
-                    way_out.unwrap_or_default()
                 );
             }
         }
@@ -74,6 +77,24 @@ pub(super) async fn usable(
             Some(found) => stack = found,
             None => return Ok(None),
         }
+    }
+}
+
+/// What to do about a stack that cannot be updated. Of one that could not be made and is there
+/// still, its tables may be what keeps it: when it goes they stay, and have the names.
+async fn way_out(stack: &DeployedStack, naming: &Naming, session: &Session) -> String {
+    let status = &stack.status;
+    let way_out = status.way_out(naming).unwrap_or_default();
+    if status.as_str() != "ROLLBACK_FAILED" {
+        return way_out;
+    }
+    // Only says more; so if they cannot be listed, what is known must do.
+    let resources = stack.resources(session).await.unwrap_or_default();
+    let tables = resources.iter().filter(|it| it.protected);
+    let tables: Vec<_> = tables.map(|it| it.physical_id.as_str()).collect();
+    match delete_by_hand(&tables, naming) {
+        Some(first) => format!("{first}\n    then {way_out}"),
+        None => way_out,
     }
 }
 
@@ -85,7 +106,7 @@ async fn remove(
 ) -> anyhow::Result<()> {
     let mut events = Events::from_now(session, &stack.id, &stack.name).await?;
     stack.delete(session).await?;
-    let again = format!("run `infra-gen deploy{}` again", arguments.target.repeat());
+    let again = format!("run `infra-gen deploy{}` again", arguments.repeat());
     let operation = Operation {
         session,
         stack: &stack.name,

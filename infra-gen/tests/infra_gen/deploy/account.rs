@@ -46,6 +46,23 @@ fn expired_credentials_are_told_from_wrong_ones() {
     );
 }
 
+/// S3 answers HEAD without a body, so it cannot say there that credentials have expired.
+#[test]
+fn credentials_that_expire_before_the_upload_are_told_from_the_answer_to_it() {
+    let expired = "<Error><Code>ExpiredToken</Code><Message>too old</Message></Error>";
+    let aws = FakeAws::new()
+        .answering("HeadObject", 400, "", 1)
+        .answering("PutObject", 400, expired, 1);
+    assert_failed(
+        &deploy(&aws, &["--yes"]),
+        &[
+            "cannot upload",
+            "AWS answers: ExpiredToken: too old",
+            "what to do: sign in again",
+        ],
+    );
+}
+
 #[test]
 fn a_region_that_is_missing_or_cannot_be_one_is_said_without_asking_anyone() {
     let aws = FakeAws::new();

@@ -168,6 +168,27 @@ fn a_suffix_that_was_given_once_stays() {
 }
 
 #[test]
+fn a_stack_with_a_name_and_a_suffix_of_its_own_is_found_unchanged_without_the_suffix() {
+    let aws = FakeAws::new();
+    let named = ["--yes", "--stack-name", "team-a"];
+    let output = deploy(&aws, &[&named[..], &["--name-suffix=-a"]].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let made = aws.requests("CreateChangeSet")[0].form();
+    assert_eq!(made["Parameters.member.1.ParameterValue"], "-a");
+
+    let output = deploy(&aws, &named);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("team-a is up to date"),
+        "{}",
+        stderr(&output)
+    );
+    let output = run(&aws, &["diff", "--stack-name", "team-a"]);
+    assert_eq!(stdout(&output), "", "{}", stderr(&output));
+    assert_eq!(aws.count("CreateChangeSet"), 1);
+}
+
+#[test]
 fn a_template_that_cloudformation_refuses_is_told_with_its_words() {
     let aws = FakeAws::new().failing("CreateChangeSet", 400, "ValidationError", 1);
     assert_failed(
@@ -189,6 +210,42 @@ fn a_change_set_that_fails_is_told_with_its_reason_and_taken_away() {
     assert_failed(
         &deploy(&aws, &["--yes"]),
         &["AWS answers: Circular dependency"],
+    );
+    assert_eq!(aws.stack_status(), None);
+}
+
+/// CloudFormation looks for names before it makes anything, and has the answer among its events.
+#[test]
+fn a_name_that_is_found_taken_while_the_change_set_is_made_is_no_dead_end() {
+    let aws = FakeAws::new()
+        .answering(
+            "DescribeChangeSet",
+            200,
+            "<DescribeChangeSetResponse><DescribeChangeSetResult><Status>FAILED</Status>\
+             <StatusReason>The following hook(s)/validation failed: \
+             [AWS::EarlyValidation::ResourceExistenceCheck].</StatusReason>\
+             </DescribeChangeSetResult></DescribeChangeSetResponse>",
+            1,
+        )
+        .answering(
+            "DescribeEvents",
+            200,
+            "<DescribeEventsResponse><DescribeEventsResult><OperationEvents><member>\
+             <LogicalResourceId>JobsTable</LogicalResourceId>\
+             <ResourceType>AWS::DynamoDB::Table</ResourceType>\
+             <ValidationStatusReason>Resource of type 'AWS::DynamoDB::Table' with identifier \
+             'jobs' already exists.</ValidationStatusReason></member></OperationEvents>\
+             </DescribeEventsResult></DescribeEventsResponse>",
+            1,
+        );
+    assert_failed(
+        &deploy(&aws, &["--yes"]),
+        &[
+            "ResourceExistenceCheck",
+            "with identifier 'jobs' already exists",
+            "what to do: another stack has the name",
+            "names of its own with --name-suffix",
+        ],
     );
     assert_eq!(aws.stack_status(), None);
 }
@@ -245,6 +302,7 @@ fn ctrl_c_leaves_the_stack_in_a_named_state_and_says_how_to_go_on() {
         "the stack stagecast-dev is CREATE_IN_PROGRESS: it is being made",
         "`infra-gen deploy --region eu-west-1",
         "watches it to its end",
+        "; `infra-gen destroy --region eu-west-1",
     ] {
         assert!(said.contains(sentence), "{said}");
     }
@@ -278,6 +336,56 @@ fn diff_compares_with_what_is_deployed_and_exits_as_diff_does() {
         "{}",
         stdout(&output)
     );
+}
+
+/// What could not be made has a template, and nothing of what is in it.
+#[test]
+fn to_diff_all_is_new_in_a_stack_that_could_not_be_made() {
+    for status in ["ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS"] {
+        let aws = FakeAws::new().with_stack(stack(status, SAME));
+        let output = run(&aws, &["diff"]);
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        assert!(
+            stdout(&output).contains("+ JobsTable"),
+            "{}",
+            stdout(&output)
+        );
+        let said = stderr(&output);
+        let why = format!("nothing in the stack stagecast-dev in eu-central-1, which is {status}");
+        assert!(said.contains(&(why + ": all is new")), "{said}");
+    }
+}
+
+#[test]
+fn diff_compares_with_nothing_that_is_in_between() {
+    for (status, way_out) in [
+        ("UPDATE_IN_PROGRESS", "wait until CloudFormation is done"),
+        ("ROLLBACK_FAILED", "`infra-gen destroy --endpoint-url"),
+        ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback"),
+    ] {
+        let aws = FakeAws::new().with_stack(stack(status, SAME));
+        let output = run(&aws, &["diff"]);
+        let said = stderr(&output);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert_eq!(stdout(&output), "");
+        assert!(said.contains(&format!("is {status}: ")), "{said}");
+        assert!(said.contains(way_out), "{said}");
+    }
+}
+
+#[test]
+fn a_stack_that_tells_nothing_because_it_is_not_made_says_so() {
+    for (status, way_out) in [
+        ("REVIEW_IN_PROGRESS", "`infra-gen deploy --endpoint-url"),
+        ("CREATE_IN_PROGRESS", "wait until CloudFormation is done"),
+        ("ROLLBACK_COMPLETE", "mend the cause, then deploy again"),
+    ] {
+        let aws = FakeAws::new().with_stack(stack(status, SAME));
+        let output = run(&aws, &["outputs", "--json"]);
+        let state = format!("tells nothing: it is {status}: it ");
+        assert_failed(&output, &[&state, way_out]);
+        assert_eq!(stdout(&output), "");
+    }
 }
 
 #[test]

@@ -453,13 +453,23 @@ impl State {
                 body: error("ValidationError", &message),
             };
         };
-        let urls = [
+        let mut urls = vec![
             ("HttpApiUrl".to_owned(), "https://http.example".to_owned()),
             (
                 "WebSocketUrl".to_owned(),
                 "wss://live.example/live".to_owned(),
             ),
         ];
+        // What has never been made has nothing to tell.
+        if [
+            "REVIEW_IN_PROGRESS",
+            "CREATE_IN_PROGRESS",
+            "ROLLBACK_COMPLETE",
+        ]
+        .contains(&stack.status.as_str())
+        {
+            urls.clear();
+        }
         result(
             "DescribeStacks",
             &format!(

@@ -90,6 +90,9 @@ fn what_cannot_be_deleted_is_told_with_its_cause() {
             "JobsTable (AWS::DynamoDB::Table) is DELETE_FAILED",
             "take the protection off",
             "is DELETE_FAILED",
+            "how to go on: take the tables' protection off:\n      aws dynamodb update-table \
+             --no-deletion-protection-enabled --table-name physical --endpoint-url",
+            "then `infra-gen destroy --endpoint-url",
         ],
     );
 }
@@ -197,4 +200,29 @@ fn a_stack_that_is_being_worked_on_is_not_deleted() {
         &["UPDATE_IN_PROGRESS: it is being updated"],
     );
     assert_eq!(aws.count("DeleteStack"), 0);
+}
+
+#[test]
+fn a_stack_that_is_still_being_made_is_deleted() {
+    let aws = FakeAws::new().with_stack(stack("CREATE_IN_PROGRESS", SAME));
+    let output = run(&aws, &["destroy", "--yes"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!(aws.count("DeleteStack"), 1);
+    assert_eq!(aws.stack_status(), None);
+}
+
+/// It was made between the look at it and its deletion.
+#[test]
+fn the_end_of_what_was_being_made_is_not_taken_for_that_of_the_deletion() {
+    let aws = FakeAws::new()
+        .with_stack(stack("CREATE_IN_PROGRESS", SAME))
+        .with_deletion(&[
+            ("it", STACK, "CREATE_COMPLETE", ""),
+            ("it", STACK, "DELETE_IN_PROGRESS", "User Initiated"),
+            ("JobsTable", "AWS::DynamoDB::Table", "DELETE_FAILED", "no"),
+            ("it", STACK, "DELETE_FAILED", ""),
+        ]);
+    let output = run(&aws, &["destroy", "--yes"]);
+    assert_failed(&output, &["JobsTable", "is DELETE_FAILED: some of it"]);
+    assert!(!stderr(&output).contains("is gone"), "{}", stderr(&output));
 }

@@ -235,3 +235,32 @@ fn an_end_that_nobody_tells_any_more_is_seen_by_the_stack() {
     assert!(output.status.success(), "{}", stderr(&output));
     assert_eq!(aws.count("ExecuteChangeSet"), 1);
 }
+
+#[test]
+fn the_failure_of_what_was_at_work_is_told_before_going_on() {
+    let aws = FakeAws::new()
+        .with_stack(stack("UPDATE_IN_PROGRESS", SAME))
+        .ending_in("UPDATE_ROLLBACK_COMPLETE")
+        .with_events(&[("it", STACK, "UPDATE_IN_PROGRESS", "User Initiated")])
+        .going_on_with(&[
+            (
+                "JobsQueue",
+                "AWS::SQS::Queue",
+                "UPDATE_FAILED",
+                "jobs already exists",
+            ),
+            ("it", STACK, "UPDATE_ROLLBACK_IN_PROGRESS", ""),
+            ("it", STACK, "UPDATE_ROLLBACK_COMPLETE", ""),
+        ]);
+    let output = deploy(&aws, &["--yes"]);
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
+    for sentence in [
+        "! JobsQueue (AWS::SQS::Queue) is UPDATE_FAILED\n  AWS says: jobs already exists",
+        "what to do: another stack has the name",
+        "the stack stagecast-dev is UPDATE_ROLLBACK_COMPLETE: an update failed and was undone",
+    ] {
+        assert!(said.contains(sentence), "'{sentence}' is not in:\n{said}");
+    }
+    assert_eq!(aws.count("ExecuteChangeSet"), 1);
+}

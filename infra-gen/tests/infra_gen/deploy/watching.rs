@@ -3,7 +3,7 @@
 use super::{
     fake::{Event, FakeAws},
     program::{
-        Running, SAME, assert_failed, binaries, deploy, deploy_command, stack, wait_for_call,
+        Running, SAME, assert_failed, binaries, deploy, deploy_command, run, stack, wait_for_call,
     },
 };
 use crate::program::stderr;
@@ -109,6 +109,70 @@ fn what_a_failed_first_deployment_leaves_is_named() {
     );
     let executed = &aws.requests("ExecuteChangeSet")[0].form();
     assert_eq!(executed["RetainExceptOnCreate"], "true");
+}
+
+const PROTECTED: &str = "Resource handler returned message: \"Resource cannot be deleted as it is \
+                         currently protected against deletion. Disable deletion protection \
+                         first.\"";
+
+/// How what is protected goes by hand, and what comes after that.
+fn by_hand(table: &str, aws: &str) -> String {
+    format!(
+        "delete the tables that their protection left:\n      \
+         aws dynamodb update-table --no-deletion-protection-enabled --table-name {table}{aws}\n      \
+         aws dynamodb delete-table --table-name {table}{aws}\n"
+    )
+}
+
+#[test]
+fn tables_that_their_protection_left_are_deleted_before_the_next_attempt() {
+    let aws = FakeAws::new().with_execution(&[
+        ("it", STACK, "CREATE_IN_PROGRESS", "User Initiated"),
+        ("JobsTable", TABLE, "CREATE_COMPLETE", ""),
+        ("JobsFunction", FUNCTION, "CREATE_FAILED", "no"),
+        ("it", STACK, "ROLLBACK_IN_PROGRESS", ""),
+        ("JobsTable", TABLE, "DELETE_FAILED", PROTECTED),
+        ("JobsRole", "AWS::IAM::Role", "DELETE_FAILED", "not yet"),
+        ("it", STACK, "ROLLBACK_FAILED", ""),
+    ]);
+    let place = format!(" --region eu-west-1 --endpoint-url {}", aws.url);
+    let then = format!("    then `infra-gen destroy --environment prod{place}`, then deploy again");
+    let more = ["--yes", "--environment", "prod", "--region", "eu-west-1"];
+    let way_on = "how to go on: ".to_owned() + &by_hand("physical", &place) + &then;
+    let output = deploy(&aws, &more);
+    assert_failed(&output, &["JobsFunction", "is CREATE_FAILED", &way_on]);
+    assert!(
+        !stderr(&output).contains("--table-name JobsRole"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+/// Who has not seen how it failed is told, too: on the next attempt, and when the stack has gone.
+#[test]
+fn tables_that_their_protection_left_are_told_as_long_as_the_stack_is_there() {
+    let retained = ("DeletionPolicy: Delete", "DeletionPolicy: Retain");
+    let resources = format!(
+        "<ListStackResourcesResponse><ListStackResourcesResult><StackResourceSummaries><member>\
+         <LogicalResourceId>JobsTable</LogicalResourceId>\
+         <PhysicalResourceId>jobs</PhysicalResourceId><ResourceType>{TABLE}</ResourceType>\
+         <ResourceStatus>DELETE_FAILED</ResourceStatus>\
+         <ResourceStatusReason>{PROTECTED}</ResourceStatusReason></member>\
+         </StackResourceSummaries></ListStackResourcesResult></ListStackResourcesResponse>"
+    );
+    let aws = FakeAws::new()
+        .with_stack(stack("ROLLBACK_FAILED", retained))
+        .answering("ListStackResources", 200, &resources, 2);
+    let place = format!(" --endpoint-url {}", aws.url);
+    let commands = by_hand("jobs", &place);
+    let then = format!("what to do: {commands}    then `infra-gen destroy{place}`");
+    assert_failed(&deploy(&aws, &["--yes"]), &["it is ROLLBACK_FAILED", &then]);
+
+    let output = run(&aws, &["destroy", "--yes"]);
+    let said = stderr(&output);
+    assert!(output.status.success(), "{said}");
+    let before = format!("before it is deployed again, {commands}");
+    assert!(said.contains(&before), "{said}");
 }
 
 /// A deployment that has been started, and of which nothing has been read yet.
