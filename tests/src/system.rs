@@ -300,6 +300,12 @@ impl Job {
         json!({ "type": "subscribe", "job_id": self.id, "access_key": self.key })
     }
 
+    /// Where to connect to watch the job from the handshake on.
+    pub fn url(&self) -> String {
+        let (url, id, key) = (&self.websocket_url, &self.id, &self.key);
+        format!("{url}?job_id={id}&access_key={key}")
+    }
+
     /// The ticket that puts the job on its queue.
     pub fn ticket(&self) -> JobTicket {
         let job_id = self.id.parse().expect("a job's id");

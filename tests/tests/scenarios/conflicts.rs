@@ -2,14 +2,9 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use end_to_end::{Client, Job, System, needs};
+use end_to_end::{Client, System, needs};
 use local::{Fault, Times};
 use serde_json::json;
-
-fn url_of(job: &Job) -> String {
-    let (url, id, key) = (&job.websocket_url, &job.id, &job.key);
-    format!("{url}?job_id={id}&access_key={key}")
-}
 
 #[tokio::test]
 async fn who_subscribes_while_others_write_gets_a_subscription_all_the_same() {
@@ -26,7 +21,7 @@ async fn who_subscribes_while_others_write_gets_a_subscription_all_the_same() {
         (is_ours && turn.fetch_add(1, Ordering::Relaxed) % 3 != 2).then_some(Fault::Conflict)
     });
     let mut by_message = system.watch(&job).await;
-    let mut by_url = Client::connect(&url_of(&job)).await.expect("a connection");
+    let mut by_url = Client::connect(&job.url()).await.expect("a connection");
     let ping = json!({ "type": "ping" });
     by_url.ask(&ping, "subscribed").await;
     by_url.expect("pong").await;
@@ -68,7 +63,7 @@ async fn a_handshake_that_fails_half_way_leaves_nothing_behind() {
             let is_step = call.caller == "websocket" && call.operation == step;
             (is_step && away.take()).then_some(Fault::Outage)
         });
-        let refused = Client::connect(&url_of(&job)).await.expect_err(step);
+        let refused = Client::connect(&job.url()).await.expect_err(step);
         assert_eq!(refused, 500, "{step}");
         system.is_left(step).await;
     }

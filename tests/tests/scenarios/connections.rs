@@ -101,11 +101,7 @@ async fn a_client_that_vanishes_leaves_nothing_behind() {
 async fn a_job_in_the_url_is_watched_from_the_first_message_on() {
     let system = System::start().await;
     let job = system.create(plans::HOUSE.as_slice()).await;
-    let url = format!(
-        "{}?job_id={}&access_key={}",
-        job.websocket_url, job.id, job.key
-    );
-    let mut client = Client::connect(&url).await.unwrap();
+    let mut client = Client::connect(&job.url()).await.unwrap();
     client.send(&json!({ "type": "ping" })).await;
     let mut kinds = Vec::new();
     while !kinds.contains(&"pong".to_owned()) {

@@ -38,6 +38,15 @@ fn two_stages() -> Script {
     }
 }
 
+/// Someone who has heard all of a job, and someone who has connected with it in the URL since.
+async fn owed_the_log(system: &System) -> (Client, Client) {
+    let job = system.create_scripted(&two_stages()).await;
+    let mut first = system.watch(&job).await;
+    until_seq(&mut first, 3).await;
+    let client = Client::connect(&job.url()).await.expect("a connection");
+    (first, client)
+}
+
 #[tokio::test]
 async fn a_storm_of_429s_over_all_clients_loses_nothing() {
     needs!(InjectFaults);
@@ -160,14 +169,7 @@ async fn a_client_that_cannot_be_welcomed_gets_the_log_all_the_same() {
 async fn what_is_owed_since_connecting_is_owed_until_it_is_paid() {
     needs!(InjectFaults);
     let system = System::scripted().await;
-    let job = system.create_scripted(&two_stages()).await;
-    let mut first = system.watch(&job).await;
-    until_seq(&mut first, 3).await;
-    let url = format!(
-        "{}?job_id={}&access_key={}",
-        job.websocket_url, job.id, job.key
-    );
-    let mut client = Client::connect(&url).await.unwrap();
+    let (first, mut client) = owed_the_log(&system).await;
     // As often as the SDK tries.
     let away = Arc::new(Times::new(3));
     system.local().faults().on_call(move |call| {
@@ -187,14 +189,7 @@ async fn what_is_owed_since_connecting_is_owed_until_it_is_paid() {
 async fn what_is_owed_since_connecting_is_paid_also_when_an_answer_was_lost() {
     needs!(InjectFaults);
     let system = System::scripted().await;
-    let job = system.create_scripted(&two_stages()).await;
-    let mut first = system.watch(&job).await;
-    until_seq(&mut first, 3).await;
-    let url = format!(
-        "{}?job_id={}&access_key={}",
-        job.websocket_url, job.id, job.key
-    );
-    let mut client = Client::connect(&url).await.unwrap();
+    let (first, mut client) = owed_the_log(&system).await;
     let lost = Arc::new(Times::new(1));
     system.local().faults().on_call(move |call| {
         let is_sign_of_life = call.caller == "websocket" && call.operation == "dynamodb:UpdateItem";

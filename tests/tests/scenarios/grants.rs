@@ -97,9 +97,7 @@ async fn a_job_takes_longer_than_one_run(system: &System) -> (Job, Client) {
         stage_2: large(Act::slow(50, 100), 5_000_000),
     };
     let job = system.create_scripted(&script).await;
-    let (url, id, key) = (&job.websocket_url, &job.id, &job.key);
-    let url = format!("{url}?job_id={id}&access_key={key}");
-    let mut client = Client::connect(&url).await.expect("a connection");
+    let mut client = Client::connect(&job.url()).await.expect("a connection");
     client.send(&json!({ "type": "ping" })).await;
     client.expect("subscribed").await;
     client.expect("pong").await;

@@ -21,11 +21,7 @@ async fn every_log_line_is_json_with_a_time_and_no_key_is_in_any() {
     })
     .await;
     let job = system.create(plans::HOUSE.as_slice()).await;
-    let url = format!(
-        "{}?job_id={}&access_key={}",
-        job.websocket_url, job.id, job.key
-    );
-    let mut in_url = end_to_end::Client::connect(&url).await.unwrap();
+    let mut in_url = end_to_end::Client::connect(&job.url()).await.unwrap();
     in_url.send(&serde_json::json!({ "type": "ping" })).await;
     let mut client = system.watch(&job).await;
     client.until_the_end().await;
