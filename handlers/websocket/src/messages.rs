@@ -162,7 +162,7 @@ impl Handler {
             // A job that publishes faster than one can subscribe is watched all the same: then
             // its messages may come twice, which clients tell by their `seq`.
             let unmoved = match attempt {
-                ..STRICT_ATTEMPTS => Unmoved::Job,
+                ..STRICT_ATTEMPTS => Unmoved::All,
                 STRICT_ATTEMPTS..MOST_ATTEMPTS => Unmoved::Log,
                 MOST_ATTEMPTS.. => Unmoved::Nothing,
             };

@@ -61,7 +61,7 @@ pub struct Admitted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unmoved {
     /// The log, and how far the job is: it may not say so again for long.
-    Job,
+    All,
     /// The log.
     Log,
     /// Nothing.
@@ -251,7 +251,7 @@ impl<F: Function> SubscriptionStore<F> {
             connected_at: request.connected_at,
             subscribed_at: now,
             at_seq: match unmoved {
-                Unmoved::Job | Unmoved::Log => job.seq,
+                Unmoved::All | Unmoved::Log => job.seq,
                 Unmoved::Nothing => 0,
             },
             correlation_id: request.correlation_id.clone(),
@@ -396,7 +396,7 @@ impl<F: Function> SubscriptionStore<F> {
 /// The update of the job's item, if it is as it was read.
 fn provided(update: UpdateBuilder, job: &Job, unmoved: Unmoved) -> UpdateBuilder {
     match unmoved {
-        Unmoved::Job => {
+        Unmoved::All => {
             let stage = job.stage.as_ref();
             update
                 .condition_expression(
