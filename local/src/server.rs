@@ -156,10 +156,6 @@ impl Router {
         let fault = calls.first().and_then(|call| self.faults.of_call(call));
         match fault {
             None => Some(answer.await),
-            Some(Fault::Conflict) => match fault_answer(Fault::Conflict) {
-                Some(refusal) => Some(refusal),
-                None => Some(answer.await),
-            },
             Some(Fault::Delay(time)) => {
                 tokio::time::sleep(time).await;
                 Some(answer.await)
@@ -169,7 +165,11 @@ impl Router {
                 answer.await;
                 None
             }
-            Some(fault) => fault_answer(fault),
+            Some(fault) => match fault_answer(fault) {
+                Some(refusal) => Some(refusal),
+                // The service knows no such fault.
+                None => Some(answer.await),
+            },
         }
     }
 

@@ -1,10 +1,10 @@
 //! The scripted pipeline's input: what its stages should do. A fake, for scenarios that no plan
 //! can bring about.
 
-use std::{fs, path::PathBuf};
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempPath};
 
 use crate::engine::Engine;
 
@@ -41,37 +41,37 @@ pub enum Wait {
     /// Nothing.
     #[default]
     Nothing,
-    /// A file on the machine that stage and scenario share.
+    /// The end of a file on the machine that stage and scenario share.
     File(PathBuf),
     /// Seconds, where they share none.
     Seconds(u64),
 }
 
-/// Holds a stage back until everything is in its place: who watches, what is to fail.
+/// Holds a stage back until everything is in its place: who watches, what is to fail. It is open
+/// once it is dropped.
 #[derive(Debug)]
 pub struct Gate {
-    folder: TempDir,
+    /// Is there as long as the gate is closed, and for no run after that.
+    file: TempPath,
 }
 
 impl Gate {
     /// A gate that is closed.
     pub fn closed() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        Self { folder }
-    }
-
-    fn file(&self) -> PathBuf {
-        self.folder.path().join("open")
+        let file = NamedTempFile::new().expect("a file");
+        Self {
+            file: file.into_temp_path(),
+        }
     }
 
     /// Lets the stage begin.
-    pub fn open(&self) {
-        fs::write(self.file(), "").expect("the gate opens");
+    pub fn open(self) {
+        self.file.close().expect("the gate opens");
     }
 
     fn wait(&self) -> Wait {
         match Engine::chosen() {
-            Engine::Local | Engine::Ministack => Wait::File(self.file()),
+            Engine::Local | Engine::Ministack => Wait::File(self.file.to_path_buf()),
             Engine::Aws => Wait::Seconds(5),
         }
     }

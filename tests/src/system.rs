@@ -18,7 +18,7 @@ use crate::{
     engine::{self, Engine, Operator, Outputs},
     grants,
     patience::patience,
-    script::Script,
+    script::{Gate, Script},
 };
 
 /// Whose turn it is on the stack that is deployed.
@@ -185,6 +185,16 @@ impl System {
     /// Makes a job that follows a script.
     pub async fn create_scripted(&self, script: &Script) -> Job {
         self.create(script.body()).await
+    }
+
+    /// Makes a job that follows a script, and someone who watches it before its first stage does
+    /// anything.
+    pub async fn watched(&self, script: Script) -> (Job, Client) {
+        let gate = Gate::closed();
+        let job = self.create_scripted(&script.behind(&gate)).await;
+        let client = self.watch(&job).await;
+        gate.open();
+        (job, client)
     }
 
     /// Connects without a job.

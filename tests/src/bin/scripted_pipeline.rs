@@ -55,7 +55,7 @@ async fn act(act: &Act, first_process: Value, progress: &Progress) -> Result<Val
     match &act.wait {
         Wait::Nothing => {}
         Wait::File(file) => {
-            while !file.exists() {
+            while file.exists() {
                 progress.check_cancelled()?;
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }

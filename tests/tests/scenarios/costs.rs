@@ -3,7 +3,7 @@
 use contract::tables::{Connections, Table as _};
 use end_to_end::{
     System, needs,
-    script::{Act, Gate, Script},
+    script::{Act, Script},
     worker::{progress, stage_complete},
 };
 use local::Call;
@@ -129,11 +129,7 @@ async fn a_durable_message_is_two_writes() {
     needs!(CountCalls);
     let system = System::scripted().await;
     // Its stages report nothing of their own: each is at 0 percent, then at 100.
-    let gate = Gate::closed();
-    let script = Script::default().behind(&gate);
-    let job = system.create_scripted(&script).await;
-    let mut client = system.watch(&job).await;
-    gate.open();
+    let (_, mut client) = system.watched(Script::default()).await;
     client.until_the_end().await;
     let (claims, progress, durable) = (1, 2 * 2, 3);
     let calls = system.local().calls();

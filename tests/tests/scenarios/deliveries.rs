@@ -35,11 +35,7 @@ async fn expect_the_log(client: &mut Client) {
 
 /// A job that has ended, and someone who has watched it and stays.
 async fn ended_and_watched(system: &System) -> (Job, Client) {
-    let gate = Gate::closed();
-    let script = Script::default().behind(&gate);
-    let job = system.create_scripted(&script).await;
-    let mut client = system.watch(&job).await;
-    gate.open();
+    let (job, mut client) = system.watched(Script::default()).await;
     client.until_the_end().await;
     (job, client)
 }

@@ -55,10 +55,7 @@ async fn a_failure_with_more_words_than_a_message_can_carry_is_told_all_the_same
         },
         ..Script::default()
     };
-    let gate = Gate::closed();
-    let job = system.create_scripted(&script.behind(&gate)).await;
-    let mut client = system.watch(&job).await;
-    gate.open();
+    let (_, mut client) = system.watched(script).await;
     let failed = client.until_the_end().await.pop().unwrap();
     let code = failed["error"]["code"].as_str().unwrap();
     assert!(code.starts_with("out_of_paper_out"), "{code}");
@@ -77,10 +74,7 @@ async fn a_panic_in_a_stage_is_a_failed_job() {
         },
         ..Script::default()
     };
-    let gate = Gate::closed();
-    let job = system.create_scripted(&script.behind(&gate)).await;
-    let mut client = system.watch(&job).await;
-    gate.open();
+    let (_, mut client) = system.watched(script).await;
     let failed = client.until_the_end().await.pop().unwrap();
     assert_eq!(failed["type"], "job_failed");
     assert_eq!(failed["error"]["code"], "stage_panicked");
@@ -131,10 +125,7 @@ async fn what_could_not_be_sent_arrives_later_without_help_from_the_client() {
         .local()
         .faults()
         .on_post(|post| (post.caller == "pipeline").then_some(Fault::Outage));
-    let gate = Gate::closed();
-    let job = system.create_scripted(&script.behind(&gate)).await;
-    let mut client = system.watch(&job).await;
-    gate.open();
+    let (job, mut client) = system.watched(script).await;
     let connection_id = system.local().connection_ids().pop();
     let mut seqs = Vec::new();
     while seqs.iter().max() != Some(&3) {

@@ -83,10 +83,7 @@ async fn a_run_writes_what_became_of_its_messages_as_one_metric_record() {
         stage_1: Act::slow(10, 50),
         ..Script::default()
     };
-    let gate = Gate::closed();
-    let job = system.create_scripted(&script.behind(&gate)).await;
-    let mut client = system.watch(&job).await;
-    gate.open();
+    let (job, mut client) = system.watched(script).await;
     let received = client.until_the_end().await.len() as u64;
     let records = |system: &System| -> Vec<Value> {
         let lines = system.local().logs().into_iter();

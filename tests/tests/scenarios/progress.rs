@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use end_to_end::{
     System, needs, plans,
-    script::{Act, Gate, Script},
+    script::{Act, Script},
     worker::progress,
 };
 use http::Method;
@@ -64,10 +64,7 @@ async fn progress_updates_are_sent_at_the_start_during_and_at_the_end_of_each_st
         stage_1: Act::slow(5, 1000),
         stage_2: Act::slow(5, 1000),
     };
-    let gate = Gate::closed();
-    let job = system.create_scripted(&script.behind(&gate)).await;
-    let mut client = system.watch(&job).await;
-    gate.open();
+    let (_, mut client) = system.watched(script).await;
     let messages = client.until_the_end().await;
     let updates = of_type(&messages, "progress_update");
     for stage in ["stage_1", "stage_2"] {
@@ -101,10 +98,7 @@ async fn progress_updates_have_stage_percentage_estimated_time_and_every_other_f
         stage_1: Act::slow(20, 100),
         ..Script::default()
     };
-    let gate = Gate::closed();
-    let job = system.create_scripted(&script.behind(&gate)).await;
-    let mut client = system.watch(&job).await;
-    gate.open();
+    let (job, mut client) = system.watched(script).await;
     let messages = client.until_the_end().await;
     let updates = of_type(&messages, "progress_update");
     for update in &updates {

@@ -56,10 +56,7 @@ async fn tickets_and_pointers_that_come_again_and_out_of_order_change_nothing() 
         stage_1: Act::slow(10, 50),
         stage_2: Act::slow(10, 50),
     };
-    let gate = Gate::closed();
-    let job = system.create_scripted(&script.behind(&gate)).await;
-    let mut client = system.watch(&job).await;
-    gate.open();
+    let (job, mut client) = system.watched(script).await;
     ticket(&system, &job).await;
     let mut messages = durable_until(&mut client, "stage_complete").await;
     pointer(&system, &job, 1).await;

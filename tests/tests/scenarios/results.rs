@@ -2,7 +2,7 @@
 
 use end_to_end::{
     System,
-    script::{Act, Gate, Script},
+    script::{Act, Script},
 };
 use http::Method;
 
@@ -14,10 +14,7 @@ async fn completed(system: &System, results_bytes: usize) -> (end_to_end::Job, s
         },
         ..Script::default()
     };
-    let gate = Gate::closed();
-    let job = system.create_scripted(&script.behind(&gate)).await;
-    let mut client = system.watch(&job).await;
-    gate.open();
+    let (job, mut client) = system.watched(script).await;
     let complete = client.until_the_end().await.pop().expect("an end");
     assert_eq!(complete["type"], "job_complete");
     client.close().await;

@@ -13,10 +13,7 @@ async fn a_client_that_comes_back_gets_what_it_missed_and_nothing_twice() {
         stage_1: Act::slow(2, 50),
         stage_2: Act::slow(20, 100),
     };
-    let gate = Gate::closed();
-    let job = system.create_scripted(&script.behind(&gate)).await;
-    let mut client = system.watch(&job).await;
-    gate.open();
+    let (job, mut client) = system.watched(script).await;
     assert_eq!(client.expect("stage_complete").await["seq"], 1);
     client.vanish();
 

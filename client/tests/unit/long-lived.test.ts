@@ -1,0 +1,80 @@
+/** Connections that outlast minutes and hours. */
+
+import { describe, expect, test, vi } from "vitest";
+import { jobComplete, progress, stageComplete } from "./messages.js";
+import { heard, MINUTE, seqs, service, settle, startLive, states, watch } from "./watching.js";
+
+describe("long-lived connections", () => {
+  test("an idle connection is kept open by pings", async () => {
+    await startLive();
+    await vi.advanceTimersByTimeAsync(30 * MINUTE);
+    expect(service.sockets).toHaveLength(1);
+    const pings = service.latest.sent.filter(({ type }) => type === "ping");
+    expect(pings).toHaveLength(6);
+  });
+
+  test("a connection that does not answer a ping is replaced", async () => {
+    await startLive();
+    service.answer = (_, { type }) => type === "ping";
+    await vi.advanceTimersByTimeAsync(5 * MINUTE + 10_000);
+    expect(watch.state).toBe("resuming");
+    await vi.advanceTimersByTimeAsync(1000);
+    expect(watch.state).toBe("live");
+    expect(service.open).toHaveLength(1);
+  });
+
+  test("the next connection is made before the limit, and the watch stays live meanwhile", async () => {
+    await startLive();
+    service.publish(stageComplete(1));
+    await vi.advanceTimersByTimeAsync(115 * MINUTE);
+    expect(service.sockets).toHaveLength(2);
+    expect(service.open).toEqual([service.sockets[1]]);
+    expect(service.latest.sent[0]).toMatchObject({ type: "subscribe", after_seq: 1 });
+    expect(states).toEqual(["connecting", "live"]);
+    await vi.advanceTimersByTimeAsync(24 * 60 * MINUTE);
+    expect(service.sockets.length).toBeGreaterThanOrEqual(14);
+    expect(states).toEqual(["connecting", "live"]);
+  });
+
+  test("what is told while both connections are open comes once", async () => {
+    vi.spyOn(Math, "random").mockReturnValue(0);
+    await startLive();
+    // The new connection's subscription is answered late, while the old one goes on.
+    const late: (() => void)[] = [];
+    service.answer = (socket, { type, ...sent }) => {
+      if (socket === service.sockets[0] || type !== "subscribe") return false;
+      socket.isSubscribed = true;
+      late.push(() => {
+        service.answer = null;
+        service.receive(socket, { type, ...sent } as never);
+      });
+      return true;
+    };
+    await vi.advanceTimersByTimeAsync(110 * MINUTE);
+    expect(service.open).toHaveLength(2);
+    service.publish(progress(0, 10));
+    service.publish(stageComplete(1));
+    service.publish(progress(1, 20));
+    late.shift()?.();
+    await settle();
+    expect(service.open).toHaveLength(1);
+    service.publish(progress(1, 30));
+    service.publish(jobComplete(2));
+    expect(seqs()).toEqual([1, 2]);
+    expect(heard.filter(({ type }) => type === "progress_update")).toHaveLength(3);
+    expect(states).toEqual(["connecting", "live", "ended"]);
+  });
+
+  test("if the next connection cannot be made, the present one is kept and it is tried again", async () => {
+    await startLive();
+    service.connections = "refused";
+    await vi.advanceTimersByTimeAsync(110 * MINUTE);
+    expect(watch.state).toBe("live");
+    service.publish(stageComplete(1));
+    expect(seqs()).toEqual([1]);
+    service.connections = "accepted";
+    await vi.advanceTimersByTimeAsync(MINUTE);
+    expect(service.open).toEqual([service.latest]);
+    expect(states).toEqual(["connecting", "live"]);
+  });
+});
