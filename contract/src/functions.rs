@@ -10,7 +10,7 @@ use crate::{
     buckets::Objects,
     environment::{Setting, WebSocketApi},
     grants::Grant,
-    queues::{CONSUMER_TIMEOUTS, DeliveryQueue, JobQueue, Queue as _, QueueSpec},
+    queues::{DeliveryQueue, JobQueue, Queue as _, QueueSpec},
     routes::HttpRoute,
     tables::{Connections, JobEvents, Jobs, Subscribers},
     text::{Sentence, refuse},
@@ -212,7 +212,7 @@ function! {
 }
 
 function! {
-    /// Redelivers messages and fans out to audiences too wide for one sender.
+    /// Redelivers messages, fans out to wide audiences, and looks after jobs that nothing runs.
     DeliveryFunction = "delivery" {
         memory_mib: 512,
         timeout_seconds: 30,
@@ -221,9 +221,10 @@ function! {
         grants: {
             Connections: [DeleteItem, Query, UpdateItem],
             Subscribers: [DeleteItem, Query, UpdateItem],
-            Jobs: [GetItem],
-            JobEvents: [Query],
+            Jobs: [GetItem, UpdateItem],
+            JobEvents: [PutItem, Query],
             WebSocketApi: [PostToConnection],
+            JobQueue: [SendMessage],
             DeliveryQueue: [SendMessage],
         },
         settings: [],
@@ -290,8 +291,7 @@ pub const fn check(function: &FunctionSpec) {
                 }
             }
             Trigger::Queue { queue, .. } => {
-                let needed = CONSUMER_TIMEOUTS * function.timeout_seconds;
-                if queue.visibility_timeout_seconds < needed {
+                if queue.visibility_timeout_seconds < function.timeout_seconds {
                     refuse(&[
                         "the queue `",
                         queue.name,
@@ -301,9 +301,9 @@ pub const fn check(function: &FunctionSpec) {
                         function.name,
                         "` may run for ",
                         timeout.text(),
-                        " and throttled invocations are retried: make its \
+                        ", and Lambda refuses such an event source mapping: make its \
                          visibility_timeout_seconds at least ",
-                        Sentence::number(needed).text(),
+                        timeout.text(),
                         " (contract/src/queues.rs)",
                     ]);
                 }

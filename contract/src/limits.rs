@@ -50,5 +50,16 @@ pub const MAX_FRUITLESS_CLAIMS: u32 = 3;
 /// How long a claimed job belongs to its runner without a renewal, in seconds.
 pub const LEASE_SECONDS: i64 = 30;
 
+/// How long after the end of a lease the watchdog looks at the job, in seconds: the holder's last
+/// post may be on its way.
+pub const WATCHDOG_MARGIN_SECONDS: i64 = 5;
+
+/// Longest time between two looks of the watchdog at a job, in seconds.
+pub const WATCHDOG_MAX_DELAY_SECONDS: i64 = 180;
+
+/// An external worker that has not renewed its lease for this long after the lease has ended, and
+/// that no other worker has replaced, has its job failed. In seconds.
+pub const ABANDONED_AFTER_SECONDS: i64 = 15 * 60;
+
 /// Progress updates a second per job, at most.
 pub const MAX_UPDATES_PER_SECOND: u32 = 4;

@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{environment::Resource, ids::JobId};
-
-/// How many timeouts of its consumer a queue hides a received message for, at least: Lambda's
-/// documentation asks for six, so that throttled invocations can be retried.
-pub const CONSUMER_TIMEOUTS: u32 = 6;
+use crate::{
+    environment::Resource,
+    ids::JobId,
+    limits::{LEASE_SECONDS, WATCHDOG_MARGIN_SECONDS},
+};
 
 /// A queue as the template declares it, together with its dead-letter queue.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,8 +15,11 @@ pub struct QueueSpec {
     pub name: &'static str,
     /// The environment variable that holds the queue's URL in functions that use it.
     pub variable: &'static str,
-    /// Seconds that a received message is hidden from other receivers. At least
-    /// [`CONSUMER_TIMEOUTS`] times the consumer's timeout.
+    /// Seconds that a received message is hidden from other receivers. At least the consumer's
+    /// timeout: Lambda refuses an event source mapping otherwise. It is also how long a message
+    /// waits when its consumer dies before it can do anything, so it is no longer than that.
+    /// Lambda's documentation advises six timeouts, so that a throttled invocation is retried before
+    /// the message becomes visible; here, `max_receives` leaves room for such receives instead.
     pub visibility_timeout_seconds: u32,
     /// Receives after which a message goes to the dead-letter queue.
     pub max_receives: u32,
@@ -71,7 +74,7 @@ queue! {
     /// Jobs that wait for a pipeline.
     JobQueue = "jobs" in "JOBS_QUEUE_URL" {
         message: JobTicket,
-        visibility_timeout_seconds: 6 * 900,
+        visibility_timeout_seconds: 905,
         // A run that is cut short is a receive, and each stage of a job may have some of them.
         max_receives: 20,
     }
@@ -81,16 +84,44 @@ queue! {
     /// Deliveries that a publisher could not, or should not, make itself.
     DeliveryQueue = "deliveries" in "DELIVERIES_QUEUE_URL" {
         message: DeliveryPointer,
-        visibility_timeout_seconds: 6 * 30,
-        max_receives: 5,
+        visibility_timeout_seconds: 35,
+        max_receives: 10,
     }
 }
+
+/// A message that comes from a dead consumer is visible again soon after a lease would have ended.
+const _: () = assert!(
+    DeliveryQueue::SPEC.visibility_timeout_seconds as i64
+        <= LEASE_SECONDS + WATCHDOG_MARGIN_SECONDS
+);
 
 /// A job to run. The job's item says everything else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobTicket {
     /// The job.
     pub job_id: JobId,
+    /// The watchdog has sent it, in case the ticket before it is lost or held by a dead run. It is
+    /// dropped if the job is held or has ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub from_watchdog: bool,
+}
+
+impl JobTicket {
+    /// The ticket of a job that waits to be run.
+    pub fn new(job_id: JobId) -> Self {
+        Self {
+            job_id,
+            from_watchdog: false,
+        }
+    }
+
+    /// A second ticket of the job, for the case that the first is lost.
+    pub fn from_watchdog(job_id: JobId) -> Self {
+        Self {
+            job_id,
+            from_watchdog: true,
+        }
+    }
 }
 
 /// What some connections lack of a job's messages: a pointer, no payload.
@@ -122,6 +153,14 @@ impl DeliveryPointer {
             through_seq: None,
         }
     }
+
+    /// A look at the job: see [`Content::Watchdog`].
+    pub fn watchdog(job_id: JobId, epoch: Option<u64>) -> Self {
+        Self {
+            content: Content::Watchdog { epoch },
+            ..Self::log(job_id, Audience::AllSubscribers, 0)
+        }
+    }
 }
 
 /// Whom a delivery is for.
@@ -151,6 +190,13 @@ pub enum Content {
     Published,
     /// How far the job is now. Worth nothing once a durable message has followed `after_seq`.
     Progress,
+    /// Nothing yet: a delayed look at a job whose run or worker may be dead. It ends the job if it
+    /// was cancelled, commits what is in its log, has it run again, or fails it.
+    Watchdog {
+        /// The claim that is watched; a later claim has a watchdog of its own. Without it, the job
+        /// is watched until it ends.
+        epoch: Option<u64>,
+    },
 }
 
 #[cfg(test)]
@@ -162,5 +208,15 @@ mod tests {
         let earlier = r#"{"job_id":"job_1_a","audience":"all_subscribers","after_seq":2}"#;
         let pointer: DeliveryPointer = serde_json::from_str(earlier).unwrap();
         assert_eq!(pointer.content, Content::Log);
+    }
+
+    #[test]
+    fn ticket_from_before_an_update_is_no_watchdogs() {
+        let ticket: JobTicket = serde_json::from_str(r#"{"job_id":"job_1_a"}"#).unwrap();
+        assert_eq!(ticket, JobTicket::new("job_1_a".parse().unwrap()));
+        assert_eq!(
+            serde_json::to_string(&ticket).unwrap(),
+            r#"{"job_id":"job_1_a"}"#
+        );
     }
 }

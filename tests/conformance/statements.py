@@ -64,6 +64,7 @@ LOOKING_AGAIN = Scenario(
     # A lease lasts for 30 seconds.
     patience=45,
 )
+SENDING_A_TICKET_AGAIN = Scenario("abandoned::watchdog_sends_the_ticket_of_a_queued_job_again")
 WORKING = Scenario("workers::a_worker_runs_a_job_and_everyone_who_watches_sees_the_same")
 REPEATING = Scenario("workers::repeats::a_repeat_has_the_log_sent_again")
 LIVING_ON_BY_A_WORKER = Scenario(
@@ -95,6 +96,7 @@ NEEDED_BY = {
     ("delivery", "JobsTable"): REDELIVERING,
     ("delivery", "JobEventsTable"): REDELIVERING,
     ("delivery", "ConnectionsPOST"): REDELIVERING,
+    ("delivery", "JobsQueue"): SENDING_A_TICKET_AGAIN,
     ("delivery", "DeliveriesQueue"): SPLITTING,
     ("worker", "WebsocketConnectionsTable"): LIVING_ON_BY_A_WORKER,
     ("worker", "JobSubscribersTable"): WORKING,

@@ -319,7 +319,7 @@ impl Job {
     /// The ticket that puts the job on its queue.
     pub fn ticket(&self) -> JobTicket {
         let job_id = self.id.parse().expect("a job's id");
-        JobTicket { job_id }
+        JobTicket::new(job_id)
     }
 
     /// The path of the job.

@@ -6,6 +6,8 @@
 //! | [`models`] | the items of the tables |
 //! | [`stores`] | the transactions on them: connections, subscriptions, jobs, the log |
 //! | [`cancellation`] | asking a job to stop |
+//! | [`unattended`] | ending a job that no run and no worker holds |
+//! | [`watchdog`] | when to look at a job again, and what to do with it then |
 //! | [`delivery`] | sending messages to connections: ordered, bounded, retried |
 //! | [`progress`] | what a stage reports with, and the remaining time |
 //! | [`pipeline`] | running the stages of a job |
@@ -26,3 +28,5 @@ pub mod pipeline;
 pub mod progress;
 pub mod stores;
 pub mod telemetry;
+pub mod unattended;
+pub mod watchdog;

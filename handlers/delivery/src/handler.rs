@@ -16,6 +16,7 @@ use handlers_core::{
     metrics,
     models::{Job, Subscriber},
     stores::{ConnectionStore, EventStore, JobStore, StoreError, SubscriptionStore},
+    unattended::Unattended,
 };
 use tracing::Instrument as _;
 
@@ -33,11 +34,12 @@ const SENDING: Duration =
 pub struct Handler {
     jobs: JobStore<DeliveryFunction>,
     events: EventStore<DeliveryFunction>,
+    pub(crate) unattended: Unattended<DeliveryFunction>,
     pub(crate) subscriptions: SubscriptionStore<DeliveryFunction>,
     housekeeper: Arc<Housekeeper<DeliveryFunction>>,
     pub(crate) queues: Queues<DeliveryFunction>,
     api: ConnectionsApi<DeliveryFunction>,
-    clock: Clock,
+    pub(crate) clock: Clock,
 }
 
 /// A pointer could not be delivered; it stays on its queue.
@@ -63,9 +65,17 @@ impl Handler {
         let database = Database::new(config, environment);
         let queues = Queues::new(config, environment);
         let connections = ConnectionStore::new(database.clone(), clock.clone());
+        let jobs = JobStore::new(database.clone(), clock.clone());
+        let events = EventStore::new(database.clone());
         Self {
-            jobs: JobStore::new(database.clone(), clock.clone()),
-            events: EventStore::new(database.clone()),
+            unattended: Unattended::new(
+                jobs.clone(),
+                events.clone(),
+                queues.clone(),
+                clock.clone(),
+            ),
+            jobs,
+            events,
             // Nothing is subscribed here: the limit is the websocket function's.
             subscriptions: SubscriptionStore::new(database, clock.clone(), 0),
             housekeeper: Arc::new(Housekeeper::new(connections, queues.clone())),
@@ -103,7 +113,11 @@ impl Handler {
     async fn deliver(&self, message: &SqsMessage) -> Result<(), DeliveryError> {
         let pointer: DeliveryPointer =
             serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
-        let Some(job) = self.jobs.load(&pointer.job_id).await? else {
+        let job = match self.jobs.load(&pointer.job_id).await {
+            Ok(job) => job,
+            Err(error) => return self.unread(&pointer, error).await,
+        };
+        let Some(job) = job else {
             return Ok(());
         };
         tracing::Span::current()
@@ -116,6 +130,7 @@ impl Handler {
                 Some(update) => Some(ServerMessage::ProgressUpdate(update).to_json()),
                 None => return Ok(()),
             },
+            Content::Watchdog { epoch } => return self.watch(&job, epoch, message).await,
             Content::Log | Content::Published => None,
         };
         // Whoever is not on the list any more has left: there is nothing to deliver.

@@ -4,5 +4,6 @@ mod fan_out;
 mod handler;
 mod rounds;
 mod shortfall;
+mod watch;
 
 pub use handler::Handler;

@@ -12,6 +12,7 @@ use handlers_core::{
     clock::random,
     http::{Answer, Outcome, Problem},
     models::Job,
+    watchdog,
 };
 
 use crate::{handler::Handler, input::Input};
@@ -47,21 +48,31 @@ impl Handler {
         if let Some(worker_key) = &worker_key {
             job = job.for_external_worker(worker_key);
         }
-        self.objects
-            .put_object::<buckets::Objects>()
-            .key(input_key(&job_id))
-            .content_type(input.content_type)
-            .body(ByteStream::from(input.bytes))
-            .send()
-            .await
-            .map_err(|error| Problem::ours(DisplayErrorContext(error).to_string()))?;
+        let stored = async {
+            self.objects
+                .put_object::<buckets::Objects>()
+                .key(input_key(&job_id))
+                .content_type(input.content_type)
+                .body(ByteStream::from(input.bytes))
+                .send()
+                .await
+                .map_err(|error| Problem::ours(DisplayErrorContext(error).to_string()))
+        };
+        // The watchdog is first: a job that is there has one. It finds no job if this fails.
+        let watched = async {
+            if is_external {
+                return Ok(());
+            }
+            let first = watchdog::FIRST_LOOK_SECONDS;
+            let started = watchdog::schedule(&self.queues, &job_id, None, first).await;
+            started.map_err(Problem::from)
+        };
+        tokio::try_join!(stored, watched)?;
         if !self.jobs.create(&job).await? {
             return Err(Problem::ours("two jobs were given the same random id"));
         }
         if !is_external {
-            let ticket = JobTicket {
-                job_id: job_id.clone(),
-            };
+            let ticket = JobTicket::new(job_id.clone());
             self.queues.send::<JobQueue>(&ticket, 0).await?;
         }
         tracing::info!(%job_id, is_external, correlation_id = job.correlation_id, "created");

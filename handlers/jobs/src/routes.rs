@@ -61,11 +61,12 @@ impl Handler {
                 };
                 Answer::json(202, &accepted)
             }
-            Cancellation::AlreadyFinished => Err(Problem::new(
+            // The job was running when its key was checked: what it is now counts.
+            Cancellation::AlreadyFinished(status) => Err(Problem::new(
                 HttpErrorCode::JobAlreadyFinished,
                 format!(
                     "the job is {}; there is nothing to cancel",
-                    job.status.name()
+                    status.map_or("gone", JobStatus::name)
                 ),
             )),
         }

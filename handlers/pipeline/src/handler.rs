@@ -101,14 +101,25 @@ impl Handler {
             request_id = tracing::field::Empty,
             correlation_id = tracing::field::Empty,
         );
+        // Hidden for a short time before the job is claimed: a job whose run is cut short has its
+        // ticket back soon after the lease.
+        ticket::hide_first(&self.queues, message).await;
+        // A ticket of the watchdog that comes late is not one whose run was cut short.
+        let is_spare = ticket.from_watchdog && ticket::receives(message) == 1;
+        if is_spare && self.runner.has_ended(&ticket.job_id).await? {
+            return Ok(());
+        }
         let run = self.runner.run(&ticket.job_id, deadline);
         let outcome = tokio::select! {
             outcome = run.instrument(span.clone()) => outcome?,
             never = ticket::keep_hidden(&self.queues, message).instrument(span.clone()) => match never {},
         };
         span.in_scope(|| tracing::info!(?outcome, "the run is over"));
-        if let RunOutcome::Held { until } = outcome {
-            // The other run may be dead: look again when its lease has ended.
+        if let RunOutcome::Held { until } = outcome
+            && !ticket.from_watchdog
+        {
+            // The other run may be dead: look again when its lease has ended. A ticket of the
+            // watchdog need not: the watchdog itself looks again.
             let wait = (until - self.clock.now().epoch_seconds() + 1).clamp(1, MAX_DELAY_SECONDS);
             let delay = i32::try_from(wait).unwrap_or(1);
             self.queues.send::<JobQueue>(&ticket, delay).await?;

@@ -1,8 +1,9 @@
 //! How long a ticket is hidden from other receivers.
 //!
-//! The queue's own visibility timeout has to be several times the function's and would let a job
-//! wait for longer than an hour after its run was cut short. So a run hides its ticket for short
-//! times only, again and again while it goes on.
+//! The queue's own visibility timeout has to be as long as the function's, a quarter of an hour: that
+//! long a job would wait after its run was cut short. So a run hides its ticket for short times only,
+//! first before it claims the job, then again and again while it goes on. If it dies before that, the
+//! watchdog sends another ticket.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -22,24 +23,32 @@ const FAILURE_FACTOR: i32 = 4;
 /// then: an outage of the tables that is shorter makes no dead letters.
 const LONGEST_SECONDS: i32 = HIDE_SECONDS * FAILURE_FACTOR.pow(3);
 
-/// Keeps a ticket from other receivers for as long as this future is polled.
+/// Hides a ticket whose run begins for no longer than the run's lease, instead of the queue's own
+/// visibility timeout.
+pub(crate) async fn hide_first(queues: &Queues<PipelineFunction>, ticket: &SqsMessage) {
+    hide(queues, ticket, HIDE_SECONDS).await;
+}
+
+/// Keeps a ticket, hidden already, from other receivers for as long as this future is polled.
 pub(crate) async fn keep_hidden(
     queues: &Queues<PipelineFunction>,
     ticket: &SqsMessage,
 ) -> Infallible {
     loop {
-        hide(queues, ticket, HIDE_SECONDS).await;
         tokio::time::sleep(HIDE_EVERY).await;
+        hide(queues, ticket, HIDE_SECONDS).await;
     }
 }
 
 /// Hides a ticket whose run has failed, the longer the more often it has been received.
 pub(crate) async fn retry_later(queues: &Queues<PipelineFunction>, ticket: &SqsMessage) {
-    let receives = ticket
-        .attributes
-        .get("ApproximateReceiveCount")
-        .and_then(|count| count.parse().ok());
-    hide(queues, ticket, wait_after(receives.unwrap_or(1))).await;
+    hide(queues, ticket, wait_after(receives(ticket))).await;
+}
+
+/// How often the ticket has been received.
+pub(crate) fn receives(ticket: &SqsMessage) -> u32 {
+    let count = ticket.attributes.get("ApproximateReceiveCount");
+    count.and_then(|count| count.parse().ok()).unwrap_or(1)
 }
 
 async fn hide(queues: &Queues<PipelineFunction>, ticket: &SqsMessage, seconds: i32) {

@@ -294,7 +294,7 @@ impl Handler {
                 self.reply(session, &requested).await;
                 Ok(())
             }
-            Cancellation::AlreadyFinished => Err(ProtocolError::new(
+            Cancellation::AlreadyFinished(_) => Err(ProtocolError::new(
                 ErrorCode::JobAlreadyFinished,
                 "the job has ended, there is nothing to cancel; request_status tells how it ended",
             )

@@ -14,6 +14,10 @@ use crate::{
     },
 };
 
+/// Attempts at a message, each as long as it may be, after which its age is an alarm. All of them
+/// take longer than the watchdog's longest delay.
+const ATTEMPTS_BEFORE_ALARM: u64 = 6;
+
 /// How long a period is, in seconds.
 const PERIOD: u32 = 300;
 
@@ -104,12 +108,12 @@ impl Alarms {
             stack,
             &path.child("QueueAgeAlarm"),
             format!(
-                "A message of the queue {name} is older than the longest attempt at it: see the \
-                 log of its consumer"
+                "A message of the queue {name} is older than {ATTEMPTS_BEFORE_ALARM} attempts at it \
+                 may take: see the log of its consumer"
             ),
             When {
                 watched: metric(queue.metric("ApproximateAgeOfOldestMessage"), MAXIMUM),
-                threshold: queue.spec.visibility_timeout_seconds.into(),
+                threshold: ATTEMPTS_BEFORE_ALARM * u64::from(queue.spec.visibility_timeout_seconds),
                 periods: 1,
             },
         )?;

@@ -5,7 +5,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use contract::tables::{Subscribers, Table as _};
+use contract::{
+    queues::{DeliveryPointer, DeliveryQueue},
+    tables::{Jobs, Subscribers, Table as _},
+};
 use end_to_end::{
     Client, Job, System, grants, needs,
     script::{Act, Gate, Script},
@@ -14,6 +17,8 @@ use end_to_end::{
 use http::Method;
 use local::{Fault, Times};
 use serde_json::json;
+
+use crate::abandoned::{look, queued_without_ticket};
 
 /// Attempts that a function makes to send one message.
 const ATTEMPTS: usize = 8;
@@ -35,6 +40,7 @@ async fn every_grant_is_used_and_every_call_is_granted() {
     connections_live_on_while_they_are_used(&system).await;
     a_connection_is_gone_and_another_cannot_be_reached(&system).await;
     Box::pin(a_worker_of_its_own_runs_a_job(&system)).await;
+    the_watchdog_looks_after_jobs(&system).await;
     its_results_are_fetched(&system, long).await;
 
     let calls = system.local().calls().all();
@@ -239,6 +245,29 @@ async fn a_worker_of_its_own_runs_a_job(system: &System) {
         client.close().await;
     }
     system.local().faults().clear();
+}
+
+/// The delivery function ends a cancelled job whose worker is silent, and has a queued job run.
+async fn the_watchdog_looks_after_jobs(system: &System) {
+    let (job, mut worker) = system.create_external("").await;
+    let mut client = system.watch(&job).await;
+    worker.claim(&["a"]).await;
+    cancel_over_http(system, &job).await;
+    system.end_lease(&job).await;
+    look(system, &job, Some(1)).await;
+    client.expect("job_cancelled").await;
+    client.close().await;
+
+    let (id, _) = queued_without_ticket(system).await;
+    let pointer = DeliveryPointer::watchdog(id.clone(), None);
+    system.send::<DeliveryQueue>(&pointer).await;
+    system
+        .eventually("the job is run", async |system| {
+            let jobs = system.items(Jobs::SPEC).await;
+            let job = jobs.iter().find(|job| job["job_id"] == id.as_str());
+            job.is_some_and(|job| job["status"] == "failed")
+        })
+        .await;
 }
 
 /// Watches a job on a new connection; answers with API Gateway's id of it, too.

@@ -1,5 +1,6 @@
 //! The whole system, as its users meet it.
 
+mod abandoned;
 mod bad_frames;
 mod bad_input;
 mod cancellation;

@@ -8,6 +8,10 @@ use contract::{
 use serde::{Deserialize, Serialize};
 
 use super::{InvalidItem, Item, item};
+use crate::stores::Ending;
+
+/// The code of a job that failed because its external worker was silent for too long.
+pub const WORKER_LOST: &str = "worker_lost";
 
 /// An item of `job_events`. It counts once the job's own `seq` has reached its `seq`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,12 +50,16 @@ impl Event {
         self.message == message || timeless(&self.message) == timeless(message)
     }
 
-    /// Whether it says that the job was cancelled.
-    pub fn is_cancellation(&self) -> bool {
-        matches!(
-            serde_json::from_str(&self.message),
-            Ok(ServerMessage::JobCancelled(_))
-        )
+    /// How it ends the job, if it is an end that is written without the job's lease: it was
+    /// cancelled, or given up because its worker was silent for too long.
+    pub fn ending_without_lease(&self) -> Option<Ending> {
+        match serde_json::from_str(&self.message).ok()? {
+            ServerMessage::JobCancelled(_) => Some(Ending::Cancelled),
+            ServerMessage::JobFailed(failed) if failed.error.code == WORKER_LOST => {
+                Some(Ending::Failed(failed.error))
+            }
+            _ => None,
+        }
     }
 
     /// The event as an item of `job_events`.
@@ -80,5 +88,26 @@ mod tests {
         };
         assert!(event.says(r#"{"timestamp":"2024-01-15T10:30:16Z","stage":"a"}"#));
         assert!(!event.says(r#"{"stage":"b","timestamp":"2024-01-15T10:30:15Z"}"#));
+    }
+
+    #[test]
+    fn only_a_cancellation_and_a_lost_worker_end_a_job_without_its_lease() {
+        let ending = |rest: &str| {
+            let common = r#""job_id":"job_1_a","timestamp":"2024-01-15T10:30:15Z","seq":1"#;
+            let event = Event {
+                job_id: "job_1_a".parse().unwrap(),
+                seq: 1,
+                epoch: 1,
+                message: format!(r#"{{{common},"correlation_id":"c",{rest}}}"#),
+                expires_at: 0,
+            };
+            event.ending_without_lease()
+        };
+        assert_eq!(ending(r#""type":"job_cancelled""#), Some(Ending::Cancelled));
+        let lost = ending(r#""type":"job_failed","error":{"code":"worker_lost","message":"m"}"#);
+        assert!(matches!(lost, Some(Ending::Failed(error)) if error.code == WORKER_LOST));
+        let own = r#""type":"job_failed","error":{"code":"no_words","message":"m"}"#;
+        assert_eq!(ending(own), None);
+        assert_eq!(ending(r#""type":"job_complete","results":1"#), None);
     }
 }

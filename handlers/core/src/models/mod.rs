@@ -7,7 +7,7 @@ mod job;
 mod subscriber;
 
 pub use connection::{Connection, ConnectionStatus, InvalidConnection, PendingReply};
-pub use event::Event;
+pub use event::{Event, WORKER_LOST};
 pub use item::{InvalidItem, Item, number, text};
 pub use job::Job;
 pub use subscriber::Subscriber;

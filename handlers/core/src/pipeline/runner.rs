@@ -109,6 +109,12 @@ impl<F: Runs> Runner<F> {
         }
     }
 
+    /// Whether the job has ended, or is not there any more.
+    pub async fn has_ended(&self, job_id: &JobId) -> Result<bool, RunError> {
+        let job = self.stores.jobs.load(job_id).await?;
+        Ok(job.is_none_or(|job| job.status.has_ended()))
+    }
+
     /// Runs the job, or what is left of it, until `deadline` at the latest. Fills in the fields
     /// `request_id` and `correlation_id` of the current span, where it has them.
     pub async fn run(&self, job_id: &JobId, deadline: Instant) -> Result<RunOutcome, RunError> {
@@ -359,9 +365,7 @@ impl<F: Runs> Runner<F> {
         if self.stores.jobs.release(lease).await?.is_none() {
             return Err(Halt::LeaseLost);
         }
-        let ticket = JobTicket {
-            job_id: lease.job_id.clone(),
-        };
+        let ticket = JobTicket::new(lease.job_id.clone());
         self.stores
             .queues
             .send::<JobQueue>(&ticket, 0)

@@ -36,6 +36,13 @@ pub struct Claimant<'a> {
     pub worker_id: Option<&'a str>,
 }
 
+impl Claimant<'_> {
+    /// Whether this worker has claimed the job last, by its name.
+    pub fn holds(&self, job: &Job) -> bool {
+        self.worker_id.is_some() && self.worker_id == job.worker_id.as_deref()
+    }
+}
+
 /// What came of an attempt to claim a job.
 #[derive(Debug)]
 pub enum Claim {

@@ -2,6 +2,7 @@
 
 mod claims;
 mod runs;
+mod unattended;
 
 use aws_sdk_dynamodb::{
     operation::update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
@@ -16,7 +17,7 @@ use contract::{
 };
 
 pub use claims::{Claim, Claimant, Lease};
-pub use runs::{Ending, ProgressPoint};
+pub use runs::{Commit, Ending, ProgressPoint};
 
 use super::{
     StoreError,

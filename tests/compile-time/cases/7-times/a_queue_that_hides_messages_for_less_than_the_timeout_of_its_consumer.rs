@@ -10,7 +10,7 @@ contract::queue! {
     /// Charts that wait to be drawn.
     ChartQueue = "charts" in "CHARTS_QUEUE_URL" {
         message: JobTicket,
-        visibility_timeout_seconds: 120,
+        visibility_timeout_seconds: 45,
         max_receives: 5,
     }
 }

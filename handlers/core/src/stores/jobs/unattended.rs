@@ -1,0 +1,68 @@
+//! Writes to a job that no run and no worker holds.
+
+use contract::{
+    functions::Function,
+    grants::{GetItem, Granted, UpdateItem},
+    messages::JobStatus,
+    tables::Jobs,
+};
+
+use super::{Commit, JobStore, StoreError};
+use crate::models::{Job, number, text};
+
+/// The condition of a write that is made without a lease: there is no later claim, nothing else was
+/// committed, and the holder of the lease, if there was one, has let it end.
+const UNATTENDED: &str = "epoch = :epoch AND seq = :before AND \
+                          (#status = :queued OR (#status = :running AND lease_expires_at < :seconds))";
+
+impl<F: Function> JobStore<F> {
+    /// Commits the durable message at `seq`, which is in the log under the epoch of `job`, although
+    /// nothing holds the job's lease. Does not renew the lease: the job stays unattended. None when
+    /// the job was claimed meanwhile, or the holder of the lease is back.
+    pub async fn commit_unattended(
+        &self,
+        job: &Job,
+        commit: &Commit,
+        seq: u64,
+    ) -> Result<Option<Job>, StoreError>
+    where
+        F: Granted<UpdateItem<Jobs>> + Granted<GetItem<Jobs>>,
+    {
+        let now = self.clock.now();
+        let committed = self
+            .change("committing a message of an unattended job", || {
+                let update = self
+                    .update(&job.job_id)
+                    .condition_expression(UNATTENDED)
+                    .expression_attribute_names("#status", "status")
+                    .expression_attribute_values(":epoch", number(job.epoch))
+                    .expression_attribute_values(":before", number(seq.saturating_sub(1)))
+                    .expression_attribute_values(":queued", text(JobStatus::Queued.name()))
+                    .expression_attribute_values(":running", text(JobStatus::Running.name()))
+                    .expression_attribute_values(":seconds", number(now.epoch_seconds()))
+                    .expression_attribute_values(":now", text(now));
+                match commit {
+                    Commit::End(ending) => Self::ending(update, ending, seq),
+                    Commit::Stage(stage, _) => update
+                        .update_expression(
+                            "SET seq = :seq, checkpoints.#stage = :seq, stage = :stage, \
+                             progress = :hundred, fruitless_claims = :zero, updated_at = :now",
+                        )
+                        .expression_attribute_names("#stage", stage)
+                        .expression_attribute_values(":seq", number(seq))
+                        .expression_attribute_values(":stage", text(stage))
+                        .expression_attribute_values(":hundred", number(100))
+                        .expression_attribute_values(":zero", number(0)),
+                }
+            })
+            .await?;
+        if committed.is_some() {
+            return Ok(committed);
+        }
+        // It may have been committed already: by an attempt whose answer was lost, by another that
+        // overlaps with this one, or by the worker itself. What is in the log at `seq` under this
+        // epoch never changes, so a job that has reached it has committed it.
+        let current = self.load(&job.job_id).await?;
+        Ok(current.filter(|current| current.epoch == job.epoch && current.seq >= seq))
+    }
+}

@@ -1,0 +1,188 @@
+//! Jobs that no run and no worker holds any more: committing what they left in their log, ending
+//! them, notifying their subscribers. The write is conditional on the lease having ended, so a worker
+//! that comes back and a new claim are never overruled.
+
+use contract::{
+    functions::Function,
+    grants::{GetItem, Granted, PutItem, Query, SendMessage, UpdateItem},
+    ids::JobId,
+    messages::ServerMessage,
+    queues::{Audience, Content, DeliveryPointer, DeliveryQueue},
+    tables::{JobEvents, Jobs},
+};
+
+use crate::{
+    aws::{Queues, SendError},
+    clock::Clock,
+    delivery::{About, ending_message},
+    models::{Event, Job},
+    stores::{Appended, Commit, Ending, EventStore, JobStore, StoreError},
+};
+
+/// The grants that settling an unattended job takes.
+pub trait Settles:
+    Function
+    + Granted<GetItem<Jobs>>
+    + Granted<UpdateItem<Jobs>>
+    + Granted<PutItem<JobEvents>>
+    + Granted<Query<JobEvents>>
+    + Granted<SendMessage<DeliveryQueue>>
+{
+}
+
+impl<F> Settles for F where
+    F: Function
+        + Granted<GetItem<Jobs>>
+        + Granted<UpdateItem<Jobs>>
+        + Granted<PutItem<JobEvents>>
+        + Granted<Query<JobEvents>>
+        + Granted<SendMessage<DeliveryQueue>>
+{
+}
+
+/// What came of settling a job.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Settled {
+    /// The job has ended, as this says.
+    Ended(Box<Job>),
+    /// The job is still unattended. What was in its log is committed.
+    Open(Box<Job>),
+    /// A run or a worker has the job again, or it has gone.
+    Attended,
+}
+
+/// A job could not be settled.
+#[derive(Debug, thiserror::Error)]
+pub enum SettleError {
+    /// A table did not answer as it should.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The job's subscribers could not be notified.
+    #[error(transparent)]
+    Send(#[from] SendError),
+}
+
+/// Settles unattended jobs.
+#[derive(Debug)]
+pub struct Unattended<F> {
+    jobs: JobStore<F>,
+    events: EventStore<F>,
+    queues: Queues<F>,
+    clock: Clock,
+}
+
+impl<F: Settles> Unattended<F> {
+    /// Settles jobs in these stores.
+    pub fn new(jobs: JobStore<F>, events: EventStore<F>, queues: Queues<F>, clock: Clock) -> Self {
+        Self {
+            jobs,
+            events,
+            queues,
+            clock,
+        }
+    }
+
+    /// Commits what a dead run or worker has written to the log of `job` but has not committed, and
+    /// then ends the job if `ending` is given. A terminal event that is in the log already is how
+    /// the job ends, whatever `ending` is. The delivery function notifies the subscribers.
+    pub async fn settle(&self, job: &Job, ending: Option<&Ending>) -> Result<Settled, SettleError> {
+        let before = job.seq;
+        let mut job = job.clone();
+        let mut is_attended = false;
+        while !job.status.has_ended() {
+            if !job.is_unattended(self.clock.now()) {
+                is_attended = true;
+                break;
+            }
+            let Some(message) = self.next_message(&job, ending).await? else {
+                break;
+            };
+            let Some(committed) = self.write(&job, message).await? else {
+                is_attended = true;
+                break;
+            };
+            job = committed;
+        }
+        if job.seq > before {
+            self.notify(&job.job_id, before, job.seq).await?;
+        }
+        Ok(match is_attended {
+            _ if job.status.has_ended() => Settled::Ended(Box::new(job)),
+            true => Settled::Attended,
+            false => Settled::Open(Box::new(job)),
+        })
+    }
+
+    /// What is to be committed next. Without an ending, that is what the log has after the job's
+    /// `seq`.
+    async fn next_message(
+        &self,
+        job: &Job,
+        ending: Option<&Ending>,
+    ) -> Result<Option<String>, StoreError> {
+        let seq = job.seq + 1;
+        let Some(ending) = ending else {
+            let event = self.events.at(&job.job_id, seq).await?;
+            return Ok(event.map(|event| event.message));
+        };
+        let about = About {
+            job_id: job.job_id.clone(),
+            seq,
+            correlation_id: job.correlation_id.clone(),
+            timestamp: self.clock.now(),
+        };
+        // The stage of a job that waits has not begun.
+        let stage = job
+            .stage
+            .as_deref()
+            .filter(|stage| !job.checkpoints.contains_key(*stage));
+        Ok(Some(ending_message(ending, about, stage, None).to_json()))
+    }
+
+    /// Writes a message to the log after the job's `seq` and commits it. An event that the same
+    /// claim has written there stays, and is committed instead. None when the job has a new claim,
+    /// or its worker is back.
+    async fn write(&self, job: &Job, message: String) -> Result<Option<Job>, StoreError> {
+        let event = Event {
+            job_id: job.job_id.clone(),
+            seq: job.seq + 1,
+            epoch: job.epoch,
+            message,
+            expires_at: job.expires_at,
+        };
+        let message = match self.events.append(&event).await? {
+            Appended::Written => event.message,
+            Appended::Earlier(earlier) => earlier.message,
+            Appended::Later => return Ok(None),
+        };
+        let commit = serde_json::from_str::<ServerMessage>(&message)
+            .ok()
+            .and_then(|message| Commit::of(&message))
+            .ok_or_else(|| StoreError::Call {
+                operation: "reading the log",
+                cause: format!(
+                    "event {} of {} is not a durable message",
+                    event.seq, job.job_id
+                ),
+            })?;
+        self.jobs.commit_unattended(job, &commit, event.seq).await
+    }
+
+    /// Has the delivery function send the durable messages after `after_seq`, through `through_seq`,
+    /// to everyone who is subscribed to the job.
+    pub async fn notify(
+        &self,
+        job_id: &JobId,
+        after_seq: u64,
+        through_seq: u64,
+    ) -> Result<(), SendError> {
+        let pointer = DeliveryPointer {
+            job_id: job_id.clone(),
+            audience: Audience::AllSubscribers,
+            content: Content::Published,
+            after_seq,
+            through_seq: Some(through_seq),
+        };
+        self.queues.send::<DeliveryQueue>(&pointer, 0).await
+    }
+}

@@ -1,0 +1,235 @@
+//! When the watchdog looks at a job, and what it does with it then.
+//!
+//! A watchdog is a delayed message on the queue of deliveries ([`Content::Watchdog`]), which the
+//! delivery function receives: it does not depend on the function or the worker that runs the job. A
+//! job of the pipeline has one from its creation to its end. Each claim of an external worker starts
+//! one before it writes the claim, so that no claim is without one.
+//!
+//! [`Content::Watchdog`]: contract::queues::Content::Watchdog
+
+use contract::{
+    functions::Function,
+    grants::{Granted, SendMessage},
+    ids::JobId,
+    limits::{
+        ABANDONED_AFTER_SECONDS, LEASE_SECONDS, WATCHDOG_MARGIN_SECONDS, WATCHDOG_MAX_DELAY_SECONDS,
+    },
+    messages::{JobError, JobStatus},
+    queues::{DeliveryPointer, DeliveryQueue},
+    timestamp::Timestamp,
+};
+
+use crate::{
+    aws::{Queues, SendError},
+    models::{Job, WORKER_LOST},
+    stores::Ending,
+};
+
+/// Seconds from the start of a watchdog to its first look: the job's first lease, if it was claimed
+/// at once, has ended by then.
+pub const FIRST_LOOK_SECONDS: i64 = LEASE_SECONDS + WATCHDOG_MARGIN_SECONDS + 1;
+
+/// Seconds after the end of a run's lease before its job gets another ticket. The ticket of a run
+/// that was cut short comes back by itself within this time.
+const TICKET_GRACE_SECONDS: i64 = 20;
+
+/// What the watchdog does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Nothing any more: the job has ended, or a later claim has a watchdog of its own.
+    Retire,
+    /// Looks again after so many seconds.
+    LookAgain(i64),
+    /// Sends the job's ticket again, and looks again after so many seconds.
+    SendTicket(i64),
+    /// Ends the job.
+    End(Ending),
+}
+
+/// Has the delivery function look at a job in so many seconds. `epoch` is the claim that is watched;
+/// without it, the job is watched until it ends.
+pub async fn schedule<F>(
+    queues: &Queues<F>,
+    job_id: &JobId,
+    epoch: Option<u64>,
+    seconds: i64,
+) -> Result<(), SendError>
+where
+    F: Function + Granted<SendMessage<DeliveryQueue>>,
+{
+    let pointer = DeliveryPointer::watchdog(job_id.clone(), epoch);
+    let delay = seconds.clamp(0, WATCHDOG_MAX_DELAY_SECONDS);
+    let delay = i32::try_from(delay).unwrap_or(0);
+    queues.send::<DeliveryQueue>(&pointer, delay).await
+}
+
+/// Whether a watchdog of this claim is to look after the job.
+pub fn is_in_charge(job: &Job, epoch: Option<u64>) -> bool {
+    !job.status.has_ended() && epoch.is_none_or(|epoch| epoch == job.epoch)
+}
+
+/// Whether the job's lease has ended so long ago that what is in its log can be committed.
+pub fn is_lease_over(job: &Job, now: Timestamp) -> bool {
+    job.status == JobStatus::Running && lease_left(job, now) < -WATCHDOG_MARGIN_SECONDS
+}
+
+/// What the watchdog does with a job of which it [is in charge](is_in_charge).
+pub fn action(job: &Job, now: Timestamp) -> Action {
+    match job.status {
+        JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => Action::Retire,
+        JobStatus::Queued if job.cancel_requested => Action::End(Ending::Cancelled),
+        // Nothing has claimed it: it waits for its first worker, which will start a watchdog.
+        JobStatus::Queued if job.is_external() => Action::Retire,
+        JobStatus::Queued => {
+            let waits = now.epoch_seconds() - job.updated_at.epoch_seconds();
+            resend(waits, FIRST_LOOK_SECONDS)
+        }
+        JobStatus::Running if !is_lease_over(job, now) => {
+            look_again(lease_left(job, now) + WATCHDOG_MARGIN_SECONDS + 1)
+        }
+        JobStatus::Running if job.cancel_requested => Action::End(Ending::Cancelled),
+        JobStatus::Running => {
+            let silent = -lease_left(job, now);
+            if !job.is_external() {
+                return resend(silent, TICKET_GRACE_SECONDS);
+            }
+            if silent < ABANDONED_AFTER_SECONDS {
+                return look_again(ABANDONED_AFTER_SECONDS - silent);
+            }
+            Action::End(Ending::Failed(worker_lost()))
+        }
+    }
+}
+
+fn lease_left(job: &Job, now: Timestamp) -> i64 {
+    job.lease_expires_at - now.epoch_seconds()
+}
+
+fn look_again(seconds: i64) -> Action {
+    Action::LookAgain(seconds.clamp(1, WATCHDOG_MAX_DELAY_SECONDS))
+}
+
+/// A ticket for a job that has waited for `waits` seconds, if that is at least `patience`. The longer
+/// it waits, the further apart its tickets are: it may just stand in a long queue.
+fn resend(waits: i64, patience: i64) -> Action {
+    if waits < patience {
+        return look_again(patience - waits);
+    }
+    Action::SendTicket(waits.clamp(FIRST_LOOK_SECONDS, WATCHDOG_MAX_DELAY_SECONDS))
+}
+
+fn worker_lost() -> JobError {
+    JobError {
+        code: WORKER_LOST.to_owned(),
+        message: format!(
+            "the job's worker has been silent for {} minutes, and no other worker has claimed the job",
+            ABANDONED_AFTER_SECONDS / 60
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::ids::{AccessKey, JobId, RequestId, WorkerKey};
+
+    use super::*;
+
+    const CREATED: i64 = 1_800_000_000;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_epoch_seconds(CREATED + seconds)
+    }
+
+    fn queued() -> Job {
+        Job::queued(
+            JobId::new(at(0), [1; 8]),
+            &AccessKey::new([3; 16]),
+            RequestId::new(at(0), [2; 8]),
+            "req_1_a".to_owned(),
+            "image/png".to_owned(),
+            at(0),
+        )
+    }
+
+    /// A job that was claimed at once and not heard of again.
+    fn claimed() -> Job {
+        let mut job = queued();
+        job.status = JobStatus::Running;
+        job.epoch = 1;
+        job.lease_expires_at = CREATED + LEASE_SECONDS;
+        job
+    }
+
+    fn external() -> Job {
+        claimed().for_external_worker(&WorkerKey::new([4; 16]))
+    }
+
+    /// The seconds at which a job that nothing runs gets its tickets, in its first ten minutes.
+    fn tickets(job: &Job) -> Vec<i64> {
+        let (mut now, mut sent) = (FIRST_LOOK_SECONDS, Vec::new());
+        while now < 600 {
+            match action(job, at(now)) {
+                Action::SendTicket(next) => {
+                    sent.push(now);
+                    now += next;
+                }
+                Action::LookAgain(next) => now += next,
+                other => panic!("{other:?}"),
+            }
+        }
+        sent
+    }
+
+    #[test]
+    fn queued_job_gets_tickets_further_and_further_apart() {
+        assert_eq!(tickets(&queued()), [36, 72, 144, 288, 468]);
+    }
+
+    #[test]
+    fn claimed_job_gets_a_ticket_once_its_own_should_have_come_back() {
+        let sent = tickets(&claimed());
+        assert_eq!(sent[0], LEASE_SECONDS + TICKET_GRACE_SECONDS);
+    }
+
+    #[test]
+    fn live_lease_is_left_alone_until_it_has_ended() {
+        let mut job = external();
+        job.cancel_requested = true;
+        assert_eq!(action(&job, at(0)), Action::LookAgain(36));
+        assert_eq!(action(&job, at(35)), Action::LookAgain(1));
+        assert_eq!(action(&job, at(36)), Action::End(Ending::Cancelled));
+    }
+
+    #[test]
+    fn cancelled_job_ends_when_its_lease_has_ended_whoever_runs_it() {
+        for mut job in [claimed(), external()] {
+            job.cancel_requested = true;
+            assert_eq!(action(&job, at(40)), Action::End(Ending::Cancelled));
+        }
+        let mut waiting = queued();
+        waiting.cancel_requested = true;
+        assert_eq!(action(&waiting, at(1)), Action::End(Ending::Cancelled));
+    }
+
+    #[test]
+    fn external_job_fails_a_quarter_of_an_hour_after_its_lease_has_ended() {
+        let job = external();
+        assert_eq!(action(&job, at(40)), Action::LookAgain(180));
+        let last = LEASE_SECONDS + ABANDONED_AFTER_SECONDS - 1;
+        assert_eq!(action(&job, at(last)), Action::LookAgain(1));
+        let Action::End(Ending::Failed(error)) = action(&job, at(last + 1)) else {
+            panic!("it goes on");
+        };
+        assert_eq!(error.code, "worker_lost");
+    }
+
+    #[test]
+    fn watchdog_retires_with_the_job_and_with_a_later_claim() {
+        let job = external();
+        assert!(is_in_charge(&job, Some(1)) && is_in_charge(&job, None));
+        assert!(!is_in_charge(&job, Some(2)) && !is_in_charge(&job, Some(0)));
+        let mut ended = job;
+        ended.status = JobStatus::Completed;
+        assert!(!is_in_charge(&ended, Some(1)) && !is_in_charge(&ended, None));
+    }
+}

@@ -1,0 +1,119 @@
+//! The looks of the watchdog at a job: see [`handlers_core::watchdog`].
+
+use aws_lambda_events::sqs::SqsMessage;
+use contract::{
+    ids::JobId,
+    queues::{Content, DeliveryPointer, JobQueue, JobTicket},
+};
+use handlers_core::{
+    models::Job,
+    stores::StoreError,
+    unattended::{SettleError, Settled},
+    watchdog::{self, Action},
+};
+
+use crate::handler::{DeliveryError, Handler};
+
+/// Seconds before a look that a table has refused is repeated. It is sent anew, so that its receives
+/// do not count: an outage makes no dead letter of a watchdog.
+const RETRY_SECONDS: i64 = 60;
+
+impl Handler {
+    /// Looks at a job, does what it needs, and sees to the next look.
+    pub(crate) async fn watch(
+        &self,
+        job: &Job,
+        epoch: Option<u64>,
+        message: &SqsMessage,
+    ) -> Result<(), DeliveryError> {
+        let next = match self.look(job, epoch, message).await {
+            Ok(next) => next,
+            Err(SettleError::Store(error)) => {
+                tracing::warn!(%error, "the watchdog could not look after the job; it tries again");
+                Some(RETRY_SECONDS)
+            }
+            Err(SettleError::Send(error)) => return Err(error.into()),
+        };
+        match next {
+            Some(seconds) => self.look_later(&job.job_id, epoch, seconds).await,
+            None => Ok(()),
+        }
+    }
+
+    /// A job could not be read. A watchdog looks at it later; any other pointer has failed.
+    pub(crate) async fn unread(
+        &self,
+        pointer: &DeliveryPointer,
+        error: StoreError,
+    ) -> Result<(), DeliveryError> {
+        let Content::Watchdog { epoch } = pointer.content else {
+            return Err(error.into());
+        };
+        tracing::warn!(%error, "the watchdog could not read the job; it tries again");
+        self.look_later(&pointer.job_id, epoch, RETRY_SECONDS).await
+    }
+
+    async fn look_later(
+        &self,
+        job_id: &JobId,
+        epoch: Option<u64>,
+        seconds: i64,
+    ) -> Result<(), DeliveryError> {
+        watchdog::schedule(&self.queues, job_id, epoch, seconds).await?;
+        Ok(())
+    }
+
+    /// Does what the job needs. Answers with the seconds until the next look, if there is one.
+    async fn look(
+        &self,
+        job: &Job,
+        epoch: Option<u64>,
+        message: &SqsMessage,
+    ) -> Result<Option<i64>, SettleError> {
+        if !watchdog::is_in_charge(job, epoch) {
+            if job.status.has_ended() && is_repeated(message) {
+                // The look before may have ended the job, and died before anyone was notified.
+                let before = job.seq.saturating_sub(1);
+                let job_id = &job.job_id;
+                self.unattended.notify(job_id, before, job.seq).await?;
+            }
+            return Ok(None);
+        }
+        let now = self.clock.now();
+        let mut job = job.clone();
+        if watchdog::is_lease_over(&job, now) {
+            match self.unattended.settle(&job, None).await? {
+                Settled::Ended(_) => return Ok(None),
+                Settled::Open(settled) => job = *settled,
+                Settled::Attended => return Ok(Some(watchdog::FIRST_LOOK_SECONDS)),
+            }
+        }
+        Ok(match watchdog::action(&job, now) {
+            Action::Retire => None,
+            Action::LookAgain(seconds) => Some(seconds),
+            Action::SendTicket(seconds) => {
+                tracing::warn!(
+                    status = job.status.name(),
+                    epoch = job.epoch,
+                    "nothing runs the job: its ticket is sent again",
+                );
+                let ticket = JobTicket::from_watchdog(job.job_id);
+                self.queues.send::<JobQueue>(&ticket, 0).await?;
+                Some(seconds)
+            }
+            Action::End(ending) => match self.unattended.settle(&job, Some(&ending)).await? {
+                Settled::Ended(job) => {
+                    tracing::warn!(status = job.status.name(), "the watchdog has ended the job");
+                    None
+                }
+                Settled::Open(_) | Settled::Attended => Some(watchdog::FIRST_LOOK_SECONDS),
+            },
+        })
+    }
+}
+
+/// Whether the message has been received before.
+fn is_repeated(message: &SqsMessage) -> bool {
+    let receives = message.attributes.get("ApproximateReceiveCount");
+    receives.is_some_and(|receives| receives != "1")
+}

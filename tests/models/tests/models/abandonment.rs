@@ -1,0 +1,451 @@
+//! Jobs whose external worker dies, is silent for a while, or is replaced, while somebody cancels them.
+//! Each step is one call that is atomic in DynamoDB or SQS, or the death of a process.
+//!
+//! | step here | in `handlers-core` |
+//! | --- | --- |
+//! | `Start`, `Claim` | `Handler::claim`: the watchdog is scheduled, then the claim is written and what is in the log adopted |
+//! | `Append`, `Commit` | `Publisher::publish` of a worker's post |
+//! | `Die` | a worker that never comes back, between any two of its calls |
+//! | `LeaseEnds` | a worker may be silent for so long at any time, and go on later |
+//! | `Cancel` | `JobStore::request_cancel`, then `Unattended::settle` if nothing holds the job |
+//! | `Look` | the watchdog's `look`: it retires, waits, or settles the job |
+//! | `Settle` | the next call of `Unattended::settle`: append, commit, notify |
+//! | `Crash` | the process of a settlement ends; a watchdog's pointer comes again |
+
+use stateright::{Checker as _, Model, Property};
+
+/// Claims of the job.
+const CLAIMS: u8 = 2;
+/// Requests to cancel it.
+const REQUESTS: u8 = 2;
+/// Settlements that are cut short.
+const CRASHES: u8 = 1;
+/// The worker's durable events: a stage, then the end of the job.
+const EVENTS: u8 = 2;
+
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
+enum Says {
+    Stage,
+    Complete,
+    Cancelled,
+}
+
+#[derive(Clone, Debug, Default, Hash, PartialEq, Eq)]
+struct State {
+    seq: u8,
+    epoch: u8,
+    is_running: bool,
+    /// A lease that has not ended: the holder has renewed it lately.
+    is_leased: bool,
+    has_ended: bool,
+    endings: u8,
+    is_cancel_requested: bool,
+    /// A client has been answered that the job stops.
+    is_accepted: bool,
+    log: Vec<(u8, Says)>,
+    committed: Vec<Says>,
+    workers: Vec<Worker>,
+    /// The claims whose watchdog is scheduled, and whether its pointer has been received before.
+    watchdogs: Vec<(u8, bool)>,
+    settlements: Vec<Settlement>,
+    requests: u8,
+    crashes: u8,
+    /// What the delivery function was asked to send is up to here.
+    notified: u8,
+    /// A settlement was cut short, and nobody repeats it: the client has got no answer.
+    is_request_lost: bool,
+}
+
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
+enum Worker {
+    /// Its watchdog is scheduled, its claim not written.
+    Claiming,
+    Working {
+        epoch: u8,
+    },
+    Appended {
+        epoch: u8,
+        place: u8,
+    },
+    Over,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq)]
+struct Settlement {
+    by: By,
+    /// The job as it was read.
+    epoch: u8,
+    seq: u8,
+    /// The `seq` that subscribers have.
+    before: u8,
+    /// Whether the job is to end as cancelled, or only what is in the log is to be committed.
+    cancels: bool,
+    at: At,
+}
+
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
+enum By {
+    Request,
+    Watchdog { epoch: u8 },
+}
+
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
+enum At {
+    Append,
+    Commit,
+    Notify,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Step {
+    Start,
+    Claim(usize),
+    Append(usize),
+    Commit(usize),
+    Die(usize),
+    LeaseEnds,
+    Cancel,
+    Look(usize),
+    Settle(usize),
+    Crash(usize),
+}
+
+/// The protocol, or one that lacks something.
+struct Protocol {
+    /// Claims start a watchdog.
+    watches: bool,
+    /// A settlement commits the event that it finds in its place.
+    adopts: bool,
+}
+
+const WHOLE: Protocol = Protocol {
+    watches: true,
+    adopts: true,
+};
+
+impl Model for Protocol {
+    type State = State;
+    type Action = Step;
+
+    fn init_states(&self) -> Vec<State> {
+        vec![State::default()]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Step>) {
+        let is_free = !state.has_ended && !state.is_leased;
+        if state.workers.len() < usize::from(CLAIMS) && is_free {
+            actions.push(Step::Start);
+        }
+        for (index, worker) in state.workers.iter().enumerate() {
+            match worker {
+                Worker::Claiming => actions.push(Step::Claim(index)),
+                Worker::Working { .. } => actions.push(Step::Append(index)),
+                Worker::Appended { .. } => actions.push(Step::Commit(index)),
+                Worker::Over => continue,
+            }
+            actions.push(Step::Die(index));
+        }
+        if state.is_leased {
+            actions.push(Step::LeaseEnds);
+        }
+        if state.requests < REQUESTS && !state.has_ended {
+            actions.push(Step::Cancel);
+        }
+        for index in 0..state.watchdogs.len() {
+            if state.has_something_for(index) {
+                actions.push(Step::Look(index));
+            }
+        }
+        for index in 0..state.settlements.len() {
+            actions.push(Step::Settle(index));
+            if state.crashes < CRASHES {
+                actions.push(Step::Crash(index));
+            }
+        }
+    }
+
+    fn next_state(&self, state: &State, step: Step) -> Option<State> {
+        let mut state = state.clone();
+        match step {
+            Step::Start => {
+                state.workers.push(Worker::Claiming);
+                if self.watches {
+                    state.watchdogs.push((state.epoch + 1, false));
+                }
+            }
+            Step::Claim(index) => state.claim(index, self.watches),
+            Step::Append(index) => state.append(index),
+            Step::Commit(index) => state.commit(index),
+            Step::Die(index) => state.workers[index] = Worker::Over,
+            Step::LeaseEnds => state.is_leased = false,
+            Step::Cancel => state.cancel(),
+            Step::Look(index) => state.look(index),
+            Step::Settle(index) => state.settle(index, self.adopts),
+            Step::Crash(index) => {
+                state.crashes += 1;
+                match state.settlements.remove(index).by {
+                    By::Request => state.is_request_lost = true,
+                    By::Watchdog { epoch } => state.watchdogs.push((epoch, true)),
+                }
+            }
+        }
+        Some(state)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        vec![
+            Property::always(
+                "what is committed is in the log and never changes",
+                |_, state: &State| {
+                    let log = state.log.iter().map(|(_, says)| says);
+                    state.committed.iter().eq(log.take(state.committed.len()))
+                        && state.committed.len() == usize::from(state.seq)
+                },
+            ),
+            Property::always("a job ends once", |_, state: &State| state.endings <= 1),
+            Property::always("an accepted request ends the job", |_, state: &State| {
+                !state.is_quiet() || !state.is_accepted || state.has_ended
+            }),
+            Property::always(
+                "a terminal event in the log of a claimed job ends it",
+                |_, state: &State| {
+                    let next = state.log.get(usize::from(state.seq));
+                    let is_terminal = next.is_some_and(|(_, says)| *says != Says::Stage);
+                    !state.is_quiet() || !state.is_running || !is_terminal
+                },
+            ),
+            Property::always(
+                "subscribers hear what was committed for a dead worker",
+                |_, state: &State| {
+                    !state.is_quiet() || state.is_request_lost || state.notified == state.seq
+                },
+            ),
+            Property::sometimes("a worker ends its job", |_, state: &State| {
+                state.committed.last() == Some(&Says::Complete)
+            }),
+            Property::sometimes("a job is cancelled after a stage", |_, state: &State| {
+                state.committed == [Says::Stage, Says::Cancelled]
+            }),
+        ]
+    }
+}
+
+impl State {
+    /// Whether nothing more happens unless a client or another worker comes.
+    fn is_quiet(&self) -> bool {
+        self.workers.iter().all(|worker| *worker == Worker::Over)
+            && !self.is_leased
+            && self.settlements.is_empty()
+            && (0..self.watchdogs.len()).all(|index| !self.has_something_for(index))
+    }
+
+    /// Whether a look would change anything: one at a live lease, or at a job that waits for a
+    /// worker, is only repeated later.
+    fn has_something_for(&self, index: usize) -> bool {
+        let (epoch, _) = self.watchdogs[index];
+        let is_left = self.log.len() > usize::from(self.seq);
+        if self.has_ended || epoch < self.epoch {
+            return true;
+        }
+        epoch == self.epoch
+            && self.is_running
+            && !self.is_leased
+            && (self.is_cancel_requested || is_left)
+    }
+
+    fn claim(&mut self, index: usize, watches: bool) {
+        if self.has_ended || self.is_leased {
+            self.workers[index] = Worker::Over;
+            return;
+        }
+        self.epoch += 1;
+        let epoch = self.epoch;
+        if watches && !self.watchdogs.iter().any(|(watched, _)| *watched == epoch) {
+            // Another claim came between: see `Handler::claim`.
+            self.watchdogs.push((epoch, false));
+        }
+        (self.is_running, self.is_leased) = (true, true);
+        let place = usize::from(self.seq);
+        self.workers[index] = Worker::Working { epoch };
+        // What is in the log is adopted, as a call of its own.
+        if let Some(event) = self.log.get_mut(place) {
+            event.0 = epoch;
+            let place = self.seq;
+            self.workers[index] = Worker::Appended { epoch, place };
+        }
+    }
+
+    fn append(&mut self, index: usize) {
+        let Worker::Working { epoch } = self.workers[index] else {
+            return;
+        };
+        // The worker's own count: it is wrong about the job once that was settled without it.
+        let place = self.seq;
+        let says = match (self.is_cancel_requested, place + 1 < EVENTS) {
+            (true, _) => Says::Cancelled,
+            (false, true) => Says::Stage,
+            (false, false) => Says::Complete,
+        };
+        self.workers[index] = if self.put(place, epoch, says).is_some() {
+            Worker::Appended { epoch, place }
+        } else {
+            Worker::Over
+        };
+    }
+
+    /// Writes to the log, unless the same claim has; `None` if a later one has.
+    fn put(&mut self, place: u8, epoch: u8, says: Says) -> Option<Says> {
+        match self.log.get_mut(usize::from(place)) {
+            None => self.log.push((epoch, says)),
+            Some(there) if there.0 > epoch => return None,
+            Some(there) if there.0 == epoch => return Some(there.1),
+            Some(there) => *there = (epoch, says),
+        }
+        Some(says)
+    }
+
+    fn commit(&mut self, index: usize) {
+        let Worker::Appended { epoch, place } = self.workers[index] else {
+            return;
+        };
+        self.workers[index] = Worker::Over;
+        if self.epoch != epoch {
+            return;
+        }
+        if self.seq == place && !self.has_ended {
+            self.reach(place);
+            self.is_leased = !self.has_ended;
+            // The worker's function sends it; that is another model's.
+            self.notified = self.seq;
+        }
+        if self.seq > place && !self.has_ended {
+            self.workers[index] = Worker::Working { epoch };
+        }
+    }
+
+    fn reach(&mut self, place: u8) {
+        let says = self.log[usize::from(place)].1;
+        self.seq = place + 1;
+        self.committed.push(says);
+        if says != Says::Stage {
+            self.has_ended = true;
+            self.is_running = false;
+            self.is_leased = false;
+            self.endings += 1;
+        }
+    }
+
+    fn cancel(&mut self) {
+        self.requests += 1;
+        self.is_cancel_requested = true;
+        if self.is_leased {
+            self.is_accepted = true;
+        } else {
+            self.start_settling(By::Request, true);
+        }
+    }
+
+    fn start_settling(&mut self, by: By, cancels: bool) {
+        self.settlements.push(Settlement {
+            by,
+            epoch: self.epoch,
+            seq: self.seq,
+            before: self.seq,
+            cancels,
+            at: At::Append,
+        });
+    }
+
+    fn look(&mut self, index: usize) {
+        let (epoch, is_repeated) = self.watchdogs.remove(index);
+        if self.has_ended || epoch != self.epoch {
+            if self.has_ended && is_repeated {
+                self.notified = self.seq;
+            }
+            return;
+        }
+        let cancels = self.is_cancel_requested;
+        self.start_settling(By::Watchdog { epoch }, cancels);
+    }
+
+    fn settle(&mut self, index: usize, adopts: bool) {
+        let mut settlement = self.settlements[index].clone();
+        let (epoch, place) = (settlement.epoch, settlement.seq);
+        let is_changed = settlement.seq > settlement.before;
+        settlement.at = match settlement.at {
+            At::Append => {
+                let left = self.log.get(usize::from(place)).map(|(_, says)| *says);
+                // Without a request, only what is in the log is committed.
+                let says = match settlement.cancels {
+                    true => Some(Says::Cancelled),
+                    false => left,
+                };
+                match says.and_then(|says| Some((says, self.put(place, epoch, says)?))) {
+                    Some((says, there)) if says == there || adopts => At::Commit,
+                    _ => At::Notify,
+                }
+            }
+            At::Commit => {
+                let is_ours = self.epoch == epoch && self.seq == place && !self.is_leased;
+                if is_ours && !self.has_ended {
+                    self.reach(place);
+                }
+                if self.epoch == epoch && self.seq > place {
+                    settlement.seq = self.seq;
+                    match self.has_ended {
+                        true => At::Notify,
+                        false => At::Append,
+                    }
+                } else {
+                    At::Notify
+                }
+            }
+            At::Notify => {
+                if is_changed {
+                    self.notified = self.notified.max(settlement.seq);
+                }
+                self.settlements.remove(index);
+                match settlement.by {
+                    By::Request => self.is_accepted = true,
+                    // It looks again, unless the job has ended.
+                    By::Watchdog { epoch } if !self.has_ended => {
+                        self.watchdogs.push((epoch, false));
+                    }
+                    By::Watchdog { .. } => {}
+                }
+                return;
+            }
+        };
+        self.settlements[index] = settlement;
+    }
+}
+
+#[test]
+fn every_interleaving_of_dying_workers_and_cancellations_ends_what_was_accepted() {
+    let checker = WHOLE.checker().spawn_bfs().join();
+    checker.assert_properties();
+    let states = checker.unique_state_count();
+    assert!(states > 10_000, "{states}");
+}
+
+#[test]
+fn without_a_watchdog_a_cancelled_job_of_a_dead_worker_never_ends() {
+    let protocol = Protocol {
+        watches: false,
+        ..WHOLE
+    };
+    let checker = protocol.checker().spawn_bfs().join();
+    let found = checker.discovery("an accepted request ends the job");
+    assert!(found.is_some());
+}
+
+#[test]
+fn settlement_that_adopts_nothing_leaves_a_job_with_an_uncommitted_event_for_ever() {
+    let protocol = Protocol {
+        adopts: false,
+        ..WHOLE
+    };
+    let checker = protocol.checker().spawn_bfs().join();
+    let found = checker.discovery("an accepted request ends the job");
+    assert!(found.is_some());
+}
