@@ -119,7 +119,7 @@ http_errors! {
     NotExternal = 409,
     /// Another worker has the job.
     JobHeld = 409,
-    /// The job has not been claimed, or has been claimed by another worker since.
+    /// The job has no claim with that epoch (yet), or has a later one.
     LeaseLost = 409,
     /// The job's durable messages are not what the post takes them for.
     SeqConflict = 409,
@@ -133,6 +133,8 @@ http_errors! {
     UnsupportedMediaType = 415,
     /// The fault is ours.
     Internal = 500,
+    /// The request met another one at the same job; it can be repeated as it is.
+    ConflictRetry = 503,
 }
 
 impl HttpRoute {
@@ -172,6 +174,7 @@ impl HttpRoute {
                 Code::SeqConflict,
                 Code::BodyTooLarge,
                 Code::Internal,
+                Code::ConflictRetry,
             ],
             Self::GetInput => &[
                 Code::InvalidJobId,
@@ -194,6 +197,7 @@ impl HttpRoute {
                 Code::NotCancelled,
                 Code::BodyTooLarge,
                 Code::Internal,
+                Code::ConflictRetry,
             ],
         }
     }

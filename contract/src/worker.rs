@@ -110,8 +110,9 @@ pub enum WorkerEvent {
 pub struct WorkerProgress {
     /// The running stage, one of those that the claim named.
     pub stage: String,
-    /// Percent of the stage, 0 to 100. Less than before counts as what was before: a bar never
-    /// goes back.
+    /// Percent of the stage, 0 to 100. Less than before counts as what was before, within one claim.
+    /// To start a stage again, or to correct a percentage, claim the job again: that is the next
+    /// attempt at the stage.
     #[cfg_attr(feature = "schema", schemars(range(max = 100)))]
     pub progress: u8,
     /// What the stage is doing, for a person.

@@ -25,8 +25,7 @@ pub struct ProgressUpdate {
     pub job_id: JobId,
     /// The running stage.
     pub stage: String,
-    /// Percent of the stage, 0 to 100. It goes back only when a run was cut short and the stage is
-    /// started again.
+    /// Percent of the stage, 0 to 100. It never goes back within an attempt.
     #[cfg_attr(feature = "schema", schemars(range(max = 100)))]
     pub progress: u8,
     /// What the stage is doing, for a person.
@@ -39,9 +38,14 @@ pub struct ProgressUpdate {
     pub seq: u64,
     /// The id that ties the messages of a job to its request.
     pub correlation_id: String,
-    /// Percent of all stages, 0 to 100.
+    /// Percent of all stages, 0 to 100. It never goes back within an attempt.
     #[cfg_attr(feature = "schema", schemars(range(max = 100)))]
     pub overall_progress: u8,
+    /// The attempt at the stage, from 1. A new claim of the job that starts the stage again makes
+    /// the next one, whose percentages start anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
+    pub attempt: Option<u32>,
 }
 
 /// A stage has finished. Durable.
@@ -179,6 +183,10 @@ pub struct JobSnapshot {
     pub updated_at: Timestamp,
     /// The id that ties the messages of a job to its request.
     pub correlation_id: String,
+    /// The attempt at the stage, from 1; left out before the first stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
+    pub attempt: Option<u32>,
     /// The results of a completed job.
     #[serde(flatten, default, skip_serializing_if = "Option::is_none")]
     pub results: Option<Results>,
@@ -332,6 +340,7 @@ mod tests {
             seq: 0,
             correlation_id: "req_1_a".to_owned(),
             overall_progress: 25,
+            attempt: Some(1),
         });
         assert!(message.to_json().starts_with(
             r#"{"type":"progress_update","job_id":"job_20240115_abc123","stage":"stage_1","progress":50,"message":"Detecting walls...","estimated_seconds_remaining":15,"timestamp":"2024-01-15T10:30:15Z""#
@@ -411,6 +420,7 @@ mod tests {
                 created_at: NOW,
                 updated_at: NOW,
                 correlation_id: "req_1_a".to_owned(),
+                attempt: Some(2),
                 results: Some(Results {
                     results: json!({ "rooms": [1] }),
                     results_url: None,

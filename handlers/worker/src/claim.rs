@@ -11,16 +11,15 @@ use contract::{
     worker::{ClaimRequest, Claimed, FinishedStage},
 };
 use handlers_core::{
+    aws::SendError,
     delivery::Publisher,
     http::{Answer, Outcome, Problem, body_of},
     models::Job,
     stores::{Claim, Claimant, Ending, Lease, StoreError},
+    watchdog,
 };
 
-use crate::{
-    events::refused,
-    handler::{Handler, finished},
-};
+use crate::handler::{Handler, finished};
 
 impl Handler {
     pub(crate) async fn claim(&self, request: &ApiGatewayV2httpRequest) -> Outcome {
@@ -31,6 +30,13 @@ impl Handler {
             stages: &claim.stages,
             worker_id: claim.worker_id.as_deref(),
         };
+        if !known.status.has_ended() {
+            if !known.is_unattended(self.stores.clock.now()) && !claimant.holds(&known) {
+                return Err(self.held(known.lease_expires_at));
+            }
+            // Before the claim is written: no claim is without a watchdog, whatever dies meanwhile.
+            self.start_watchdog(&known, known.epoch + 1).await?;
+        }
         let claimed = self.stores.jobs.claim_for(&known.job_id, Some(claimant));
         match claimed.await? {
             Claim::Taken {
@@ -38,6 +44,10 @@ impl Handler {
                 lease,
                 takeover,
             } => {
+                if job.epoch != known.epoch + 1 {
+                    // Another claim came between: the watchdog above is that one's.
+                    self.start_watchdog(&job, job.epoch).await?;
+                }
                 let counted = job.fruitless_claims;
                 let outcome = self.taken(*job, lease.clone(), takeover).await;
                 if matches!(&outcome, Err(problem) if problem.code() == HttpErrorCode::Internal) {
@@ -58,6 +68,11 @@ impl Handler {
         }
     }
 
+    async fn start_watchdog(&self, job: &Job, epoch: u64) -> Result<(), SendError> {
+        let (queues, first) = (&self.stores.queues, watchdog::FIRST_LOOK_SECONDS);
+        watchdog::schedule(queues, &job.job_id, Some(epoch), first).await
+    }
+
     async fn taken(&self, mut job: Job, lease: Lease, takeover: bool) -> Outcome {
         tracing::info!(epoch = lease.epoch, takeover, "claimed");
         if takeover && job.seq > 0 {
@@ -66,22 +81,21 @@ impl Handler {
         }
         let (before, job_id) = (job.seq, job.job_id.clone());
         let mut publisher = Publisher::new(Arc::clone(&self.stores), &job, lease);
-        let recovered = publisher
-            .recover()
-            .await
-            .map_err(|error| refused(error, before));
         let is_hopeless = job.fruitless_claims > MAX_FRUITLESS_CLAIMS;
-        let ended = match &recovered {
+        let recovered = match publisher.recover().await {
             Ok(false) if is_hopeless => {
                 let ending = Ending::Failed(hopeless());
                 let ended = publisher.end(&ending, job.stage.as_deref(), None).await;
-                ended.map_err(|error| refused(error, before))
+                ended.map(|()| true)
             }
-            _ => Ok(()),
+            recovered => recovered,
         };
         publisher.flush_within_budget(before).await;
-        ended?;
-        if recovered? || is_hopeless {
+        let recovered = match recovered {
+            Ok(recovered) => recovered,
+            Err(error) => return Err(self.explain(&job, error, before).await?),
+        };
+        if recovered || is_hopeless {
             let current = self.stores.jobs.load(&job_id).await?;
             job = current.ok_or_else(|| Problem::ours("the job has gone while it was claimed"))?;
             if job.status.has_ended() {

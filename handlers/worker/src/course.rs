@@ -22,6 +22,9 @@ impl Course {
     /// How far the job is as its item says.
     pub(crate) fn of(job: &Job) -> Self {
         let stages = job.stages.iter();
+        // A new claim starts the stage that was running again: from where, its worker says.
+        let is_new_attempt = job.attempt_epoch != job.epoch;
+        let since_claim = |percent| if is_new_attempt { 0 } else { percent };
         Self {
             stages: job.stages.len().max(1),
             finished: stages
@@ -29,8 +32,8 @@ impl Course {
                 .cloned()
                 .collect(),
             stage: job.stage.clone(),
-            progress: job.progress,
-            overall: job.overall_progress,
+            progress: since_claim(job.progress),
+            overall: since_claim(job.overall_progress),
             estimate: job.estimate.clone().unwrap_or_default(),
         }
     }
@@ -47,7 +50,7 @@ impl Course {
     }
 
     /// Goes on to where an update, made `now` milliseconds after 1970, says that the job is. No
-    /// percentage goes back.
+    /// percentage goes back within an attempt.
     pub(crate) fn advance(&mut self, update: &WorkerProgress, now: u64) -> ProgressPoint {
         self.progress = if self.stage.as_deref() == Some(update.stage.as_str()) {
             self.progress.max(update.progress)
@@ -100,6 +103,11 @@ fn percent(fraction: f64) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use contract::{
+        ids::{AccessKey, JobId, RequestId},
+        timestamp::Timestamp,
+    };
+
     use super::*;
 
     fn course() -> Course {
@@ -135,6 +143,29 @@ mod tests {
         let next = course.advance(&at("b", 0), 0);
         assert_eq!((next.progress, next.overall_progress), (0, 50));
         assert_eq!(course.finish("b"), 100);
+    }
+
+    #[test]
+    fn new_claim_starts_its_stage_wherever_its_worker_is() {
+        let now = Timestamp::from_epoch_seconds(0);
+        let mut job = Job::queued(
+            JobId::new(now, [1; 8]),
+            &AccessKey::new([3; 16]),
+            RequestId::new(now, [2; 8]),
+            "req_1_a".to_owned(),
+            "text/plain".to_owned(),
+            now,
+        );
+        job.stages = vec!["a".to_owned(), "b".to_owned()];
+        job.stage = Some("b".to_owned());
+        job.checkpoints.insert("a".to_owned(), 1);
+        (job.progress, job.overall_progress) = (99, 99);
+        (job.epoch, job.attempt, job.attempt_epoch) = (1, 1, 1);
+        let point = Course::of(&job).advance(&at("b", 10), 0);
+        assert_eq!((point.progress, point.overall_progress), (99, 99));
+        job.epoch = 2;
+        let point = Course::of(&job).advance(&at("b", 10), 0);
+        assert_eq!((point.progress, point.overall_progress), (10, 55));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use contract::{
     worker::{EventsAccepted, EventsRequest, WorkerEvent},
 };
 use handlers_core::{
-    delivery::{PublishError, Publisher},
+    delivery::{Advanced, PublishError, Publisher},
     http::{Answer, Outcome, Problem, body_of},
     models::Job,
     stores::{Ending, StoreError},
@@ -96,7 +96,7 @@ impl Handler {
             return Err(finished(job));
         }
         if post.epoch != job.epoch || job.status == JobStatus::Queued {
-            return Err(lease_lost(job));
+            return Err(lease_lost(job, post.epoch));
         }
         if post.after_seq > job.seq {
             return Err(conflict(job.seq).with("after_seq", post.after_seq));
@@ -133,6 +133,10 @@ impl Handler {
         };
         let mut course = Course::of(job);
         let mut last_results = None;
+        // The job may have ended since it was read: by a post that this one repeats, or without its
+        // worker.
+        let mut ended = None;
+        let before = publisher.seq();
         let mut events = new.into_iter().map(|placed| placed.event).peekable();
         while let Some(event) = events.next() {
             let heard = match event {
@@ -142,7 +146,17 @@ impl Handler {
                     if matches!(events.peek(), Some(WorkerEvent::ProgressUpdate(_))) {
                         continue;
                     }
-                    publisher.advance(&point, course.estimate()).await?
+                    match publisher.advance(&point, course.estimate()).await? {
+                        Advanced::Reported(heard) => Some(heard),
+                        Advanced::OldNews(heard) => {
+                            told.cancel_requested = heard.cancel_requested;
+                            None
+                        }
+                        Advanced::Ended(status) => {
+                            ended = Some(status);
+                            None
+                        }
+                    }
                 }
                 WorkerEvent::StageComplete(complete) => {
                     let stage = &complete.stage;
@@ -181,6 +195,12 @@ impl Handler {
                 told.lease_expires_at = clock.now().plus_seconds(LEASE_SECONDS);
             }
         }
+        match ended {
+            // Nothing of this post is in the log.
+            Some(_) if publisher.seq() == before => return Err(PublishError::LeaseLost),
+            Some(status) => told.status = status,
+            None => {}
+        }
         Ok(told)
     }
 
@@ -194,49 +214,53 @@ impl Handler {
         })
     }
 
-    /// Why an event could not be published; the ones before it, up to `seq`, are.
-    async fn explain(
+    /// Why an event could not be published; the ones before it, up to `seq`, are. A write whose
+    /// condition did not hold has several possible causes: the job says which it was.
+    pub(crate) async fn explain(
         &self,
         job: &Job,
         error: PublishError,
         seq: u64,
     ) -> Result<Problem, StoreError> {
-        if matches!(error, PublishError::LeaseLost)
-            && let Some(current) = self.stores.jobs.load(&job.job_id).await?
-            && current.status.has_ended()
-        {
-            return Ok(finished(&current));
+        match error {
+            PublishError::LeaseLost => {}
+            PublishError::Conflict { .. } => return Ok(conflict(seq)),
+            PublishError::Store(error) => return Ok(error.into()),
         }
-        Ok(refused(error, seq))
+        Ok(match self.stores.jobs.load(&job.job_id).await? {
+            Some(current) if current.status.has_ended() => finished(&current),
+            Some(current) if current.epoch != job.epoch => lease_lost(&current, job.epoch),
+            // The worker has the job: the post met another one.
+            _ => try_again(seq),
+        })
     }
 }
 
-/// Why a durable message was not published, when the job is at `seq`.
-pub(crate) fn refused(error: PublishError, seq: u64) -> Problem {
-    match error {
-        PublishError::LeaseLost => Problem::new(
-            HttpErrorCode::LeaseLost,
-            "another worker has claimed the job meanwhile; stop working on it",
-        )
-        .with("seq", seq),
-        PublishError::Conflict { .. } => conflict(seq),
-        PublishError::Store(error) => error.into(),
-    }
-}
-
-fn lease_lost(job: &Job) -> Problem {
-    let message = if job.status == JobStatus::Queued {
+/// The worker posts under the epoch `posted`, which is not that of the job's last claim.
+fn lease_lost(job: &Job, posted: u64) -> Problem {
+    let (job_id, epoch) = (&job.job_id, job.epoch);
+    let message = if posted > epoch || job.status == JobStatus::Queued {
         format!(
-            "nobody has claimed the job yet; claim it with POST /v1/jobs/{}/claim, and send the \
-             epoch of the answer",
-            job.job_id
+            "the job has no claim with the epoch {posted}; claim it with \
+             POST /v1/jobs/{job_id}/claim, and send the epoch of the answer"
         )
     } else {
-        "another worker has claimed the job since; stop working on it".to_owned()
+        format!(
+            "the job has been claimed since, with the epoch {epoch}; stop working on it unless \
+             that claim is yours"
+        )
     };
     Problem::new(HttpErrorCode::LeaseLost, message)
-        .with("epoch", job.epoch)
+        .with("epoch", epoch)
         .with("seq", job.seq)
+}
+
+fn try_again(seq: u64) -> Problem {
+    Problem::new(
+        HttpErrorCode::ConflictRetry,
+        "the post met another one at this job; the job is still yours: repeat the post as it is",
+    )
+    .with("seq", seq)
 }
 
 fn conflict(seq: u64) -> Problem {

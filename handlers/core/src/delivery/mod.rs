@@ -23,6 +23,6 @@ pub use ending::{About, ending_message};
 pub use housekeeper::{Housekeeper, KeepsHouse};
 pub use mailbox::Outgoing;
 pub use post::{Post, PostError};
-pub use publisher::{Heard, PublishError, Publisher, Publishes, Stores};
+pub use publisher::{Advanced, Heard, PublishError, Publisher, Publishes, Stores};
 pub use sender::{Aftermath, Outcome, Sender};
 pub use tally::Counts;

@@ -12,7 +12,7 @@ use contract::{
     },
     ids::JobId,
     limits::MAX_DIRECT_SUBSCRIBERS,
-    messages::{Results, ServerMessage, StageComplete},
+    messages::{JobStatus, Results, ServerMessage, StageComplete},
     queues::{Audience, DeliveryPointer, DeliveryQueue},
     tables::{JobEvents, Jobs, Subscribers},
 };
@@ -32,8 +32,8 @@ use crate::{
     models::{Event, Job, Subscriber},
     progress::Estimate,
     stores::{
-        Appended, ConnectionStore, Ending, EventStore, JobStore, Lease, ProgressPoint, ResultStore,
-        StoreError, SubscriptionStore,
+        Appended, Commit, ConnectionStore, Ending, EventStore, JobStore, Lease, ProgressPoint,
+        ResultStore, StoreError, SubscriptionStore,
     },
 };
 
@@ -85,12 +85,15 @@ pub struct Heard {
     pub cancel_requested: bool,
 }
 
-/// What a durable message changes in the job's item.
-enum Commit {
-    /// The stage is done, and the job so far, if that is known.
-    Stage(String, Option<u8>),
-    /// The job has ended.
-    End(Ending),
+/// What became of a progress update of an external worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advanced {
+    /// It is the job's progress now.
+    Reported(Heard),
+    /// The job has passed it: the worker's posts may come late or twice.
+    OldNews(Heard),
+    /// The job has ended under the worker's claim, with this status.
+    Ended(JobStatus),
 }
 
 /// Publishes the messages of one run of one job.
@@ -102,8 +105,32 @@ pub struct Publisher<F: Function> {
     seq: u64,
     correlation_id: String,
     expires_at: i64,
+    attempts: Attempts,
     audience: Option<KnownAudience>,
     handover: Handover<F>,
+}
+
+/// The attempts at the job's stages that one claim makes.
+#[derive(Debug)]
+struct Attempts {
+    /// The stage that was running when the job was read, and the claim's attempt at it.
+    running: Option<(String, u32)>,
+}
+
+impl Attempts {
+    fn of(job: &Job) -> Self {
+        let attempt = |stage: &String| (stage.clone(), job.attempt_at(stage, job.epoch));
+        Self {
+            running: job.stage.as_ref().map(attempt),
+        }
+    }
+
+    fn at(&self, stage: &str) -> u32 {
+        match &self.running {
+            Some((running, attempt)) if running == stage => *attempt,
+            _ => 1,
+        }
+    }
 }
 
 /// Who watches the job, as far as the publisher posts to them itself: reading no further keeps its
@@ -172,6 +199,7 @@ impl<F: Publishes> Publisher<F> {
             seq: job.seq,
             correlation_id: job.correlation_id.clone(),
             expires_at: job.expires_at,
+            attempts: Attempts::of(job),
             audience: None,
             handover,
         }
@@ -191,7 +219,8 @@ impl<F: Publishes> Publisher<F> {
     pub async fn report(&mut self, point: &ProgressPoint) -> Result<Heard, PublishError> {
         let _way = self.sender.make_way();
         self.handover.send().await;
-        let job = self.stores.jobs.report(&self.lease, point).await?;
+        let attempt = self.attempts.at(&point.stage);
+        let job = self.stores.jobs.report(&self.lease, attempt, point).await?;
         let job = job.ok_or(PublishError::LeaseLost)?;
         // Newcomers that are left out now get the next one: a run reports as long as it lives.
         self.reached(&job, false).await
@@ -219,22 +248,31 @@ impl<F: Publishes> Publisher<F> {
         Ok(heard)
     }
 
-    /// Publishes how far a stage of a worker of its own is, and what its remaining time is estimated
-    /// from. One write. None when it is old news: the worker's posts may come late or twice.
+    /// Publishes how far a stage of an external worker is, and what its remaining time is estimated
+    /// from. One write.
     pub async fn advance(
         &mut self,
         point: &ProgressPoint,
         estimate: &Estimate,
-    ) -> Result<Option<Heard>, PublishError> {
+    ) -> Result<Advanced, PublishError> {
         let _way = self.sender.make_way();
         self.handover.send().await;
         let jobs = &self.stores.jobs;
-        if let Some(job) = jobs.advance(&self.lease, self.seq, point, estimate).await? {
+        let attempt = self.attempts.at(&point.stage);
+        let advanced = jobs.advance(&self.lease, self.seq, attempt, point, estimate);
+        if let Some(job) = advanced.await? {
             // A worker may not say so again for long.
-            return self.reached(&job, true).await.map(Some);
+            return self.reached(&job, true).await.map(Advanced::Reported);
         }
-        self.listen().await?;
-        Ok(None)
+        // Which condition failed: the job says.
+        match self.stores.jobs.load(&self.lease.job_id).await? {
+            Some(job) if job.epoch != self.lease.epoch => Err(PublishError::LeaseLost),
+            Some(job) if job.status.has_ended() => Ok(Advanced::Ended(job.status)),
+            Some(job) => Ok(Advanced::OldNews(Heard {
+                cancel_requested: job.cancel_requested,
+            })),
+            None => Err(PublishError::LeaseLost),
+        }
     }
 
     /// Asks, without a message, whether the job is still this run's and should go on. One read.
@@ -309,13 +347,8 @@ impl<F: Publishes> Publisher<F> {
                 operation: "reading the log",
                 cause: error.to_string(),
             })?;
-        let commit = match &message {
-            ServerMessage::StageComplete(complete) => Commit::Stage(complete.stage.clone(), None),
-            ServerMessage::JobComplete(_) => Commit::End(Ending::Completed),
-            ServerMessage::JobFailed(failed) => Commit::End(Ending::Failed(failed.error.clone())),
-            ServerMessage::JobCancelled(_) => Commit::End(Ending::Cancelled),
-            // Nothing else is ever logged.
-            _ => return Ok(false),
+        let Some(commit) = Commit::of(&message) else {
+            return Ok(false);
         };
         self.publish(&message, &commit).await?;
         Ok(true)
@@ -363,14 +396,15 @@ impl<F: Publishes> Publisher<F> {
             Appended::Written => message,
             // An attempt whose answer was lost. It may be committed, so it is what stays.
             Appended::Earlier(earlier) if earlier.says(&message) => earlier.message,
-            // Someone has cancelled the job while its run was silent, and was not done when it was
-            // heard of again: nothing else can be at this place any more.
-            Appended::Earlier(earlier) if earlier.is_cancellation() => {
-                self.commit(earlier.message, &Commit::End(Ending::Cancelled))
-                    .await?;
+            Appended::Earlier(earlier) => {
+                // The job was cancelled or given up while its worker was silent, and that was not
+                // committed when the worker came back: nothing else can be at this place any more.
+                let Some(ending) = earlier.ending_without_lease() else {
+                    return Err(PublishError::Conflict { seq: event.seq });
+                };
+                self.commit(earlier.message, &Commit::End(ending)).await?;
                 return Err(PublishError::LeaseLost);
             }
-            Appended::Earlier(_) => return Err(PublishError::Conflict { seq: event.seq }),
             Appended::Later => return Err(PublishError::LeaseLost),
         };
         self.commit(message, commit).await
@@ -382,7 +416,9 @@ impl<F: Publishes> Publisher<F> {
         let job = match commit {
             Commit::Stage(stage, overall) => {
                 let lease = &self.lease;
-                jobs.finish_stage(lease, stage, *overall, seq).await?
+                let attempt = self.attempts.at(stage);
+                jobs.finish_stage(lease, stage, attempt, *overall, seq)
+                    .await?
             }
             Commit::End(ending) => jobs.end(&self.lease, ending, seq).await?,
         };

@@ -12,7 +12,10 @@ use lambda_runtime::tower::BoxError;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{aws::SendError, cancellation::CancelError, stores::StoreError};
+use crate::{aws::SendError, stores::StoreError, unattended::SettleError};
+
+/// When a request that met another one is to be repeated, in seconds.
+const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// What serving a request comes to.
 pub type Outcome = Result<Answer, Problem>;
@@ -83,8 +86,8 @@ impl From<SendError> for Problem {
     }
 }
 
-impl From<CancelError> for Problem {
-    fn from(error: CancelError) -> Self {
+impl From<SettleError> for Problem {
+    fn from(error: SettleError) -> Self {
         Self::ours(error)
     }
 }
@@ -152,12 +155,15 @@ pub fn respond(
     } else {
         response.body = Some(answer.body);
     }
+    // A server that asks for a repetition says when.
+    let retry_after = (answer.status == 503).then(|| RETRY_AFTER_SECONDS.to_string());
     let headers = [
         ("content-type", Some(answer.content_type)),
         // Snapshots change, and nobody but the one with the key may see them.
         ("cache-control", Some("no-store".to_owned())),
         ("x-request-id", Some(request_id.to_string())),
         ("location", answer.location),
+        ("retry-after", retry_after),
     ];
     for (name, value) in headers {
         if let Some(value) = value.and_then(|value| value.parse().ok()) {

@@ -35,6 +35,12 @@ pub struct Job {
     /// Percent of all stages.
     #[serde(default)]
     pub overall_progress: u8,
+    /// The attempt at `stage`, from 1; 0 before the first stage.
+    #[serde(default)]
+    pub attempt: u32,
+    /// The claim that makes this attempt.
+    #[serde(default)]
+    pub attempt_epoch: u64,
     /// What the stage is doing.
     #[serde(default)]
     pub message: String,
@@ -122,6 +128,8 @@ impl Job {
             stage: None,
             progress: 0,
             overall_progress: 0,
+            attempt: 0,
+            attempt_epoch: 0,
             message: "Waiting for a pipeline...".to_owned(),
             estimated_seconds_remaining: None,
             seq: 0,
@@ -166,16 +174,32 @@ impl Job {
         hash.is_some_and(|hash| is_hash_of(hash, key.reveal()))
     }
 
-    /// Whether nobody would notice at `now` that the job has been asked to stop: it waits for its
-    /// first claim, or its own worker has let its lease end. A pipeline that has is followed by
-    /// another, for its ticket comes again.
-    pub fn has_nobody(&self, now: Timestamp) -> bool {
+    /// Whether no run and no worker holds the job at `now`: it waits to be claimed, or the holder of
+    /// its lease has let the lease end. Such a job does not notice that it was asked to stop.
+    pub fn is_unattended(&self, now: Timestamp) -> bool {
         match self.status {
             JobStatus::Queued => true,
-            JobStatus::Running => {
-                self.worker_key_sha256.is_some() && self.lease_expires_at < now.epoch_seconds()
-            }
+            JobStatus::Running => self.lease_expires_at < now.epoch_seconds(),
             JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => false,
+        }
+    }
+
+    /// Whether an external worker runs the job, instead of the pipeline.
+    pub fn is_external(&self) -> bool {
+        self.worker_key_sha256.is_some()
+    }
+
+    /// The attempt that the claim `epoch` makes at `stage`: the next one after that of an earlier
+    /// claim, if the stage was running when the job was claimed.
+    pub fn attempt_at(&self, stage: &str, epoch: u64) -> u32 {
+        if self.stage.as_deref() != Some(stage) {
+            return 1;
+        }
+        let attempt = self.attempt.max(1);
+        if self.attempt_epoch == epoch || self.checkpoints.contains_key(stage) {
+            attempt
+        } else {
+            attempt + 1
         }
     }
 
@@ -198,6 +222,7 @@ impl Job {
             created_at: self.created_at,
             updated_at: self.updated_at,
             correlation_id: self.correlation_id.clone(),
+            attempt: (self.attempt > 0).then_some(self.attempt),
             results: None,
             error: self.error.clone(),
         }
@@ -231,6 +256,7 @@ impl Job {
             seq: self.seq,
             correlation_id: self.correlation_id.clone(),
             overall_progress: self.overall_progress,
+            attempt: (self.attempt > 0).then_some(self.attempt),
         })
     }
 
@@ -285,6 +311,33 @@ mod tests {
         assert_eq!((update.stage.as_str(), update.progress), ("stage_1", 40));
         job.status = JobStatus::Completed;
         assert_eq!(job.progress_update(), None);
+    }
+
+    #[test]
+    fn attempt_is_counted_by_claim_and_starts_anew_with_each_stage() {
+        let mut job = job(&AccessKey::new([3; 16]));
+        job.epoch = 1;
+        assert_eq!(job.attempt_at("a", 1), 1);
+        job.stage = Some("a".to_owned());
+        (job.attempt, job.attempt_epoch) = (1, 1);
+        assert_eq!(job.attempt_at("a", 1), 1);
+        // Claimed again, in the middle of the stage.
+        assert_eq!(job.attempt_at("a", 2), 2);
+        assert_eq!(job.attempt_at("b", 2), 1);
+        job.checkpoints.insert("a".to_owned(), 1);
+        assert_eq!(job.attempt_at("a", 2), 1);
+    }
+
+    #[test]
+    fn job_is_unattended_while_it_waits_and_once_its_lease_has_ended() {
+        let mut job = job(&AccessKey::new([3; 16]));
+        assert!(job.is_unattended(NOW));
+        job.status = JobStatus::Running;
+        job.lease_expires_at = NOW.epoch_seconds();
+        assert!(!job.is_unattended(NOW));
+        assert!(job.is_unattended(NOW.plus_seconds(1)));
+        job.status = JobStatus::Failed;
+        assert!(!job.is_unattended(NOW.plus_seconds(1)));
     }
 
     #[test]

@@ -401,7 +401,7 @@ fn provided(update: UpdateBuilder, job: &Job, unmoved: Unmoved) -> UpdateBuilder
             update
                 .condition_expression(
                     "seq = :seq AND expires_at > :now AND #status = :status AND \
-                     stage = :stage AND progress = :progress",
+                     stage = :stage AND progress = :progress AND attempt = :attempt",
                 )
                 .expression_attribute_names("#status", "status")
                 .expression_attribute_values(":seq", number(job.seq))
@@ -411,6 +411,7 @@ fn provided(update: UpdateBuilder, job: &Job, unmoved: Unmoved) -> UpdateBuilder
                     stage.map_or(AttributeValue::Null(true), text),
                 )
                 .expression_attribute_values(":progress", number(job.progress))
+                .expression_attribute_values(":attempt", number(job.attempt))
         }
         Unmoved::Log => update
             .condition_expression("seq = :seq AND expires_at > :now")

@@ -1,11 +1,11 @@
 //! Answers that are lost, and posts that come again.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use contract::tables::{JobEvents, Table as _};
 use end_to_end::{
-    Job, System, needs,
-    worker::{progress, stage_complete},
+    Answer, Job, System, needs,
+    worker::{Worker, progress, stage_complete},
 };
 use local::{Fault, Times};
 use serde_json::{Value, json};
@@ -217,6 +217,135 @@ async fn tables_whose_answers_are_lost_double_nothing() {
         .map(|message| message["seq"].as_u64().unwrap())
         .collect();
     assert_eq!(seqs, [1, 2, 3]);
+    client.close().await;
+    system.finish().await;
+}
+
+/// A whole job in one post: as much as overlapping attempts can meet at.
+fn whole_job(worker: &Worker, stages: &[&str]) -> Value {
+    let events = stages
+        .iter()
+        .flat_map(|stage| [progress(stage, 50), stage_complete(stage, 1)]);
+    worker.body(&events.chain([json!({ "type": "job_complete" })]).collect())
+}
+
+/// What a worker is answered that must not be: its post is right, and it has the job.
+fn is_wrong(answer: &Answer) -> bool {
+    let is_retry = answer.status == 503 && answer.json()["error"]["code"] == "conflict_retry";
+    answer.status != 200 && !is_retry
+}
+
+#[tokio::test]
+async fn identical_posts_at_once_are_all_answered_as_the_one_that_they_are() {
+    const ROUNDS: usize = 25;
+    const AT_ONCE: usize = 6;
+    let system = System::start().await;
+    let mut wrong = Vec::new();
+    for _ in 0..ROUNDS {
+        let (job, mut worker) = system.create_external("").await;
+        worker.claim(&["a", "b", "c"]).await;
+        let post = whole_job(&worker, &["a", "b", "c"]);
+        let posts = (0..AT_ONCE).map(|_| worker.post(&post));
+        let answers = futures_util::future::join_all(posts).await;
+        wrong.extend(answers.iter().filter(|it| is_wrong(it)).map(Answer::json));
+        let done = answers.iter().find(|answer| answer.status == 200);
+        let done = done.expect("one of them is served").json();
+        assert_eq!(
+            (&done["status"], &done["seq"]),
+            (&json!("completed"), &json!(4))
+        );
+        assert_eq!(log(&system, &job).await.len(), 4);
+    }
+    let tried = ROUNDS * AT_ONCE;
+    assert!(
+        wrong.is_empty(),
+        "{} of {tried} wrong: {wrong:#?}",
+        wrong.len()
+    );
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn post_that_is_repeated_at_once_after_a_broken_connection_is_taken() {
+    let system = System::start().await;
+    let mut wrong = Vec::new();
+    let mut tried = 0;
+    let names: Vec<String> = (0..10).map(|number| format!("stage_{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for stages in [&names[..3], &names[..]] {
+        for round in 0..20 {
+            let (job, mut worker) = system.create_external("").await;
+            worker.claim(stages).await;
+            let mut first = 0;
+            for part in stages.chunks(9) {
+                let is_last = first + part.len() == stages.len();
+                first += part.len();
+                let mut events: Vec<_> = part.iter().map(|it| stage_complete(it, 1)).collect();
+                events.extend(is_last.then(|| json!({ "type": "job_complete" })));
+                let post = worker.body(&events.into());
+                let breaks = Duration::from_millis(2 + 3 * round);
+                // The request is on its way, or is being served, when its connection breaks.
+                let broken = tokio::time::timeout(breaks, worker.post(&post)).await;
+                drop(broken);
+                let answer = worker.post(&post).await;
+                tried += 1;
+                if is_wrong(&answer) {
+                    wrong.push(answer.json());
+                }
+                worker.seq = first as u64;
+            }
+            assert_eq!(log(&system, &job).await.len(), stages.len() + 1);
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {tried} wrong: {wrong:#?}",
+        wrong.len()
+    );
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn new_claim_starts_the_next_attempt_at_its_stage() {
+    let system = System::start().await;
+    let (job, mut worker) = system.create_external("").await;
+    let mut client = system.watch(&job).await;
+    let claim = json!({ "stages": ["a", "b"], "worker_id": "worker-7" });
+    worker.try_claim(&claim).await;
+    // A mistake, or a run that crashes at the end of its stage.
+    worker.tell(json!([progress("a", 99)])).await;
+    let first = client.expect("progress_update").await;
+    assert_eq!(
+        (&first["progress"], &first["attempt"]),
+        (&json!(99), &json!(1))
+    );
+    worker.tell(json!([progress("a", 10)])).await;
+    let held = client.expect("progress_update").await;
+    assert_eq!(
+        (&held["progress"], &held["attempt"]),
+        (&json!(99), &json!(1))
+    );
+
+    assert_eq!(worker.try_claim(&claim).await.status, 200);
+    worker.tell(json!([progress("a", 10)])).await;
+    let again = client.expect("progress_update").await;
+    assert_eq!(
+        (&again["progress"], &again["attempt"]),
+        (&json!(10), &json!(2))
+    );
+    assert_eq!(again["overall_progress"], 5);
+    let status = json!({ "type": "request_status", "job_id": job.id });
+    let status = client.ask(&status, "job_status").await;
+    assert_eq!(
+        (&status["progress"], &status["attempt"]),
+        (&json!(10), &json!(2))
+    );
+
+    worker
+        .tell(json!([stage_complete("a", 1), progress("b", 20)]))
+        .await;
+    let next = client.expect("progress_update").await;
+    assert_eq!((&next["stage"], &next["attempt"]), (&json!("b"), &json!(1)));
     client.close().await;
     system.finish().await;
 }

@@ -7,7 +7,7 @@ use contract::{
     functions::Function,
     grants::{GetItem, Granted, UpdateItem},
     limits::LEASE_SECONDS,
-    messages::{JobError, JobStatus},
+    messages::{JobError, JobStatus, ServerMessage},
     tables::Jobs,
 };
 
@@ -53,29 +53,53 @@ impl Ending {
     }
 }
 
+/// What a durable message changes in the job's item.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Commit {
+    /// The stage is done, and the job so far, if that is known.
+    Stage(String, Option<u8>),
+    /// The job has ended.
+    End(Ending),
+}
+
+impl Commit {
+    /// The commit of a message in the log. None for a message that is never logged.
+    pub fn of(message: &ServerMessage) -> Option<Self> {
+        Some(match message {
+            ServerMessage::StageComplete(complete) => Self::Stage(complete.stage.clone(), None),
+            ServerMessage::JobComplete(_) => Self::End(Ending::Completed),
+            ServerMessage::JobFailed(failed) => Self::End(Ending::Failed(failed.error.clone())),
+            ServerMessage::JobCancelled(_) => Self::End(Ending::Cancelled),
+            _ => return None,
+        })
+    }
+}
+
 impl<F: Function> JobStore<F> {
     /// Writes how far the stage is and renews the lease: the one write of a progress update.
     /// Answers with the job as it is then; none when the lease is lost.
     pub async fn report(
         &self,
         lease: &Lease,
+        attempt: u32,
         point: &ProgressPoint,
     ) -> Result<Option<Job>, StoreError>
     where
         F: Granted<UpdateItem<Jobs>>,
     {
         self.change("writing the job's progress", || {
-            self.reaching(self.under(lease), point, "")
+            self.reaching(self.under(lease), attempt, point, "")
         })
         .await
     }
 
-    /// [`Self::report`] for a worker of its own, whose posts may come late or twice: none also when
-    /// the job has gone on from `seq`, or the stage beyond `point`.
+    /// [`Self::report`] for an external worker, whose posts may come late or twice: none also when
+    /// the job has gone on from `seq`, or this attempt at the stage beyond `point`.
     pub async fn advance(
         &self,
         lease: &Lease,
         seq: u64,
+        attempt: u32,
         point: &ProgressPoint,
         estimate: &Estimate,
     ) -> Result<Option<Job>, StoreError>
@@ -85,9 +109,10 @@ impl<F: Function> JobStore<F> {
         let estimate: AttributeValue = serde_dynamo::to_attribute_value(estimate)
             .map_err(|error| StoreError::call("noting the estimate")(error.to_string()))?;
         self.change("writing the job's progress", || {
-            self.reaching(self.under(lease), point, ", estimate = :estimate")
+            self.reaching(self.under(lease), attempt, point, ", estimate = :estimate")
                 .condition_expression(format!(
-                    "{UNDER_LEASE} AND seq = :seq AND (stage <> :stage OR progress <= :progress)"
+                    "{UNDER_LEASE} AND seq = :seq AND \
+                     (stage <> :stage OR attempt_epoch <> :epoch OR progress <= :progress)"
                 ))
                 .expression_attribute_values(":seq", number(seq))
                 .expression_attribute_values(":estimate", estimate.clone())
@@ -98,17 +123,20 @@ impl<F: Function> JobStore<F> {
     fn reaching(
         &self,
         update: UpdateItemFluentBuilder,
+        attempt: u32,
         point: &ProgressPoint,
         and: &str,
     ) -> UpdateItemFluentBuilder {
         let now = self.clock.now();
         update
             .update_expression(format!(
-                "SET stage = :stage, progress = :progress, overall_progress = :overall, \
+                "SET stage = :stage, attempt = :attempt, attempt_epoch = :epoch, \
+                 progress = :progress, overall_progress = :overall, \
                  message = :message, estimated_seconds_remaining = :remaining, \
                  updated_at = :now, lease_expires_at = :lease_expires_at{and}"
             ))
             .expression_attribute_values(":stage", text(&point.stage))
+            .expression_attribute_values(":attempt", number(attempt))
             .expression_attribute_values(":progress", number(point.progress))
             .expression_attribute_values(":overall", number(point.overall_progress))
             .expression_attribute_values(":message", text(&point.message))
@@ -131,6 +159,7 @@ impl<F: Function> JobStore<F> {
         &self,
         lease: &Lease,
         stage: &str,
+        attempt: u32,
         overall: Option<u8>,
         seq: u64,
     ) -> Result<Option<Job>, StoreError>
@@ -141,8 +170,8 @@ impl<F: Function> JobStore<F> {
         let finished = self
             .change("committing the end of the stage", || {
                 let mut expression = "SET seq = :seq, checkpoints.#stage = :seq, \
-                     stage = :stage, progress = :hundred, fruitless_claims = :zero, \
-                     updated_at = :now, lease_expires_at = :lease_expires_at"
+                     stage = :stage, attempt = :attempt, attempt_epoch = :epoch, \
+                     progress = :hundred, fruitless_claims = :zero, updated_at = :now, lease_expires_at = :lease_expires_at"
                     .to_owned();
                 let mut update = self.under_before(lease, seq);
                 if let Some(overall) = overall {
@@ -153,6 +182,7 @@ impl<F: Function> JobStore<F> {
                     .update_expression(expression)
                     .expression_attribute_names("#stage", stage)
                     .expression_attribute_values(":stage", text(stage))
+                    .expression_attribute_values(":attempt", number(attempt))
                     .expression_attribute_values(":seq", number(seq))
                     .expression_attribute_values(":hundred", number(100))
                     .expression_attribute_values(":zero", number(0))
@@ -187,7 +217,9 @@ impl<F: Function> JobStore<F> {
     }
 
     /// What a commit at `seq` comes to. One whose condition did not hold may have been made
-    /// already, by an attempt whose answer was lost.
+    /// already: by an attempt whose answer was lost, or by another attempt that overlaps with this
+    /// one, and that may have gone on since. A place in the log is written once by each claim, so a
+    /// job that has reached `seq` under this claim has committed this very event.
     async fn unless_committed(
         &self,
         answer: Option<Job>,
@@ -201,35 +233,10 @@ impl<F: Function> JobStore<F> {
             return Ok(answer);
         }
         let job = self.load(&lease.job_id).await?;
-        Ok(job.filter(|job| job.epoch == lease.epoch && job.seq == seq))
+        Ok(job.filter(|job| is_committed(job, lease, seq)))
     }
 
-    /// Cancels a job that [has nobody](Job::has_nobody); its last message, at `seq`, is in the log.
-    /// None when somebody has claimed it meanwhile, or its worker is back.
-    pub async fn cancel_unattended(&self, job: &Job, seq: u64) -> Result<Option<Job>, StoreError>
-    where
-        F: Granted<UpdateItem<Jobs>>,
-    {
-        let now = self.clock.now();
-        self.change("cancelling the job that nobody runs", || {
-            let update = self
-                .update(&job.job_id)
-                .condition_expression(
-                    "epoch = :epoch AND seq = :before AND \
-                     (#status = :queued OR (#status = :running AND lease_expires_at < :seconds))",
-                )
-                .expression_attribute_values(":queued", text(JobStatus::Queued.name()))
-                .expression_attribute_values(":running", text(JobStatus::Running.name()))
-                .expression_attribute_values(":seconds", number(now.epoch_seconds()))
-                .expression_attribute_values(":before", number(seq.saturating_sub(1)))
-                .expression_attribute_values(":epoch", number(job.epoch));
-            Self::ending(update, &Ending::Cancelled, seq)
-                .expression_attribute_values(":now", text(now))
-        })
-        .await
-    }
-
-    fn ending(
+    pub(super) fn ending(
         update: UpdateItemFluentBuilder,
         ending: &Ending,
         seq: u64,
@@ -262,5 +269,47 @@ impl<F: Function> JobStore<F> {
                 ),
             Ending::Cancelled => update.update_expression(common),
         }
+    }
+}
+
+/// Whether the job has committed the event that this claim has written at `seq`.
+fn is_committed(job: &Job, lease: &Lease, seq: u64) -> bool {
+    job.epoch == lease.epoch && job.seq >= seq
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::{
+        ids::{AccessKey, JobId, RequestId},
+        timestamp::Timestamp,
+    };
+
+    use super::*;
+
+    #[test]
+    fn commit_is_done_once_the_job_has_reached_it_under_the_same_claim() {
+        let now = Timestamp::from_epoch_seconds(0);
+        let mut job = Job::queued(
+            JobId::new(now, [1; 8]),
+            &AccessKey::new([3; 16]),
+            RequestId::new(now, [2; 8]),
+            "req_1_a".to_owned(),
+            "text/plain".to_owned(),
+            now,
+        );
+        let lease = Lease {
+            job_id: job.job_id.clone(),
+            epoch: 2,
+        };
+        (job.epoch, job.seq) = (2, 3);
+        assert!(!is_committed(&job, &lease, 4));
+        assert!(is_committed(&job, &lease, 3));
+        // An attempt that overlaps has gone on, and has ended the job.
+        assert!(is_committed(&job, &lease, 1));
+        job.status = JobStatus::Completed;
+        assert!(is_committed(&job, &lease, 1));
+        // Another claim may have written something else there.
+        job.epoch = 3;
+        assert!(!is_committed(&job, &lease, 3));
     }
 }
