@@ -65,7 +65,7 @@ export function render(job: WatchedJob, isCancelling: boolean): void {
     rendered = job;
   }
   renderRemaining();
-  for (const stage of job.stages) renderStage(stage);
+  for (const stage of job.stages) renderStage(stage, job);
   at("cancel").hidden = !running;
   at<HTMLButtonElement>("cancel").disabled = isCancelling;
   at("again").hidden = running;
@@ -114,12 +114,15 @@ function renderRemaining(): void {
   at("remaining").textContent = left > 0 ? `${duration(Math.round(left / 1000))} left` : "";
 }
 
-function renderStage(stage: WatchedStage): void {
+function renderStage(stage: WatchedStage, job: WatchedJob): void {
   const row = rows.get(stage.stage) ?? newStage(stage);
   row.dataset.state = stage.status;
   const ended = stage.status !== "running";
+  // A stage that was started again is further back than it was: the note says why.
+  const isAgain = stage.stage === job.stage && (job.attempt ?? 1) > 1;
+  const running = isAgain ? `attempt ${job.attempt}` : "";
   part(row, ".stage-note").textContent =
-    stage.status === "completed" ? found(stage) || "done" : ended ? stage.status : "";
+    stage.status === "completed" ? found(stage) || "done" : ended ? stage.status : running;
   part(row, ".stage-percent").textContent = ended ? "" : `${stage.progress} %`;
   const said = ended ? stage.status : `${stage.progress} percent`;
   setMeter(part(row, ".meter"), stage.progress, said);

@@ -25,6 +25,8 @@ export interface WatchedJob {
   readonly stage: string | null;
   /** All stages that have been heard of, in the order in which they ran. */
   readonly stages: readonly WatchedStage[];
+  /** The attempt at that stage, from 1; null before the first stage. The next one starts its percentages anew. */
+  readonly attempt: number | null;
   /** Percent of the running stage, 0 to 100. */
   readonly progress: number;
   /** Percent of all stages, 0 to 100. */
@@ -52,6 +54,7 @@ export function unknownJob(jobId: string): WatchedJob {
     status: "queued",
     stage: null,
     stages: [],
+    attempt: null,
     progress: 0,
     overall_progress: 0,
     message: "",
@@ -80,6 +83,7 @@ export function changedBy(job: WatchedJob, message: JobMessage): WatchedJob {
           progress: message.progress,
           message: message.message,
         }),
+        attempt: message.attempt ?? 1,
         progress: message.progress,
         overall_progress: message.overall_progress ?? job.overall_progress,
         message: message.message,

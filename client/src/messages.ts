@@ -63,7 +63,8 @@ export function messageOf(snapshot: JobSnapshot): ProgressMessage | EndMessage |
       return { type: "job_cancelled", ...common, stage };
     case "running": {
       if (stage === null) return null;
-      const { progress, overall_progress, message, estimated_seconds_remaining } = snapshot;
+      const { attempt, progress, overall_progress, message, estimated_seconds_remaining } =
+        snapshot;
       return {
         type: "progress_update",
         ...common,
@@ -72,6 +73,7 @@ export function messageOf(snapshot: JobSnapshot): ProgressMessage | EndMessage |
         overall_progress,
         message,
         estimated_seconds_remaining,
+        ...(attempt === undefined ? {} : { attempt }),
       };
     }
     default:

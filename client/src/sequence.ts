@@ -123,6 +123,11 @@ export class Sequence {
   #isNews(message: ProgressMessage): boolean {
     const latest = this.#latest;
     if (latest === null || message.seq > latest.seq) return true;
+    if (message.stage === latest.stage && message.seq === latest.seq) {
+      // A stage that was started again begins below where the attempt before it was.
+      const [attempt, known] = [message.attempt ?? 1, latest.attempt ?? 1];
+      if (attempt !== known) return attempt > known;
+    }
     if (message.timestamp !== latest.timestamp) return message.timestamp > latest.timestamp;
     if (message.stage !== latest.stage) return true;
     if (message.progress !== latest.progress) return message.progress > latest.progress;

@@ -309,7 +309,7 @@ function messageOf(snapshot) {
 		};
 		case "running": {
 			if (stage === null) return null;
-			const { progress, overall_progress, message, estimated_seconds_remaining } = snapshot;
+			const { attempt, progress, overall_progress, message, estimated_seconds_remaining } = snapshot;
 			return {
 				type: "progress_update",
 				...common,
@@ -317,7 +317,8 @@ function messageOf(snapshot) {
 				progress,
 				overall_progress,
 				message,
-				estimated_seconds_remaining
+				estimated_seconds_remaining,
+				...attempt === void 0 ? {} : { attempt }
 			};
 		}
 		default: return null;
@@ -507,6 +508,7 @@ function unknownJob(jobId) {
 		status: "queued",
 		stage: null,
 		stages: [],
+		attempt: null,
 		progress: 0,
 		overall_progress: 0,
 		message: "",
@@ -533,6 +535,7 @@ function changedBy(job, message) {
 				progress: message.progress,
 				message: message.message
 			}),
+			attempt: message.attempt ?? 1,
 			progress: message.progress,
 			overall_progress: message.overall_progress ?? job.overall_progress,
 			message: message.message,
@@ -804,6 +807,10 @@ var Sequence = class {
 	#isNews(message) {
 		const latest = this.#latest;
 		if (latest === null || message.seq > latest.seq) return true;
+		if (message.stage === latest.stage && message.seq === latest.seq) {
+			const [attempt, known] = [message.attempt ?? 1, latest.attempt ?? 1];
+			if (attempt !== known) return attempt > known;
+		}
 		if (message.timestamp !== latest.timestamp) return message.timestamp > latest.timestamp;
 		if (message.stage !== latest.stage) return true;
 		if (message.progress !== latest.progress) return message.progress > latest.progress;
@@ -1500,7 +1507,7 @@ function render(job, isCancelling) {
 		rendered = job;
 	}
 	renderRemaining();
-	for (const stage of job.stages) renderStage(stage);
+	for (const stage of job.stages) renderStage(stage, job);
 	at("cancel").hidden = !running;
 	at("cancel").disabled = isCancelling;
 	at("again").hidden = running;
@@ -1542,11 +1549,12 @@ function renderRemaining() {
 	const left = endsAt === null ? 0 : endsAt - Date.now();
 	at("remaining").textContent = left > 0 ? `${duration(Math.round(left / 1e3))} left` : "";
 }
-function renderStage(stage) {
+function renderStage(stage, job) {
 	const row = rows.get(stage.stage) ?? newStage(stage);
 	row.dataset.state = stage.status;
 	const ended = stage.status !== "running";
-	part(row, ".stage-note").textContent = stage.status === "completed" ? found(stage) || "done" : ended ? stage.status : "";
+	const running = stage.stage === job.stage && (job.attempt ?? 1) > 1 ? `attempt ${job.attempt}` : "";
+	part(row, ".stage-note").textContent = stage.status === "completed" ? found(stage) || "done" : ended ? stage.status : running;
 	part(row, ".stage-percent").textContent = ended ? "" : `${stage.progress} %`;
 	const said = ended ? stage.status : `${stage.progress} percent`;
 	setMeter(part(row, ".meter"), stage.progress, said);

@@ -176,6 +176,24 @@ describe("progress", () => {
     expect(sequence.take(progress(0, 0, { timestamp: time(9) }))).toHaveLength(1);
   });
 
+  test("the next attempt at a stage is followed at once, below where the one before was", () => {
+    const sequence = new Sequence();
+    const timestamp = time(5);
+    sequence.take(progress(0, 99, { timestamp, attempt: 1 }));
+    const again = progress(0, 10, { timestamp, attempt: 2 });
+    expect(sequence.take(again)).toEqual([again]);
+    // What was on its way from the attempt before comes too late, whatever it says.
+    expect(sequence.take(progress(0, 100, { timestamp: time(6), attempt: 1 }))).toEqual([]);
+    expect(sequence.take(progress(0, 20, { timestamp, attempt: 2 }))).toHaveLength(1);
+  });
+
+  test("the attempts at one stage say nothing of those at the next", () => {
+    const sequence = new Sequence();
+    sequence.take(progress(0, 99, { attempt: 3 }));
+    sequence.take(stageComplete(1));
+    expect(sequence.take(progress(1, 5, { attempt: 1 }))).toHaveLength(1);
+  });
+
   test("nothing is handed over after the end", () => {
     const sequence = new Sequence();
     sequence.take(jobComplete(1));

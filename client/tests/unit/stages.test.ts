@@ -71,3 +71,16 @@ test("nothing runs on in a job that has ended, whatever its end names", async ()
   service.publish({ ...jobCancelled(1), stage: null } as never);
   expect(stages()).toEqual([["stage_1", "cancelled"]]);
 });
+
+describe("a stage that a new claim has started again", () => {
+  test("is shown as far back as it is, with its attempt", async () => {
+    await startLive();
+    service.publish(progress(0, 42, { attempt: 1 }));
+    await settle();
+    expect(watch.snapshot).toMatchObject({ attempt: 1, progress: 42 });
+    service.publish(progress(0, 34, { attempt: 2 }));
+    await settle();
+    expect(watch.snapshot).toMatchObject({ attempt: 2, progress: 34, overall_progress: 34 });
+    expect(watch.snapshot.stages).toMatchObject([{ stage: "stage_1", progress: 34 }]);
+  });
+});
