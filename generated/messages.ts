@@ -101,7 +101,7 @@ export interface StageComplete {
   job_id: JobId;
   /** The stage. */
   stage: string;
-  /** The results; null when they are too large for a message. */
+  /** The results, as they were written; null when they are too large for a message. */
   results: unknown;
   /** Where the results are, relative to the HTTP API's address, when they are too large. */
   results_url?: string | null;
@@ -117,7 +117,7 @@ export interface StageComplete {
 export interface JobComplete {
   /** The job. */
   job_id: JobId;
-  /** The results; null when they are too large for a message. */
+  /** The results, as they were written; null when they are too large for a message. */
   results: unknown;
   /** Where the results are, relative to the HTTP API's address, when they are too large. */
   results_url?: string | null;
@@ -132,11 +132,12 @@ export interface JobComplete {
 /** Why a job failed. */
 export interface JobError {
   /**
-   * A word that programs can look at, `not_an_image`. Stages name their own; Stagecast's are
-   * `internal`, `stage_panicked` and `too_many_attempts`.
+   * A word that programs can look at, `not_an_image`: letters, digits, `_` and `-`. Stages name
+   * their own; Stagecast's are `internal`, `stage_panicked` and `too_many_attempts`. Other
+   * characters become `_`, more than 64 are cut.
    */
   code: string;
-  /** What went wrong and the way out, for a person. */
+  /** What went wrong and the way out, for a person. More than 1,024 bytes are cut. */
   message: string;
 }
 
@@ -194,7 +195,7 @@ export interface JobSnapshot {
   updated_at: Timestamp;
   /** The id that ties the messages of a job to its request. */
   correlation_id: string;
-  /** The results; null when they are too large for a message. */
+  /** The results, as they were written; null when they are too large for a message. */
   results?: unknown;
   /** Where the results are, relative to the HTTP API's address, when they are too large. */
   results_url?: string | null;
@@ -262,7 +263,7 @@ export interface StatusReply {
   updated_at: Timestamp;
   /** The id that ties the messages of a job to its request. */
   correlation_id: string;
-  /** The results; null when they are too large for a message. */
+  /** The results, as they were written; null when they are too large for a message. */
   results?: unknown;
   /** Where the results are, relative to the HTTP API's address, when they are too large. */
   results_url?: string | null;

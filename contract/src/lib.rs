@@ -13,6 +13,7 @@
 //! | the kinds of permission there are | [`grants`] |
 //! | names of environment variables | [`environment`] |
 //! | what travels over the APIs | [`messages`], [`http`], [`worker`] |
+//! | how results pass through unchanged | [`json`] |
 //! | limits that clients notice | [`limits`] |
 
 pub mod buckets;
@@ -21,9 +22,11 @@ pub mod functions;
 pub mod grants;
 pub mod http;
 pub mod ids;
+pub mod json;
 pub mod limits;
 pub mod messages;
 pub mod queues;
+mod reading;
 pub mod routes;
 pub mod tables;
 #[doc(hidden)]

@@ -1,22 +1,39 @@
 //! Limits that clients and authors of pipelines notice. API Gateway's own are in `local`.
 
-/// Largest input image: Lambda takes 6 MB of payload after base64, so 4 MB of body, in bytes.
+/// Largest body of `POST /v1/jobs`, in bytes. API Gateway puts a body into the function's event,
+/// which Lambda limits to 6 MB: as base64, so that 4 MB always fit, or, if its media type is `text/*`,
+/// `application/json`, `application/javascript` or `application/xml`, as a JSON string, in which a
+/// quote, a backslash and a line break count twice. API Gateway answers a larger string with 413.
 pub const MAX_INPUT_BYTES: usize = 4 * 1024 * 1024;
 
-/// Largest message that `@connections` takes, in bytes.
+/// Largest message that `@connections` takes, in bytes of the frame.
 pub const MAX_MESSAGE_BYTES: usize = 128 * 1024;
 
 /// Results over this many bytes of JSON go to the bucket; the message carries their address.
 pub const MAX_INLINE_RESULTS_BYTES: usize = 32 * 1024;
 
 /// Largest answer with results in its body, in bytes; larger ones are a redirect to the bucket.
+/// What a function returns is limited, too: see [`MAX_ANSWER_STRING_BYTES`].
 pub const MAX_RESULTS_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+
+/// Largest body of an answer as the JSON string that a function returns it in, in bytes: a quote
+/// counts twice. Lambda takes 6 MB and 100 bytes, headers included.
+pub const MAX_ANSWER_STRING_BYTES: usize = 6 * 1024 * 1024 - 16 * 1024;
+
+/// Results in the answer to a claim, as bytes of the JSON string that a function returns them in.
+/// Stages whose results no longer fit come with their address.
+pub const MAX_CLAIM_RESULTS_BYTES: usize = 4 * 1024 * 1024;
+
+/// Deepest nesting of arrays and objects in results. Most JSON parsers take 128 levels, some of which
+/// the messages around the results need.
+pub const MAX_RESULTS_DEPTH: usize = 120;
 
 /// Largest client message that is looked at, in bytes. The largest valid one is under 1 KB.
 pub const MAX_CLIENT_MESSAGE_BYTES: usize = 8 * 1024;
 
-/// Largest body of `POST /v1/jobs/{job_id}/events` and of a claim, in bytes. Results come in it, and
-/// Lambda takes 6 MB after base64.
+/// Largest body of `POST /v1/jobs/{job_id}/events` and of a claim, in bytes. As with
+/// [`MAX_INPUT_BYTES`], a body sent as `application/json` can be too large for Lambda before that; sent
+/// as `application/octet-stream`, it is not.
 pub const MAX_EVENTS_BYTES: usize = 4 * 1024 * 1024;
 
 /// Events of one `POST /v1/jobs/{job_id}/events`.
@@ -25,12 +42,15 @@ pub const MAX_EVENTS: usize = 10;
 /// Stages that a worker of its own may declare.
 pub const MAX_STAGES: usize = 50;
 
-/// Longest name of a stage and longest `code` of a failure, in bytes.
+/// Longest name of a stage and longest `code` of a failure, in bytes. A longer code is cut.
 pub const MAX_NAME_BYTES: usize = 64;
 
-/// Longest message for people that a stage may give, in bytes. It is in the job's item, which each
-/// progress update pays for.
+/// Longest message for people that a stage may give, in bytes; a longer one is cut. It is in the
+/// job's item, which each progress update pays for.
 pub const MAX_TEXT_BYTES: usize = 1024;
+
+/// Longest remaining time that a worker may give, in seconds: a year.
+pub const MAX_REMAINING_SECONDS: u64 = 365 * 24 * 60 * 60;
 
 /// Jobs that one connection may be subscribed to at a time, unless the environment says otherwise.
 pub const DEFAULT_MAX_SUBSCRIPTIONS: u32 = 20;
@@ -63,3 +83,28 @@ pub const ABANDONED_AFTER_SECONDS: i64 = 15 * 60;
 
 /// Progress updates a second per job, at most.
 pub const MAX_UPDATES_PER_SECOND: u32 = 4;
+
+/// The beginning of a text that is longer than `max_bytes`, with an ellipsis.
+pub fn truncate_with_ellipsis(mut text: String, max_bytes: usize) -> String {
+    const ELLIPSIS: &str = "…";
+    if text.len() > max_bytes {
+        text.truncate(text.floor_char_boundary(max_bytes.saturating_sub(ELLIPSIS.len())));
+        text.push_str(ELLIPSIS);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_text_is_cut_between_two_characters() {
+        let cut = |text: &str, max_bytes| truncate_with_ellipsis(text.to_owned(), max_bytes);
+        assert_eq!(cut("whole", 5), "whole");
+        assert_eq!(cut("too long", 7), "too …");
+        // The third "é" would end at the fifth byte of four.
+        assert_eq!(cut("éééé", 7), "éé…");
+        assert_eq!(cut("éééé", 6), "é…");
+    }
+}

@@ -1,12 +1,14 @@
 //! What clients send.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value, json};
+use serde_json::{json, value::RawValue};
 
 use super::{ErrorCode, ProtocolError};
 use crate::{
     ids::{AccessKey, JobId},
-    limits, text,
+    limits,
+    reading::{self, FieldError},
+    text,
 };
 
 /// Watch a job.
@@ -19,7 +21,11 @@ pub struct Subscribe {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_key: Option<AccessKey>,
     /// Resume: send what came after this `seq`. All durable messages when left out.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "reading::optional_whole_number"
+    )]
     pub after_seq: Option<u64>,
 }
 
@@ -97,9 +103,9 @@ macro_rules! client_messages {
             }
         }
 
-        fn from_fields(kind: ClientMessageType, fields: Value) -> Result<ClientMessage, ProtocolError> {
+        fn from_text(kind: ClientMessageType, text: &str) -> Result<ClientMessage, ProtocolError> {
             Ok(match kind {
-                $(ClientMessageType::$variant => ClientMessage::$variant(read($name, fields)?),)*
+                $(ClientMessageType::$variant => ClientMessage::$variant(read($name, text)?),)*
             })
         }
     };
@@ -146,26 +152,36 @@ impl ClientRequest {
                 .with_details(json!({ "max_bytes": limits::MAX_CLIENT_MESSAGE_BYTES })),
             );
         }
-        let mut fields = match serde_json::from_str(frame) {
-            Ok(Value::Object(fields)) => fields,
-            Ok(_) => {
-                return Self::refused(ProtocolError::new(
-                    ErrorCode::InvalidJson,
-                    "the message is not a JSON object; send one like {\"type\":\"ping\"}",
-                ));
-            }
-            Err(error) => {
+        let text = match reading::json(frame.as_bytes()) {
+            Ok(text) => text,
+            Err(problem) => {
                 return Self::refused(ProtocolError::new(
                     ErrorCode::InvalidJson,
                     format!(
-                        "the message is not JSON: {error}; send an object like {{\"type\":\"ping\"}}"
+                        "the message is not JSON: {problem}; send an object like \
+                         {{\"type\":\"ping\"}}"
                     ),
                 ));
             }
         };
-        let request_id = match fields.remove("request_id") {
-            Some(Value::String(id)) if id.len() <= MAX_REQUEST_ID_BYTES => Some(id),
-            None | Some(Value::Null) => None,
+        if !text.trim_start().starts_with('{') {
+            return Self::refused(ProtocolError::new(
+                ErrorCode::InvalidJson,
+                "the message is not a JSON object; send one like {\"type\":\"ping\"}",
+            ));
+        }
+        let Head { kind, request_id } = match reading::object("", text) {
+            Ok(head) => head,
+            Err(error) => {
+                return Self::refused(ProtocolError::new(
+                    ErrorCode::InvalidMessage,
+                    format!("the message: {}", error.problem),
+                ));
+            }
+        };
+        let request_id = match request_id.map(|raw| serde_json::from_str::<String>(raw.get())) {
+            Some(Ok(id)) if id.len() <= MAX_REQUEST_ID_BYTES => Some(id),
+            None => None,
             Some(_) => {
                 return Self::refused(
                     ProtocolError::new(
@@ -180,7 +196,7 @@ impl ClientRequest {
         };
         Self {
             request_id,
-            message: message(fields),
+            message: message(kind, text),
         }
     }
 
@@ -192,10 +208,19 @@ impl ClientRequest {
     }
 }
 
-fn message(mut fields: Map<String, Value>) -> Result<ClientMessage, ProtocolError> {
+/// What is read of every message before its type is known.
+#[derive(Deserialize)]
+struct Head<'a> {
+    #[serde(rename = "type", default, borrow)]
+    kind: Option<&'a RawValue>,
+    #[serde(default, borrow)]
+    request_id: Option<&'a RawValue>,
+}
+
+fn message(kind: Option<&RawValue>, text: &str) -> Result<ClientMessage, ProtocolError> {
     let known = || ClientMessageType::NAMES.join(", ");
-    match fields.remove("type") {
-        Some(Value::String(name)) => {
+    match kind.map(|raw| serde_json::from_str::<String>(raw.get())) {
+        Some(Ok(name)) => {
             let Some(kind) = ClientMessageType::from_name(&name) else {
                 let name: String = name.chars().take(64).collect();
                 return Err(ProtocolError::new(
@@ -204,9 +229,9 @@ fn message(mut fields: Map<String, Value>) -> Result<ClientMessage, ProtocolErro
                 )
                 .with_details(json!({ "type": name })));
             };
-            from_fields(kind, Value::Object(fields))
+            from_text(kind, text)
         }
-        Some(_) | None => Err(ProtocolError::new(
+        Some(Err(_)) | None => Err(ProtocolError::new(
             ErrorCode::InvalidMessage,
             format!("`type` must be a string, one of {}", known()),
         )
@@ -214,16 +239,14 @@ fn message(mut fields: Map<String, Value>) -> Result<ClientMessage, ProtocolErro
     }
 }
 
-fn read<T: DeserializeOwned>(name: &str, fields: Value) -> Result<T, ProtocolError> {
-    serde_path_to_error::deserialize(fields).map_err(|error| {
-        let path = error.path().to_string();
-        let cause = error.into_inner();
-        if path == "." {
-            ProtocolError::new(ErrorCode::InvalidMessage, format!("`{name}`: {cause}"))
+fn read<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, ProtocolError> {
+    reading::object("", text).map_err(|FieldError { path, problem }| {
+        if path.is_empty() {
+            ProtocolError::new(ErrorCode::InvalidMessage, format!("`{name}`: {problem}"))
         } else {
             ProtocolError::new(
                 ErrorCode::InvalidMessage,
-                format!("`{path}` of `{name}`: {cause}"),
+                format!("`{path}` of `{name}`: {problem}"),
             )
             .with_details(json!({ "field": path }))
         }
@@ -274,9 +297,26 @@ mod tests {
         let error = refusal(r#"{"type":"subscribe","job_id":"job_1_a","after_seq":"12"}"#);
         assert_eq!(error.code, ErrorCode::InvalidMessage);
         assert!(error.message.contains("`after_seq`"), "{error}");
+        assert!(
+            error.message.contains("a whole number of 0 or more"),
+            "{error}"
+        );
         let error = refusal(r#"{"type":"subscribe"}"#);
-        assert!(error.message.contains("job_id"), "{error}");
+        assert_eq!(error.message, "`job_id` of `subscribe`: is missing");
+        assert_eq!(error.details, Some(json!({ "field": "job_id" })));
         assert_eq!(refusal(r#"{"type":5}"#).code, ErrorCode::InvalidMessage);
+    }
+
+    #[test]
+    fn unknown_fields_are_ignored_whatever_they_hold() {
+        for value in [
+            "1e400",
+            r#""\ud800""#,
+            &("[".repeat(1_000) + &"]".repeat(1_000)),
+        ] {
+            let request = ClientRequest::parse(&format!(r#"{{"x":{value},"type":"ping"}}"#));
+            assert_eq!(request.message, Ok(ClientMessage::Ping(Ping {})), "{value}");
+        }
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::limits::{MAX_NAME_BYTES, MAX_TEXT_BYTES, truncate_with_ellipsis};
+
 /// Why a client's message was not done. The codes are part of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -65,9 +67,57 @@ impl ProtocolError {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JobError {
-    /// A word that programs can look at, `not_an_image`. Stages name their own; Stagecast's are
-    /// `internal`, `stage_panicked` and `too_many_attempts`.
+    /// A word that programs can look at, `not_an_image`: letters, digits, `_` and `-`. Stages name
+    /// their own; Stagecast's are `internal`, `stage_panicked` and `too_many_attempts`. Other
+    /// characters become `_`, more than 64 are cut.
     pub code: String,
-    /// What went wrong and the way out, for a person.
+    /// What went wrong and the way out, for a person. More than 1,024 bytes are cut.
     pub message: String,
+}
+
+impl JobError {
+    /// The error of a stage. Whatever its code and message are, the job can end with it: what is too
+    /// long is cut, and the code becomes a name.
+    pub fn of_stage(code: &str, message: String) -> Self {
+        let is_name = |character: char| {
+            character.is_ascii_alphanumeric() || character == '_' || character == '-'
+        };
+        let code = code.trim().chars().take(MAX_NAME_BYTES);
+        let code: String = code.map(|it| if is_name(it) { it } else { '_' }).collect();
+        Self {
+            code: if code.is_empty() {
+                UNNAMED_FAILURE.to_owned()
+            } else {
+                code
+            },
+            message: truncate_with_ellipsis(message, MAX_TEXT_BYTES),
+        }
+    }
+}
+
+/// The code of a failure whose stage gave an empty one.
+const UNNAMED_FAILURE: &str = "failed";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_is_taken_whatever_its_code_and_message_are() {
+        let error = JobError::of_stage("no_words", "None.".to_owned());
+        assert_eq!(
+            (error.code.as_str(), error.message.as_str()),
+            ("no_words", "None.")
+        );
+        for (code, expected) in [
+            ("", "failed"),
+            (" a b ", "a_b"),
+            ("HTTP 500: é", "HTTP_500___"),
+        ] {
+            assert_eq!(JobError::of_stage(code, String::new()).code, expected);
+        }
+        let long = JobError::of_stage(&"é".repeat(100), "é".repeat(2_934));
+        assert_eq!(long.code, "_".repeat(MAX_NAME_BYTES));
+        assert!(long.message.len() <= MAX_TEXT_BYTES && long.message.ends_with("é…"));
+    }
 }

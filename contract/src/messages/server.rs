@@ -1,17 +1,19 @@
 //! What clients receive.
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::value::RawValue;
 
 use super::{ErrorCode, ErrorDetails, JobError};
-use crate::{ids::JobId, timestamp::Timestamp};
+#[cfg(feature = "schema")]
+use crate::limits::MAX_REMAINING_SECONDS;
+use crate::{ids::JobId, json::RawJson, timestamp::Timestamp};
 
 /// Results as a message carries them: themselves, or where to get them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Results {
-    /// The results; null when they are too large for a message.
-    pub results: Value,
+    /// The results, as they were written; null when they are too large for a message.
+    pub results: RawJson,
     /// Where the results are, relative to the HTTP API's address, when they are too large.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub results_url: Option<String>,
@@ -31,6 +33,7 @@ pub struct ProgressUpdate {
     /// What the stage is doing, for a person.
     pub message: String,
     /// Seconds until the job ends, or null while unknown.
+    #[cfg_attr(feature = "schema", schemars(range(max = MAX_REMAINING_SECONDS)))]
     pub estimated_seconds_remaining: Option<u64>,
     /// When it was reported.
     pub timestamp: Timestamp,
@@ -49,7 +52,7 @@ pub struct ProgressUpdate {
 }
 
 /// A stage has finished. Durable.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StageComplete {
     /// The job.
@@ -68,7 +71,7 @@ pub struct StageComplete {
 }
 
 /// All stages have finished. Durable, the last message of its job.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JobComplete {
     /// The job.
@@ -156,7 +159,7 @@ impl JobStatus {
 }
 
 /// A job as it is now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JobSnapshot {
     /// The job.
@@ -174,6 +177,7 @@ pub struct JobSnapshot {
     /// What the stage is doing, for a person.
     pub message: String,
     /// Seconds until the job ends, or null while unknown.
+    #[cfg_attr(feature = "schema", schemars(range(max = MAX_REMAINING_SECONDS)))]
     pub estimated_seconds_remaining: Option<u64>,
     /// The `seq` of the job's last durable message.
     pub seq: u64,
@@ -196,7 +200,7 @@ pub struct JobSnapshot {
 }
 
 /// The connection watches the job; the durable messages it lacks follow.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Subscribed {
     /// The job.
@@ -228,7 +232,7 @@ pub struct Unsubscribed {
 }
 
 /// The job as it is now.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StatusReply {
     /// The job as it is now.
@@ -280,7 +284,7 @@ pub struct ErrorReply {
 }
 
 /// A message to a client. `type` selects the variant.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum ServerMessage {
@@ -308,6 +312,72 @@ pub enum ServerMessage {
     Error(ErrorReply),
 }
 
+/// Reads a type whose `results` are flattened. By serde they would pass through a buffer, which keeps
+/// the value of a number and not its text.
+macro_rules! read_with_results {
+    ($name:ident { $($field:ident: $type:ty,)* }) => {
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                #[derive(Deserialize)]
+                struct Fields {
+                    $($field: $type,)*
+                    results: RawJson,
+                    #[serde(default)]
+                    results_url: Option<String>,
+                }
+                let Fields { $($field,)* results, results_url } = Fields::deserialize(deserializer)?;
+                let results = Results { results, results_url };
+                Ok(Self { $($field,)* results })
+            }
+        }
+    };
+}
+
+read_with_results!(StageComplete {
+    job_id: JobId,
+    stage: String,
+    timestamp: Timestamp,
+    seq: u64,
+    correlation_id: String,
+});
+
+read_with_results!(JobComplete {
+    job_id: JobId,
+    timestamp: Timestamp,
+    seq: u64,
+    correlation_id: String,
+});
+
+/// Reads a durable message from the log's JSON text; other messages are only written. In two steps,
+/// because an internally tagged enum would not keep the text of the results.
+impl<'de> Deserialize<'de> for ServerMessage {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Tag {
+            r#type: Type,
+        }
+        #[derive(Deserialize)]
+        #[serde(rename_all = "snake_case")]
+        enum Type {
+            StageComplete,
+            JobComplete,
+            JobFailed,
+            JobCancelled,
+        }
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        let read = || -> Result<Self, serde_json::Error> {
+            let text = raw.get();
+            Ok(match serde_json::from_str::<Tag>(text)?.r#type {
+                Type::StageComplete => Self::StageComplete(serde_json::from_str(text)?),
+                Type::JobComplete => Self::JobComplete(serde_json::from_str(text)?),
+                Type::JobFailed => Self::JobFailed(serde_json::from_str(text)?),
+                Type::JobCancelled => Self::JobCancelled(serde_json::from_str(text)?),
+            })
+        };
+        read().map_err(de::Error::custom)
+    }
+}
+
 impl ServerMessage {
     /// The message as it is sent.
     pub fn to_json(&self) -> String {
@@ -321,6 +391,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::limits::{
+        MAX_INLINE_RESULTS_BYTES, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_REMAINING_SECONDS,
+        MAX_TEXT_BYTES,
+    };
 
     const NOW: Timestamp = Timestamp::from_epoch_seconds(1_705_314_615);
 
@@ -350,7 +424,7 @@ mod tests {
     #[test]
     fn stage_and_job_complete_carry_their_results() {
         let results = Results {
-            results: json!({ "rooms": [] }),
+            results: json!({ "rooms": [] }).into(),
             results_url: None,
         };
         let stage = ServerMessage::StageComplete(StageComplete {
@@ -405,32 +479,131 @@ mod tests {
         );
     }
 
-    #[test]
-    fn every_message_survives_a_round_trip() {
-        let message = ServerMessage::JobStatus(StatusReply {
-            snapshot: JobSnapshot {
+    fn durable(results: &str) -> [ServerMessage; 4] {
+        let correlation_id = "req_1_a".to_owned();
+        let results = Results {
+            results: RawJson::from_text(results.to_owned()).expect("JSON"),
+            results_url: None,
+        };
+        let error = JobError::of_stage("no_walls", "No walls.".to_owned());
+        [
+            ServerMessage::StageComplete(StageComplete {
                 job_id: job_id(),
-                status: JobStatus::Completed,
-                stage: Some("stage_2".to_owned()),
-                progress: 100,
-                overall_progress: 100,
-                message: String::new(),
-                estimated_seconds_remaining: Some(0),
-                seq: 3,
-                created_at: NOW,
-                updated_at: NOW,
-                correlation_id: "req_1_a".to_owned(),
-                attempt: Some(2),
-                results: Some(Results {
-                    results: json!({ "rooms": [1] }),
-                    results_url: None,
-                }),
-                error: None,
-            },
+                stage: "stage_1".to_owned(),
+                results: results.clone(),
+                timestamp: NOW,
+                seq: 1,
+                correlation_id: correlation_id.clone(),
+            }),
+            ServerMessage::JobComplete(JobComplete {
+                job_id: job_id(),
+                results,
+                timestamp: NOW,
+                seq: 2,
+                correlation_id: correlation_id.clone(),
+            }),
+            ServerMessage::JobFailed(JobFailed {
+                job_id: job_id(),
+                error,
+                timestamp: NOW,
+                seq: 2,
+                correlation_id: correlation_id.clone(),
+                stage: Some("stage_1".to_owned()),
+            }),
+            ServerMessage::JobCancelled(JobCancelled {
+                job_id: job_id(),
+                timestamp: NOW,
+                seq: 2,
+                correlation_id,
+                stage: None,
+            }),
+        ]
+    }
+
+    #[test]
+    fn durable_messages_come_out_of_the_log_byte_for_byte() {
+        let results =
+            r#"{"b": 12.917521550408111, "a": [-0, 1e400, 123456789012345678901234567890]}"#;
+        for message in durable(results) {
+            let logged = message.to_json();
+            let read: ServerMessage = serde_json::from_str(&logged).expect("a message");
+            assert_eq!(read.to_json(), logged);
+        }
+    }
+
+    #[test]
+    fn snapshots_carry_results_byte_for_byte() {
+        let snapshot = JobSnapshot {
+            job_id: job_id(),
+            status: JobStatus::Completed,
+            stage: Some("stage_2".to_owned()),
+            progress: 100,
+            overall_progress: 100,
+            message: String::new(),
+            estimated_seconds_remaining: Some(0),
+            seq: 3,
+            created_at: NOW,
+            updated_at: NOW,
+            correlation_id: "req_1_a".to_owned(),
+            attempt: Some(2),
+            results: Some(Results {
+                results: RawJson::from_text("[ 1.0, 1E2 ]".to_owned()).expect("JSON"),
+                results_url: None,
+            }),
+            error: None,
+        };
+        let reply = ServerMessage::JobStatus(StatusReply {
+            snapshot,
             request_id: "r".to_owned(),
             timestamp: NOW,
         });
-        let read: ServerMessage = serde_json::from_str(&message.to_json()).expect("a message");
-        assert_eq!(read, message);
+        let json = reply.to_json();
+        assert!(json.contains(r#""results":[ 1.0, 1E2 ],"#), "{json}");
+    }
+
+    #[test]
+    fn only_durable_messages_are_read() {
+        let pong = r#"{"type":"pong","request_id":"r","timestamp":"2024-01-15T10:30:15Z"}"#;
+        let error = serde_json::from_str::<ServerMessage>(pong).expect_err("a reply");
+        assert!(
+            error.to_string().contains("unknown variant `pong`"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn the_largest_message_fits_into_a_frame() {
+        // A control character is six bytes in JSON.
+        let text = |bytes: usize| "\u{1}".repeat(bytes);
+        let results = format!("[{}]", "1".repeat(MAX_INLINE_RESULTS_BYTES - 2));
+        let snapshot = JobSnapshot {
+            job_id: job_id(),
+            status: JobStatus::Completed,
+            stage: Some(text(MAX_NAME_BYTES)),
+            progress: 100,
+            overall_progress: 100,
+            message: text(MAX_TEXT_BYTES),
+            estimated_seconds_remaining: Some(MAX_REMAINING_SECONDS),
+            seq: u64::MAX,
+            created_at: NOW,
+            updated_at: NOW,
+            correlation_id: text(128),
+            results: Some(Results {
+                results: RawJson::from_text(results).expect("JSON"),
+                results_url: None,
+            }),
+            error: Some(JobError::of_stage("a", text(MAX_TEXT_BYTES))),
+        };
+        let subscribed = ServerMessage::Subscribed(Subscribed {
+            job_id: job_id(),
+            seq: u64::MAX,
+            recovered: true,
+            status: snapshot,
+            request_id: text(128),
+            correlation_id: text(128),
+            timestamp: NOW,
+        });
+        let bytes = subscribed.to_json().len();
+        assert!(bytes <= MAX_MESSAGE_BYTES, "{bytes}");
     }
 }

@@ -5,15 +5,17 @@ use std::sync::Arc;
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use contract::{
     http::HttpErrorCode,
-    limits::{MAX_EVENTS_BYTES, MAX_FRUITLESS_CLAIMS},
-    messages::{JobError, ServerMessage},
+    ids::JobId,
+    json::RawJson,
+    limits::{MAX_CLAIM_RESULTS_BYTES, MAX_EVENTS_BYTES, MAX_FRUITLESS_CLAIMS},
+    messages::{JobError, Results, ServerMessage},
     timestamp::Timestamp,
     worker::{ClaimRequest, Claimed, FinishedStage},
 };
 use handlers_core::{
     aws::SendError,
     delivery::Publisher,
-    http::{Answer, Outcome, Problem, body_of},
+    http::{Answer, Outcome, Problem, body_of, string_bytes},
     models::Job,
     stores::{Claim, Claimant, Ending, Lease, StoreError},
     watchdog,
@@ -126,7 +128,9 @@ impl Handler {
                     }),
                     _ => None,
                 });
-        Ok(stages.collect())
+        let mut stages: Vec<_> = stages.collect();
+        leave_out_results(&job.job_id, &mut stages, MAX_CLAIM_RESULTS_BYTES);
+        Ok(stages)
     }
 
     fn held(&self, until: i64) -> Problem {
@@ -142,6 +146,21 @@ impl Handler {
     }
 }
 
+/// Gives the address in place of the results of the earliest stages, so that the others have no more
+/// than `max_bytes` in the string that the function returns. A worker mostly goes on from the last.
+fn leave_out_results(job_id: &JobId, stages: &mut [FinishedStage], max_bytes: usize) {
+    let mut bytes = 0;
+    for FinishedStage { stage, results } in stages.iter_mut().rev() {
+        bytes += string_bytes(results.results.get());
+        if bytes > max_bytes && results.results_url.is_none() {
+            *results = Results {
+                results: RawJson::null(),
+                results_url: Some(format!("/v1/jobs/{job_id}/results?stage={stage}")),
+            };
+        }
+    }
+}
+
 fn hopeless() -> JobError {
     JobError {
         code: "too_many_attempts".to_owned(),
@@ -149,5 +168,60 @@ fn hopeless() -> JobError {
             "the job was claimed {MAX_FRUITLESS_CLAIMS} times without finishing a stage; its \
              worker may crash on it"
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::{limits::MAX_INLINE_RESULTS_BYTES, timestamp::Timestamp};
+    use handlers_core::http::fits_into_an_answer;
+
+    use super::*;
+
+    fn finished(stages: usize, results: &str) -> Vec<FinishedStage> {
+        let results = RawJson::from_text(results.to_owned()).unwrap();
+        let stage = |index| FinishedStage {
+            stage: format!("stage_{index}_{}", "x".repeat(50)),
+            results: Results {
+                results: results.clone(),
+                results_url: None,
+            },
+        };
+        (0..stages).map(stage).collect()
+    }
+
+    fn job_id() -> JobId {
+        "job_20240115_ab".parse().unwrap()
+    }
+
+    #[test]
+    fn results_of_the_last_stages_stay_while_they_fit() {
+        let mut stages = finished(4, r#""ab""#);
+        // Four bytes, two of them quotes, in quotes.
+        leave_out_results(&job_id(), &mut stages, 16);
+        let inline: Vec<_> = stages.iter().map(|it| it.results.results.get()).collect();
+        assert_eq!(inline, ["null", "null", r#""ab""#, r#""ab""#]);
+        let url = stages[0].results.results_url.as_deref().unwrap();
+        assert!(url.ends_with(&format!("/results?stage={}", stages[0].stage)));
+        assert_eq!(stages[3].results.results_url, None);
+    }
+
+    #[test]
+    fn a_claim_is_answered_however_many_stages_have_finished() {
+        let quotes = r#"\""#.repeat(MAX_INLINE_RESULTS_BYTES / 2 - 1);
+        let mut stages = finished(1_000, &format!("\"{quotes}\""));
+        leave_out_results(&job_id(), &mut stages, MAX_CLAIM_RESULTS_BYTES);
+        let claimed = Claimed {
+            job_id: job_id(),
+            epoch: 1,
+            seq: 1_000,
+            cancel_requested: false,
+            content_type: "text/plain".to_owned(),
+            lease_expires_at: Timestamp::from_epoch_seconds(0),
+            finished: stages,
+        };
+        assert!(fits_into_an_answer(
+            &serde_json::to_string(&claimed).unwrap()
+        ));
     }
 }

@@ -79,7 +79,8 @@ impl Handler {
     /// Refuses a post that does not fit the job before anything of it is done.
     async fn sort(&self, job: &Job, post: EventsRequest) -> Result<(bool, Vec<Placed>), Problem> {
         let mut seq = post.after_seq;
-        let placed = post.events.into_iter().map(|event| {
+        let placed = post.events.into_iter().map(|mut event| {
+            event.forget_stage_unless(|stage| job.stages.iter().any(|known| known == stage));
             seq = seq.saturating_add(u64::from(event.is_durable()));
             Placed { event, seq }
         });
@@ -118,7 +119,8 @@ impl Handler {
         Ok((has_repeats, new))
     }
 
-    /// Publishes events.
+    /// Publishes events. With them, or with a write of its own if none of them is new, the lease of a
+    /// job that goes on is renewed.
     async fn tell(
         &self,
         job: &Job,
@@ -137,6 +139,7 @@ impl Handler {
         // worker.
         let mut ended = None;
         let before = publisher.seq();
+        let mut is_renewed = false;
         let mut events = new.into_iter().map(|placed| placed.event).peekable();
         while let Some(event) = events.next() {
             let heard = match event {
@@ -191,8 +194,8 @@ impl Handler {
                 }
             };
             if let Some(heard) = heard {
+                is_renewed = true;
                 told.cancel_requested = heard.cancel_requested;
-                told.lease_expires_at = clock.now().plus_seconds(LEASE_SECONDS);
             }
         }
         match ended {
@@ -201,6 +204,13 @@ impl Handler {
             Some(status) => told.status = status,
             None => {}
         }
+        if told.status.has_ended() {
+            return Ok(told);
+        }
+        if !is_renewed {
+            told.cancel_requested = publisher.renew().await?.cancel_requested;
+        }
+        told.lease_expires_at = clock.now().plus_seconds(LEASE_SECONDS);
         Ok(told)
     }
 

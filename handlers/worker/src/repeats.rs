@@ -31,7 +31,7 @@ mod tests {
     fn logged(results: Value) -> ServerMessage {
         let job_id = job_id();
         ServerMessage::StageComplete(StageComplete {
-            results: packed(&job_id, "count", results).0,
+            results: packed(&job_id, "count", results.into()).0,
             job_id,
             stage: "count".to_owned(),
             timestamp: Timestamp::from_epoch_seconds(0),
@@ -47,7 +47,7 @@ mod tests {
     fn event(stage: &str, results: Value) -> WorkerEvent {
         WorkerEvent::StageComplete(WorkerStageComplete {
             stage: stage.to_owned(),
-            results,
+            results: results.into(),
         })
     }
 

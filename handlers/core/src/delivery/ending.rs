@@ -2,10 +2,10 @@
 
 use contract::{
     ids::JobId,
+    json::RawJson,
     messages::{JobCancelled, JobComplete, JobFailed, Results, ServerMessage},
     timestamp::Timestamp,
 };
-use serde_json::Value;
 
 use crate::stores::Ending;
 
@@ -40,7 +40,7 @@ pub fn ending_message(
     match ending {
         Ending::Completed => {
             let results = results.unwrap_or(Results {
-                results: Value::Null,
+                results: RawJson::null(),
                 results_url: None,
             });
             ServerMessage::JobComplete(JobComplete {

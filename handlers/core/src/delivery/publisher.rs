@@ -11,12 +11,12 @@ use contract::{
         GetItem, Granted, PostToConnection, PutItem, PutObject, Query, SendMessage, UpdateItem,
     },
     ids::JobId,
+    json::RawJson,
     limits::MAX_DIRECT_SUBSCRIBERS,
     messages::{JobStatus, Results, ServerMessage, StageComplete},
     queues::{Audience, DeliveryPointer, DeliveryQueue},
     tables::{JobEvents, Jobs, Subscribers},
 };
-use serde_json::Value;
 use tokio::time::Instant;
 
 use super::{
@@ -275,6 +275,15 @@ impl<F: Publishes> Publisher<F> {
         }
     }
 
+    /// Renews the lease without a message. One write.
+    pub async fn renew(&self) -> Result<Heard, PublishError> {
+        let job = self.stores.jobs.renew(&self.lease).await?;
+        let job = job.ok_or(PublishError::LeaseLost)?;
+        Ok(Heard {
+            cancel_requested: job.cancel_requested,
+        })
+    }
+
     /// Asks, without a message, whether the job is still this run's and should go on. One read.
     pub async fn listen(&self) -> Result<Heard, PublishError> {
         match self.stores.jobs.load(&self.lease.job_id).await? {
@@ -291,7 +300,7 @@ impl<F: Publishes> Publisher<F> {
         &mut self,
         stage: &str,
         overall: Option<u8>,
-        results: Value,
+        results: RawJson,
     ) -> Result<(Heard, Results), PublishError> {
         let results = self
             .stores

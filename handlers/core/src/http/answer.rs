@@ -5,6 +5,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use contract::{
     http::{ErrorBody, HttpError, HttpErrorCode},
     ids::RequestId,
+    limits::MAX_ANSWER_STRING_BYTES,
     routes::HttpRoute,
     worker::InvalidBody,
 };
@@ -140,6 +141,22 @@ impl Answer {
     }
 }
 
+/// The bytes of a text as a JSON string, its quotes included: so the body of an answer stands in what a
+/// function returns.
+pub fn string_bytes(text: &str) -> usize {
+    let escapes = text.bytes().map(|byte| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 1,
+        ..0x20 => 5,
+        _ => 0,
+    });
+    text.len() + escapes.sum::<usize>() + 2
+}
+
+/// Whether Lambda lets a function answer with `body`.
+pub fn fits_into_an_answer(body: &str) -> bool {
+    string_bytes(body) <= MAX_ANSWER_STRING_BYTES
+}
+
 /// The response of the function that serves `route`.
 pub fn respond(
     route: Option<HttpRoute>,
@@ -197,5 +214,46 @@ fn refusal(route: Option<HttpRoute>, request_id: &RequestId, problem: Problem) -
     Answer {
         status: code.status(),
         ..Answer::raw_json(serde_json::to_string(&body).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_is_measured_as_the_string_that_lambda_gets() {
+        for text in [
+            "",
+            "plain é…😀",
+            r#"{"a":"\\ \"b\""}"#,
+            "\u{0}\u{8}\t\n\u{b}\u{c}\r\u{1f} \u{7f}\u{2028}",
+        ] {
+            let string = serde_json::to_string(text).unwrap();
+            assert_eq!(string_bytes(text), string.len(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_of_quotes_fits_only_if_its_string_does() {
+        assert!(fits_into_an_answer(&"x".repeat(4 * 1024 * 1024)));
+        assert!(!fits_into_an_answer(&r#"\""#.repeat(1_950_000)));
+        let largest = "x".repeat(MAX_ANSWER_STRING_BYTES - 2);
+        assert!(fits_into_an_answer(&largest));
+        assert!(!fits_into_an_answer(&(largest.clone() + "x")));
+        // What the runtime sends, with its longest headers, is what Lambda takes.
+        let address = format!("https://example.com/{}", "x".repeat(4_000));
+        let mut answer = Answer::raw_json(largest);
+        answer.location = Some(address);
+        let id = RequestId::new(
+            contract::timestamp::Timestamp::from_epoch_seconds(0),
+            [0; 8],
+        );
+        let response = serde_json::to_string(&respond(None, &id, Ok(answer))).unwrap();
+        assert!(
+            response.len() <= 6 * 1024 * 1024 + 100,
+            "{}",
+            response.len()
+        );
     }
 }

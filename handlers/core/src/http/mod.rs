@@ -3,5 +3,5 @@
 mod answer;
 mod request;
 
-pub use answer::{Answer, Outcome, Problem, respond};
+pub use answer::{Answer, Outcome, Problem, fits_into_an_answer, respond, string_bytes};
 pub use request::{bearer_of, body_of, job_id_of};

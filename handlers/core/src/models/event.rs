@@ -1,7 +1,10 @@
 //! A durable message in the log.
 
+use std::collections::BTreeMap;
+
 use contract::{
     ids::JobId,
+    json::RawJson,
     messages::ServerMessage,
     tables::{JobEventKey, JobEvents, Record},
 };
@@ -40,14 +43,16 @@ impl Record for Event {
 }
 
 impl Event {
-    /// Whether `message` says the same, whenever it was written: another attempt at this event.
+    /// Whether `message` says the same, whenever it was written: another attempt at this event. The
+    /// order of its own fields does not count; results are compared as text.
     pub fn says(&self, message: &str) -> bool {
         let timeless = |text: &str| {
-            let mut message: serde_json::Value = serde_json::from_str(text).ok()?;
-            message.as_object_mut()?.remove("timestamp");
-            Some(message)
+            let mut fields: BTreeMap<String, RawJson> = serde_json::from_str(text).ok()?;
+            fields.remove("timestamp");
+            Some(fields)
         };
-        self.message == message || timeless(&self.message) == timeless(message)
+        let same = || Some(timeless(&self.message)? == timeless(message)?);
+        self.message == message || same().unwrap_or(false)
     }
 
     /// How it ends the job, if it is an end that is written without the job's lease: it was
@@ -76,6 +81,26 @@ impl Event {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn results_that_differ_in_a_digit_are_not_the_same() {
+        let event = |results: &str| Event {
+            job_id: "job_20240115_ab".parse().unwrap(),
+            seq: 1,
+            epoch: 1,
+            message: format!(r#"{{"results":{results},"timestamp":"2024-01-15T10:30:15Z"}}"#),
+            expires_at: 0,
+        };
+        let says = |one: &str, other: &str| {
+            event(one).says(&event(other).message.replace("10:30", "10:31"))
+        };
+        assert!(says("12.917521550408111", "12.917521550408111"));
+        assert!(!says("12.917521550408111", "12.917521550408113"));
+        assert!(!says("123456789012345678901", "123456789012345678902"));
+        // Neither can be read into a Rust type, and they are not the same for that.
+        assert!(says("1e400", "1e400"));
+        assert!(!says("1e400", "1e401"));
+    }
 
     #[test]
     fn an_attempt_is_told_by_what_it_says_and_not_by_when() {

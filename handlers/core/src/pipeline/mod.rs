@@ -4,11 +4,9 @@
 //! that each one's output is the next one's input. The [`Runner`] claims a job, runs the stages that
 //! its checkpoints do not hold yet, and publishes what happens. It works on any host; Lambda is one.
 
-mod clipped;
 mod reporter;
 mod runner;
 mod stage;
 
-use clipped::clipped;
 pub use runner::{RunError, RunOutcome, Runner, Runs};
 pub use stage::{JobInput, Pipeline, Stage, StageError};

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
-use contract::limits::{LEASE_SECONDS, MAX_TEXT_BYTES, MAX_UPDATES_PER_SECOND};
+use contract::limits::{
+    LEASE_SECONDS, MAX_TEXT_BYTES, MAX_UPDATES_PER_SECOND, truncate_with_ellipsis,
+};
 use tokio::time::Instant;
 
-use super::{Runs, clipped};
+use super::Runs;
 use crate::{
     delivery::{Heard, PublishError, Publisher},
     progress::{Estimate, ProgressFeed},
@@ -125,7 +127,7 @@ impl<'a> Reporter<'a> {
             stage: self.stage.to_owned(),
             progress: report.percent,
             overall_progress: self.share.overall_percent(report.percent),
-            message: clipped(report.message.into_owned(), MAX_TEXT_BYTES),
+            message: truncate_with_ellipsis(report.message.into_owned(), MAX_TEXT_BYTES),
             estimated_seconds_remaining: self.estimate.remaining_seconds(elapsed),
         };
         Self::heard(self.stage, publisher.report(&point).await)

@@ -7,16 +7,16 @@ use contract::{
     buckets::{self, input_key},
     grants::{GetObject, Granted, SendMessage},
     ids::JobId,
-    limits::{MAX_FRUITLESS_CLAIMS, MAX_NAME_BYTES, MAX_TEXT_BYTES},
+    json::RawJson,
+    limits::MAX_FRUITLESS_CLAIMS,
     messages::{JobError, Results, ServerMessage},
     queues::{JobQueue, JobTicket},
 };
 use futures_util::FutureExt as _;
-use serde_json::Value;
 use tokio::{task::JoinHandle, time::Instant};
 
 use super::{
-    JobInput, Pipeline, StageError, clipped,
+    JobInput, Pipeline, StageError,
     reporter::{Reporter, Share, Stopped},
     stage::Step,
 };
@@ -88,7 +88,7 @@ pub struct Runner<F> {
 
 /// How a stage has ended, as far as the run is concerned.
 enum StageEnd {
-    Finished(Value),
+    Finished(RawJson),
     Failed(JobError),
     Cancelled,
     LeaseLost,
@@ -240,7 +240,7 @@ impl<F: Runs> Runner<F> {
             }
             let value = last
                 .as_ref()
-                .map_or(Value::Null, |(value, _)| value.clone());
+                .map_or_else(RawJson::null, |(results, _)| results.clone());
             let job_input = input.clone().unwrap_or_else(|| JobInput {
                 bytes: Bytes::new(),
                 content_type: job.content_type.clone(),
@@ -313,7 +313,7 @@ impl<F: Runs> Runner<F> {
     }
 
     /// The results of a finished stage, and how its message carries them.
-    async fn checkpoint(&self, job: &Job, step: &Step) -> Result<(Value, Results), Halt> {
+    async fn checkpoint(&self, job: &Job, step: &Step) -> Result<(RawJson, Results), Halt> {
         let unreadable = |cause: String| StoreError::Call {
             operation: "reading a checkpoint",
             cause,
@@ -434,15 +434,13 @@ async fn stop_stage<T>(task: &mut JoinHandle<T>) {
 
 fn stage_end(
     stage: &str,
-    outcome: Result<Result<Value, StageError>, tokio::task::JoinError>,
+    outcome: Result<Result<RawJson, StageError>, tokio::task::JoinError>,
 ) -> StageEnd {
     match outcome {
         Ok(Ok(results)) => StageEnd::Finished(results),
-        // A message that carries it has to fit into a frame.
-        Ok(Err(StageError::Failed { code, message })) => StageEnd::Failed(JobError {
-            code: clipped(code, MAX_NAME_BYTES),
-            message: clipped(message, MAX_TEXT_BYTES),
-        }),
+        Ok(Err(StageError::Failed { code, message })) => {
+            StageEnd::Failed(JobError::of_stage(&code, message))
+        }
         // Nobody has told it to: its own cancellation is a failure like any other.
         Ok(Err(StageError::Cancelled(_))) => StageEnd::Failed(JobError {
             code: "internal".to_owned(),

@@ -3,8 +3,8 @@
 use std::{future::Future, marker::PhantomData, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
+use contract::{json::RawJson, limits::MAX_RESULTS_DEPTH};
 use serde::{Serialize, de::DeserializeOwned};
-use serde_json::Value;
 
 use crate::progress::{Cancelled, Progress};
 
@@ -23,7 +23,8 @@ pub enum StageError {
     /// The job cannot be done. Clients get both words.
     #[error("{message} ({code})")]
     Failed {
-        /// A word that programs can look at, `no_walls`. Clients get its first 64 bytes.
+        /// A word that programs can look at, `no_walls`: letters, digits, `_` and `-`. Clients get its
+        /// first 64 characters, with `_` for others.
         code: String,
         /// What went wrong and the way out, for a person. Clients get its first kilobyte.
         message: String,
@@ -69,8 +70,8 @@ pub trait Stage: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Self::Output, StageError>> + Send;
 }
 
-type StageFuture = Pin<Box<dyn Future<Output = Result<Value, StageError>> + Send>>;
-type RunStage = dyn Fn(JobInput, Value, Progress) -> StageFuture + Send + Sync;
+type StageFuture = Pin<Box<dyn Future<Output = Result<RawJson, StageError>> + Send>>;
+type RunStage = dyn Fn(JobInput, RawJson, Progress) -> StageFuture + Send + Sync;
 
 /// A stage whose types have been checked and forgotten.
 #[derive(Clone)]
@@ -78,6 +79,21 @@ pub(super) struct Step {
     pub(super) name: &'static str,
     pub(super) weight: u32,
     pub(super) run: Arc<RunStage>,
+}
+
+/// The output of a stage as JSON that the next one, or a later run, can read.
+fn results_of(stage: &str, output: &impl Serialize) -> Result<RawJson, StageError> {
+    let unfit = |problem: String| {
+        let message = format!("the results of {stage} cannot be written: {problem}");
+        StageError::failed("internal", message)
+    };
+    let results = RawJson::of(output).map_err(|error| unfit(error.to_string()))?;
+    match results.depth() {
+        ..=MAX_RESULTS_DEPTH => Ok(results),
+        depth => Err(unfit(format!(
+            "they are nested {depth} levels deep, the most is {MAX_RESULTS_DEPTH}"
+        ))),
+    }
 }
 
 /// The stages of a job, in order. `Output` is the last one's.
@@ -128,22 +144,17 @@ impl<Output: DeserializeOwned + Send> Pipeline<Output> {
             assert!(S::WEIGHT > 0, "a stage's WEIGHT must be more than 0");
         }
         let stage = Arc::new(stage);
-        let run = move |job: JobInput, input: Value, progress: Progress| -> StageFuture {
+        let run = move |job: JobInput, input: RawJson, progress: Progress| -> StageFuture {
             let stage = Arc::clone(&stage);
             Box::pin(async move {
-                let input = serde_json::from_value::<S::Input>(input).map_err(|error| {
+                let input = input.read::<S::Input>().map_err(|error| {
                     StageError::failed(
                         "internal",
                         format!("the checkpoint before {} cannot be read: {error}", S::NAME),
                     )
                 })?;
                 let output = stage.run(job, input, &progress).await?;
-                serde_json::to_value(output).map_err(|error| {
-                    StageError::failed(
-                        "internal",
-                        format!("the results of {} cannot be written: {error}", S::NAME),
-                    )
-                })
+                results_of(S::NAME, &output)
             })
         };
         self.steps.push(Step {
@@ -155,5 +166,30 @@ impl<Output: DeserializeOwned + Send> Pipeline<Output> {
             steps: self.steps,
             output: PhantomData,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    #[test]
+    fn results_are_read_as_they_were_written() {
+        let doubles = [12.917_521_550_408_111, 6.713_745_924_566_696_5e-12, -0.0];
+        let results = results_of("a", &doubles).unwrap();
+        let read: [f64; 3] = results.read().unwrap();
+        assert_eq!(read.map(f64::to_bits), doubles.map(f64::to_bits));
+        let wide = results_of("a", &(0.1_f32, u128::MAX)).unwrap();
+        assert_eq!(wide.read::<(f32, u128)>().unwrap(), (0.1, u128::MAX));
+    }
+
+    #[test]
+    fn results_that_a_later_run_could_not_read_fail_their_own_stage() {
+        let nested = |levels| (0..levels).fold(json!([]), |inner: Value, _| json!([inner]));
+        assert!(results_of("a", &nested(MAX_RESULTS_DEPTH - 1)).is_ok());
+        let error = results_of("a", &nested(MAX_RESULTS_DEPTH)).unwrap_err();
+        assert!(error.to_string().contains("121 levels"), "{error}");
     }
 }

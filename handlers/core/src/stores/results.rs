@@ -9,13 +9,13 @@ use contract::{
     functions::Function,
     grants::{GetObject, Granted, PutObject},
     ids::JobId,
+    json::RawJson,
     limits::{MAX_INLINE_RESULTS_BYTES, MAX_RESULTS_ANSWER_BYTES},
     messages::Results,
 };
-use serde_json::Value;
 
 use super::StoreError;
-use crate::{aws::Objects, hash::sha256_hex};
+use crate::{aws::Objects, hash::sha256_hex, http::fits_into_an_answer};
 
 /// How long an address in the bucket can be used.
 const PRESIGNED_FOR: std::time::Duration = std::time::Duration::from_mins(5);
@@ -25,7 +25,7 @@ const PRESIGNED_FOR: std::time::Duration = std::time::Duration::from_mins(5);
 pub enum StoredResults {
     /// The results, as JSON.
     Json(String),
-    /// Too large to pass through a function: an address that can be used for five minutes.
+    /// Too large for a function's answer: an address that can be used for five minutes.
     Address(String),
 }
 
@@ -36,7 +36,7 @@ const SHA256: &str = "sha256";
 fn elsewhere(job_id: &JobId, stage: &str, json: &str) -> Results {
     let sha256 = sha256_hex(json.as_bytes());
     Results {
-        results: Value::Null,
+        results: RawJson::null(),
         results_url: Some(format!(
             "/v1/jobs/{job_id}/results?stage={stage}&{SHA256}={sha256}"
         )),
@@ -58,11 +58,13 @@ fn key_of(job_id: &JobId, results: &Results) -> Result<Option<String>, StoreErro
     }
 }
 
-/// The results of a stage as a message carries them, and their JSON, if that is to be in the bucket.
-pub fn packed(job_id: &JobId, stage: &str, results: Value) -> (Results, Option<String>) {
-    let json = results.to_string();
-    if json.len() > MAX_INLINE_RESULTS_BYTES {
-        return (elsewhere(job_id, stage, &json), Some(json));
+/// The results of a stage as a message carries them, and themselves, if they are to be in the bucket.
+///
+/// Small results of two messages are equal if they differ in nothing but whitespace; of large ones
+/// the message names the hash, so they are equal if they have the same bytes.
+pub fn packed(job_id: &JobId, stage: &str, results: RawJson) -> (Results, Option<RawJson>) {
+    if results.get().len() > MAX_INLINE_RESULTS_BYTES {
+        return (elsewhere(job_id, stage, results.get()), Some(results));
     }
     let inline = Results {
         results,
@@ -96,7 +98,7 @@ impl<F: Function> ResultStore<F> {
         &self,
         job_id: &JobId,
         stage: &str,
-        results: Value,
+        results: RawJson,
     ) -> Result<Results, StoreError>
     where
         F: Granted<PutObject<buckets::Objects>>,
@@ -109,7 +111,7 @@ impl<F: Function> ResultStore<F> {
             .put_object::<buckets::Objects>()
             .key(key)
             .content_type("application/json")
-            .body(ByteStream::from(json.into_bytes()))
+            .body(ByteStream::from(json.get().as_bytes().to_vec()))
             .send()
             .await
             .map_err(|error| {
@@ -119,7 +121,7 @@ impl<F: Function> ResultStore<F> {
     }
 
     /// The results that a message carries, wherever they are.
-    pub async fn unpack(&self, job_id: &JobId, results: Results) -> Result<Value, StoreError>
+    pub async fn unpack(&self, job_id: &JobId, results: Results) -> Result<RawJson, StoreError>
     where
         F: Granted<GetObject<buckets::Objects>>,
     {
@@ -127,7 +129,7 @@ impl<F: Function> ResultStore<F> {
             return Ok(results.results);
         };
         let json = collect(self.object(&key).await?.body).await?;
-        serde_json::from_slice(&json)
+        RawJson::from_text(json)
             .map_err(|error| StoreError::call("reading the results")(error.to_string()))
     }
 
@@ -141,15 +143,15 @@ impl<F: Function> ResultStore<F> {
         F: Granted<GetObject<buckets::Objects>>,
     {
         let Some(key) = key_of(job_id, &results)? else {
-            return Ok(StoredResults::Json(results.results.to_string()));
+            return Ok(StoredResults::Json(results.results.get().to_owned()));
         };
         let object = self.object(&key).await?;
         let size = object.content_length().unwrap_or(i64::MAX);
         if usize::try_from(size).is_ok_and(|size| size <= MAX_RESULTS_ANSWER_BYTES) {
-            let bytes = collect(object.body).await?;
-            return Ok(StoredResults::Json(
-                String::from_utf8_lossy(&bytes).into_owned(),
-            ));
+            let json = collect(object.body).await?;
+            if fits_into_an_answer(&json) {
+                return Ok(StoredResults::Json(json));
+            }
         }
         let config = PresigningConfig::expires_in(PRESIGNED_FOR)
             .map_err(|error| StoreError::call("signing an address")(error.to_string()))?;
@@ -180,12 +182,13 @@ impl<F: Function> ResultStore<F> {
     }
 }
 
-async fn collect(body: ByteStream) -> Result<Vec<u8>, StoreError> {
+async fn collect(body: ByteStream) -> Result<String, StoreError> {
     let bytes = body
         .collect()
         .await
         .map_err(|error| StoreError::call("reading the results")(error.to_string()))?;
-    Ok(bytes.to_vec())
+    String::from_utf8(bytes.to_vec())
+        .map_err(|error| StoreError::call("reading the results")(error.to_string()))
 }
 
 #[cfg(test)]
@@ -200,11 +203,13 @@ mod tests {
 
     #[test]
     fn small_results_are_in_the_message_and_large_ones_under_their_hash() {
-        let (small, none) = packed(&job_id(), "count", json!({ "words": 3 }));
-        assert_eq!((small.results, none), (json!({ "words": 3 }), None));
-        let large = |letter: &str| packed(&job_id(), "count", json!(letter.repeat(40_000))).0;
+        let words = RawJson::from(json!({ "words": 3 }));
+        let (small, none) = packed(&job_id(), "count", words.clone());
+        assert_eq!((small.results, none), (words, None));
+        let large =
+            |letter: &str| packed(&job_id(), "count", json!(letter.repeat(40_000)).into()).0;
         let key = |results: &Results| key_of(&job_id(), results).unwrap().expect("a key");
-        assert_eq!(large("x").results, Value::Null);
+        assert_eq!(large("x").results, RawJson::null());
         assert_eq!(key(&large("x")), key(&large("x")));
         assert_ne!(key(&large("x")), key(&large("y")));
     }
@@ -212,7 +217,7 @@ mod tests {
     #[test]
     fn an_address_without_a_hash_is_an_error_and_not_no_results() {
         let elsewhere = Results {
-            results: Value::Null,
+            results: RawJson::null(),
             results_url: Some("/v1/jobs/job_20240115_ab/results?stage=count".to_owned()),
         };
         let error = key_of(&job_id(), &elsewhere).unwrap_err().to_string();

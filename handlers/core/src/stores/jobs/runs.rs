@@ -120,6 +120,22 @@ impl<F: Function> JobStore<F> {
         .await
     }
 
+    /// Renews the lease and changes nothing else. None when it is lost.
+    pub async fn renew(&self, lease: &Lease) -> Result<Option<Job>, StoreError>
+    where
+        F: Granted<UpdateItem<Jobs>>,
+    {
+        self.change("renewing the lease", || {
+            self.under(lease)
+                .update_expression("SET lease_expires_at = :lease_expires_at")
+                .expression_attribute_values(
+                    ":lease_expires_at",
+                    number(self.clock.now().epoch_seconds() + LEASE_SECONDS),
+                )
+        })
+        .await
+    }
+
     fn reaching(
         &self,
         update: UpdateItemFluentBuilder,
