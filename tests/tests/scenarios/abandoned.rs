@@ -193,8 +193,9 @@ async fn job_whose_run_dies_as_soon_as_it_has_the_ticket_is_run_again() {
         })
         .await;
     system.local().kill("pipeline");
-    let snapshot = system.http.with_key(Method::GET, &job.path(), &job.key);
-    assert_eq!(snapshot.await.json()["status"], "queued");
+    let path = job.path();
+    let snapshot = system.http.with_key(Method::GET, &path, &job.key).await;
+    assert_eq!(snapshot.json()["status"], "queued");
     // Its ticket is hidden for as long as the queue says, a quarter of an hour.
     let end = client.until_the_end().await.pop().expect("an end");
     assert_eq!(end["type"], "job_complete");

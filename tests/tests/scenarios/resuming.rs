@@ -90,8 +90,9 @@ async fn a_job_whose_pipeline_is_killed_goes_on_at_its_first_unfinished_stage() 
     assert_ne!(second["results"]["process"], first["results"]["process"]);
     assert_eq!(client.expect("job_complete").await["seq"], 3);
     // The stage that was cut short was started again.
-    let snapshot = system.http.with_key(Method::GET, &job.path(), &job.key);
-    assert_eq!(snapshot.await.json()["attempt"], 2);
+    let path = job.path();
+    let snapshot = system.http.with_key(Method::GET, &path, &job.key).await;
+    assert_eq!(snapshot.json()["attempt"], 2);
     client.close().await;
     system.finish().await;
 }
