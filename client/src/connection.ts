@@ -1,6 +1,7 @@
 /** One WebSocket connection that is subscribed to one job. */
 
 import type { ClientMessage, ServerMessage } from "../../generated/messages.js";
+import type { Reviver } from "./http.js";
 
 /** What is needed of a `WebSocket`: the browser's, Node 22's, or that of the package `ws`. */
 export interface WebSocketLike {
@@ -58,6 +59,7 @@ export class Connection {
   #socket: WebSocketLike;
   #job: { job_id: string; access_key: string };
   #owner: ConnectionOwner;
+  #reviver: Reviver | undefined;
   #closed = false;
   /** The request whose answer shows that the connection works. */
   #awaited: string | null = null;
@@ -68,10 +70,12 @@ export class Connection {
     socket: WebSocketLike,
     job: { job_id: string; access_key: string },
     owner: ConnectionOwner,
+    reviver?: Reviver,
   ) {
     this.#socket = socket;
     this.#job = job;
     this.#owner = owner;
+    this.#reviver = reviver;
     this.#expect("the connection");
     socket.addEventListener("open", () => this.subscribe());
     socket.addEventListener("message", ({ data }) => this.#receive(data));
@@ -116,7 +120,7 @@ export class Connection {
 
   #receive(data: unknown): void {
     if (this.#closed) return;
-    const frame = parse(data);
+    const frame = parse(data, this.#reviver);
     this.#owner.sawFrame("in", frame);
     const answered = "request_id" in frame ? frame.request_id : undefined;
     if (answered !== undefined && answered === this.#awaited) {
@@ -151,9 +155,9 @@ export class Connection {
   }
 }
 
-function parse(data: unknown): Frame {
+function parse(data: unknown, reviver?: Reviver): Frame {
   try {
-    const frame: unknown = JSON.parse(String(data));
+    const frame: unknown = JSON.parse(String(data), reviver);
     if (typeof frame === "object" && frame !== null) return frame as Frame;
   } catch {
     // Told below, together with what is JSON but no message.

@@ -18,18 +18,31 @@ export interface CreatedJob {
   websocket_url: string;
   /** Where the snapshot is, relative to the HTTP API's address. */
   status_url: string;
+  /** What lets an external worker run the job, if it was made for one. Shown this once. */
+  worker_key?: string;
 }
 
 export interface HttpApiOptions {
   /** In place of the global `fetch`. */
   fetch?: typeof fetch | undefined;
+  /** Passed to `JSON.parse` with each answer: see `Reviver`. */
+  reviver?: Reviver | undefined;
 }
+
+/**
+ * The second parameter of `JSON.parse`. Results hold any JSON, and a JavaScript number holds only some of
+ * it: no integers beyond 2^53, no more than 17 digits, `1e400` as `Infinity`. Where the engine has
+ * `context.source` (Node 22, Chrome 114, Firefox 135, Safari 18.4), a reviver can keep the digits.
+ */
+export type Reviver = (key: string, value: unknown, context?: { source?: string }) => unknown;
 
 export interface RequestOptions {
   signal?: AbortSignal | undefined;
 }
 
 export interface CreateJobOptions extends RequestOptions {
+  /** Keeps the job for an external worker, which gets the answer's `worker_key`. */
+  worker?: "external";
   /** The media type of the input, if it is not a `Blob` that has one. */
   contentType?: string;
   /** Sent along, for example an `authorization` where only bearers of a token may create jobs. */
@@ -41,10 +54,12 @@ export class HttpApi {
   /** Without a slash at its end. */
   readonly base: string;
   #fetch: typeof fetch;
+  #reviver: Reviver | undefined;
 
   constructor(base: string | URL, options: HttpApiOptions = {}) {
     this.base = String(base).replace(/\/+$/, "");
     this.#fetch = options.fetch ?? ((...request) => fetch(...request));
+    this.#reviver = options.reviver;
   }
 
   /** Makes a job from an input. */
@@ -53,7 +68,8 @@ export class HttpApi {
     options: CreateJobOptions = {},
   ): Promise<CreatedJob> {
     const type = options.contentType ?? (input instanceof Blob ? input.type : "");
-    return this.#request("/v1/jobs", {
+    const query = options.worker ? `?${new URLSearchParams({ worker: options.worker })}` : "";
+    return this.#request(`/v1/jobs${query}`, {
       method: "POST",
       body: input,
       headers: { ...(type && { "content-type": type }), ...options.headers },
@@ -91,7 +107,7 @@ export class HttpApi {
       answer = await this.#fetch(this.base + at, request);
       const text = await answer.text();
       // Null is an answer too: results may be.
-      body = parse(text);
+      body = parse(text, this.#reviver);
     } catch (cause) {
       if (request.signal?.aborted) throw cause;
       throw new StagecastError(
@@ -106,9 +122,9 @@ export class HttpApi {
 }
 
 /** Undefined if it is no JSON. */
-function parse(text: string): unknown {
+function parse(text: string, reviver?: Reviver): unknown {
   try {
-    return JSON.parse(text);
+    return JSON.parse(text, reviver);
   } catch {
     return undefined;
   }

@@ -9,6 +9,7 @@ export type {
   HttpApiOptions,
   JobKey,
   RequestOptions,
+  Reviver,
 } from "./http.js";
 export { HttpApi } from "./http.js";
 export type { WatchedJob, WatchedStage } from "./job.js";

@@ -2,6 +2,7 @@
 
 import type { WebSocketConstructor } from "./connection.js";
 import type { StagecastError } from "./errors.js";
+import type { Reviver } from "./http.js";
 import type { WatchedJob } from "./job.js";
 import type { JobMessage } from "./messages.js";
 
@@ -23,6 +24,8 @@ export interface WatchOptions {
   WebSocket?: WebSocketConstructor | undefined;
   /** In place of the global `fetch`. */
   fetch?: typeof fetch | undefined;
+  /** Passed to `JSON.parse` with each message: see `Reviver`. */
+  reviver?: Reviver | undefined;
 }
 
 /**

@@ -158,7 +158,7 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
   /* Connections */
 
   async #connect(): Promise<void> {
-    const { url, jobId: job_id, accessKey: access_key } = this.#options;
+    const { url, jobId: job_id, accessKey: access_key, reviver } = this.#options;
     clearTimeout(this.#timers.retry);
     this.#retryAt = null;
     this.#turn += 1;
@@ -182,7 +182,7 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
     if (isLate() || !this.#WebSocket) return;
     try {
       const socket = new this.#WebSocket(String(address));
-      this.#opening = new Connection(socket, { job_id, access_key }, this.#owner);
+      this.#opening = new Connection(socket, { job_id, access_key }, this.#owner, reviver);
     } catch (cause) {
       this.#cannotConnect(cause);
       return;

@@ -62,13 +62,18 @@ class Job:
         self._tell({"type": "stage_complete", "stage": stage, "results": results})
         self.check_cancelled()
 
+    def heartbeat(self):
+        """Keeps the job for another 30 seconds with nothing new to report. Raises `Cancelled`."""
+        self._tell()
+        self.check_cancelled()
+
     def complete(self):
         """All stages have finished."""
         self._tell({"type": "job_complete"})
 
     def fail(self, code, message):
         """The job cannot be done."""
-        self._tell({"type": "job_failed", "error": {"code": code, "message": message[:1000]}})
+        self._tell({"type": "job_failed", "error": {"code": code, "message": message}})
 
     def cancelled(self):
         """The work has stopped, as someone has asked."""
@@ -78,9 +83,9 @@ class Job:
         if self._cancelled:
             raise Cancelled
 
-    def _tell(self, event):
+    def _tell(self, *events):
         # The same body each time: what has happened already does not happen twice.
-        body = {"epoch": self._epoch, "after_seq": self._seq, "events": [event]}
+        body = {"epoch": self._epoch, "after_seq": self._seq, "events": list(events)}
         told = json.loads(self._request("POST", f"{self._path}/events", body))
         self._seq = told["seq"]
         self._cancelled = told["cancel_requested"]
@@ -93,8 +98,10 @@ class Job:
 
     def _request(self, method, path, body=None):
         """The answer; asked for again while the network or the system fails."""
-        headers = {"content-type": "application/json"}
-        data = None if body is None else json.dumps(body).encode()
+        # Bodies of this type may have 4 MB. Those of `application/json` reach the function as a string, whose
+        # quotes count twice against Lambda's limit. NaN and Infinity are no JSON: they raise a ValueError here.
+        headers = {"content-type": "application/octet-stream"}
+        data = None if body is None else json.dumps(body, allow_nan=False).encode()
         for attempt in range(1, PATIENCE + 1):
             request = urllib.request.Request(self._base + path, data, headers, method=method)
             # Where large results are, another host may be, which is none of the key's business.

@@ -67,13 +67,19 @@ impl Client {
     }
 
     async fn receive(&mut self) -> Result<Value, Closed> {
+        let text = self.next_text().await?;
+        Ok(serde_json::from_str(&text).expect("messages are JSON"))
+    }
+
+    /// The next message as it was sent. Messages that [`Self::ask`] has put aside are not among them.
+    pub async fn next_text(&mut self) -> Result<String, Closed> {
         loop {
             let frame = tokio::time::timeout(patience(), self.socket.next())
                 .await
                 .expect("a message comes");
             match frame {
                 Some(Ok(Message::Text(text))) => {
-                    return Ok(serde_json::from_str(&text).expect("messages are JSON"));
+                    return Ok(text.as_str().to_owned());
                 }
                 Some(Ok(Message::Close(Some(CloseFrame { code, .. })))) => {
                     return Err(Closed::Code(code.into()));

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { HttpApi } from "../../src/index.js";
+import { HttpApi, type Reviver } from "../../src/index.js";
 import { JOB, KEY } from "./messages.js";
 
 const key = { jobId: JOB, accessKey: KEY };
@@ -10,6 +10,32 @@ function answering(body: string): HttpApi {
 
 test("results may be null", async () => {
   await expect(answering("null").results(key)).resolves.toBeNull();
+});
+
+test("a job for an external worker is asked for in the query, and has its key", async () => {
+  const asked: string[] = [];
+  const api = new HttpApi("http://service.test", {
+    fetch: async (url) => {
+      asked.push(String(url));
+      return Response.json({ job_id: JOB, access_key: KEY, worker_key: "9c1e" }, { status: 202 });
+    },
+  });
+  const created = await api.createJob(new Blob(["x"]), { worker: "external" });
+  expect(created.worker_key).toBe("9c1e");
+  await api.createJob(new Blob(["x"]));
+  expect(asked).toEqual([
+    "http://service.test/v1/jobs?worker=external",
+    "http://service.test/v1/jobs",
+  ]);
+});
+
+test("a reviver decides what becomes of numbers in results", async () => {
+  const reviver: Reviver = (_, value) => (typeof value === "number" ? `${value}` : value);
+  const api = new HttpApi("http://service.test", {
+    fetch: async () => new Response('{"a":[1,0.5]}'),
+    reviver,
+  });
+  await expect(api.results(key)).resolves.toEqual({ a: ["1", "0.5"] });
 });
 
 test("an answer that is no JSON is none", async () => {

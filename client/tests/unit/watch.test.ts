@@ -48,6 +48,12 @@ describe("a job from start to end", () => {
     expect(service.open).toHaveLength(0);
   });
 
+  test("a reviver sees the numbers of results before they are in the snapshot", async () => {
+    await startLive({ reviver: (key, value) => (key === "from" ? `${value}` : value) });
+    service.publish(stageComplete(1));
+    expect(watch.snapshot.stages).toMatchObject([{ results: { from: "1" } }]);
+  });
+
   test("who listens to a message sees it in the snapshot already", async () => {
     await startLive();
     const seen: number[] = [];

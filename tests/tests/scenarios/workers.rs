@@ -2,6 +2,7 @@
 
 mod bad_posts;
 mod ends;
+mod passing_on;
 mod repeats;
 
 use end_to_end::{
