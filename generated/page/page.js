@@ -179,14 +179,17 @@ var HttpApi = class {
 	/** Without a slash at its end. */
 	base;
 	#fetch;
+	#reviver;
 	constructor(base, options = {}) {
 		this.base = String(base).replace(/\/+$/, "");
 		this.#fetch = options.fetch ?? ((...request) => fetch(...request));
+		this.#reviver = options.reviver;
 	}
 	/** Makes a job from an input. */
 	createJob(input, options = {}) {
 		const type = options.contentType ?? (input instanceof Blob ? input.type : "");
-		return this.#request("/v1/jobs", {
+		const query = options.worker ? `?${new URLSearchParams({ worker: options.worker })}` : "";
+		return this.#request(`/v1/jobs${query}`, {
 			method: "POST",
 			body: input,
 			headers: {
@@ -224,7 +227,7 @@ var HttpApi = class {
 		let body;
 		try {
 			answer = await this.#fetch(this.base + at, request);
-			body = parse$1(await answer.text());
+			body = parse$1(await answer.text(), this.#reviver);
 		} catch (cause) {
 			if (request.signal?.aborted) throw cause;
 			throw new StagecastError(`the service at ${this.base} cannot be reached; check the connection and try again`, { status: 0 }, { cause });
@@ -234,9 +237,9 @@ var HttpApi = class {
 	}
 };
 /** Undefined if it is no JSON. */
-function parse$1(text) {
+function parse$1(text, reviver) {
 	try {
-		return JSON.parse(text);
+		return JSON.parse(text, reviver);
 	} catch {
 		return;
 	}
@@ -337,15 +340,17 @@ var Connection = class {
 	#socket;
 	#job;
 	#owner;
+	#reviver;
 	#closed = false;
 	/** The request whose answer shows that the connection works. */
 	#awaited = null;
 	#answerTimer;
 	#idleTimer;
-	constructor(socket, job, owner) {
+	constructor(socket, job, owner, reviver) {
 		this.#socket = socket;
 		this.#job = job;
 		this.#owner = owner;
+		this.#reviver = reviver;
 		this.#expect("the connection");
 		socket.addEventListener("open", () => this.subscribe());
 		socket.addEventListener("message", ({ data }) => this.#receive(data));
@@ -394,7 +399,7 @@ var Connection = class {
 	}
 	#receive(data) {
 		if (this.#closed) return;
-		const frame = parse(data);
+		const frame = parse(data, this.#reviver);
 		this.#owner.sawFrame("in", frame);
 		const answered = "request_id" in frame ? frame.request_id : void 0;
 		if (answered !== void 0 && answered === this.#awaited) {
@@ -423,9 +428,9 @@ var Connection = class {
 		this.#idleTimer = setTimeout(() => this.probe(), patience);
 	}
 };
-function parse(data) {
+function parse(data, reviver) {
 	try {
-		const frame = JSON.parse(String(data));
+		const frame = JSON.parse(String(data), reviver);
 		if (typeof frame === "object" && frame !== null) return frame;
 	} catch {}
 	return { message: `an answer that is no message: ${String(data).slice(0, 200)}` };
@@ -941,7 +946,7 @@ var JobWatch = class extends knownEventTarget() {
 		return this.#state === "ended";
 	}
 	async #connect() {
-		const { url, jobId: job_id, accessKey: access_key } = this.#options;
+		const { url, jobId: job_id, accessKey: access_key, reviver } = this.#options;
 		clearTimeout(this.#timers.retry);
 		this.#retryAt = null;
 		this.#turn += 1;
@@ -964,7 +969,7 @@ var JobWatch = class extends knownEventTarget() {
 			this.#opening = new Connection(socket, {
 				job_id,
 				access_key
-			}, this.#owner);
+			}, this.#owner, reviver);
 		} catch (cause) {
 			this.#cannotConnect(cause);
 			return;

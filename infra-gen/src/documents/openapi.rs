@@ -246,7 +246,9 @@ fn facts(route: HttpRoute, schemas: &mut SchemaGenerator) -> Facts {
             key: Key::None,
             description: "The body is what the job is made from: for the pipeline a floor plan as \
                           PNG or JPEG, for a worker of its own anything that it takes. At most \
-                          4 MB.",
+                          4 MB. A text, by its content-type, can be too large before that: a \
+                          quote, a backslash and a line break count twice against the 6 MB that \
+                          Lambda takes, and API Gateway answers 413 with a `message` only.",
             parameters: vec![
                 json!({
                     "name": WORKER_PARAMETER,
@@ -285,7 +287,10 @@ fn facts(route: HttpRoute, schemas: &mut SchemaGenerator) -> Facts {
         HttpRoute::GetResults => Facts {
             key: Key::Either,
             description: "Those of the last stage once the job is completed, or those of one stage \
-                          as soon as it has finished; the worker key opens those of a stage, too.",
+                          as soon as it has finished; the worker key opens those of a stage, too. \
+                          They are the bytes that the stage posted. Over 4 MB, or where quotes and \
+                          backslashes, which count twice, make more than 6 MB of them, they are at \
+                          the address of a 307.",
             parameters: vec![
                 json!({
                     "name": "stage",
@@ -325,7 +330,8 @@ fn facts(route: HttpRoute, schemas: &mut SchemaGenerator) -> Facts {
             key: Key::Worker,
             description: "The job is the worker's for 30 seconds, and for 30 more after each post. \
                           A worker that takes over from one that is gone goes on after the stages \
-                          that have finished. The fourth claim without a stage finished since the \
+                          that have finished. The answer holds up to 4 MB of their results, those of \
+                          the last stages first; the others come as a `results_url`. The fourth claim without a stage finished since the \
                           first fails the job.",
             parameters: Vec::new(),
             takes: Some(json_body::<ClaimRequest>(schemas)),
@@ -350,7 +356,11 @@ fn facts(route: HttpRoute, schemas: &mut SchemaGenerator) -> Facts {
                           their order; of progress updates the latest wins. The answer comes when \
                           they are sent, or left to be sent later. Post one request at a time, \
                           with the `seq` of the last answer as `after_seq`. A post whose answer was \
-                          lost is sent again as it was: what is there already is not done twice.",
+                          lost is sent again as it was: what is there already is not done twice. A \
+                          post without events is a heartbeat. The body may have 4 MB if it is sent as \
+                          `application/octet-stream`; as `application/json`, a quote and a backslash \
+                          count twice against the 6 MB that Lambda takes, and API Gateway answers 413 \
+                          with a `message` only. Results may be nested 120 levels deep.",
             parameters: Vec::new(),
             takes: Some(json_body::<EventsRequest>(schemas)),
             answers: vec![(
