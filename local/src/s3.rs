@@ -97,6 +97,7 @@ pub(crate) fn fault_answer(fault: Fault) -> Option<Response> {
     match fault {
         Fault::Throttle => Some(refuse(StatusCode::SERVICE_UNAVAILABLE, "SlowDown")),
         Fault::Outage => Some(refuse(StatusCode::INTERNAL_SERVER_ERROR, "InternalError")),
+        Fault::Denied => Some(refuse(StatusCode::FORBIDDEN, "AccessDenied")),
         Fault::Status(status) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
             Some(answers::empty(status))

@@ -103,6 +103,7 @@ impl WebSocketApi {
                 let answer = error(StatusCode::INTERNAL_SERVER_ERROR, kind, Some(&body));
                 return Outcome::Answer(answer);
             }
+            Some(Fault::Denied) => return Outcome::Answer(answer_of_status(403)),
             Some(Fault::Status(status)) => return Outcome::Answer(answer_of_status(status)),
             Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
             Some(Fault::Hang) => std::future::pending().await,
