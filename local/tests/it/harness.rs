@@ -133,6 +133,14 @@ impl Socket {
         serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}"))
     }
 
+    /// [`Self::receive`], after the answer to a ping.
+    pub(crate) async fn receive_after_pong(&mut self) -> Value {
+        match patiently(self.0.next()).await {
+            Some(Ok(Message::Pong(_))) => self.receive().await,
+            other => panic!("not a pong: {other:?}"),
+        }
+    }
+
     pub(crate) async fn receive_text(&mut self) -> String {
         match patiently(self.0.next()).await {
             Some(Ok(Message::Text(text))) => text.to_string(),

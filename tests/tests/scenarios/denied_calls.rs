@@ -63,7 +63,9 @@ async fn denied_upload_names_the_policy_as_the_cause() {
         });
         let plan = end_to_end::plans::HOUSE.clone();
         let headers = [("content-type", "image/png")];
-        let answer = system.http.request(Method::POST, "/v1/jobs", &headers, plan);
+        let answer = system
+            .http
+            .request(Method::POST, "/v1/jobs", &headers, plan);
         let answer = answer.await;
         assert_eq!(answer.status, 500, "{denied}");
         let error = answer.json()["error"].clone();
