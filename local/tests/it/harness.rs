@@ -15,8 +15,8 @@ use tokio_tungstenite::{
     tungstenite::{self, Message, protocol::CloseFrame},
 };
 
-/// Nothing here takes this long unless it never comes.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Nothing here takes this long unless it never comes, however busy the machine is.
+const PATIENCE: Duration = Duration::from_mins(3);
 
 pub(crate) fn template() -> Value {
     serde_json::from_str(include_str!("template.json")).expect("the template is JSON")
