@@ -22,11 +22,11 @@ conformance *arguments:
 
 # Writes generated/ from the code.
 synth *arguments:
-    cargo run --quiet --package infra-gen -- synth {{ arguments }}
+    cargo run --package infra-gen -- synth {{ arguments }}
 
 # Checks that generated/ is what the code says.
 check:
-    cargo run --quiet --package infra-gen -- synth --check
+    cargo run --package infra-gen -- synth --check
 
 # Renders the descriptions of the APIs to the pages in generated/docs.
 docs:
@@ -40,19 +40,19 @@ examples:
 
 # Builds the functions and deploys the stack.
 deploy *arguments:
-    cargo run --quiet --package infra-gen -- deploy {{ arguments }}
+    cargo run --package infra-gen -- deploy {{ arguments }}
 
 # What the code's template would change; the functions' code is not compared.
 diff *arguments:
-    cargo run --quiet --package infra-gen -- diff {{ arguments }}
+    cargo run --package infra-gen -- diff {{ arguments }}
 
 # What the deployed stack tells: URLs, names, ids.
 outputs *arguments:
-    cargo run --quiet --package infra-gen -- outputs {{ arguments }}
+    cargo run --package infra-gen -- outputs {{ arguments }}
 
 # Deletes the stack.
 destroy *arguments:
-    cargo run --quiet --package infra-gen -- destroy {{ arguments }}
+    cargo run --package infra-gen -- destroy {{ arguments }}
 
 # Formatting and lints, as CI checks them.
 lint:

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Parser;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// Runs the whole system on this machine: APIs, functions, tables, queues and objects on one port.
 #[derive(Debug, Parser)]
@@ -12,15 +13,19 @@ pub(crate) struct Arguments {
     /// The port to listen on; 0 for any that is free.
     #[arg(long, default_value_t = 4800)]
     pub(crate) port: u16,
+    /// Also answer requests for this host name; may be repeated. Other names than localhost and
+    /// 127.0.0.1 are refused, as protection from web pages that resolve their name to this machine.
+    #[arg(long = "allow-host", value_name = "NAME", value_parser = host_name)]
+    pub(crate) allowed_hosts: Vec<String>,
     /// Keep tables, objects and queued messages in this folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
     /// When ready, print the addresses as one line of JSON and nothing else.
     #[arg(long)]
     pub(crate) json: bool,
-    /// What the functions log: a level, or a filter such as `info,pipeline=debug`. The template's
-    /// level is for what is deployed.
-    #[arg(long, value_name = "FILTER", default_value = "info")]
+    /// What the functions log: a level (off, error, warn, info, debug, trace), or a filter such as
+    /// `info,pipeline=debug`. The template's level is for what is deployed.
+    #[arg(long, value_name = "FILTER", default_value = "info", value_parser = log_filter)]
     pub(crate) log_level: String,
     /// The least time that a stage of the reference pipeline takes, in milliseconds: a small plan is
     /// done before anyone could see its progress. 0 for as fast as it can.
@@ -41,5 +46,89 @@ impl Arguments {
             .context("this executable does not know where it is: say so with --bin-dir")?;
         let folder = this.parent().context("this executable is in no folder")?;
         Ok(folder.to_owned())
+    }
+}
+
+/// A name that a `Host` header can carry: without a scheme, a port or a path.
+fn host_name(text: &str) -> Result<String, String> {
+    let is_name = !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._[]:".contains(&byte));
+    let authority = http::uri::Authority::try_from(text).ok();
+    let is_only_a_host = authority.is_some_and(|authority| authority.host() == text);
+    if is_name && is_only_a_host {
+        return Ok(text.to_owned());
+    }
+    Err("write a host name without a scheme and a port, such as stack.example".to_owned())
+}
+
+/// A filter of `tracing_subscriber`. It takes a word that is no level for the name of a crate, of
+/// which everything is logged, so that a misspelt level would log nothing of ours.
+fn log_filter(text: &str) -> Result<String, String> {
+    const HELP: &str = "write a level (off, error, warn, info, debug, trace), or directives such as \
+                        info,pipeline=debug";
+    let directives: Vec<_> = text.split(',').map(str::trim).collect();
+    for directive in &directives {
+        let is_word = !directive.contains(['=', '[']);
+        if is_word && (directive.is_empty() || directive.parse::<LevelFilter>().is_err()) {
+            return Err(format!("'{directive}' is not a level; {HELP}"));
+        }
+        if let Some((target, level)) = directive.rsplit_once('=')
+            && (target.is_empty() || level.is_empty() || level.parse::<LevelFilter>().is_err())
+        {
+            return Err(format!("'{directive}' does not name a level; {HELP}"));
+        }
+    }
+    // The functions' parser takes no spaces.
+    let filter = directives.join(",");
+    EnvFilter::builder()
+        .parse(&filter)
+        .map_err(|error| format!("{error}; {HELP}"))?;
+    Ok(filter)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn log_filters_name_levels() {
+        for text in [
+            "info",
+            "OFF",
+            "warn,pipeline=debug",
+            "info,handlers_core::delivery=debug",
+            "info,[run]=debug",
+        ] {
+            assert_eq!(log_filter(text).as_deref(), Ok(text));
+        }
+        assert_eq!(
+            log_filter("info, pipeline=trace").as_deref(),
+            Ok("info,pipeline=trace")
+        );
+        for text in [
+            "lots",
+            "",
+            "info,lots",
+            "pipeline",
+            "pipeline=lots",
+            "=debug",
+        ] {
+            let error = log_filter(text).expect_err(text);
+            assert!(error.contains("write a level"), "{text}: {error}");
+        }
+        let error = log_filter("info,lots").expect_err("no level");
+        assert!(error.starts_with("'lots' is not a level"), "{error}");
+    }
+
+    #[test]
+    fn allowed_hosts_are_names_without_a_port() {
+        for text in ["stack.example", "a", "192.168.0.7", "[fe80::1]"] {
+            assert_eq!(host_name(text).as_deref(), Ok(text));
+        }
+        for text in ["", "http://a", "a:80", "a/b", "a b", "user@a", "*"] {
+            assert!(host_name(text).is_err(), "{text}");
+        }
     }
 }

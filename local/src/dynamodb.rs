@@ -178,6 +178,13 @@ pub(crate) fn fault_answer(fault: Fault, operation: &str) -> Option<Response> {
             let reason = "Internal server error".to_owned();
             Some(refuse(&DynoxideError::InternalServerError(reason)))
         }
+        Fault::Denied => {
+            let body = json!({
+                "__type": "com.amazon.coral.service#AccessDeniedException",
+                "Message": format!("not authorized to perform: dynamodb:{operation}"),
+            });
+            Some(answers::json(StatusCode::BAD_REQUEST, &body))
+        }
         Fault::Status(status) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
             Some(answers::empty(status))

@@ -29,6 +29,19 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// Another stack uses the folder.
+    #[error(
+        "the folder {} is in use by another local stack{}; stop that one, or give another folder \
+         with --data-dir",
+        path.display(),
+        process.map(|id| format!(" (process {id})")).unwrap_or_default()
+    )]
+    FolderInUse {
+        /// The folder.
+        path: PathBuf,
+        /// The id of the other stack's process, if it is known.
+        process: Option<u32>,
+    },
     /// An executable is missing.
     #[error(
         "the function '{function}' has no executable at {}; build it with `cargo build -p \

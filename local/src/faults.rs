@@ -22,6 +22,9 @@ pub enum Fault {
     Conflict,
     /// The service fails with an internal error.
     Outage,
+    /// The service refuses because no policy allows the call: 403 of `@connections`, `AccessDenied`
+    /// of S3 and SQS, `AccessDeniedException` of DynamoDB.
+    Denied,
     /// The answer has this status and no body that explains it.
     Status(u16),
     /// The call is done, but only after this time.

@@ -36,10 +36,12 @@
 
 mod answers;
 mod clock;
+mod data_dir;
 mod dynamodb;
 mod error;
 mod event_source;
 mod faults;
+mod host_check;
 mod http_api;
 mod ids;
 mod lambda;

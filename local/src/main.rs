@@ -31,6 +31,7 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let stack = LocalStack::start(options(arguments)?).await?;
     output::announce(&stack, arguments)?;
     stopped().await?;
+    output::say_goodbye(&stack, arguments);
     // A second Ctrl-C does not wait for anything.
     tokio::select! {
         () = stack.shutdown() => {}
@@ -47,6 +48,7 @@ fn options(arguments: &Arguments) -> anyhow::Result<Options> {
         arguments.binaries()?,
     );
     options.port = arguments.port;
+    options.allowed_hosts.clone_from(&arguments.allowed_hosts);
     options.data_dir.clone_from(&arguments.data_dir);
     options.show_logs = output::logs(arguments);
     for function in contract::functions::ALL {

@@ -16,6 +16,8 @@ pub struct Options {
     pub binaries: PathBuf,
     /// The port to listen on; 0 for any that is free.
     pub port: u16,
+    /// Names in `Host` headers that are answered, beside this machine's own.
+    pub allowed_hosts: Vec<String>,
     /// Where tables, objects and queued messages are kept; without it they end with the stack.
     pub data_dir: Option<PathBuf>,
     /// Values of template parameters, over their defaults.
@@ -41,6 +43,7 @@ impl Options {
             template,
             binaries: binaries.into(),
             port: 0,
+            allowed_hosts: Vec::new(),
             data_dir: None,
             parameters: BTreeMap::new(),
             environment: BTreeMap::new(),

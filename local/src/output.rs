@@ -1,6 +1,9 @@
 //! What people and programs read.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::{
+    collections::BTreeMap,
+    io::{self, IsTerminal as _, Write as _},
+};
 
 use local::{LocalStack, ShowLogs};
 use tracing_subscriber::EnvFilter;
@@ -76,4 +79,47 @@ pub(crate) fn announce(stack: &LocalStack, arguments: &Arguments) -> io::Result<
         "\n  Ctrl-C stops it. What the functions log follows.\n"
     )?;
     output.flush()
+}
+
+/// Says on standard error that the stack stops, and what becomes of the work that this cuts short.
+pub(crate) fn say_goodbye(stack: &LocalStack, arguments: &Arguments) {
+    if arguments.json {
+        return;
+    }
+    let is_kept = arguments.data_dir.is_some();
+    // A closed standard error must not keep the stack from ending in order.
+    let _ = writeln!(
+        io::stderr(),
+        "{}",
+        goodbye(&stack.busy_functions(), is_kept)
+    );
+}
+
+fn goodbye(busy: &BTreeMap<String, usize>, is_kept: bool) -> String {
+    let jobs = match busy.get("pipeline") {
+        None => return "\n  Stopping.".to_owned(),
+        Some(1) => "a running job".to_owned(),
+        Some(count) => format!("{count} running jobs"),
+    };
+    let what = if is_kept {
+        "the next start with the same --data-dir continues after the finished stages"
+    } else {
+        "its state is lost with the rest of the data; --data-dir would keep it"
+    };
+    format!("\n  Stopping. This interrupts {jobs}: {what}.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn goodbye_says_what_becomes_of_running_jobs() {
+        let busy = |count| BTreeMap::from([("pipeline".to_owned(), count)]);
+        let idle = BTreeMap::from([("websocket".to_owned(), 1)]);
+        assert_eq!(goodbye(&idle, false).trim(), "Stopping.");
+        assert!(goodbye(&busy(1), false).contains("a running job: its state is lost"));
+        let kept = goodbye(&busy(2), true);
+        assert!(kept.contains("2 running jobs: the next start"), "{kept}");
+    }
 }

@@ -13,10 +13,14 @@ use s3s::{
 use s3s_fs::FileSystem;
 
 use crate::{
-    answers::{self, BoxError, Response, header_text},
+    answers::{self, BodyError, BoxError, Response, header_text},
     faults::Fault,
     recorder::Call,
 };
+
+/// Largest body of one request, in bytes. S3 takes 5 GB; clients send what is larger than a few
+/// megabytes in parts anyway.
+const MAX_PUT_BYTES: usize = 64 * 1024 * 1024;
 
 /// The buckets could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +86,16 @@ impl S3 {
         if is_presigned(&request) {
             request.headers_mut().remove(header::AUTHORIZATION);
         }
-        match self.service.call(request.map(s3s::Body::from)).await {
+        let (head, body) = request.into_parts();
+        let body = match answers::read_body(body, MAX_PUT_BYTES).await {
+            Ok(body) => body,
+            Err(BodyError::TooLarge) => return refuse(StatusCode::BAD_REQUEST, "EntityTooLarge"),
+            Err(BodyError::TooSlow | BodyError::Broken) => {
+                return refuse(StatusCode::BAD_REQUEST, "RequestTimeout");
+            }
+        };
+        let request = Request::from_parts(head, s3s::Body::from(body));
+        match self.service.call(request).await {
             Ok(response) => response.map(|body| body.map_err(BoxError::from).boxed_unsync()),
             Err(error) => {
                 tracing::warn!("S3 could not answer: {error:?}");
@@ -97,6 +110,7 @@ pub(crate) fn fault_answer(fault: Fault) -> Option<Response> {
     match fault {
         Fault::Throttle => Some(refuse(StatusCode::SERVICE_UNAVAILABLE, "SlowDown")),
         Fault::Outage => Some(refuse(StatusCode::INTERNAL_SERVER_ERROR, "InternalError")),
+        Fault::Denied => Some(refuse(StatusCode::FORBIDDEN, "AccessDenied")),
         Fault::Status(status) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
             Some(answers::empty(status))

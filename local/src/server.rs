@@ -12,6 +12,7 @@ use crate::{
     answers::{self, Response, access_key_id, header_text},
     dynamodb,
     faults::{Fault, Faults},
+    host_check::HostCheck,
     http_api::HttpApi,
     lambda::{RUNTIME_API_PREFIX, RuntimeApi},
     options::Urls,
@@ -20,7 +21,7 @@ use crate::{
     s3::{self, S3},
     sqs,
     storage::Storage,
-    websocket::{MANAGEMENT_PREFIX, WebSocketApi},
+    websocket::{self, WebSocketApi},
 };
 
 /// Largest request of the services with a JSON protocol, in bytes.
@@ -30,6 +31,7 @@ const MAX_JSON_BYTES: usize = 16 * 1024 * 1024;
 #[derive(Debug)]
 pub(crate) struct Router {
     pub(crate) urls: Urls,
+    pub(crate) hosts: HostCheck,
     pub(crate) websocket: Option<Arc<WebSocketApi>>,
     pub(crate) http: Option<HttpApi>,
     pub(crate) runtime_api: RuntimeApi,
@@ -71,6 +73,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Arc<Router>) -> Infalli
             // Errors are clients that went away.
             let _ = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
+                .header_read_timeout(answers::REQUEST_TIMEOUT)
                 .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades()
                 .await;
@@ -81,11 +84,14 @@ pub(crate) async fn serve(listener: TcpListener, router: Arc<Router>) -> Infalli
 impl Router {
     /// The answer, or none if the connection is to break.
     async fn route(&self, request: Request<Incoming>, peer: SocketAddr) -> Option<Response> {
+        if let Some(refusal) = self.hosts.refusal(&request) {
+            return Some(refusal);
+        }
         let path = request.uri().path();
         if path.starts_with(RUNTIME_API_PREFIX) {
             return Some(self.runtime_api.answer(request).await);
         }
-        if path.starts_with(MANAGEMENT_PREFIX) {
+        if websocket::is_management(path) {
             let Some(websocket) = &self.websocket else {
                 return Some(answers::empty(StatusCode::NOT_FOUND));
             };
@@ -117,9 +123,9 @@ impl Router {
     async fn json_service(&self, request: Request<Incoming>) -> Option<Response> {
         let target = header_text(request.headers(), "x-amz-target").to_owned();
         let caller = self.caller(&request);
-        let body = answers::read(request, MAX_JSON_BYTES).await;
-        let Ok(body) = body else {
-            return Some(answers::empty(StatusCode::PAYLOAD_TOO_LARGE));
+        let body = match answers::read(request, MAX_JSON_BYTES).await {
+            Ok(body) => body,
+            Err(error) => return answers::unread(&error),
         };
         if let Some(operation) = target.strip_prefix(dynamodb::TARGET_PREFIX) {
             let calls = dynamodb::calls(&caller, operation, &body);

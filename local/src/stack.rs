@@ -12,10 +12,12 @@ use serde_json::Value;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet};
 
 use crate::{
+    data_dir::DataDir,
     dynamodb::DynamoDbError,
     error::StartError,
     event_source,
     faults::Faults,
+    host_check::HostCheck,
     http_api::HttpApi,
     lambda::{Function, Functions, Host, Instances, RuntimeApi},
     logs::{LogLine, Logs},
@@ -44,6 +46,8 @@ pub struct LocalStack {
     outputs: BTreeMap<String, String>,
     shutdown: watch::Sender<bool>,
     tasks: JoinSet<()>,
+    /// Keeps other stacks from the data as long as this one runs.
+    _data_dir: Option<DataDir>,
 }
 
 impl LocalStack {
@@ -52,7 +56,8 @@ impl LocalStack {
         let (listener, place) = listen(options.port).await?;
         let system = System::read(&options.template, &options.parameters, &place)?;
         let system = options.applied_to(system);
-        let storage = Storage::open(&options, &system, SECRET)?;
+        let data_dir = options.data_dir.as_deref().map(DataDir::open).transpose()?;
+        let storage = Storage::open(data_dir.as_ref(), &system, SECRET)?;
         let (shutdown, down) = watch::channel(false);
         let logs = Logs::new(options.show_logs);
         let host = Arc::new(Host {
@@ -90,6 +95,7 @@ impl LocalStack {
             .map(|resource| HttpApi::new(resource, Arc::clone(&functions)));
         let router = Arc::new(Router {
             urls,
+            hosts: HostCheck::new(&options.allowed_hosts),
             websocket,
             http,
             runtime_api: RuntimeApi {
@@ -108,6 +114,7 @@ impl LocalStack {
             outputs: system.outputs,
             shutdown,
             tasks: JoinSet::new(),
+            _data_dir: data_dir,
         };
         stack.run(listener, &system.event_sources, &place);
         Ok(stack)
@@ -209,6 +216,14 @@ impl LocalStack {
                 candidate.kill();
             }
         }
+    }
+
+    /// How many events each function (by its name in the contract) works on; those that work on none
+    /// are left out.
+    pub fn busy_functions(&self) -> BTreeMap<String, usize> {
+        let functions = self.functions.values();
+        let busy = functions.map(|function| (function.name().to_owned(), function.busy()));
+        busy.filter(|(_, count)| *count > 0).collect()
     }
 
     fn stop(&self) {

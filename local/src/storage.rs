@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use crate::{
-    dynamodb::DynamoDb, error::StartError, options::Options, s3::S3, sqs::Sqs, template::System,
+    data_dir::DataDir, dynamodb::DynamoDb, error::StartError, s3::S3, sqs::Sqs, template::System,
 };
 
-/// The services, on what the options name or on what ends with the stack.
+/// The services, on a folder that is kept or on what ends with the stack.
 #[derive(Debug)]
 pub(crate) struct Storage {
     pub(crate) dynamodb: DynamoDb,
@@ -19,7 +19,7 @@ pub(crate) struct Storage {
 impl Storage {
     /// Opens the services with the tables, buckets and queues of the system.
     pub(crate) fn open(
-        options: &Options,
+        kept: Option<&DataDir>,
         system: &System,
         secret: &str,
     ) -> Result<Self, StartError> {
@@ -27,8 +27,10 @@ impl Storage {
             path: std::env::temp_dir(),
             source,
         })?;
-        let kept = options.data_dir.as_deref();
-        let objects = kept.unwrap_or_else(|| scratch.path()).join("objects");
+        let objects = match kept {
+            Some(folder) => folder.join("objects"),
+            None => scratch.path().join("objects"),
+        };
         std::fs::create_dir_all(&objects).map_err(|source| StartError::Folder {
             path: objects.clone(),
             source,

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from samtranslator.yaml_helper import yaml_parse
 
+from progress import say
+
 GENERATED = Path(__file__).resolve().parents[2] / "generated"
 
 # A job goes through the whole system.
@@ -46,7 +48,7 @@ def unchanged(stacks, name):
     changed = touched(stacks, name, before)
     if changed:
         raise SystemExit(f"deploying {name} again, as it was, changed {changed}")
-    print("  deployed again as it was: nothing was touched")
+    say("deployed again as it was: nothing was touched")
 
 
 def route_added(stacks, name):
@@ -65,7 +67,7 @@ def route_added(stacks, name):
     explained = "resources: 2 added, 0 changed, 0 replaced, 0 removed"
     if explained not in stacks.told:
         raise SystemExit(f"'{explained}' is not in what was said before:\n{stacks.told}")
-    print(f"  a route was new: {' and '.join(ROUTE)} were made, nothing else was touched")
+    say(f"a route was new: {' and '.join(ROUTE)} were made, nothing else was touched")
 
 
 def replaced(stacks, scenarios, name):
@@ -97,7 +99,7 @@ def replaced(stacks, scenarios, name):
     told = stacks.fail_to_deploy(name, stacks.reference)
     is_told(told, "-/+ JobsTable", "would be lost", "give --allow-replacement")
     is_as_it_was("after a refusal")
-    print("  a table would have been replaced: refused, nothing was touched")
+    say("a table would have been replaced: refused, nothing was touched")
 
     # Its functions come after the table. There is no such package.
     options = "--allow-replacement", "--parameter", "PipelineCodeKey=pipeline/none"
@@ -108,7 +110,7 @@ def replaced(stacks, scenarios, name):
     is_as_it_was("after an update that failed")
     stacks.allow_batches(name)
     runs_a_job(scenarios, stacks.outputs(name), "what an update has failed on")
-    print("  an update failed after it had replaced a table: its first cause was told, all was undone")
+    say("an update failed after it had replaced a table: its first cause was told, all was undone")
 
     outputs = stacks.deploy(name, stacks.reference, "--allow-replacement")
     after = stacks.resources(name)
@@ -117,7 +119,7 @@ def replaced(stacks, scenarios, name):
     if old in dynamodb.list_tables()["TableNames"]:
         raise SystemExit(f"{old} was replaced, and is still there")
     runs_a_job(scenarios, outputs, "the stack whose table was replaced")
-    print("  deployed after that, with --allow-replacement: the table was replaced, and nothing else")
+    say("deployed after that, with --allow-replacement: the table was replaced, and nothing else")
 
 
 def sam(stacks, scenarios, name):
@@ -133,7 +135,7 @@ def sam(stacks, scenarios, name):
             resource["Properties"]["CodeUri"] = {"Bucket": code["ArtifactBucket"], "Key": key}
     stacks.make(name, template)
     runs_a_job(scenarios, stacks.outputs(name), "the stack of the SAM template")
-    print("  the SAM template is deployed, and a floor plan goes in and its rooms come out")
+    say("the SAM template is deployed, and a floor plan goes in and its rooms come out")
 
 
 def destroyed(stacks, name):
@@ -153,4 +155,4 @@ def destroyed(stacks, name):
         looked_for += len(ours)
     if left:
         raise SystemExit(f"{name} was destroyed, but this is left: {left}")
-    print(f"  destroyed: of {len(resources)} resources, {looked_for} were looked for, and none is left")
+    say(f"destroyed: of {len(resources)} resources, {looked_for} were looked for, and none is left")

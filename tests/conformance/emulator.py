@@ -18,6 +18,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from follow import Late, follow
+from pace import limit
+
 REGION = "us-east-1"
 
 # Whoever has this key is the account's root user.
@@ -79,16 +82,17 @@ class Emulator:
 
     def __enter__(self):
         trust = ssl.create_default_context(cafile=self.certificate)
-        until = time.monotonic() + START
+        began = time.monotonic()
         while True:
             try:
                 with urllib.request.urlopen(f"{self.url}/_ministack/health", context=trust, timeout=5):
                     return self
             except (urllib.error.URLError, OSError) as error:
                 ended = self.process.poll() is not None
-                if ended or time.monotonic() > until:
+                waited = time.monotonic() - began
+                if ended or waited > limit(START):
                     self.kill()
-                    why = "it has ended" if ended else f"not within {START} s: {error}"
+                    why = "it has ended" if ended else f"not within {waited:.0f} s: {error}"
                     sys.exit(f"the emulator did not start: {why}\n{self.end_of_log()}")
                 time.sleep(0.1)
 
@@ -108,19 +112,36 @@ class Emulator:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join(["the emulator's log ends with", *lines[-SHOWN:]])
 
-    def run(self, what, command, patience, environment=None):
+    def run(self, what, command, patience):
         """Runs a program that finds the emulator; answers with how it ended. It may take `patience`
-        seconds."""
+        seconds, as the machine has them."""
+        process = subprocess.Popen(
+            command, env=self.environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )
+        began = time.monotonic()
+        while True:
+            try:
+                stdout, stderr = process.communicate(timeout=5)
+                return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
+            except subprocess.TimeoutExpired as late:
+                waited = time.monotonic() - began
+                if waited <= limit(patience):
+                    continue
+                process.kill()
+                process.wait()
+                # Whatever text it was asked for, it has bytes.
+                said = b"".join([late.stdout or b"", late.stderr or b""]).decode(errors="replace")
+                sys.exit(f"{what} did not end within {waited:.0f} s:\n{said}\n{self.end_of_log()}")
+
+    def follow(self, what, command, patience, heard, environment):
+        """Runs a program that finds the emulator, and calls `heard` with each line that it writes;
+        answers with its exit code and all that it wrote. It may be silent for `patience` seconds, as
+        the machine has them."""
         try:
-            return subprocess.run(
-                command,
-                env=self.environment | (environment or {}),
-                capture_output=True, text=True, check=False, timeout=patience,
-            )
-        except subprocess.TimeoutExpired as late:
-            # Whatever text it was asked for, it has bytes.
-            said = b"".join([late.stdout or b"", late.stderr or b""]).decode(errors="replace")
-            sys.exit(f"{what} did not end within {patience} s:\n{said}\n{self.end_of_log()}")
+            return follow(command, self.environment | environment, patience, heard, limit)
+        except Late as late:
+            sys.exit(f"{what} has said nothing for too long:\n{late.output}\n{self.end_of_log()}")
 
     def client(self, service):
         """A client of a service, as the account's root user."""

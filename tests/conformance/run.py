@@ -13,12 +13,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import deployments
 import statements
 from emulator import Emulator
+from pace import PACE
+from progress import say
 from scenarios import Scenarios
 from stacks import ARCHITECTURE, Stacks
 
@@ -28,11 +29,11 @@ WORKSPACE = Path(__file__).resolve().parents[2]
 def build():
     """Builds everything; answers with the folder of executables and the scenarios' executable."""
     cargo = [os.environ.get("CARGO", "cargo")]
-    subprocess.run([*cargo, "build", "--quiet", "--workspace", "--bins"], cwd=WORKSPACE, check=True)
+    subprocess.run([*cargo, "build", "--workspace", "--bins"], cwd=WORKSPACE, check=True)
     # With the features of the whole workspace: what is built already is not built again.
-    scenarios = ["test", "--quiet", "--workspace", "--test", "scenarios", "--no-run"]
+    scenarios = ["test", "--workspace", "--test", "scenarios", "--no-run"]
     built = subprocess.run(
-        [*cargo, *scenarios, "--message-format", "json"],
+        [*cargo, *scenarios, "--message-format", "json-render-diagnostics"],
         cwd=WORKSPACE, check=True, stdout=subprocess.PIPE,
     )
     messages = [json.loads(line) for line in built.stdout.splitlines()]
@@ -48,17 +49,12 @@ def build():
     return executable.parents[1], executable
 
 
-class Steps:
-    """Says what is done, and how long it took."""
-
-    def __init__(self):
-        self.start = time.monotonic()
-
-    def __call__(self, what):
-        print(f"{time.monotonic() - self.start:5.0f} s  {what}", flush=True)
+def step(what):
+    """Says what is done next."""
+    say(what, 0)
 
 
-def prove(emulator, executables, executable, step):
+def prove(emulator, executables, executable):
     """All that is proved."""
     stacks = Stacks(emulator, executables)
     scenarios = Scenarios(emulator, executable)
@@ -90,13 +86,13 @@ def main():
         sys.exit("the emulator runs Lambda's executables, which takes Linux on x86_64 or aarch64")
     # So that the emulator is ended, too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
-    step = Steps()
-    step("building")
+    step("building; Cargo says how far it is")
     executables, executable = build()
+    step(f"starting the emulator; time limits are multiplied by {PACE():.1f}, and follow the machine")
     with tempfile.TemporaryDirectory(prefix="stagecast-conformance-") as folder:
         with Emulator(Path(folder)) as emulator:
             try:
-                prove(emulator, executables, executable, step)
+                prove(emulator, executables, executable)
             finally:
                 if arguments.log:
                     arguments.log.write_bytes(emulator.log.read_bytes())

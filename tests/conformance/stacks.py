@@ -6,6 +6,9 @@ import subprocess
 
 from samtranslator.yaml_helper import yaml_parse
 
+from pace import limit
+from progress import say
+
 # For batches too, IAM asks for the first and knows no second. ministack asks for the second.
 BATCHES = {"sqs:SendMessage": "sqs:SendMessageBatch"}
 
@@ -47,6 +50,8 @@ class Stacks:
         """Runs `infra-gen` about the stack `name`; answers with how it ended."""
         command = [self.infra_gen, verb, "--name-suffix", f"-{name}", "--stack-name", name]
         command += ["--endpoint-url", self.emulator.url, *arguments]
+        if verb != "outputs":
+            say(f"infra-gen {verb}: {name}")
         return self.emulator.run(f"`infra-gen {verb}` for {name}", command, PATIENCE)
 
     def run(self, verb, name, *arguments):
@@ -92,6 +97,7 @@ class Stacks:
         like = self.describe(original) if original else {"Parameters": [], "Tags": []}
         suffix = {"ParameterKey": "NameSuffix", "ParameterValue": f"-{name}"}
         others = [it for it in like["Parameters"] if it["ParameterKey"] != "NameSuffix"]
+        say(f"making the stack {name}")
         self.cloudformation.create_stack(
             StackName=name,
             TemplateBody=json.dumps(template),
@@ -100,7 +106,7 @@ class Stacks:
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         )
         self.cloudformation.get_waiter("stack_create_complete").wait(
-            StackName=name, WaiterConfig={"Delay": 1}
+            StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": round(limit(PATIENCE))}
         )
 
     def copy(self, original, name):

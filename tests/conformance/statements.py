@@ -10,12 +10,15 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from pace import limit
+from progress import say
 from stacks import FUNCTIONS
 
 # Pairs of stacks that scenarios run on at the same time: they mostly wait.
 PAIRS = 3
 
-# Seconds without a message after which a scenario fails that is meant to. Those that pass take a fraction of it.
+# Seconds without a message after which a scenario fails that is meant to, on an idle machine. Those that
+# pass take a fraction of it.
 PATIENCE = 20
 
 # The same for one that is meant to pass.
@@ -168,9 +171,9 @@ class Pair:
     def was_refused(self, function, actions, since):
         """Whether the function's logs say that it was refused one of these actions. The emulator
         writes them when the invocation ends."""
-        until = time.monotonic() + LONGEST_RUN
+        began = time.monotonic()
         while not self.refusals(function, actions, since):
-            if time.monotonic() > until:
+            if time.monotonic() - began > limit(LONGEST_RUN):
                 return False
             time.sleep(1)
         return True
@@ -225,7 +228,7 @@ def prove(pair, scenarios, scenario, needed):
                 f"refused any of {', '.join(actions)}:\n{output}"
             )
         else:
-            print(f"  without {statement}, {function} fails {scenario.name}", flush=True)
+            say(f"without {statement}, {function} fails {scenario.name}")
         pair.empty()
     pair.put(held)
     return problems
@@ -270,6 +273,6 @@ def check(stacks, scenarios):
         for found in pool.map(task, order):
             problems += found
     for statement, reason in IDLE_HERE.items():
-        print(f"  not tried: {statement} of every function: {reason}")
+        say(f"not tried: {statement} of every function: {reason}")
     if problems:
         raise SystemExit("\n".join(problems))

@@ -61,12 +61,19 @@ impl Input {
         let bytes = body_of(request, MAX_INPUT_BYTES, advice)?;
         let content_type = request.headers.get("content-type");
         let content_type = content_type.and_then(|it| it.to_str().ok());
+        let content_type = content_type.map(with_single_spaces);
         let content_type = content_type.filter(|it| !it.is_empty() && it.len() <= MAX_TYPE_BYTES);
         Ok(Self {
             bytes,
-            content_type: content_type.unwrap_or(UNKNOWN_TYPE).to_owned(),
+            content_type: content_type.unwrap_or_else(|| UNKNOWN_TYPE.to_owned()),
         })
     }
+}
+
+/// A header's value with a space in place of each run of spaces and tabs, which means the same. The
+/// signature of a call to S3 covers the value, and services differ in how they normalise the rest.
+fn with_single_spaces(value: &str) -> String {
+    value.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -118,5 +125,23 @@ mod tests {
         assert_eq!(input.content_type, "text/csv");
         assert_eq!(input.bytes, b"a,b\n1,2\n");
         assert!(Input::any(&with(b"")).unwrap().bytes.is_empty());
+    }
+
+    #[test]
+    fn tabs_in_a_media_type_become_spaces() {
+        for (given, kept) in [
+            ("text/plain;\tcharset=utf-8", "text/plain; charset=utf-8"),
+            ("text/plain; \t  charset=utf-8", "text/plain; charset=utf-8"),
+            ("\t", UNKNOWN_TYPE),
+        ] {
+            let mut request = with(b"a");
+            let value = given.parse().unwrap();
+            request.headers.insert("content-type", value);
+            assert_eq!(
+                Input::any(&request).unwrap().content_type,
+                kept,
+                "{given:?}"
+            );
+        }
     }
 }

@@ -1,5 +1,7 @@
 //! From an event to the route that serves it.
 
+use std::sync::OnceLock;
+
 use aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayWebsocketProxyRequest};
 use contract::{
     environment::{AllowedOrigins, MaxSubscriptions},
@@ -12,7 +14,7 @@ use handlers_core::{
     aws::{ConnectionsApi, Database, Environment, Queues},
     cancellation::Canceller,
     clock::Clock,
-    delivery::Budget,
+    delivery::{Budget, PostError},
     stores::{
         ConnectionStore, EventStore, JobStore, StoreError, SubscriptionRequest, SubscriptionStore,
         correlation_of,
@@ -51,7 +53,14 @@ pub(crate) struct Session {
     pub(crate) correlation_id: CorrelationId,
     /// When the event came.
     pub(crate) began: Instant,
+    /// Set when API Gateway refuses a reply for good.
+    pub(crate) undelivered: OnceLock<UndeliveredReply>,
 }
+
+/// API Gateway refuses to take a reply to the client, and no further attempt can change that.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the reply to the client was refused: {0}")]
+pub struct UndeliveredReply(pub(crate) PostError);
 
 impl Session {
     /// What is left of the time for posts: all posts that an event causes share it, for the function
@@ -108,9 +117,15 @@ impl Handler {
         })
     }
 
-    /// Serves an event. What goes wrong is told to the client and logged, never thrown: API
-    /// Gateway would answer in our stead.
-    pub async fn handle(&self, event: ApiGatewayWebsocketProxyRequest) -> ApiGatewayProxyResponse {
+    /// Serves an event. The client gets a reply about what goes wrong, and the log has it.
+    ///
+    /// The only error is a reply that cannot be delivered. API Gateway then sends the client
+    /// `Internal server error` itself, without our role's permissions, so that the client does not
+    /// wait in vain.
+    pub async fn handle(
+        &self,
+        event: ApiGatewayWebsocketProxyRequest,
+    ) -> Result<ApiGatewayProxyResponse, UndeliveredReply> {
         let context = &event.request_context;
         let connection_id = context.connection_id.clone().unwrap_or_default();
         let connected_at = Timestamp::from_epoch_seconds(context.connected_at / 1000);
@@ -129,11 +144,12 @@ impl Handler {
             connected_at,
             correlation_id,
             began: Instant::now(),
+            undelivered: OnceLock::new(),
         };
         let status = self.route(route, &session, &event).instrument(span).await;
         let mut response = ApiGatewayProxyResponse::default();
         response.status_code = status;
-        response
+        session.undelivered.into_inner().map_or(Ok(response), Err)
     }
 
     async fn route(

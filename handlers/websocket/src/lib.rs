@@ -5,4 +5,4 @@ mod lifecycle;
 mod messages;
 mod reply;
 
-pub use handler::Handler;
+pub use handler::{Handler, UndeliveredReply};

@@ -14,7 +14,7 @@ async fn main() -> Result<(), Error> {
     aws.warm(&environment).await;
     lambda_runtime::run(service_fn(
         async |event: LambdaEvent<ApiGatewayWebsocketProxyRequest>| {
-            Ok::<_, Error>(Box::pin(handler.handle(event.payload)).await)
+            Ok::<_, Error>(Box::pin(handler.handle(event.payload)).await?)
         },
     ))
     .await

@@ -9,6 +9,7 @@ use contract::{
     },
 };
 use handlers_core::{
+    aws::is_access_denied,
     cancellation::Cancellation,
     clock::random,
     delivery::Delivery,
@@ -77,12 +78,18 @@ impl Handler {
                 self.refuse(session, &request_id, error).await;
             }
             Err(Trouble::Ours(error)) => {
-                tracing::error!(error, "a message could not be served");
+                tracing::error!(error, request_id, "a message could not be served");
+                let advice = if is_access_denied(&error) {
+                    format!(
+                        "a policy denies the function an action that it takes, so another attempt \
+                         does not help; the function's log names the action, under {request_id}"
+                    )
+                } else {
+                    format!("try again, or ask about {request_id}")
+                };
                 let error = ProtocolError::new(
                     ErrorCode::Internal,
-                    format!(
-                        "the message could not be served; try again, or ask about {request_id}"
-                    ),
+                    format!("the message could not be served; {advice}"),
                 );
                 self.refuse(session, &request_id, error).await;
             }

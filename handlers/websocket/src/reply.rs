@@ -11,12 +11,18 @@ use handlers_core::{
     models::Event,
 };
 
-use crate::handler::{Handler, Session};
+use crate::handler::{Handler, Session, UndeliveredReply};
 
 impl Handler {
-    /// Posts a reply. What cannot be posted is logged: the client asks again if it misses it.
+    /// Posts a reply. A failed post is logged: the client asks again if it misses the reply. A
+    /// post that no further attempt can get through also fails the invocation.
     pub(crate) async fn reply(&self, session: &Session, reply: &ServerMessage) -> Delivery {
-        self.post(session, Bytes::from(reply.to_json())).await
+        let delivery = self.post(session, Bytes::from(reply.to_json())).await;
+        if let Delivery::Refused(cause) = &delivery {
+            // Later replies of the same event fail for the same cause: the first one is enough.
+            let _ = session.undelivered.set(UndeliveredReply(cause.clone()));
+        }
+        delivery
     }
 
     /// Posts what is wrong with a message.

@@ -36,6 +36,7 @@ pub struct Session {
     pub(super) s3: aws_sdk_s3::Client,
     sts: aws_sdk_sts::Client,
     profile: Option<String>,
+    endpoint_url: Option<String>,
 }
 
 /// Who the credentials belong to.
@@ -93,7 +94,15 @@ impl Session {
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
             sts: aws_sdk_sts::Client::new(&config),
             profile: place.profile.clone(),
+            endpoint_url: config.endpoint_url().map(str::to_owned),
         })
+    }
+
+    /// The endpoint of an emulator, if it does not speak TLS.
+    pub fn plain_http_endpoint(&self) -> Option<&str> {
+        self.endpoint_url
+            .as_deref()
+            .filter(|endpoint| is_plain_http(endpoint))
     }
 
     /// Asks AWS who the credentials belong to.
@@ -154,6 +163,11 @@ async fn load(place: &Place) -> SdkConfig {
         .build()
 }
 
+fn is_plain_http(endpoint: &str) -> bool {
+    let scheme = endpoint.split_once("://").map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("http"))
+}
+
 /// Whether it looks like `eu-central-1`. A name that does not would end as an unknown host.
 fn is_region(name: &str) -> bool {
     let mut parts = name.rsplit('-');
@@ -173,6 +187,18 @@ fn is_region(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_endpoint_without_tls_is_plain_http() {
+        for (endpoint, expected) in [
+            ("http://localhost:4566", true),
+            ("HTTP://127.0.0.1:80/", true),
+            ("https://localhost:4566", false),
+            ("localhost:4566", false),
+        ] {
+            assert_eq!(is_plain_http(endpoint), expected, "{endpoint}");
+        }
+    }
 
     #[test]
     fn names_that_no_region_can_have_are_told_from_those_that_one_may() {

@@ -41,7 +41,7 @@ impl Event {
                 "http": {
                     "method": request.method().as_str(),
                     "path": path,
-                    "protocol": "HTTP/1.1",
+                    "protocol": format!("{:?}", request.version()),
                     "sourceIp": peer.ip().to_string(),
                     "userAgent": header_text(headers, header::USER_AGENT),
                 },

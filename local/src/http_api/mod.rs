@@ -91,6 +91,7 @@ impl HttpApi {
         let body = match answers::read(request, MAX_BODY_BYTES).await {
             Ok(body) => body,
             Err(BodyError::TooLarge) => return too_large(),
+            Err(BodyError::TooSlow) => return answers::too_slow(),
             Err(BodyError::Broken) => return message(StatusCode::BAD_REQUEST, "Bad Request"),
         };
         let Some(function) = self.functions.get(&found.target.function) else {

@@ -172,7 +172,10 @@ impl Function {
         let answer = invocation
             .await
             .unwrap_or_else(|error| Err(InvokeError::Ended(error.to_string())));
-        if let Err(error) = &answer {
+        // What the stack's own end cuts short is no failure of the function.
+        if let Err(error) = &answer
+            && !*self.host.shutdown.borrow()
+        {
             let text = format!("invocation failed: {error}");
             self.host.logs.add(self.name(), text);
         }
@@ -188,6 +191,15 @@ impl Function {
                 instance.kill();
             }
         }
+    }
+
+    /// Processes that work on an event.
+    pub(crate) fn busy(&self) -> usize {
+        let instances = super::instance::lock(&self.host.instances);
+        let own = instances
+            .values()
+            .filter(|instance| instance.function_arn == self.resource.arn);
+        own.filter(|instance| instance.is_busy()).count()
     }
 
     async fn slot(&self) -> Result<OwnedSemaphorePermit, InvokeError> {
@@ -328,5 +340,71 @@ fn checked(answer: Result<Bytes, FunctionError>) -> Result<Bytes, InvokeError> {
             error_type,
             message,
         }),
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::{
+        collections::BTreeMap,
+        fs::{self, Permissions},
+        os::unix::fs::PermissionsExt as _,
+    };
+
+    use super::*;
+    use crate::logs::ShowLogs;
+
+    /// What the function logs about an invocation whose process is killed, while the stack shuts
+    /// down or not.
+    async fn logged_after_kill(shuts_down: bool) -> Vec<String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("slow");
+        fs::write(&path, "#!/bin/sh\nexec sleep 600\n").expect("written");
+        fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("executable");
+        let (shutdown, down) = watch::channel(false);
+        let logs = Logs::new(ShowLogs::Not);
+        let host = Arc::new(Host {
+            binaries: folder.path().to_owned(),
+            authority: "127.0.0.1:1".to_owned(),
+            region: "us-east-1".to_owned(),
+            secret: "test".to_owned(),
+            concurrency: 1,
+            instances: Instances::default(),
+            logs: logs.clone(),
+            shutdown: down,
+        });
+        let resource = FunctionResource {
+            name: "slow".to_owned(),
+            binary: "slow".to_owned(),
+            arn: "arn:slow".to_owned(),
+            timeout: Duration::from_mins(1),
+            memory_mib: 128,
+            reserved_concurrency: None,
+            environment: BTreeMap::new(),
+        };
+        let function = Arc::new(Function::new(resource, path, Arc::clone(&host)));
+        let invocation = {
+            let function = Arc::clone(&function);
+            tokio::spawn(async move { function.invoke(Bytes::from("{}")).await })
+        };
+        while super::super::instance::lock(&host.instances).is_empty() {
+            tokio::task::yield_now().await;
+        }
+        shutdown.send_replace(shuts_down);
+        function.kill();
+        let answer = invocation.await.expect("it does not panic");
+        assert!(matches!(answer, Err(InvokeError::Ended(_))), "{answer:?}");
+        logs.lines().into_iter().map(|line| line.text).collect()
+    }
+
+    #[tokio::test]
+    async fn killed_process_is_a_failure_unless_the_stack_shuts_down() {
+        let failures = logged_after_kill(false).await;
+        assert!(
+            failures.iter().any(|line| line.contains("SIGKILL")),
+            "{failures:?}"
+        );
+        let none: [String; 0] = [];
+        assert_eq!(logged_after_kill(true).await, none);
     }
 }

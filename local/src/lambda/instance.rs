@@ -132,6 +132,15 @@ impl Instance {
         self.kill.notify_one();
     }
 
+    /// Whether the process works on an event.
+    pub(super) fn is_busy(&self) -> bool {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        // Answered invocations are taken out, ones that timed out have no receiver any more.
+        current
+            .as_ref()
+            .is_some_and(|(_, answer)| !answer.is_closed())
+    }
+
     pub(super) fn has_ended(&self) -> bool {
         self.ended.borrow().is_some()
     }

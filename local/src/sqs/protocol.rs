@@ -139,6 +139,10 @@ pub(crate) fn fault_answer(fault: Fault) -> Option<Response> {
             let reason = "The request was denied due to request throttling.".to_owned();
             Some(refuse(&Refusal("RequestThrottled", reason)))
         }
+        Fault::Denied => {
+            let reason = "Access to the resource is denied.".to_owned();
+            Some(refuse(&Refusal("AccessDenied", reason)))
+        }
         Fault::Outage => Some(answers::empty(StatusCode::SERVICE_UNAVAILABLE)),
         Fault::Status(status) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);

@@ -192,6 +192,8 @@ impl WebSocketApi {
         let event = event::message(&route, &connection, &body);
         match self.invoke(target, &event).await {
             Invoked::Answered(_) => {}
+            // The stack's own end has cut it short. The connection is closed with 1001.
+            _ if *self.shutdown.borrow() => {}
             Invoked::Failed => connection.notify("Internal server error", &route.request_id),
             Invoked::TimedOut => connection.notify("Endpoint request timed out", &route.request_id),
         }

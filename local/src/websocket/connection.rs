@@ -15,7 +15,7 @@ use hyper_tungstenite::{
     HyperWebsocketStream,
     tungstenite::{
         Error, Message,
-        error::CapacityError,
+        error::{CapacityError, ProtocolError},
         protocol::{CloseFrame, frame::coding::CloseCode},
     },
 };
@@ -71,6 +71,8 @@ impl Closing {
     const NO_STATUS: Self = Self::new(1005, "Client-side close frame status not set");
     const DELETED: Self = Self::new(1000, "Connection Closed Normally");
     const GOING_AWAY: Self = Self::new(1001, "Going away");
+    const PROTOCOL: Self = Self::new(1002, "Protocol error");
+    const INVALID_TEXT: Self = Self::new(1007, "Invalid frame payload data");
     const BINARY: Self = Self::new(1003, "Unsupported data");
     const TOO_LARGE: Self = Self::new(1009, "Message too big");
 }
@@ -244,11 +246,25 @@ async fn receive(
             }
             // Pings are answered by the protocol's implementation.
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-            Some(Err(Error::Capacity(CapacityError::MessageTooLong { .. }))) => {
-                return Received::Refused(Closing::TOO_LARGE);
-            }
-            Some(Err(_)) | None => return Received::Closed(Closing::ABNORMAL),
+            Some(Err(error)) => return broken(&error),
+            None => return Received::Closed(Closing::ABNORMAL),
         }
+    }
+}
+
+/// How a connection ends whose next frame cannot be read: with the close code of RFC 6455, section
+/// 7.4.1, as long as there is a client to read it.
+fn broken(error: &Error) -> Received {
+    match error {
+        Error::Capacity(CapacityError::MessageTooLong { .. }) => {
+            Received::Refused(Closing::TOO_LARGE)
+        }
+        Error::Utf8(_) => Received::Refused(Closing::INVALID_TEXT),
+        Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
+            Received::Closed(Closing::ABNORMAL)
+        }
+        Error::Protocol(_) => Received::Refused(Closing::PROTOCOL),
+        _ => Received::Closed(Closing::ABNORMAL),
     }
 }
 

@@ -15,8 +15,12 @@ use crate::{
     recorder::{Call, Calls},
 };
 
-/// `{PREFIX}{api}/{stage}/@connections/{connection id}`.
-pub(crate) const PREFIX: &str = "/_aws/execute-api/";
+/// `{PREFIX}{api}/{stage}/@connections/{connection id}`, as emulators of API Gateway have it. AWS
+/// has `/{stage}/@connections/{connection id}` on the host of the WebSocket API; both work here.
+const PREFIX: &str = "/_aws/execute-api/";
+
+/// The segment of the path that makes a request one about a connection.
+const KEYWORD: &str = "@connections";
 
 /// Largest message, in bytes.
 const MAX_MESSAGE_BYTES: usize = 131_072;
@@ -29,8 +33,7 @@ enum Outcome {
 }
 
 impl WebSocketApi {
-    /// Answers a request whose path begins with [`PREFIX`]; without an answer the connection is
-    /// to break.
+    /// Answers a request whose path [`is_management`]; without an answer the connection is to break.
     pub(crate) async fn manage(
         self: &Arc<Self>,
         request: Request<Incoming>,
@@ -38,22 +41,15 @@ impl WebSocketApi {
         calls: &Calls,
         faults: &Faults,
     ) -> Option<Response> {
-        let path = request.uri().path().to_owned();
-        let mut parts = path.trim_start_matches(PREFIX).splitn(4, '/');
-        let (api, stage) = (parts.next(), parts.next());
-        let (keyword, id) = (parts.next(), parts.next().unwrap_or_default());
-        if api != Some(&self.resource.id)
-            || stage != Some(&self.resource.stage)
-            || keyword.map(decode).as_deref() != Some("@connections")
-        {
+        let (api, stage) = (&self.resource.id, &self.resource.stage);
+        let Some(id) = connection_of(request.uri().path(), api, stage) else {
             let body = json!({"message": "Forbidden"});
             return Some(error(
                 StatusCode::FORBIDDEN,
                 "ForbiddenException",
                 Some(&body),
             ));
-        }
-        let id = decode(id);
+        };
         let method = request.method().clone();
         calls.record(&[Call {
             caller: caller.clone(),
@@ -65,6 +61,7 @@ impl WebSocketApi {
                 let body = match answers::read(request, MAX_MESSAGE_BYTES).await {
                     Ok(body) => body,
                     Err(BodyError::TooLarge) => return Some(too_large()),
+                    Err(BodyError::TooSlow) => return Some(answers::too_slow()),
                     Err(BodyError::Broken) => return None,
                 };
                 let post = Post {
@@ -103,6 +100,7 @@ impl WebSocketApi {
                 let answer = error(StatusCode::INTERNAL_SERVER_ERROR, kind, Some(&body));
                 return Outcome::Answer(answer);
             }
+            Some(Fault::Denied) => return Outcome::Answer(answer_of_status(403)),
             Some(Fault::Status(status)) => return Outcome::Answer(answer_of_status(status)),
             Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
             Some(Fault::Hang) => std::future::pending().await,
@@ -132,6 +130,28 @@ impl WebSocketApi {
             None => error(StatusCode::GONE, "GoneException", None),
         }
     }
+}
+
+/// Whether a path is one of `@connections`, of whichever API and stage.
+pub(crate) fn is_management(path: &str) -> bool {
+    let mut segments = path.split('/').skip(2);
+    path.starts_with(PREFIX) || segments.next().is_some_and(is_keyword)
+}
+
+/// The id of the connection that a path names, if it is one of this API and stage.
+fn connection_of(path: &str, api: &str, stage: &str) -> Option<String> {
+    let path = match path.strip_prefix(PREFIX) {
+        Some(rest) => rest.strip_prefix(api)?,
+        None => path,
+    };
+    let path = path.strip_prefix('/')?.strip_prefix(stage)?;
+    let (keyword, id) = path.strip_prefix('/')?.split_once('/')?;
+    is_keyword(keyword).then(|| decode(id))
+}
+
+/// SDKs differ in whether they encode the `@`.
+fn is_keyword(segment: &str) -> bool {
+    decode(segment) == KEYWORD
 }
 
 fn decode(part: &str) -> String {
@@ -197,4 +217,39 @@ fn error(status: StatusCode, kind: &'static str, body: Option<&Value>) -> Respon
         headers.insert(HeaderName::from_static("x-amzn-requestid"), id);
     }
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn connections_are_found_beside_the_websocket_url_and_at_the_path_of_emulators() {
+        for path in [
+            "/live/@connections/BFHPhfCWIAMCKlQ=",
+            "/live/%40connections/BFHPhfCWIAMCKlQ%3D",
+            "/_aws/execute-api/api/live/@connections/BFHPhfCWIAMCKlQ=",
+        ] {
+            assert!(is_management(path), "{path}");
+            let id = connection_of(path, "api", "live");
+            assert_eq!(id.as_deref(), Some("BFHPhfCWIAMCKlQ="), "{path}");
+        }
+    }
+
+    #[test]
+    fn other_stages_and_apis_are_not_this_one() {
+        for path in [
+            "/other/@connections/a",
+            "/liver/@connections/a",
+            "/_aws/execute-api/other/live/@connections/a",
+            "/_aws/execute-api/api/@connections/a",
+            "/live/@connections",
+        ] {
+            assert!(is_management(path), "{path}");
+            assert_eq!(connection_of(path, "api", "live"), None, "{path}");
+        }
+        for path in ["/live", "/v1/jobs/job_1", "/@connections/a", "/"] {
+            assert!(!is_management(path), "{path}");
+        }
+    }
 }

@@ -7,4 +7,4 @@ mod management;
 
 pub(crate) use api::WebSocketApi;
 pub use api::WebSocketLimits;
-pub(crate) use management::PREFIX as MANAGEMENT_PREFIX;
+pub(crate) use management::is_management;

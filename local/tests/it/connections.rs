@@ -7,7 +7,8 @@ use local::{Fault, Times, WebSocketLimits};
 use serde_json::json;
 
 use crate::harness::{
-    Socket, broken, connection_url, get, logged, options, patiently, send, start, start_with,
+    Socket, broken, connection_url, encoded, get, logged, options, patiently, send, start,
+    start_with,
 };
 
 #[tokio::test]
@@ -214,4 +215,24 @@ async fn what_waits_for_a_client_is_sent_before_its_connection_is_closed() {
         assert_eq!(socket.receive_text().await, number.to_string());
     }
     assert!(socket.closed().await.is_some());
+}
+
+/// As documentation has boto3 do it: with the WebSocket URL's host and stage as the endpoint.
+#[tokio::test]
+async fn connections_are_served_beside_the_websocket_url() {
+    let stack = start().await;
+    let mut socket = Socket::open(&stack.urls().websocket).await;
+    let id = encoded(&socket.id().await);
+    let endpoint = stack.urls().websocket.replacen("ws", "http", 1);
+    // A signed request is not taken for one of S3.
+    let signed = [("authorization", "AWS4-HMAC-SHA256 Credential=x/y")];
+    for (number, keyword) in ["@connections", "%40connections"].into_iter().enumerate() {
+        let url = format!("{endpoint}/{keyword}/{id}");
+        let answer = send(Method::POST, &url, &signed, number.to_string()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{url}");
+        assert_eq!(socket.receive_text().await, number.to_string());
+    }
+    let elsewhere = format!("{}/other/@connections/{id}", stack.urls().http_api);
+    let answer = send(Method::POST, &elsewhere, &signed, "x").await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
 }

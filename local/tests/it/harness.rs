@@ -15,8 +15,8 @@ use tokio_tungstenite::{
     tungstenite::{self, Message, protocol::CloseFrame},
 };
 
-/// Nothing here takes this long unless it never comes.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Nothing here takes this long unless it never comes, however busy the machine is.
+const PATIENCE: Duration = Duration::from_mins(3);
 
 pub(crate) fn template() -> Value {
     serde_json::from_str(include_str!("template.json")).expect("the template is JSON")
@@ -131,6 +131,14 @@ impl Socket {
     pub(crate) async fn receive(&mut self) -> Value {
         let text = self.receive_text().await;
         serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}"))
+    }
+
+    /// [`Self::receive`], after the answer to a ping.
+    pub(crate) async fn receive_after_pong(&mut self) -> Value {
+        match patiently(self.0.next()).await {
+            Some(Ok(Message::Pong(_))) => self.receive().await,
+            other => panic!("not a pong: {other:?}"),
+        }
     }
 
     pub(crate) async fn receive_text(&mut self) -> String {

@@ -4,6 +4,7 @@ mod answers_of_the_http_api;
 mod binary;
 mod connections;
 mod harness;
+mod raw_requests;
 mod routes_of_the_websocket_api;
 mod services;
 mod start;

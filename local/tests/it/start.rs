@@ -1,10 +1,10 @@
 //! Starting a stack, and what it says when it cannot.
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use local::{LocalStack, StartError};
 use serde_json::json;
 
-use crate::harness::{Socket, get, options, start, start_with};
+use crate::harness::{Socket, eventually, get, options, send, start, start_with};
 
 #[tokio::test]
 async fn addresses_in_outputs_and_environments_are_the_local_ones() {
@@ -143,4 +143,71 @@ async fn shutting_down_closes_connections_and_ends_every_process() {
         socket.closed().await.map(|frame| u16::from(frame.code)),
         Some(1001)
     );
+}
+
+#[tokio::test]
+async fn second_stack_on_a_data_dir_is_refused() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let on_folder = || {
+        let mut options = options();
+        options.data_dir = Some(folder.path().to_owned());
+        options
+    };
+    let first = start_with(on_folder()).await;
+    let error = LocalStack::start(on_folder())
+        .await
+        .expect_err("the folder is in use");
+    assert!(matches!(error, StartError::FolderInUse { .. }), "{error}");
+    first.shutdown().await;
+    start_with(on_folder()).await;
+}
+
+#[tokio::test]
+async fn every_endpoint_refuses_the_host_of_another() {
+    let stack = start().await;
+    let urls = stack.urls();
+    let signed = ("authorization", "AWS4-HMAC-SHA256 Credential=x/y");
+    let target = ("x-amz-target", "DynamoDB_20120810.ListTables");
+    let paths: [(&str, Option<(&str, &str)>); 7] = [
+        ("/", None),
+        ("/config.json", None),
+        ("/v1/echo/a", None),
+        ("/live", None),
+        ("/live/@connections/a", None),
+        ("/bucket/key", Some(signed)),
+        ("/", Some(target)),
+    ];
+    for (path, header) in paths {
+        let mut headers = vec![("host", "evil.example:4800")];
+        headers.extend(header);
+        let url = format!("{}{path}", urls.http_api);
+        let answer = send(Method::POST, &url, &headers, "{}").await;
+        assert_eq!(answer.status, StatusCode::MISDIRECTED_REQUEST, "{path}");
+        let message = answer.json()["message"].to_string();
+        assert!(message.contains("'evil.example'"), "{path}: {message}");
+        assert!(message.contains("--allow-host"), "{path}: {message}");
+    }
+}
+
+#[tokio::test]
+async fn allowed_host_is_answered() {
+    let mut options = options();
+    options.allowed_hosts = vec!["stack.example".to_owned()];
+    let stack = start_with(options).await;
+    let url = format!("{}/config.json", stack.urls().http_api);
+    let headers = [("host", "stack.example")];
+    let answer = send(Method::GET, &url, &headers, "").await;
+    assert_eq!(answer.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn busy_functions_are_counted() {
+    let stack = start().await;
+    assert!(stack.busy_functions().is_empty());
+    let url = format!("{}/v1/echo/sleep", stack.urls().http_api);
+    let asleep = tokio::spawn(async move { get(&url).await.status });
+    eventually(|| (stack.busy_functions().get("echo") == Some(&1)).then_some(())).await;
+    asleep.abort();
+    stack.kill("echo");
+    eventually(|| stack.busy_functions().is_empty().then_some(())).await;
 }

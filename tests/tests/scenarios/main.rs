@@ -9,6 +9,7 @@ mod connections;
 mod costs;
 mod cut_short;
 mod deliveries;
+mod denied_calls;
 mod failures;
 mod faults;
 mod grants;

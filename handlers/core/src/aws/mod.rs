@@ -7,6 +7,7 @@
 mod config;
 mod connections;
 mod database;
+mod denied;
 mod environment;
 mod objects;
 mod queues;
@@ -15,6 +16,7 @@ mod warm;
 pub use config::{Aws, load};
 pub use connections::ConnectionsApi;
 pub use database::{Database, ReadingBuilder, TransactionBuilder};
+pub use denied::is_access_denied;
 pub use environment::{Environment, MissingVariable};
 pub use objects::Objects;
 pub use queues::{Queues, SendError};

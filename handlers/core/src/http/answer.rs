@@ -13,7 +13,11 @@ use lambda_runtime::tower::BoxError;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::{aws::SendError, stores::StoreError, unattended::SettleError};
+use crate::{
+    aws::{SendError, is_access_denied},
+    stores::StoreError,
+    unattended::SettleError,
+};
 
 /// When a request that met another one is to be repeated, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 1;
@@ -56,11 +60,16 @@ impl Problem {
 
     /// The fault is ours; `cause` is only logged.
     pub fn ours(cause: impl Into<BoxError>) -> Self {
-        let mut problem = Self::new(
-            HttpErrorCode::Internal,
-            "the request could not be served; try again, or ask about its request_id",
-        );
-        problem.cause = Some(cause.into());
+        let cause = cause.into();
+        let message = if is_access_denied(&cause.to_string()) {
+            "the request could not be served: a policy denies the function an action that it takes, \
+             so another attempt does not help; the function's log names the action, under this \
+             request_id"
+        } else {
+            "the request could not be served; try again, or ask about its request_id"
+        };
+        let mut problem = Self::new(HttpErrorCode::Internal, message);
+        problem.cause = Some(cause);
         problem
     }
 }

@@ -98,6 +98,11 @@ pub struct Job {
     pub expires_at: i64,
 }
 
+/// The message of a job until its first progress update.
+const WAITING_FOR_PIPELINE: &str = "Waiting for a pipeline...";
+/// The same, of a job for an external worker.
+const WAITING_FOR_WORKER: &str = "Waiting for a worker...";
+
 fn is_hash_of(hash: &str, key: &str) -> bool {
     sha256_hex(key).as_bytes().ct_eq(hash.as_bytes()).into()
 }
@@ -130,7 +135,7 @@ impl Job {
             overall_progress: 0,
             attempt: 0,
             attempt_epoch: 0,
-            message: "Waiting for a pipeline...".to_owned(),
+            message: WAITING_FOR_PIPELINE.to_owned(),
             estimated_seconds_remaining: None,
             seq: 0,
             epoch: 0,
@@ -159,7 +164,7 @@ impl Job {
     #[must_use]
     pub fn for_external_worker(mut self, key: &WorkerKey) -> Self {
         self.worker_key_sha256 = Some(sha256_hex(key.reveal()));
-        "Waiting for a worker...".clone_into(&mut self.message);
+        WAITING_FOR_WORKER.clone_into(&mut self.message);
         self
     }
 
@@ -216,7 +221,7 @@ impl Job {
             stage: self.stage.clone(),
             progress: self.progress,
             overall_progress: self.overall_progress,
-            message: self.message.clone(),
+            message: self.shown_message().to_owned(),
             estimated_seconds_remaining: self.estimated_seconds_remaining,
             seq: self.seq,
             created_at: self.created_at,
@@ -241,6 +246,20 @@ impl Job {
         snapshot
     }
 
+    /// The last message of a stage. A job that has left the queue without any progress does not say
+    /// that it still waits.
+    fn shown_message(&self) -> &str {
+        let is_waiting = [WAITING_FOR_PIPELINE, WAITING_FOR_WORKER].contains(&&*self.message);
+        match self.status {
+            JobStatus::Queued => &self.message,
+            _ if !is_waiting => &self.message,
+            JobStatus::Running => "Running...",
+            JobStatus::Completed => "Completed",
+            JobStatus::Failed => "Failed",
+            JobStatus::Cancelled => "Cancelled",
+        }
+    }
+
     /// How far the job is, for those who watch it; none unless a stage is running.
     pub fn progress_update(&self) -> Option<ProgressUpdate> {
         if self.status != JobStatus::Running {
@@ -250,7 +269,7 @@ impl Job {
             job_id: self.job_id.clone(),
             stage: self.stage.clone()?,
             progress: self.progress,
-            message: self.message.clone(),
+            message: self.shown_message().to_owned(),
             estimated_seconds_remaining: self.estimated_seconds_remaining,
             timestamp: self.updated_at,
             seq: self.seq,
@@ -338,6 +357,29 @@ mod tests {
         assert!(job.is_unattended(NOW.plus_seconds(1)));
         job.status = JobStatus::Failed;
         assert!(!job.is_unattended(NOW.plus_seconds(1)));
+    }
+
+    #[test]
+    fn job_without_progress_waits_only_while_it_is_queued() {
+        let pipeline = job(&AccessKey::new([3; 16]));
+        let worker = pipeline
+            .clone()
+            .for_external_worker(&WorkerKey::new([4; 16]));
+        for mut job in [pipeline, worker] {
+            assert!(job.snapshot().message.starts_with("Waiting for a "));
+            for status in [
+                JobStatus::Running,
+                JobStatus::Completed,
+                JobStatus::Failed,
+                JobStatus::Cancelled,
+            ] {
+                job.status = status;
+                let message = job.snapshot().message;
+                assert!(!message.contains("Waiting"), "{status:?}: {message}");
+            }
+            job.message = "Counting...".to_owned();
+            assert_eq!(job.snapshot().message, "Counting...");
+        }
     }
 
     #[test]

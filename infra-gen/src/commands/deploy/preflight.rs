@@ -41,6 +41,9 @@ impl Ground {
             "{name} in {}, account {} (as {})",
             session.region, caller.account, caller.arn
         ));
+        if let Some(endpoint) = session.plain_http_endpoint() {
+            terminal.warn(without_tls(endpoint));
+        }
         let stack = DeployedStack::find(&session, name.as_str()).await?;
         // What has nothing in it has neither tags nor a description.
         if let Some(stack) = &stack
@@ -77,4 +80,15 @@ impl Ground {
                 .iter()
                 .all(|(name, value)| stack.parameters.get(name) == Some(value))
     }
+}
+
+/// The warning about an endpoint that does not speak TLS. Emulators that do not enforce IAM serve
+/// the stack all the same, so this is no error.
+fn without_tls(endpoint: &str) -> String {
+    format!(
+        "the endpoint {endpoint} does not speak TLS. The bucket policy of the stack (Sid OnlyByTls) \
+         denies every request without TLS: if the emulator enforces IAM policies, POST /v1/jobs \
+         fails with 500 `internal`.\n  help: start the emulator with TLS and give its https:// \
+         address; tests/conformance/emulator.py shows how"
+    )
 }

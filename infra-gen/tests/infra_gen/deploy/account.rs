@@ -315,3 +315,13 @@ fn a_profile_that_there_is_none_of_is_named() {
         .expect("infra-gen starts");
     assert_failed(&output, &["the profile 'nobody'", "--profile"]);
 }
+
+/// An emulator with IAM enforced denies every request to the bucket, as AWS would.
+#[test]
+fn deploy_to_an_endpoint_without_tls_warns_about_the_bucket_policy() {
+    let aws = FakeAws::new();
+    let output = deploy(&aws, &["--yes"]);
+    let said = stderr(&output);
+    assert!(said.contains("does not speak TLS"), "{said}");
+    assert!(said.contains("Sid OnlyByTls"), "{said}");
+}

@@ -1,0 +1,77 @@
+//! Calls that a policy denies: the client gets an answer that says so, instead of silence or the
+//! advice to try again.
+
+use end_to_end::{System, needs};
+use http::Method;
+use local::Fault;
+use serde_json::json;
+
+/// The function's own reply does not get through, so API Gateway answers in its place.
+#[tokio::test]
+async fn client_gets_an_error_when_its_reply_is_forbidden() {
+    needs!(InjectFaults);
+    let system = System::start().await;
+    system
+        .local()
+        .faults()
+        .on_post(|post| (post.caller == "websocket").then_some(Fault::Denied));
+    let mut client = system.connect().await;
+    client.send(&json!({ "type": "ping" })).await;
+    let answer = client.next().await.expect("an answer");
+    assert_eq!(answer["message"], "Internal server error", "{answer}");
+    assert!(answer["requestId"].is_string(), "{answer}");
+    system.local().faults().clear();
+    client.ask(&json!({ "type": "ping" }), "pong").await;
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn denied_subscription_names_the_policy_as_the_cause() {
+    needs!(InjectFaults);
+    let system = System::start().await;
+    let mut client = system.connect().await;
+    system
+        .local()
+        .faults()
+        .on_call(|call| (call.caller == "websocket").then_some(Fault::Denied));
+    let ping = json!({ "type": "ping", "request_id": "mine" });
+    let error = client.ask(&ping, "error").await;
+    assert_eq!(error["code"], "internal");
+    let message = error["message"].as_str().expect("a message");
+    assert!(message.contains("a policy denies"), "{message}");
+    assert!(!message.contains("try again"), "{message}");
+    // The log names the refused call under the id that the client was given.
+    let logs = system.local().logs();
+    let logged = logs.iter().find(|line| {
+        line.text.contains("a message could not be served") && line.text.contains("mine")
+    });
+    let logged = &logged.expect("a log line").text;
+    assert!(logged.contains("AccessDenied"), "{logged}");
+    system.local().faults().clear();
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn denied_upload_names_the_policy_as_the_cause() {
+    needs!(InjectFaults);
+    let system = System::start().await;
+    for denied in ["s3:PutObject", "dynamodb:PutItem", "sqs:SendMessage"] {
+        system.local().faults().on_call(move |call| {
+            (call.caller == "jobs" && call.operation == denied).then_some(Fault::Denied)
+        });
+        let plan = end_to_end::plans::HOUSE.clone();
+        let headers = [("content-type", "image/png")];
+        let answer = system
+            .http
+            .request(Method::POST, "/v1/jobs", &headers, plan);
+        let answer = answer.await;
+        assert_eq!(answer.status, 500, "{denied}");
+        let error = answer.json()["error"].clone();
+        assert_eq!(error["code"], "internal", "{denied}");
+        let message = error["message"].as_str().expect("a message");
+        assert!(message.contains("a policy denies"), "{denied}: {message}");
+    }
+    system.finish().await;
+}
