@@ -6,6 +6,8 @@ from pathlib import Path
 
 from samtranslator.yaml_helper import yaml_parse
 
+from stacks import PATIENCE, unasked
+
 GENERATED = Path(__file__).resolve().parents[2] / "generated"
 
 # A job goes through the whole system.
@@ -118,6 +120,41 @@ def replaced(stacks, scenarios, name):
         raise SystemExit(f"{old} was replaced, and is still there")
     runs_a_job(scenarios, outputs, "the stack whose table was replaced")
     print("  deployed after that, with --allow-replacement: the table was replaced, and nothing else")
+
+
+def beside(stacks):
+    """Deploys `prod` beside `dev`: refused under the names of `dev`, done under names of its own."""
+    dynamodb, sqs = stacks.emulator.client("dynamodb"), stacks.emulator.client("sqs")
+    options = [*unasked(stacks.reference), "--endpoint-url", stacks.emulator.url]
+
+    def deploy(*more):
+        command = [stacks.infra_gen, "deploy", *options, *more]
+        return stacks.emulator.run(f"`infra-gen deploy {' '.join(more)}`", command, PATIENCE)
+
+    def deployed(*more):
+        done = deploy(*more)
+        if done.returncode != 0:
+            raise SystemExit(f"`infra-gen deploy {' '.join(more)}` failed:\n{done.stdout}{done.stderr}")
+
+    def there():
+        return sorted(dynamodb.list_tables()["TableNames"]) + sorted(sqs.list_queues()["QueueUrls"])
+
+    deployed("--environment", "dev")
+    item = {"job_id": {"S": "kept"}}
+    dynamodb.put_item(TableName="jobs", Item=item)
+    before = there()
+    refused = deploy("--environment", "prod", "--name-suffix=")
+    expected = "'jobs' exists, owned by the stack stagecast-dev"
+    if refused.returncode != 1 or expected not in refused.stderr:
+        raise SystemExit(f"prod with the names of dev was not refused:\n{refused.stdout}{refused.stderr}")
+    if there() != before:
+        raise SystemExit(f"a refused deployment changed {before} to {there()}")
+    deployed("--environment", "prod")
+    if dynamodb.get_item(TableName="jobs", Key=item).get("Item") != item or not set(before) <= set(there()):
+        raise SystemExit(f"deploying prod has touched what dev had: {before} became {there()}")
+    if "jobs-prod" not in dynamodb.list_tables()["TableNames"]:
+        raise SystemExit(f"prod has no table of its own: {there()}")
+    print("  prod beside dev: refused under dev's names, deployed under its own, and dev is untouched")
 
 
 def sam(stacks, scenarios, name):
