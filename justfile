@@ -24,8 +24,12 @@ conformance *arguments:
 synth *arguments:
     cargo run --package infra-gen -- synth {{ arguments }}
 
+# Checks the stack for what neither the compiler nor CloudFormation's schemas see.
+check *arguments:
+    cargo run --package infra-gen -- check {{ arguments }}
+
 # Checks that generated/ is what the code says.
-check:
+check-generated:
     cargo run --package infra-gen -- synth --check
 
 # Renders the descriptions of the APIs to the pages in generated/docs.

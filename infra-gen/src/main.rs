@@ -31,7 +31,7 @@ enum Command {
     /// Build the functions and write their packages.
     #[cfg(feature = "deploy")]
     Package(package::Arguments),
-    /// Bring the stack into the state that the code says.
+    /// Deploy the stack.
     #[cfg(feature = "deploy")]
     Deploy(deploy::Arguments),
     /// Delete the stack.
@@ -57,6 +57,17 @@ impl Outcome {
     }
 }
 
+/// How a shell reports a program that SIGPIPE ended, as it ends most that write to `head`.
+const BROKEN_PIPE: u8 = 128 + 13;
+
+/// Whether the reader of standard output has gone: it has seen enough.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let cause = cause.downcast_ref::<io::Error>();
+        cause.is_some_and(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
 fn main() -> ExitCode {
     // Clap itself exits with 2 on what it does not understand.
     let (result, failure) = match Arguments::parse().command {
@@ -76,6 +87,7 @@ fn main() -> ExitCode {
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Differs) => ExitCode::FAILURE,
+        Err(error) if is_broken_pipe(&error) => ExitCode::from(BROKEN_PIPE),
         Err(error) => {
             // There is nobody left to tell if this fails.
             let _ = writeln!(io::stderr(), "error: {error:#}");

@@ -7,6 +7,7 @@ from pathlib import Path
 from samtranslator.yaml_helper import yaml_parse
 
 from progress import say
+from stacks import PATIENCE, unasked
 
 GENERATED = Path(__file__).resolve().parents[2] / "generated"
 
@@ -120,6 +121,42 @@ def replaced(stacks, scenarios, name):
         raise SystemExit(f"{old} was replaced, and is still there")
     runs_a_job(scenarios, outputs, "the stack whose table was replaced")
     say("deployed after that, with --allow-replacement: the table was replaced, and nothing else")
+
+
+def beside(stacks):
+    """Deploys `prod` beside `dev`: refused under the names of `dev`; under its own, `dev` stays as it is,
+    even if the deployment fails and is rolled back."""
+    dynamodb, sqs = stacks.emulator.client("dynamodb"), stacks.emulator.client("sqs")
+    options = [*unasked(stacks.reference), "--endpoint-url", stacks.emulator.url]
+
+    def deploy(*more):
+        command = [stacks.infra_gen, "deploy", *options, *more]
+        return stacks.emulator.run(f"`infra-gen deploy {' '.join(more)}`", command, PATIENCE)
+
+    def there():
+        return sorted(dynamodb.list_tables()["TableNames"]) + sorted(sqs.list_queues()["QueueUrls"])
+
+    done = deploy("--environment", "dev")
+    if done.returncode != 0:
+        raise SystemExit(f"dev was not deployed:\n{done.stdout}{done.stderr}")
+    item = {"job_id": {"S": "kept"}}
+    dynamodb.put_item(TableName="jobs", Item=item)
+    before = there()
+    refused = deploy("--environment", "prod", "--name-suffix=")
+    expected = "'jobs' exists, owned by the stack stagecast-dev"
+    if refused.returncode != 1 or expected not in refused.stderr:
+        raise SystemExit(f"prod with the names of dev was not refused:\n{refused.stdout}{refused.stderr}")
+    if there() != before:
+        raise SystemExit(f"a refused deployment changed {before} to {there()}")
+    # The emulator has no alarms over several metrics, so it fails on those of prod and rolls back.
+    done = deploy("--environment", "prod")
+    made = "JobsTable AWS::DynamoDB::Table"
+    if made not in done.stderr:
+        raise SystemExit(f"prod was not begun:\n{done.stdout}{done.stderr}")
+    if dynamodb.get_item(TableName="jobs", Key=item).get("Item") != item or not set(before) <= set(there()):
+        raise SystemExit(f"deploying prod has touched what dev had: {before} became {there()}")
+    how = "deployed" if done.returncode == 0 else "failed and rolled back"
+    say(f"prod beside dev: refused under dev's names, {how} under its own; dev is untouched")
 
 
 def sam(stacks, scenarios, name):

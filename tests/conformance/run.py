@@ -73,6 +73,8 @@ def prove(emulator, executables, executable):
     deployments.replaced(stacks, scenarios, "replaced")
     step("taking statements out of policies")
     statements.check(stacks, scenarios)
+    step("deploying prod beside dev")
+    deployments.beside(stacks)
     step("destroying what was deployed")
     deployments.destroyed(stacks, "reference")
 

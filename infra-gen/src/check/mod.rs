@@ -9,6 +9,8 @@ mod protection;
 mod references;
 pub mod validators;
 
+pub use names::shared_suffixes;
+
 use std::fmt;
 
 use crate::template::{RenderError, Template};

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Finding;
 use crate::{
+    environments::Environment,
     resources::{dynamodb::Table, sqs::Queue},
     template::{LogicalId, RenderError, Template, Text},
 };
@@ -16,6 +17,26 @@ pub(super) fn findings(template: &Template) -> Result<Vec<Finding>, RenderError>
         .resources_of::<Queue>()
         .map(|(id, queue)| (id, &queue.queue_name));
     Ok([shared("table", tables)?, shared("queue", queues)?].concat())
+}
+
+/// Whether two environments would give their tables and queues the same names, so that an account could
+/// hold only one of them.
+pub fn shared_suffixes(environments: &[Environment]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut owners = BTreeMap::new();
+    for environment in environments {
+        let suffix = environment.name_suffix.as_str();
+        if let Some(other) = owners.insert(suffix, environment.name) {
+            findings.push(Finding::problem(
+                environment.name,
+                format!(
+                    "its name_suffix '{suffix}' is that of {other} too, so both want the same tables and \
+                     queues: give it one of its own in infra-gen/src/environments/mod.rs"
+                ),
+            ));
+        }
+    }
+    findings
 }
 
 fn shared<'a>(
@@ -35,4 +56,30 @@ fn shared<'a>(
         }
     }
     Ok(findings)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn environments_that_share_a_name_suffix_are_a_problem() {
+        let copy = Environment {
+            name: "staging",
+            ..Environment::prod()
+        };
+        assert_eq!(
+            shared_suffixes(&[Environment::dev(), Environment::prod()]),
+            []
+        );
+        let findings = shared_suffixes(&[Environment::dev(), Environment::prod(), copy]);
+        let [finding] = &findings[..] else {
+            panic!("{findings:?}");
+        };
+        let text = finding.to_string();
+        assert!(
+            text.contains("problem: staging: its name_suffix '-prod'"),
+            "{text}"
+        );
+    }
 }

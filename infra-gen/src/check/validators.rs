@@ -1,7 +1,7 @@
 //! Asking other programs what they think of the templates: cfn-lint and cloudformation-validate.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     io,
     path::PathBuf,
     process::{Command, Output},
@@ -23,6 +23,13 @@ pub enum Validator {
 
 /// The package is a library, so this is how it is asked.
 const ASK_CLOUDFORMATION_VALIDATE: &str = include_str!("ask_cloudformation_validate.py");
+
+/// The versions that CI installs, and that the list of accepted findings is for.
+const PINNED: &str = include_str!("../../../.ci/requirements.txt");
+
+/// Prints the version of a package of Python, as its argument names it.
+const ASK_VERSION: &str =
+    "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))";
 
 /// What we leave as it is, with the reasons.
 const ACCEPTED: &str = include_str!("../../findings.yaml");
@@ -79,6 +86,41 @@ impl Validator {
             Self::CfnLint => "cfn-lint",
             Self::CloudformationValidate => "cloudformation-validate",
         }
+    }
+
+    /// The version whose findings are known here. Another one knows other properties, and takes those
+    /// that are newer than it for mistakes.
+    fn pinned_version(self) -> &'static str {
+        let mut lines = PINNED.lines();
+        let version = lines.find_map(|line| line.strip_prefix(self.name())?.strip_prefix("=="));
+        version.unwrap_or_default().trim()
+    }
+
+    /// How to get it.
+    fn install_command(self) -> String {
+        format!("`pip install {}=={}`", self.name(), self.pinned_version())
+    }
+
+    /// The version that is installed, if any is.
+    fn installed_version(self) -> Result<Option<String>, ValidatorError> {
+        let (program, mut command) = match self {
+            Self::CfnLint => {
+                let mut command = Command::new("cfn-lint");
+                command.arg("--version");
+                ("cfn-lint", command)
+            }
+            Self::CloudformationValidate => {
+                let mut command = Command::new("python3");
+                command.args(["-c", ASK_VERSION, self.name()]);
+                ("python3", command)
+            }
+        };
+        let output = run(program, &mut command)?.filter(|output| output.status.success());
+        // `cfn-lint 1.58.0`, or the version alone.
+        Ok(output.and_then(|output| {
+            let printed = String::from_utf8_lossy(&output.stdout);
+            printed.split_whitespace().last().map(str::to_owned)
+        }))
     }
 
     /// One of its rules, as findings name it.
@@ -201,18 +243,26 @@ impl Diagnostic {
 pub struct Answers {
     said: Vec<Said>,
     asked: BTreeSet<Validator>,
+    /// The versions of those that are installed, and not in the version that is known here.
+    other_versions: BTreeMap<Validator, String>,
     accepted: Vec<Accepted>,
 }
 
 impl Answers {
-    /// Asks every validator that is installed about these templates.
+    /// Asks every validator about these templates that is installed in the version that is known.
     pub fn about(templates: &[PathBuf]) -> Result<Self, ValidatorError> {
         let mut answers = Self {
             said: Vec::new(),
             asked: BTreeSet::new(),
+            other_versions: BTreeMap::new(),
             accepted: serde_yaml::from_str(ACCEPTED)?,
         };
         for validator in Validator::ALL {
+            let installed = validator.installed_version()?;
+            if let Some(version) = installed.filter(|it| it != validator.pinned_version()) {
+                answers.other_versions.insert(validator, version);
+                continue;
+            }
             if let Some(said) = validator.ask(templates)? {
                 answers.asked.insert(validator);
                 answers.said.extend(said);
@@ -244,13 +294,19 @@ impl Answers {
             .into_iter()
             .filter(|validator| !self.asked.contains(validator))
             .map(move |validator| {
-                let name = validator.name();
+                let install = validator.install_command();
+                let sentence = match self.other_versions.get(&validator) {
+                    Some(version) => format!(
+                        "version {version} is installed, and the accepted findings are those of {}, so \
+                         it was not asked; get that one with {install}",
+                        validator.pinned_version()
+                    ),
+                    None => format!("not installed, so not asked; get it with {install}"),
+                };
                 Finding {
                     severity,
-                    subject: name.to_owned(),
-                    sentence: format!(
-                        "not installed, so not asked; get it with `pip install {name}`"
-                    ),
+                    subject: validator.name().to_owned(),
+                    sentence,
                 }
             })
     }
@@ -296,6 +352,7 @@ mod tests {
                 })
                 .collect(),
             asked: BTreeSet::from([validator]),
+            other_versions: BTreeMap::new(),
             accepted: accepted
                 .iter()
                 .map(|rule| Accepted {
@@ -325,10 +382,24 @@ mod tests {
     #[test]
     fn a_validator_that_is_not_installed_is_as_grave_as_asked() {
         let absent = |severity| lines(&answers(&[], &[]).absent(severity).collect::<Vec<_>>());
-        let sentence = "cloudformation-validate: not installed, so not asked; get it with \
-                        `pip install cloudformation-validate`";
+        let sentence = format!(
+            "cloudformation-validate: not installed, so not asked; get it with `pip install \
+             cloudformation-validate=={}`",
+            Validator::CloudformationValidate.pinned_version()
+        );
         assert_eq!(absent(Severity::Note), [format!("note: {sentence}")]);
         assert_eq!(absent(Severity::Problem), [format!("problem: {sentence}")]);
+    }
+
+    #[test]
+    fn every_validator_has_a_pinned_version() {
+        for validator in Validator::ALL {
+            let version = validator.pinned_version();
+            assert!(
+                version.starts_with(|first: char| first.is_ascii_digit()),
+                "{version}"
+            );
+        }
     }
 
     #[test]

@@ -29,7 +29,11 @@ pub(crate) struct Arguments {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let mut output = io::stdout();
-    let mut outcome = Outcome::Done;
+    let environments: Vec<_> = Environment::names()
+        .map(Environment::by_name)
+        .collect::<Result<_, _>>()?;
+    let findings = check::shared_suffixes(&environments);
+    let mut outcome = report(&mut output, "environments", &findings)?;
     for name in Environment::names() {
         if arguments.environment.as_deref().is_none_or(|it| it == name) {
             let template = stack::synthesize(&Environment::by_name(name)?)?;

@@ -2,7 +2,7 @@
 
 use std::{
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use anyhow::Context;
@@ -16,7 +16,7 @@ use infra_gen::{
 };
 use serde::Serialize;
 
-use super::GENERATED;
+use super::{GENERATED, Processor, workspace};
 use crate::Outcome;
 
 #[derive(Debug, Args)]
@@ -36,6 +36,8 @@ pub(crate) struct Arguments {
     #[cfg(feature = "deploy")]
     #[command(flatten)]
     target: super::target::Target,
+    #[command(flatten)]
+    processor: Processor,
     /// The environment whose template is compared.
     #[cfg(not(feature = "deploy"))]
     #[arg(long, value_name = "NAME", default_value = "dev", value_parser = super::known_environment)]
@@ -68,16 +70,24 @@ enum Against {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let environment = arguments.environment()?;
     let name = environment.name;
-    let new = stack::synthesize(&environment)?;
     let (against, difference) = match &arguments.against {
         Some(source) => {
+            let new = stack::synthesize(&environment)?;
+            let root = match source {
+                Source::Revision(_) => workspace()?,
+                Source::File(_) => PathBuf::new(),
+            };
             let generated = Path::new(GENERATED).join(template_path(name, Format::Sam));
-            let old = source.read(&generated)?;
+            let old = source.read(&root, &generated)?;
             let new = TemplateDocument::from_json(new.to_json(old.format())?)?;
             (Against::Template(source.clone()), compare(&old, &new))
         }
         #[cfg(feature = "deploy")]
-        None => deployed::difference(&arguments.target, &new)?,
+        None => deployed::difference(
+            &arguments.target,
+            environment,
+            &arguments.processor.overrides(),
+        )?,
         #[cfg(not(feature = "deploy"))]
         None => anyhow::bail!("there is nothing to compare with; give --against"),
     };
@@ -107,10 +117,14 @@ impl Arguments {
     /// What is deployed has got its suffix as a parameter. A template that is not has it as that
     /// parameter's default.
     fn environment(&self) -> anyhow::Result<Environment> {
+        let overrides = self.processor.overrides();
         let overrides = if self.against.is_some() {
-            self.target.suffix()
+            infra_gen::environments::Overrides {
+                architecture: overrides.architecture,
+                ..self.target.suffix()
+            }
         } else {
-            infra_gen::environments::Overrides::default()
+            overrides
         };
         self.target.environment(&overrides)
     }
@@ -119,7 +133,7 @@ impl Arguments {
 #[cfg(not(feature = "deploy"))]
 impl Arguments {
     fn environment(&self) -> anyhow::Result<Environment> {
-        Ok(Environment::by_name(&self.environment)?)
+        Ok(Environment::by_name(&self.environment)?.with(&self.processor.overrides()))
     }
 }
 
@@ -132,18 +146,20 @@ mod deployed {
     use infra_gen::{
         deploy::{DeployedStack, Session, Sources, Standing, of_unknown_packages, values},
         diff::{Difference, TemplateDocument, compare},
+        environments::{Environment, Overrides},
+        stack,
         template::{Format, Template},
     };
 
     use super::Against;
-    use crate::commands::target::{Target, block_on};
+    use crate::commands::target::{Target, block_on, on_its_processor};
 
     pub(super) fn difference(
         target: &Target,
-        new: &Template,
+        environment: Environment,
+        given: &Overrides,
     ) -> anyhow::Result<(Against, Difference)> {
         let name = target.stack_name()?.to_string();
-        let document = TemplateDocument::from_json(new.to_json(Format::CloudFormation)?)?;
         let difference = block_on(async {
             let session = target.session().await?;
             let stack = DeployedStack::find(&session, &name).await?;
@@ -152,22 +168,36 @@ mod deployed {
                 nothing => {
                     let why = nothing_there(nothing.as_ref(), &name, &session);
                     writeln!(io::stderr(), "{why}: all is new")?;
+                    let (_, document) = synthesized(&environment)?;
                     return Ok(compare(&TemplateDocument::default(), &document));
                 }
             };
             refuse_what_is_in_between(&stack, target)?;
             let old = stack.template(&session).await?.document;
+            let mut note = None;
+            let environment =
+                on_its_processor(environment, given, Some(&old), |said| note = Some(said));
+            if let Some(note) = note {
+                writeln!(io::stderr(), "{note}")?;
+            }
+            let (new, document) = synthesized(&environment)?;
             // Where the packages are is no difference: that shows when there are some.
             let sources = Sources {
                 given: &target.given(),
                 filled: &of_unknown_packages(&stack.parameters),
                 deployed: Some((&stack.parameters, &old)),
             };
-            let values = values(new, sources)?;
+            let values = values(&new, sources)?;
             let old = old.with_values(&stack.parameters);
             Ok(compare(&old, &document.with_values(&values)))
         })?;
         Ok((Against::Deployed { stack: name }, difference))
+    }
+
+    fn synthesized(environment: &Environment) -> anyhow::Result<(Template, TemplateDocument)> {
+        let template = stack::synthesize(environment)?;
+        let document = TemplateDocument::from_json(template.to_json(Format::CloudFormation)?)?;
+        Ok((template, document))
     }
 
     fn nothing_there(stack: Option<&DeployedStack>, name: &str, session: &Session) -> String {

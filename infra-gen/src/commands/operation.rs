@@ -147,6 +147,28 @@ pub(crate) fn delete_by_hand(tables: &[&str], naming: &Naming) -> Option<String>
     (!tables.is_empty()).then(|| format!("delete the tables that their protection left:{commands}"))
 }
 
+/// How tables and queues go that no stack owns: a type and a name each.
+pub(crate) fn commands_that_delete(left: &[(&str, &str)], naming: &Naming) -> Option<String> {
+    let aws = &naming.aws;
+    let of = |wanted: &str| -> Vec<&str> {
+        let left = left.iter().filter(|(kind, _)| *kind == wanted);
+        left.map(|(_, name)| *name).collect()
+    };
+    let tables = commands(
+        &[UNPROTECT, "delete-table"],
+        &of("AWS::DynamoDB::Table"),
+        naming,
+    );
+    let queues = of("AWS::SQS::Queue").into_iter().map(|queue| {
+        format!(
+            "\n      aws sqs delete-queue{aws} --queue-url \"$(aws sqs get-queue-url{aws} --queue-name \
+             {queue} --query QueueUrl --output text)\""
+        )
+    });
+    let all = tables + &queues.collect::<String>();
+    Some(all).filter(|all| !all.is_empty())
+}
+
 fn take_protection_off(tables: &[&str], naming: &Naming) -> Option<String> {
     let commands = commands(&[UNPROTECT], tables, naming);
     (!tables.is_empty()).then(|| format!("take the tables' protection off:{commands}"))

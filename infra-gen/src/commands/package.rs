@@ -15,9 +15,10 @@ use infra_gen::{
 };
 
 use super::{
-    known_environment,
+    Processor, known_environment, processor_option,
     target::{block_on, option},
     terminal::Terminal,
+    workspace,
 };
 use crate::Outcome;
 
@@ -41,40 +42,24 @@ pub(crate) struct Code {
     /// websocket/bootstrap, and so on.
     #[arg(long, value_name = "DIR")]
     binaries: Option<PathBuf>,
-    /// What the functions run on, in place of what the environment says.
-    #[arg(long, value_name = "arm64|x86_64")]
-    architecture: Option<Architecture>,
-    /// Functions that run on Graviton.
-    #[arg(long, conflicts_with_all = ["architecture", "x86_64"])]
-    arm64: bool,
-    /// Functions that run on Intel and AMD.
-    #[arg(long = "x86-64", conflicts_with = "architecture")]
-    x86_64: bool,
+    #[command(flatten)]
+    processor: Processor,
 }
 
 impl Code {
     /// What is different, this once, from what the environment says.
     pub(crate) fn overrides(&self) -> Overrides {
-        let architecture = match (self.arm64, self.x86_64) {
-            (true, _) => Some(Architecture::Arm64),
-            (_, true) => Some(Architecture::X86_64),
-            _ => self.architecture,
-        };
-        Overrides {
-            architecture,
-            ..Overrides::default()
-        }
+        self.processor.overrides()
     }
 
     /// What has to be given again to package the same.
     pub(crate) fn repeat(&self) -> String {
-        let architecture = match self.overrides().architecture {
-            Some(Architecture::Arm64) => " --arm64",
-            Some(Architecture::X86_64) => " --x86-64",
-            None => "",
-        };
+        let architecture = self.overrides().architecture;
+        let architecture = architecture.map_or_else(String::new, |architecture| {
+            format!(" {}", processor_option(architecture))
+        });
         let binaries = self.binaries.as_deref().map(Path::to_string_lossy);
-        architecture.to_owned() + &option("binaries", binaries.as_deref())
+        architecture + &option("binaries", binaries.as_deref())
     }
 
     /// Builds the functions, unless they are built already, and packages them.
@@ -91,7 +76,7 @@ impl Code {
                 "  building {} for {architecture}",
                 names.join(", ")
             ));
-            deploy::build(&names, architecture).await?
+            deploy::build(&names, architecture, &workspace()?).await?
         };
         terminal.start("packaging the functions");
         let packages = Package::all(&names, &folder, architecture)?;
@@ -119,7 +104,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     let packages = block_on(packages)?;
     let folder = match &arguments.output_dir {
         Some(folder) => folder.clone(),
-        None => deploy::target_directory()?.join("packages"),
+        None => deploy::target_directory(&workspace()?)?.join("packages"),
     };
     for package in packages {
         let path = folder.join(package.key());

@@ -1,6 +1,7 @@
 //! `infra-gen synth`.
 
 use std::{
+    env,
     io::{self, Write},
     path::PathBuf,
 };
@@ -13,7 +14,7 @@ use infra_gen::{
     template::Format,
 };
 
-use super::{GENERATED, known_environment};
+use super::{GENERATED, known_environment, workspace};
 use crate::Outcome;
 
 // What differs from the environments must not end up among the files that CI compares with them.
@@ -29,12 +30,13 @@ pub(crate) struct Arguments {
     /// Only templates for this environment.
     #[arg(long, value_name = "NAME", value_parser = known_environment)]
     environment: Option<String>,
-    /// Print one template instead of writing files; dev and sam unless told otherwise.
+    /// Print one template instead of writing files: of dev, for SAM, unless --environment and --format
+    /// say otherwise.
     #[arg(long)]
     stdout: bool,
-    /// The folder of the generated files.
-    #[arg(long, value_name = "DIR", default_value = GENERATED)]
-    output_dir: PathBuf,
+    /// The folder of the generated files. Without it: generated/ in the root of the workspace.
+    #[arg(long, value_name = "DIR")]
+    output_dir: Option<PathBuf>,
     /// Where browsers may come from, in place of what the environment says; may be repeated.
     #[arg(long, value_name = "ORIGIN", value_parser = Origin::new, requires = "elsewhere")]
     allowed_origin: Vec<Origin>,
@@ -90,8 +92,25 @@ fn print_one(selection: Selection) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+impl Arguments {
+    fn folder(&self) -> anyhow::Result<PathBuf> {
+        if let Some(folder) = &self.output_dir {
+            return Ok(folder.clone());
+        }
+        let root = workspace().context(
+            "there is no folder of generated files here; --output-dir gives another one",
+        )?;
+        // As short as it can be said.
+        Ok(if env::current_dir().is_ok_and(|here| here == root) {
+            GENERATED.into()
+        } else {
+            root.join(GENERATED)
+        })
+    }
+}
+
 fn write(arguments: &Arguments, files: &[GeneratedFile]) -> anyhow::Result<Outcome> {
-    let folder = &arguments.output_dir;
+    let folder = &arguments.folder()?;
     let (mut changed, mut report) = (Vec::new(), Vec::new());
     for file in files {
         let verb = if file.compare(folder)? == Comparison::Same {
@@ -109,13 +128,14 @@ fn write(arguments: &Arguments, files: &[GeneratedFile]) -> anyhow::Result<Outco
 }
 
 fn check(arguments: &Arguments, files: &[GeneratedFile]) -> anyhow::Result<Outcome> {
+    let folder = arguments.folder()?;
     let mut output = io::stdout();
     let mut outcome = Outcome::Done;
     for file in files {
-        match file.compare(&arguments.output_dir)? {
+        match file.compare(&folder)? {
             Comparison::Same => continue,
             Comparison::Missing => {
-                let path = arguments.output_dir.join(&file.path);
+                let path = folder.join(&file.path);
                 writeln!(output, "{} is missing", path.display())?;
             }
             Comparison::Different(diff) => write!(output, "{diff}")?,
@@ -133,10 +153,11 @@ fn check(arguments: &Arguments, files: &[GeneratedFile]) -> anyhow::Result<Outco
 }
 
 fn mending_command(arguments: &Arguments) -> String {
-    let folder = arguments.output_dir.display().to_string();
-    if folder == GENERATED {
-        "cargo run -p infra-gen -- synth".to_owned()
-    } else {
-        format!("cargo run -p infra-gen -- synth --output-dir '{folder}'")
+    match &arguments.output_dir {
+        None => "cargo run -p infra-gen -- synth".to_owned(),
+        Some(folder) => format!(
+            "cargo run -p infra-gen -- synth --output-dir '{}'",
+            folder.display()
+        ),
     }
 }

@@ -5,11 +5,13 @@ use std::future::Future;
 use anyhow::Context;
 use clap::Args;
 use infra_gen::{
+    constructs::NAME_SUFFIX,
     deploy::{DeployedStack, Naming, Place, Session, StackName, Values},
-    environments::{Environment, NameSuffix, Overrides},
+    diff::TemplateDocument,
+    environments::{Architecture, Environment, NameSuffix, Overrides},
 };
 
-use super::known_environment;
+use super::{known_environment, processor_option};
 
 /// Which stack a command is about, and where it is.
 #[derive(Clone, Debug, Args)]
@@ -17,11 +19,11 @@ pub(crate) struct Target {
     /// The environment.
     #[arg(long, value_name = "NAME", default_value = "dev", value_parser = known_environment)]
     pub(crate) environment: String,
-    /// What is appended to the names of tables, queues and the stack, in place of what the
-    /// environment says: -alice.
+    /// What is appended to the names of tables, queues and the stack, in place of the environment's
+    /// own suffix: -alice.
     #[arg(long, value_name = "SUFFIX", value_parser = NameSuffix::new, allow_hyphen_values = true)]
     pub(crate) name_suffix: Option<NameSuffix>,
-    /// The stack's name; stagecast-ENVIRONMENT with the suffix unless told otherwise.
+    /// The stack's name. Without it: stagecast-ENVIRONMENT, then the suffix if one is given.
     #[arg(long, value_name = "NAME")]
     pub(crate) stack_name: Option<StackName>,
     /// The region; as the AWS CLI finds it unless told otherwise.
@@ -53,7 +55,10 @@ impl Target {
     pub(crate) fn stack_name(&self) -> anyhow::Result<StackName> {
         match &self.stack_name {
             Some(name) => Ok(name.clone()),
-            None => Ok(StackName::of(&self.environment(&self.suffix())?)),
+            None => {
+                let environment = self.environment(&Overrides::default())?;
+                Ok(StackName::of(&environment, self.name_suffix.as_ref()))
+            }
         }
     }
 
@@ -84,7 +89,7 @@ impl Target {
     /// The parameters of the template that are given by options of their own.
     pub(crate) fn given(&self) -> Values {
         let suffix = self.name_suffix.as_ref();
-        let suffix = suffix.map(|suffix| ("NameSuffix".to_owned(), suffix.as_str().to_owned()));
+        let suffix = suffix.map(|suffix| (NAME_SUFFIX.to_owned(), suffix.as_str().to_owned()));
         suffix.into_iter().collect()
     }
 
@@ -128,6 +133,29 @@ impl Target {
         ]
         .concat()
     }
+}
+
+/// The environment of a stack whose functions stay on the processor that they were deployed on, unless
+/// another is given.
+pub(crate) fn on_its_processor(
+    mut environment: Environment,
+    given: &Overrides,
+    deployed: Option<&TemplateDocument>,
+    say: impl FnOnce(String),
+) -> Environment {
+    let deployed = deployed.and_then(TemplateDocument::function_architecture);
+    let deployed = deployed.and_then(|name| name.parse::<Architecture>().ok());
+    if let Some(deployed) = deployed
+        && given.architecture.is_none()
+        && deployed != environment.architecture
+    {
+        say(format!(
+            "the functions stay on {deployed}, on which they are deployed; {} changes that",
+            processor_option(environment.architecture)
+        ));
+        environment.architecture = deployed;
+    }
+    environment
 }
 
 /// An option as it is given to a shell, with a space before it.

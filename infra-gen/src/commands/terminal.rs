@@ -114,14 +114,18 @@ impl Terminal {
         Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// Asks a question, if anyone can be asked. `instead` is what to do if not.
+    /// Refuses to begin what will ask a question, if there is no terminal to ask it on.
+    pub(crate) fn require(&self, what_asks: &str, instead: &str) -> anyhow::Result<()> {
+        if !self.can_ask {
+            bail!("{what_asks}, and there is no terminal to ask on\n  what to do: {instead}");
+        }
+        Ok(())
+    }
+
+    /// Asks a question, if there is a terminal. `instead` is what to do if not.
     pub(crate) async fn ask(&mut self, question: &str, instead: &str) -> anyhow::Result<String> {
         self.finish();
-        if !self.can_ask {
-            bail!(
-                "{question}\n  nobody can be asked here: there is no terminal\n  what to do: {instead}"
-            );
-        }
+        self.require("this needs a confirmation", instead)?;
         let mut term = &self.term;
         write!(term, "\n{} ", style(question).bold().for_stderr())?;
         term.flush()?;

@@ -69,6 +69,9 @@ impl SynthError {
     }
 }
 
+/// The parameter that holds the suffix of the names of tables and queues.
+pub const NAME_SUFFIX: &str = "NameSuffix";
+
 /// The tags of the stack and of everything in it that takes tags.
 pub fn stack_tags(environment: &Environment) -> [(&'static str, &'static str); 2] {
     [
@@ -95,7 +98,7 @@ impl<'environment> Stack<'environment> {
         let mut stack = Self {
             environment,
             tags: Tags::new(stack_tags(environment)),
-            name_suffix: ParameterName::new("NameSuffix"),
+            name_suffix: ParameterName::new(NAME_SUFFIX),
             template: Template::new(description),
         };
         stack.add_parameter(

@@ -20,7 +20,7 @@ mod table;
 mod websocket_api;
 
 pub use alarms::Alarms;
-pub use assembly::{Stack, SynthError, stack_tags};
+pub use assembly::{NAME_SUFFIX, Stack, SynthError, stack_tags};
 pub use authorizer::AuthorizableRoute;
 pub use bucket::Bucket;
 pub use dashboard::Dashboard;

@@ -38,15 +38,18 @@ pub enum BuildError {
     NoTargetDirectory(String),
 }
 
-/// Builds functions and returns the folder with their executables. Whoever stops waiting for that
+/// Builds functions of the workspace with this root and returns the folder with their executables. Whoever stops waiting for that
 /// stops the build.
 pub async fn build(
     functions: &[&'static str],
     architecture: Architecture,
+    workspace: &Path,
 ) -> Result<PathBuf, BuildError> {
     require_cargo_lambda()?;
     // An executable for one processor must not be taken for one for the other.
-    let folder = target_directory()?.join("lambda").join(architecture.name());
+    let folder = target_directory(workspace)?
+        .join("lambda")
+        .join(architecture.name());
     let flag = match architecture {
         Architecture::Arm64 => "--arm64",
         Architecture::X86_64 => "--x86-64",
@@ -60,6 +63,7 @@ pub async fn build(
         .args(&arguments)
         .arg("--lambda-dir")
         .arg(&folder)
+        .current_dir(workspace)
         .stdin(Stdio::null())
         // Standard output is for what is asked for, such as --json.
         .stdout(io::stderr())
@@ -133,8 +137,9 @@ fn require_cargo_lambda() -> Result<(), BuildError> {
 }
 
 /// Where Cargo puts what it builds, the workspace's own configuration included.
-pub fn target_directory() -> Result<PathBuf, BuildError> {
+pub fn target_directory(workspace: &Path) -> Result<PathBuf, BuildError> {
     let output = cargo()
+        .current_dir(workspace)
         .args(["metadata", "--no-deps", "--format-version", "1"])
         .output()?;
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|_| {

@@ -40,6 +40,8 @@ pub enum CallErrorKind {
     Throttled,
     /// Nobody was there.
     Unreachable,
+    /// The endpoint has no such service.
+    NoService,
     /// Something else.
     Other,
 }
@@ -102,6 +104,11 @@ impl CallErrorKind {
             Self::Unreachable => Some(
                 "see that the region exists (--region), that --endpoint-url or AWS_ENDPOINT_URL \
                  are what they should be, and that the network is up",
+            ),
+            Self::NoService => Some(
+                "`cargo dev` runs the functions from the template, so there is nothing to deploy to it, \
+                 and `cargo dev --json` prints its URLs. For CloudFormation, leave out --endpoint-url \
+                 and AWS_ENDPOINT_URL, or give the URL of AWS or of an emulator that has it",
             ),
             Self::Other => None,
         }
@@ -167,12 +174,15 @@ impl CallError {
                 (CallErrorKind::Other, Some(403)) if service.code().is_none() => {
                     CallErrorKind::Denied
                 }
+                (CallErrorKind::Other, Some(501)) => CallErrorKind::NoService,
                 (kind, _) => kind,
             };
             return Self {
                 attempt,
                 kind,
-                answer: service.message().unwrap_or("without a word").to_owned(),
+                answer: service
+                    .message()
+                    .map_or_else(|| silent(kind).to_owned(), str::to_owned),
                 code: Some(code),
                 request_id: service.request_id().map(str::to_owned),
             };
@@ -205,7 +215,7 @@ impl CallError {
             attempt,
             kind: CallErrorKind::of_code(code),
             code: Some(code.to_owned()),
-            answer: answer.unwrap_or("without a word").to_owned(),
+            answer: answer.unwrap_or("it gives no reason").to_owned(),
             request_id: None,
         }
     }
@@ -213,6 +223,14 @@ impl CallError {
     /// Whether AWS answered with this code.
     pub fn is(&self, code: &str) -> bool {
         self.code.as_deref() == Some(code)
+    }
+}
+
+/// What is said for an answer that has no text.
+fn silent(kind: CallErrorKind) -> &'static str {
+    match kind {
+        CallErrorKind::NoService => "this endpoint does not have the service",
+        _ => "it gives no reason",
     }
 }
 
@@ -230,14 +248,14 @@ fn credentials_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Credent
     causes(error).find_map(|cause| cause.downcast_ref())
 }
 
-fn innermost(error: &(dyn Error + 'static)) -> String {
+pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
     causes(error)
         .last()
         .map_or_else(String::new, ToString::to_string)
 }
 
 /// The causes in a row, without those that only repeat the next.
-fn chain(error: &(dyn Error + 'static)) -> String {
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
     for cause in causes(error) {
         let text = cause.to_string();

@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use crate::environments::Environment;
+use crate::environments::{Environment, NameSuffix};
 
 /// The name of a stack.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateChangeSet.html>
@@ -16,9 +16,11 @@ pub struct InvalidStackName(String);
 
 impl StackName {
     /// The name of an environment's stack, unless another is given. A suffix of its tables and
-    /// queues is a suffix of the stack too, so that the next deployment finds it.
-    pub fn of(environment: &Environment) -> Self {
-        let suffix = environment.name_suffix.as_str().replace('_', "-");
+    /// queues that is not the environment's own is a suffix of the stack too, so that the next
+    /// deployment finds it.
+    pub fn of(environment: &Environment, given: Option<&NameSuffix>) -> Self {
+        let given = given.filter(|given| **given != environment.name_suffix);
+        let suffix = given.map_or("", NameSuffix::as_str).replace('_', "-");
         let separator = if suffix.is_empty() || suffix.starts_with('-') {
             ""
         } else {
@@ -59,16 +61,12 @@ impl fmt::Display for StackName {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::environments::{NameSuffix, Overrides};
 
     #[test]
     fn a_stack_is_called_after_its_environment_and_its_suffix() {
         let name = |suffix: &str| {
-            let overrides = Overrides {
-                name_suffix: Some(NameSuffix::new(suffix).expect("a suffix")),
-                ..Overrides::default()
-            };
-            StackName::of(&Environment::dev().with(&overrides)).to_string()
+            let suffix = NameSuffix::new(suffix).expect("a suffix");
+            StackName::of(&Environment::dev(), Some(&suffix)).to_string()
         };
         assert_eq!(name(""), "stagecast-dev");
         assert_eq!(name("-alice"), "stagecast-dev-alice");
@@ -76,6 +74,20 @@ mod tests {
         assert_eq!(name("2"), "stagecast-dev-2");
         for suffix in ["", "-alice", "_a_b", "2"] {
             assert!(name(suffix).parse::<StackName>().is_ok());
+        }
+    }
+
+    #[test]
+    fn environments_own_suffix_is_not_repeated_in_the_stack_name() {
+        let prod = Environment::prod();
+        let own = prod.name_suffix.clone();
+        let other = NameSuffix::new("-blue").expect("a suffix");
+        for (given, name) in [
+            (None, "stagecast-prod"),
+            (Some(&own), "stagecast-prod"),
+            (Some(&other), "stagecast-prod-blue"),
+        ] {
+            assert_eq!(StackName::of(&prod, given).as_str(), name);
         }
     }
 

@@ -5,6 +5,7 @@ use indexmap::IndexMap;
 
 use super::{ArtifactBucket, Package};
 use crate::{
+    constructs::NAME_SUFFIX,
     diff::TemplateDocument,
     resources::lambda::Code,
     template::{ParameterName, Template},
@@ -69,8 +70,9 @@ pub fn of_unknown_packages(deployed: &Values) -> Values {
 
 /// The value of every parameter of the template.
 ///
-/// What was given once stays until something else is given. What was never given follows the code's
-/// default.
+/// A value that was given once stays until another is given. A parameter that was never given follows
+/// the code's default, except for the suffix of names: another one replaces every table and queue, so
+/// a stack keeps the suffix that it was made with.
 pub fn values(template: &Template, sources: Sources<'_>) -> Result<Values, ParameterError> {
     let known = || template.parameters().keys().map(ParameterName::as_str);
     if let Some(name) = sources
@@ -89,7 +91,8 @@ pub fn values(template: &Template, sources: Sources<'_>) -> Result<Values, Param
         let stays = || {
             let (deployed, document) = sources.deployed?;
             let value = deployed.get(name)?;
-            (document.default_of(name) != Some(value)).then_some(value)
+            let was_given = document.default_of(name) != Some(value);
+            (was_given || name == NAME_SUFFIX).then_some(value)
         };
         let value = sources
             .given
@@ -161,11 +164,34 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_given_follows_the_default_of_the_code() {
-        assert_eq!(suffix(&[], None), "");
+    fn parameter_that_was_never_given_follows_the_default_of_the_code() {
+        assert_eq!(suffix(&[], None), "-prod");
+        let topic = |value: &str, default: &str| {
+            let deployed = Values::from([("AlarmTopicArn".to_owned(), value.to_owned())]);
+            let document = TemplateDocument::from_json(json!({
+                "Parameters": { "AlarmTopicArn": { "Default": default } },
+                "Resources": {},
+            }))
+            .expect("a template");
+            let sources = Sources {
+                given: &Values::new(),
+                filled: &code(),
+                deployed: Some((&deployed, &document)),
+            };
+            values(&template(), sources).expect("values")["AlarmTopicArn"].clone()
+        };
+        assert_eq!(topic("arn:old", "arn:old"), "");
+        assert_eq!(topic("arn:given", "arn:old"), "arn:given");
+    }
+
+    /// Stacks of `prod` were once deployed without a suffix, which was the default then.
+    #[test]
+    fn stack_keeps_the_suffix_it_was_made_with_when_the_default_changes() {
+        assert_eq!(suffix(&[], Some(&deployed("", ""))), "");
+        assert_eq!(suffix(&[], Some(&deployed("-old", "-old"))), "-old");
         assert_eq!(
-            suffix(&[], Some(&deployed("-old-default", "-old-default"))),
-            ""
+            suffix(&[("NameSuffix", "-new")], Some(&deployed("", ""))),
+            "-new"
         );
     }
 

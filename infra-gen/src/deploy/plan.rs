@@ -4,19 +4,10 @@
 use serde_json::Value;
 
 use super::{Action, Detail, PlannedChange};
-use crate::diff::{
-    Cause, Difference, Mark, PropertyChange, PropertyPath, ResourceChange, TemplateDocument, is_iam,
-};
+use crate::diff::{Cause, Difference, Mark, PropertyChange, PropertyPath, ResourceChange, is_iam};
 
 /// The types that hold what cannot be had again.
 const DATA: [&str; 3] = ["AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue"];
-
-/// The property that gives a resource of these types a name of one's own choice.
-const OWN_NAMES: [(&str, &str); 3] = [
-    ("AWS::DynamoDB::Table", "TableName"),
-    ("AWS::S3::Bucket", "BucketName"),
-    ("AWS::SQS::Queue", "QueueName"),
-];
 
 /// Whether a resource of this type holds what cannot be had again.
 pub fn holds_data(kind: &str) -> bool {
@@ -93,6 +84,7 @@ fn unforeseen(planned: &PlannedChange) -> ResourceChange {
         },
         fate: None,
         replacement_unknown: false,
+        refusals: Vec::new(),
         changes: properties(&planned.details),
     }
 }
@@ -166,26 +158,6 @@ pub fn losses(difference: &Difference) -> Vec<&ResourceChange> {
     difference.resources.iter().filter(lost).collect()
 }
 
-/// The resources that hold data, are sure to be replaced, and keep a name that was chosen for them,
-/// with the property that has it: CloudFormation cannot do that.
-pub fn stuck_names<'a>(
-    difference: &'a Difference,
-    new: &TemplateDocument,
-) -> Vec<(&'a ResourceChange, &'static str)> {
-    let stuck = |change: &'a ResourceChange| {
-        let (_, property) = OWN_NAMES.iter().find(|(kind, _)| *kind == change.kind)?;
-        let is_certain =
-            change.mark == Mark::Replaced && change.because.iter().any(|cause| !cause.perhaps);
-        let is_renamed = change
-            .changes
-            .iter()
-            .any(|change| change.path.to_string() == *property);
-        let is_stuck = is_certain && !is_renamed && new.resource_has(&change.logical_id, property);
-        is_stuck.then_some((change, *property))
-    };
-    difference.resources.iter().filter_map(stuck).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,6 +194,7 @@ mod tests {
             because: Vec::new(),
             fate: None,
             replacement_unknown: true,
+            refusals: Vec::new(),
             changes: Vec::new(),
         }
     }

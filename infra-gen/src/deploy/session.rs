@@ -12,7 +12,12 @@ use aws_smithy_http_client::{
     tls::{Provider, rustls_provider::CryptoMode},
 };
 
-use super::{CallError, call::Attempt as _};
+use super::{
+    CallError,
+    call::Attempt as _,
+    credentials::{CredentialSources, ProfileError, profile_files},
+    first_contact::FirstContact,
+};
 
 /// What the command line says of the account and the region; what it does not say is found as the
 /// AWS CLI finds it.
@@ -33,7 +38,9 @@ pub struct Session {
     pub region: String,
     pub(super) apigateway: aws_sdk_apigateway::Client,
     pub(super) cloudformation: aws_sdk_cloudformation::Client,
+    pub(super) dynamodb: aws_sdk_dynamodb::Client,
     pub(super) s3: aws_sdk_s3::Client,
+    pub(super) sqs: aws_sdk_sqs::Client,
     sts: aws_sdk_sts::Client,
     profile: Option<String>,
     endpoint_url: Option<String>,
@@ -64,12 +71,54 @@ pub enum SessionError {
          or set one for the profile in ~/.aws/config"
     )]
     NoRegion,
+    /// The profile that was asked for does not exist.
+    #[error(
+        "there is no profile '{name}' in {files}; {known}\n  what to do: give another with --profile \
+         or AWS_PROFILE, or make this one with `aws configure --profile {name}`"
+    )]
+    NoSuchProfile {
+        /// The profile.
+        name: String,
+        /// Where profiles are.
+        files: String,
+        /// Those that there are, as a clause.
+        known: String,
+    },
+    /// The files that profiles are in cannot be read.
+    #[error("the profiles in {files} cannot be read: {cause}")]
+    Profiles {
+        /// The files.
+        files: String,
+        /// Why.
+        cause: String,
+    },
     /// What was said is no region.
     #[error(
         "'{0}' is not the name of a region\n  what to do: give one that AWS has, as in \
          --region eu-central-1"
     )]
     InvalidRegion(String),
+}
+
+impl From<ProfileError> for SessionError {
+    fn from(error: ProfileError) -> Self {
+        let files = profile_files();
+        match error {
+            ProfileError::Missing(name, known) => Self::NoSuchProfile {
+                name,
+                files,
+                known: if known.is_empty() {
+                    "there are no profiles".to_owned()
+                } else {
+                    format!("there are {}", known.join(", "))
+                },
+            },
+            ProfileError::Files(cause) => Self::Profiles {
+                files,
+                cause: cause.to_string(),
+            },
+        }
+    }
 }
 
 /// Attempts of a call that AWS throttles or that does not arrive. Deployments run for minutes and
@@ -79,20 +128,37 @@ const ATTEMPTS: u32 = 8;
 impl Session {
     /// Finds the configuration. Nobody is asked yet.
     pub async fn open(place: &Place) -> Result<Self, SessionError> {
-        let config = load(place).await;
+        let sources = CredentialSources::new(place.profile.as_deref());
+        sources.check_profile().await?;
+        let config = load(place, sources).await;
         let region = config.region().ok_or(SessionError::NoRegion)?.to_string();
         if !is_region(&region) {
             return Err(SessionError::InvalidRegion(region));
         }
+        let contact = FirstContact::default();
+        macro_rules! builder {
+            ($service:ident) => {
+                $service::config::Builder::from(&config)
+                    .retry_classifier(contact.clone())
+                    .interceptor(contact.clone())
+            };
+        }
+        macro_rules! client {
+            ($service:ident) => {
+                $service::Client::from_conf(builder!($service).build())
+            };
+        }
         let elsewhere = config.endpoint_url().is_some();
         // What stands in for AWS has one name, and no subdomain for each bucket.
-        let s3 = aws_sdk_s3::config::Builder::from(&config).force_path_style(elsewhere);
+        let s3 = builder!(aws_sdk_s3).force_path_style(elsewhere);
         Ok(Self {
             region,
-            apigateway: aws_sdk_apigateway::Client::new(&config),
-            cloudformation: aws_sdk_cloudformation::Client::new(&config),
+            apigateway: client!(aws_sdk_apigateway),
+            cloudformation: client!(aws_sdk_cloudformation),
+            dynamodb: client!(aws_sdk_dynamodb),
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
-            sts: aws_sdk_sts::Client::new(&config),
+            sqs: client!(aws_sdk_sqs),
+            sts: client!(aws_sdk_sts),
             profile: place.profile.clone(),
             endpoint_url: config.endpoint_url().map(str::to_owned),
         })
@@ -122,7 +188,7 @@ impl Session {
 /// Region, credentials and endpoint as the AWS CLI finds them, one HTTP client for all services.
 ///
 /// The client is built here because the SDK's default brings a second TLS stack.
-async fn load(place: &Place) -> SdkConfig {
+async fn load(place: &Place, sources: CredentialSources) -> SdkConfig {
     let http = Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .build_https();
@@ -144,23 +210,29 @@ async fn load(place: &Place) -> SdkConfig {
         loader = loader.endpoint_url(endpoint_url);
     }
     let config = loader.load().await;
-    let Some(profile) = &place.profile else {
-        return config;
+    let provider = match &place.profile {
+        // As with the AWS CLI, keys in the environment do not come before a profile that was asked
+        // for by name, which they do in the SDK's own chain. Profiles that sign in or take a role
+        // have to know the region.
+        Some(profile) => {
+            let provider = ProviderConfig::without_region()
+                .with_region(config.region().cloned())
+                .with_http_client(http);
+            let provider = ProfileFileCredentialsProvider::builder()
+                .configure(&provider)
+                .profile_name(profile)
+                .build();
+            Some(SharedCredentialsProvider::new(provider))
+        }
+        None => config.credentials_provider(),
     };
-    // As with the AWS CLI, keys in the environment do not come before a profile that was asked for
-    // by name, which they do in the SDK's own chain. Profiles that sign in or take a role have to
-    // know the region.
-    let provider = ProviderConfig::without_region()
-        .with_region(config.region().cloned())
-        .with_http_client(http);
-    let provider = ProfileFileCredentialsProvider::builder()
-        .configure(&provider)
-        .profile_name(profile)
-        .build();
-    config
-        .into_builder()
-        .credentials_provider(SharedCredentialsProvider::new(provider))
-        .build()
+    match provider {
+        Some(provider) => config
+            .into_builder()
+            .credentials_provider(sources.explain(provider))
+            .build(),
+        None => config,
+    }
 }
 
 fn is_plain_http(endpoint: &str) -> bool {

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::PropertyPath;
+use super::{PropertyPath, Refusal};
 
 /// What deploying one template over another would change.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
@@ -35,6 +35,7 @@ impl Difference {
             replaced: count(Mark::Replaced),
             removed: count(Mark::Removed),
             settings: self.settings.len(),
+            refused: self.refused().count(),
         }
     }
 }
@@ -54,6 +55,8 @@ pub struct Summary {
     pub removed: usize,
     /// Changes of what is no resource.
     pub settings: usize,
+    /// Resources whose change a service refuses; they have a mark too.
+    pub refused: usize,
 }
 
 /// What happens to something.
@@ -89,6 +92,9 @@ pub struct ResourceChange {
     /// Whether its type is one whose replacements are not known here, so that a change may be one.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub replacement_unknown: bool,
+    /// Why the change will be refused, if it will.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub refusals: Vec<Refusal>,
     /// Its properties and attributes, as far as they differ. All of them if it is added or removed.
     pub changes: Vec<PropertyChange>,
 }

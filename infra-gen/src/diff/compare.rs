@@ -39,7 +39,7 @@ pub fn compare(old: &TemplateDocument, new: &TemplateDocument) -> Difference {
     changes.extend(gone.map(|(id, resource)| removed(id, resource)));
 
     let (iam, resources) = changes.into_iter().partition(|change| is_iam(&change.kind));
-    Difference {
+    let mut difference = Difference {
         iam,
         resources,
         settings: [
@@ -49,7 +49,9 @@ pub fn compare(old: &TemplateDocument, new: &TemplateDocument) -> Difference {
             settings(Section::Template, &old.others, &new.others),
         ]
         .concat(),
-    }
+    };
+    difference.find_refusals(old, new);
+    difference
 }
 
 /// Whether a type says who may do what.
@@ -65,6 +67,7 @@ fn added(id: &str, resource: &ResourceDocument) -> ResourceChange {
         because: Vec::new(),
         fate: None,
         replacement_unknown: false,
+        refusals: Vec::new(),
         changes: attribute_changes(None, Some(resource)),
     }
 }
@@ -77,6 +80,7 @@ fn removed(id: &str, resource: &ResourceDocument) -> ResourceChange {
         because: Vec::new(),
         fate: Some(fate(resource, "DeletionPolicy")),
         replacement_unknown: false,
+        refusals: Vec::new(),
         changes: attribute_changes(Some(resource), None),
     }
 }
@@ -110,6 +114,7 @@ pub(super) fn unchanged(id: &str, resource: &ResourceDocument) -> ResourceChange
         because: Vec::new(),
         fate: None,
         replacement_unknown: rules_of(&resource.kind).is_none(),
+        refusals: Vec::new(),
         changes: Vec::new(),
     }
 }
@@ -161,13 +166,21 @@ fn attribute_changes(
             .map(|resource| resource.attributes.clone())
             .unwrap_or_default()
     };
+    let both = old.is_some() && new.is_some();
     let (old, new) = (of(old), of(new));
     let names: IndexSet<_> = old.keys().chain(new.keys()).collect();
     let mut changes = Vec::new();
     for name in names {
         // Properties are compared one by one even if all of them are new.
         let empty = Value::Object(Map::new());
-        let missing = (name == PROPERTIES).then_some(&empty);
+        // Of a resource that stays, a policy that is not given is CloudFormation's default.
+        let is_policy = both && ["DeletionPolicy", "UpdateReplacePolicy"].contains(&name.as_str());
+        let default = Value::from("Delete");
+        let missing = match name.as_str() {
+            PROPERTIES => Some(&empty),
+            _ if is_policy => Some(&default),
+            _ => None,
+        };
         let (before, after) = (old.get(name).or(missing), new.get(name).or(missing));
         let root = PropertyPath::default();
         changes.extend(differences(&root, before, after).into_iter().map(|change| {

@@ -4,9 +4,10 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 use serde_yaml::Value as Yaml;
 
+use super::canonical::entries;
 use crate::template::Format;
 
-/// A template as AWS gets it, with the long form of the intrinsic functions.
+/// A template as AWS gets it, with every value in its canonical form.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct TemplateDocument {
     pub(super) parameters: Map<String, Value>,
@@ -62,8 +63,9 @@ impl TemplateDocument {
         };
         let resources = section("Resources")?.ok_or(ReadError::NoResources)?;
         let parameters = section("Parameters")?.unwrap_or_default();
-        let conditions = section("Conditions")?.unwrap_or_default();
-        let outputs = section("Outputs")?.unwrap_or_default();
+        let no_values = IndexMap::new();
+        let conditions = entries(section("Conditions")?.unwrap_or_default(), &no_values);
+        let outputs = entries(section("Outputs")?.unwrap_or_default(), &no_values);
         let resources = resources
             .into_iter()
             .map(|(id, resource)| Ok((id.clone(), ResourceDocument::new(id, resource)?)))
@@ -98,7 +100,10 @@ impl ResourceDocument {
             return Err(ReadError::NoType(id));
         };
         match attributes.shift_remove("Type") {
-            Some(Value::String(kind)) => Ok(Self { kind, attributes }),
+            Some(Value::String(kind)) => Ok(Self {
+                kind,
+                attributes: entries(attributes, &IndexMap::new()),
+            }),
             _ => Err(ReadError::NoType(id)),
         }
     }
@@ -108,7 +113,7 @@ impl ResourceDocument {
     }
 }
 
-/// YAML as JSON, with `{"Fn::GetAtt": ["A", "Arn"]}` for `!GetAtt A.Arn` and so on.
+/// YAML as JSON, with `{"Fn::Sub": "…"}` for `!Sub …` and so on.
 fn long_form(yaml: Yaml) -> Value {
     match yaml {
         Yaml::Null => Value::Null,
@@ -123,15 +128,10 @@ fn long_form(yaml: Yaml) -> Value {
         Yaml::Mapping(entries) => entries
             .into_iter()
             .map(|(key, value)| (name(&key), long_form(value)))
-            .map(|(key, value)| match (key.as_str(), &value) {
-                ("Fn::GetAtt", Value::String(path)) => (key, split(path)),
-                _ => (key, value),
-            })
             .collect(),
         Yaml::Tagged(tagged) => {
             let tag = tagged.tag.to_string();
             let (name, value) = match (tag.trim_start_matches('!'), long_form(tagged.value)) {
-                ("GetAtt", Value::String(path)) => ("Fn::GetAtt".to_owned(), split(&path)),
                 (name @ ("Ref" | "Condition"), value) => (name.to_owned(), value),
                 (name, value) => (format!("Fn::{name}"), value),
             };
@@ -145,11 +145,6 @@ fn name(key: &Yaml) -> String {
         Value::String(name) => name,
         other => other.to_string(),
     }
-}
-
-fn split(path: &str) -> Value {
-    let (resource, attribute) = path.split_once('.').unwrap_or((path, ""));
-    vec![resource, attribute].into()
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fmt::{self, Formatter};
 
 use super::{
-    Cause, Difference, Fate, Mark, PropertyChange, ResourceChange, SettingChange, Summary,
+    Cause, Difference, Fate, Mark, PropertyChange, Refusal, ResourceChange, SettingChange, Summary,
     document::PROPERTIES, values::inline,
 };
 
@@ -60,12 +60,17 @@ impl fmt::Display for Summary {
             replaced,
             removed,
             settings,
+            refused,
         } = self;
-        writeln!(
+        write!(
             formatter,
             "resources: {added} added, {changed} changed, {replaced} replaced, {removed} removed; \
              {iam} of them IAM; other changes: {settings}"
-        )
+        )?;
+        if *refused > 0 {
+            write!(formatter, "; {refused} changes will be refused")?;
+        }
+        writeln!(formatter)
     }
 }
 
@@ -106,7 +111,24 @@ fn resource(formatter: &mut Formatter<'_>, change: &ResourceChange, in_full: boo
             property(formatter, change, in_full)?;
         }
     }
+    for refusal in &change.refusals {
+        writeln!(formatter, "      ! {refusal}")?;
+    }
     Ok(())
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        let Self {
+            reason,
+            help,
+            source,
+        } = self;
+        write!(
+            formatter,
+            "refused: {reason}\n        what to do: {help}\n        see {source}"
+        )
+    }
 }
 
 impl fmt::Display for Cause {

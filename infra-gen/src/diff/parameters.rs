@@ -1,9 +1,10 @@
 //! A template as it is for certain values of its parameters.
 
-use indexmap::IndexMap;
-use serde_json::{Map, Value};
+use std::mem;
 
-use super::{TemplateDocument, document::PROPERTIES};
+use indexmap::IndexMap;
+
+use super::{TemplateDocument, canonical::entries, document::PROPERTIES};
 
 impl TemplateDocument {
     /// The template with these values in place of the references to its parameters, so that a
@@ -11,10 +12,10 @@ impl TemplateDocument {
     #[must_use]
     pub fn with_values(mut self, values: &IndexMap<String, String>) -> Self {
         for resource in self.resources.values_mut() {
-            fill_map(&mut resource.attributes, values);
+            resource.attributes = entries(mem::take(&mut resource.attributes), values);
         }
         for section in [&mut self.conditions, &mut self.outputs] {
-            fill_map(section, values);
+            *section = entries(mem::take(section), values);
         }
         self
     }
@@ -48,51 +49,22 @@ impl TemplateDocument {
         })
     }
 
+    /// The processor that the functions run on.
+    pub fn function_architecture(&self) -> Option<&str> {
+        let functions = self.resources.values();
+        let mut functions = functions.filter(|it| it.kind == "AWS::Lambda::Function");
+        let architectures = functions
+            .next()?
+            .attribute(PROPERTIES)?
+            .get("Architectures")?;
+        architectures.get(0)?.as_str()
+    }
+
     /// Whether a resource has this property.
     pub fn resource_has(&self, logical_id: &str, property: &str) -> bool {
         let resource = self.resources.get(logical_id);
         let properties = resource.and_then(|resource| resource.attribute(PROPERTIES));
         properties.is_some_and(|found| found.get(property).is_some())
-    }
-}
-
-fn fill_map(map: &mut Map<String, Value>, values: &IndexMap<String, String>) {
-    for (_, value) in map {
-        fill(value, values);
-    }
-}
-
-fn fill(value: &mut Value, values: &IndexMap<String, String>) {
-    match value {
-        Value::Object(map) => {
-            if let Some(filled) = intrinsic(map, values) {
-                *value = filled;
-            } else {
-                fill_map(map, values);
-            }
-        }
-        Value::Array(items) => items.iter_mut().for_each(|item| fill(item, values)),
-        _ => {}
-    }
-}
-
-/// What an intrinsic function is worth, as far as it depends on parameters.
-fn intrinsic(map: &Map<String, Value>, values: &IndexMap<String, String>) -> Option<Value> {
-    let (name, argument) = map.iter().next().filter(|_| map.len() == 1)?;
-    match (name.as_str(), argument) {
-        ("Ref", Value::String(parameter)) => Some(values.get(parameter)?.clone().into()),
-        ("Fn::Sub", Value::String(text)) => {
-            let mut filled = text.clone();
-            for (parameter, value) in values {
-                filled = filled.replace(&format!("${{{parameter}}}"), value);
-            }
-            Some(if filled.contains("${") {
-                Value::Object(Map::from_iter([(name.clone(), filled.into())]))
-            } else {
-                filled.into()
-            })
-        }
-        _ => None,
     }
 }
 

@@ -44,6 +44,13 @@ impl PropertyPath {
         names.unwrap_or_default()
     }
 
+    /// Whether this is somewhere inside the property with this name, at whatever depth.
+    pub(super) fn is_below(&self, property: &str) -> bool {
+        let above = self.0.split_last().map_or(&[][..], |(_, above)| above);
+        let mut above = above.iter();
+        above.any(|step| matches!(step, Step::Name(name) if name == property))
+    }
+
     /// Whether this is that place, or one within it.
     pub(super) fn starts_with(&self, other: &Self) -> bool {
         self.0.starts_with(&other.0)

@@ -91,14 +91,19 @@ impl fmt::Display for Source {
 }
 
 impl Source {
-    /// Reads the template. `generated` is where it is in a revision, seen from the current folder.
-    pub fn read(&self, generated: &Path) -> Result<TemplateDocument, SourceError> {
+    /// Reads the template. `generated` is where it is in a revision of the repository that `workspace`
+    /// is in, seen from there.
+    pub fn read(
+        &self,
+        workspace: &Path,
+        generated: &Path,
+    ) -> Result<TemplateDocument, SourceError> {
         let text = match self {
             Self::File(path) => fs::read_to_string(path).map_err(|cause| SourceError::File {
                 path: path.clone(),
                 cause,
             })?,
-            Self::Revision(revision) => show(revision, generated)?,
+            Self::Revision(revision) => show(revision, workspace, generated)?,
         };
         TemplateDocument::parse(&text).map_err(|cause| SourceError::NoTemplate {
             origin: self.clone(),
@@ -107,8 +112,9 @@ impl Source {
     }
 }
 
-fn show(revision: &str, generated: &Path) -> Result<String, SourceError> {
+fn show(revision: &str, workspace: &Path, generated: &Path) -> Result<String, SourceError> {
     let output = Command::new("git")
+        .current_dir(workspace)
         .args(["show", "--end-of-options"])
         .arg(format!("{revision}:./{}", generated.display()))
         .output()

@@ -1,6 +1,6 @@
 //! Comparing two values of a template.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::PropertyPath;
 
@@ -24,32 +24,82 @@ const IDENTITIES: [&str; 7] = [
 ];
 
 /// Lists whose order means nothing to AWS.
-const UNORDERED: [&str; 13] = [
+const UNORDERED: [&str; 33] = [
+    "AWS",
     "Action",
+    "AlarmActions",
     "AllowHeaders",
     "AllowMethods",
     "AllowOrigins",
+    "AllowedHeaders",
+    "AllowedMethods",
+    "AllowedOrigins",
     "Architectures",
     "AttributeDefinitions",
+    "Audience",
+    "AuthorizationScopes",
+    "CanonicalUser",
     "DependsOn",
+    "Dimensions",
+    "ExposeHeaders",
+    "ExposedHeaders",
+    "Federated",
+    "FunctionResponseTypes",
+    "GlobalSecondaryIndexes",
+    "InsufficientDataActions",
+    "LocalSecondaryIndexes",
+    "ManagedPolicyArns",
+    "NonKeyAttributes",
     "NotAction",
     "NotResource",
+    "OKActions",
     "Policies",
     "Resource",
+    "Service",
     "Statement",
     "Tags",
 ];
 
 /// What can be written as one thing or as a list of one.
-const ONE_OR_MANY: [&str; 7] = [
+const ONE_OR_MANY: [&str; 10] = [
+    "AWS",
     "Action",
+    "CanonicalUser",
     "DependsOn",
+    "Federated",
     "NotAction",
     "NotResource",
     "Resource",
     "Service",
     "Statement",
 ];
+
+/// The part of a policy's statement in which each value may be a list, in any order. The attribute of
+/// a resource with the same name is a text.
+const CONDITION: &str = "Condition";
+
+fn is_unordered(path: &PropertyPath) -> bool {
+    UNORDERED.contains(&path.property()) || path.is_below(CONDITION)
+}
+
+fn is_one_or_many(path: &PropertyPath) -> bool {
+    ONE_OR_MANY.contains(&path.property()) || path.is_below(CONDITION)
+}
+
+/// Whether two values in this place mean the same: IAM reads actions in any case.
+fn same_in(path: &PropertyPath, one: &Value, other: &Value) -> bool {
+    let is_action = ["Action", "NotAction"].contains(&path.property());
+    match (one, other) {
+        (Value::String(one), Value::String(other)) if is_action => one.eq_ignore_ascii_case(other),
+        _ => same(one, other),
+    }
+}
+
+/// Everyone, written as a principal of AWS.
+fn principal(path: &PropertyPath, value: &Value) -> Option<Value> {
+    let is_principal = ["Principal", "NotPrincipal"].contains(&path.property());
+    (is_principal && value == "*").then(|| json!({ "AWS": "*" }))
+}
 
 /// Every place where two values differ. Differences in writing that mean the same are none.
 pub(super) fn differences(
@@ -68,8 +118,17 @@ fn collect(
     after: Option<&Value>,
     changes: &mut Vec<ValueChange>,
 ) {
+    if let (Some(one), Some(other)) = (before, after)
+        && one.is_object() != other.is_object()
+    {
+        let (one, other) = (principal(path, one), principal(path, other));
+        if one.is_some() || other.is_some() {
+            let (one, other) = (one.as_ref().or(before), other.as_ref().or(after));
+            return collect(path, one, other, changes);
+        }
+    }
     match (before, after) {
-        (Some(before), Some(after)) if same(before, after) => {}
+        (Some(before), Some(after)) if same_in(path, before, after) => {}
         (Some(Value::Object(old)), Some(Value::Object(new)))
             if !is_intrinsic(old) && !is_intrinsic(new) =>
         {
@@ -81,10 +140,10 @@ fn collect(
         (Some(Value::Array(old)), Some(Value::Array(new))) => {
             collect_items(path, old, new, changes);
         }
-        (Some(Value::Array(old)), Some(new)) if ONE_OR_MANY.contains(&path.property()) => {
+        (Some(Value::Array(old)), Some(new)) if is_one_or_many(path) => {
             collect_items(path, old, std::slice::from_ref(new), changes);
         }
-        (Some(old), Some(Value::Array(new))) if ONE_OR_MANY.contains(&path.property()) => {
+        (Some(old), Some(Value::Array(new))) if is_one_or_many(path) => {
             collect_items(path, std::slice::from_ref(old), new, changes);
         }
         (None, None) => {}
@@ -128,12 +187,12 @@ fn collect_items(
         let without = |items: &[Value], others: &[Value]| {
             let mut others: Vec<_> = others.iter().collect();
             let mut left = items.to_vec();
-            left.retain(|item| match others.iter().position(|it| same(it, item)) {
-                Some(position) => {
+            left.retain(|item| {
+                let position = others.iter().position(|it| same_in(path, it, item));
+                position.is_none_or(|position| {
                     others.swap_remove(position);
                     false
-                }
-                None => true,
+                })
             });
             left
         };
@@ -144,18 +203,47 @@ fn collect_items(
             collect(path, None, Some(&item), changes);
         }
     } else {
+        let (old, new) = if is_unordered(path) {
+            without_equals(path, old, new)
+        } else {
+            (old.iter().collect(), new.iter().collect())
+        };
         for index in 0..old.len().max(new.len()) {
-            collect(&path.item(index), old.get(index), new.get(index), changes);
+            let (before, after) = (old.get(index).copied(), new.get(index).copied());
+            collect(&path.item(index), before, after, changes);
         }
     }
     let only_order = changes.len() == count && old.len() > 1;
-    if only_order && !UNORDERED.contains(&path.property()) {
+    if only_order && !is_unordered(path) {
         changes.push(ValueChange {
             path: path.clone(),
             before: Some(old.into()),
             after: Some(new.into()),
         });
     }
+}
+
+/// The items of two lists without those that are in both, wherever they are.
+fn without_equals<'a>(
+    path: &PropertyPath,
+    old: &'a [Value],
+    new: &'a [Value],
+) -> (Vec<&'a Value>, Vec<&'a Value>) {
+    let mut new: Vec<_> = new.iter().collect();
+    let mut left = Vec::new();
+    for item in old {
+        let is_equal = |other: &&Value| {
+            let place = path.item(0);
+            differences(&place, Some(item), Some(other)).is_empty()
+        };
+        match new.iter().position(is_equal) {
+            Some(position) => {
+                new.remove(position);
+            }
+            None => left.push(item),
+        }
+    }
+    (left, new)
 }
 
 /// What tells all items of both lists apart, if anything does.
@@ -179,7 +267,7 @@ pub(super) fn item_name(item: &Value) -> Option<String> {
         .find_map(|key| item.get(key).map(inline))
 }
 
-/// Whether two values mean the same: CloudFormation takes `5` and `"5"` for one another.
+/// Whether two values mean the same: CloudFormation takes `5`, `5.0` and `"5"` for one another.
 fn same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Object(one), Value::Object(other)) => {
@@ -192,7 +280,12 @@ fn same(one: &Value, other: &Value) -> bool {
             one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
         }
         (Value::Object(_) | Value::Array(_), _) | (_, Value::Object(_) | Value::Array(_)) => false,
-        (one, other) => one == other || scalar(one) == scalar(other),
+        (one, other) => {
+            let number = |value: &Value| scalar(value).parse::<f64>().ok();
+            let is_number = one.is_number() || other.is_number();
+            scalar(one) == scalar(other)
+                || is_number && number(one).is_some_and(|one| number(other) == Some(one))
+        }
     }
 }
 
@@ -253,8 +346,6 @@ pub(super) fn inline(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn of(property: &str, before: &Value, after: &Value) -> Vec<String> {
@@ -271,8 +362,8 @@ mod tests {
 
     #[test]
     fn numbers_and_booleans_may_be_written_as_texts() {
-        let before = json!({ "a": 5, "b": true, "c": "x" });
-        let after = json!({ "c": "x", "b": "true", "a": "5" });
+        let before = json!({ "a": 5, "b": true, "c": "x", "d": 0.5, "e": 60 });
+        let after = json!({ "c": "x", "b": "true", "a": "5", "d": "0.50", "e": 60.0 });
         assert_eq!(of("P", &before, &after), [""; 0]);
         assert_eq!(of("P", &json!(5), &json!("6")), ["P: 5 -> 6"]);
         assert_eq!(of("P", &json!(null), &json!({})), ["P: null -> {}"]);
@@ -316,6 +407,38 @@ mod tests {
         assert_eq!(
             of("Command", &json!("a"), &json!(["a"])),
             ["Command: a -> [a]"]
+        );
+    }
+
+    #[test]
+    fn policies_that_mean_the_same_are_the_same_however_they_are_written() {
+        let one = json!({ "Statement": [
+            {
+                "Effect": "Allow",
+                "Principal": "*",
+                "Action": ["s3:GetObject", "s3:PutObject"],
+                "Resource": "a",
+                "Condition": { "StringEquals": { "aws:SourceArn": ["a", "b"] } },
+            },
+            { "Effect": "Deny", "Principal": { "Service": "x" }, "Action": "sqs:SendMessage" },
+        ] });
+        let other = json!({ "Statement": [
+            { "Effect": "Deny", "Principal": { "Service": ["x"] }, "Action": ["sqs:sendmessage"] },
+            {
+                "Effect": "Allow",
+                "Principal": { "AWS": ["*"] },
+                "Action": ["s3:putobject", "s3:GetObject"],
+                "Resource": ["a"],
+                "Condition": { "StringEquals": { "aws:SourceArn": ["b", "a"] } },
+            },
+        ] });
+        assert_eq!(of("PolicyDocument", &one, &other), [""; 0]);
+        assert_eq!(of("PolicyDocument", &other, &one), [""; 0]);
+        let mut changed = other;
+        changed["Statement"][1]["Condition"]["StringEquals"]["aws:SourceArn"] = json!("b");
+        assert_eq!(
+            of("PolicyDocument", &one, &changed),
+            ["PolicyDocument.Statement[0].Condition.StringEquals.aws:SourceArn: a -> nothing"]
         );
     }
 

@@ -1,7 +1,7 @@
 //! The environments that the stack is made for, as values.
 //!
-//! To add one, write a function like [`Environment::prod`] and list it in `KNOWN`: `synth`
-//! then writes its templates too. Values that CloudFormation would refuse minutes into a
+//! To add one, write a function like [`Environment::prod`], with a name suffix of its own, and list
+//! it in `KNOWN`: `synth` then writes its templates too. Values that CloudFormation would refuse minutes into a
 //! deployment do not get as far as a value of these types.
 
 mod authorizers;
@@ -32,7 +32,7 @@ pub struct Environment {
     /// The environment's name, on the command line and in tags.
     pub name: &'static str,
     /// What is appended to the names of tables and queues, unless the stack's parameter says
-    /// otherwise.
+    /// otherwise. No two environments share one, so that an account can hold all of them.
     pub name_suffix: NameSuffix,
     /// How long logs are kept.
     pub log_retention: RetentionDays,
@@ -132,8 +132,10 @@ impl Environment {
 
     /// For production: what is stored outlives the stack, and someone is told when it fails.
     pub fn prod() -> Self {
+        let name = "prod";
         Self {
-            name: "prod",
+            name,
+            name_suffix: NameSuffix::of_environment(name),
             log_retention: RetentionDays::ThreeMonths,
             log_level: LogLevel::Info,
             data: DataPolicy::Protected,
@@ -182,6 +184,17 @@ mod tests {
             "there is no environment 'staging'; known are dev, prod \
              (infra-gen/src/environments/mod.rs)"
         );
+    }
+
+    #[test]
+    fn every_environment_has_a_valid_name_suffix_of_its_own() {
+        let mut suffixes = Vec::new();
+        for name in Environment::names() {
+            let suffix = Environment::by_name(name).expect("it is known").name_suffix;
+            assert_eq!(NameSuffix::new(suffix.as_str()).as_ref(), Ok(&suffix));
+            assert!(!suffixes.contains(&suffix), "{name}: '{}'", suffix.as_str());
+            suffixes.push(suffix);
+        }
     }
 
     #[test]

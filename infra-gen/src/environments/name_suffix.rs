@@ -3,7 +3,7 @@
 use super::EnvironmentError;
 
 /// What is appended to the names of tables and queues, so that one account can hold several
-/// stacks. Empty by default.
+/// stacks. Empty for `dev`; every other environment has one of its own.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NameSuffix(String);
 
@@ -22,6 +22,11 @@ impl NameSuffix {
         } else {
             Err(EnvironmentError::InvalidNameSuffix(suffix.to_owned()))
         }
+    }
+
+    /// The suffix of an environment other than `dev`: `-prod`.
+    pub(super) fn of_environment(name: &str) -> Self {
+        Self(format!("-{name}"))
     }
 
     /// The same rule as [`Self::new`]'s, as CloudFormation checks a parameter by it.

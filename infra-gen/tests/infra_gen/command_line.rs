@@ -1,8 +1,12 @@
 //! The command line.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
 
-use crate::program::{FILES, infra_gen, stderr, stdout, synth};
+use crate::program::{FILES, infra_gen, script, stderr, stdout, synth};
 
 #[test]
 fn synth_writes_the_same_bytes_every_time() {
@@ -115,6 +119,87 @@ fn check_finds_no_problems_in_the_stack() {
     assert!(output.status.success(), "{}", stdout(&output));
     assert!(stdout(&output).contains("dev: no problems"));
     assert!(stdout(&output).contains("prod: no problems"));
+}
+
+/// A cfn-lint that is older than a property takes it for a mistake: E3002.
+#[test]
+fn check_does_not_ask_a_validator_of_another_version() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let lint = "#!/bin/sh\n[ \"$1\" = --version ] && echo cfn-lint 0.1.0 || echo '[{}]'";
+    script(folder.path(), "cfn-lint", lint);
+    let check = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_infra-gen"));
+        let command = command.arg("check").args(more).env("PATH", folder.path());
+        command.output().expect("infra-gen starts")
+    };
+    let output = check(&[]);
+    let said = stdout(&output);
+    assert!(output.status.success(), "{said}{}", stderr(&output));
+    assert!(
+        said.contains("note: cfn-lint: version 0.1.0 is installed"),
+        "{said}"
+    );
+    assert!(said.contains("`pip install cfn-lint=="), "{said}");
+    assert_eq!(check(&["--require-validators"]).status.code(), Some(1));
+}
+
+#[test]
+fn the_workspace_is_found_from_any_folder_in_it() {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    for folder in ["", "infra-gen/src", "generated/cloudformation"] {
+        let output = Command::new(env!("CARGO_BIN_EXE_infra-gen"))
+            .args(["synth", "--check"])
+            .current_dir(workspace.join(folder))
+            .output()
+            .expect("infra-gen starts");
+        // Whether the files are up to date is for CI to say.
+        let said = stdout(&output) + &stderr(&output);
+        assert!(!said.contains("missing") && !said.contains("error"), "{folder}: {said}");
+    }
+}
+
+#[test]
+fn outside_of_the_workspace_nothing_is_written_and_the_next_step_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for arguments in [
+        &["synth"][..],
+        &["synth", "--check"],
+        &["diff", "--against", "HEAD"],
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_infra-gen"))
+            .args(arguments)
+            .current_dir(folder.path())
+            .output()
+            .expect("infra-gen starts");
+        let said = stderr(&output);
+        assert!(!output.status.success(), "{said}");
+        assert!(
+            said.contains("is not in the workspace of Stagecast"),
+            "{said}"
+        );
+        assert!(said.contains("change to the workspace first"), "{said}");
+        let left = fs::read_dir(folder.path()).expect("readable").count();
+        assert_eq!(left, 0, "{arguments:?}");
+    }
+    let written = synth(folder.path(), &[]);
+    assert!(written.status.success(), "{}", stderr(&written));
+}
+
+#[test]
+fn reader_that_stops_early_ends_the_command_quietly() {
+    for arguments in [&["synth", "--stdout"][..], &["check", "--no-validators"]] {
+        let (reader, writer) = std::io::pipe().expect("a pipe");
+        drop(reader);
+        let output = Command::new(env!("CARGO_BIN_EXE_infra-gen"))
+            .args(arguments)
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .spawn()
+            .and_then(Child::wait_with_output)
+            .expect("infra-gen starts");
+        assert_eq!(stderr(&output), "", "{arguments:?}");
+        assert_eq!(output.status.code(), Some(141), "{arguments:?}");
+    }
 }
 
 #[test]

@@ -146,6 +146,11 @@ fn repository(replacements: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     fs::create_dir(folder.path().join("generated")).expect("writable");
     template(&folder.path().join("generated"), "sam", replacements);
+    // What the root of the workspace is known by.
+    for member in ["infra-gen", "contract"] {
+        fs::create_dir(folder.path().join(member)).expect("writable");
+        fs::write(folder.path().join(member).join("Cargo.toml"), "").expect("writable");
+    }
     for arguments in [
         &["init", "--quiet"][..],
         &["add", "."],
@@ -187,9 +192,11 @@ fn diff_reads_the_generated_template_of_a_git_revision() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
 
     let other = repository(&[("MemorySize: 1769", "MemorySize: 512")]);
-    let output = diff_in(other.path(), "HEAD");
-    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
-    assert!(stdout(&output).contains("MemorySize: 512 -> 1769"));
+    for folder in ["", "contract"] {
+        let output = diff_in(&other.path().join(folder), "HEAD");
+        assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+        assert!(stdout(&output).contains("MemorySize: 512 -> 1769"));
+    }
 }
 
 #[test]
@@ -222,6 +229,36 @@ fn what_diff_cannot_compare_is_a_usage_error_that_names_it() {
     let output = infra_gen(&["diff", "--against", "x", "--environment", "staging"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(stderr(&output).contains("known are dev, prod"));
+}
+
+/// `!Sub` and `!Join`, one action and a list of one, numbers and texts, in another order.
+#[test]
+fn values_that_mean_the_same_are_no_difference_however_they_are_written() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for format in ["sam", "cloudformation"] {
+        let rewritten = template(
+            folder.path(),
+            format,
+            &[
+                (
+                    "TableName: !Sub jobs${NameSuffix}",
+                    "TableName: !Join ['', [jobs, !Ref NameSuffix]]",
+                ),
+                (
+                    "QueueName: !Sub jobs${NameSuffix}",
+                    "QueueName: {'Fn::Sub': ['jobs${end}', {end: {Ref: NameSuffix}}]}",
+                ),
+                (
+                    "            - dynamodb:DeleteItem\n",
+                    "            - dynamodb:deleteitem\n",
+                ),
+                ("MemorySize: 1769", "MemorySize: '1769'"),
+            ],
+        );
+        let output = diff(&rewritten, &[]);
+        assert_eq!(stdout(&output), "", "{format}");
+        assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    }
 }
 
 #[test]

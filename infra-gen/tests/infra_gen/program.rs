@@ -1,7 +1,7 @@
 //! Running infra-gen.
 
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 
@@ -23,6 +23,24 @@ pub(crate) fn stdout(output: &Output) -> String {
 
 pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Writes a shell script.
+pub(crate) fn script(folder: &Path, name: &str, text: &str) -> PathBuf {
+    let path = folder.join(name);
+    // Written by a process of its own: a child that another thread starts meanwhile would hold the
+    // file open for writing, and nothing can be executed that is.
+    let written = Command::new("sh")
+        .args([
+            "-c",
+            r#"printf '%s\n' '#!/bin/sh' "$2" >"$1" && chmod 755 "$1""#,
+        ])
+        .arg("sh")
+        .arg(&path)
+        .arg(text)
+        .status();
+    assert!(written.expect("sh starts").success(), "{}", path.display());
+    path
 }
 
 /// What `synth` writes.

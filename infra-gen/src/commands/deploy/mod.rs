@@ -3,6 +3,7 @@
 mod code;
 mod execution;
 mod logging;
+mod names;
 mod preflight;
 mod usable;
 
@@ -14,16 +15,17 @@ use infra_gen::{
     constructs::stack_tags,
     deploy::{
         Capabilities, DeployedTemplate, LARGEST_BODY, Sources, TemplateSource, Values, Wish,
-        explain, losses, stuck_names, values,
+        explain, losses, values,
     },
     diff::{Difference, TemplateDocument, compare},
+    environments::Environment,
     generated, stack,
     template::{Format, Template},
 };
 
 use super::{
     package::Code,
-    target::{Target, block_on, option, unless_interrupted},
+    target::{Target, block_on, on_its_processor, option, unless_interrupted},
     terminal::{Terminal, paint},
 };
 use crate::Outcome;
@@ -101,19 +103,32 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 
 async fn deploy(arguments: &Arguments, phase: &RefCell<Phase>) -> anyhow::Result<Outcome> {
     let mut terminal = Terminal::new();
-    let environment = arguments.target.environment(&arguments.code.overrides())?;
+    if !arguments.yes {
+        terminal.require(
+            "`infra-gen deploy` asks before it changes a stack",
+            "give --yes to have it deployed unasked; `infra-gen diff` shows what would change",
+        )?;
+    }
+    let given = arguments.code.overrides();
+    let environment = arguments.target.environment(&given)?;
+    let description = stack::synthesize(&environment)?.description().to_owned();
+    let ground =
+        Ground::survey(arguments, &environment, &description, phase, &mut terminal).await?;
+    let deployed = match &ground.stack {
+        Some(stack) => Some(stack.template(&ground.session).await?),
+        None => None,
+    };
+    let document = deployed.as_ref().map(|template| &template.document);
+    let environment = on_its_processor(environment, &given, document, |note| terminal.line(note));
     let template = stack::synthesize(&environment)?;
-    let ground = Ground::survey(arguments, &environment, &template, phase, &mut terminal).await?;
+    let names = names::new_names(arguments, &ground, &template, deployed.as_ref()).await?;
+    names::refuse_taken(&names, arguments, &ground, &mut terminal).await?;
+
     let packages = arguments
         .code
         .packages(&mut terminal, environment.architecture)
         .await?;
     let filled = code::upload(&ground, packages, &mut terminal).await?;
-
-    let deployed = match &ground.stack {
-        Some(stack) => Some(stack.template(&ground.session).await?),
-        None => None,
-    };
     let parameters = parameters(arguments, &ground, &template, &filled, deployed.as_ref())?;
     let text = generated::template(&template, Format::CloudFormation)?;
     if ground.is_deployed(&text, &parameters, deployed.as_ref()) {
@@ -154,10 +169,12 @@ async fn deploy(arguments: &Arguments, phase: &RefCell<Phase>) -> anyhow::Result
         (Some(stack), Some(template)) => template.document.with_values(&stack.parameters),
         _ => TemplateDocument::default(),
     };
-    let difference = explain(compare(&old, &new), &change_set.changes);
+    let mut difference = explain(compare(&old, &new), &change_set.changes);
+    difference.find_refusals(&old, &new);
     show(&terminal, &difference, wish.is_new);
-    refuse_stuck_names(&difference, &new, &ground)?;
+    refuse_refused(&difference, &ground)?;
     refuse_losses(&difference, arguments, &ground)?;
+    warn_of_anonymous_jobs(&environment, &terminal);
     let question = format!(
         "Execute these changes on {} in {}?",
         ground.name, ground.session.region
@@ -170,6 +187,8 @@ async fn deploy(arguments: &Arguments, phase: &RefCell<Phase>) -> anyhow::Result
         terminal.line("Nothing was changed.");
         return Ok(Outcome::Differs);
     }
+    // Building and asking take a while, and another stack may have come by now.
+    names::refuse_taken(&names, arguments, &ground, &mut terminal).await?;
     execution::execute(
         &ground,
         &template,
@@ -229,35 +248,42 @@ fn show(terminal: &Terminal, difference: &Difference, is_new: bool) {
     terminal.line(format!("\n{}", difference.summary()));
 }
 
-/// CloudFormation makes the new one before it deletes the old one, so two would have one name. It
-/// finds that out on the way, and undoes all it has done.
-fn refuse_stuck_names(
-    difference: &Difference,
-    new: &TemplateDocument,
-    ground: &Ground,
-) -> anyhow::Result<()> {
-    let stuck = stuck_names(difference, new);
-    if stuck.is_empty() {
-        return Ok(());
-    }
-    let names: Vec<_> = stuck
-        .iter()
-        .map(|(change, property)| {
+/// What a service is sure to refuse would be found out on the way, and undone with all the rest.
+fn refuse_refused(difference: &Difference, ground: &Ground) -> anyhow::Result<()> {
+    let refused = difference.refused();
+    let lines: Vec<_> = refused
+        .map(|change| {
+            let refusals = change.refusals.iter();
+            let refusals = refusals.map(|it| format!("\n      {}\n      {}", it.reason, it.help));
             format!(
-                "{} {} ({}), whose {property} stays",
+                "\n    {} {} ({}){}",
                 change.mark.sign(),
                 change.logical_id,
-                change.kind
+                change.kind,
+                refusals.collect::<String>()
             )
         })
         .collect();
+    if lines.is_empty() {
+        return Ok(());
+    }
     bail!(
-        "CloudFormation cannot replace what keeps its name:\n    {}\n  the stack {} is as it was\n  \
-         what to do: change what is named above back; or give it another name in contract/src, \
-         too, and --allow-replacement; or deploy another stack beside this one with --name-suffix",
-        names.join("\n    "),
+        "AWS will refuse these changes:{}\n  the stack {} is as it was\n  what to do: see the second \
+         line of each",
+        lines.concat(),
         ground.name
     )
+}
+
+/// Everyone on the internet reaches the APIs. Whether they may create jobs is the environment's choice.
+fn warn_of_anonymous_jobs(environment: &Environment, terminal: &Terminal) {
+    let name = environment.name;
+    if environment.job_authorizer.is_none() {
+        terminal.warn(format!(
+            "anyone who knows the URL can create jobs: the environment {name} has no job_authorizer \
+             (infra-gen/src/environments/mod.rs)"
+        ));
+    }
 }
 
 /// Without an explicit yes, nothing that holds data is replaced or removed.

@@ -8,7 +8,6 @@ use infra_gen::{
         Values,
     },
     environments::Environment,
-    template::Template,
 };
 
 use super::{Arguments, execution::Phase, logging, usable::usable};
@@ -29,7 +28,7 @@ impl Ground {
     pub(super) async fn survey(
         arguments: &Arguments,
         environment: &Environment,
-        template: &Template,
+        description: &str,
         phase: &RefCell<Phase>,
         terminal: &mut Terminal,
     ) -> anyhow::Result<Self> {
@@ -49,7 +48,7 @@ impl Ground {
         if let Some(stack) = &stack
             && stack.status.standing() != Standing::Empty
         {
-            must_be_ours(stack, environment, template.description())?;
+            must_be_ours(stack, environment, description)?;
         }
         let stack = usable(stack, arguments, &session, phase, terminal).await?;
         logging::ensure(&session, arguments, environment, phase, terminal).await?;

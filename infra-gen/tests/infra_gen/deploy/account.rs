@@ -1,6 +1,14 @@
 //! What can be wrong with the account, before anything is done in it.
 
-use std::fs;
+use std::{
+    fs,
+    net::TcpListener,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+};
 
 use super::{
     fake::{ACCOUNT, FakeAws, Stack},
@@ -21,11 +29,63 @@ fn without_credentials_it_is_said_how_to_get_some() {
         &output,
         &[
             "cannot look at the stack stagecast-dev",
+            "no credentials were found in AWS_ACCESS_KEY_ID",
+            "the profile 'default' of /nowhere and /nowhere",
             "what to do: give credentials",
             "aws sso login",
         ],
     );
+    let said = stderr(&output);
+    assert!(
+        !said.contains("IMDS") && !said.contains("not enabled"),
+        "{said}"
+    );
     assert_eq!(aws.calls(), [""; 0]);
+}
+
+/// A connection that is closed without an answer, as one to a port that nothing listens on.
+#[test]
+fn address_at_which_nothing_answers_is_named_after_two_attempts() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let connections = Arc::new(AtomicUsize::new(0));
+    let counted = connections.clone();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            drop(stream);
+            counted.fetch_add(1, Ordering::SeqCst);
+        }
+    });
+    let output = command(&["outputs", "--endpoint-url", &url])
+        .output()
+        .expect("infra-gen starts");
+    assert_failed(
+        &output,
+        &[
+            "cannot look at the stack",
+            "what to do: see that the region exists",
+        ],
+    );
+    assert_eq!(connections.load(Ordering::SeqCst), 2);
+}
+
+/// What `cargo dev` answers a service that it does not have.
+#[test]
+fn endpoint_without_cloudformation_is_said_to_be_cargo_devs() {
+    for verb in ["outputs", "diff"] {
+        let aws = FakeAws::new().answering("DescribeStacks", 501, "", 9);
+        let output = run(&aws, &[verb]);
+        let said = stderr(&output);
+        assert!(!output.status.success(), "{said}");
+        assert!(
+            said.contains("HTTP 501: this endpoint does not have the service"),
+            "{said}"
+        );
+        assert!(
+            said.contains("`cargo dev --json` prints its URLs"),
+            "{said}"
+        );
+    }
 }
 
 #[test]
@@ -313,7 +373,29 @@ fn a_profile_that_there_is_none_of_is_named() {
         .env_remove("AWS_ACCESS_KEY_ID")
         .output()
         .expect("infra-gen starts");
-    assert_failed(&output, &["the profile 'nobody'", "--profile"]);
+    assert_failed(
+        &output,
+        &[
+            "there is no profile 'nobody' in /nowhere and /nowhere; there are no profiles",
+            "give another with --profile",
+        ],
+    );
+    assert_eq!(aws.calls(), [""; 0]);
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("config");
+    fs::write(&file, "[profile ours]\nregion = eu-west-3\n").expect("writable");
+    for (name, sentence) in [
+        ("nope", "there is no profile 'nope' in "),
+        ("nope", "; there are ours"),
+        ("ours", "has no credentials"),
+    ] {
+        let output = command(&["outputs", "--endpoint-url", &aws.url, "--profile", name])
+            .env("AWS_CONFIG_FILE", &file)
+            .output()
+            .expect("infra-gen starts");
+        assert_failed(&output, &[sentence]);
+    }
 }
 
 /// An emulator with IAM enforced denies every request to the bucket, as AWS would.

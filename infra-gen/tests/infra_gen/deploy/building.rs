@@ -1,31 +1,12 @@
 //! Building the functions, with a script in place of Cargo.
 
-use std::{
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{path::Path, process::Command};
 
 use super::{
     fake::FakeAws,
     program::{Running, assert_failed, command},
 };
-
-fn script(folder: &Path, name: &str, text: &str) -> PathBuf {
-    let path = folder.join(name);
-    // Written by a process of its own: a child that another thread starts meanwhile would hold the
-    // file open for writing, and nothing can be executed that is.
-    let written = Command::new("sh")
-        .args([
-            "-c",
-            r#"printf '%s\n' '#!/bin/sh' "$2" >"$1" && chmod 755 "$1""#,
-        ])
-        .arg("sh")
-        .arg(&path)
-        .arg(text)
-        .status();
-    assert!(written.expect("sh starts").success(), "{}", path.display());
-    path
-}
+use crate::program::script;
 
 /// `infra-gen deploy` on a machine with cargo-lambda, whose build does this.
 fn deploying(aws: &FakeAws, folder: &Path, build: &str) -> Command {

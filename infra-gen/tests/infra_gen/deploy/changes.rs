@@ -75,15 +75,19 @@ fn a_template_too_large_for_the_call_goes_through_the_bucket() {
 }
 
 #[test]
-fn without_a_terminal_nothing_is_executed_unasked_and_nothing_is_left() {
+fn without_a_terminal_deploy_refuses_before_it_begins_and_names_yes() {
     let aws = FakeAws::new();
+    let output = deploy(&aws, &[]);
     assert_failed(
-        &deploy(&aws, &[]),
-        &["WebsocketRole", "what to do: give --yes"],
+        &output,
+        &[
+            "there is no terminal to ask on",
+            "what to do: give --yes",
+            "`infra-gen diff` shows what would change",
+        ],
     );
-    assert_eq!(aws.count("ExecuteChangeSet"), 0);
-    assert_eq!(aws.count("DeleteChangeSet"), 1);
-    assert_eq!(aws.stack_status(), None);
+    assert!(!stderr(&output).contains("[y/N]"), "{}", stderr(&output));
+    assert_eq!(aws.calls(), [""; 0]);
 }
 
 #[test]
@@ -129,13 +133,78 @@ fn a_table_that_keeps_its_name_is_not_replaced_even_with_an_explicit_yes() {
     assert_failed(
         &deploy(&aws, &["--yes", "--allow-replacement"]),
         &[
-            "cannot replace what keeps its name",
-            "-/+ JobsTable (AWS::DynamoDB::Table), whose TableName stays",
+            "cannot replace what keeps its name, and TableName stays",
+            "AWS will refuse these changes:\n    -/+ JobsTable (AWS::DynamoDB::Table)",
             "another name in contract/src",
         ],
     );
     assert_eq!(aws.count("ExecuteChangeSet"), 0);
     assert_eq!(aws.count("DeleteChangeSet"), 1);
+}
+
+/// DynamoDB would refuse it on the way: "Cannot perform more than one GSI creation or deletion in a
+/// single update".
+#[test]
+fn update_that_dynamodb_refuses_is_named_and_not_begun() {
+    let two_indexes = (
+        "    Properties:\n      TableName: !Sub jobs${NameSuffix}\n",
+        "    Properties:\n      TableName: !Sub jobs${NameSuffix}\n      GlobalSecondaryIndexes:\n      \
+         - IndexName: a\n      - IndexName: b\n",
+    );
+    let aws = FakeAws::new()
+        .with_stack(stack("UPDATE_COMPLETE", two_indexes))
+        .with_change("JobsTable", TABLE, "Modify", "False");
+    let output = run(&aws, &["diff"]);
+    let printed = stdout(&output);
+    assert!(
+        printed.contains("! refused: DynamoDB creates or deletes one global secondary index"),
+        "{printed}"
+    );
+    assert!(printed.contains("; 1 changes will be refused"), "{printed}");
+    assert_failed(
+        &deploy(&aws, &["--yes", "--allow-replacement"]),
+        &[
+            "AWS will refuse these changes:\n    ~ JobsTable",
+            "this update deletes a, b",
+            "change one index, deploy, then change the next",
+            "the stack stagecast-dev is as it was",
+        ],
+    );
+    assert_eq!(aws.count("ExecuteChangeSet"), 0);
+}
+
+#[test]
+fn anonymous_job_creation_is_said_before_a_deployment() {
+    let output = deploy(&FakeAws::new(), &["--yes"]);
+    let said = stderr(&output);
+    let warning =
+        "anyone who knows the URL can create jobs: the environment dev has no job_authorizer";
+    assert!(said.contains(warning), "{said}");
+}
+
+/// The processor that was chosen once stays, as the suffix does.
+#[test]
+fn functions_stay_on_the_processor_they_are_deployed_on() {
+    let x86 = ("- arm64", "- x86_64");
+    let aws = FakeAws::new().with_stack(stack("UPDATE_COMPLETE", x86));
+    let output = run(&aws, &["diff"]);
+    let said = stderr(&output);
+    assert_eq!(stdout(&output), "", "{said}");
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(
+        said.contains(
+            "the functions stay on x86_64, on which they are deployed; --arm64 changes that"
+        ),
+        "{said}"
+    );
+    let output = run(&aws, &["diff", "--arm64"]);
+    assert!(stdout(&output).contains("arm64"), "{}", stdout(&output));
+    let output = run(&aws, &["diff", "--x86-64"]);
+    assert_eq!(stdout(&output), "", "{}", stderr(&output));
+    // The executables are for the other processor.
+    assert_failed(&deploy(&aws, &["--yes"]), &["x86_64"]);
+    let output = deploy(&aws, &["--yes", "--arm64"]);
+    assert!(output.status.success(), "{}", stderr(&output));
 }
 
 #[test]

@@ -7,6 +7,8 @@ use std::{
     sync::{Arc, Mutex, MutexGuard},
 };
 
+use serde_json::json;
+
 use super::http::{Answer, Request, serve};
 
 pub(super) const ACCOUNT: &str = "123456789012";
@@ -27,6 +29,15 @@ pub(super) struct Stack {
     pub(super) termination_protection: bool,
 }
 
+type Tags = Vec<(String, String)>;
+
+/// The tags that CloudFormation gives to what the fake's stack made, or one of another name.
+fn tags_of(stack: &str) -> Tags {
+    let tags = [("stack-name", stack), ("stack-id", stack)];
+    tags.map(|(key, value)| (format!("aws:cloudformation:{key}"), value.to_owned()))
+        .to_vec()
+}
+
 #[derive(Debug, Default)]
 struct State {
     stack: Option<Stack>,
@@ -42,6 +53,9 @@ struct State {
     bucket_is_there: bool,
     objects: BTreeSet<String>,
     logging_role: bool,
+    /// Tables and queues that are in the account, with their tags.
+    tables: HashMap<String, Tags>,
+    queues: HashMap<String, Tags>,
     /// Answers that come instead of the fake's own, by operation.
     instead: HashMap<String, VecDeque<Answer>>,
     /// Answers that come in place of the fake's own although it does what is asked.
@@ -116,6 +130,20 @@ impl FakeAws {
 
     pub(super) fn with_stack(self, stack: Stack) -> Self {
         self.state().stack = Some(stack);
+        self
+    }
+
+    /// A table that is in the account, made by a stack if one is given.
+    pub(super) fn with_table(self, name: &str, stack: Option<&str>) -> Self {
+        let tags = stack.map(tags_of).unwrap_or_default();
+        self.state().tables.insert(name.to_owned(), tags);
+        self
+    }
+
+    /// A queue that is in the account, made by a stack if one is given.
+    pub(super) fn with_queue(self, name: &str, stack: Option<&str>) -> Self {
+        let tags = stack.map(tags_of).unwrap_or_default();
+        self.state().queues.insert(name.to_owned(), tags);
         self
     }
 
@@ -247,6 +275,9 @@ fn operation(request: &Request) -> String {
     if let Some(action) = request.form().get("Action") {
         return action.clone();
     }
+    if let Some((_, operation)) = request.target.split_once('.') {
+        return operation.to_owned();
+    }
     let Request {
         method,
         path,
@@ -359,9 +390,52 @@ impl State {
                 self.objects.clear();
                 Answer::ok("<DeleteResult></DeleteResult>")
             }
+            "DescribeTable" | "ListTagsOfResource" | "GetQueueUrl" | "ListQueueTags" => {
+                self.answer_in_json(operation, &request.body)
+            }
             _ if operation.starts_with("PutBucket:") => Answer::ok(""),
             _ => self.answer_for_cloudformation(operation, &request.form()),
         }
+    }
+
+    fn answer_in_json(&self, operation: &str, body: &str) -> Answer {
+        let asked: serde_json::Value = serde_json::from_str(body).expect("JSON");
+        let name = |field: &str| {
+            let name = asked[field].as_str().unwrap_or_default();
+            name.rsplit('/').next().unwrap_or_default().to_owned()
+        };
+        let missing = |code: &str| Answer {
+            status: 400,
+            body: json!({ "__type": format!("com.amazonaws#{code}"), "message": code }).to_string(),
+        };
+        let answer = match operation {
+            "DescribeTable" => {
+                let name = name("TableName");
+                if !self.tables.contains_key(&name) {
+                    return missing("ResourceNotFoundException");
+                }
+                json!({ "Table": { "TableArn": format!("arn:aws:dynamodb:table/{name}") } })
+            }
+            "ListTagsOfResource" => {
+                let tags = self.tables[&name("ResourceArn")].iter();
+                let tags: Vec<_> = tags
+                    .map(|(key, value)| json!({ "Key": key, "Value": value }))
+                    .collect();
+                json!({ "Tags": tags })
+            }
+            "GetQueueUrl" => {
+                let name = name("QueueName");
+                if !self.queues.contains_key(&name) {
+                    return missing("QueueDoesNotExist");
+                }
+                json!({ "QueueUrl": format!("https://sqs/{ACCOUNT}/{name}") })
+            }
+            _ => {
+                let tags: HashMap<_, _> = self.queues[&name("QueueUrl")].iter().cloned().collect();
+                json!({ "Tags": tags })
+            }
+        };
+        Answer::ok(answer.to_string())
     }
 
     fn answer_for_cloudformation(

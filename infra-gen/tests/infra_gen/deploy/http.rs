@@ -17,6 +17,8 @@ pub(super) struct Request {
     pub(super) query: String,
     /// Who asks: the header with the signature.
     pub(super) authorization: String,
+    /// The operation, for services that are asked in JSON.
+    pub(super) target: String,
     pub(super) body: String,
 }
 
@@ -49,10 +51,15 @@ impl Request {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         let (path, query) = (path.to_owned(), query.to_owned());
         let mut length = 0;
-        let mut authorization = String::new();
+        let (mut authorization, mut operation) = (String::new(), String::new());
         loop {
             let mut header = String::new();
             reader.read_line(&mut header)?;
+            if let Some((name, value)) = header.split_once(": ")
+                && name.eq_ignore_ascii_case("x-amz-target")
+            {
+                value.trim().clone_into(&mut operation);
+            }
             let header = header.trim().to_ascii_lowercase();
             if header.is_empty() {
                 break;
@@ -74,6 +81,7 @@ impl Request {
             path,
             query,
             authorization,
+            target: operation,
             body: String::from_utf8_lossy(&body).into_owned(),
         }))
     }

@@ -6,6 +6,7 @@ mod building;
 mod changes;
 mod fake;
 mod http;
+mod names;
 mod program;
 mod removal;
 mod states;

@@ -14,13 +14,19 @@ const STACK: &str = "AWS::CloudFormation::Stack";
 fn destroying_names_what_goes_empties_buckets_and_is_asked_for() {
     let aws = FakeAws::new().with_stack(stack("UPDATE_COMPLETE", SAME));
     aws.add_object("input.png");
+    let output = run(&aws, &["destroy"]);
     assert_failed(
-        &run(&aws, &["destroy"]),
+        &output,
         &[
             "JobsTable (AWS::DynamoDB::Table) jobs",
-            "Type the name of the stack",
+            "there is no terminal to ask on",
             "give --yes",
         ],
+    );
+    assert!(
+        !stderr(&output).contains("Type the name"),
+        "{}",
+        stderr(&output)
     );
     assert_eq!((aws.count("DeleteStack"), aws.objects().len()), (0, 1));
 

@@ -1,0 +1,346 @@
+//! One way of writing a value: what means the same to CloudFormation is written the same.
+//!
+//! | written as | becomes |
+//! | --- | --- |
+//! | `!Join ['', [jobs, !Ref Suffix]]`, nested joins, `!Sub` with variables | `!Sub jobs${Suffix}` |
+//! | `!Sub ${Table}`, `!Sub ${Table.Arn}` | `!Ref Table`, `!GetAtt Table.Arn` |
+//! | `!GetAtt Table.Arn` | `Fn::GetAtt: [Table, Arn]` |
+//! | `!Ref AWS::NoValue` | nothing |
+//! | `!If` with two equal values, `!Select` from a list that is written out | the value |
+
+use indexmap::IndexMap;
+use serde_json::{Map, Value, json};
+
+const NO_VALUE: &str = "AWS::NoValue";
+
+/// The values of parameters by name. References to them become their values.
+type Values = IndexMap<String, String>;
+
+/// A part of a text.
+enum Part {
+    Text(String),
+    /// An intrinsic function.
+    Value(Value),
+}
+
+/// A value in its one way of writing. None for `AWS::NoValue`.
+pub(super) fn canonical(value: Value, values: &Values) -> Option<Value> {
+    match value {
+        Value::Array(items) => Some(Value::Array(list(items, values))),
+        Value::Object(map) => match intrinsic(&map) {
+            Some((name, argument)) => function(name, argument.clone(), values),
+            None => Some(Value::Object(entries(map, values))),
+        },
+        scalar => Some(scalar),
+    }
+}
+
+/// The entries of a map that is no intrinsic function.
+pub(super) fn entries(map: Map<String, Value>, values: &Values) -> Map<String, Value> {
+    let entries = map.into_iter();
+    entries
+        .filter_map(|(name, value)| Some((name, canonical(value, values)?)))
+        .collect()
+}
+
+fn list(items: Vec<Value>, values: &Values) -> Vec<Value> {
+    let items = items.into_iter();
+    items.filter_map(|item| canonical(item, values)).collect()
+}
+
+/// The name and the argument of an intrinsic function.
+fn intrinsic(map: &Map<String, Value>) -> Option<(&str, &Value)> {
+    let (name, argument) = map.iter().next().filter(|_| map.len() == 1)?;
+    let is_one = name == "Ref" || name.starts_with("Fn::");
+    is_one.then_some((name.as_str(), argument))
+}
+
+fn call(name: &str, argument: Value) -> Value {
+    Value::Object(Map::from_iter([(name.to_owned(), argument)]))
+}
+
+fn function(name: &str, argument: Value, values: &Values) -> Option<Value> {
+    match (name, argument) {
+        ("Ref", Value::String(target)) => reference(&target, values),
+        ("Fn::GetAtt", Value::String(path)) => Some(attribute(&path)),
+        ("Fn::GetAtt", Value::Array(path)) if path.iter().all(Value::is_string) => {
+            let path: Vec<_> = path.iter().filter_map(Value::as_str).collect();
+            Some(attribute(&path.join(".")))
+        }
+        ("Fn::Sub", Value::String(text)) => Some(text_of(sub(&text, &Map::new(), values))),
+        ("Fn::Sub", Value::Array(arguments)) => match &arguments[..] {
+            [Value::String(text), Value::Object(variables)] => {
+                Some(text_of(sub(text, variables, values)))
+            }
+            _ => Some(call(name, Value::Array(arguments))),
+        },
+        ("Fn::Join", Value::Array(arguments)) => Some(join(arguments, values)),
+        ("Fn::If", Value::Array(arguments)) => choice(arguments, values),
+        ("Fn::Select", Value::Array(arguments)) => selected(arguments, values),
+        (name, argument) => {
+            let argument = canonical(argument, values);
+            argument.map(|argument| call(name, argument))
+        }
+    }
+}
+
+fn reference(target: &str, values: &Values) -> Option<Value> {
+    if target == NO_VALUE {
+        return None;
+    }
+    let value = values.get(target).map(|value| value.clone().into());
+    Some(value.unwrap_or_else(|| call("Ref", target.into())))
+}
+
+fn attribute(path: &str) -> Value {
+    let (resource, attribute) = path.split_once('.').unwrap_or((path, ""));
+    json!({ "Fn::GetAtt": [resource, attribute] })
+}
+
+fn join(mut arguments: Vec<Value>, values: &Values) -> Value {
+    if let [Value::String(_), Value::Array(_)] = &arguments[..]
+        && let (Some(Value::Array(items)), Some(Value::String(delimiter))) =
+            (arguments.pop(), arguments.pop())
+    {
+        let mut parts = Vec::new();
+        for (index, item) in list(items, values).into_iter().enumerate() {
+            if index > 0 {
+                parts.push(Part::Text(delimiter.clone()));
+            }
+            parts.extend(parts_of(item));
+        }
+        return text_of(parts);
+    }
+    // A list that is only known when it is deployed.
+    call("Fn::Join", Value::Array(list(arguments, values)))
+}
+
+fn choice(arguments: Vec<Value>, values: &Values) -> Option<Value> {
+    let [condition, yes, no] = &arguments[..] else {
+        return Some(call("Fn::If", Value::Array(arguments)));
+    };
+    let (yes, no) = (
+        canonical(yes.clone(), values),
+        canonical(no.clone(), values),
+    );
+    if yes == no {
+        return yes;
+    }
+    let written = |value: Option<Value>| value.unwrap_or_else(|| call("Ref", NO_VALUE.into()));
+    Some(json!({ "Fn::If": [condition, written(yes), written(no)] }))
+}
+
+fn selected(arguments: Vec<Value>, values: &Values) -> Option<Value> {
+    if let [index, Value::Array(items)] = &arguments[..] {
+        let index = index
+            .as_u64()
+            .or_else(|| index.as_str().and_then(|text| text.parse().ok()));
+        let item = index.and_then(|index| items.get(usize::try_from(index).ok()?));
+        if let Some(item) = item {
+            return canonical(item.clone(), values);
+        }
+    }
+    Some(call("Fn::Select", Value::Array(list(arguments, values))))
+}
+
+/// The parts of a text with gaps: `${Table.Arn}` is an attribute, `${!Table}` is `${Table}`.
+fn sub(text: &str, variables: &Map<String, Value>, values: &Values) -> Vec<Part> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("${") {
+        let Some((gap, after)) = after.split_once('}') else {
+            break;
+        };
+        parts.push(Part::Text(before.to_owned()));
+        if let Some(literal) = gap.strip_prefix('!') {
+            parts.push(Part::Text(format!("${{{literal}}}")));
+        } else if let Some(value) = variables.get(gap) {
+            let value = canonical(value.clone(), values);
+            parts.extend(value.into_iter().flat_map(parts_of));
+        } else if gap.contains('.') {
+            parts.push(Part::Value(attribute(gap)));
+        } else {
+            parts.extend(reference(gap, values).into_iter().flat_map(parts_of));
+        }
+        rest = after;
+    }
+    parts.push(Part::Text(rest.to_owned()));
+    parts
+}
+
+/// The parts of a canonical value in a text.
+fn parts_of(value: Value) -> Vec<Part> {
+    match value {
+        Value::String(text) => vec![Part::Text(text)],
+        Value::Number(_) | Value::Bool(_) => vec![Part::Text(value.to_string())],
+        Value::Object(map) => match intrinsic(&map) {
+            Some(("Fn::Sub", Value::String(text))) => sub(text, &Map::new(), &Values::new()),
+            Some(("Fn::Join", Value::Array(arguments))) => match &arguments[..] {
+                [Value::String(delimiter), Value::Array(items)] if delimiter.is_empty() => {
+                    items.iter().cloned().flat_map(parts_of).collect()
+                }
+                _ => vec![Part::Value(Value::Object(map))],
+            },
+            _ => vec![Part::Value(Value::Object(map))],
+        },
+        other => vec![Part::Value(other)],
+    }
+}
+
+/// Parts as one value: a text, a reference, a `Fn::Sub`, or a `Fn::Join` if there are parts that
+/// `Fn::Sub` has no way of writing.
+fn text_of(parts: Vec<Part>) -> Value {
+    let mut merged: Vec<Part> = Vec::new();
+    for part in parts {
+        match (merged.last_mut(), part) {
+            (_, Part::Text(text)) if text.is_empty() => {}
+            (Some(Part::Text(last)), Part::Text(text)) => last.push_str(&text),
+            (_, part) => merged.push(part),
+        }
+    }
+    if merged.len() < 2 {
+        return match merged.pop() {
+            None => Value::String(String::new()),
+            Some(Part::Text(text)) => text.into(),
+            Some(Part::Value(value)) => value,
+        };
+    }
+    let gaps: Option<String> = merged
+        .iter()
+        .map(|part| match part {
+            Part::Text(text) => literal(text),
+            Part::Value(value) => gap(value),
+        })
+        .collect();
+    if let Some(text) = gaps {
+        return call("Fn::Sub", text.into());
+    }
+    let items: Vec<_> = merged
+        .into_iter()
+        .map(|part| match part {
+            Part::Text(text) => text.into(),
+            Part::Value(value) => value,
+        })
+        .collect();
+    json!({ "Fn::Join": ["", items] })
+}
+
+/// A text as `Fn::Sub` writes it, if it can: it reads what follows `${` up to the next `}`.
+fn literal(text: &str) -> Option<String> {
+    let is_closed = text.split("${").skip(1).all(|rest| rest.contains('}'));
+    is_closed.then(|| text.replace("${", "${!"))
+}
+
+/// A reference as `Fn::Sub` writes it.
+fn gap(value: &Value) -> Option<String> {
+    match intrinsic(value.as_object()?)? {
+        ("Ref", Value::String(name)) => Some(format!("${{{name}}}")),
+        ("Fn::GetAtt", Value::Array(path)) => {
+            let path: Option<Vec<_>> = path.iter().map(Value::as_str).collect();
+            Some(format!("${{{}}}", path?.join(".")))
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(value: Value) -> Option<Value> {
+        canonical(value, &Values::new())
+    }
+
+    #[test]
+    fn texts_with_the_same_parts_are_written_the_same() {
+        let sub = json!({ "Fn::Sub": "jobs${Suffix}-${Table.Arn}" });
+        let get = json!({ "Fn::GetAtt": ["Table", "Arn"] });
+        let suffix = json!({ "Ref": "Suffix" });
+        for written in [
+            sub.clone(),
+            json!({ "Fn::Join": ["", ["jobs", suffix, "-", get]] }),
+            json!({ "Fn::Join": ["-", [{ "Fn::Join": ["", ["jobs", suffix]] }, get]] }),
+            json!({ "Fn::Sub": ["${name}-${arn}", {
+                "name": { "Fn::Join": ["", ["jobs", suffix]] },
+                "arn": { "Fn::GetAtt": "Table.Arn" },
+            }] }),
+        ] {
+            assert_eq!(of(written.clone()), Some(sub.clone()), "{written}");
+        }
+    }
+
+    #[test]
+    fn single_references_and_plain_texts_lose_their_wrapping() {
+        for (written, expected) in [
+            (json!({ "Fn::Sub": "${Table}" }), json!({ "Ref": "Table" })),
+            (
+                json!({ "Fn::Join": ["", [{ "Fn::GetAtt": "T.A.B" }]] }),
+                json!({ "Fn::GetAtt": ["T", "A.B"] }),
+            ),
+            (
+                json!({ "Fn::Join": [",", ["a", 1, true]] }),
+                json!("a,1,true"),
+            ),
+            (json!({ "Fn::Sub": "costs ${!5}" }), json!("costs ${5}")),
+            (json!({ "Fn::Join": ["", []] }), json!("")),
+        ] {
+            assert_eq!(of(written.clone()), Some(expected), "{written}");
+        }
+    }
+
+    #[test]
+    fn literal_dollar_brace_stays_literal_next_to_a_reference() {
+        let written = json!({ "Fn::Join": ["", ["costs ${5}", { "Ref": "A" }]] });
+        let expected = json!({ "Fn::Sub": "costs ${!5}${A}" });
+        assert_eq!(of(written), Some(expected.clone()));
+        assert_eq!(of(expected.clone()), Some(expected));
+    }
+
+    #[test]
+    fn no_value_is_left_out_of_maps_and_lists() {
+        let none = json!({ "Ref": "AWS::NoValue" });
+        assert_eq!(
+            of(json!({ "a": none, "b": [none, 1], "c": { "Fn::If": ["X", none, none] } })),
+            Some(json!({ "b": [1] }))
+        );
+        let choice = json!({ "Fn::If": ["X", 1, none] });
+        assert_eq!(of(choice.clone()), Some(choice));
+    }
+
+    #[test]
+    fn choice_between_equals_and_selection_from_a_literal_list_are_their_value() {
+        let join = json!({ "Fn::Join": ["", ["a", { "Ref": "B" }]] });
+        let sub = json!({ "Fn::Sub": "a${B}" });
+        assert_eq!(of(json!({ "Fn::If": ["X", join, sub] })), Some(sub));
+        assert_eq!(
+            of(json!({ "Fn::Select": ["1", ["a", "b"]] })),
+            Some(json!("b"))
+        );
+        let unknown = json!({ "Fn::Select": [0, { "Fn::GetAZs": "" }] });
+        assert_eq!(of(unknown.clone()), Some(unknown));
+    }
+
+    #[test]
+    fn parameters_with_values_are_filled_in_however_they_are_referred_to() {
+        let values = Values::from([("Suffix".to_owned(), "-a${B}".to_owned())]);
+        for written in [
+            json!({ "Fn::Sub": "jobs${Suffix}" }),
+            json!({ "Fn::Sub": ["jobs${s}", { "s": { "Ref": "Suffix" } }] }),
+            json!({ "Fn::Join": ["", ["jobs", { "Ref": "Suffix" }]] }),
+        ] {
+            let filled = canonical(written.clone(), &values);
+            assert_eq!(filled, Some(json!("jobs-a${B}")), "{written}");
+        }
+    }
+
+    #[test]
+    fn parts_that_sub_cannot_write_stay_a_join() {
+        let open = json!({ "Fn::Join": ["", ["a${b", { "Ref": "C" }]] });
+        assert_eq!(of(open.clone()), Some(open));
+        let import = json!({ "Fn::ImportValue": "x" });
+        let written = json!({ "Fn::Join": ["/", ["a", import, "b"]] });
+        let expected = json!({ "Fn::Join": ["", ["a/", import, "/b"]] });
+        assert_eq!(of(written), Some(expected.clone()));
+        assert_eq!(of(expected.clone()), Some(expected));
+    }
+}
