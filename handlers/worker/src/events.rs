@@ -111,7 +111,12 @@ impl Handler {
                         .is_ok_and(|message| repeats::is_of(&job.job_id, &message, &placed.event))
                 });
             if !is_same {
-                return Err(conflict(job.seq));
+                // Its place is taken by the end, if the job has ended without its worker.
+                return Err(if job.status.has_ended() {
+                    finished(job)
+                } else {
+                    conflict(job.seq)
+                });
             }
         }
         let has_repeats = !repeats.is_empty();
