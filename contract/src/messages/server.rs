@@ -545,6 +545,7 @@ mod tests {
             created_at: NOW,
             updated_at: NOW,
             correlation_id: "req_1_a".to_owned(),
+            attempt: None,
             attempt: Some(2),
             results: Some(Results {
                 results: RawJson::from_text("[ 1.0, 1E2 ]".to_owned()).expect("JSON"),

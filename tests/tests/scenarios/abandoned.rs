@@ -122,6 +122,7 @@ async fn job_whose_end_was_logged_but_not_committed_ends_that_way() {
         } else {
             look(&system, &job, Some(1)).await;
         }
+        client.expect("stage_complete").await;
         let end = client.expect("job_complete").await;
         assert_eq!((&end["seq"], &end["results"]), (&json!(2), &json!(7)));
         client.close().await;

@@ -344,6 +344,7 @@ async fn new_claim_starts_the_next_attempt_at_its_stage() {
     worker
         .tell(json!([stage_complete("a", 1), progress("b", 20)]))
         .await;
+    client.expect("stage_complete").await;
     let next = client.expect("progress_update").await;
     assert_eq!((&next["stage"], &next["attempt"]), (&json!("b"), &json!(1)));
     client.close().await;
