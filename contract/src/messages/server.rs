@@ -545,7 +545,6 @@ mod tests {
             created_at: NOW,
             updated_at: NOW,
             correlation_id: "req_1_a".to_owned(),
-            attempt: None,
             attempt: Some(2),
             results: Some(Results {
                 results: RawJson::from_text("[ 1.0, 1E2 ]".to_owned()).expect("JSON"),
@@ -589,6 +588,7 @@ mod tests {
             created_at: NOW,
             updated_at: NOW,
             correlation_id: text(128),
+            attempt: Some(u32::MAX),
             results: Some(Results {
                 results: RawJson::from_text(results).expect("JSON"),
                 results_url: None,
