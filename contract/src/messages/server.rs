@@ -545,7 +545,6 @@ mod tests {
             created_at: NOW,
             updated_at: NOW,
             correlation_id: "req_1_a".to_owned(),
-            attempt: None,
             attempt: Some(2),
             results: Some(Results {
                 results: RawJson::from_text("[ 1.0, 1E2 ]".to_owned()).expect("JSON"),
@@ -583,6 +582,7 @@ mod tests {
             stage: Some(text(MAX_NAME_BYTES)),
             progress: 100,
             overall_progress: 100,
+            attempt: Some(u32::MAX),
             message: text(MAX_TEXT_BYTES),
             estimated_seconds_remaining: Some(MAX_REMAINING_SECONDS),
             seq: u64::MAX,
