@@ -11,16 +11,29 @@
 //! | `stage_2`: which floor belongs together | [`rooms`], on `gaps` |
 //! | the ground under both | `mask`, `regions`, [`report`] |
 
+mod enclosure;
+mod frame;
 mod gaps;
+mod ground;
+mod hollow;
 mod ink;
+mod jpeg;
+mod lines;
 mod mask;
+mod necks;
 mod pieces;
+mod reading;
 mod regions;
+mod skew;
+mod specks;
+mod straighten;
 mod thickness;
 
 pub mod plan;
+pub mod plausibility;
 pub mod report;
 pub mod rooms;
+pub mod sheet;
 pub mod walls;
 
 #[cfg(test)]
