@@ -6,10 +6,12 @@
 //!
 //! | step | module |
 //! | --- | --- |
-//! | decode and refuse early what cannot be one | [`plan`] |
-//! | `stage_1`: which pixels are wall | [`walls`], on `ink`, `thickness` and `pieces` |
-//! | `stage_2`: which floor belongs together | [`rooms`], on `gaps` |
-//! | the ground under both | `mask`, `regions`, [`report`] |
+//! | decode and refuse early what cannot be one | [`plan`], on `jpeg` and `ground` |
+//! | remove specks and straighten | [`sheet`], on `specks`, `skew` and `straighten` |
+//! | `stage_1`: which pixels are wall | [`walls`], on `ink`, `hollow`, `reading`, `thickness` and `pieces` |
+//! | `stage_2`: which floor belongs together | [`rooms`], on `frame` and `gaps` |
+//! | whether it can be a plan's rooms | [`plausibility`], on `enclosure`, `necks` and `lines` |
+//! | the ground under all | `mask`, `regions`, [`report`] |
 
 mod enclosure;
 mod frame;
