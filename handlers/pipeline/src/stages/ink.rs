@@ -8,6 +8,7 @@ use imageproc::{filter::box_filter, stats::histogram};
 use super::{
     mask::Mask,
     report::{Interrupted, Pass, Passes},
+    straighten,
 };
 
 /// Least difference between the mean brightness of paper and ink. Scans and poor JPEGs have 80 and
@@ -114,6 +115,21 @@ pub(super) fn smooth(
         top += rows;
     }
     Ok(smooth)
+}
+
+/// The mask of all that differs from most of a picture, be it ink by any threshold or not.
+pub(super) fn all_drawn(sharp: &GrayImage, pass: &mut Pass) -> Result<Mask, Interrupted> {
+    let (width, height) = (sharp.width() as usize, sharp.height() as usize);
+    let paper = straighten::middle(sharp);
+    let mut mask = Mask::new(width, height);
+    for y in 0..height {
+        pass.row(y)?;
+        let row = &sharp.as_raw()[y * width..][..width];
+        for (cell, brightness) in mask.row_mut(y).iter_mut().zip(row) {
+            *cell = u32::from(brightness.abs_diff(paper)) >= LEAST_SUBCONTRAST;
+        }
+    }
+    Ok(mask)
 }
 
 /// The thresholds by which a picture can be read, the likeliest one first; the contrast, if it is

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     frame::{Frame, Verdict},
     gaps::{self, Limits},
-    lines,
+    ink, lines,
     mask::Mask,
     plan::FloorPlan,
     plausibility::{Findings, Implausible},
@@ -159,7 +159,7 @@ pub fn find(
             ..walls.preparation
         };
         let sheet = Sheet::prepare(plan, preparation, (message, 100), &mut passes)?;
-        let lines = walls.all_ink(&sheet, &mut passes.next(message, 100, size))?;
+        let lines = ink::all_drawn(&sheet.sharp, &mut passes.next(message, 100, size))?;
         let percent = lines::percent_of_walls(lines, &closed, (message, 100), &mut passes)?;
         if percent > MOST_LINES_PERCENT {
             return Err(Implausible::ThinLines { percent }.into());

@@ -85,7 +85,7 @@ impl Straightening {
 }
 
 /// The brightness that half of the pixels do not exceed.
-fn middle(image: &GrayImage) -> u8 {
+pub(super) fn middle(image: &GrayImage) -> u8 {
     let mut counts = [0_usize; 256];
     for &pixel in image.as_raw() {
         counts[usize::from(pixel)] += 1;

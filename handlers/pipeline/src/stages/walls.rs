@@ -8,7 +8,7 @@ use super::{
     mask::Mask,
     plan::FloorPlan,
     reading::{Reading, keep_walls, read},
-    report::{Interrupted, Pass, Passes, Report},
+    report::{Interrupted, Passes, Report},
     sheet::{Preparation, Sheet, SheetError},
     thickness::{self, WallThickness},
 };
@@ -265,11 +265,6 @@ impl Walls {
     pub(super) fn is_ink(&self, sheet: &Sheet, x: usize, y: usize) -> bool {
         let brightness = sheet.sharp.get_pixel(pixels(x), pixels(y)).0[0];
         self.ink_threshold().is_ink(brightness)
-    }
-
-    /// The mask of all that is drawn, hairlines too.
-    pub(super) fn all_ink(&self, sheet: &Sheet, pass: &mut Pass) -> Result<Mask, Interrupted> {
-        self.ink_threshold().all_ink(&sheet.sharp, pass)
     }
 
     fn ink_threshold(&self) -> Threshold {
