@@ -1,7 +1,7 @@
 //! Two rooms that are one only because the door between them was not closed: their floor is
 //! joined through an opening as short as a wall is thick.
 
-use std::ops::Range;
+use std::{collections::BTreeMap, ops::Range};
 
 use super::{
     mask::Mask,
@@ -26,48 +26,56 @@ pub(super) fn find(
     passes: &mut Passes,
 ) -> Result<Option<Neck>, Interrupted> {
     let widest = thickness.widest_door();
-    let longest = thickness.thickest + thickness.tolerance() + 2;
+    let turned = floor.transposed(&mut passes.next(message, until, floor.size()))?;
     for side in [widest / 3, widest * 2 / 3] {
-        let size = floor.size();
-        let wide = floor.opened(side, &mut passes.next(message, until, size))?;
-        let parts = Regions::of(&wide, true, &mut passes.next(message, until, size))?;
-        if parts.list.len() < 2 {
-            continue;
+        let neck = find_across(floor, side, thickness, (message, until), passes)?;
+        if neck.is_some() {
+            return Ok(neck);
         }
-        let mut narrow = floor.clone();
-        for y in 0..narrow.height() {
-            let cells = narrow.row_mut(y).iter_mut().zip(wide.row(y));
-            cells.for_each(|(cell, wide)| *cell &= !wide);
-        }
-        let necks = Regions::of(&narrow, true, &mut passes.next(message, until, size))?;
-        let joins = |before: Option<(usize, usize)>, after: (usize, usize)| {
-            let before = before.and_then(|(x, y)| parts.at(x, y));
-            let after = parts.at(after.0, after.1);
-            before.is_some() && after.is_some() && before != after
-        };
-        let neck = necks.list.iter().find(|neck| {
-            let (left, top) = (neck.columns.start, neck.rows.start);
-            let (right, bottom) = (neck.columns.end, neck.rows.end);
-            let middle = (usize::midpoint(left, right), usize::midpoint(top, bottom));
-            let across = neck.columns.len() <= longest && neck.rows.len() >= thickness.thinnest;
-            let down = neck.rows.len() <= longest && neck.columns.len() >= thickness.thinnest;
-            across
-                && joins(
-                    left.checked_sub(1).map(|x| (x, middle.1)),
-                    (right, middle.1),
-                )
-                || down
-                    && joins(
-                        top.checked_sub(1).map(|y| (middle.0, y)),
-                        (middle.0, bottom),
-                    )
-        });
-        if let Some(neck) = neck {
+        if let Some(neck) = find_across(&turned, side, thickness, (message, until), passes)? {
             return Ok(Some(Neck {
-                columns: neck.columns.clone(),
-                rows: neck.rows.clone(),
+                columns: neck.rows,
+                rows: neck.columns,
             }));
         }
     }
     Ok(None)
+}
+
+/// Finds an opening between two parts of a floor beside each other, each of which has room for a
+/// square of `side` where the opening has none.
+fn find_across(
+    floor: &Mask,
+    side: usize,
+    thickness: WallThickness,
+    (message, until): (&str, u8),
+    passes: &mut Passes,
+) -> Result<Option<Neck>, Interrupted> {
+    let longest = thickness.thickest + thickness.tolerance() + 2;
+    let size = floor.size();
+    let wide = floor.opened(side, &mut passes.next(message, until, size))?;
+    let parts = Regions::of(&wide, true, &mut passes.next(message, until, size))?;
+    let mut necks: BTreeMap<(usize, usize), Neck> = BTreeMap::new();
+    let mut runs = parts.runs().peekable();
+    while let Some((part, row, columns)) = runs.next() {
+        let Some((next_part, next_row, next)) = runs.peek() else {
+            break;
+        };
+        let between = columns.end..next.start;
+        let is_neck = *next_row == row
+            && *next_part != part
+            && between.len() <= longest
+            && floor.row(row)[between.clone()].iter().all(|&floor| floor);
+        if is_neck {
+            let neck = necks.entry((part, *next_part)).or_insert_with(|| Neck {
+                columns: between.clone(),
+                rows: row..row,
+            });
+            neck.columns.start = neck.columns.start.min(between.start);
+            neck.columns.end = neck.columns.end.max(between.end);
+            neck.rows.end = row + 1;
+        }
+    }
+    let is_wide = |neck: &Neck| neck.rows.len() >= thickness.thinnest;
+    Ok(necks.into_values().find(is_wide))
 }
