@@ -152,7 +152,7 @@ impl From<RoomsError> for StageError {
     fn from(error: RoomsError) -> Self {
         match error {
             RoomsError::Interrupted(_) => Self::Cancelled(handlers_core::progress::Cancelled),
-            error @ RoomsError::NothingEnclosed { .. } => {
+            error @ (RoomsError::NothingEnclosed { .. } | RoomsError::Implausible(_)) => {
                 Self::failed(error.code(), error.to_string())
             }
         }

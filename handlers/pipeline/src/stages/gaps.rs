@@ -91,7 +91,7 @@ struct Work {
 pub(super) fn close(
     walls: Mask,
     limits: &Limits,
-    is_ink: impl Fn(usize, usize) -> bool,
+    is_ink: impl Fn(usize, usize) -> bool + Copy,
     (message, until): (&str, u8),
     passes: &mut Passes,
 ) -> Result<Mask, Interrupted> {

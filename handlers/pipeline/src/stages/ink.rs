@@ -8,15 +8,19 @@ use imageproc::{filter::box_filter, stats::histogram};
 use super::{
     mask::Mask,
     report::{Interrupted, Pass, Passes},
+    straighten,
 };
 
 /// Least difference between the mean brightness of paper and ink. Scans and poor JPEGs have 80 and
 /// more; a blank sheet's grain has under 20.
 const LEAST_CONTRAST: u32 = 40;
 
-/// Walls, text and furniture cover less than this share of a plan (in percent); if more is dark,
-/// coloured floors are among it.
-const MOST_INK_PERCENT: u64 = 40;
+/// Least difference between the mean brightnesses of two kinds of ink, or of paper and coloured
+/// floor.
+const LEAST_SUBCONTRAST: u32 = 30;
+
+/// A kind of ink or floor covers at least this share of a picture, per thousand pixels.
+const LEAST_CLASS: u64 = 10;
 
 /// What tells ink from paper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +53,27 @@ impl Threshold {
             pass.row(y)?;
             for ((cell, &sharp), &smooth) in mask.row_mut(y).iter_mut().zip(sharp).zip(smooth) {
                 *cell = self.is_ink(smooth) && (self.is_ink(sharp) || self.is_deep(smooth));
+            }
+        }
+        Ok(mask)
+    }
+
+    /// The mask of ink with every line in it, however thin. Those that fall between two pixels are
+    /// only half as dark, so the threshold is nearer to the paper.
+    pub(super) fn all_ink(self, sharp: &GrayImage, pass: &mut Pass) -> Result<Mask, Interrupted> {
+        let (width, height) = (sharp.width() as usize, sharp.height() as usize);
+        let level = if self.light_on_dark {
+            self.level - self.level / 3
+        } else {
+            self.level + (u8::MAX - self.level) / 3
+        };
+        let near = Self { level, ..self };
+        let mut mask = Mask::new(width, height);
+        for y in 0..height {
+            pass.row(y)?;
+            let row = &sharp.as_raw()[y * width..][..width];
+            for (cell, &brightness) in mask.row_mut(y).iter_mut().zip(row) {
+                *cell = near.is_ink(brightness);
             }
         }
         Ok(mask)
@@ -92,37 +117,88 @@ pub(super) fn smooth(
     Ok(smooth)
 }
 
-/// Finds the threshold by Otsu's method, or the contrast if it is too low for one.
-pub(super) fn threshold(smooth: &GrayImage) -> Result<Threshold, u32> {
+/// The mask of all that differs from most of a picture, be it ink by any threshold or not.
+pub(super) fn all_drawn(sharp: &GrayImage, pass: &mut Pass) -> Result<Mask, Interrupted> {
+    let (width, height) = (sharp.width() as usize, sharp.height() as usize);
+    let paper = straighten::middle(sharp);
+    let mut mask = Mask::new(width, height);
+    for y in 0..height {
+        pass.row(y)?;
+        let row = &sharp.as_raw()[y * width..][..width];
+        for (cell, brightness) in mask.row_mut(y).iter_mut().zip(row) {
+            *cell = u32::from(brightness.abs_diff(paper)) >= LEAST_SUBCONTRAST;
+        }
+    }
+    Ok(mask)
+}
+
+/// The thresholds by which a picture can be read, the likeliest one first; the contrast, if it is
+/// too low for any.
+///
+/// Ink is the rarer of two classes, wherever it is: the edge of a picture may be cropped at a wall
+/// or have a border. Floors may be coloured and walls grey, so each class may be two again.
+pub(super) fn thresholds(sharp: &GrayImage, smooth: &GrayImage) -> Result<Vec<Threshold>, u32> {
     let counts = brightness_counts(smooth);
-    let (mut level, contrast) = two_classes(&counts);
+    let (level, contrast) = two_classes(&counts);
     if contrast < LEAST_CONTRAST {
         return Err(contrast);
     }
-    let light_on_dark = is_dark_around(smooth, level);
-    if !light_on_dark {
-        let dark = &counts[..=usize::from(level)];
-        if dark.iter().sum::<u64>() * 100 > counts.iter().sum::<u64>() * MOST_INK_PERCENT {
-            let (darker, contrast) = two_classes(dark);
-            if contrast >= LEAST_CONTRAST {
-                level = darker;
-            }
+    // Edges are of all brightnesses. Without them, what is left in between is drawn so.
+    let flat = flat_counts(sharp, smooth);
+    let (dark, light) = (0..=level, level.saturating_add(1)..=u8::MAX);
+    let mut levels = vec![level];
+    levels.extend([dark.clone(), light].into_iter().filter_map(|class| {
+        let start = usize::from(*class.start());
+        let within = &flat[start..=usize::from(*class.end())];
+        let total: u64 = flat.iter().sum();
+        let (level, contrast) = two_classes(within);
+        let weight = |counts: &[u64]| 1000 * counts.iter().sum::<u64>() >= LEAST_CLASS * total;
+        let (low, high) = within.split_at_checked(usize::from(level) + 1)?;
+        (contrast >= LEAST_SUBCONTRAST && weight(low) && weight(high))
+            .then(|| u8::try_from(start + usize::from(level)).ok())
+            .flatten()
+    }));
+    let total: u64 = counts.iter().sum();
+    // Between three classes, edges between two look like the third.
+    let counts_of = |class: &RangeInclusive<u8>| -> &[u64] {
+        let within = &flat[usize::from(*class.start())..=usize::from(*class.end())];
+        let is_seen = 1000 * within.iter().sum::<u64>() >= LEAST_CLASS * total;
+        if levels.len() > 1 && is_seen {
+            &flat
+        } else {
+            &counts
+        }
+    };
+    let dark_ink = counts[..=usize::from(level)].iter().sum::<u64>() * 2 <= total;
+    let mut thresholds = Vec::new();
+    for light_on_dark in [!dark_ink, dark_ink] {
+        for &level in &levels {
+            let below = levels.iter().filter(|&&other| other < level).max();
+            let above = levels.iter().filter(|&&other| other > level).min();
+            let darker = below.map_or(0, |&below| below + 1)..=level;
+            let lighter = level.saturating_add(1)..=above.copied().unwrap_or(u8::MAX);
+            thresholds.push(Threshold {
+                level: halfway(&counts_of, darker, lighter, light_on_dark),
+                light_on_dark,
+            });
         }
     }
-    Ok(Threshold {
-        level: halfway(&counts, level, light_on_dark),
-        light_on_dark,
-    })
+    Ok(thresholds)
 }
 
 /// The level halfway between paper and full ink. Otsu's parts the classes, but where exactly it
 /// lies between them is chance; and where thin walls are mostly edges, it lets hairlines pass.
-fn halfway(counts: &[u64], level: u8, light_on_dark: bool) -> u8 {
-    let (dark, light) = (0..=level, level.saturating_add(1)..=u8::MAX);
+fn halfway<'c>(
+    counts_of: &impl Fn(&RangeInclusive<u8>) -> &'c [u64],
+    darker: RangeInclusive<u8>,
+    lighter: RangeInclusive<u8>,
+    light_on_dark: bool,
+) -> u8 {
+    let share = |class: RangeInclusive<u8>, percent| share_at(counts_of(&class), class, percent);
     let (paper, ink) = if light_on_dark {
-        (share_at(counts, dark, 50), share_at(counts, light, 90))
+        (share(darker, 50), share(lighter, 90))
     } else {
-        (share_at(counts, light, 50), share_at(counts, dark, 10))
+        (share(lighter, 50), share(darker, 10))
     };
     u8::midpoint(paper, ink)
 }
@@ -180,16 +256,16 @@ fn two_classes(counts: &[u64]) -> (u8, u32) {
     (best.0, best.1)
 }
 
-/// Whether most of the image's border is in the darker class.
-fn is_dark_around(image: &GrayImage, level: u8) -> bool {
-    let (width, height) = image.dimensions();
-    let across = (0..width).flat_map(|x| [(x, 0), (x, height - 1)]);
-    let down = (0..height).flat_map(|y| [(0, y), (width - 1, y)]);
-    let dark = across
-        .chain(down)
-        .filter(|&(x, y)| image.get_pixel(x, y).0[0] <= level)
-        .count();
-    dark > (width + height) as usize
+/// Counts by brightness of the pixels that are as bright as their neighbourhood.
+fn flat_counts(sharp: &GrayImage, smooth: &GrayImage) -> Vec<u64> {
+    const FLAT: u8 = 6;
+    let mut counts = vec![0; 256];
+    for (&sharp, &smooth) in sharp.as_raw().iter().zip(smooth.as_raw()) {
+        if sharp.abs_diff(smooth) <= FLAT {
+            counts[usize::from(smooth)] += 1;
+        }
+    }
+    counts
 }
 
 fn brightness_counts(image: &GrayImage) -> Vec<u64> {

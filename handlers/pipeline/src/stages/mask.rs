@@ -55,6 +55,11 @@ impl Mask {
         }
     }
 
+    /// Pixels that are set.
+    pub(super) fn count(&self) -> u64 {
+        self.cells.iter().filter(|&&cell| cell).count() as u64
+    }
+
     pub(super) fn transposed(&self, pass: &mut Pass) -> Result<Self, Interrupted> {
         // A block's rows and columns both stay in the cache.
         const BLOCK: usize = 32;

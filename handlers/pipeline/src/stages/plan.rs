@@ -3,9 +3,11 @@
 use std::io::Cursor;
 
 use image::{
-    DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits, Luma,
+    DynamicImage, GrayImage, ImageDecoder, ImageError, ImageFormat, ImageReader, Limits,
     metadata::Orientation,
 };
+
+use super::{ground, jpeg};
 
 /// Longest side of a plan, in pixels.
 pub const MAX_SIDE: u32 = 8_000;
@@ -99,6 +101,14 @@ impl FloorPlan {
                 cause: error.to_string(),
             },
         };
+        let bytes = if format == ImageFormat::Jpeg {
+            jpeg::complete_image(bytes).map_err(|error| PlanError::Broken {
+                format: name,
+                cause: error.to_string(),
+            })?
+        } else {
+            bytes
+        };
         let mut reader = ImageReader::with_format(Cursor::new(bytes), format);
         let mut limits = Limits::no_limits();
         limits.max_alloc = Some(MAX_DECODER_BYTES);
@@ -108,18 +118,12 @@ impl FloorPlan {
         if width.max(height) > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
             return Err(PlanError::TooLarge { width, height });
         }
-        if format == ImageFormat::Jpeg && !has_end_of_image(bytes) {
-            return Err(PlanError::Broken {
-                format: name,
-                cause: "it ends before its last pixel".to_owned(),
-            });
-        }
         // Browsers turn a photo by this tag before they show it; rooms must land on what they show.
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
         let mut image = DynamicImage::from_decoder(decoder).map_err(broken)?;
         image.apply_orientation(orientation);
         Ok(Self {
-            pixels: brightness(image),
+            pixels: ground::brightness(image),
         })
     }
 
@@ -143,31 +147,6 @@ impl std::fmt::Debug for FloorPlan {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let (width, height) = self.size();
         write!(formatter, "FloorPlan({width} x {height})")
-    }
-}
-
-/// Brightness on white paper: what is transparent shows the paper.
-fn brightness(image: DynamicImage) -> GrayImage {
-    if !image.color().has_alpha() {
-        return image.into_luma8();
-    }
-    let image = image.into_luma_alpha8();
-    let mut pixels = GrayImage::new(image.width(), image.height());
-    for (target, source) in pixels.pixels_mut().zip(image.pixels()) {
-        let [light, alpha] = source.0.map(u16::from);
-        let blended = (light * alpha + 255 * (255 - alpha)) / 255;
-        *target = Luma([u8::try_from(blended).unwrap_or(u8::MAX)]);
-    }
-    pixels
-}
-
-/// Whether the last scan of a JPEG is followed by the end marker. The decoder fills what is missing
-/// with grey and says nothing. Neither marker can occur inside a scan's data.
-fn has_end_of_image(bytes: &[u8]) -> bool {
-    let last = |marker: [u8; 2]| bytes.windows(2).rposition(|pair| pair == marker);
-    match (last([0xff, 0xda]), last([0xff, 0xd9])) {
-        (Some(scan), Some(end)) => end > scan,
-        _ => false,
     }
 }
 

@@ -27,6 +27,26 @@ impl Region {
         self.columns.len().max(self.rows.len())
     }
 
+    /// What is around both.
+    pub(super) fn and(&self, other: &Self) -> Self {
+        let around = |one: &Range<usize>, other: &Range<usize>| {
+            one.start.min(other.start)..one.end.max(other.end)
+        };
+        Self {
+            area: self.area + other.area,
+            columns: around(&self.columns, &other.columns),
+            rows: around(&self.rows, &other.rows),
+        }
+    }
+
+    /// Whether it reaches none of the edges of an image of a size.
+    pub(super) fn is_inside(&self, (width, height): (usize, usize)) -> bool {
+        self.columns.start > 0
+            && self.rows.start > 0
+            && self.columns.end < width
+            && self.rows.end < height
+    }
+
     fn of(run: &Run) -> Self {
         Self {
             area: run.columns.len(),
@@ -101,6 +121,58 @@ impl Regions {
             found[index].region = region;
         }
         Ok(Self { runs: found, list })
+    }
+
+    /// For each region, the side of the largest square in it.
+    pub(super) fn widths(&self) -> Vec<usize> {
+        let mut widths = vec![0; self.list.len()];
+        let columns = self.list.iter().map(|region| region.columns.end).max();
+        // The sides of the largest squares that end in the row above and in this row.
+        let mut above = vec![0_usize; columns.unwrap_or(0) + 1];
+        let mut here = above.clone();
+        for row in self.runs.chunk_by(|one, next| one.row == next.row) {
+            let is_next = |first: &Run| first.row > 0 && self.has_row(first.row - 1);
+            if !row.first().is_some_and(is_next) {
+                above.fill(0);
+            }
+            here.fill(0);
+            for run in row {
+                for x in run.columns.clone() {
+                    let side = above[x].min(above[x + 1]).min(here[x]) + 1;
+                    here[x + 1] = side;
+                    widths[run.region] = widths[run.region].max(side);
+                }
+            }
+            std::mem::swap(&mut above, &mut here);
+        }
+        widths
+    }
+
+    fn has_row(&self, row: usize) -> bool {
+        self.runs.binary_search_by_key(&row, |run| run.row).is_ok()
+    }
+
+    /// Sets the pixels of some regions.
+    pub(super) fn fill(&self, mask: &mut Mask, is_filled: impl Fn(usize) -> bool) {
+        for run in self.runs.iter().filter(|run| is_filled(run.region)) {
+            mask.row_mut(run.row)[run.columns.clone()].fill(true);
+        }
+    }
+
+    /// The region that a pixel is in.
+    pub(super) fn at(&self, x: usize, y: usize) -> Option<usize> {
+        let after = self
+            .runs
+            .partition_point(|run| (run.row, run.columns.start) <= (y, x));
+        let run = &self.runs[after.checked_sub(1)?];
+        (run.row == y && run.columns.contains(&x)).then_some(run.region)
+    }
+
+    /// All runs: region, row and columns, from top to bottom.
+    pub(super) fn runs(&self) -> impl Iterator<Item = (usize, usize, Range<usize>)> {
+        self.runs
+            .iter()
+            .map(|run| (run.region, run.row, run.columns.clone()))
     }
 
     /// For each region, how many of its pixels are set in a mask.

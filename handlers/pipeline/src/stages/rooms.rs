@@ -3,13 +3,27 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    frame::{Frame, Verdict},
     gaps::{self, Limits},
+    ink, lines,
+    mask::Mask,
     plan::FloorPlan,
+    plausibility::{Findings, Implausible},
+    reading::long_ones,
     regions::{Region, Regions},
     report::{Interrupted, Passes, Report},
+    sheet::{Preparation, Sheet},
+    straighten::Straightening,
     thickness::WallThickness,
-    walls::{Walls, long_ones, pixels},
+    walls::Walls,
 };
+
+/// Plans with no more rooms than this are looked at twice: it may be a frame that encloses them.
+const FEW_ROOMS: usize = 3;
+
+/// The most length of thin lines, in percent of the walls', where few rooms are found. Furniture
+/// and text have about half of what walls have.
+const MOST_LINES_PERCENT: u64 = 120;
 
 /// A room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,7 +36,7 @@ pub struct Room {
     pub bounding_box: BoundingBox,
 }
 
-/// A rectangle in pixels of the plan.
+/// A rectangle in pixels of the plan, as it was sent and turned by its Exif orientation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BoundingBox {
     /// Leftmost column.
@@ -49,6 +63,9 @@ pub enum RoomsError {
         /// The widest gap that is taken for a door, in pixels.
         widest_door: usize,
     },
+    /// What was found cannot be the plan's rooms.
+    #[error(transparent)]
+    Implausible(#[from] Implausible),
     /// The stage was asked to stop.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
@@ -59,13 +76,14 @@ impl RoomsError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NothingEnclosed { .. } => "no_rooms",
+            Self::Implausible(implausible) => implausible.code(),
             Self::Interrupted(_) => "interrupted",
         }
     }
 }
 
 /// Finds the rooms of a plan between the walls that [`walls::find`](super::walls::find) has found
-/// in it.
+/// in it. They are in the plan's own pixels, however it was straightened.
 pub fn find(
     plan: &FloorPlan,
     walls: &Walls,
@@ -74,9 +92,28 @@ pub fn find(
     let mut passes = Passes::new(report);
     let thickness: WallThickness = walls.thickness.into();
     let limits = Limits::new(thickness);
-    let mask = walls.trace(plan, "Tracing walls...", 30, &mut passes)?;
+    let (sheet, mut mask) = walls.trace(plan, "Tracing walls...", 30, &mut passes)?;
     let size = mask.size();
-    let is_ink = |x, y| walls.is_ink(plan, x, y);
+    let is_ink = |x, y| walls.is_ink(&sheet, x, y);
+
+    // A frame may be inside of a frame.
+    while let Some(frame) = Frame::of(&mask, &mut passes.next("Looking for a frame...", 32, size))?
+    {
+        let message = "Closing door openings...";
+        let closed = gaps::close(
+            frame.without.clone(),
+            &limits,
+            is_ink,
+            (message, 50),
+            &mut passes,
+        )?;
+        match frame.verdict(enclosed(&closed, thickness, (message, 50), &mut passes)?) {
+            Verdict::Frame => mask = frame.without,
+            Verdict::OuterWall => break,
+            Verdict::Unclear => return Err(Implausible::Frame.into()),
+        }
+    }
+
     let mut closed = gaps::close(
         mask,
         &limits,
@@ -86,51 +123,149 @@ pub fn find(
     )?;
 
     let message = "Removing furniture...";
-    let standing = Regions::of(&closed, true, &mut passes.next(message, 88, size))?;
+    let standing = Regions::of(&closed, true, &mut passes.next(message, 86, size))?;
     let is_long = long_ones(&standing, thickness);
     standing.keep(&mut closed, |_, region| is_long(region));
 
-    let message = "Measuring rooms...";
-    let floor = Regions::of(&closed, false, &mut passes.next(message, 100, size))?;
-    let mut rooms: Vec<&Region> = floor
+    // What noise has broken is whole only now.
+    while let Some(frame) = Frame::of(&closed, &mut passes.next(message, 87, size))? {
+        match frame.verdict(enclosed(
+            &frame.without,
+            thickness,
+            (message, 88),
+            &mut passes,
+        )?) {
+            Verdict::Frame => closed = frame.without,
+            Verdict::OuterWall => break,
+            Verdict::Unclear => return Err(Implausible::Frame.into()),
+        }
+    }
+
+    let outcome = measure((plan, &sheet), (walls, thickness), &closed, &mut passes);
+    let is_doubtful = match &outcome {
+        Ok(rooms) => rooms.len() <= FEW_ROOMS,
+        Err(RoomsError::NothingEnclosed { .. }) => true,
+        Err(RoomsError::Implausible(implausible)) => matches!(
+            implausible,
+            Implausible::OpenRoom { .. } | Implausible::LittleEnclosed { .. }
+        ),
+        Err(RoomsError::Interrupted(_)) => false,
+    };
+    if is_doubtful {
+        let message = "Checking lines...";
+        // Evening out edges takes hairlines with it.
+        let preparation = Preparation {
+            despeckled: walls.preparation.despeckled.min(1),
+            ..walls.preparation
+        };
+        let sheet = Sheet::prepare(plan, preparation, (message, 100), &mut passes)?;
+        let lines = ink::all_drawn(&sheet.sharp, &mut passes.next(message, 100, size))?;
+        let percent = lines::percent_of_walls(lines, &closed, (message, 100), &mut passes)?;
+        if percent > MOST_LINES_PERCENT {
+            return Err(Implausible::ThinLines { percent }.into());
+        }
+    }
+    outcome
+}
+
+/// The area of the rooms between walls whose openings are closed.
+fn enclosed(
+    closed: &Mask,
+    thickness: WallThickness,
+    (message, until): (&str, u8),
+    passes: &mut Passes,
+) -> Result<usize, Interrupted> {
+    let size = closed.size();
+    let floor = Regions::of(closed, false, &mut passes.next(message, until, size))?;
+    let is_room = |region: &&Region| region.is_inside(size) && is_room(region, thickness);
+    Ok(floor
         .list
         .iter()
-        .filter(|region| is_inside(region, size) && is_room(region, thickness))
+        .filter(is_room)
+        .map(|region| region.area)
+        .sum())
+}
+
+/// Measures the rooms between walls whose openings are closed.
+fn measure(
+    (plan, sheet): (&FloorPlan, &Sheet),
+    (walls, thickness): (&Walls, WallThickness),
+    closed: &Mask,
+    passes: &mut Passes,
+) -> Result<Vec<Room>, RoomsError> {
+    let size = closed.size();
+    let message = "Measuring rooms...";
+    let floor = Regions::of(closed, false, &mut passes.next(message, 90, size))?;
+    let mut rooms: Vec<usize> = (0..floor.list.len())
+        .filter(|&index| {
+            let region = &floor.list[index];
+            region.is_inside(size) && is_room(region, thickness)
+        })
         .collect();
     if rooms.is_empty() {
         return Err(RoomsError::NothingEnclosed {
             segments: walls.segments,
-            widest_door: limits.widest,
+            widest_door: thickness.widest_door(),
         });
     }
-    sort_for_reading(&mut rooms, thickness.thickest);
+    sort_for_reading(&mut rooms, &floor, thickness.thickest);
+    let findings = Findings {
+        walls: closed,
+        floor: &floor,
+        rooms: &rooms,
+        thickness,
+        straightening: &sheet.straightening,
+        plan: plan.size(),
+    };
+    if let Some(implausible) = findings.check(("Checking rooms...", 100), passes)? {
+        return Err(implausible.into());
+    }
+    let boxes = boxes_in_plan(&floor, &sheet.straightening, plan.size());
     Ok((1..)
         .zip(rooms)
-        .map(|(id, region)| Room::new(id, region))
+        .map(|(id, room)| Room {
+            id,
+            area: floor.list[room].area as u64,
+            bounding_box: boxes[room],
+        })
         .collect())
 }
 
-impl Room {
-    fn new(id: u32, region: &Region) -> Self {
-        Self {
-            id,
-            area: region.area as u64,
-            bounding_box: BoundingBox {
-                x: pixels(region.columns.start),
-                y: pixels(region.rows.start),
-                width: pixels(region.columns.len()),
-                height: pixels(region.rows.len()),
-            },
+/// For each region the smallest rectangle of the plan around it.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "places in a picture"
+)]
+fn boxes_in_plan(
+    floor: &Regions,
+    straightening: &Straightening,
+    (width, height): (u32, u32),
+) -> Vec<BoundingBox> {
+    const NOTHING: [f64; 4] = [f64::MAX, f64::MAX, 0.0, 0.0];
+    let mut edges = vec![NOTHING; floor.list.len()];
+    for (region, row, columns) in floor.runs() {
+        let [left, top, right, bottom] = &mut edges[region];
+        for x in [columns.start, columns.end] {
+            for y in [row, row + 1] {
+                let (x, y) = straightening.to_plan((x as f64, y as f64));
+                (*left, *top) = (left.min(x), top.min(y));
+                (*right, *bottom) = (right.max(x), bottom.max(y));
+            }
         }
     }
-}
-
-/// What reaches the image's edge is around the building.
-fn is_inside(region: &Region, (width, height): (usize, usize)) -> bool {
-    region.columns.start > 0
-        && region.rows.start > 0
-        && region.columns.end < width
-        && region.rows.end < height
+    let edges = edges.into_iter().map(|[left, top, right, bottom]| {
+        let within = |edge: f64, side: u32| edge.round().clamp(0.0, side.into()) as u32;
+        let (x, y) = (within(left, width), within(top, height));
+        BoundingBox {
+            x,
+            y,
+            width: within(right, width).saturating_sub(x),
+            height: within(bottom, height).saturating_sub(y),
+        }
+    });
+    edges.collect()
 }
 
 /// Shafts, and the slits inside of walls drawn as two lines, are no rooms.
@@ -141,9 +276,11 @@ fn is_room(region: &Region, thickness: WallThickness) -> bool {
 
 /// From top to bottom, then from left to right; rooms whose tops differ by less than a wall are
 /// beside each other.
-fn sort_for_reading(rooms: &mut [&Region], wall: usize) {
-    rooms.sort_by_key(|room| (room.rows.start, room.columns.start));
-    for beside in rooms.chunk_by_mut(|one, next| next.rows.start - one.rows.start < wall) {
-        beside.sort_by_key(|room| room.columns.start);
+fn sort_for_reading(rooms: &mut [usize], floor: &Regions, wall: usize) {
+    let top = |room: usize| floor.list[room].rows.start;
+    let left = |room: usize| floor.list[room].columns.start;
+    rooms.sort_by_key(|&room| (top(room), left(room)));
+    for beside in rooms.chunk_by_mut(|&one, &next| top(next) - top(one) < wall) {
+        beside.sort_by_key(|&room| left(room));
     }
 }

@@ -55,11 +55,22 @@ impl Thicknesses {
 
     /// Adds the lines that run down the mask. Given the transposed mask too, all are counted.
     pub(super) fn add(&mut self, mask: &Mask, pass: &mut Pass) -> Result<(), Interrupted> {
+        self.add_runs(mask, true, pass)
+    }
+
+    /// Adds the straight gaps between lines that run down the mask.
+    pub(super) fn add_gaps(&mut self, mask: &Mask, pass: &mut Pass) -> Result<(), Interrupted> {
+        self.add_runs(mask, false, pass)
+    }
+
+    fn add_runs(&mut self, mask: &Mask, value: bool, pass: &mut Pass) -> Result<(), Interrupted> {
         for y in 0..mask.height() {
             pass.row(y)?;
-            for run in runs(mask.row(y), true) {
+            for run in runs(mask.row(y), value) {
                 let thickness = run.len();
-                if thickness < self.pixels.len() && goes_on(mask, &run, y) {
+                // Beside the image's edge is no gap.
+                let is_between = value || run.start > 0 && run.end < mask.width();
+                if is_between && thickness < self.pixels.len() && goes_on(mask, &run, y, value) {
                     self.pixels[thickness] += thickness as u64;
                 }
             }
@@ -85,14 +96,24 @@ impl Thicknesses {
             .max()
             .map_or(typical, |thickest| thickest.max(typical));
         // Inner walls may be half as thick as outer ones, and furniture's lines are thinner than
-        // both: the cut is where there is least ink to be wrong about.
-        let cuts = (typical * 2).div_ceil(5).max(LEAST)..=(typical * 3 / 5).max(LEAST);
-        let thinnest = cuts.min_by_key(|&cut| self.pixels[cut - 1])?;
+        // both: the cut is below the thinnest walls, where there is hardly any ink, or else where
+        // there is least of it to be wrong about.
+        let mut cuts = (typical * 2).div_ceil(5).max(LEAST)..=(typical * 3 / 5).max(LEAST);
+        let clear = cuts
+            .clone()
+            .find(|&cut| self.pixels[cut - 1] * 50 <= around(typical));
+        let thinnest = clear.or_else(|| cuts.min_by_key(|&cut| self.pixels[cut - 1]))?;
         Some(WallThickness {
             thinnest,
             typical,
             thickest,
         })
+    }
+
+    /// The length of all lines up to a thickness, in pixels.
+    pub(super) fn length(&self, thickest: usize) -> u64 {
+        let lines = self.pixels.iter().zip(0_u64..).skip(1).take(thickest);
+        lines.map(|(pixels, thickness)| pixels / thickness).sum()
     }
 
     /// Ink in straight lines that are as thick as walls.
@@ -102,18 +123,18 @@ impl Thicknesses {
     }
 }
 
-/// Whether ink goes on up and down from the middle of a run, as a line does.
-fn goes_on(mask: &Mask, run: &Range<usize>, y: usize) -> bool {
+/// Whether ink, or floor, goes on up and down from the middle of a run, as a line does.
+fn goes_on(mask: &Mask, run: &Range<usize>, y: usize, value: bool) -> bool {
     let needed = ELONGATION * run.len();
     let middle = run.start + run.len() / 2;
     let up = (0..y)
         .rev()
         .take(needed)
-        .take_while(|&y| mask.get(middle, y))
+        .take_while(|&y| mask.get(middle, y) == value)
         .count();
     let down = (y..mask.height())
         .take(needed)
-        .take_while(|&y| mask.get(middle, y))
+        .take_while(|&y| mask.get(middle, y) == value)
         .count();
     up + down >= needed
 }

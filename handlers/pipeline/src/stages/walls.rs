@@ -3,32 +3,33 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    hollow::Hollows,
     ink::{self, Threshold},
-    mask::{Mask, runs},
-    pieces,
+    mask::Mask,
     plan::FloorPlan,
-    regions::{Region, Regions},
+    reading::{Reading, keep_walls, read},
     report::{Interrupted, Passes, Report},
-    thickness::{self, Thicknesses, WallThickness},
+    sheet::{Preparation, Sheet, SheetError},
+    thickness::{self, WallThickness},
 };
-
-/// Least share of what is left of the ink that must lie in straight lines as thick as walls, in
-/// percent. A plan has nearly all of it there, noise and photographs have little.
-const LEAST_STRAIGHT_PERCENT: u64 = 45;
-
-/// The longest wall has at least this part of the image's shorter side.
-const LEAST_LENGTH: u32 = 8;
 
 /// What `stage_1` has found out about a plan's walls. Enough to find every wall pixel again with
 /// little work, so it can be stored and `stage_2` can go on from it elsewhere.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Walls {
     /// The plan's size, in pixels.
     pub image: ImageSize,
+    /// What was done to the plan before.
+    #[serde(default)]
+    pub preparation: Preparation,
     /// Brightness, 0 to 255, that parts ink from paper.
     pub threshold: u8,
     /// Whether the plan is drawn light on dark.
     pub light_on_dark: bool,
+    /// Gaps between the outlines of walls that are narrower than this are wall, in pixels; 0 if
+    /// walls are filled.
+    #[serde(default)]
+    pub filled_gaps: u32,
     /// How thick the walls are, in pixels.
     pub thickness: Thickness,
     /// Straight pieces of wall.
@@ -79,7 +80,8 @@ pub enum WallsError {
     /// What is dark is no network of lines: a photograph, noise.
     #[error(
         "the image shows no walls: only {straight_percent} % of what is dark lies in straight \
-         lines; send a floor plan with straight, filled walls instead of a photograph"
+         lines; send a floor plan with straight, filled walls and without noise instead of a \
+         photograph"
     )]
     NotStraight {
         /// Share of the dark pixels, in percent.
@@ -88,7 +90,8 @@ pub enum WallsError {
     /// The lines are those of letters or of a pattern.
     #[error(
         "the image shows no walls: its longest thick line has {longest} pixels, a wall of a plan \
-         this size at least {least}; crop the image to the plan"
+         this size at least {least}; send a plan that fills the image, with walls that stand out \
+         from the paper as clearly as the text"
     )]
     TooShort {
         /// Length of the longest straight line that is thick enough, in pixels.
@@ -96,9 +99,27 @@ pub enum WallsError {
         /// Least length of the longest wall, in pixels.
         least: u32,
     },
+    /// Lines are the outlines or the hatching of walls, but not closed around them.
+    #[error(
+        "the walls are drawn as double lines or hatched, and cannot be told from the floor between \
+         them; send the plan with filled walls, darker than floors and text"
+    )]
+    Hollow,
+    /// The plan cannot be prepared.
+    #[error(transparent)]
+    Sheet(SheetError),
     /// The stage was asked to stop.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
+}
+
+impl From<SheetError> for WallsError {
+    fn from(error: SheetError) -> Self {
+        match error {
+            SheetError::Interrupted(interrupted) => Self::Interrupted(interrupted),
+            error => Self::Sheet(error),
+        }
+    }
 }
 
 impl WallsError {
@@ -109,75 +130,140 @@ impl WallsError {
             | Self::NoThickLines
             | Self::NotStraight { .. }
             | Self::TooShort { .. } => "no_walls",
+            Self::Hollow => "hollow_walls",
+            Self::Sheet(error) => error.code(),
             Self::Interrupted(_) => "interrupted",
         }
     }
 }
 
 /// Finds the walls of a plan.
+///
+/// A picture can be read in several ways: what is ink, what is paper, and whether lines are walls
+/// or their outlines. The first way that leaves no doubt is taken, or else the one that shows most
+/// wall.
 pub fn find(plan: &FloorPlan, report: &mut Report<'_>) -> Result<Walls, WallsError> {
     let mut passes = Passes::new(report);
+    let (sheet, preparation) = Sheet::measure(plan, ("Cleaning the image...", 30), &mut passes)?;
+    let thresholds = ink::thresholds(&sheet.sharp, &sheet.smooth)
+        .map_err(|contrast| WallsError::NoContrast { contrast })?;
+    let mut readings = Readings::default();
+    let (likelier, others) = thresholds.split_at(thresholds.len() / 2);
+    for (thresholds, until) in [(likelier, 96), (others, 98)] {
+        for &threshold in thresholds {
+            let mut pass = passes.next("Separating ink from paper...", 36, sheet.size());
+            let ink = threshold.ink(&sheet.sharp, &sheet.smooth, &mut pass)?;
+            let reading = read(&ink, ("Detecting walls...", until), &mut passes);
+            readings.add(threshold, 0, reading)?;
+        }
+        if readings
+            .best
+            .as_ref()
+            .is_some_and(|best| best.reading.is_certain(sheet.size()))
+        {
+            break;
+        }
+        if readings
+            .best
+            .as_ref()
+            .is_none_or(|best| best.reading.is_bare())
+        {
+            let message = "Filling walls...";
+            for &threshold in &thresholds[..1] {
+                let mut pass = passes.next(message, until, sheet.size());
+                let lines = threshold.all_ink(&sheet.sharp, &mut pass)?;
+                let mut pass = passes.next(message, until, sheet.size());
+                let hollows = Hollows::of(&lines, &mut pass)?;
+                for width in hollows.widths_to_try() {
+                    let mut filled = lines.clone();
+                    hollows.fill(&mut filled, width);
+                    let reading = read(&filled, (message, until), &mut passes);
+                    readings.add(threshold, pixels(width), reading)?;
+                }
+            }
+        }
+    }
+    let Readings {
+        best,
+        doubtful,
+        error,
+    } = readings;
+    let Some(best) = best else {
+        return Err(match doubtful {
+            Some(true) => WallsError::Hollow,
+            _ => error.unwrap_or(WallsError::Hollow),
+        });
+    };
+    let thickness = best.reading.thickness;
     let (width, height) = plan.size();
-    let size = (width as usize, height as usize);
-
-    let smooth = ink::smooth(plan.brightness(), "Cleaning the image...", 20, &mut passes)?;
-    let threshold =
-        ink::threshold(&smooth).map_err(|contrast| WallsError::NoContrast { contrast })?;
-    let ink = threshold.ink(
-        plan.brightness(),
-        &smooth,
-        &mut passes.next("Separating ink from paper...", 30, size),
-    )?;
-
-    let message = "Measuring lines...";
-    let turned = ink.transposed(&mut passes.next(message, 40, size))?;
-    let mut lines = Thicknesses::new(size);
-    lines.add(&ink, &mut passes.next(message, 45, size))?;
-    lines.add(&turned, &mut passes.next(message, 50, (size.1, size.0)))?;
-    let thickness = lines.of_walls().ok_or(WallsError::NoThickLines)?;
-
-    let walls = keep_walls(&ink, thickness, ("Detecting walls...", 75), &mut passes)?;
-
-    let message = "Counting walls...";
-    let turned = walls.transposed(&mut passes.next(message, 80, size))?;
-    let mut lines = Thicknesses::new(size);
-    lines.add(&walls, &mut passes.next(message, 85, size))?;
-    lines.add(&turned, &mut passes.next(message, 90, (size.1, size.0)))?;
-    let mut wall_pixels = 0;
-    for y in 0..walls.height() {
-        wall_pixels += walls.row(y).iter().filter(|&&wall| wall).count() as u64;
-    }
-    let straight_percent = (100 * lines.wall_pixels(thickness))
-        .checked_div(wall_pixels)
-        .ok_or(WallsError::NoThickLines)?;
-    if straight_percent < LEAST_STRAIGHT_PERCENT {
-        return Err(WallsError::NotStraight { straight_percent });
-    }
-    let mut lengths = segments(&walls, thickness, 95, &mut passes)?;
-    lengths.extend(segments(&turned, thickness, 100, &mut passes)?);
-    let longest = lengths.iter().copied().max().unwrap_or(0);
-    let least = width.min(height) / LEAST_LENGTH;
-    if pixels(longest) < least {
-        return Err(WallsError::TooShort { longest, least });
-    }
     Ok(Walls {
         image: ImageSize { width, height },
-        threshold: threshold.level,
-        light_on_dark: threshold.light_on_dark,
+        preparation,
+        threshold: best.threshold.level,
+        light_on_dark: best.threshold.light_on_dark,
+        filled_gaps: best.filled_gaps,
         thickness: Thickness {
             thinnest: pixels(thickness.thinnest),
             typical: pixels(thickness.typical),
             thickest: pixels(thickness.thickest),
         },
-        segments: pixels(lengths.len()),
-        wall_pixels,
+        segments: pixels(best.reading.segments),
+        wall_pixels: best.reading.wall_pixels,
     })
 }
 
+/// The ways in which a picture was read.
+#[derive(Default)]
+struct Readings {
+    best: Option<Candidate>,
+    /// Whether there was one that nearly shows walls, and whether they are hollow.
+    doubtful: Option<bool>,
+    /// Why the first way that shows none shows none.
+    error: Option<WallsError>,
+}
+
+/// One way in which a picture can be read.
+struct Candidate {
+    threshold: Threshold,
+    filled_gaps: u32,
+    reading: Reading,
+}
+
+impl Readings {
+    fn add(
+        &mut self,
+        threshold: Threshold,
+        filled_gaps: u32,
+        reading: Result<Reading, WallsError>,
+    ) -> Result<(), Interrupted> {
+        match reading {
+            Err(WallsError::Interrupted(interrupted)) => return Err(interrupted),
+            Err(error) => {
+                self.error.get_or_insert(error);
+            }
+            Ok(reading) if !reading.is_sound() => {
+                self.doubtful.get_or_insert(reading.is_hollow);
+            }
+            Ok(reading) => {
+                // An earlier one is likelier, so it takes more than some text or a sofa to be better.
+                let best = self.best.as_ref().map_or(0, |best| best.reading.length);
+                if 20 * reading.length > 23 * best {
+                    self.best = Some(Candidate {
+                        threshold,
+                        filled_gaps,
+                        reading,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Walls {
-    /// Whether something is drawn at this pixel of the plan, wall or not.
-    pub(super) fn is_ink(&self, plan: &FloorPlan, x: usize, y: usize) -> bool {
-        let brightness = plan.brightness().get_pixel(pixels(x), pixels(y)).0[0];
+    /// Whether something is drawn at this pixel of the prepared plan, wall or not.
+    pub(super) fn is_ink(&self, sheet: &Sheet, x: usize, y: usize) -> bool {
+        let brightness = sheet.sharp.get_pixel(pixels(x), pixels(y)).0[0];
         self.ink_threshold().is_ink(brightness)
     }
 
@@ -188,21 +274,27 @@ impl Walls {
         }
     }
 
-    /// The mask of wall pixels, from the plan that these walls were found in.
-    pub(super) fn trace(
+    /// The plan as these walls were found in it, and the mask of their pixels.
+    pub(super) fn trace<'p>(
         &self,
-        plan: &FloorPlan,
+        plan: &'p FloorPlan,
         message: &str,
         until: u8,
         passes: &mut Passes,
-    ) -> Result<Mask, Interrupted> {
-        let size = (plan.size().0 as usize, plan.size().1 as usize);
-        let smooth = ink::smooth(plan.brightness(), message, until / 3, passes)?;
-        let mut pass = passes.next(message, until / 2, size);
-        let ink = self
-            .ink_threshold()
-            .ink(plan.brightness(), &smooth, &mut pass)?;
-        keep_walls(&ink, self.thickness.into(), (message, until), passes)
+    ) -> Result<(Sheet<'p>, Mask), Interrupted> {
+        let sheet = Sheet::prepare(plan, self.preparation, (message, until / 3), passes)?;
+        let threshold = self.ink_threshold();
+        let mut pass = passes.next(message, until / 2, sheet.size());
+        let ink = if self.filled_gaps == 0 {
+            threshold.ink(&sheet.sharp, &sheet.smooth, &mut pass)?
+        } else {
+            let mut lines = threshold.all_ink(&sheet.sharp, &mut pass)?;
+            let mut pass = passes.next(message, until / 2, sheet.size());
+            Hollows::of(&lines, &mut pass)?.fill(&mut lines, self.filled_gaps as usize);
+            lines
+        };
+        let walls = keep_walls(&ink, self.thickness.into(), (message, until), passes)?;
+        Ok((sheet, walls))
     }
 }
 
@@ -214,77 +306,6 @@ impl From<Thickness> for WallThickness {
             thickest: thickness.thickest as usize,
         }
     }
-}
-
-/// What is left of the ink without thin lines and without what stands alone and is short.
-fn keep_walls(
-    ink: &Mask,
-    thickness: WallThickness,
-    (message, until): (&str, u8),
-    passes: &mut Passes,
-) -> Result<Mask, Interrupted> {
-    let size = ink.size();
-    let mut pass = passes.next(message, until - until / 10, size);
-    let thick = ink.opened(thickness.thinnest, &mut pass)?;
-    let solid = thick.opened(
-        (thickness.typical * 3 / 4).max(thickness.thinnest),
-        &mut passes.next(message, until - until / 20, size),
-    )?;
-    let mut pass = passes.next(message, until - until / 20, size);
-    let regions = Regions::of(&thick, true, &mut pass)?;
-    let is_long = long_ones(&regions, thickness);
-    let mut long = thick.clone();
-    regions.keep(&mut long, |_, region| is_long(region));
-    let solid = regions.pixels_in(&solid);
-    let mut pass = passes.next(message, until, size);
-    let mut kept = Vec::with_capacity(regions.list.len());
-    for (region, solid) in regions.list.iter().zip(solid) {
-        pass.row(region.rows.start)?;
-        kept.push(
-            is_long(region)
-                || (region.length() >= 3 * thickness.thickest && 2 * solid >= region.area)
-                || pieces::continues_a_wall(region, &thick, &long, thickness),
-        );
-    }
-    let mut walls = thick;
-    regions.keep(&mut walls, |index, _| kept[index]);
-    Ok(walls)
-}
-
-/// Tells walls from what stands free in a room, shorter than a wall: ten times the thickness of
-/// walls is about two metres.
-pub(super) fn long_ones(
-    regions: &Regions,
-    thickness: WallThickness,
-) -> impl Fn(&Region) -> bool + use<> {
-    let longest = regions.list.iter().map(Region::length).max().unwrap_or(0);
-    let least = (longest / 3).min(10 * thickness.typical);
-    move |region| region.length() >= least
-}
-
-/// Lengths of the straight pieces of wall that run across the mask.
-fn segments(
-    walls: &Mask,
-    thickness: WallThickness,
-    until: u8,
-    passes: &mut Passes,
-) -> Result<Vec<usize>, Interrupted> {
-    let message = "Counting walls...";
-    let half = until - 2;
-    let mut long = Mask::new(walls.width(), walls.height());
-    let mut pass = passes.next(message, half, walls.size());
-    for y in 0..walls.height() {
-        pass.row(y)?;
-        let target = long.row_mut(y);
-        for run in runs(walls.row(y), true).filter(|run| run.len() >= 3 * thickness.thickest) {
-            target[run].fill(true);
-        }
-    }
-    let mut pass = passes.next(message, until, walls.size());
-    let regions = Regions::of(&long, true, &mut pass)?;
-    let is_segment = |region: &&Region| region.rows.len() >= thickness.thinnest;
-    let segments = regions.list.iter().filter(is_segment);
-    Ok(segments.map(|segment| segment.columns.len()).collect())
 }
 
 /// A count of pixels or less; a plan is far smaller than the type's range.

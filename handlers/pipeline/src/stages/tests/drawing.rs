@@ -21,7 +21,7 @@ pub(super) struct Block {
 }
 
 impl Block {
-    pub(super) fn new(left: i32, top: i32, right: i32, bottom: i32) -> Self {
+    pub(super) const fn new(left: i32, top: i32, right: i32, bottom: i32) -> Self {
         Self {
             left,
             top,
@@ -52,12 +52,15 @@ pub(super) struct Leaf {
 
 pub(super) struct Drawing {
     pub(super) pixels: GrayImage,
+    /// Brightness of everything that is drawn from now on but for [`Drawing::fill`].
+    pub(super) ink: u8,
 }
 
 impl Drawing {
     pub(super) fn new(width: u32, height: u32) -> Self {
         Self {
             pixels: GrayImage::from_pixel(width, height, Luma([PAPER])),
+            ink: INK,
         }
     }
 
@@ -69,7 +72,7 @@ impl Drawing {
     }
 
     pub(super) fn wall(&mut self, block: Block) -> &mut Self {
-        self.fill(block, INK)
+        self.fill(block, self.ink)
     }
 
     pub(super) fn opening(&mut self, block: Block) -> &mut Self {
@@ -86,7 +89,7 @@ impl Drawing {
                 block.bottom - inset,
             );
             if let Some(rect) = inner.rect() {
-                draw_hollow_rect_mut(&mut self.pixels, rect, Luma([INK]));
+                draw_hollow_rect_mut(&mut self.pixels, rect, Luma([self.ink]));
             }
         }
         self
@@ -131,7 +134,7 @@ impl Drawing {
     )]
     pub(super) fn line(&mut self, from: (f64, f64), to: (f64, f64)) {
         let single = |(x, y): (f64, f64)| (x as f32, y as f32);
-        draw_line_segment_mut(&mut self.pixels, single(from), single(to), Luma([INK]));
+        draw_line_segment_mut(&mut self.pixels, single(from), single(to), Luma([self.ink]));
     }
 
     /// Words in capitals, `cell` pixels to a dot of the letters' five by seven.

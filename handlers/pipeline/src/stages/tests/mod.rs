@@ -2,9 +2,14 @@
 
 mod drawing;
 mod houses;
+mod jpegs;
 mod layouts;
+mod pictures;
+mod plausible;
 mod refusals;
 mod reports;
+mod scans;
+mod sweep;
 
 use proptest::{prelude::*, test_runner::RngSeed};
 
@@ -13,6 +18,7 @@ use self::{
     houses::House,
 };
 use super::{
+    mask::Mask,
     plan::FloorPlan,
     report::Report,
     rooms::{self, Room},
@@ -22,6 +28,17 @@ use super::{
 /// Goes on, whatever is reported.
 fn never_stop() -> Box<Report<'static>> {
     Box::new(|_, _| Ok(()))
+}
+
+/// Numbers that look random and are the same on every run.
+fn noise() -> impl Iterator<Item = u8> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    std::iter::from_fn(move || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        Some(state.to_le_bytes()[4])
+    })
 }
 
 fn walls_of(plan: &FloorPlan) -> Result<Walls, WallsError> {

@@ -1,0 +1,201 @@
+//! A picture read in one way: with these pixels as ink, which of them are wall, and how much do
+//! they look like walls?
+
+use super::{
+    mask::{Mask, runs},
+    pieces,
+    regions::{Region, Regions},
+    report::{Interrupted, Passes},
+    thickness::{Thicknesses, WallThickness},
+    walls::{WallsError, pixels},
+};
+
+/// Least share of what is left of the ink that must lie in straight lines as thick as walls, in
+/// percent. A plan has nearly all of it there, noise and photographs have little.
+const LEAST_STRAIGHT_PERCENT: u64 = 45;
+
+/// The longest wall has at least this part of the image's shorter side.
+const LEAST_LENGTH: u32 = 8;
+
+/// Lines with a gap beside them, in percent of all lines, from which walls count as double lines.
+/// It would be fifty if all were, as one gap is between two lines.
+const DOUBLE_PERCENT: u64 = 36;
+
+/// A wall with its outlines is thinner than the plan's shorter side divided by this.
+const THINNER_THAN: usize = 22;
+
+/// Cells between lines from which they count as hatching.
+const LEAST_CELLS: usize = 20;
+
+/// The walls among some ink, and what they look like.
+pub(super) struct Reading {
+    pub(super) thickness: WallThickness,
+    pub(super) wall_pixels: u64,
+    /// Straight pieces of wall.
+    pub(super) segments: usize,
+    /// Their length, in pixels.
+    pub(super) length: usize,
+    /// The longest one's.
+    pub(super) longest: usize,
+    /// Whether the walls are the outlines or the hatching of walls.
+    pub(super) is_hollow: bool,
+    /// Whether much of the ink is in blocks far thicker than walls.
+    pub(super) has_blocks: bool,
+}
+
+impl Reading {
+    /// Whether nothing speaks against it.
+    pub(super) fn is_sound(&self) -> bool {
+        !self.is_hollow && !self.has_blocks
+    }
+
+    /// Whether it is so good that no other can be better.
+    pub(super) fn is_certain(&self, (width, height): (usize, usize)) -> bool {
+        self.is_sound() && !self.is_bare() && 3 * self.longest >= width.min(height)
+    }
+
+    /// Whether there is hardly more wall than a frame around the sheet has.
+    pub(super) fn is_bare(&self) -> bool {
+        self.segments <= 6
+    }
+}
+
+/// Reads a picture with these pixels as ink.
+pub(super) fn read(
+    ink: &Mask,
+    (message, until): (&str, u8),
+    passes: &mut Passes,
+) -> Result<Reading, WallsError> {
+    let size = ink.size();
+    let turned_size = (size.1, size.0);
+    let mut steps = passes.steps_until(until, 16);
+    let mut next = || steps.next().unwrap_or(until);
+
+    let turned = ink.transposed(&mut passes.next(message, next(), size))?;
+    let mut lines = Thicknesses::new(size);
+    lines.add(ink, &mut passes.next(message, next(), size))?;
+    lines.add(&turned, &mut passes.next(message, next(), turned_size))?;
+    let thickness = lines.of_walls().ok_or(WallsError::NoThickLines)?;
+
+    let until_kept = (0..5).map(|_| next()).last().unwrap_or(until);
+    let walls = keep_walls(ink, thickness, (message, until_kept), passes)?;
+
+    let turned = walls.transposed(&mut passes.next(message, next(), size))?;
+    let mut lines = Thicknesses::new(size);
+    lines.add(&walls, &mut passes.next(message, next(), size))?;
+    lines.add(&turned, &mut passes.next(message, next(), turned_size))?;
+    let wall_pixels = walls.count();
+    let straight_percent = (100 * lines.wall_pixels(thickness))
+        .checked_div(wall_pixels)
+        .ok_or(WallsError::NoThickLines)?;
+    if straight_percent < LEAST_STRAIGHT_PERCENT {
+        return Err(WallsError::NotStraight { straight_percent });
+    }
+    let mut lengths = segments(&walls, thickness, (message, next()), passes)?;
+    lengths.extend(segments(&turned, thickness, (message, next()), passes)?);
+    let longest = lengths.iter().copied().max().unwrap_or(0);
+    let least = pixels(size.0.min(size.1)) / LEAST_LENGTH;
+    if pixels(longest) < least {
+        return Err(WallsError::TooShort { longest, least });
+    }
+
+    let thinner_than = (size.0.min(size.1) / THINNER_THAN).min(8 * thickness.typical);
+    let mut gaps = Thicknesses::new(size);
+    gaps.add_gaps(&walls, &mut passes.next(message, next(), size))?;
+    gaps.add_gaps(&turned, &mut passes.next(message, next(), turned_size))?;
+    let is_doubled = 100 * gaps.length(thinner_than)
+        >= DOUBLE_PERCENT * lines.length(thickness.thickest + 1).max(1);
+    let floor = Regions::of(&walls, false, &mut passes.next(message, next(), size))?;
+    let is_hatched = has_cells(&floor, size, thinner_than, wall_pixels);
+    let block = 2 * thickness.thickest + 4;
+    let blocks = walls.opened(block, &mut passes.next(message, until, size))?;
+    Ok(Reading {
+        thickness,
+        wall_pixels,
+        segments: lengths.len(),
+        length: lengths.iter().sum(),
+        longest,
+        is_hollow: is_doubled || is_hatched,
+        has_blocks: 10 * blocks.count() > wall_pixels,
+    })
+}
+
+/// Whether lines enclose many cells narrower than walls, which have about as much room as they.
+fn has_cells(floor: &Regions, size: (usize, usize), thinner_than: usize, wall_pixels: u64) -> bool {
+    let widths = floor.widths();
+    let cells = floor.list.iter().zip(widths);
+    let cells = cells.filter(|(region, width)| *width < thinner_than && region.is_inside(size));
+    let (count, area) = cells.fold((0, 0), |(count, area), (region, _)| {
+        (count + 1, area + region.area as u64)
+    });
+    count >= LEAST_CELLS && 10 * area >= 3 * wall_pixels
+}
+
+/// What is left of the ink without thin lines and without what stands alone and is short.
+pub(super) fn keep_walls(
+    ink: &Mask,
+    thickness: WallThickness,
+    (message, until): (&str, u8),
+    passes: &mut Passes,
+) -> Result<Mask, Interrupted> {
+    let size = ink.size();
+    let mut steps = passes.steps_until(until, 4);
+    let mut next = || steps.next().unwrap_or(until);
+    let thick = ink.opened(thickness.thinnest, &mut passes.next(message, next(), size))?;
+    let solid = thick.opened(
+        (thickness.typical * 3 / 4).max(thickness.thinnest),
+        &mut passes.next(message, next(), size),
+    )?;
+    let regions = Regions::of(&thick, true, &mut passes.next(message, next(), size))?;
+    let is_long = long_ones(&regions, thickness);
+    let mut long = thick.clone();
+    regions.keep(&mut long, |_, region| is_long(region));
+    let solid = regions.pixels_in(&solid);
+    let mut pass = passes.next(message, until, size);
+    let mut kept = Vec::with_capacity(regions.list.len());
+    for (region, solid) in regions.list.iter().zip(solid) {
+        pass.row(region.rows.start)?;
+        kept.push(
+            is_long(region)
+                || (region.length() >= 3 * thickness.thickest && 2 * solid >= region.area)
+                || pieces::continues_a_wall(region, &thick, &long, thickness),
+        );
+    }
+    let mut walls = thick;
+    regions.keep(&mut walls, |index, _| kept[index]);
+    Ok(walls)
+}
+
+/// Tells walls from what stands free in a room, shorter than a wall: ten times the thickness of
+/// walls is about two metres.
+pub(super) fn long_ones(
+    regions: &Regions,
+    thickness: WallThickness,
+) -> impl Fn(&Region) -> bool + use<> {
+    let longest = regions.list.iter().map(Region::length).max().unwrap_or(0);
+    let least = (longest / 3).min(10 * thickness.typical);
+    move |region| region.length() >= least
+}
+
+/// Lengths of the straight pieces of wall that run across the mask.
+fn segments(
+    walls: &Mask,
+    thickness: WallThickness,
+    (message, until): (&str, u8),
+    passes: &mut Passes,
+) -> Result<Vec<usize>, Interrupted> {
+    let mut long = Mask::new(walls.width(), walls.height());
+    let mut pass = passes.next(message, until, walls.size());
+    for y in 0..walls.height() {
+        pass.row(y)?;
+        let target = long.row_mut(y);
+        for run in runs(walls.row(y), true).filter(|run| run.len() >= 3 * thickness.thickest) {
+            target[run].fill(true);
+        }
+    }
+    let mut pass = passes.next(message, until, walls.size());
+    let regions = Regions::of(&long, true, &mut pass)?;
+    let is_segment = |region: &&Region| region.rows.len() >= thickness.thinnest;
+    let segments = regions.list.iter().filter(is_segment);
+    Ok(segments.map(|segment| segment.columns.len()).collect())
+}

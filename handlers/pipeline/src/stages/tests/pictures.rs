@@ -1,0 +1,182 @@
+//! The reference plan as it comes from scanners, cameras and drawing programs: a few pictures of
+//! each case. The sweep takes all of them.
+
+use super::{
+    scans::{Ground, Scan, Surround, WallStyle},
+    sweep::{Outcome, outcome},
+};
+
+const BLACK_FRAME: Surround = Surround::Frame {
+    thickness: 6,
+    inset: 16,
+};
+const OUTLINES: WallStyle = WallStyle::Outlined {
+    stroke: 2.0,
+    fill: 255,
+};
+
+fn assert_right(scans: &[Scan]) {
+    for scan in scans {
+        assert_eq!(outcome(scan), Outcome::Right, "{scan:?}");
+    }
+}
+
+fn assert_refused(scan: &Scan, expected: &str, named: &str) {
+    match outcome(scan) {
+        Outcome::Refused(code, message) => {
+            assert_eq!(code, expected, "{message}");
+            assert!(message.contains(named), "{message}");
+        }
+        other => panic!("{other:?} of {scan:?}"),
+    }
+}
+
+#[test]
+fn a_plan_rotated_by_up_to_three_degrees_has_its_rooms_where_they_are_in_the_image() {
+    let base = Scan::default();
+    assert_right(&[
+        base,
+        Scan {
+            rotation: 1.4,
+            ..base
+        },
+        Scan {
+            rotation: -3.0,
+            corners: 0,
+            ..base
+        },
+        Scan {
+            rotation: 0.8,
+            scale: 2,
+            ..base
+        },
+    ]);
+}
+
+#[test]
+fn a_plan_rotated_further_is_refused_with_its_angle() {
+    let base = Scan::default();
+    let far = Scan {
+        rotation: 5.0,
+        ..base
+    };
+    assert_refused(&far, "plan_rotated", "5.0 degrees clockwise");
+    let back = Scan {
+        rotation: -15.0,
+        ..base
+    };
+    assert_refused(&back, "plan_rotated", "15.0 degrees counter-clockwise");
+}
+
+#[test]
+fn hollow_hatched_and_grey_walls_are_walls() {
+    let base = Scan::default();
+    let grey = WallStyle::Outlined {
+        stroke: 2.0,
+        fill: 210,
+    };
+    let hatched = WallStyle::Hatched {
+        stroke: 1.5,
+        spacing: 6.0,
+    };
+    assert_right(&[
+        Scan {
+            walls: OUTLINES,
+            ..base
+        },
+        Scan {
+            walls: OUTLINES,
+            scale: 2,
+            ..base
+        },
+        Scan {
+            walls: hatched,
+            scale: 2,
+            ..base
+        },
+        Scan {
+            walls: grey,
+            ..base
+        },
+        Scan {
+            walls: WallStyle::Filled(200),
+            text: 0,
+            ..base
+        },
+    ]);
+}
+
+#[test]
+fn paper_around_the_house_is_no_room_in_a_frame_or_at_a_border() {
+    let base = Scan::default();
+    assert_right(&[
+        Scan {
+            surround: BLACK_FRAME,
+            ..base
+        },
+        Scan {
+            surround: Surround::TitleBlock {
+                thickness: 6,
+                inset: 10,
+            },
+            ..base
+        },
+        Scan {
+            surround: Surround::Frame {
+                thickness: 1,
+                inset: 0,
+            },
+            ..base
+        },
+        Scan {
+            surround: Surround::Flush([true, true, true, false]),
+            ..base
+        },
+        Scan {
+            surround: Surround::Flush([true; 4]),
+            ..base
+        },
+    ]);
+}
+
+#[test]
+fn white_and_black_strokes_on_transparent_ground_are_walls() {
+    let base = Scan::default();
+    assert_right(&[
+        Scan {
+            ground: Ground::WhiteOnTransparent,
+            ..base
+        },
+        Scan {
+            ground: Ground::BlackOnTransparent,
+            ..base
+        },
+        Scan {
+            ground: Ground::Dark,
+            ..base
+        },
+    ]);
+}
+
+#[test]
+fn salt_and_pepper_is_removed_or_named() {
+    let base = Scan::default();
+    assert_right(&[Scan { noise: 1.0, ..base }, Scan { noise: 4.0, ..base }]);
+    assert_refused(
+        &Scan {
+            noise: 40.0,
+            ..base
+        },
+        "image_noisy",
+        "median filter",
+    );
+}
+
+#[test]
+fn a_plan_that_the_edge_cuts_is_refused_with_the_side() {
+    let cut = Scan {
+        surround: Surround::Cut(120),
+        ..Scan::default()
+    };
+    assert_refused(&cut, "plan_cut", "left edge");
+}
