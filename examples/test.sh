@@ -89,6 +89,7 @@ else
     echo "react: only built, because there is no Chromium at $chromium: say with CHROMIUM where it is" >&2
 fi
 
+run python_worker_test.py python3 examples/python_worker_test.py
 python3 examples/python-worker/submit.py README.md | tee "$work/job" |
     run python-worker python3 examples/python-worker/worker.py
 expect 'is completed' python-worker

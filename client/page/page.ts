@@ -3,6 +3,7 @@
 import { HttpApi } from "../src/index.js";
 import type { Config } from "./config.js";
 import { at } from "./dom.js";
+import { type InputRules, mediaTypeOf, offer, whyUnfit } from "./input.js";
 import { JobView } from "./job-view.js";
 import { keep, keptJob } from "./kept-jobs.js";
 import { linkedJob, linkFor, pathTo } from "./links.js";
@@ -11,12 +12,11 @@ import { keepPicture } from "./pictures.js";
 import { RecentJobs } from "./recent-jobs.js";
 import samplePlan from "./sample-plan.png";
 
-const MAX_BYTES = 4 * 1024 * 1024;
 const SAMPLE = "sample-plan.png";
-const MEDIA_TYPES = ["image/png", "image/jpeg"];
 
 export class Page {
   #http: HttpApi;
+  #rules: InputRules;
   #view: JobView;
   #recent: RecentJobs;
   /** The job on show. */
@@ -26,6 +26,8 @@ export class Page {
 
   constructor(config: Config) {
     this.#http = new HttpApi(config.http_api);
+    this.#rules = config.input;
+    offer(config.input, sample());
     this.#view = new JobView(config);
     this.#recent = new RecentJobs(config);
   }
@@ -95,13 +97,13 @@ export class Page {
       // Said below.
     }
     if (upload !== this.#upload) return;
-    if (picture) await this.#send(new File([picture], SAMPLE, { type: "image/png" }), upload);
+    if (picture) await this.#send(sample(picture), upload);
     else this.#refuse("The sample plan cannot be fetched. Check the connection, or choose a file.");
   }
 
   async submit(file: File): Promise<void> {
     const upload = this.#begin(file.name);
-    const unfit = whyUnfit(file);
+    const unfit = whyUnfit(file, this.#rules);
     if (unfit) this.#refuse(unfit);
     else await this.#send(file, upload);
   }
@@ -128,7 +130,9 @@ export class Page {
     this.#view.plan.show(file, file.name);
     this.#view.plan.working(true);
     try {
-      const { job_id: jobId, access_key: accessKey } = await this.#http.createJob(file);
+      const { job_id: jobId, access_key: accessKey } = await this.#http.createJob(file, {
+        contentType: mediaTypeOf(file, this.#rules) ?? file.type,
+      });
       const job = { jobId, accessKey, name: file.name, createdAt: Date.now() };
       keep({ ...job, status: "queued", note: "" });
       void keepPicture(jobId, file);
@@ -160,14 +164,9 @@ export class Page {
   }
 }
 
-/** What the service would refuse anyway, without sending it there. */
-function whyUnfit({ name, type, size }: File): string | null {
-  if (!MEDIA_TYPES.includes(type)) {
-    return `${name} is neither a PNG nor a JPEG. Choose an image of one of these kinds.`;
-  }
-  if (size <= MAX_BYTES) return null;
-  const megabytes = (size / 1024 / 1024).toFixed(1);
-  return `${name} has ${megabytes} MB, the limit is 4 MB. Save it smaller or as a JPEG.`;
+/** The sample as a file, with its content once that has come. */
+function sample(...content: Blob[]): File {
+  return new File(content, SAMPLE, { type: "image/png" });
 }
 
 export function see(view: "home" | "job"): void {

@@ -95,6 +95,8 @@ macro_rules! http_errors {
 http_errors! {
     /// The body is empty.
     EmptyBody = 400,
+    /// The body has an accepted type, but not the content that the pipeline needs.
+    InvalidInput = 400,
     /// The path does not hold a job id.
     InvalidJobId = 400,
     /// A query parameter has a value that it cannot have.
@@ -129,7 +131,7 @@ http_errors! {
     NotCancelled = 409,
     /// The body is over the limit.
     BodyTooLarge = 413,
-    /// The body is neither PNG nor JPEG.
+    /// The body is of none of the types that jobs are made from.
     UnsupportedMediaType = 415,
     /// The fault is ours.
     Internal = 500,
@@ -144,6 +146,7 @@ impl HttpRoute {
         match self {
             Self::CreateJob => &[
                 Code::EmptyBody,
+                Code::InvalidInput,
                 Code::InvalidParameter,
                 Code::BodyTooLarge,
                 Code::UnsupportedMediaType,

@@ -13,6 +13,7 @@
 //! | the kinds of permission there are | [`grants`] |
 //! | names of environment variables | [`environment`] |
 //! | what travels over the APIs | [`messages`], [`http`], [`worker`] |
+//! | what the jobs of the pipeline are made from | [`input`] |
 //! | how results pass through unchanged | [`json`] |
 //! | limits that clients notice | [`limits`] |
 
@@ -22,6 +23,7 @@ pub mod functions;
 pub mod grants;
 pub mod http;
 pub mod ids;
+pub mod input;
 pub mod json;
 pub mod limits;
 pub mod messages;

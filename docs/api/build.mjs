@@ -58,6 +58,10 @@ if (!asyncapi || errors.length > 0) {
   process.exit(1);
 }
 
+// What the jobs of the pipeline are made from is named first.
+const [inputType] = Object.keys(openapi.paths["/v1/jobs"].post.requestBody.content);
+const start = await readFile(new URL("assets/index.html", import.meta.url), "utf8");
+
 await rm(docs, { recursive: true, force: true });
 await mkdir(docs);
 for (const [from, to] of VENDORED) await copyFile(new URL(from, modules), new URL(to, docs));
@@ -68,7 +72,7 @@ const pages = {
   "index.html": page({
     title: "Stagecast's APIs",
     here: "index.html",
-    body: await readFile(new URL("assets/index.html", import.meta.url), "utf8"),
+    body: start.replace("INPUT_TYPE", inputType),
   }),
   "http.html": page({
     title: "Stagecast's HTTP API",

@@ -72,16 +72,16 @@ def main():
     created = json.loads(sys.stdin.readline())
     worker_id = re.sub(r"[^A-Za-z0-9_-]", "-", f"{socket.gethostname()}-{os.getpid()}")[:64]
     try:
-        job = Job(URL, created["job_id"], created["worker_key"], STAGES, worker_id)
-        try:
-            run(job)
-            print(f"{created['job_id']} is completed")
-        except Cancelled:
-            job.cancelled()
-            print(f"{created['job_id']} was cancelled")
-        except (ValueError, UnicodeDecodeError) as error:
-            job.fail("no_text", str(error))
-            print(f"{created['job_id']} has failed: {error}")
+        with Job(URL, created["job_id"], created["worker_key"], STAGES, worker_id) as job:
+            try:
+                run(job)
+                print(f"{created['job_id']} is completed")
+            except Cancelled:
+                job.cancelled()
+                print(f"{created['job_id']} was cancelled")
+            except (ValueError, UnicodeDecodeError) as error:
+                job.fail("no_text", str(error))
+                print(f"{created['job_id']} has failed: {error}")
     except Refused as refused:
         sys.exit(f"{refused.code}: {refused}")
 

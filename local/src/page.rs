@@ -1,5 +1,6 @@
 //! The progress page and the documentation of the APIs, in the executable.
 
+use contract::input::INPUT;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use serde_json::json;
 
@@ -21,7 +22,7 @@ pub(crate) fn answer<B>(request: &Request<B>, http_api: &str, websocket: &str) -
         path => path.strip_prefix('/')?,
     };
     if name == "config.json" {
-        let body = json!({"http_api": http_api, "websocket": websocket});
+        let body = json!({"http_api": http_api, "websocket": websocket, "input": INPUT});
         return Some(answers::json(StatusCode::OK, &body));
     }
     let (files, name) = match name.strip_prefix("docs") {

@@ -20,6 +20,9 @@ PATIENCE = 600
 
 FUNCTIONS = ("websocket", "jobs", "pipeline", "delivery", "worker")
 
+# The functions that another executable takes the place of, where the pipeline follows scripts.
+SCRIPTED = ("jobs", "pipeline")
+
 
 def unasked(binaries):
     """The options that have the functions in a folder deployed without a question."""
@@ -41,8 +44,8 @@ class Stacks:
         for folder in (self.reference, self.scripted):
             folder.mkdir()
             for function in FUNCTIONS:
-                is_scripted = function == "pipeline" and folder == self.scripted
-                real = executables / ("scripted_pipeline" if is_scripted else function)
+                is_scripted = function in SCRIPTED and folder == self.scripted
+                real = executables / (f"scripted_{function}" if is_scripted else function)
                 # Half of it would help a debugger, and take half of the time to pack.
                 subprocess.run(["strip", "-o", folder / function, real], check=True)
 

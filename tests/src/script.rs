@@ -3,13 +3,39 @@
 
 use std::path::PathBuf;
 
+use contract::{
+    input::{InputRules, MediaType},
+    limits::MAX_INPUT_BYTES,
+};
 use serde::{Deserialize, Serialize};
 use tempfile::{NamedTempFile, TempPath};
 
 use crate::engine::Engine;
 
-/// The first bytes of every input: what the jobs function takes for a PNG.
-pub const MAGIC: &[u8] = b"\x89PNG\r\n\x1a\n";
+/// What the jobs of the scripted pipeline are made from, in place of [`contract::input::INPUT`].
+pub static INPUT: InputRules = InputRules {
+    name: "script",
+    media_types: &[MediaType {
+        name: MEDIA_TYPE,
+        label: "JSON",
+        extensions: &[".json"],
+        signature: b"",
+    }],
+    max_bytes: MAX_INPUT_BYTES,
+    check: is_script,
+    example: "",
+};
+
+/// The media type of scripts.
+pub const MEDIA_TYPE: &str = "application/json";
+
+fn is_script(_: &'static MediaType, bytes: &[u8]) -> Result<(), String> {
+    let script: Result<Script, _> = serde_json::from_slice(bytes);
+    match script {
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("the body is no script: {error}")),
+    }
+}
 
 /// What both stages do.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -25,6 +51,9 @@ pub struct Script {
 pub struct Act {
     /// What it waits for before it does anything.
     pub wait: Wait,
+    /// Whether it blocks its thread instead of awaiting, and never checks for cancellation. It
+    /// reports 50 % before it waits.
+    pub blocking: bool,
     /// Reports, evenly over the stage.
     pub steps: u32,
     /// Time between two reports, in milliseconds.
@@ -99,6 +128,15 @@ impl Act {
         }
     }
 
+    /// A stage that blocks its thread until a gate is open.
+    pub fn blocking_until(gate: &Gate) -> Self {
+        Self {
+            blocking: true,
+            ..Self::default()
+        }
+        .behind(gate)
+    }
+
     /// The same once a gate is open.
     #[must_use]
     pub fn behind(self, gate: &Gate) -> Self {
@@ -121,13 +159,11 @@ impl Script {
 
     /// The script as the body of `POST /v1/jobs`.
     pub fn body(&self) -> Vec<u8> {
-        let mut body = MAGIC.to_vec();
-        body.extend(serde_json::to_vec(self).expect("a script is JSON"));
-        body
+        serde_json::to_vec(self).expect("a script is JSON")
     }
 
     /// The script in the input of a job.
     pub fn read(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes.strip_prefix(MAGIC)?).ok()
+        serde_json::from_slice(bytes).ok()
     }
 }

@@ -18,7 +18,7 @@ use crate::{
     engine::{self, Engine, Operator, Outputs},
     grants,
     patience::patience,
-    script::{Gate, Script},
+    script::{self, Gate, Script},
 };
 
 /// Whose turn it is on the stack that is deployed.
@@ -92,6 +92,15 @@ impl System {
         Self::local_with(binaries.path().to_owned(), Some(binaries), adjust).await
     }
 
+    /// [`Self::scripted`], on a local stack whose pipeline has one process, and that one processor.
+    pub async fn scripted_on_one_core() -> Self {
+        let binaries = engine::scripted_binaries_on_one_core();
+        Self::local_with(binaries.path().to_owned(), Some(binaries), |options| {
+            options.concurrency = 1;
+        })
+        .await
+    }
+
     /// [`Self::scripted`], with a jobs queue whose jobs stay queued.
     pub async fn with_held_jobs() -> Self {
         let system = Self::scripted().await;
@@ -150,17 +159,13 @@ impl System {
         }
     }
 
-    /// Makes a job.
-    pub async fn create(&self, body: impl Into<Vec<u8>>) -> Job {
-        let body: Vec<u8> = body.into();
+    /// Makes a job of the pipeline from an input of this media type.
+    pub async fn create(&self, media_type: &str, input: impl Into<Vec<u8>>) -> Job {
+        let input: Vec<u8> = input.into();
+        let headers = [("content-type", media_type)];
         let answer = self
             .http
-            .request(
-                Method::POST,
-                "/v1/jobs",
-                &[("content-type", "image/png")],
-                body,
-            )
+            .request(Method::POST, "/v1/jobs", &headers, input)
             .await;
         assert_eq!(answer.status, 202, "{:?}", answer.body);
         self.job(&answer)
@@ -184,7 +189,7 @@ impl System {
 
     /// Makes a job that follows a script.
     pub async fn create_scripted(&self, script: &Script) -> Job {
-        self.create(script.body()).await
+        self.create(script::MEDIA_TYPE, script.body()).await
     }
 
     /// Makes a job that follows a script, and someone who watches it before its first stage does

@@ -54,7 +54,7 @@ test("what is forgotten is gone, in another window too", async ({
 }) => {
   await progressPage.takeSample();
   await progressPage.isDone();
-  await progressPage.button("Another plan").click();
+  await progressPage.button("Another job").click();
   const other = new ProgressPage(await context.newPage());
   await other.page.goto(page.url());
   await expect(other.page.locator("#recent-list li")).toHaveCount(1);

@@ -190,7 +190,7 @@ test.describe("in a long job", () => {
     for (const each of [progressPage, window]) {
       await expect(each.headline).toHaveText("Cancelled");
       await expect(each.button("Cancel")).toBeHidden();
-      await expect(each.button("Another plan")).toBeVisible();
+      await expect(each.button("Another job")).toBeVisible();
     }
     await progressPage.isAccessibleIn("cancelled");
   });

@@ -33,7 +33,7 @@ for (const colorScheme of ["light", "dark"] as const) {
         await look("done");
         await page.locator("#log summary").click();
         await look("messages");
-        await progressPage.button("Another plan").click();
+        await progressPage.button("Another job").click();
         await expect(page.locator("#recent-list li")).toHaveCount(1);
         await look("recent");
         await progressPage.choose("notes.txt", "text/plain", Buffer.from("no plan"));
@@ -53,7 +53,7 @@ test("everything can be done by keyboard", async ({ progressPage, page }) => {
   await expect(progressPage.headline).toBeFocused();
   await progressPage.isDone();
   await page.keyboard.press("Tab");
-  await expect(progressPage.button("Another plan")).toBeFocused();
+  await expect(progressPage.button("Another job")).toBeFocused();
 });
 
 test("starts, quarters and ends are announced, each once", async ({

@@ -7,9 +7,9 @@ test.use({ pace: 0 });
 
 test("a file that is no image is refused before it is sent", async ({ progressPage, page }) => {
   await progressPage.choose("notes.txt", "text/plain", Buffer.from("no plan"));
-  await expect(page.getByRole("alert")).toContainText("neither a PNG nor a JPEG");
+  await expect(page.getByRole("alert")).toContainText("is not PNG or JPEG");
   await progressPage.picture("bad-file");
-  await progressPage.button("Another plan").click();
+  await progressPage.button("Another job").click();
   await expect(progressPage.button("Choose a file")).toBeVisible();
 });
 
@@ -54,7 +54,7 @@ test("a job that does not exist says so", async ({ progressPage, page, stack }) 
     `${stack.urls.http_api}/#job=job_20260101_0123456789abcdef&key=${"0".repeat(32)}`,
   );
   await expect(page.getByRole("alert")).toContainText("does not exist any more");
-  await progressPage.button("Another plan").click();
+  await progressPage.button("Another job").click();
   await expect(page.locator("#recent-list")).toContainText("No longer kept");
 });
 
@@ -88,7 +88,7 @@ test("a sample that cannot be fetched says so", async ({ progressPage, page }) =
   await page.route("**/sample-plan.png", (route) => route.fulfill({ status: 404 }));
   await progressPage.takeSample();
   await expect(page.getByRole("alert")).toContainText("The sample plan cannot be fetched");
-  await progressPage.button("Another plan").click();
+  await progressPage.button("Another job").click();
   await expect(progressPage.button("Choose a file")).toBeVisible();
 });
 
@@ -116,7 +116,7 @@ for (const [trouble, answer, words] of [
     await page.route("**/config.json", (route) => (answer ? route.fulfill(answer) : route.abort()));
     await page.reload();
     await expect(page.getByRole("alert")).toContainText(`config.json ${words}`);
-    await expect(progressPage.button("Another plan")).toBeHidden();
+    await expect(progressPage.button("Another job")).toBeHidden();
     await progressPage.picture("no-config");
     await page.unrouteAll();
     await expect(progressPage.button("Choose a file")).toBeVisible();

@@ -68,8 +68,8 @@ impl ProtocolError {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JobError {
     /// A word that programs can look at, `not_an_image`: letters, digits, `_` and `-`. Stages name
-    /// their own; Stagecast's are `internal`, `stage_panicked` and `too_many_attempts`. Other
-    /// characters become `_`, more than 64 are cut.
+    /// their own; Stagecast's are `internal`, `lease_lost`, `stage_panicked` and
+    /// `too_many_attempts`. Other characters become `_`, more than 64 are cut.
     pub code: String,
     /// What went wrong and the way out, for a person. More than 1,024 bytes are cut.
     pub message: String,

@@ -7,7 +7,7 @@ use std::io::Write as _;
 use contract::functions::Function;
 use serde_json::{Map, Value, json};
 
-use crate::{clock::Clock, delivery::Counts};
+use crate::{clock::Clock, delivery::Counts, telemetry::Output};
 
 /// The namespace of every metric.
 const NAMESPACE: &str = "Stagecast";
@@ -56,7 +56,7 @@ fn record<F: Function>(clock: &Clock, job_id: &str, subscribers: u64, counts: &C
 pub fn delivered<F: Function>(clock: &Clock, job_id: &str, subscribers: usize, counts: &Counts) {
     let record = record::<F>(clock, job_id, subscribers as u64, counts);
     // A line that cannot be written is a metric that is missing: no reason to fail.
-    let _ = writeln!(std::io::stdout().lock(), "{record}");
+    let _ = Output.write_all(format!("{record}\n").as_bytes());
 }
 
 #[cfg(test)]

@@ -1,5 +1,11 @@
 //! Logs as JSON lines with a time, which CloudWatch and people can both search.
 
+use std::{
+    fs::File,
+    io::{self, Write},
+    sync::{Mutex, OnceLock, PoisonError},
+};
+
 use contract::environment::LOG_LEVEL;
 use tracing_subscriber::{EnvFilter, fmt::time::UtcTime};
 
@@ -40,6 +46,51 @@ fn filter(level: &str) -> EnvFilter {
     EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new(DEFAULT_LEVEL))
 }
 
+/// The process's standard output, as log records and metrics are written to it.
+///
+/// Not `std::io::stdout()`: a stage may hold its lock for as long as it runs, and what reports the
+/// stage's progress must not wait for that.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Output;
+
+impl Output {
+    /// A second handle of standard output. None where the process has none.
+    fn file() -> Option<&'static Mutex<File>> {
+        static FILE: OnceLock<Option<Mutex<File>>> = OnceLock::new();
+        FILE.get_or_init(|| duplicate().ok().map(Mutex::new))
+            .as_ref()
+    }
+}
+
+#[cfg(unix)]
+fn duplicate() -> io::Result<File> {
+    use std::os::fd::AsFd as _;
+
+    Ok(io::stdout().as_fd().try_clone_to_owned()?.into())
+}
+
+#[cfg(windows)]
+fn duplicate() -> io::Result<File> {
+    use std::os::windows::io::AsHandle as _;
+
+    Ok(io::stdout().as_handle().try_clone_to_owned()?.into())
+}
+
+impl Write for Output {
+    /// Writes all of `bytes`, so that a record stays in one piece.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if let Some(file) = Self::file() {
+            let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+            file.write_all(bytes)?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Sends all log records of this process to its standard output, as Lambda collects them.
 ///
 /// `lambda_runtime`'s own subscriber prints no time, and CloudWatch files a record without one as
@@ -54,6 +105,7 @@ pub fn init() {
         .with_span_list(false)
         .with_target(true)
         .with_timer(UtcTime::rfc_3339())
+        .with_writer(|| Output)
         .with_env_filter(filter(&level))
         .try_init();
 }
@@ -61,6 +113,18 @@ pub fn init() {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn records_are_written_while_user_code_holds_the_lock_of_stdout() {
+        let _lock = io::stdout().lock();
+        let (written, is_written) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let written_to = Output.write_all(b"\n");
+            written.send(written_to.is_ok()).expect("the test waits");
+        });
+        let patience = std::time::Duration::from_secs(20);
+        assert_eq!(is_written.recv_timeout(patience), Ok(true));
+    }
 
     #[test]
     fn a_level_is_for_our_own_words_and_a_filter_is_taken_as_it_is() {

@@ -30,7 +30,7 @@ impl Handler {
         let input = if is_external {
             Input::any(request)?
         } else {
-            Input::of(request)?
+            Input::of(request, self.rules)?
         };
         let now = self.clock.now();
         let job_id = JobId::new(now, random());

@@ -3,7 +3,7 @@
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use contract::{
     environment::WebSocketUrl, functions::JobsFunction, http::HttpErrorCode, ids::RequestId,
-    routes::HttpRoute,
+    input::InputRules, routes::HttpRoute,
 };
 use handlers_core::{
     aws::{Database, Environment, Objects, Queues},
@@ -25,14 +25,18 @@ pub struct Handler {
     pub(crate) canceller: Canceller<JobsFunction>,
     pub(crate) websocket_url: String,
     pub(crate) clock: Clock,
+    /// What the jobs of the pipeline are made from.
+    pub(crate) rules: &'static InputRules,
 }
 
 impl Handler {
-    /// A handler for the stack that the environment describes.
+    /// A handler for the stack that the environment describes, whose pipeline runs jobs that are made
+    /// by `rules`.
     pub fn new(
         config: &aws_config::SdkConfig,
         environment: &Environment<JobsFunction>,
         clock: Clock,
+        rules: &'static InputRules,
     ) -> Self {
         let database = Database::new(config, environment);
         let objects = Objects::new(config, environment);
@@ -48,6 +52,7 @@ impl Handler {
             queues,
             websocket_url: environment.get::<WebSocketUrl>().to_owned(),
             clock,
+            rules,
         }
     }
 

@@ -1,22 +1,15 @@
-//! What a job can be made from.
+//! Reads the input that a job is made from, by the rules of [`contract::input`].
 
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
-use contract::{http::HttpErrorCode, limits::MAX_INPUT_BYTES};
+use contract::{http::HttpErrorCode, input::InputRules, limits::MAX_INPUT_BYTES};
 use handlers_core::http::{Problem, body_of};
 
-/// An input that a job can be made from. A product that replaces the reference pipeline says here
-/// what it takes.
+/// An input that a job can be made from.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Input {
     pub(crate) bytes: Vec<u8>,
     pub(crate) content_type: String,
 }
-
-/// First bytes of the files that the reference pipeline takes.
-const TYPES: &[(&[u8], &str)] = &[
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"\xff\xd8\xff", "image/jpeg"),
-];
 
 /// The media type of what is not said to be anything.
 const UNKNOWN_TYPE: &str = "application/octet-stream";
@@ -24,33 +17,33 @@ const UNKNOWN_TYPE: &str = "application/octet-stream";
 /// Longest media type that is kept, in bytes. It is in the job's item.
 const MAX_TYPE_BYTES: usize = 100;
 
+/// The hint of errors about what the body is.
+const CURL_HINT: &str = "curl sends a file as it is with --data-binary @FILE, not with --data or \
+                         --form";
+
 impl Input {
     /// Reads the body of a request for the pipeline.
-    pub(crate) fn of(request: &ApiGatewayV2httpRequest) -> Result<Self, Problem> {
-        let advice = "for example as JPEG or with fewer pixels";
-        let bytes = body_of(request, MAX_INPUT_BYTES, advice)?;
+    pub(crate) fn of(
+        request: &ApiGatewayV2httpRequest,
+        rules: &InputRules,
+    ) -> Result<Self, Problem> {
+        let (a_name, labels) = (rules.name_with_article(), rules.labels());
+        let advice = format!("{a_name} as {labels}");
+        let bytes = body_of(request, rules.max_bytes, &advice)?;
         if bytes.is_empty() {
-            return Err(Problem::new(
-                HttpErrorCode::EmptyBody,
-                "the body is empty; send a floor plan as PNG or JPEG, for example with \
-                 curl --data-binary @plan.png",
-            ));
+            let message = format!("the body is empty; send {a_name} as {labels}");
+            let problem = Problem::new(HttpErrorCode::EmptyBody, message);
+            return Err(problem.with("hint", CURL_HINT));
         }
-        let found = TYPES.iter().find(|(start, _)| bytes.starts_with(start));
-        let Some((_, content_type)) = found else {
-            return Err(Problem::new(
-                HttpErrorCode::UnsupportedMediaType,
-                "the body is neither PNG nor JPEG, whatever its content-type says; convert it, \
-                 and send the file itself (curl --data-binary, not --data or --form)",
-            )
-            .with(
-                "supported",
-                TYPES.iter().map(|(_, name)| *name).collect::<Vec<_>>(),
-            ));
+        let content_type = content_type(request);
+        let Some(media_type) = rules.media_type(&bytes, content_type.as_deref()) else {
+            return Err(unsupported(rules, content_type.as_deref()));
         };
+        (rules.check)(media_type, &bytes)
+            .map_err(|reason| Problem::new(HttpErrorCode::InvalidInput, reason))?;
         Ok(Self {
             bytes,
-            content_type: (*content_type).to_owned(),
+            content_type: media_type.name.to_owned(),
         })
     }
 
@@ -59,13 +52,9 @@ impl Input {
     pub(crate) fn any(request: &ApiGatewayV2httpRequest) -> Result<Self, Problem> {
         let advice = "or what tells the worker where the rest is";
         let bytes = body_of(request, MAX_INPUT_BYTES, advice)?;
-        let content_type = request.headers.get("content-type");
-        let content_type = content_type.and_then(|it| it.to_str().ok());
-        let content_type = content_type.map(with_single_spaces);
-        let content_type = content_type.filter(|it| !it.is_empty() && it.len() <= MAX_TYPE_BYTES);
         Ok(Self {
             bytes,
-            content_type: content_type.unwrap_or_else(|| UNKNOWN_TYPE.to_owned()),
+            content_type: content_type(request).unwrap_or_else(|| UNKNOWN_TYPE.to_owned()),
         })
     }
 }
@@ -76,55 +65,156 @@ fn with_single_spaces(value: &str) -> String {
     value.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+fn content_type(request: &ApiGatewayV2httpRequest) -> Option<String> {
+    let content_type = request.headers.get("content-type")?.to_str().ok()?;
+    let content_type = with_single_spaces(content_type);
+    (!content_type.is_empty() && content_type.len() <= MAX_TYPE_BYTES).then_some(content_type)
+}
+
+/// Why a body of none of the accepted types is refused.
+fn unsupported(rules: &InputRules, content_type: Option<&str>) -> Problem {
+    let (a_name, labels) = (rules.name_with_article(), rules.labels());
+    let is_recognised_by_content = rules.media_types.iter().all(|it| !it.signature.is_empty());
+    let message = if is_recognised_by_content {
+        format!(
+            "the body is not {labels}, whatever its content-type says; send {a_name} as {labels}, \
+             the file itself"
+        )
+    } else {
+        let given = content_type.unwrap_or("none");
+        let names: Vec<_> = rules.media_types.iter().map(|it| it.name).collect();
+        format!(
+            "the content-type is {given}, and the body is not {labels}; send {a_name} as {labels}, \
+             with its content-type ({})",
+            names.join(", ")
+        )
+    };
+    let supported: Vec<_> = rules.media_types.iter().map(|it| it.name).collect();
+    Problem::new(HttpErrorCode::UnsupportedMediaType, message)
+        .with("supported", supported)
+        .with("hint", CURL_HINT)
+}
+
 #[cfg(test)]
 mod tests {
+    use contract::input::{MediaType, no_check};
+
     use super::*;
 
-    fn with(body: &[u8]) -> ApiGatewayV2httpRequest {
+    const PICTURES: InputRules = InputRules {
+        name: "picture",
+        media_types: &[
+            MediaType {
+                name: "image/gif",
+                label: "GIF",
+                extensions: &[".gif"],
+                signature: b"GIF89a",
+            },
+            MediaType {
+                name: "image/webp",
+                label: "WebP",
+                extensions: &[".webp"],
+                signature: b"RIFF",
+            },
+        ],
+        max_bytes: 100,
+        check: no_check,
+        example: "",
+    };
+
+    const TABLES: InputRules = InputRules {
+        name: "table",
+        media_types: &[MediaType {
+            name: "text/csv",
+            label: "CSV",
+            extensions: &[".csv"],
+            signature: b"",
+        }],
+        max_bytes: 100,
+        check: has_columns,
+        example: "",
+    };
+
+    fn has_columns(_: &'static MediaType, bytes: &[u8]) -> Result<(), String> {
+        if bytes.contains(&b',') {
+            return Ok(());
+        }
+        Err("the table has one column; separate columns by commas".to_owned())
+    }
+
+    fn with(body: &[u8], content_type: Option<&str>) -> ApiGatewayV2httpRequest {
         use base64::{Engine as _, prelude::BASE64_STANDARD};
 
         let mut request = ApiGatewayV2httpRequest::default();
         request.body = Some(BASE64_STANDARD.encode(body));
         request.is_base64_encoded = true;
+        if let Some(content_type) = content_type {
+            let content_type = content_type.parse().unwrap();
+            request.headers.insert("content-type", content_type);
+        }
         request
     }
 
-    fn problem(body: &[u8]) -> HttpErrorCode {
-        Input::of(&with(body)).unwrap_err().code()
+    fn problem(rules: &InputRules, body: &[u8], content_type: Option<&str>) -> Problem {
+        Input::of(&with(body, content_type), rules).unwrap_err()
     }
 
     #[test]
-    fn png_and_jpeg_are_told_by_their_first_bytes() {
-        let content_type = |body| Input::of(&with(body)).unwrap().content_type;
-        assert_eq!(content_type(b"\x89PNG\r\n\x1a\nrest"), "image/png");
-        assert_eq!(content_type(b"\xff\xd8\xff\xe0rest"), "image/jpeg");
+    fn input_with_a_signature_has_its_type_whatever_the_content_type() {
+        let of = |content_type| {
+            let request = with(b"GIF89a...", content_type);
+            Input::of(&request, &PICTURES).unwrap().content_type
+        };
+        assert_eq!(of(None), "image/gif");
+        assert_eq!(of(Some("text/plain")), "image/gif");
     }
 
     #[test]
-    fn what_is_no_image_empty_or_too_large_has_its_own_code() {
-        assert_eq!(problem(b"hello"), HttpErrorCode::UnsupportedMediaType);
-        assert_eq!(problem(b""), HttpErrorCode::EmptyBody);
+    fn input_without_a_signature_has_the_type_that_the_request_names() {
+        let request = with(b"a,b\n", Some("text/csv; charset=utf-8"));
+        let input = Input::of(&request, &TABLES).unwrap();
+        assert_eq!(input.content_type, "text/csv");
+        let plain = problem(&TABLES, b"a,b\n", Some("text/plain"));
+        assert_eq!(plain.code(), HttpErrorCode::UnsupportedMediaType);
+        for word in ["text/plain", "a table", "CSV", "text/csv"] {
+            assert!(plain.message().contains(word), "{plain:?}");
+        }
+    }
+
+    #[test]
+    fn check_refuses_an_input_with_its_own_words() {
+        let refused = problem(&TABLES, b"a;b\n", Some("text/csv"));
+        assert_eq!(refused.code(), HttpErrorCode::InvalidInput);
+        assert!(refused.message().contains("separate columns by commas"));
+    }
+
+    #[test]
+    fn errors_name_what_the_rules_accept() {
+        let unsupported = problem(&PICTURES, b"hello", Some("image/gif"));
+        assert_eq!(unsupported.code(), HttpErrorCode::UnsupportedMediaType);
+        let empty = problem(&PICTURES, b"", None);
+        assert_eq!(empty.code(), HttpErrorCode::EmptyBody);
+        let large = problem(&PICTURES, &[0; 101], None);
+        assert_eq!(large.code(), HttpErrorCode::BodyTooLarge);
+        for problem in [unsupported, empty, large] {
+            assert!(
+                problem.message().contains("a picture as GIF or WebP"),
+                "{problem:?}"
+            );
+        }
         let nothing = ApiGatewayV2httpRequest::default();
-        assert_eq!(
-            Input::of(&nothing).unwrap_err().code(),
-            HttpErrorCode::EmptyBody
-        );
-        assert_eq!(
-            problem(&vec![0; MAX_INPUT_BYTES + 1]),
-            HttpErrorCode::BodyTooLarge
-        );
+        let nothing = Input::of(&nothing, &PICTURES).unwrap_err();
+        assert_eq!(nothing.code(), HttpErrorCode::EmptyBody);
     }
 
     #[test]
     fn a_worker_of_its_own_takes_anything_of_the_type_that_it_is_said_to_have() {
-        let mut request = with(b"a,b\n1,2\n");
-        assert_eq!(Input::any(&request).unwrap().content_type, UNKNOWN_TYPE);
-        let csv = "text/csv".parse().unwrap();
-        request.headers.insert("content-type", csv);
-        let input = Input::any(&request).unwrap();
+        let input = Input::any(&with(b"a,b\n1,2\n", None)).unwrap();
+        assert_eq!(input.content_type, UNKNOWN_TYPE);
+        let input = Input::any(&with(b"a,b\n1,2\n", Some("text/csv"))).unwrap();
         assert_eq!(input.content_type, "text/csv");
         assert_eq!(input.bytes, b"a,b\n1,2\n");
-        assert!(Input::any(&with(b"")).unwrap().bytes.is_empty());
+        assert!(Input::any(&with(b"", None)).unwrap().bytes.is_empty());
     }
 
     #[test]
@@ -134,14 +224,8 @@ mod tests {
             ("text/plain; \t  charset=utf-8", "text/plain; charset=utf-8"),
             ("\t", UNKNOWN_TYPE),
         ] {
-            let mut request = with(b"a");
-            let value = given.parse().unwrap();
-            request.headers.insert("content-type", value);
-            assert_eq!(
-                Input::any(&request).unwrap().content_type,
-                kept,
-                "{given:?}"
-            );
+            let input = Input::any(&with(b"a", Some(given))).unwrap();
+            assert_eq!(input.content_type, kept, "{given:?}");
         }
     }
 }

@@ -4,5 +4,7 @@ mod create;
 mod handler;
 mod input;
 mod routes;
+mod serve;
 
 pub use handler::Handler;
+pub use serve::serve;

@@ -1,21 +1,9 @@
 //! The function that serves the HTTP API.
 
-use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
-use handlers_core::{aws, aws::Environment, clock::Clock, telemetry};
-use jobs::Handler;
-use lambda_runtime::{Error, LambdaEvent, service_fn};
+use contract::input::INPUT;
+use lambda_runtime::Error;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    telemetry::init();
-    let environment = Environment::load()?;
-    let aws = aws::load().await;
-    let handler = Handler::new(&aws, &environment, Clock::system());
-    aws.warm(&environment).await;
-    lambda_runtime::run(service_fn(
-        async |event: LambdaEvent<ApiGatewayV2httpRequest>| {
-            Ok::<_, Error>(Box::pin(handler.handle(event.payload)).await)
-        },
-    ))
-    .await
+    jobs::serve(&INPUT).await
 }

@@ -25,6 +25,9 @@ use crate::ticket;
 /// What is left of an invocation for handing a job back and for sending what is on its way.
 const MARGIN: Duration = Duration::from_secs(20);
 
+/// How long a stage that did not stop in time may take to end its thread before the process ends.
+const LINGER: Duration = Duration::from_secs(8);
+
 /// SQS delays a message for at most this many seconds.
 const MAX_DELAY_SECONDS: i64 = 900;
 
@@ -46,14 +49,28 @@ enum TicketError {
     Send(#[from] SendError),
 }
 
+/// Stages did not stop when they were asked to. Their jobs have ended, or are back on the queue.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "the threads of these stages still run although they were asked to stop: {}; the process ends, \
+     so that they take no processor time from other jobs. Let the stages call \
+     progress.check_cancelled() at least once a second",
+    stages.join(", ")
+)]
+pub struct StuckStages {
+    /// The names of the stages.
+    pub stages: Vec<&'static str>,
+}
+
 impl Handler {
-    /// A handler for the stack that the environment describes, running `pipeline`.
-    pub fn new<Output>(
+    /// A handler for the stack that the environment describes, running the pipeline that `build`
+    /// answers with. An error is `build`'s, or the system's, which gives no thread for the stages.
+    pub fn new<Output, E: From<std::io::Error>>(
         config: &aws_config::SdkConfig,
         environment: &Environment<PipelineFunction>,
         clock: Clock,
-        pipeline: Pipeline<Output>,
-    ) -> Self {
+        build: impl FnOnce() -> Result<Pipeline<Output>, E>,
+    ) -> Result<Self, E> {
         let database = Database::new(config, environment);
         let objects = Objects::new(config, environment);
         let queues = Queues::new(config, environment);
@@ -68,17 +85,23 @@ impl Handler {
             api: ConnectionsApi::new(config, environment),
             clock: clock.clone(),
         };
-        Self {
-            runner: Runner::new(Arc::new(stores), objects, pipeline),
+        Ok(Self {
+            runner: Runner::new(Arc::new(stores), objects, build)?,
             queues,
             clock,
-        }
+        })
     }
 
-    /// Runs the jobs of a batch, until shortly before `deadline` at the latest.
-    pub async fn handle(&self, event: SqsEvent, deadline: SystemTime) -> SqsBatchResponse {
+    /// Runs the jobs of a batch, until shortly before `deadline` at the latest. An error is to end
+    /// the process: a stage's thread cannot be stopped, and would slow down the jobs after it.
+    pub async fn handle(
+        &self,
+        event: SqsEvent,
+        deadline: SystemTime,
+    ) -> Result<SqsBatchResponse, StuckStages> {
         let left = deadline.duration_since(now()).unwrap_or_default();
-        let deadline = Instant::now() + left.saturating_sub(MARGIN.min(left / 2));
+        let end = Instant::now() + left;
+        let deadline = end - MARGIN.min(left / 2);
         let mut response = SqsBatchResponse::default();
         for message in event.records {
             let id = message.message_id.clone().unwrap_or_default();
@@ -90,7 +113,13 @@ impl Handler {
                 response.batch_item_failures.push(failure);
             }
         }
-        response
+        let left = end.saturating_duration_since(Instant::now());
+        let stages = self.runner.stuck_stages(LINGER.min(left / 2)).await;
+        if stages.is_empty() {
+            Ok(response)
+        } else {
+            Err(StuckStages { stages })
+        }
     }
 
     async fn run(&self, message: &SqsMessage, deadline: Instant) -> Result<(), TicketError> {

@@ -3,9 +3,11 @@
 
 mod handler;
 mod reference;
+mod serve;
 mod ticket;
 
 pub mod stages;
 
 pub use handler::Handler;
 pub use reference::{FindRooms, FindWalls, Rooms, reference_pipeline};
+pub use serve::serve;

@@ -51,13 +51,9 @@ impl Stage for FindWalls {
     async fn run(&self, job: JobInput, (): (), progress: &Progress) -> Result<Walls, StageError> {
         progress.report(1, "Decoding the image...");
         let teller = Teller::new(progress, self.pace);
-        work(move || {
-            let plan = FloorPlan::decode(&job.bytes)?;
-            Ok(walls::find(&plan, &mut |percent, message| {
-                teller.tell(percent, message)
-            })?)
-        })
-        .await
+        let plan = FloorPlan::decode(&job.bytes)?;
+        let mut report = |percent: u8, message: &str| teller.tell(percent, message);
+        Ok(walls::find(&plan, &mut report)?)
     }
 }
 
@@ -75,28 +71,10 @@ impl Stage for FindRooms {
     ) -> Result<Rooms, StageError> {
         progress.report(1, "Decoding the image...");
         let teller = Teller::new(progress, self.pace);
-        work(move || {
-            let plan = FloorPlan::decode(&job.bytes)?;
-            let rooms = rooms::find(&plan, &walls, &mut |percent, message| {
-                teller.tell(percent, message)
-            })?;
-            Ok(Rooms { rooms })
-        })
-        .await
-    }
-}
-
-/// Runs CPU work where it does not hold up the reporting of its own progress.
-async fn work<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, StageError> + Send + 'static,
-) -> Result<T, StageError> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(outcome) => outcome,
-        // The runner turns a stage's panic into a failed job; this is still the stage's.
-        Err(error) => match error.try_into_panic() {
-            Ok(panic) => std::panic::resume_unwind(panic),
-            Err(error) => Err(StageError::failed("internal", error.to_string())),
-        },
+        let plan = FloorPlan::decode(&job.bytes)?;
+        let mut report = |percent: u8, message: &str| teller.tell(percent, message);
+        let rooms = rooms::find(&plan, &walls, &mut report)?;
+        Ok(Rooms { rooms })
     }
 }
 

@@ -2,12 +2,14 @@
 
 mod asyncapi;
 mod diagram;
+mod input;
 mod openapi;
 mod schemas;
 mod typescript;
 
 pub use asyncapi::asyncapi;
 pub use diagram::diagram;
+pub use input::input;
 pub use openapi::openapi;
 pub use schemas::{MessageSchemas, Variant};
 pub use typescript::typescript;

@@ -1,11 +1,13 @@
 //! The HTTP API as an OpenAPI document. <https://spec.openapis.org/oas/v3.1.1.html>
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use contract::{
     http::{
         CancelAccepted, EXTERNAL_WORKER, ErrorBody, HttpErrorCode, JobCreated, WORKER_PARAMETER,
     },
+    input::INPUT,
+    limits::MAX_INPUT_BYTES,
     messages::JobSnapshot,
     routes::HttpRoute,
     worker::{ClaimRequest, Claimed, EventsAccepted, EventsRequest},
@@ -72,7 +74,7 @@ struct Operation {
     #[serde(rename = "operationId")]
     id: String,
     summary: &'static str,
-    description: &'static str,
+    description: Cow<'static, str>,
     tags: [&'static str; 1],
     security: Vec<IndexMap<&'static str, [&'static str; 0]>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -122,7 +124,7 @@ enum Key {
 /// What is only known about a route here: who may call it, what it takes and what it answers.
 struct Facts {
     key: Key,
-    description: &'static str,
+    description: Cow<'static, str>,
     parameters: Vec<Value>,
     takes: Option<Body>,
     answers: Vec<(u16, Response)>,
@@ -244,11 +246,18 @@ fn facts(route: HttpRoute, schemas: &mut SchemaGenerator) -> Facts {
     match route {
         HttpRoute::CreateJob => Facts {
             key: Key::None,
-            description: "The body is what the job is made from: for the pipeline a floor plan as \
-                          PNG or JPEG, for a worker of its own anything that it takes. At most \
-                          4 MB. A text, by its content-type, can be too large before that: a \
-                          quote, a backslash and a line break count twice against the 6 MB that \
-                          Lambda takes, and API Gateway answers 413 with a `message` only.",
+            description: format!(
+                "The body is what the job is made from: for the pipeline {} as {} of at most {}, \
+                 for an external worker anything that it accepts, of at most {} MB. A text, by its \
+                 content-type, can be too large before that: a quote, a backslash and a line break \
+                 count twice against the 6 MB that Lambda takes, and API Gateway answers 413 with a \
+                 `message` only.",
+                INPUT.name_with_article(),
+                INPUT.labels(),
+                INPUT.max_size(),
+                MAX_INPUT_BYTES / (1024 * 1024),
+            )
+            .into(),
             parameters: vec![
                 json!({
                     "name": WORKER_PARAMETER,
@@ -268,18 +277,20 @@ fn facts(route: HttpRoute, schemas: &mut SchemaGenerator) -> Facts {
             takes: Some(Body {
                 // The input for a worker of its own may be empty.
                 required: false,
-                content: IndexMap::from([
-                    ("image/png", json!({})),
-                    ("image/jpeg", json!({})),
-                    ("*/*", json!({})),
-                ]),
+                content: INPUT
+                    .media_types
+                    .iter()
+                    .map(|media_type| media_type.name)
+                    .chain(["*/*"])
+                    .map(|name| (name, json!({})))
+                    .collect(),
             }),
             answers: vec![(202, answer::<JobCreated>("The job was made.", schemas))],
         },
         HttpRoute::GetJob => Facts {
             key: Key::Access,
             description: "The same snapshot that `request_status` answers with over the WebSocket \
-                          API.",
+                          API.".into(),
             parameters: Vec::new(),
             takes: None,
             answers: vec![(200, answer::<JobSnapshot>("The job as it is now.", schemas))],
@@ -290,7 +301,7 @@ fn facts(route: HttpRoute, schemas: &mut SchemaGenerator) -> Facts {
                           as soon as it has finished; the worker key opens those of a stage, too. \
                           They are the bytes that the stage posted. Over 4 MB, or where quotes and \
                           backslashes, which count twice, make more than 6 MB of them, they are at \
-                          the address of a 307.",
+                          the address of a 307.".into(),
             parameters: vec![
                 json!({
                     "name": "stage",
@@ -318,7 +329,7 @@ fn facts(route: HttpRoute, schemas: &mut SchemaGenerator) -> Facts {
         HttpRoute::CancelJob => Facts {
             key: Key::Access,
             description: "Who runs the job hears of it within a second, and the job ends with \
-                          `job_cancelled`. One that nobody runs ends at once.",
+                          `job_cancelled`. One that nobody runs ends at once.".into(),
             parameters: Vec::new(),
             takes: None,
             answers: vec![(
@@ -332,14 +343,14 @@ fn facts(route: HttpRoute, schemas: &mut SchemaGenerator) -> Facts {
                           A worker that takes over from one that is gone goes on after the stages \
                           that have finished. The answer holds up to 4 MB of their results, those of \
                           the last stages first; the others come as a `results_url`. The fourth claim without a stage finished since the \
-                          first fails the job.",
+                          first fails the job.".into(),
             parameters: Vec::new(),
             takes: Some(json_body::<ClaimRequest>(schemas)),
             answers: vec![(200, answer::<Claimed>("The job is the worker's.", schemas))],
         },
         HttpRoute::GetInput => Facts {
             key: Key::Worker,
-            description: "The body of the request that made the job, with its media type.",
+            description: "The body of the request that made the job, with its media type.".into(),
             parameters: Vec::new(),
             takes: None,
             answers: vec![(
@@ -360,7 +371,7 @@ fn facts(route: HttpRoute, schemas: &mut SchemaGenerator) -> Facts {
                           post without events is a heartbeat. The body may have 4 MB if it is sent as \
                           `application/octet-stream`; as `application/json`, a quote and a backslash \
                           count twice against the 6 MB that Lambda takes, and API Gateway answers 413 \
-                          with a `message` only. Results may be nested 120 levels deep.",
+                          with a `message` only. Results may be nested 120 levels deep.".into(),
             parameters: Vec::new(),
             takes: Some(json_body::<EventsRequest>(schemas)),
             answers: vec![(

@@ -6,6 +6,8 @@ pub use files::{Comparison, FileError, GeneratedFile, write};
 
 use std::path::PathBuf;
 
+use contract::input::INPUT;
+
 use crate::{
     constructs::SynthError,
     documents::{self, DocumentError, MessageSchemas},
@@ -70,6 +72,7 @@ fn documents() -> Result<Vec<GeneratedFile>, GenerateError> {
             "messages.ts",
             documents::typescript(&schemas, &format!("// {NOTICE}\n"))?,
         ),
+        ("input.json", documents::input(&INPUT, NOTICE)?),
         (
             "stack.md",
             documents::diagram(&template, &format!("<!-- {NOTICE} -->\n")),

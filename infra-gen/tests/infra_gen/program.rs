@@ -44,10 +44,11 @@ pub(crate) fn script(folder: &Path, name: &str, text: &str) -> PathBuf {
 }
 
 /// What `synth` writes.
-pub(crate) const FILES: [&str; 8] = [
+pub(crate) const FILES: [&str; 9] = [
     "asyncapi.yaml",
     "cloudformation/dev.yaml",
     "cloudformation/prod.yaml",
+    "input.json",
     "messages.schema.json",
     "messages.ts",
     "stack.md",

@@ -98,14 +98,15 @@ async fn a_template_with_a_transform_is_refused() {
 }
 
 #[tokio::test]
-async fn the_page_is_told_where_the_apis_are() {
+async fn page_config_holds_the_addresses_and_the_input_rules() {
     let stack = start().await;
     let urls = stack.urls();
     let answer = get(&format!("{}/config.json", urls.http_api)).await;
     assert_eq!(answer.status, StatusCode::OK);
+    let input = serde_json::to_value(contract::input::INPUT).expect("JSON");
     assert_eq!(
         answer.json(),
-        json!({"http_api": urls.http_api, "websocket": urls.websocket})
+        json!({"http_api": urls.http_api, "websocket": urls.websocket, "input": input})
     );
 }
 

@@ -3,18 +3,12 @@
 
 use std::time::Duration;
 
-use aws_lambda_events::sqs::SqsEvent;
 use end_to_end::script::{Act, Script, Then, Wait};
 use handlers_core::{
-    aws,
-    aws::Environment,
-    clock::Clock,
     pipeline::{JobInput, Pipeline, Stage, StageError},
     progress::Progress,
-    telemetry,
 };
-use lambda_runtime::{Error, LambdaEvent, service_fn};
-use pipeline::Handler;
+use lambda_runtime::Error;
 use serde_json::{Value, json};
 
 struct First;
@@ -52,6 +46,10 @@ fn script(job: &JobInput) -> Result<Script, StageError> {
 }
 
 async fn act(act: &Act, first_process: Value, progress: &Progress) -> Result<Value, StageError> {
+    if act.blocking {
+        block(act, progress);
+        return end(act, &first_process);
+    }
     match &act.wait {
         Wait::Nothing => {}
         Wait::File(file) => {
@@ -68,6 +66,28 @@ async fn act(act: &Act, first_process: Value, progress: &Progress) -> Result<Val
         let percent = u8::try_from(100 * step / act.steps).unwrap_or(100);
         progress.report(percent, format!("Step {step} of {}", act.steps));
     }
+    end(act, &first_process)
+}
+
+/// Does what a stage does, but blocks its thread meanwhile, and never checks for cancellation.
+fn block(act: &Act, progress: &Progress) {
+    progress.report(50, "Blocking...");
+    match &act.wait {
+        Wait::Nothing => {}
+        Wait::File(file) => {
+            while file.exists() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        }
+        Wait::Seconds(seconds) => std::thread::sleep(Duration::from_secs(*seconds)),
+    }
+    for step in 1..=act.steps {
+        std::thread::sleep(Duration::from_millis(act.step_millis));
+        progress.report(50, format!("Step {step} of {}", act.steps));
+    }
+}
+
+fn end(act: &Act, first_process: &Value) -> Result<Value, StageError> {
     match &act.then {
         Then::Finish => Ok(json!({
             "process": std::process::id(),
@@ -79,16 +99,6 @@ async fn act(act: &Act, first_process: Value, progress: &Progress) -> Result<Val
     }
 }
 
-#[tokio::main]
-async fn main() -> Result<(), Error> {
-    telemetry::init();
-    let environment = Environment::load()?;
-    let stages = Pipeline::new().then(First).then(Second);
-    let aws = aws::load().await;
-    let handler = Handler::new(&aws, &environment, Clock::system(), stages);
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
-        let deadline = event.context.deadline();
-        Ok::<_, Error>(Box::pin(handler.handle(event.payload, deadline)).await)
-    }))
-    .await
+fn main() -> Result<(), Error> {
+    pipeline::serve(|_environment| Ok(Pipeline::new().then(First).then(Second)))
 }

@@ -38,18 +38,44 @@ pub(crate) async fn start(
     LocalStack::start(options).await.expect("the stack starts")
 }
 
-/// The functions' binaries, with the scripted pipeline in the place of the reference pipeline.
+/// The functions' binaries, with the scripted pipeline in the place of the reference pipeline, and
+/// scripts in the place of its inputs.
 pub(crate) fn scripted_binaries() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     for function in functions::ALL {
-        let real = if function.name == "pipeline" {
-            "scripted_pipeline"
-        } else {
-            function.name
+        let real = match function.name {
+            "pipeline" => "scripted_pipeline",
+            "jobs" => "scripted_jobs",
+            name => name,
         };
         std::os::unix::fs::symlink(binaries().join(real), folder.path().join(function.name))
             .expect("a link");
     }
+    folder
+}
+
+/// [`scripted_binaries`], but the pipeline gets one processor: what it computes takes turns with what
+/// reports its progress.
+#[cfg(unix)]
+pub(crate) fn scripted_binaries_on_one_core() -> TempDir {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = scripted_binaries();
+    let pipeline = folder.path().join("pipeline");
+    let real = std::fs::read_link(&pipeline).expect("a link");
+    std::fs::remove_file(&pipeline).expect("the link can go");
+    let real = real.display();
+    // Where there is no `taskset`, the number of tokio's threads has to do.
+    let script = format!(
+        "#!/bin/sh\n\
+         export TOKIO_WORKER_THREADS=1\n\
+         command -v taskset >/dev/null || exec '{real}'\n\
+         first=$(sed -n 's/^Cpus_allowed_list:[^0-9]*\\([0-9]*\\).*/\\1/p' /proc/self/status)\n\
+         exec taskset -c \"$first\" '{real}'\n"
+    );
+    std::fs::write(&pipeline, script).expect("the script is written");
+    let executable = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(&pipeline, executable).expect("the script may be run");
     folder
 }
 

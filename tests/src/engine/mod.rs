@@ -12,7 +12,7 @@ mod outputs;
 use std::{env, path::PathBuf};
 
 pub use ability::{Ability, skips};
-pub(crate) use local::{binaries, scripted_binaries, start};
+pub(crate) use local::{binaries, scripted_binaries, scripted_binaries_on_one_core, start};
 pub(crate) use operator::{Operator, local_config};
 pub(crate) use outputs::Outputs;
 

@@ -1,13 +1,13 @@
 //! Frames that no client should send.
 
-use end_to_end::{Closed, System, needs, plans};
+use end_to_end::{Closed, System, needs, script::Script};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 #[tokio::test]
 async fn invalid_client_messages_get_an_error_and_the_connection_stays() {
-    let system = System::start().await;
-    let job = system.create(plans::HOUSE.as_slice()).await;
+    let system = System::scripted().await;
+    let job = system.create_scripted(&Script::default()).await;
     let mut client = system.connect().await;
     let cases: &[(&str, &str)] = &[
         ("hello", "invalid_json"),
@@ -77,8 +77,8 @@ async fn a_message_does_not_select_a_route_of_the_connections_life() {
 #[tokio::test]
 async fn a_binary_frame_and_a_huge_one_end_only_their_own_connection() {
     needs!(RefuseFrames);
-    let system = System::start().await;
-    let job = system.create(plans::HOUSE.as_slice()).await;
+    let system = System::scripted().await;
+    let job = system.create_scripted(&Script::default()).await;
     let mut other = system.watch(&job).await;
 
     let mut binary = system.connect().await;

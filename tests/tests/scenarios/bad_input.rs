@@ -1,36 +1,29 @@
-//! Inputs that are no floor plans.
+//! Inputs that no job is made from, and jobs that are not there.
 
-use end_to_end::{System, plans};
+use end_to_end::{
+    System,
+    script::{self, Script},
+};
 use http::Method;
+use serde_json::Value;
 
-async fn refusal(system: &System, body: Vec<u8>) -> (u16, serde_json::Value) {
+async fn refusal(system: &System, media_type: &str, body: Vec<u8>) -> (u16, Value) {
+    let headers = [("content-type", media_type)];
     let answer = system
         .http
-        .request(
-            Method::POST,
-            "/v1/jobs",
-            &[("content-type", "image/png")],
-            body,
-        )
+        .request(Method::POST, "/v1/jobs", &headers, body)
         .await;
     (answer.status.as_u16(), answer.json())
 }
 
-async fn failure(system: &System, body: Vec<u8>) -> serde_json::Value {
-    let job = system.create(body).await;
-    let mut client = system.watch(&job).await;
-    let failed = client.until_the_end().await.pop().expect("an end");
-    assert_eq!(failed["type"], "job_failed", "{failed}");
-    client.close().await;
-    failed["error"].clone()
-}
-
 #[tokio::test]
-async fn what_is_no_image_is_refused_and_told_why() {
-    let system = System::start().await;
-    let (status, body) = refusal(&system, b"hello".to_vec()).await;
+async fn input_is_refused_by_the_rules_of_its_pipeline() {
+    let system = System::scripted().await;
+    let script = Script::default().body();
+    let (status, body) = refusal(&system, "image/png", script.clone()).await;
     assert_eq!(status, 415);
     assert_eq!(body["error"]["code"], "unsupported_media_type");
+    assert_eq!(body["error"]["supported"][0], script::MEDIA_TYPE);
     assert!(
         body["error"]["request_id"]
             .as_str()
@@ -38,53 +31,28 @@ async fn what_is_no_image_is_refused_and_told_why() {
             .starts_with("req_")
     );
 
-    let (status, body) = refusal(&system, Vec::new()).await;
+    let (status, body) = refusal(&system, script::MEDIA_TYPE, Vec::new()).await;
     assert_eq!(status, 400);
     assert_eq!(body["error"]["code"], "empty_body");
 
-    let mut large = plans::HOUSE.clone();
-    large.resize(4 * 1024 * 1024 + 1, 0);
-    let (status, body) = refusal(&system, large).await;
+    let (status, body) = refusal(&system, script::MEDIA_TYPE, b"{}".to_vec()).await;
+    assert_eq!(status, 400);
+    assert_eq!(body["error"]["code"], "invalid_input");
+    let message = body["error"]["message"].as_str().unwrap();
+    assert!(message.contains("missing field `stage_1`"), "{message}");
+
+    let mut large = script.clone();
+    large.resize(4 * 1024 * 1024 + 1, b' ');
+    let (status, body) = refusal(&system, script::MEDIA_TYPE, large).await;
     assert_eq!(status, 413);
     assert_eq!(body["error"]["code"], "body_too_large");
     assert_eq!(body["error"]["max_bytes"], 4 * 1024 * 1024);
 
-    // Over Lambda's 6 MB after base64, API Gateway answers by itself.
-    let mut larger = plans::HOUSE.clone();
-    larger.resize(5 * 1024 * 1024, 0);
-    let (status, _) = refusal(&system, larger).await;
+    // Over Lambda's 6 MB, API Gateway answers by itself.
+    let mut larger = script;
+    larger.resize(7 * 1024 * 1024, b' ');
+    let (status, _) = refusal(&system, script::MEDIA_TYPE, larger).await;
     assert_eq!(status, 413);
-    system.finish().await;
-}
-
-#[tokio::test]
-async fn a_broken_image_a_bomb_and_a_blank_sheet_fail_with_a_code_and_the_system_goes_on() {
-    let system = System::start().await;
-    let broken = plans::HOUSE[..plans::HOUSE.len() / 2].to_vec();
-    assert_eq!(failure(&system, broken).await["code"], "broken_image");
-    let bomb = failure(&system, plans::bomb()).await;
-    assert_eq!(bomb["code"], "image_too_large");
-    assert!(
-        bomb["message"].as_str().unwrap().contains("20000 x 20000"),
-        "{bomb}"
-    );
-    let blank = failure(&system, plans::blank(400, 300)).await;
-    assert_eq!(blank["code"], "no_walls");
-    assert!(
-        blank["message"]
-            .as_str()
-            .unwrap()
-            .contains("shows no walls"),
-        "{blank}"
-    );
-
-    let job = system.create(plans::HOUSE.as_slice()).await;
-    let mut client = system.watch(&job).await;
-    assert_eq!(
-        client.until_the_end().await.pop().unwrap()["type"],
-        "job_complete"
-    );
-    client.close().await;
     system.finish().await;
 }
 

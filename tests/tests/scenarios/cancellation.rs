@@ -1,7 +1,7 @@
 //! Cancelling a job, over both APIs.
 
 use end_to_end::{
-    System, needs, plans,
+    System, needs,
     script::{Act, Script},
 };
 use http::Method;
@@ -125,8 +125,8 @@ async fn a_client_that_watches_a_queued_job_hears_that_it_was_cancelled_over_htt
 
 #[tokio::test]
 async fn a_stranger_cannot_cancel_and_learns_nothing() {
-    let system = System::start().await;
-    let job = system.create(plans::HOUSE.as_slice()).await;
+    let system = System::scripted().await;
+    let job = system.create_scripted(&Script::default()).await;
     let mut client = system.connect().await;
     let mut answers = Vec::new();
     for job_id in [job.id.as_str(), "job_20240115_0000000000000000"] {

@@ -2,7 +2,7 @@
 
 use contract::tables::{Connections, Subscribers, Table as _, TableSpec};
 use end_to_end::{
-    Client, System, needs, plans,
+    Client, System, needs,
     script::{Act, Gate, Script},
 };
 use serde_json::json;
@@ -99,8 +99,8 @@ async fn a_client_that_vanishes_leaves_nothing_behind() {
 
 #[tokio::test]
 async fn a_job_in_the_url_is_watched_from_the_first_message_on() {
-    let system = System::start().await;
-    let job = system.create(plans::HOUSE.as_slice()).await;
+    let system = System::scripted().await;
+    let job = system.create_scripted(&Script::default()).await;
     let mut client = Client::connect(&job.url()).await.unwrap();
     client.send(&json!({ "type": "ping" })).await;
     let mut kinds = Vec::new();
@@ -116,8 +116,8 @@ async fn a_job_in_the_url_is_watched_from_the_first_message_on() {
 
 #[tokio::test]
 async fn a_wrong_key_in_the_url_refuses_the_connection_with_403() {
-    let system = System::start().await;
-    let job = system.create(plans::HOUSE.as_slice()).await;
+    let system = System::scripted().await;
+    let job = system.create_scripted(&Script::default()).await;
     for query in [
         format!("job_id={}&access_key=wrong", job.id),
         format!("job_id={}", job.id),

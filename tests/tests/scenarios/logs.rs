@@ -2,8 +2,8 @@
 
 use contract::timestamp::Timestamp;
 use end_to_end::{
-    System, needs, plans,
-    script::{Act, Gate, Script},
+    System, needs,
+    script::{self, Act, Gate, Script},
 };
 use http::Method;
 use serde_json::Value;
@@ -11,7 +11,7 @@ use serde_json::Value;
 #[tokio::test]
 async fn every_log_line_is_json_with_a_time_and_no_key_is_in_any() {
     needs!(ReadLogs);
-    let system = System::start_with(|options| {
+    let system = System::scripted_with(|options| {
         for function in ["websocket", "jobs", "worker", "pipeline", "delivery"] {
             let level = [("LOG_LEVEL".to_owned(), "debug,hyper=info".to_owned())];
             options
@@ -20,7 +20,7 @@ async fn every_log_line_is_json_with_a_time_and_no_key_is_in_any() {
         }
     })
     .await;
-    let job = system.create(plans::HOUSE.as_slice()).await;
+    let job = system.create_scripted(&Script::default()).await;
     let mut in_url = end_to_end::Client::connect(&job.url()).await.unwrap();
     in_url.send(&serde_json::json!({ "type": "ping" })).await;
     let mut client = system.watch(&job).await;
@@ -117,7 +117,7 @@ async fn a_correlation_id_goes_from_the_request_to_every_message_and_log_line() 
     needs!(ReadLogs);
     let system = System::scripted().await;
     let headers = [
-        ("content-type", "image/png"),
+        ("content-type", script::MEDIA_TYPE),
         ("x-correlation-id", "order-4711"),
     ];
     let gate = Gate::closed();

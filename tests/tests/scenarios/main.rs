@@ -3,6 +3,7 @@
 mod abandoned;
 mod bad_frames;
 mod bad_input;
+mod blocked_threads;
 mod cancellation;
 mod conflicts;
 mod connections;
@@ -12,6 +13,7 @@ mod deliveries;
 mod denied_calls;
 mod failures;
 mod faults;
+mod floor_plans;
 mod grants;
 mod logs;
 mod progress;

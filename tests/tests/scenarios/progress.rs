@@ -1,9 +1,9 @@
-//! A floor plan goes in, live progress comes out.
+//! Live progress of a job.
 
 use std::time::Duration;
 
 use end_to_end::{
-    System, needs, plans,
+    System, needs,
     script::{Act, Script},
     worker::progress,
 };
@@ -16,44 +16,6 @@ fn of_type<'a>(messages: &'a [Value], kind: &str) -> Vec<&'a Value> {
         .iter()
         .filter(|message| message["type"] == kind)
         .collect()
-}
-
-#[tokio::test]
-async fn a_floor_plan_goes_in_and_its_rooms_come_out_with_progress_at_every_stage() {
-    let system = System::start().await;
-    let job = system.create(plans::HOUSE.as_slice()).await;
-    let mut client = system.connect().await;
-    let subscribed = client.ask(&job.subscribe(), "subscribed").await;
-    assert_eq!(subscribed["job_id"], job.id);
-    assert_eq!(subscribed["recovered"], true);
-    assert_eq!(subscribed["status"]["job_id"], job.id);
-    let messages = client.until_the_end().await;
-
-    let stages: Vec<_> = of_type(&messages, "stage_complete")
-        .into_iter()
-        .map(|it| it["stage"].clone())
-        .collect();
-    assert_eq!(stages, ["stage_1", "stage_2"]);
-    let complete = messages.last().unwrap();
-    assert_eq!(complete["type"], "job_complete");
-    let rooms = complete["results"]["rooms"].as_array().unwrap();
-    assert_eq!(rooms.len(), plans::ROOMS, "one room per room: {rooms:#?}");
-    for room in rooms {
-        let difference = room["area"].as_u64().unwrap().abs_diff(plans::ROOM_AREA);
-        assert!(difference * 20 <= plans::ROOM_AREA, "within 5 %: {room}");
-        assert!(
-            room["bounding_box"]["width"].as_u64().unwrap() > 10,
-            "{room}"
-        );
-    }
-    let seqs: Vec<_> = messages
-        .iter()
-        .filter(|message| message["type"] != "progress_update")
-        .map(|message| message["seq"].as_u64().unwrap())
-        .collect();
-    assert_eq!(seqs, [1, 2, 3]);
-    client.close().await;
-    system.finish().await;
 }
 
 #[tokio::test]
@@ -134,8 +96,8 @@ async fn progress_updates_have_stage_percentage_estimated_time_and_every_other_f
 
 #[tokio::test]
 async fn a_snapshot_over_http_says_the_same_as_the_messages() {
-    let system = System::start().await;
-    let job = system.create(plans::HOUSE.as_slice()).await;
+    let system = System::scripted().await;
+    let job = system.create_scripted(&Script::default()).await;
     let mut client = system.watch(&job).await;
     let messages = client.until_the_end().await;
     let snapshot = system

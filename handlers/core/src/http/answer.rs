@@ -51,6 +51,11 @@ impl Problem {
         self.code
     }
 
+    /// What is wrong, for a person.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+
     /// The same problem with something more that programs can look at.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {

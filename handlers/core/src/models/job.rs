@@ -57,6 +57,9 @@ pub struct Job {
     /// Claims since a stage last finished.
     #[serde(default)]
     pub fruitless_claims: u32,
+    /// The epochs of runs that noticed that they had lost the lease.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost_leases: Vec<u64>,
     /// Counts the changes of the list of subscribers.
     pub subscribers_version: u64,
     /// Whether someone has asked the job to stop.
@@ -141,6 +144,7 @@ impl Job {
             epoch: 0,
             lease_expires_at: 0,
             fruitless_claims: 0,
+            lost_leases: Vec::new(),
             subscribers_version: 0,
             cancel_requested: false,
             access_key_sha256: sha256_hex(key.reveal()),
@@ -206,6 +210,16 @@ impl Job {
         } else {
             attempt + 1
         }
+    }
+
+    /// How many of the claims that [`Self::fruitless_claims`] counts have lost their lease to the next
+    /// one while their runs were alive.
+    pub fn recently_lost_leases(&self) -> usize {
+        let first = self.epoch.saturating_sub(u64::from(self.fruitless_claims));
+        let recent = self.lost_leases.iter();
+        recent
+            .filter(|epoch| (first + 1..self.epoch).contains(*epoch))
+            .count()
     }
 
     /// Whether the item counts at `now`. DynamoDB deletes expired items days late.
@@ -311,12 +325,23 @@ mod tests {
     fn a_job_survives_the_way_through_dynamodb() {
         let mut job = job(&AccessKey::new([3; 16]));
         job.checkpoints.insert("stage_1".to_owned(), 1);
+        job.lost_leases = vec![1, 3];
         job.error = Some(JobError {
             code: "no_walls".to_owned(),
             message: "None.".to_owned(),
         });
         let item = job.to_dynamodb_item().unwrap();
         assert_eq!(Job::from_dynamodb_item(item).unwrap(), job);
+    }
+
+    #[test]
+    fn only_leases_lost_since_the_last_finished_stage_count() {
+        let mut job = job(&AccessKey::new([3; 16]));
+        job.epoch = 9;
+        job.fruitless_claims = 4;
+        // The fourth claim is the current one, 9; the stage finished under 5.
+        job.lost_leases = vec![2, 5, 6, 8];
+        assert_eq!(job.recently_lost_leases(), 2);
     }
 
     #[test]

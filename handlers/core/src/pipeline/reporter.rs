@@ -7,9 +7,8 @@ use contract::limits::{
 };
 use tokio::time::Instant;
 
-use super::Runs;
 use crate::{
-    delivery::{Heard, PublishError, Publisher},
+    delivery::{Heard, PublishError},
     progress::{Estimate, ProgressFeed},
     stores::ProgressPoint,
 };
@@ -48,6 +47,15 @@ impl Share {
     pub(super) fn overall_percent(self, percent: u8) -> u8 {
         (self.overall(percent) * 100.0).floor() as u8
     }
+}
+
+/// Where a reporter publishes: the run's publisher.
+pub(super) trait PublishesProgress {
+    /// Publishes how far the stage is, and renews the lease.
+    async fn report(&mut self, point: &ProgressPoint) -> Result<Heard, PublishError>;
+
+    /// Asks whether the job should go on.
+    async fn listen(&self) -> Result<Heard, PublishError>;
 }
 
 /// Why a reporter stopped.
@@ -102,7 +110,7 @@ impl<'a> Reporter<'a> {
     }
 
     /// Publishes what is new; with nothing new, only asks whether the job was cancelled.
-    pub(super) async fn look<F: Runs>(&mut self, publisher: &mut Publisher<F>) -> Option<Stopped> {
+    pub(super) async fn look(&mut self, publisher: &mut impl PublishesProgress) -> Option<Stopped> {
         self.looked_at = Instant::now();
         let rested = self
             .written_at
@@ -114,9 +122,9 @@ impl<'a> Reporter<'a> {
     }
 
     /// Publishes the latest report.
-    pub(super) async fn publish<F: Runs>(
+    pub(super) async fn publish(
         &mut self,
-        publisher: &mut Publisher<F>,
+        publisher: &mut impl PublishesProgress,
     ) -> Option<Stopped> {
         self.written_at = Some(Instant::now());
         let report = self.feed.take();
@@ -131,6 +139,11 @@ impl<'a> Reporter<'a> {
             estimated_seconds_remaining: self.estimate.remaining_seconds(elapsed),
         };
         Self::heard(self.stage, publisher.report(&point).await)
+    }
+
+    /// Asks the stage to stop.
+    pub(super) fn cancel_stage(&self) {
+        self.feed.cancel();
     }
 
     fn heard(stage: &str, answer: Result<Heard, PublishError>) -> Option<Stopped> {

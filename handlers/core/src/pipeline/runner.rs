@@ -1,6 +1,6 @@
 //! Running one job: claim, resume, stages, end.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use contract::{
@@ -8,28 +8,29 @@ use contract::{
     grants::{GetObject, Granted, SendMessage},
     ids::JobId,
     json::RawJson,
-    limits::MAX_FRUITLESS_CLAIMS,
+    limits::{LEASE_SECONDS, MAX_FRUITLESS_CLAIMS},
     messages::{JobError, Results, ServerMessage},
     queues::{JobQueue, JobTicket},
 };
 use futures_util::FutureExt as _;
-use tokio::{task::JoinHandle, time::Instant};
+use tokio::time::Instant;
+use tracing::Span;
 
 use super::{
     JobInput, Pipeline, StageError,
-    reporter::{Reporter, Share, Stopped},
+    executor::{StageExecutor, StagePanic},
+    reporter::{PublishesProgress, Reporter, Share, Stopped},
     stage::Step,
+    supervise::{Supervised, supervise},
 };
 use crate::{
     aws::{Objects, SendError},
-    delivery::{PublishError, Publisher, Publishes, Stores},
+    delivery::{Heard, PublishError, Publisher, Publishes, Stores},
     models::Job,
     progress::{Estimate, Progress},
-    stores::{Claim, Ending, Lease, StoreError},
+    stores::{Claim, Ending, Lease, ProgressPoint, StoreError},
 };
 
-/// How long a stage that was told to stop may take before it is dropped.
-const GRACE: Duration = Duration::from_secs(2);
 /// Attempts to publish a durable message before the run gives up; the next run repeats it.
 const PUBLISH_ATTEMPTS: u32 = 5;
 
@@ -58,6 +59,8 @@ pub enum RunOutcome {
     },
     /// The time was up: the job is back on its queue.
     HandedBack,
+    /// Another run has claimed the job, because this one did not renew its lease in time.
+    LeaseLost,
 }
 
 /// A run could not go on. The job is as its last commit left it; the next claim resumes there.
@@ -77,6 +80,14 @@ pub enum RunError {
         /// What S3 answered.
         cause: String,
     },
+    /// The system gave no thread for a stage.
+    #[error("no thread could be started for {stage}: {cause}")]
+    Thread {
+        /// The stage.
+        stage: &'static str,
+        /// What the system answered.
+        cause: io::Error,
+    },
 }
 
 /// Runs jobs through a pipeline.
@@ -84,29 +95,37 @@ pub struct Runner<F> {
     stores: Arc<Stores<F>>,
     objects: Objects<F>,
     steps: Vec<Step>,
-}
-
-/// How a stage has ended, as far as the run is concerned.
-enum StageEnd {
-    Finished(RawJson),
-    Failed(JobError),
-    Cancelled,
-    LeaseLost,
-    OutOfTime,
+    executor: StageExecutor,
 }
 
 impl<F: Runs> Runner<F> {
-    /// A runner of `pipeline`.
-    pub fn new<Output>(
+    /// A runner of the pipeline that `build` answers with. The stages' runtime is the current one
+    /// for `build`, so that clients and tasks that stages share are made there. An error is
+    /// `build`'s, or the system's, which gives no thread.
+    pub fn new<Output, E: From<io::Error>>(
         stores: Arc<Stores<F>>,
         objects: Objects<F>,
-        pipeline: Pipeline<Output>,
-    ) -> Self {
-        Self {
+        build: impl FnOnce() -> Result<Pipeline<Output>, E>,
+    ) -> Result<Self, E> {
+        let executor = StageExecutor::new()?;
+        let pipeline = {
+            let _runtime = executor.enter();
+            build()?
+        };
+        Ok(Self {
             stores,
             objects,
             steps: pipeline.steps,
-        }
+            executor,
+        })
+    }
+
+    /// Waits up to `limit` for the threads of stages that were asked to stop, and did not, in runs
+    /// that are over. The names of the stages whose threads still run: their results and reports
+    /// reach no job, but they take processor time and memory from the jobs after them. A process
+    /// can only get rid of them by ending.
+    pub async fn stuck_stages(&self, limit: Duration) -> Vec<&'static str> {
+        self.executor.stuck(limit).await
     }
 
     /// Whether the job has ended, or is not there any more.
@@ -117,6 +136,9 @@ impl<F: Runs> Runner<F> {
 
     /// Runs the job, or what is left of it, until `deadline` at the latest. Fills in the fields
     /// `request_id` and `correlation_id` of the current span, where it has them.
+    ///
+    /// What polls this future must not run anything else that blocks or computes for long: the
+    /// lease is renewed from it. Stages do not count, they have threads and a runtime of their own.
     pub async fn run(&self, job_id: &JobId, deadline: Instant) -> Result<RunOutcome, RunError> {
         let (job, lease, takeover) = match self.stores.jobs.claim(job_id).await? {
             Claim::Taken {
@@ -145,8 +167,14 @@ impl<F: Runs> Runner<F> {
         match outcome {
             Ok(outcome) => Ok(outcome),
             Err(Halt::LeaseLost) => {
-                tracing::warn!(%job_id, epoch = lease.epoch, "another run has taken the job over");
-                Ok(RunOutcome::Ended)
+                tracing::warn!(
+                    %job_id,
+                    epoch = lease.epoch,
+                    "the lease is lost: another run has claimed the job, because this one did not \
+                     renew it in time"
+                );
+                self.stores.jobs.note_lost_lease(&lease).await;
+                Ok(RunOutcome::LeaseLost)
             }
             Err(Halt::Error(error)) => {
                 let counted = job.fruitless_claims;
@@ -180,20 +208,8 @@ impl<F: Runs> Runner<F> {
             }
         }
         if job.fruitless_claims > MAX_FRUITLESS_CLAIMS {
-            let error = JobError {
-                code: "too_many_attempts".to_owned(),
-                message: format!(
-                    "the job was started {MAX_FRUITLESS_CLAIMS} times without finishing a stage; \
-                     the stage may need more time or memory than its function has"
-                ),
-            };
-            return end(
-                publisher,
-                &Ending::Failed(error),
-                job.stage.as_deref(),
-                None,
-            )
-            .await;
+            let ending = Ending::Failed(attempts_exhausted(&job));
+            return end(publisher, &ending, job.stage.as_deref(), None).await;
         }
         if job.cancel_requested {
             return end(publisher, &Ending::Cancelled, job.stage.as_deref(), None).await;
@@ -234,7 +250,7 @@ impl<F: Runs> Runner<F> {
             };
             let (progress, feed) = Progress::new();
             progress.report(0, format!("Starting {}...", step.name));
-            let mut reporter = Reporter::new(step.name, share, feed.clone(), &mut estimate, start);
+            let mut reporter = Reporter::new(step.name, share, feed, &mut estimate, start);
             if let Some(stopped) = reporter.publish(publisher).await {
                 return self.stop(&stopped, step, publisher).await;
             }
@@ -242,40 +258,29 @@ impl<F: Runs> Runner<F> {
                 .as_ref()
                 .map_or_else(RawJson::null, |(results, _)| results.clone());
             let job_input = input.clone().unwrap_or_else(|| JobInput {
+                job_id: job.job_id.clone(),
                 bytes: Bytes::new(),
                 content_type: job.content_type.clone(),
             });
-            let mut task = tokio::spawn((step.run)(job_input, value, progress.clone()));
-            let ending = loop {
-                tokio::select! {
-                    biased;
-                    outcome = &mut task => break stage_end(step.name, outcome),
-                    () = tokio::time::sleep_until(deadline) => {
-                        feed.cancel();
-                        stop_stage(&mut task).await;
-                        break StageEnd::OutOfTime;
+            let span = stage_span(job, step.name);
+            let stage = (step.run)(job_input, value, progress.clone());
+            let stage = self.executor.start(step.name, span, stage);
+            let stage = stage.map_err(|cause| RunError::Thread {
+                stage: step.name,
+                cause,
+            })?;
+            let executor = &self.executor;
+            let supervised = supervise(executor, stage, deadline, &mut reporter, publisher).await;
+            let results = match supervised {
+                Supervised::Ended(outcome) => match results_of(step.name, outcome) {
+                    Ok(results) => results,
+                    Err(error) => {
+                        let ending = Ending::Failed(error);
+                        return end(publisher, &ending, Some(step.name), None).await;
                     }
-                    () = reporter.due() => {}
-                }
-                if let Some(stopped) = reporter.look(publisher).await {
-                    feed.cancel();
-                    stop_stage(&mut task).await;
-                    break match stopped {
-                        Stopped::Cancelled => StageEnd::Cancelled,
-                        Stopped::LeaseLost => StageEnd::LeaseLost,
-                    };
-                }
-            };
-            let results = match ending {
-                StageEnd::Finished(results) => results,
-                StageEnd::Failed(error) => {
-                    return end(publisher, &Ending::Failed(error), Some(step.name), None).await;
-                }
-                StageEnd::Cancelled => {
-                    return self.stop(&Stopped::Cancelled, step, publisher).await;
-                }
-                StageEnd::LeaseLost => return Err(Halt::LeaseLost),
-                StageEnd::OutOfTime => return self.hand_back(lease).await,
+                },
+                Supervised::Stopped(stopped) => return self.stop(&stopped, step, publisher).await,
+                Supervised::OutOfTime => return self.hand_back(lease).await,
             };
             progress.report(100, format!("Finished {}", step.name));
             if let Some(stopped) = reporter.publish(publisher).await {
@@ -355,6 +360,7 @@ impl<F: Runs> Runner<F> {
             .await
             .map_err(|error| unreadable(error.to_string()))?;
         Ok(JobInput {
+            job_id: job.job_id.clone(),
             bytes: bytes.into_bytes(),
             content_type: job.content_type.clone(),
         })
@@ -397,6 +403,16 @@ impl From<PublishError> for Halt {
     }
 }
 
+impl<F: Runs> PublishesProgress for Publisher<F> {
+    async fn report(&mut self, point: &ProgressPoint) -> Result<Heard, PublishError> {
+        Self::report(self, point).await
+    }
+
+    async fn listen(&self) -> Result<Heard, PublishError> {
+        Self::listen(self).await
+    }
+}
+
 async fn end<F: Runs>(
     publisher: &mut Publisher<F>,
     ending: &Ending,
@@ -425,37 +441,56 @@ async fn persistently<T>(
     }
 }
 
-/// Waits for a stage that was told to stop; one that does not listen is dropped.
-async fn stop_stage<T>(task: &mut JoinHandle<T>) {
-    if tokio::time::timeout(GRACE, &mut *task).await.is_err() {
-        task.abort();
+/// Why a job fails that was claimed too often without a stage finished.
+fn attempts_exhausted(job: &Job) -> JobError {
+    let claims =
+        format!("the job was started {MAX_FRUITLESS_CLAIMS} times without finishing a stage");
+    match job.recently_lost_leases() {
+        0 => JobError {
+            code: "too_many_attempts".to_owned(),
+            message: format!(
+                "{claims}: each time, its run crashed or was cut short; the stage may need more \
+                 time or memory than its function has"
+            ),
+        },
+        lost => JobError {
+            code: "lease_lost".to_owned(),
+            message: format!(
+                "{claims}; {lost} of these runs were alive but could not renew their lease for \
+                 {LEASE_SECONDS} seconds: the machine had no processor time for the runner, was \
+                 suspended, or did not reach the jobs table"
+            ),
+        },
     }
 }
 
-fn stage_end(
+/// What the log records of a stage carry.
+fn stage_span(job: &Job, stage: &str) -> Span {
+    tracing::info_span!(
+        "stage",
+        stage,
+        job_id = %job.job_id,
+        request_id = job.request_id.as_str(),
+        correlation_id = job.correlation_id,
+    )
+}
+
+/// The results of a stage, or why the job has failed with it.
+fn results_of(
     stage: &str,
-    outcome: Result<Result<RawJson, StageError>, tokio::task::JoinError>,
-) -> StageEnd {
+    outcome: Result<Result<RawJson, StageError>, StagePanic>,
+) -> Result<RawJson, JobError> {
     match outcome {
-        Ok(Ok(results)) => StageEnd::Finished(results),
-        Ok(Err(StageError::Failed { code, message })) => {
-            StageEnd::Failed(JobError::of_stage(&code, message))
-        }
+        Ok(Ok(results)) => Ok(results),
+        Ok(Err(StageError::Failed { code, message })) => Err(JobError::of_stage(&code, message)),
         // Nobody has told it to: its own cancellation is a failure like any other.
-        Ok(Err(StageError::Cancelled(_))) => StageEnd::Failed(JobError {
+        Ok(Err(StageError::Cancelled(_))) => Err(JobError {
             code: "internal".to_owned(),
             message: format!("{stage} stopped as if it had been cancelled, but it was not"),
         }),
-        Err(error) => {
-            let panic = error.try_into_panic().ok();
-            let text = panic.as_ref().and_then(|panic| {
-                panic
-                    .downcast_ref::<&str>()
-                    .map(|text| (*text).to_owned())
-                    .or_else(|| panic.downcast_ref::<String>().cloned())
-            });
-            tracing::error!(stage, panic = text, "a stage has panicked");
-            StageEnd::Failed(JobError {
+        Err(StagePanic { message }) => {
+            tracing::error!(stage, panic = message, "a stage has panicked");
+            Err(JobError {
                 code: "stage_panicked".to_owned(),
                 message: format!(
                     "{stage} has crashed; this is a fault of the pipeline, its log says more"

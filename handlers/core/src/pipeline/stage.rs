@@ -3,7 +3,7 @@
 use std::{future::Future, marker::PhantomData, pin::Pin, sync::Arc};
 
 use bytes::Bytes;
-use contract::{json::RawJson, limits::MAX_RESULTS_DEPTH};
+use contract::{ids::JobId, json::RawJson, limits::MAX_RESULTS_DEPTH};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::progress::{Cancelled, Progress};
@@ -11,6 +11,8 @@ use crate::progress::{Cancelled, Progress};
 /// What the job was made with.
 #[derive(Clone, Debug)]
 pub struct JobInput {
+    /// The job, for logs and for what a stage keeps elsewhere under a name of the job.
+    pub job_id: JobId,
     /// The body of the request that made the job.
     pub bytes: Bytes,
     /// The body's media type.
@@ -60,8 +62,10 @@ pub trait Stage: Send + Sync + 'static {
     /// The stage's share of the whole job, relative to the others'.
     const WEIGHT: u32 = 1;
 
-    /// Does the work. CPU work belongs on a blocking thread: `tokio::task::spawn_blocking` takes a
-    /// clone of `progress` along.
+    /// Does the work. The stage has a thread to itself, so it may compute or block for as long as it
+    /// takes: its reports are published, the lease is renewed and a cancellation is noticed
+    /// meanwhile. Tasks, timers and connections of tokio work as anywhere else; they are on a
+    /// runtime that only stages use.
     fn run(
         &self,
         job: JobInput,

@@ -6,6 +6,7 @@ use std::{
 };
 
 use anyhow::anyhow;
+use contract::input::INPUT;
 use infra_gen::{
     deploy::{ChangeSet, DeployedStack, Events, Naming, Session, Standing, Wish},
     template::Template,
@@ -149,9 +150,17 @@ fn invitation(stack: &DeployedStack) -> String {
         Some(format!("  {title}  {url}\n"))
     });
     let command = stack.output("HttpApiUrl").map(|url| {
+        let file = if INPUT.example.is_empty() {
+            "FILE"
+        } else {
+            INPUT.example
+        };
         format!(
-            "\n  Make a job:\n\n    curl --data-binary @client/page/sample-plan.png -H \
-             'content-type: image/png' {url}/v1/jobs\n"
+            "\n  Make a job from {} ({}):\n\n    curl --data-binary @{file} -H \
+             'content-type: {}' {url}/v1/jobs\n",
+            INPUT.name_with_article(),
+            INPUT.labels(),
+            INPUT.media_types[0].name,
         )
     });
     let urls: String = urls.collect();

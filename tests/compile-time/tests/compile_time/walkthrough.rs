@@ -12,7 +12,11 @@ use crate::{
 fn the_compiler_leads_through_a_change_as_the_readme_says() {
     let readme = fs::read_to_string(workspace::original().join("README.md")).expect("the README");
     // One after the other: they share a copy.
-    for heading in ["Add a route", "Give a function a permission"] {
+    for heading in [
+        "Put in your own stages",
+        "Add a route",
+        "Give a function a permission",
+    ] {
         let copy = Copy::fresh();
         for step in readme::steps(&readme, heading) {
             match step {

@@ -1,7 +1,8 @@
 //! Keys and bodies that are wrong.
 
 use end_to_end::{
-    System, plans,
+    System,
+    script::Script,
     worker::{Worker, progress, stage_complete},
 };
 use http::Method;
@@ -9,7 +10,7 @@ use serde_json::{Value, json};
 
 #[tokio::test]
 async fn watchers_cannot_write_workers_cannot_watch_and_strangers_learn_nothing() {
-    let system = System::start().await;
+    let system = System::scripted().await;
     let (job, worker) = system.create_external("secret").await;
     let calls = [
         (Method::POST, "claim", json!({ "stages": ["a"] })),
@@ -57,7 +58,7 @@ async fn watchers_cannot_write_workers_cannot_watch_and_strangers_learn_nothing(
     assert_eq!(client.ask(&subscribe, "error").await["code"], "forbidden");
     client.close().await;
 
-    let of_the_pipeline = system.create(plans::HOUSE.as_slice()).await;
+    let of_the_pipeline = system.create_scripted(&Script::default()).await;
     let path = format!("{}/input", of_the_pipeline.path());
     let refused = system
         .http

@@ -179,6 +179,31 @@ impl<F: Function> JobStore<F> {
         }
     }
 
+    /// Notes that the run of this claim was alive when another claim took its lease, so that the job
+    /// does not fail for a reason that is not the stage's. A note that cannot be written is missing.
+    pub async fn note_lost_lease(&self, lease: &Lease)
+    where
+        F: Granted<UpdateItem<Jobs>>,
+    {
+        // A set of numbers: the SDK sends the update again when an answer is lost.
+        let epoch = AttributeValue::Ns(vec![lease.epoch.to_string()]);
+        let noted = self
+            .change("noting a lost lease", || {
+                self.update(&lease.job_id)
+                    .update_expression("ADD lost_leases :lost")
+                    .condition_expression("#status IN (:queued, :running) AND epoch > :epoch")
+                    .expression_attribute_names("#status", "status")
+                    .expression_attribute_values(":lost", epoch.clone())
+                    .expression_attribute_values(":epoch", number(lease.epoch))
+                    .expression_attribute_values(":queued", text(JobStatus::Queued.name()))
+                    .expression_attribute_values(":running", text(JobStatus::Running.name()))
+            })
+            .await;
+        if let Err(error) = noted {
+            tracing::warn!(%error, job_id = %lease.job_id, "a lost lease was not noted");
+        }
+    }
+
     /// Gives a claimed job back, so that the next claim need not wait for the lease to end. None
     /// when the lease is lost.
     pub async fn release(&self, lease: &Lease) -> Result<Option<Job>, StoreError>

@@ -1,0 +1,23 @@
+//! The process of the function.
+
+use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use contract::input::InputRules;
+use handlers_core::{aws, aws::Environment, clock::Clock, telemetry};
+use lambda_runtime::{Error, LambdaEvent, service_fn};
+
+use crate::Handler;
+
+/// Serves requests until the process is ended. The jobs of the pipeline are made by `rules`.
+pub async fn serve(rules: &'static InputRules) -> Result<(), Error> {
+    telemetry::init();
+    let environment = Environment::load()?;
+    let aws = aws::load().await;
+    let handler = Handler::new(&aws, &environment, Clock::system(), rules);
+    aws.warm(&environment).await;
+    lambda_runtime::run(service_fn(
+        async |event: LambdaEvent<ApiGatewayV2httpRequest>| {
+            Ok::<_, Error>(Box::pin(handler.handle(event.payload)).await)
+        },
+    ))
+    .await
+}

@@ -1,0 +1,130 @@
+//! Stages that block their thread, in a process that has one processor.
+
+use contract::{
+    queues::JobQueue,
+    tables::{Jobs, Table as _},
+};
+use end_to_end::{
+    Client, Job, System, needs,
+    script::{Act, Gate, Script, Then},
+};
+use serde_json::{Value, json};
+
+fn blocking_until(gate: &Gate) -> Script {
+    Script {
+        stage_1: Act::blocking_until(gate),
+        ..Script::default()
+    }
+}
+
+/// A job whose first stage blocks its thread by now, and a client that has received its report.
+async fn blocked(system: &System, gate: &Gate) -> (Job, Client) {
+    let job = system.create_scripted(&blocking_until(gate)).await;
+    let mut client = system.watch(&job).await;
+    while client.next().await.unwrap()["progress"] != 50 {}
+    (job, client)
+}
+
+/// The process that has run a job to its end.
+async fn process(system: &System) -> u64 {
+    let (_, mut client) = system.watched(Script::default()).await;
+    let end = client.until_the_end().await.pop().unwrap();
+    client.close().await;
+    end["results"]["process"].as_u64().expect("a process id")
+}
+
+#[tokio::test]
+async fn reports_and_heartbeats_of_a_blocked_stage_go_on() {
+    needs!(AdjustTheStack);
+    let system = System::scripted_on_one_core().await;
+    let gate = Gate::closed();
+    let (job, mut client) = blocked(&system, &gate).await;
+    system.end_lease(&job).await;
+    system
+        .eventually("the lease is renewed", async |system| {
+            let jobs = system.items(Jobs::SPEC).await;
+            jobs.iter()
+                .all(|item| item["lease_expires_at"].as_i64() > Some(1))
+        })
+        .await;
+    gate.open();
+    let end = client.until_the_end().await.pop().unwrap();
+    assert_eq!(end["type"], "job_complete", "{end}");
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn blocked_stage_is_cancelled_and_its_process_runs_no_other_job() {
+    needs!(AdjustTheStack);
+    let system = System::scripted_on_one_core().await;
+    let before = process(&system).await;
+    let gate = Gate::closed();
+    let (job, mut client) = blocked(&system, &gate).await;
+    client
+        .send(&json!({ "type": "cancel_job", "job_id": job.id }))
+        .await;
+    let end = client.until_the_end().await.pop().unwrap();
+    assert_eq!(end["type"], "job_cancelled", "{end}");
+    assert_eq!(end["stage"], "stage_1");
+    client.close().await;
+    // The gate is still closed: the stage of the cancelled job would block until the end.
+    assert_ne!(process(&system).await, before);
+    let logs = system.local().logs();
+    let says_why = logs
+        .iter()
+        .any(|line| line.text.contains("check_cancelled"));
+    assert!(says_why, "{logs:#?}");
+    drop(gate);
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn job_whose_runs_lose_their_leases_fails_with_lease_lost() {
+    needs!(AdjustTheStack);
+    let system = System::scripted().await;
+    let gate = Gate::closed();
+    let (job, mut client) = blocked(&system, &gate).await;
+    // The runs are alive, but another one claims their job.
+    let take_over = async || {
+        system.end_lease(&job).await;
+        system.send::<JobQueue>(&job.ticket()).await;
+    };
+    for lost in 1..=2 {
+        take_over().await;
+        system
+            .eventually("the run has noted its lost lease", async |system| {
+                let jobs = system.items(Jobs::SPEC).await;
+                jobs[0]["lost_leases"].as_array().map_or(0, Vec::len) == lost
+            })
+            .await;
+        while client.next().await.unwrap()["progress"] != 50 {}
+    }
+    take_over().await;
+    let end = client.until_the_end().await.pop().unwrap();
+    assert_eq!(end["error"]["code"], "lease_lost", "{end}");
+    client.close().await;
+    drop(gate);
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn panic_of_a_stage_leaves_the_process_to_the_next_job() {
+    needs!(AdjustTheStack);
+    let system = System::scripted_on_one_core().await;
+    let before = process(&system).await;
+    let panics = Script {
+        stage_1: Act {
+            blocking: true,
+            then: Then::Panic,
+            ..Act::default()
+        },
+        ..Script::default()
+    };
+    let (_, mut client) = system.watched(panics).await;
+    let end: Value = client.until_the_end().await.pop().unwrap();
+    assert_eq!(end["error"]["code"], "stage_panicked", "{end}");
+    client.close().await;
+    assert_eq!(process(&system).await, before);
+    system.finish().await;
+}
