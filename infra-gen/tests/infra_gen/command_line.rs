@@ -154,7 +154,10 @@ fn the_workspace_is_found_from_any_folder_in_it() {
             .expect("infra-gen starts");
         // Whether the files are up to date is for CI to say.
         let said = stdout(&output) + &stderr(&output);
-        assert!(!said.contains("missing") && !said.contains("error"), "{folder}: {said}");
+        assert!(
+            !said.contains("missing") && !said.contains("error"),
+            "{folder}: {said}"
+        );
     }
 }
 
