@@ -150,7 +150,7 @@ def beside(stacks):
         raise SystemExit(f"a refused deployment changed {before} to {there()}")
     # The emulator has no alarms over several metrics, so it fails on those of prod and rolls back.
     done = deploy("--environment", "prod")
-    made = "JobsTable AWS::DynamoDB::Table"
+    made = "JobEventsTable AWS::DynamoDB::Table"
     if made not in done.stderr:
         raise SystemExit(f"prod was not begun:\n{done.stdout}{done.stderr}")
     if dynamodb.get_item(TableName="jobs", Key=item).get("Item") != item or not set(before) <= set(there()):

@@ -10,6 +10,7 @@ use aws_credential_types::{
         future::ProvideCredentials as Providing,
     },
 };
+use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env, Fs};
 
 /// Where credentials are looked for.
@@ -35,7 +36,7 @@ impl CredentialSources {
         }
     }
 
-    /// Looks for the profile that is asked for: by an option, or by AWS_PROFILE, which keys in the
+    /// Looks for the profile that is asked for: by an option, or by `AWS_PROFILE`, which keys in the
     /// environment come before.
     pub(super) async fn check_profile(&self) -> Result<(), ProfileError> {
         let of_environment = || {
@@ -47,9 +48,8 @@ impl CredentialSources {
         let Some(name) = self.profile.clone().or_else(of_environment) else {
             return Ok(());
         };
-        // The files where the AWS CLI has them; the name of their type is about to move.
-        let files = &Default::default();
-        let profiles = profile::load(&Fs::real(), &Env::real(), files, None).await;
+        let files = EnvConfigFiles::default();
+        let profiles = profile::load(&Fs::real(), &Env::real(), &files, None).await;
         let profiles = profiles.map_err(ProfileError::Files)?;
         if profiles.get_profile(&name).is_some() {
             return Ok(());
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn profile_without_credentials_is_named() {
-        let said = said(Some("theirs"), || CredentialsError::not_loaded_no_source());
+        let said = said(Some("theirs"), CredentialsError::not_loaded_no_source);
         assert!(said.contains("the profile 'theirs' in "), "{said}");
         assert!(said.contains("has no credentials"), "{said}");
     }

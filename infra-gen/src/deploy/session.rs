@@ -171,12 +171,21 @@ impl Session {
             .filter(|endpoint| is_plain_http(endpoint))
     }
 
+    /// Where AWS is asked, for what is said of the first call: it is the one that finds nothing there.
+    pub(super) fn at(&self) -> String {
+        let url = self.endpoint_url.as_ref();
+        url.map_or_else(String::new, |url| format!(" at {url}"))
+    }
+
     /// Asks AWS who the credentials belong to.
     pub async fn caller(&self) -> Result<Caller, CallError> {
         let identity = self.sts.get_caller_identity().send().await;
         let identity = identity.attempt(|| match &self.profile {
-            Some(name) => format!("find out whose the credentials of the profile '{name}' are"),
-            None => "find out whose the credentials are".to_owned(),
+            Some(name) => format!(
+                "find out whose the credentials of the profile '{name}' are{}",
+                self.at()
+            ),
+            None => format!("find out whose the credentials are{}", self.at()),
         })?;
         Ok(Caller {
             account: identity.account.unwrap_or_default(),

@@ -84,7 +84,7 @@ impl DeployedStack {
     pub async fn find(session: &Session, name: &str) -> Result<Option<Self>, CallError> {
         let request = session.cloudformation.describe_stacks().stack_name(name);
         let answer = request.send().await;
-        let stacks = match answer.attempt(|| format!("look at the stack {name}")) {
+        let stacks = match answer.attempt(|| format!("look at the stack {name}{}", session.at())) {
             Ok(output) => output.stacks.unwrap_or_default(),
             // The code is that of everything that is not valid.
             Err(error) if error.is("ValidationError") && error.answer.contains("not exist") => {

@@ -307,7 +307,9 @@ mod tests {
     }
 
     fn table(properties: Value) -> Value {
-        json!({ "T": { "Type": TABLE, "Properties": properties } })
+        let mut table = json!({ "T": { "Type": TABLE } });
+        table["T"]["Properties"] = properties;
+        table
     }
 
     fn index(name: &str, key: &str) -> Value {

@@ -62,7 +62,7 @@ fn address_at_which_nothing_answers_is_named_after_two_attempts() {
     assert_failed(
         &output,
         &[
-            "cannot look at the stack",
+            &format!("cannot look at the stack stagecast-dev at {url}"),
             "what to do: see that the region exists",
         ],
     );
