@@ -10,6 +10,7 @@ mod budget;
 mod ending;
 mod handover;
 mod housekeeper;
+mod known_audience;
 mod mailbox;
 mod post;
 mod publisher;
