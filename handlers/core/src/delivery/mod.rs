@@ -25,5 +25,5 @@ pub use housekeeper::{Housekeeper, KeepsHouse};
 pub use mailbox::Outgoing;
 pub use post::{Post, PostError};
 pub use publisher::{Advanced, Heard, PublishError, Publisher, Publishes, Stores};
-pub use sender::{Aftermath, Outcome, Sender};
+pub use sender::{Aftermath, Outcome, Sender, Unfinished};
 pub use tally::Counts;

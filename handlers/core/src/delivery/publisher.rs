@@ -19,7 +19,7 @@ use contract::{
 };
 
 use super::{
-    Budget, Outgoing, Sender,
+    Budget, Outgoing, Sender, Unfinished,
     ending::{About, ending_message},
     handover::Handover,
     housekeeper::{Housekeeper, KeepsHouse},
@@ -29,7 +29,7 @@ use crate::{
     aws::{ConnectionsApi, Queues, SendError},
     clock::Clock,
     metrics,
-    models::{Event, Job, Subscriber},
+    models::{Event, Job, SentRange, Subscriber},
     progress::Estimate,
     stores::{
         Appended, Commit, ConnectionStore, Ending, EventStore, JobStore, Lease, ProgressPoint,
@@ -130,12 +130,41 @@ impl Attempts {
     }
 }
 
-impl<F: Function + Granted<SendMessage<DeliveryQueue>>> Stores<F> {
-    /// Has the delivery function send everyone who watches the log after `after_seq`: nobody knows
-    /// what of it was sent. Clients tell what they have by its `seq`.
+impl<F> Stores<F>
+where
+    F: Function
+        + Granted<GetItem<Jobs>>
+        + Granted<UpdateItem<Jobs>>
+        + Granted<SendMessage<DeliveryQueue>>,
+{
+    /// Has the delivery function send all subscribers the log after `after_seq`: it is not known how
+    /// much of it a run or a post that was cut short has sent. Clients drop what they have by its `seq`.
+    ///
+    /// Each event is sent again once: what an earlier pointer covers stays covered, because the queue
+    /// keeps it until it is delivered. Otherwise a worker that repeats a post in a loop would have the
+    /// log sent to all subscribers each time.
     pub async fn redeliver(&self, job_id: &JobId, after_seq: u64) -> Result<(), SendError> {
-        let pointer = DeliveryPointer::log(job_id.clone(), Audience::AllSubscribers, after_seq);
-        self.queues.send::<DeliveryQueue>(&pointer, 0).await
+        let job = self.jobs.load(job_id).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, %job_id, "the job could not be read; the log is sent again in full");
+            None
+        });
+        let sent = job.as_ref().and_then(|job| job.redelivered);
+        let from = SentRange::unsent_after(sent, after_seq);
+        if job.as_ref().is_some_and(|job| from >= job.seq) {
+            return Ok(());
+        }
+        let mut pointer = DeliveryPointer::log(job_id.clone(), Audience::AllSubscribers, from);
+        if let Some(job) = &job {
+            pointer = pointer.through(job.seq);
+        }
+        self.queues.send::<DeliveryQueue>(&pointer, 0).await?;
+        if let Some(job) = job {
+            let sent = SentRange::extended(sent, from, job.seq);
+            if let Err(error) = self.jobs.note_redelivery(job_id, sent).await {
+                tracing::warn!(%error, %job_id, "a redelivery was not noted; a repeat repeats it");
+            }
+        }
+        Ok(())
     }
 }
 
@@ -366,8 +395,12 @@ impl<F: Publishes> Publisher<F> {
         let (counts, unfinished) = self.sender.flush_within(limit).await;
         let (job_id, subscribers) = (self.lease.job_id.as_str(), self.direct().len());
         metrics::delivered::<F>(&self.stores.clock, job_id, subscribers, &counts);
-        if self.seq > after_seq && !unfinished.is_empty() {
-            self.handover.log(unfinished, after_seq).await;
+        let sent = |connection: &Unfinished| connection.sent_seq.unwrap_or(0).max(after_seq);
+        if let Some(after_seq) = unfinished.iter().map(sent).min()
+            && self.seq > after_seq
+        {
+            let connections = unfinished.into_iter().map(|it| it.connection_id).collect();
+            self.handover.log(connections, after_seq, self.seq).await;
         }
         self.handover.make_good().await;
     }
