@@ -237,7 +237,7 @@ impl Handler {
             // Without it, a pointer to published messages stands for one of them.
             through_seq: match pointer.content {
                 Content::Published => pointer.through_seq.or(Some(pointer.after_seq + 1)),
-                Content::Log | Content::Progress => pointer.through_seq,
+                Content::Log | Content::Progress | Content::Watchdog { .. } => pointer.through_seq,
             },
             ..pointer.clone()
         };

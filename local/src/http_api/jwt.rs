@@ -129,7 +129,11 @@ impl Tokens {
         let signature = URL_SAFE_NO_PAD
             .decode(signature)
             .map_err(|_| Refused::Malformed("its signature is not base64url"))?;
-        check_claims(&claims, authorizer, Moment::now().epoch_milliseconds() / 1000)?;
+        check_claims(
+            &claims,
+            authorizer,
+            Moment::now().epoch_milliseconds() / 1000,
+        )?;
         let algorithm = algorithm(&head)?;
         let key = self.key(&authorizer.issuer, head.kid.as_deref()).await?;
         let number = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| Refused::Signature);

@@ -15,6 +15,7 @@ mod mailbox;
 mod post;
 mod publisher;
 mod sender;
+mod stores;
 mod tally;
 mod way;
 
@@ -24,6 +25,7 @@ pub use ending::{About, ending_message};
 pub use housekeeper::{Housekeeper, KeepsHouse};
 pub use mailbox::Outgoing;
 pub use post::{Post, PostError};
-pub use publisher::{Advanced, Heard, PublishError, Publisher, Publishes, Stores};
+pub use publisher::{Advanced, Heard, PublishError, Publisher, Publishes};
 pub use sender::{Aftermath, Outcome, Sender, Unfinished};
+pub use stores::Stores;
 pub use tally::Counts;
