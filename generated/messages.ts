@@ -76,10 +76,7 @@ export interface ProgressUpdate {
   job_id: JobId;
   /** The running stage. */
   stage: string;
-  /**
-   * Percent of the stage, 0 to 100. It goes back only when a run was cut short and the stage is
-   * started again.
-   */
+  /** Percent of the stage, 0 to 100. It never goes back within an attempt. */
   progress: number;
   /** What the stage is doing, for a person. */
   message: string;
@@ -91,8 +88,13 @@ export interface ProgressUpdate {
   seq: number;
   /** The id that ties the messages of a job to its request. */
   correlation_id: string;
-  /** Percent of all stages, 0 to 100. */
+  /** Percent of all stages, 0 to 100. It never goes back within an attempt. */
   overall_progress: number;
+  /**
+   * The attempt at the stage, from 1. A new claim of the job that starts the stage again makes
+   * the next one, whose percentages start anew.
+   */
+  attempt?: number | null;
 }
 
 /** A stage has finished. Durable. */
@@ -195,6 +197,8 @@ export interface JobSnapshot {
   updated_at: Timestamp;
   /** The id that ties the messages of a job to its request. */
   correlation_id: string;
+  /** The attempt at the stage, from 1; left out before the first stage. */
+  attempt?: number | null;
   /** The results, as they were written; null when they are too large for a message. */
   results?: unknown;
   /** Where the results are, relative to the HTTP API's address, when they are too large. */
@@ -263,6 +267,8 @@ export interface StatusReply {
   updated_at: Timestamp;
   /** The id that ties the messages of a job to its request. */
   correlation_id: string;
+  /** The attempt at the stage, from 1; left out before the first stage. */
+  attempt?: number | null;
   /** The results, as they were written; null when they are too large for a message. */
   results?: unknown;
   /** Where the results are, relative to the HTTP API's address, when they are too large. */
@@ -302,6 +308,7 @@ export type ErrorCode =
   | "forbidden"
   | "job_already_finished"
   | "too_many_subscriptions"
+  | "replay_limited"
   | "message_too_large"
   | "internal";
 

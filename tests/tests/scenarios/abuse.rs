@@ -1,11 +1,20 @@
 //! Requests in a loop: none has the system send much more than it asks for.
 
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
 use contract::tables::{Connections, Table as _};
 use end_to_end::{
     Client, Job, System, needs,
     worker::{Worker, stage_complete},
 };
-use local::Call;
+use local::{Call, Fault};
 use serde_json::{Value, json};
 
 /// Stages of the job whose log is asked for.
@@ -155,6 +164,61 @@ async fn unsubscribing_from_what_is_not_watched_writes_nothing_to_the_job() {
     client.ask(&unsubscribe, "unsubscribed").await;
     let transactions = |call: &Call| call.operation == "dynamodb:TransactWriteItems";
     assert_eq!(calls.count(transactions), 0, "{:#?}", calls.all());
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn reader_that_stopped_gets_each_message_at_most_twice() {
+    needs!(InjectFaults, AdjustTheStack);
+    let system = System::start_with(|options| {
+        // One process, which knows what it has left to the delivery function.
+        options.concurrency = 1;
+        let soon = Duration::from_secs(2);
+        let timeouts = &mut options.visibility_timeouts;
+        timeouts.insert("deliveries".to_owned(), soon);
+    })
+    .await;
+    let (job, mut worker) = system.create_external("").await;
+    let mut client = system.watch(&job).await;
+    let stages = ["a", "b", "c", "d", "e", "f"];
+    worker.claim(&stages).await;
+    // API Gateway holds no more for the client.
+    let reads = Arc::new(AtomicBool::new(false));
+    let again = Arc::clone(&reads);
+    system.local().faults().on_post(move |_| {
+        let is_full = !again.load(Ordering::Relaxed);
+        is_full.then_some(Fault::Throttle)
+    });
+    for stage in stages {
+        worker.tell(json!([stage_complete(stage, 1)])).await;
+    }
+    reads.store(true, Ordering::Relaxed);
+    worker.tell(json!([{ "type": "job_complete" }])).await;
+
+    let last = stages.len() as u64 + 1;
+    let mut times = BTreeMap::new();
+    while times.len() as u64 != last {
+        let message = client.next().await.expect("a message");
+        *times.entry(message["seq"].as_u64()).or_insert(0) += 1;
+    }
+    system
+        .eventually("everything is delivered", async |system| {
+            // What looks after the job itself may wait on the same queue.
+            let messages = system.local().queue_messages("deliveries");
+            let mut messages = messages.unwrap_or_default().into_iter();
+            messages.all(|message| message.contains("watchdog"))
+        })
+        .await;
+    client.send(&json!({ "type": "ping" })).await;
+    loop {
+        let message = client.next().await.expect("a message");
+        if message["type"] == "pong" {
+            break;
+        }
+        *times.entry(message["seq"].as_u64()).or_insert(0) += 1;
+    }
+    assert!(times.values().all(|times| *times <= 2), "{times:?}");
     client.close().await;
     system.finish().await;
 }
