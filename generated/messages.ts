@@ -308,6 +308,7 @@ export type ErrorCode =
   | "forbidden"
   | "job_already_finished"
   | "too_many_subscriptions"
+  | "replay_limited"
   | "message_too_large"
   | "internal";
 

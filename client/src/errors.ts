@@ -21,3 +21,9 @@ export class StagecastError extends Error {
     this.requestId = told.requestId ?? null;
   }
 }
+
+/** When a refused request may be made again, in milliseconds from now; 0 if the service does not say. */
+export function retryAfterMs({ details }: { details?: unknown }): number {
+  const { retry_after_seconds: seconds } = (details ?? {}) as { retry_after_seconds?: unknown };
+  return typeof seconds === "number" && seconds > 0 ? seconds * 1000 : 0;
+}

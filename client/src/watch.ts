@@ -4,7 +4,7 @@ import type { ErrorReply, JobSnapshot, Subscribed } from "../../generated/messag
 import { backoff } from "./backoff.js";
 import type { ConnectionOwner, Frame, WebSocketConstructor } from "./connection.js";
 import { Connection } from "./connection.js";
-import { StagecastError } from "./errors.js";
+import { retryAfterMs, StagecastError } from "./errors.js";
 import { knownEventTarget } from "./events.js";
 import { Feed } from "./feed.js";
 import { HttpApi } from "./http.js";
@@ -23,6 +23,8 @@ const RENEW_SPREAD_MS = 10 * 60_000;
 const GOOD_AFTER_MS = 5000;
 /** What is missing may still be on its way; only then it is asked for. */
 const GAP_PATIENCE_MS = 1500;
+/** Every so many attempts to get what is missing, it is asked for over a new connection. */
+const ATTEMPTS_BEFORE_NEW_CONNECTION = 3;
 /** Attempts to connect before the job is asked for over HTTP. */
 const ATTEMPTS_BEFORE_HTTP = 2;
 /** Where connections are neither refused nor made, it is not waited for a second attempt. */
@@ -74,6 +76,8 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
     cancel: undefined,
   };
   #gapAttempt = 0;
+  /** The service has said that it sends nothing more of the log before this time. */
+  #limitedUntil = 0;
 
   #state: WatchState = "connecting";
   #wasLive = false;
@@ -252,7 +256,8 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
     this.#handOver(this.#sequence.takeSnapshot(message.status, message.recovered));
   }
 
-  #refused(connection: Connection, { code, message, request_id: requestId }: ErrorReply): void {
+  #refused(connection: Connection, reply: ErrorReply): void {
+    const { code, message, request_id: requestId } = reply;
     const error = new StagecastError(message, { code, requestId });
     if (this.#cancelling?.isAnsweredBy(requestId)) {
       if (code === "job_already_finished") this.#cancelled(null);
@@ -264,16 +269,23 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
     } else if (FINAL.has(code)) {
       this.#end(error);
     } else {
+      const waitMs = retryAfterMs(reply);
+      if (code === "replay_limited") this.#limitedUntil = Date.now() + waitMs;
       this.#warn(error);
       // It was not subscribed: another connection may be.
       if (connection === this.#opening) {
         connection.close();
-        this.#lost(connection);
+        this.#lost(connection, waitMs);
+      } else if (code === "replay_limited") {
+        // What is missing is asked for again, but not before it can be had.
+        clearTimeout(this.#timers.gap);
+        this.#timers.gap = undefined;
+        this.#watchGap();
       }
     }
   }
 
-  #lost(connection: Connection): void {
+  #lost(connection: Connection, waitMs = 0): void {
     if (connection === this.#live) {
       this.#live = null;
       clearTimeout(this.#timers.renew);
@@ -283,12 +295,13 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
       else this.#retry();
     } else if (connection === this.#opening) {
       this.#opening = null;
-      this.#retry();
+      this.#retry(waitMs);
     }
   }
 
-  #retry(): void {
-    const wait = backoff(this.#attempt);
+  /** Plans the next attempt to connect, `leastMs` from now at the earliest. */
+  #retry(leastMs = 0): void {
+    const wait = Math.max(leastMs, backoff(this.#attempt));
     this.#attempt += 1;
     clearTimeout(this.#timers.retry);
     this.#retryAt = Date.now() + wait;
@@ -379,11 +392,16 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
       return;
     }
     if (this.#timers.gap !== undefined) return;
-    const patience = GAP_PATIENCE_MS * 2 ** Math.min(this.#gapAttempt, 4);
+    const patience = Math.max(
+      GAP_PATIENCE_MS * 2 ** Math.min(this.#gapAttempt, 4),
+      this.#limitedUntil - Date.now(),
+    );
     this.#timers.gap = setTimeout(() => {
       this.#timers.gap = undefined;
       this.#gapAttempt += 1;
-      this.#live?.subscribe();
+      // The service sends a connection each durable message of the log once: another one gets it again.
+      if (this.#gapAttempt % ATTEMPTS_BEFORE_NEW_CONNECTION !== 0) this.#live?.subscribe();
+      else if (this.#live && !this.#opening) void this.#connect();
       this.#watchGap();
     }, patience);
   }

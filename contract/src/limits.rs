@@ -55,6 +55,14 @@ pub const MAX_REMAINING_SECONDS: u64 = 365 * 24 * 60 * 60;
 /// Jobs that one connection may be subscribed to at a time, unless the environment says otherwise.
 pub const DEFAULT_MAX_SUBSCRIPTIONS: u32 = 20;
 
+/// Messages that a connection may be sent at once by its own subscriptions: each counts as one, and so
+/// does each event of the log that it brings. Enough for the longest log of an external worker's job,
+/// for each of [`DEFAULT_MAX_SUBSCRIPTIONS`].
+pub const REPLAY_BURST: u64 = 1200;
+
+/// Messages by which that allowance grows again each second.
+pub const REPLAYS_PER_SECOND: u64 = 2;
+
 /// Life of a connection's items after the last sign of life, in seconds.
 pub const CONNECTION_TTL_SECONDS: i64 = 60 * 60;
 

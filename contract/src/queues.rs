@@ -136,8 +136,8 @@ pub struct DeliveryPointer {
     pub content: Content,
     /// The audience has every durable message up to and including this.
     pub after_seq: u64,
-    /// The last durable message that a pointer to published messages stands for; without it, the one
-    /// after `after_seq`.
+    /// The last durable message that the pointer stands for. Without it, a pointer to the log stands
+    /// for all that follows, one to published messages for the one after `after_seq`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through_seq: Option<u64>,
 }
@@ -161,6 +161,16 @@ impl DeliveryPointer {
             ..Self::log(job_id, Audience::AllSubscribers, 0)
         }
     }
+
+    /// The same pointer for the durable messages through `through_seq` only. Those that follow are
+    /// sent by their publisher, and would come twice.
+    #[must_use]
+    pub fn through(self, through_seq: u64) -> Self {
+        Self {
+            through_seq: Some(through_seq),
+            ..self
+        }
+    }
 }
 
 /// Whom a delivery is for.
@@ -181,7 +191,7 @@ pub enum Audience {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Content {
-    /// The whole log after `after_seq`.
+    /// The log after `after_seq`.
     #[default]
     Log,
     /// The durable messages after `after_seq` and through `through_seq`, to whom they are their

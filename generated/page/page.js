@@ -233,6 +233,11 @@ var StagecastError = class extends Error {
 		this.requestId = told.requestId ?? null;
 	}
 };
+/** When a refused request may be made again, in milliseconds from now; 0 if the service does not say. */
+function retryAfterMs({ details }) {
+	const { retry_after_seconds: seconds } = details ?? {};
+	return typeof seconds === "number" && seconds > 0 ? seconds * 1e3 : 0;
+}
 // src/http.ts
 /** The HTTP API of a Stagecast system. */
 var HttpApi = class {
@@ -890,6 +895,8 @@ var RENEW_SPREAD_MS = 6e5;
 var GOOD_AFTER_MS = 5e3;
 /** What is missing may still be on its way; only then it is asked for. */
 var GAP_PATIENCE_MS = 1500;
+/** Every so many attempts to get what is missing, it is asked for over a new connection. */
+var ATTEMPTS_BEFORE_NEW_CONNECTION = 3;
 /** Attempts to connect before the job is asked for over HTTP. */
 var ATTEMPTS_BEFORE_HTTP = 2;
 /** Where connections are neither refused nor made, it is not waited for a second attempt. */
@@ -940,6 +947,8 @@ var JobWatch = class extends knownEventTarget() {
 		cancel: void 0
 	};
 	#gapAttempt = 0;
+	/** The service has said that it sends nothing more of the log before this time. */
+	#limitedUntil = 0;
 	#state = "connecting";
 	#wasLive = false;
 	#error = null;
@@ -1091,7 +1100,8 @@ var JobWatch = class extends knownEventTarget() {
 		this.#look(message.status);
 		this.#handOver(this.#sequence.takeSnapshot(message.status, message.recovered));
 	}
-	#refused(connection, { code, message, request_id: requestId }) {
+	#refused(connection, reply) {
+		const { code, message, request_id: requestId } = reply;
 		const error = new StagecastError(message, {
 			code,
 			requestId
@@ -1105,14 +1115,20 @@ var JobWatch = class extends knownEventTarget() {
 			}
 		} else if (FINAL.has(code)) this.#end(error);
 		else {
+			const waitMs = retryAfterMs(reply);
+			if (code === "replay_limited") this.#limitedUntil = Date.now() + waitMs;
 			this.#warn(error);
 			if (connection === this.#opening) {
 				connection.close();
-				this.#lost(connection);
+				this.#lost(connection, waitMs);
+			} else if (code === "replay_limited") {
+				clearTimeout(this.#timers.gap);
+				this.#timers.gap = void 0;
+				this.#watchGap();
 			}
 		}
 	}
-	#lost(connection) {
+	#lost(connection, waitMs = 0) {
 		if (connection === this.#live) {
 			this.#live = null;
 			clearTimeout(this.#timers.renew);
@@ -1121,11 +1137,12 @@ var JobWatch = class extends knownEventTarget() {
 			else this.#retry();
 		} else if (connection === this.#opening) {
 			this.#opening = null;
-			this.#retry();
+			this.#retry(waitMs);
 		}
 	}
-	#retry() {
-		const wait = backoff(this.#attempt);
+	/** Plans the next attempt to connect, `leastMs` from now at the earliest. */
+	#retry(leastMs = 0) {
+		const wait = Math.max(leastMs, backoff(this.#attempt));
 		this.#attempt += 1;
 		clearTimeout(this.#timers.retry);
 		this.#retryAt = Date.now() + wait;
@@ -1203,11 +1220,12 @@ var JobWatch = class extends knownEventTarget() {
 			return;
 		}
 		if (this.#timers.gap !== void 0) return;
-		const patience = GAP_PATIENCE_MS * 2 ** Math.min(this.#gapAttempt, 4);
+		const patience = Math.max(GAP_PATIENCE_MS * 2 ** Math.min(this.#gapAttempt, 4), this.#limitedUntil - Date.now());
 		this.#timers.gap = setTimeout(() => {
 			this.#timers.gap = void 0;
 			this.#gapAttempt += 1;
-			this.#live?.subscribe();
+			if (this.#gapAttempt % ATTEMPTS_BEFORE_NEW_CONNECTION !== 0) this.#live?.subscribe();
+			else if (this.#live && !this.#opening) this.#connect();
 			this.#watchGap();
 		}, patience);
 	}

@@ -4,6 +4,7 @@
 //! - HTTP: `/v1/echo/{what}` answers with the event; `fail`, `crash`, `sleep`, `large`, `bare` and
 //!   `cookies` do that.
 //! - WebSocket: `$connect` looks at its query; a message is posted back as the event that it came in.
+//! - As an authorizer it lets in whom the query says.
 //! - SQS: a message that says `fail` fails, one that says `crash` ends the process.
 
 use std::{env, process, time::Duration};
@@ -24,6 +25,9 @@ async fn main() -> Result<(), Error> {
         let (event, context) = event.into_parts();
         if event.get("Records").is_some() {
             return Ok(queue(&event));
+        }
+        if event["type"] == "REQUEST" {
+            return authorizer(&event);
         }
         if event["version"] == "2.0" {
             let mut answer = http(event).await?;
@@ -49,6 +53,28 @@ fn connections() -> Client {
         .credentials_provider(Credentials::new(key, secret, None, None, "environment"))
         .build();
     Client::from_conf(config)
+}
+
+/// What an authorizer of `$connect` answers.
+fn authorizer(event: &Value) -> Result<Value, Error> {
+    let effect = match event["queryStringParameters"]["token"].as_str() {
+        Some("allow") => "Allow",
+        Some("deny") => "Deny",
+        Some("unauthorized") => return Err("Unauthorized".into()),
+        _ => return Err("told to".into()),
+    };
+    Ok(json!({
+        "principalId": "user",
+        "policyDocument": {
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Action": "execute-api:Invoke",
+                "Effect": effect,
+                "Resource": event["methodArn"],
+            }],
+        },
+        "context": { "tenant": "a" },
+    }))
 }
 
 async fn http(event: Value) -> Result<Value, Error> {

@@ -31,8 +31,7 @@
 //! ```
 //!
 //! What AWS does beyond that and the stack does not: it enforces no IAM policy (it records the
-//! calls, and tests compare them with the grants), runs no authorizer, throttles nothing but what
-//! [`Faults`] say, and lets functions run on between their events.
+//! calls, and tests compare them with the grants), throttles nothing but what [`Faults`] say, and lets functions run on between their events.
 
 mod answers;
 mod clock;

@@ -26,7 +26,7 @@ use crate::{
     server::{self, Router},
     sqs::QueueDepth,
     storage::Storage,
-    template::{EventSource, Place, System},
+    template::{Authorizer, EventSource, FunctionResource, Place, System},
     websocket::WebSocketApi,
 };
 
@@ -55,7 +55,8 @@ impl LocalStack {
     pub async fn start(options: Options) -> Result<Self, StartError> {
         let (listener, place) = listen(options.port).await?;
         let system = System::read(&options.template, &options.parameters, &place)?;
-        let system = options.applied_to(system);
+        let mut system = options.applied_to(system);
+        add_authorizers(&mut system, &options.binaries, &place);
         let data_dir = options.data_dir.as_deref().map(DataDir::open).transpose()?;
         let storage = Storage::open(data_dir.as_ref(), &system, SECRET)?;
         let (shutdown, down) = watch::channel(false);
@@ -266,6 +267,42 @@ async fn listen(port: u16) -> Result<(TcpListener, Place), StartError> {
         authority: listener.local_addr().map_err(cannot)?.to_string(),
     };
     Ok((listener, place))
+}
+
+/// Adds the functions that authorizers ask: they are not in the template. One without an executable is
+/// not asked, and a warning says that its route is open.
+fn add_authorizers(system: &mut System, binaries: &Path, place: &Place) {
+    let Some(websocket) = &mut system.websocket else {
+        return;
+    };
+    for (key, target) in &mut websocket.routes {
+        let Some(Authorizer::Request { function, .. }) = &target.authorizer else {
+            continue;
+        };
+        if system.functions.iter().any(|known| known.name == *function) {
+            continue;
+        }
+        let path = executable(binaries, function);
+        if path.is_file() {
+            let (region, account) = (&place.region, &place.account);
+            system.functions.push(FunctionResource {
+                name: function.clone(),
+                binary: function.clone(),
+                arn: format!("arn:aws:lambda:{region}:{account}:function:{function}"),
+                timeout: Duration::from_secs(29),
+                memory_mib: 512,
+                reserved_concurrency: None,
+                environment: BTreeMap::new(),
+            });
+        } else {
+            system.warnings.push(format!(
+                "the authorizer of '{key}' is not run locally, so the route is open: its function \
+                 '{function}' has no executable at {}",
+                path.display()
+            ));
+            target.authorizer = None;
+        }
+    }
 }
 
 fn functions(system: &System, host: &Arc<Host>) -> Result<Arc<Functions>, StartError> {

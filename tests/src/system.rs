@@ -215,6 +215,17 @@ impl System {
         client
     }
 
+    /// Connects and watches a job once its first stage has reported that it starts.
+    pub async fn watch_started(&self, job: &Job) -> Client {
+        self.eventually("the first stage has started", async |system| {
+            let path = job.path();
+            let snapshot = system.http.with_key(Method::GET, &path, &job.key).await;
+            snapshot.json()["stage"].is_string()
+        })
+        .await;
+        self.watch(job).await
+    }
+
     /// The items of a table, as plain JSON.
     pub async fn items(&self, table: &TableSpec) -> Vec<Value> {
         self.operator.items(table).await

@@ -2,8 +2,8 @@
 
 import { describe, expect, test, vi } from "vitest";
 import type { StagecastError } from "../../src/index.js";
-import { progress } from "./messages.js";
-import { MINUTE, service, settle, start, startLive, watch } from "./watching.js";
+import { progress, stageComplete, time } from "./messages.js";
+import { MINUTE, seqs, service, settle, start, startLive, watch } from "./watching.js";
 
 function warnings(): string[] {
   const said: string[] = [];
@@ -88,4 +88,60 @@ test("a watch that is closed by who is told a frame leaves no timer behind", asy
   watch.addEventListener("frame", () => watch.close());
   await settle();
   expect(vi.getTimerCount()).toBe(0);
+});
+
+describe("a service that limits replays", () => {
+  const RETRY_AFTER_SECONDS = 60;
+
+  function limit(): void {
+    service.answer = (socket, { type, request_id }) => {
+      if (type !== "subscribe") return false;
+      const details = { retry_after_seconds: RETRY_AFTER_SECONDS };
+      const error = { type: "error", code: "replay_limited", message: "later", details };
+      socket.deliver({ ...error, request_id, timestamp: time(0) });
+      return true;
+    };
+  }
+
+  const asked = () =>
+    service.sockets.flatMap(({ sent }) => sent.filter(({ type }) => type === "subscribe")).length;
+
+  test("is asked for what is missing when it says so, not before", async () => {
+    await startLive();
+    const before = asked();
+    limit();
+    service.publish(stageComplete(1), true);
+    service.publish(stageComplete(2));
+    await vi.advanceTimersByTimeAsync(1500);
+    expect(asked()).toBe(before + 1);
+    await vi.advanceTimersByTimeAsync((RETRY_AFTER_SECONDS - 1) * 1000);
+    expect(asked()).toBe(before + 1);
+    service.answer = null;
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(asked()).toBe(before + 2);
+    expect(seqs()).toEqual([1, 2]);
+  });
+
+  test("is not connected to again before it says so", async () => {
+    limit();
+    start();
+    await settle();
+    expect(asked()).toBe(1);
+    service.answer = null;
+    await vi.advanceTimersByTimeAsync((RETRY_AFTER_SECONDS - 1) * 1000);
+    expect(asked()).toBe(1);
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(watch.state).toBe("live");
+  });
+});
+
+test("what does not come over a connection is asked for over another one", async () => {
+  await startLive();
+  // The service takes the message for sent.
+  service.answer = (socket, { type }) => type === "subscribe" && socket === service.sockets[0];
+  service.publish(stageComplete(1), true);
+  service.publish(stageComplete(2));
+  await vi.advanceTimersByTimeAsync(MINUTE);
+  expect(service.sockets.length).toBeGreaterThan(1);
+  expect(seqs()).toEqual([1, 2]);
 });

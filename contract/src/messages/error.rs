@@ -24,6 +24,9 @@ pub enum ErrorCode {
     JobAlreadyFinished,
     /// The connection watches as many jobs as it may.
     TooManySubscriptions,
+    /// The connection was sent too much of the log by its own subscriptions. `details` says when to try
+    /// again, as `retry_after_seconds`.
+    ReplayLimited,
     /// The message is larger than any valid one.
     MessageTooLarge,
     /// The fault is ours.

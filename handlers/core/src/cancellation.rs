@@ -8,6 +8,7 @@ use contract::{ids::JobId, messages::JobStatus};
 use crate::{
     aws::Queues,
     clock::Clock,
+    models::SentRange,
     stores::{Ending, EventStore, JobStore},
     unattended::{SettleError, Settled, Settles, Unattended},
 };
@@ -68,9 +69,13 @@ impl<F: Settles> Canceller<F> {
             return Ok(Cancellation::AlreadyFinished(None));
         };
         let lately = self.clock.now() < job.updated_at.plus_seconds(LATELY_SECONDS);
-        if job.status == JobStatus::Cancelled && lately {
-            let before = job.seq.saturating_sub(1);
+        let before = job.seq.saturating_sub(1);
+        // Once: a client that asks in a loop would have all subscribers sent the message each time.
+        let is_notified = SentRange::unsent_after(job.redelivered, before) >= job.seq;
+        if job.status == JobStatus::Cancelled && lately && !is_notified {
             self.unattended.notify(job_id, before, job.seq).await?;
+            let sent = SentRange::extended(job.redelivered, before, job.seq);
+            self.jobs.note_redelivery(job_id, sent).await?;
         }
         Ok(Cancellation::AlreadyFinished(Some(job.status)))
     }

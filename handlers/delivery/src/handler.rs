@@ -12,7 +12,7 @@ use contract::{
 use handlers_core::{
     aws::{ConnectionsApi, Database, Environment, Queues, SendError},
     clock::Clock,
-    delivery::{Budget, Housekeeper, Outgoing, Sender},
+    delivery::{Budget, Housekeeper, Outgoing, Sender, Unfinished},
     metrics,
     models::{Job, Subscriber},
     stores::{ConnectionStore, EventStore, JobStore, StoreError, SubscriptionStore},
@@ -166,8 +166,15 @@ impl Handler {
         metrics::delivered::<DeliveryFunction>(&self.clock, job_id, audience.len(), &counts);
         let mut lacking = shortfall.take();
         if pointer.content != Content::Progress {
-            // How far these have got is not known. Clients tell what they have by its `seq`.
-            lacking.extend(unfinished.into_iter().map(|id| (id, pointer.after_seq)));
+            for Unfinished {
+                connection_id,
+                sent_seq,
+            } in unfinished
+            {
+                let has = sent_seq.unwrap_or(0).max(pointer.after_seq);
+                let lacks = lacking.entry(connection_id).or_insert(has);
+                *lacks = has.min(*lacks);
+            }
         }
         self.leave_behind(&pointer, audience.len(), lacking).await
     }
@@ -181,14 +188,14 @@ impl Handler {
         sender: &Sender<ConnectionsApi<DeliveryFunction>, Shortfall>,
     ) -> Result<(), DeliveryError> {
         let is_published = pointer.content == Content::Published;
-        let last = if is_published {
-            // Were it all that has followed meanwhile, an audience that is slow to serve would get
-            // everything many times.
-            let through = pointer.through_seq.unwrap_or(pointer.after_seq + 1);
-            job.seq.min(through)
-        } else {
-            job.seq
+        // Were it all that has followed meanwhile, an audience that is slow to serve would get
+        // everything many times.
+        let through = match pointer.through_seq {
+            Some(through) => through,
+            None if is_published => pointer.after_seq + 1,
+            None => job.seq,
         };
+        let last = job.seq.min(through);
         let events = self
             .events
             .between(&pointer.job_id, pointer.after_seq, last)
@@ -210,20 +217,29 @@ impl Handler {
     }
 
     /// Leaves what could not be delivered for later. A connection that fails alone stays on the
-    /// queue, where its receives are counted. One that fails in company is taken out, or the others
-    /// would get everything again.
+    /// queue, where its receives are counted, unless it has got a part: then a new pointer names the
+    /// rest, or it would get that part with each receive. One that fails in company is taken out, or
+    /// the others would get everything again.
     async fn leave_behind(
         &self,
         pointer: &DeliveryPointer,
         audience: usize,
         lacking: BTreeMap<String, u64>,
     ) -> Result<(), DeliveryError> {
-        if let (1, Some(connection_id)) = (audience, lacking.keys().next()) {
+        if let (1, Some((connection_id, after_seq))) = (audience, lacking.iter().next())
+            && *after_seq <= pointer.after_seq
+        {
             return Err(DeliveryError::Unreachable(connection_id.clone()));
         }
-        let alone = |(connection_id, after_seq)| {
-            let audience = Audience::Connections(vec![connection_id]);
-            DeliveryPointer::log(pointer.job_id.clone(), audience, after_seq)
+        let alone = |(connection_id, after_seq)| DeliveryPointer {
+            audience: Audience::Connections(vec![connection_id]),
+            after_seq,
+            // Without it, a pointer to published messages stands for one of them.
+            through_seq: match pointer.content {
+                Content::Published => pointer.through_seq.or(Some(pointer.after_seq + 1)),
+                Content::Log | Content::Progress | Content::Watchdog { .. } => pointer.through_seq,
+            },
+            ..pointer.clone()
         };
         let pointers: Vec<_> = lacking.into_iter().map(alone).collect();
         self.queues

@@ -35,7 +35,7 @@ impl Shortfall {
 
 impl Aftermath for Shortfall {
     async fn settle(&self, subscriber: &Subscriber, outcome: Outcome) {
-        if let Outcome::Deferred { after_seq } = outcome {
+        if let Outcome::Deferred { after_seq, .. } = outcome {
             let mut lacking = self.lacking.lock().unwrap_or_else(PoisonError::into_inner);
             let has = lacking
                 .entry(subscriber.connection_id.clone())

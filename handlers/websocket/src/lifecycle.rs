@@ -104,7 +104,7 @@ impl Handler {
         let request = session.wants(job_id);
         let committed = self
             .subscriptions
-            .commit(&request, &admitted, Unmoved::Nothing)
+            .commit(&request, &admitted, admitted.allowance(), Unmoved::Nothing)
             .await?;
         if committed == Committed::Moved {
             return Ok(false);

@@ -1,5 +1,7 @@
 //! What clients ask for.
 
+use std::time::Duration;
+
 use contract::{
     ids::{AccessKey, JobId, RequestId},
     messages::{
@@ -13,7 +15,7 @@ use handlers_core::{
     cancellation::Cancellation,
     clock::random,
     delivery::Delivery,
-    models::{Event, Job, PendingReply},
+    models::{Event, Job, PendingReply, ReplayAllowance, ReplayLimited, SentRange},
     stores::{Admitted, Committed, Refused, StoreError, Unmoved},
 };
 use serde_json::json;
@@ -24,6 +26,9 @@ use crate::handler::{Handler, Session};
 #[derive(Debug)]
 enum Trouble {
     Client(ProtocolError),
+    /// The connection has no item: its client has left, and messages that it sent before are still
+    /// being served.
+    Left,
     Ours(String),
 }
 
@@ -41,9 +46,38 @@ impl From<StoreError> for Trouble {
 
 /// Attempts to store a subscription between two messages of its job.
 const MOST_ATTEMPTS: u32 = 10;
+/// Attempts in all: those after [`MOST_ATTEMPTS`] fail only if the connection has sent many requests
+/// at once.
+const LAST_ATTEMPT: u32 = 20;
 /// Before this attempt, progress counts as a message too: one that reports faster than that reports
 /// again soon.
 const STRICT_ATTEMPTS: u32 = 5;
+
+/// How often, and at what interval, a subscription looks whether the reply that is owed since
+/// `$connect` has gone out. Together less than the function runs.
+const REPLY_LOOKS: u32 = 20;
+const REPLY_LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What came of the reply that is owed since `$connect`.
+enum Paid {
+    /// It was sent, or left to the delivery function.
+    Sent,
+    /// Another message of the client has triggered it at the same time.
+    ByAnother,
+}
+
+fn limited(limit: ReplayLimited) -> Trouble {
+    let seconds = limit.retry_after_seconds;
+    ProtocolError::new(
+        ErrorCode::ReplayLimited,
+        format!(
+            "this connection was sent too much by its own subscriptions; subscribe again in {seconds} \
+             seconds. Messages of the jobs that it is subscribed to still come"
+        ),
+    )
+    .with_details(json!({ "retry_after_seconds": seconds }))
+    .into()
+}
 
 fn forbidden() -> ProtocolError {
     // The same words for a wrong key and for no such job: strangers learn nothing.
@@ -75,6 +109,15 @@ impl Handler {
                 // Not the words: they quote the client, who may have put a key where it does not belong.
                 let field = error.details.as_ref().map(|details| &details["field"]);
                 tracing::info!(code = ?error.code, ?field, "refused");
+                self.refuse(session, &request_id, error).await;
+            }
+            Err(Trouble::Left) => {
+                tracing::info!("the client has left; a message that it sent before is not served");
+                // Were the client there after all, it would wait for an answer.
+                let error = ProtocolError::new(
+                    ErrorCode::Internal,
+                    "this connection is not known any more; connect again",
+                );
                 self.refuse(session, &request_id, error).await;
             }
             Err(Trouble::Ours(error)) => {
@@ -132,26 +175,49 @@ impl Handler {
     /// Notes a sign of life and sends the reply that is owed since `$connect`, if any.
     async fn touch(&self, session: &Session) -> Result<(), Trouble> {
         let Some(connection) = self.connections.touch(&session.connection_id).await? else {
-            return Err(Trouble::Ours("the connection has no item".to_owned()));
+            return Err(Trouble::Left);
         };
         let Some(owed) = connection.pending_reply else {
             return Ok(());
         };
-        let paid = self.pay(session, &owed).await;
-        // Otherwise the client's next message triggers it again. Noted after it is done: whatever cuts
-        // this short leaves it owed, and what comes twice is told by its `seq`.
-        if !matches!(&paid, Err(Trouble::Ours(_))) {
-            self.connections.paid(&session.connection_id).await?;
+        // Removed after it was sent. If the invocation is killed before, the client's next message sends
+        // it again; the client drops what comes twice by its `seq`.
+        match self.pay(session, &owed, connection.replay_allowance).await {
+            Ok(Paid::Sent) => Ok(self.connections.paid(&session.connection_id).await?),
+            Ok(Paid::ByAnother) => Ok(()),
+            Err(error @ Trouble::Client(ProtocolError { code, .. }))
+                if code != ErrorCode::ReplayLimited =>
+            {
+                self.connections.paid(&session.connection_id).await?;
+                Err(error)
+            }
+            Err(error) => Err(error),
         }
-        paid
     }
 
-    /// Sends the reply that is owed since `$connect`.
-    async fn pay(&self, session: &Session, owed: &PendingReply) -> Result<(), Trouble> {
+    /// Sends the reply that is owed since `$connect`. `allowance` is what the connection may be sent.
+    async fn pay(
+        &self,
+        session: &Session,
+        owed: &PendingReply,
+        allowance: ReplayAllowance,
+    ) -> Result<Paid, Trouble> {
         let request_id = RequestId::new(self.clock.now(), random()).to_string();
         let job = self.jobs.load(&owed.job_id).await?.ok_or_else(forbidden)?;
         let after = owed.after_seq.unwrap_or(0);
-        self.welcome(session, &request_id, &job, after).await
+        let cost = 1 + job.seq.saturating_sub(after);
+        let charged = allowance.take(cost, self.clock.millis()).map_err(limited)?;
+        // Messages that come together are served together: one of them sends the reply.
+        let connection_id = &session.connection_id;
+        let charge = self
+            .connections
+            .charge_replay(connection_id, allowance, charged);
+        if !charge.await? {
+            return Ok(Paid::ByAnother);
+        }
+        self.welcome(session, &request_id, &job, after, None)
+            .await?;
+        Ok(Paid::Sent)
     }
 
     /// Stores the subscription at the `seq` that was read, then sends `subscribed` and the durable
@@ -164,8 +230,21 @@ impl Handler {
     ) -> Result<(), Trouble> {
         let request = session.wants(&message.job_id);
         let key = message.access_key.as_ref();
-        for attempt in 1.. {
+        let after = message.after_seq.unwrap_or(0);
+        for attempt in 1..=LAST_ATTEMPT {
             let admitted = self.admit(session, &message.job_id, key).await?;
+            let from = admitted.unsent_after(after);
+            if admitted.is_subscribed(self.clock.now()) && from >= admitted.job.seq {
+                // A repeat. Nothing is stored, and the publisher need not read its list again.
+                self.touch(session).await?;
+                let sent = admitted.replayed();
+                return self
+                    .welcome(session, request_id, &admitted.job, after, sent)
+                    .await;
+            }
+            let charged = admitted
+                .charged(from, self.clock.millis())
+                .map_err(limited)?;
             // A job that publishes faster than one can subscribe is watched all the same: then
             // its messages may come twice, which clients tell by their `seq`.
             let unmoved = match attempt {
@@ -175,19 +254,22 @@ impl Handler {
             };
             let committed = self
                 .subscriptions
-                .commit(&request, &admitted, unmoved)
+                .commit(&request, &admitted, charged, unmoved)
                 .await?;
             if committed == Committed::Yes {
-                let after = message.after_seq.unwrap_or(0);
+                let sent = admitted.replayed();
                 let mut job = admitted.job;
                 if unmoved == Unmoved::Nothing {
                     // What was published between the reading and the storing is nobody else's.
                     job = self.jobs.load(&job.job_id).await?.unwrap_or(job);
                 }
-                return self.welcome(session, request_id, &job, after).await;
+                return self.welcome(session, request_id, &job, after, sent).await;
             }
         }
-        Ok(())
+        // Requests of this connection that are served at the same time got in first each time.
+        Err(limited(ReplayLimited {
+            retry_after_seconds: 1,
+        }))
     }
 
     /// How the connection may watch the job, after the reply that is still owed to it.
@@ -197,18 +279,18 @@ impl Handler {
         job_id: &JobId,
         access_key: Option<&AccessKey>,
     ) -> Result<Admitted, Trouble> {
-        let mut standing = self
-            .subscriptions
-            .look(&session.connection_id, job_id)
-            .await?;
-        let mut outcome = self.subscriptions.admit(standing, access_key);
+        let mut outcome = self.look(session, job_id, access_key).await?;
         if matches!(outcome, Err(Refused::ReplyPending)) {
             self.touch(session).await?;
-            standing = self
-                .subscriptions
-                .look(&session.connection_id, job_id)
-                .await?;
-            outcome = self.subscriptions.admit(standing, access_key);
+            outcome = self.look(session, job_id, access_key).await?;
+        }
+        // Another message of the client may be sending it.
+        for _ in 0..REPLY_LOOKS {
+            if !matches!(outcome, Err(Refused::ReplyPending)) {
+                break;
+            }
+            tokio::time::sleep(REPLY_LOOK_INTERVAL).await;
+            outcome = self.look(session, job_id, access_key).await?;
         }
         outcome.map_err(|refused| match refused {
             Refused::Forbidden => forbidden().into(),
@@ -222,20 +304,35 @@ impl Handler {
             )
             .with_details(json!({ "max_subscriptions": self.max_subscriptions }))
             .into(),
-            Refused::NoConnection | Refused::ReplyPending => {
-                Trouble::Ours(format!("subscribing was refused: {refused:?}"))
+            Refused::NoConnection => Trouble::Left,
+            Refused::ReplyPending => {
+                Trouble::Ours("the reply that is owed since $connect did not go out".to_owned())
             }
         })
     }
 
-    /// Sends `subscribed` and the durable messages after `after`, up to the `seq` of `job`.
+    async fn look(
+        &self,
+        session: &Session,
+        job_id: &JobId,
+        access_key: Option<&AccessKey>,
+    ) -> Result<Result<Admitted, Refused>, StoreError> {
+        let connection_id = &session.connection_id;
+        let standing = self.subscriptions.look(connection_id, job_id).await?;
+        Ok(self.subscriptions.admit(standing, access_key))
+    }
+
+    /// Sends `subscribed` and the durable messages after `after`, up to the `seq` of `job`, but for
+    /// those that an earlier request of the connection has `sent`.
     async fn welcome(
         &self,
         session: &Session,
         request_id: &str,
         job: &Job,
         after: u64,
+        sent: Option<SentRange>,
     ) -> Result<(), Trouble> {
+        let after = SentRange::unsent_after(sent, after);
         // The last event is read in any case: it holds the results of a completed job.
         let from = after.min(job.seq.saturating_sub(1));
         let mut events = self.events.between(&job.job_id, from, job.seq).await?;
@@ -253,10 +350,20 @@ impl Handler {
             timestamp: self.clock.now(),
         });
         match self.reply(session, &subscribed).await {
-            Delivery::Sent { .. } if recovered => self.replay(session, &events).await,
+            Delivery::Sent { .. } if recovered && !events.is_empty() => {
+                if self.replay(session, &events).await {
+                    let sent = SentRange::extended(sent, after, job.seq);
+                    let noted =
+                        self.connections
+                            .replayed(&session.connection_id, &job.job_id, sent);
+                    if let Err(error) = noted.await {
+                        tracing::warn!(%error, "a replay was not noted; a repeated subscribe repeats it");
+                    }
+                }
+            }
             // Those who publish take the client to have what is in the log by now.
             Delivery::Spent { .. } if !events.is_empty() => {
-                self.leave(session, &job.job_id, after).await;
+                self.leave(session, &job.job_id, after, job.seq).await;
             }
             _ => {}
         }
@@ -269,10 +376,14 @@ impl Handler {
         request_id: &str,
         message: Unsubscribe,
     ) -> Result<(), Trouble> {
-        // Not watching is what was asked for, whether the job was watched or not.
-        self.subscriptions
-            .unsubscribe(&session.connection_id, &message.job_id)
-            .await?;
+        // Not watching is what was asked for, whether the job was watched or not. A transaction whose
+        // condition fails costs as much as one that is done, so it is not tried in vain.
+        let (connection_id, job_id) = (&session.connection_id, &message.job_id);
+        if self.connections.watches(connection_id, job_id).await? {
+            self.subscriptions
+                .unsubscribe(connection_id, job_id)
+                .await?;
+        }
         let unsubscribed = ServerMessage::Unsubscribed(Unsubscribed {
             job_id: message.job_id,
             request_id: request_id.to_owned(),

@@ -37,8 +37,10 @@ impl Handler {
         self.reply(session, &reply).await;
     }
 
-    /// Posts events in order. What cannot be posted now is left to the delivery function.
-    pub(crate) async fn replay(&self, session: &Session, events: &[Event]) {
+    /// Posts events in order. What cannot be posted now is left to the delivery function. True when all
+    /// of them were posted.
+    pub(crate) async fn replay(&self, session: &Session, events: &[Event]) -> bool {
+        let last = events.last().map_or(0, |event| event.seq);
         for event in events {
             let delivery = if session.budget().total.is_zero() {
                 None
@@ -50,18 +52,25 @@ impl Handler {
                 Some(Delivery::Sent { .. }) => {}
                 None | Some(Delivery::Spent { .. }) => {
                     let before = event.seq.saturating_sub(1);
-                    self.leave(session, &event.job_id, before).await;
-                    return;
+                    self.leave(session, &event.job_id, before, last).await;
+                    return false;
                 }
-                Some(Delivery::Gone | Delivery::Refused(_) | Delivery::Superseded) => return,
+                Some(Delivery::Gone | Delivery::Refused(_) | Delivery::Superseded) => return false,
             }
         }
+        true
     }
 
-    /// Leaves the job's log after `after_seq` to the delivery function.
-    pub(crate) async fn leave(&self, session: &Session, job_id: &JobId, after_seq: u64) {
+    /// Leaves the job's log after `after_seq` and through `through_seq` to the delivery function.
+    pub(crate) async fn leave(
+        &self,
+        session: &Session,
+        job_id: &JobId,
+        after_seq: u64,
+        through_seq: u64,
+    ) {
         let alone = Audience::Connections(vec![session.connection_id.clone()]);
-        let pointer = DeliveryPointer::log(job_id.clone(), alone, after_seq);
+        let pointer = DeliveryPointer::log(job_id.clone(), alone, after_seq).through(through_seq);
         if let Err(error) = self.queues.send::<DeliveryQueue>(&pointer, 0).await {
             tracing::error!(%error, %job_id, after_seq, "a replay could not be queued");
         }

@@ -165,6 +165,14 @@ impl<'environment> Stack<'environment> {
         Ok(self.template.add(path, properties, attributes)?)
     }
 
+    /// A resource of the stack, to be changed: its properties and its attributes.
+    pub(super) fn resource_mut<R: ResourceType>(
+        &mut self,
+        handle: &Handle<R>,
+    ) -> Option<(&mut R, &mut Attributes)> {
+        self.template.resource_mut(handle)
+    }
+
     /// Adds a parameter, or leaves it as it is if the stack has the same already.
     pub fn add_parameter(
         &mut self,

@@ -5,6 +5,7 @@ use indexmap::IndexMap;
 
 use super::{Stack, SynthError};
 use crate::{
+    environments::Origin,
     resources::{
         iam::{Effect, PolicyDocument, Principal, Statement, Target},
         s3::{
@@ -65,11 +66,9 @@ impl Bucket {
                     },
                 }],
             },
-            // Browsers come here redirected from the HTTP API, and then send `null` for their
-            // origin. What lets them in is the address, which is signed.
             cors_configuration: CorsConfiguration {
                 cors_rules: vec![CorsRule {
-                    allowed_origins: vec!["*"],
+                    allowed_origins: allowed_origins(&stack.environment().allowed_origins),
                     allowed_methods: vec!["GET"],
                     allowed_headers: vec!["*"],
                     max_age: 300,
@@ -92,6 +91,17 @@ impl Bucket {
         )?;
         Ok(Self { spec, resource })
     }
+}
+
+/// The origins whose pages may read objects: the environment's, or all without any. A browser that is
+/// redirected here from the HTTP API sends `null` for the page's origin, so that is one of them. What
+/// lets a browser in is the address, which is signed.
+fn allowed_origins(origins: &[Origin]) -> Vec<String> {
+    if origins.is_empty() {
+        return vec!["*".to_owned()];
+    }
+    let origins = origins.iter().map(|origin| origin.as_str().to_owned());
+    origins.chain(["null".to_owned()]).collect()
 }
 
 /// Denies everything over a connection that is not encrypted.

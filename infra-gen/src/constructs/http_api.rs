@@ -1,13 +1,14 @@
 //! The HTTP API.
 
 use contract::routes::HttpRoute;
+use indexmap::IndexMap;
 
 use super::{
-    Function, Stack, SynthError, access_log, authorizer, domain,
+    Function, Stack, SynthError, access_log, authorizer, domain, route_limit,
     websocket_api::INTEGRATION_TIMEOUT_MILLISECONDS,
 };
 use crate::{
-    environments::Origin,
+    environments::{Environment, Origin, Throttling},
     resources::{
         apigatewayv2::{
             Api, Authorization, Authorizer, Cors, Integration, IntegrationType, PayloadFormat,
@@ -56,6 +57,7 @@ impl HttpApi {
                 throttling_burst_limit: environment.http_throttling.burst,
                 execution_logs: None,
             },
+            route_settings: IndexMap::new(),
             tags: stack.tags().map(),
         };
         let stage = stack.add(&path.child("Stage"), stage)?;
@@ -100,7 +102,7 @@ impl HttpApi {
         )?;
         for route in routes {
             let path = self.path.child(&format!("{route:?}"));
-            stack.add(
+            let resource = stack.add(
                 &path.child("Route"),
                 Route {
                     api_id: self.api.id(),
@@ -110,6 +112,9 @@ impl HttpApi {
                     target: sub!["integrations/", integration.id()],
                 },
             )?;
+            if let Some(throttling) = throttling_of(*route, stack.environment()) {
+                route_limit::add(stack, &self.stage, &resource, &route.key(), throttling);
+            }
             stack.add(
                 &path.child("Permission"),
                 Permission {
@@ -183,6 +188,19 @@ impl HttpApi {
             route.method().name(),
             route.path(),
         ]
+    }
+}
+
+/// The limit that a route has beside the stage's. Only the route that strangers may use has one.
+fn throttling_of(route: HttpRoute, environment: &Environment) -> Option<Throttling> {
+    match route {
+        HttpRoute::CreateJob => Some(environment.job_creation_throttling),
+        HttpRoute::GetJob
+        | HttpRoute::GetResults
+        | HttpRoute::CancelJob
+        | HttpRoute::ClaimJob
+        | HttpRoute::GetInput
+        | HttpRoute::PostEvents => None,
     }
 }
 

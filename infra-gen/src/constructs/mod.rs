@@ -15,6 +15,7 @@ mod metrics;
 mod permissions;
 mod queue;
 mod route_key;
+mod route_limit;
 mod stage_name;
 mod table;
 mod websocket_api;

@@ -1,7 +1,5 @@
 //! An SQS queue, its dead letters, and the functions that it feeds.
 
-use std::ops::RangeInclusive;
-
 use contract::queues::QueueSpec;
 
 use super::{Function, Stack, SynthError};
@@ -21,9 +19,6 @@ const RETENTION_SECONDS: u32 = 4 * 24 * 60 * 60;
 
 /// How long dead letters wait for a person: the longest that SQS has.
 const DEAD_LETTER_RETENTION_SECONDS: u32 = 14 * 24 * 60 * 60;
-
-/// What a mapping may have as its most invocations at a time.
-const MAXIMUM_CONCURRENCY: RangeInclusive<u32> = 2..=1000;
 
 /// A queue of the contract. What is received too often goes to its dead letters.
 #[derive(Clone, Debug)]
@@ -93,25 +88,20 @@ impl Queue {
         let path = ConstructPath::root(self.spec.name)
             .child(function.spec.name)
             .child("EventSource");
+        let environment = stack.environment();
         let mapping = EventSourceMapping {
             function_name: function.resource.name(),
             event_source_arn: self.resource.arn(),
             batch_size,
             function_response_types: [FunctionResponseType::ReportBatchItemFailures],
-            scaling_config: scaling(stack, function),
+            scaling_config: ScalingConfig {
+                maximum_concurrency: (environment.queue_concurrency)(function.spec)
+                    .within((environment.reserved_concurrency)(function.spec))
+                    .invocations(),
+            },
             tags: stack.tags().list(),
         };
         stack.add(&path, mapping)?;
         Ok(())
     }
-}
-
-/// No more is received than the function may take: what it is refused for lack of concurrency counts
-/// as received, and is hidden for long.
-fn scaling(stack: &Stack, function: &Function) -> Option<ScalingConfig> {
-    let reserved = (stack.environment().reserved_concurrency)(function.spec)?;
-    let maximum_concurrency = Some(reserved).filter(|most| MAXIMUM_CONCURRENCY.contains(most))?;
-    Some(ScalingConfig {
-        maximum_concurrency,
-    })
 }

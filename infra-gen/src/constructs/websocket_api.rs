@@ -1,10 +1,11 @@
 //! The WebSocket API.
 
 use contract::routes::{ROUTE_SELECTION_EXPRESSION, Route};
+use indexmap::IndexMap;
 
 use super::{
     AuthorizableRoute, Function, RouteKey, Stack, StageName, SynthError, access_log, authorizer,
-    domain,
+    domain, route_limit,
 };
 use crate::{
     resources::{
@@ -62,6 +63,7 @@ impl WebSocketApi {
                     data_trace_enabled: false,
                 }),
             },
+            route_settings: IndexMap::new(),
             tags: stack.tags().map(),
         };
         let stage = stack.add(&path.child("Stage"), stage)?;
@@ -107,7 +109,12 @@ impl WebSocketApi {
             let authorization = self.authorization(*route);
             let name = format!("{route:?}");
             let key = RouteKey::from(*route);
-            self.add_route(stack, &key, name, authorization, &integration, function)?;
+            let resource =
+                self.add_route(stack, &key, name, authorization, &integration, function)?;
+            if *route == Route::Connect {
+                let throttling = stack.environment().connection_throttling;
+                route_limit::add(stack, &self.stage, &resource, key.as_str(), throttling);
+            }
         }
         Ok(())
     }
@@ -160,9 +167,9 @@ impl WebSocketApi {
         authorization: Authorization,
         integration: &Handle<Integration>,
         function: &Function,
-    ) -> Result<(), SynthError> {
+    ) -> Result<Handle<apigatewayv2::Route>, SynthError> {
         let path = self.path.child(key.as_str());
-        stack.add(
+        let route = stack.add(
             &path.child("Route"),
             apigatewayv2::Route {
                 api_id: self.api.id(),
@@ -181,7 +188,7 @@ impl WebSocketApi {
                 source_arn: self.execute_arn(key.as_str()),
             },
         )?;
-        Ok(())
+        Ok(route)
     }
 
     /// The API's id.

@@ -21,10 +21,13 @@ pub use name_suffix::NameSuffix;
 pub use origin::Origin;
 pub use overrides::Overrides;
 pub use retention::RetentionDays;
-pub use runtime::{Architecture, LogLevel, Throttling};
+pub use runtime::{Architecture, LogLevel, QueueConcurrency, Throttling};
 pub use topic::TopicArn;
 
-use contract::{functions::FunctionSpec, limits};
+use contract::{
+    functions::{DeliveryFunction, Function as _, FunctionSpec},
+    limits,
+};
 
 /// What differs from one environment to the next.
 #[derive(Clone, Debug)]
@@ -48,10 +51,14 @@ pub struct Environment {
     pub alarms: bool,
     /// Where alarms go, unless the stack's parameter says otherwise.
     pub alarm_topic: Option<TopicArn>,
-    /// Requests that the WebSocket API takes.
+    /// Messages that the WebSocket API takes.
     pub websocket_throttling: Throttling,
-    /// Requests that the HTTP API takes.
+    /// New connections that the WebSocket API takes. Each may ask for the log of a job.
+    pub connection_throttling: Throttling,
+    /// Requests that the HTTP API takes, but for those that create jobs.
     pub http_throttling: Throttling,
+    /// Requests to create a job that the HTTP API takes: those that need no key.
+    pub job_creation_throttling: Throttling,
     /// Where browsers may come from; anywhere when empty. Jobs are protected by their keys, not
     /// by this.
     pub allowed_origins: Vec<Origin>,
@@ -68,7 +75,12 @@ pub struct Environment {
     pub job_authorizer: Option<JwtAuthorizer>,
     /// What the functions run on.
     pub architecture: Architecture,
-    /// Invocations at a time that are set aside for a function, and that it can't go beyond.
+    /// Invocations at a time that a queue makes of this function, so that jobs leave some of the
+    /// account's for the functions that answer requests.
+    pub queue_concurrency: fn(&FunctionSpec) -> QueueConcurrency,
+    /// Invocations at a time that are set aside for a function, and that it can't go beyond. Lambda
+    /// refuses to set aside so many that fewer than 100 are left, which a new account may not have:
+    /// neither environment sets any aside.
     pub reserved_concurrency: fn(&FunctionSpec) -> Option<u32>,
 }
 
@@ -115,9 +127,17 @@ impl Environment {
                 requests_per_second: 200,
                 burst: 100,
             },
+            connection_throttling: Throttling {
+                requests_per_second: 50,
+                burst: 50,
+            },
             http_throttling: Throttling {
                 requests_per_second: 50,
                 burst: 50,
+            },
+            job_creation_throttling: Throttling {
+                requests_per_second: 10,
+                burst: 20,
             },
             allowed_origins: Vec::new(),
             max_subscriptions: limits::DEFAULT_MAX_SUBSCRIPTIONS,
@@ -126,6 +146,15 @@ impl Environment {
             connect_authorizer: None,
             job_authorizer: None,
             architecture: Architecture::Arm64,
+            queue_concurrency: |function| {
+                const JOBS: QueueConcurrency = QueueConcurrency::new(100);
+                const DELIVERIES: QueueConcurrency = QueueConcurrency::new(10);
+                if function == DeliveryFunction::SPEC {
+                    DELIVERIES
+                } else {
+                    JOBS
+                }
+            },
             reserved_concurrency: |_| None,
         }
     }
@@ -146,9 +175,27 @@ impl Environment {
                 requests_per_second: 2000,
                 burst: 1000,
             },
+            connection_throttling: Throttling {
+                requests_per_second: 100,
+                burst: 200,
+            },
             http_throttling: Throttling {
                 requests_per_second: 500,
                 burst: 500,
+            },
+            job_creation_throttling: Throttling {
+                requests_per_second: 20,
+                burst: 40,
+            },
+            // Of the 1,000 that an account has at a time, 350 are left to answer requests.
+            queue_concurrency: |function| {
+                const JOBS: QueueConcurrency = QueueConcurrency::new(600);
+                const DELIVERIES: QueueConcurrency = QueueConcurrency::new(50);
+                if function == DeliveryFunction::SPEC {
+                    DELIVERIES
+                } else {
+                    JOBS
+                }
             },
             ..Self::dev()
         }
@@ -174,6 +221,8 @@ impl Environment {
 
 #[cfg(test)]
 mod tests {
+    use contract::functions::Trigger;
+
     use super::*;
 
     #[test]
@@ -194,6 +243,48 @@ mod tests {
             assert_eq!(NameSuffix::new(suffix.as_str()).as_ref(), Ok(&suffix));
             assert!(!suffixes.contains(&suffix), "{name}: '{}'", suffix.as_str());
             suffixes.push(suffix);
+        }
+    }
+
+    #[test]
+    fn queues_of_all_environments_leave_functions_for_requests() {
+        // An account's default quota of concurrent invocations. All environments may be in one account.
+        const ACCOUNT: u32 = 1000;
+        let mut taken = 0;
+        for name in Environment::names() {
+            let environment = Environment::by_name(name).expect("it is known");
+            let consumers = contract::functions::ALL.iter().filter(|function| {
+                let mut triggers = function.triggers.iter();
+                triggers.any(|trigger| matches!(trigger, Trigger::Queue { .. }))
+            });
+            taken += consumers
+                .map(|function| (environment.queue_concurrency)(function).invocations())
+                .sum::<u32>();
+        }
+        assert!(taken + 200 <= ACCOUNT, "{taken}");
+    }
+
+    #[test]
+    fn what_strangers_may_send_is_less_than_what_the_stage_takes() {
+        for name in Environment::names() {
+            let environment = Environment::by_name(name).expect("it is known");
+            let pairs = [
+                (
+                    environment.job_creation_throttling,
+                    environment.http_throttling,
+                ),
+                (
+                    environment.connection_throttling,
+                    environment.websocket_throttling,
+                ),
+            ];
+            for (route, stage) in pairs {
+                assert!(
+                    route.requests_per_second < stage.requests_per_second,
+                    "{name}"
+                );
+                assert!(route.burst <= stage.burst, "{name}");
+            }
         }
     }
 

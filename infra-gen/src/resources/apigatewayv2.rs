@@ -1,5 +1,6 @@
 //! API Gateway: WebSocket and HTTP APIs.
 
+use indexmap::IndexMap;
 use serde::Serialize;
 
 use super::TagMap;
@@ -75,8 +76,12 @@ pub struct Stage {
     pub auto_deploy: bool,
     /// Where and how requests are logged.
     pub access_log_settings: AccessLogSettings,
-    /// Limits and logs of all routes.
+    /// Limits and logs of all routes that have none of their own.
     pub default_route_settings: RouteSettings,
+    /// Limits and logs of single routes, by their keys. They replace the default ones, so each is
+    /// complete; and the routes have to be there before the stage.
+    #[serde(skip_serializing_if = "IndexMap::is_empty")]
+    pub route_settings: IndexMap<String, RouteSettings>,
     /// The stage's tags.
     pub tags: TagMap,
 }

@@ -184,8 +184,7 @@ pub struct EventSourceMapping {
     /// What the function's answer can say.
     pub function_response_types: [FunctionResponseType; 1],
     /// How many invocations there are at a time.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub scaling_config: Option<ScalingConfig>,
+    pub scaling_config: ScalingConfig,
     /// The mapping's tags.
     pub tags: TagList,
 }

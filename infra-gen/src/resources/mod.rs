@@ -25,6 +25,9 @@ pub trait ResourceType: Into<Properties> + 'static {
 
     /// The properties, if they are of this type.
     fn from_properties(properties: &Properties) -> Option<&Self>;
+
+    /// The properties to be changed, if they are of this type.
+    fn from_properties_mut(properties: &mut Properties) -> Option<&mut Self>;
 }
 
 macro_rules! resource_types {
@@ -54,6 +57,13 @@ macro_rules! resource_types {
                 const TYPE_NAME: &'static str = $type_name;
 
                 fn from_properties(properties: &Properties) -> Option<&Self> {
+                    match properties {
+                        Properties::$variant(properties) => Some(properties),
+                        _ => None,
+                    }
+                }
+
+                fn from_properties_mut(properties: &mut Properties) -> Option<&mut Self> {
                     match properties {
                         Properties::$variant(properties) => Some(properties),
                         _ => None,

@@ -167,7 +167,7 @@ pub struct CorsConfiguration {
 #[serde(rename_all = "PascalCase")]
 pub struct CorsRule {
     /// Origins whose pages may ask.
-    pub allowed_origins: Vec<&'static str>,
+    pub allowed_origins: Vec<String>,
     /// Methods that they may use.
     pub allowed_methods: Vec<&'static str>,
     /// Headers that they may send.

@@ -210,6 +210,16 @@ impl Template {
             .filter_map(|(id, resource)| R::from_properties(&resource.properties).map(|r| (id, r)))
     }
 
+    /// A resource of the template, to be changed: its properties and its attributes.
+    pub fn resource_mut<R: ResourceType>(
+        &mut self,
+        handle: &Handle<R>,
+    ) -> Option<(&mut R, &mut Attributes)> {
+        let resource = self.resources.get_mut(handle.logical_id())?;
+        let properties = R::from_properties_mut(&mut resource.properties)?;
+        Some((properties, &mut resource.attributes))
+    }
+
     /// The outputs, in the order of the template.
     pub fn outputs(&self) -> &IndexMap<OutputName, Output> {
         &self.outputs

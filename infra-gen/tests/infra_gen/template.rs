@@ -332,6 +332,52 @@ fn origins_reach_cors_and_the_function_that_checks_them() {
     let function = &template["Resources"]["WebsocketFunction"]["Properties"];
     let variables = &function["Environment"]["Variables"];
     assert_eq!(variables["ALLOWED_ORIGINS"], origin);
+    // A browser that the HTTP API redirects to the bucket sends `null` for the page's origin.
+    for (id, bucket) in resources(&template, "AWS::S3::Bucket") {
+        let rules = &bucket["Properties"]["CorsConfiguration"]["CorsRules"];
+        assert_eq!(rules[0]["AllowedOrigins"], json!([origin, "null"]), "{id}");
+    }
+}
+
+#[test]
+fn routes_that_strangers_use_have_limits_and_the_stage_is_made_after_them() {
+    for name in Environment::names() {
+        let environment = Environment::by_name(name).expect("it is known");
+        let template = template(&environment);
+        for (stage, route, key, throttling) in [
+            (
+                "HttpApiStage",
+                "HttpApiCreateJobRoute",
+                "POST /v1/jobs",
+                environment.job_creation_throttling,
+            ),
+            (
+                "WebSocketApiStage",
+                "WebSocketApiDollarConnectRoute",
+                "$connect",
+                environment.connection_throttling,
+            ),
+        ] {
+            let stage = &template["Resources"][stage];
+            assert_eq!(stage["DependsOn"], json!([route]), "{name}");
+            let properties = &stage["Properties"];
+            let limited = properties["RouteSettings"].as_object().expect("settings");
+            assert_eq!(limited.keys().collect::<Vec<_>>(), [key], "{name}");
+            let settings = limited[key].as_object().expect("settings");
+            let rate = throttling.requests_per_second;
+            assert_eq!(settings["ThrottlingRateLimit"], rate, "{name} {key}");
+            assert_eq!(settings["ThrottlingBurstLimit"], throttling.burst);
+            // They replace the default ones, so everything else is said again.
+            for (setting, value) in properties["DefaultRouteSettings"]
+                .as_object()
+                .expect("them")
+            {
+                if !setting.starts_with("Throttling") {
+                    assert_eq!(settings.get(setting), Some(value), "{name} {key} {setting}");
+                }
+            }
+        }
+    }
 }
 
 #[test]
@@ -347,10 +393,13 @@ fn reserved_concurrency_is_for_the_function_that_it_names() {
     }
     // What is received goes no further than there is room for.
     for (id, mapping) in resources(&template, "AWS::Lambda::EventSourceMapping") {
-        let scaling = mapping["Properties"].get("ScalingConfig");
-        let expected =
-            (id == "JobsPipelineEventSource").then_some(json!({ "MaximumConcurrency": 20 }));
-        assert_eq!(scaling, expected.as_ref(), "{id}");
+        let expected = if id == "JobsPipelineEventSource" {
+            20
+        } else {
+            10
+        };
+        let scaling = &mapping["Properties"]["ScalingConfig"];
+        assert_eq!(*scaling, json!({ "MaximumConcurrency": expected }), "{id}");
     }
 }
 

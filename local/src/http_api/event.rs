@@ -68,6 +68,25 @@ impl Event {
         }
     }
 
+    /// Adds what the route's authorizer has found in the token.
+    pub(super) fn set_claims(&mut self, claims: &Value) {
+        // API Gateway hands every claim on as a text.
+        let texts: BTreeMap<_, _> = claims
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(name, value)| {
+                let text = value
+                    .as_str()
+                    .map_or_else(|| value.to_string(), str::to_owned);
+                (name.clone(), text)
+            })
+            .collect();
+        let scopes: Option<Vec<&str>> = claims["scope"].as_str().map(|it| it.split(' ').collect());
+        self.event["requestContext"]["authorizer"] =
+            json!({ "jwt": { "claims": texts, "scopes": scopes } });
+    }
+
     pub(super) fn with_body(mut self, body: &[u8]) -> Value {
         let text = std::str::from_utf8(body).ok().filter(|_| self.is_text);
         self.event["isBase64Encoded"] = (text.is_none() && !body.is_empty()).into();

@@ -2,6 +2,7 @@
 
 mod cors;
 mod event;
+mod jwt;
 mod routes;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
@@ -16,7 +17,7 @@ use serde_json::{Map, Value, json};
 use crate::{
     answers::{self, BodyError, Response},
     lambda::{Functions, InvokeError},
-    template::HttpApiResource,
+    template::{Authorizer, HttpApiResource},
 };
 
 /// Largest body that API Gateway takes, in bytes.
@@ -30,6 +31,7 @@ const INTEGRATION_LIMIT: Duration = Duration::from_secs(30);
 pub(crate) struct HttpApi {
     resource: HttpApiResource,
     functions: Arc<Functions>,
+    tokens: jwt::Tokens,
 }
 
 /// An answer in payload format 2.0.
@@ -52,6 +54,7 @@ impl HttpApi {
         Self {
             resource,
             functions,
+            tokens: jwt::Tokens::default(),
         }
     }
 
@@ -87,7 +90,16 @@ impl HttpApi {
         let Some(found) = found else {
             return message(StatusCode::NOT_FOUND, "Not Found");
         };
-        let event = event::Event::new(&self.resource, &found, &request, peer);
+        let mut event = event::Event::new(&self.resource, &found, &request, peer);
+        if let Some(Authorizer::Jwt(authorizer)) = &found.target.authorizer {
+            match self.tokens.claims(request.headers(), authorizer).await {
+                Ok(claims) => event.set_claims(&claims),
+                Err(refused) => {
+                    tracing::info!("{} is refused: {refused}", found.key);
+                    return message(StatusCode::UNAUTHORIZED, "Unauthorized");
+                }
+            }
+        }
         let body = match answers::read(request, MAX_BODY_BYTES).await {
             Ok(body) => body,
             Err(BodyError::TooLarge) => return too_large(),

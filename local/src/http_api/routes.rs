@@ -90,6 +90,7 @@ mod tests {
         let target = RouteTarget {
             function: "jobs".to_owned(),
             timeout: Duration::from_secs(29),
+            authorizer: None,
         };
         keys.iter()
             .map(|key| ((*key).to_owned(), target.clone()))

@@ -13,8 +13,8 @@ mod system;
 
 pub use error::TemplateError;
 pub(crate) use place::Place;
-pub(crate) use properties::Cors;
+pub(crate) use properties::{Cors, JwtConfiguration};
 pub(crate) use system::{
-    EventSource, FunctionResource, HttpApiResource, QueueResource, RouteTarget, System,
+    Authorizer, EventSource, FunctionResource, HttpApiResource, QueueResource, RouteTarget, System,
     WebSocketApiResource,
 };

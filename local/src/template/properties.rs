@@ -35,6 +35,26 @@ pub(super) struct Route {
     pub(super) key: String,
     pub(super) target: Option<String>,
     pub(super) authorization_type: Option<String>,
+    pub(super) authorizer_id: Option<String>,
+}
+
+/// `AWS::ApiGatewayV2::Authorizer`.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct Authorizer {
+    pub(super) authorizer_type: String,
+    #[serde(default)]
+    pub(super) identity_source: Vec<String>,
+    pub(super) authorizer_uri: Option<String>,
+    pub(super) jwt_configuration: Option<JwtConfiguration>,
+}
+
+/// `JwtConfiguration` of an authorizer.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct JwtConfiguration {
+    pub(crate) issuer: String,
+    pub(crate) audience: Vec<String>,
 }
 
 /// `AWS::ApiGatewayV2::Integration`.

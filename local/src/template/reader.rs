@@ -20,7 +20,6 @@ use super::{
 const NOT_RUN: &[&str] = &[
     "AWS::ApiGateway::Account",
     "AWS::ApiGatewayV2::ApiMapping",
-    "AWS::ApiGatewayV2::Authorizer",
     "AWS::ApiGatewayV2::Deployment",
     "AWS::ApiGatewayV2::DomainName",
     "AWS::CertificateManager::Certificate",
@@ -44,6 +43,7 @@ const NOT_RUN: &[&str] = &[
 /// The resource types that are run.
 const RUN: &[&str] = &[
     "AWS::ApiGatewayV2::Api",
+    "AWS::ApiGatewayV2::Authorizer",
     "AWS::ApiGatewayV2::Integration",
     "AWS::ApiGatewayV2::Route",
     "AWS::ApiGatewayV2::Stage",

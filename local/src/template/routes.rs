@@ -4,9 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     error::TemplateError,
-    properties::{Integration, Route, Stage},
+    properties::{self, Integration, Route, Stage},
     reader::Reader,
-    system::RouteTarget,
+    system::{Authorizer, RouteTarget},
 };
 
 /// The longest that API Gateway waits for the integration of a WebSocket route.
@@ -33,12 +33,7 @@ impl Reader<'_> {
             if route.api_id != api {
                 continue;
             }
-            if route.authorization_type.is_some_and(|kind| kind != "NONE") {
-                self.warnings.push(format!(
-                    "the authorizer of {logical_id} is not run locally: '{}' is open",
-                    route.key
-                ));
-            }
+            let authorizer = self.authorizer(logical_id, &route)?;
             let target = route.target.unwrap_or_default();
             // `Ref` of an integration is its id; the local one is made of the logical id.
             let integration = target.strip_prefix("integrations/").and_then(|id| {
@@ -58,9 +53,54 @@ impl Reader<'_> {
             };
             let timeout = integration.timeout_in_millis.map(Duration::from_millis);
             let timeout = timeout.unwrap_or(INTEGRATION_TIMEOUT);
-            routes.insert(route.key, RouteTarget { function, timeout });
+            let target = RouteTarget {
+                function,
+                timeout,
+                authorizer,
+            };
+            routes.insert(route.key, target);
         }
         Ok(routes)
+    }
+
+    /// What decides who may use the route.
+    fn authorizer(
+        &mut self,
+        logical_id: &str,
+        route: &Route,
+    ) -> Result<Option<Authorizer>, TemplateError> {
+        let kind = route.authorization_type.as_deref().unwrap_or("NONE");
+        if kind == "NONE" {
+            return Ok(None);
+        }
+        let authorizers = self.all::<properties::Authorizer>("AWS::ApiGatewayV2::Authorizer")?;
+        // `Ref` of an authorizer is its id; the local one is made of the logical id.
+        let authorizer = authorizers.into_iter().find(|(logical_id, _)| {
+            self.scope
+                .reference(logical_id)
+                .is_ok_and(|id| route.authorizer_id.as_deref() == Some(&*id))
+        });
+        let authorizer = authorizer.and_then(|(_, authorizer)| {
+            let function = authorizer
+                .authorizer_uri
+                .as_deref()
+                .and_then(function_of_uri);
+            match (kind, authorizer.authorizer_type.as_str()) {
+                ("JWT", "JWT") => Some(Authorizer::Jwt(authorizer.jwt_configuration?)),
+                ("CUSTOM", "REQUEST") => Some(Authorizer::Request {
+                    identity_sources: authorizer.identity_source,
+                    function: function?,
+                }),
+                _ => None,
+            }
+        });
+        if authorizer.is_none() {
+            self.warnings.push(format!(
+                "the authorizer of {logical_id} ({kind}) is not run locally: '{}' is open",
+                route.key
+            ));
+        }
+        Ok(authorizer)
     }
 }
 

@@ -5,7 +5,11 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::Value;
 
 use super::{
-    document::Document, error::TemplateError, intrinsics::Scope, place::Place, properties::Cors,
+    document::Document,
+    error::TemplateError,
+    intrinsics::Scope,
+    place::Place,
+    properties::{Cors, JwtConfiguration},
     reader::Reader,
 };
 
@@ -73,6 +77,22 @@ pub(crate) struct RouteTarget {
     pub(crate) function: String,
     /// The integration's own time limit.
     pub(crate) timeout: Duration,
+    /// What decides who may use the route; anyone may without it.
+    pub(crate) authorizer: Option<Authorizer>,
+}
+
+/// What decides who may use a route.
+#[derive(Clone, Debug)]
+pub(crate) enum Authorizer {
+    /// A token, by whom and for whom it was issued.
+    Jwt(JwtConfiguration),
+    /// A function.
+    Request {
+        /// What a request must have for the function to be asked.
+        identity_sources: Vec<String>,
+        /// The name of the function, in the template or in the folder of executables.
+        function: String,
+    },
 }
 
 /// A function to run.

@@ -15,14 +15,15 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{
+    authorizer::Decision,
     connection::{self, Closing, Connection},
     event::{self, Route},
 };
 use crate::{
     answers::{self, Response},
     ids,
-    lambda::{Functions, InvokeError},
-    template::{RouteTarget, WebSocketApiResource},
+    lambda::{Function, Functions, InvokeError},
+    template::{Authorizer, RouteTarget, WebSocketApiResource},
 };
 
 /// Largest inbound frame, in bytes.
@@ -134,7 +135,22 @@ impl WebSocketApi {
         let mut protocol = None;
         if let Some(target) = self.resource.routes.get("$connect") {
             let route = Route::connect(&self.resource);
-            let event = event::connect(&route, &connection, &request);
+            let mut event = event::connect(&route, &connection, &request);
+            if let Some(Authorizer::Request {
+                identity_sources,
+                function,
+            }) = &target.authorizer
+            {
+                match self.authorize(function, identity_sources, &event).await {
+                    Decision::Allowed(context) => {
+                        event["requestContext"]["authorizer"] = json!(context);
+                        connection.set_authorizer(context);
+                    }
+                    Decision::Refused(status) => {
+                        return refusal(status, &connection, &route.request_id);
+                    }
+                }
+            }
             match self.invoke(target, &event).await {
                 Invoked::Answered(answer) => {
                     let status = answer["statusCode"].as_u64().unwrap_or(200);
@@ -209,6 +225,16 @@ impl WebSocketApi {
             // Best effort, as in API Gateway: nobody is left to be told.
             self.invoke(target, &event).await;
         }
+    }
+
+    pub(super) fn function(&self, name: &str) -> Option<&Arc<Function>> {
+        self.functions.get(name)
+    }
+
+    /// What a policy of an authorizer has to allow.
+    pub(super) fn method_arn(&self) -> String {
+        let WebSocketApiResource { id, stage, .. } = &self.resource;
+        format!("arn:aws:execute-api:us-east-1:000000000000:{id}/{stage}/$connect")
     }
 
     /// The value of the route selection expression.

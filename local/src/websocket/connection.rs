@@ -3,7 +3,7 @@
 use std::{
     net::SocketAddr,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -19,7 +19,7 @@ use hyper_tungstenite::{
         protocol::{CloseFrame, frame::coding::CloseCode},
     },
 };
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use tokio::{
     sync::{Notify, mpsc},
     time::Instant,
@@ -45,6 +45,8 @@ pub(super) struct Connection {
     queued_bytes: AtomicUsize,
     active: Mutex<(Moment, Instant)>,
     delete: Notify,
+    /// What an authorizer has said of the client.
+    authorizer: OnceLock<Map<String, Value>>,
 }
 
 /// The client's buffer is full.
@@ -91,7 +93,17 @@ impl Connection {
             queued_bytes: AtomicUsize::new(0),
             active: Mutex::new((Moment::now(), Instant::now())),
             delete: Notify::new(),
+            authorizer: OnceLock::new(),
         }
+    }
+
+    /// Notes what an authorizer has said of the client, once.
+    pub(super) fn set_authorizer(&self, context: Map<String, Value>) {
+        let _ = self.authorizer.set(context);
+    }
+
+    pub(super) fn authorizer(&self) -> Option<&Map<String, Value>> {
+        self.authorizer.get()
     }
 
     /// Queues a message for the client.

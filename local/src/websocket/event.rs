@@ -65,10 +65,14 @@ impl<'a> Route<'a> {
             "connectionId": connection.id,
             "apiId": self.api.id,
         });
-        match context {
+        let mut fields = match context {
             Value::Object(fields) => fields,
             _ => Map::new(),
+        };
+        if let Some(authorizer) = connection.authorizer() {
+            fields.insert("authorizer".to_owned(), json!(authorizer));
         }
+        fields
     }
 }
 

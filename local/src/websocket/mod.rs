@@ -1,6 +1,7 @@
 //! The WebSocket API as API Gateway serves it, and `@connections`.
 
 mod api;
+mod authorizer;
 mod connection;
 mod event;
 mod management;

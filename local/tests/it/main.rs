@@ -1,6 +1,7 @@
 //! The local stack, run: API Gateway's limits and answers, and the AWS services through the AWS SDK.
 
 mod answers_of_the_http_api;
+mod authorizers;
 mod binary;
 mod connections;
 mod harness;

@@ -155,7 +155,6 @@ async fn the_subscriptions_of_a_connection_are_limited_and_can_be_given_up() {
 
     // Watching again what is watched is no new subscription.
     client.ask(&second.subscribe(), "subscribed").await;
-    skip_the_job(&mut client).await;
 
     let unsubscribe = json!({ "type": "unsubscribe", "job_id": first.id });
     client.ask(&unsubscribe, "unsubscribed").await;

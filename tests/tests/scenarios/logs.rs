@@ -141,3 +141,41 @@ async fn a_correlation_id_goes_from_the_request_to_every_message_and_log_line() 
     client.close().await;
     system.finish().await;
 }
+
+#[tokio::test]
+async fn client_that_pings_and_leaves_is_no_error_in_the_log() {
+    needs!(ReadLogs);
+    let system = System::start().await;
+    let mut client = system.connect().await;
+    client
+        .ask(&serde_json::json!({ "type": "ping" }), "pong")
+        .await;
+    for _ in 0..100 {
+        client.send(&serde_json::json!({ "type": "ping" })).await;
+    }
+    client.vanish();
+    system.is_left("the client").await;
+    // Messages that came before the end are served after it.
+    let served = |system: &System| {
+        let is_ping = |call: &local::Call| {
+            call.caller == "websocket" && call.operation == "execute-api:ManageConnections"
+        };
+        system.local().calls().count(is_ping)
+    };
+    system
+        .eventually("every ping is served", async |system| served(system) > 100)
+        .await;
+    let errors: Vec<_> = system
+        .local()
+        .logs()
+        .into_iter()
+        .filter(|line| line.text.contains(r#""level":"ERROR""#))
+        .collect();
+    assert!(
+        errors.is_empty(),
+        "{} lines: {:#?}",
+        errors.len(),
+        errors.first()
+    );
+    system.finish().await;
+}

@@ -1,6 +1,7 @@
 //! The whole system, as its users meet it.
 
 mod abandoned;
+mod abuse;
 mod bad_frames;
 mod bad_input;
 mod blocked_threads;

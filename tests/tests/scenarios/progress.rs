@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use end_to_end::{
     System, needs,
-    script::{Act, Script},
+    script::{Act, Gate, Script},
     worker::progress,
 };
 use http::Method;
@@ -169,6 +169,30 @@ async fn who_subscribes_between_two_reports_of_a_worker_hears_the_second() {
     let mut client = system.watch(&job).await;
     worker.tell(json!([progress("a", 20)])).await;
     assert_eq!(client.next().await.expect("a message")["progress"], 20);
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn subscriber_of_a_short_stage_sees_its_progress() {
+    let system = System::scripted().await;
+    let script = Script {
+        // Over before a list of subscribers that is kept for a second would be read again.
+        stage_1: Act::slow(6, 100),
+        ..Script::default()
+    };
+    let gate = Gate::closed();
+    let job = system.create_scripted(&script.behind(&gate)).await;
+    // The pipeline has reported the start of the stage, to an empty list of subscribers.
+    let mut client = system.watch_started(&job).await;
+    gate.open();
+    let messages = client.until_the_end().await;
+    let is_update =
+        |message: &&Value| message["type"] == "progress_update" && message["stage"] == "stage_1";
+    assert!(
+        messages.iter().any(|message| is_update(&message)),
+        "{messages:#?}"
+    );
     client.close().await;
     system.finish().await;
 }

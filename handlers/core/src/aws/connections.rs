@@ -7,8 +7,11 @@ use aws_config::{
     timeout::TimeoutConfig,
 };
 use aws_sdk_apigatewaymanagement::{
-    Client, config::Builder, error::DisplayErrorContext,
-    operation::post_to_connection::PostToConnectionError, primitives::Blob,
+    Client,
+    config::Builder,
+    error::{DisplayErrorContext, SdkError},
+    operation::post_to_connection::PostToConnectionError,
+    primitives::Blob,
 };
 use bytes::Bytes;
 use contract::{
@@ -113,6 +116,10 @@ where
             }
             (Some(PostToConnectionError::ForbiddenException(_)), _) | (_, Some(403)) => {
                 PostError::Forbidden
+            }
+            // The connection was made: that has a shorter limit of its own.
+            _ if matches!(error, SdkError::TimeoutError(_)) => {
+                PostError::TimedOut(DisplayErrorContext(error).to_string())
             }
             _ => PostError::Transient(DisplayErrorContext(error).to_string()),
         };

@@ -65,6 +65,14 @@ pub async fn deliver(
                 }
                 PostError::Gone
             }
+            // The client may have it, and is slow to read: another attempt now would send it twice. It
+            // is the delivery function's to send once more, later.
+            Err(cause @ PostError::TimedOut(_)) => {
+                return Delivery::Spent {
+                    attempts: attempt,
+                    cause,
+                };
+            }
             Err(cause) if cause.is_transient() => cause,
             Err(cause) => return Delivery::Refused(cause),
         };
@@ -158,6 +166,18 @@ mod tests {
         };
         assert_eq!(outcome(&post, 60).await, expected);
         assert_eq!(post.posts(), 4);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_post_that_timed_out_is_not_repeated_at_once() {
+        let error = PostError::TimedOut("3 s".to_owned());
+        let post = Scripted::failing(vec![error.clone(); 100]);
+        let expected = Delivery::Spent {
+            attempts: 1,
+            cause: error,
+        };
+        assert_eq!(outcome(&post, 60).await, expected);
+        assert_eq!(post.posts(), 1);
     }
 
     #[tokio::test(start_paused = true)]

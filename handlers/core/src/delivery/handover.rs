@@ -112,15 +112,11 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> Handover<F> {
         .await;
     }
 
-    /// Has these connections sent the log after `after_seq`.
-    pub(super) async fn log(&mut self, connections: Vec<String>, after_seq: u64) {
+    /// Has these connections sent the log after `after_seq` and through `through_seq`.
+    pub(super) async fn log(&mut self, connections: Vec<String>, after_seq: u64, through_seq: u64) {
         let audience = Audience::Connections(connections);
-        self.leave(DeliveryPointer::log(
-            self.job_id.clone(),
-            audience,
-            after_seq,
-        ))
-        .await;
+        let pointer = DeliveryPointer::log(self.job_id.clone(), audience, after_seq);
+        self.leave(pointer.through(through_seq)).await;
     }
 
     /// Leaves what the queue did not take to it once more, a few times: it may be back.

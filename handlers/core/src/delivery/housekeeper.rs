@@ -113,9 +113,13 @@ impl<F: KeepsHouse> Aftermath for Housekeeper<F> {
                 .forget(&subscriber.connection_id)
                 .await
                 .map_err(|error| error.to_string()),
-            Outcome::Deferred { after_seq } => {
+            Outcome::Deferred {
+                after_seq,
+                through_seq,
+            } => {
                 let alone = Audience::Connections(vec![subscriber.connection_id.clone()]);
-                let pointer = DeliveryPointer::log(subscriber.job_id.clone(), alone, after_seq);
+                let pointer = DeliveryPointer::log(subscriber.job_id.clone(), alone, after_seq)
+                    .through(through_seq);
                 leave_persistently(&self.queues, &pointer)
                     .await
                     .map_err(|error| error.to_string())

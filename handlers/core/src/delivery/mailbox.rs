@@ -37,6 +37,8 @@ pub(super) struct Mailbox {
     busy: bool,
     /// Messages that are on their way to the delivery function.
     deferring: u32,
+    /// The last durable message that the connection was sent.
+    sent_seq: Option<u64>,
     state: State,
 }
 
@@ -106,6 +108,16 @@ impl Mailbox {
         self.deferring = self.deferring.saturating_sub(1);
     }
 
+    /// A durable message was sent.
+    pub(super) fn sent(&mut self, seq: u64) {
+        self.sent_seq = Some(seq);
+    }
+
+    /// The last durable message that the connection was sent, if one was.
+    pub(super) fn sent_seq(&self) -> Option<u64> {
+        self.sent_seq
+    }
+
     pub(super) fn has_waiting(&self) -> bool {
         !self.waiting.is_empty()
     }
@@ -134,11 +146,21 @@ impl Mailbox {
         }
     }
 
-    /// Durable messages are the delivery function's from now on, those that wait included.
-    pub(super) fn defer(&mut self) {
+    /// Durable messages are the delivery function's from now on, those that wait included. Answers with
+    /// the last of these, if there are any.
+    pub(super) fn defer(&mut self) -> Option<u64> {
         self.state = State::Deferred;
+        let last = self
+            .waiting
+            .iter()
+            .rev()
+            .find_map(|outgoing| match outgoing {
+                Outgoing::Durable { seq, .. } => Some(*seq),
+                Outgoing::Latest { .. } => None,
+            });
         self.waiting
             .retain(|outgoing| matches!(outgoing, Outgoing::Latest { .. }));
+        last
     }
 }
 
@@ -182,8 +204,10 @@ mod tests {
         let mut mailbox = Mailbox::default();
         mailbox.put(durable(1));
         mailbox.put(durable(2));
+        mailbox.put(latest("z"));
         mailbox.take();
-        mailbox.defer();
+        assert_eq!(mailbox.defer(), Some(2), "what waits goes the same way");
+        assert_eq!(mailbox.take(), Some(latest("z")));
         assert_eq!(mailbox.take(), None);
         assert_eq!(mailbox.put(durable(3)), Next::Defer);
         assert_eq!(mailbox.put(latest("a")), Next::Work);

@@ -33,7 +33,10 @@ pub enum PostError {
          with the stage unless it is a custom domain"
     )]
     Forbidden,
-    /// Anything that may be better next time: 5xx, a time-out, no connection.
+    /// No answer in time. The message may have been taken: the client may be slow to read.
+    #[error("there was no answer in time: {0}")]
+    TimedOut(String),
+    /// Anything else that may be better next time: 5xx, no connection.
     #[error("{0}")]
     Transient(String),
 }
@@ -41,6 +44,9 @@ pub enum PostError {
 impl PostError {
     /// Whether another attempt may do better.
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Throttled | Self::Transient(_))
+        matches!(
+            self,
+            Self::Throttled | Self::TimedOut(_) | Self::Transient(_)
+        )
     }
 }

@@ -1,6 +1,6 @@
 //! A job's messages: written first, then sent to whoever watches.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use contract::{
@@ -10,56 +10,27 @@ use contract::{
     grants::{
         GetItem, Granted, PostToConnection, PutItem, PutObject, Query, SendMessage, UpdateItem,
     },
-    ids::JobId,
     json::RawJson,
     limits::MAX_DIRECT_SUBSCRIBERS,
     messages::{JobStatus, Results, ServerMessage, StageComplete},
-    queues::{Audience, DeliveryPointer, DeliveryQueue},
+    queues::DeliveryQueue,
     tables::{JobEvents, Jobs, Subscribers},
 };
-use tokio::time::Instant;
 
 use super::{
-    Budget, Outgoing, Sender,
+    Budget, Outgoing, Sender, Stores, Unfinished,
     ending::{About, ending_message},
     handover::Handover,
     housekeeper::{Housekeeper, KeepsHouse},
+    known_audience::{KnownAudience, Purpose},
 };
 use crate::{
-    aws::{ConnectionsApi, Queues, SendError},
-    clock::Clock,
+    aws::ConnectionsApi,
     metrics,
     models::{Event, Job, Subscriber},
     progress::Estimate,
-    stores::{
-        Appended, Commit, ConnectionStore, Ending, EventStore, JobStore, Lease, ProgressPoint,
-        ResultStore, StoreError, SubscriptionStore,
-    },
+    stores::{Appended, Commit, Ending, Lease, ProgressPoint, StoreError},
 };
-
-/// Under a stream of newcomers, the list is read again for progress this often at most.
-const LIST_LIFE: Duration = Duration::from_secs(1);
-
-/// Where a publisher writes, and what it sends with.
-#[derive(Debug)]
-pub struct Stores<F> {
-    /// The jobs.
-    pub jobs: JobStore<F>,
-    /// The log.
-    pub events: EventStore<F>,
-    /// The subscriptions.
-    pub subscriptions: SubscriptionStore<F>,
-    /// The connections.
-    pub connections: ConnectionStore<F>,
-    /// The bucket, for large results.
-    pub results: ResultStore<F>,
-    /// The queues, for what is left to the delivery function.
-    pub queues: Queues<F>,
-    /// `@connections`.
-    pub api: ConnectionsApi<F>,
-    /// The time.
-    pub clock: Clock,
-}
 
 /// A message could not be published.
 #[derive(Debug, thiserror::Error)]
@@ -133,26 +104,6 @@ impl Attempts {
     }
 }
 
-/// Who watches the job, as far as the publisher posts to them itself: reading no further keeps its
-/// time flat, however many watch.
-#[derive(Debug)]
-struct KnownAudience {
-    version: u64,
-    direct: Vec<Subscriber>,
-    /// The last of them, when others follow: those are the delivery function's.
-    more_after: Option<String>,
-    read_at: Instant,
-}
-
-impl<F: Function + Granted<SendMessage<DeliveryQueue>>> Stores<F> {
-    /// Has the delivery function send everyone who watches the log after `after_seq`: nobody knows
-    /// what of it was sent. Clients tell what they have by its `seq`.
-    pub async fn redeliver(&self, job_id: &JobId, after_seq: u64) -> Result<(), SendError> {
-        let pointer = DeliveryPointer::log(job_id.clone(), Audience::AllSubscribers, after_seq);
-        self.queues.send::<DeliveryQueue>(&pointer, 0).await
-    }
-}
-
 /// The grants that publishing takes. A function that publishes holds them all.
 pub trait Publishes:
     Function
@@ -222,17 +173,16 @@ impl<F: Publishes> Publisher<F> {
         let attempt = self.attempts.at(&point.stage);
         let job = self.stores.jobs.report(&self.lease, attempt, point).await?;
         let job = job.ok_or(PublishError::LeaseLost)?;
-        // Newcomers that are left out now get the next one: a run reports as long as it lives.
-        self.reached(&job, false).await
+        // A run reports as long as it lives.
+        self.reached(&job, Purpose::NextReportFollows).await
     }
 
-    /// Sends how far a stage is, which is in the job's item, to those who are known to watch or, if
-    /// it is for `everyone`, to all who do.
-    async fn reached(&mut self, job: &Job, everyone: bool) -> Result<Heard, PublishError> {
+    /// Sends how far a stage is, which is in the job's item, to the job's subscribers.
+    async fn reached(&mut self, job: &Job, purpose: Purpose) -> Result<Heard, PublishError> {
         let heard = Heard {
             cancel_requested: job.cancel_requested,
         };
-        self.update_audience(job, everyone).await?;
+        self.update_audience(job, purpose).await?;
         let Some(update) = job.progress_update() else {
             return Ok(heard);
         };
@@ -262,7 +212,8 @@ impl<F: Publishes> Publisher<F> {
         let advanced = jobs.advance(&self.lease, self.seq, attempt, point, estimate);
         if let Some(job) = advanced.await? {
             // A worker may not say so again for long.
-            return self.reached(&job, true).await.map(Advanced::Reported);
+            let reached = self.reached(&job, Purpose::Complete).await;
+            return reached.map(Advanced::Reported);
         }
         // Which condition failed: the job says.
         match self.stores.jobs.load(&self.lease.job_id).await? {
@@ -380,8 +331,12 @@ impl<F: Publishes> Publisher<F> {
         let (counts, unfinished) = self.sender.flush_within(limit).await;
         let (job_id, subscribers) = (self.lease.job_id.as_str(), self.direct().len());
         metrics::delivered::<F>(&self.stores.clock, job_id, subscribers, &counts);
-        if self.seq > after_seq && !unfinished.is_empty() {
-            self.handover.log(unfinished, after_seq).await;
+        let sent = |connection: &Unfinished| connection.sent_seq.unwrap_or(0).max(after_seq);
+        if let Some(after_seq) = unfinished.iter().map(sent).min()
+            && self.seq > after_seq
+        {
+            let connections = unfinished.into_iter().map(|it| it.connection_id).collect();
+            self.handover.log(connections, after_seq, self.seq).await;
         }
         self.handover.make_good().await;
     }
@@ -443,7 +398,7 @@ impl<F: Publishes> Publisher<F> {
         let job = job.ok_or(PublishError::LeaseLost)?;
         self.seq += 1;
         // The message is committed: a failure from here on must not look as if it were not.
-        if let Err(error) = self.update_audience(&job, true).await {
+        if let Err(error) = self.update_audience(&job, Purpose::Complete).await {
             tracing::error!(
                 job_id = %self.lease.job_id,
                 seq = self.seq,
@@ -479,19 +434,15 @@ impl<F: Publishes> Publisher<F> {
         self.audience.as_ref().map_or(&[], |known| &known.direct)
     }
 
-    /// Makes the list of subscribers exact. It costs no read while the job's item shows the
-    /// version that is known.
-    async fn update_audience(&mut self, job: &Job, everyone: bool) -> Result<(), StoreError> {
+    /// Makes the list of subscribers exact, as far as `purpose` needs it. It costs no read while the
+    /// job's item shows the version that is known.
+    async fn update_audience(&mut self, job: &Job, purpose: Purpose) -> Result<(), StoreError> {
         let now = self.stores.clock.now();
-        if let Some(known) = &self.audience {
-            let exact = known.version == job.subscribers_version
-                && known
-                    .direct
-                    .iter()
-                    .all(|subscriber| subscriber.is_live(now));
-            if exact || (!everyone && known.read_at.elapsed() < LIST_LIFE) {
-                return Ok(());
-            }
+        let version = job.subscribers_version;
+        if let Some(known) = &self.audience
+            && !known.is_stale(version, now, purpose)
+        {
+            return Ok(());
         }
         let page = self
             .stores
@@ -499,12 +450,8 @@ impl<F: Publishes> Publisher<F> {
             .page(&self.lease.job_id, None, MAX_DIRECT_SUBSCRIBERS)
             .await?;
         self.sender.keep_only(&page.subscribers);
-        self.audience = Some(KnownAudience {
-            version: job.subscribers_version,
-            direct: page.subscribers,
-            more_after: page.more_after,
-            read_at: Instant::now(),
-        });
+        let known = KnownAudience::read_now(job, page.subscribers, page.more_after);
+        self.audience = Some(known);
         Ok(())
     }
 }

@@ -38,11 +38,22 @@ pub enum Outcome {
     Sent,
     /// The connection has ended: its items can go.
     Gone,
-    /// The connection lacks the durable messages after this `seq`; the delivery function's now.
+    /// The connection lacks some durable messages; they are the delivery function's now.
     Deferred {
-        /// The last durable message that the connection has been sent.
+        /// The `seq` before the first of them.
         after_seq: u64,
+        /// The `seq` of the last of them.
+        through_seq: u64,
     },
+}
+
+/// A connection that something is still on its way to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    /// API Gateway's id.
+    pub connection_id: String,
+    /// The last durable message that the connection was sent by this sender, if one was.
+    pub sent_seq: Option<u64>,
 }
 
 /// Acts on what became of messages.
@@ -126,7 +137,13 @@ impl<P: Post + 'static, A: Aftermath> Sender<P, A> {
                 let after_seq = seq.saturating_sub(2);
                 inner
                     .aftermath
-                    .settle(&subscriber, Outcome::Deferred { after_seq })
+                    .settle(
+                        &subscriber,
+                        Outcome::Deferred {
+                            after_seq,
+                            through_seq: seq,
+                        },
+                    )
                     .await;
                 inner.mailbox(&subscriber.connection_id, Mailbox::deferred);
             }
@@ -159,7 +176,7 @@ impl<P: Post + 'static, A: Aftermath> Sender<P, A> {
     /// [`Self::flush`] for no longer than `limit`. What is still on its way then is the caller's to
     /// deliver, to the connections that are named in the answer. Durable messages that follow are
     /// left to the delivery function, or they would overtake it.
-    pub async fn flush_within(&self, limit: Duration) -> (Counts, Vec<String>) {
+    pub async fn flush_within(&self, limit: Duration) -> (Counts, Vec<Unfinished>) {
         if let Ok(counts) = tokio::time::timeout(limit, self.flush()).await {
             return (counts, Vec::new());
         }
@@ -167,7 +184,10 @@ impl<P: Post + 'static, A: Aftermath> Sender<P, A> {
         for (connection_id, mailbox) in &mut self.0.lock().mailboxes {
             if mailbox.is_unfinished() {
                 mailbox.leave();
-                unfinished.push(connection_id.clone());
+                unfinished.push(Unfinished {
+                    connection_id: connection_id.clone(),
+                    sent_seq: mailbox.sent_seq(),
+                });
             }
         }
         self.0.tally.deferred(unfinished.len());
@@ -248,6 +268,9 @@ impl<P: Post, A: Aftermath> Inner<P, A> {
         };
         match delivery {
             Delivery::Sent { attempts } => {
+                if let Outgoing::Durable { seq, .. } = outgoing {
+                    self.mailbox(&destination.connection_id, |mailbox| mailbox.sent(*seq));
+                }
                 self.tally.sent(attempts, start.elapsed());
                 self.aftermath.settle(subscriber, Outcome::Sent).await;
             }
@@ -261,12 +284,13 @@ impl<P: Post, A: Aftermath> Inner<P, A> {
                 self.tally.retried(attempts);
                 failed(attempts, &cause);
                 if let Outgoing::Durable { seq, .. } = outgoing {
-                    self.mailbox(&destination.connection_id, Mailbox::defer);
-                    let after_seq = seq.saturating_sub(1);
+                    let last = self.mailbox(&destination.connection_id, Mailbox::defer);
+                    let deferred = Outcome::Deferred {
+                        after_seq: seq.saturating_sub(1),
+                        through_seq: last.unwrap_or(*seq),
+                    };
                     self.tally.deferred(1);
-                    self.aftermath
-                        .settle(subscriber, Outcome::Deferred { after_seq })
-                        .await;
+                    self.aftermath.settle(subscriber, deferred).await;
                 }
             }
             Delivery::Refused(cause) => tracing::error!(
@@ -308,7 +332,7 @@ mod tests {
 
     use super::*;
 
-    /// A fake API: the connection `silent` never answers.
+    /// A fake API: the connection `silent` never answers, the buffer of `full` is full.
     #[derive(Clone, Debug, Default)]
     struct Posts(Arc<Mutex<Vec<(String, Bytes)>>>);
 
@@ -319,18 +343,25 @@ mod tests {
             if connection_id == "silent" {
                 std::future::pending::<()>().await;
             }
+            if connection_id == "full" {
+                return Err(PostError::Throttled);
+            }
             Ok(())
         }
     }
 
     /// A fake that notes what was left to the delivery function.
     #[derive(Clone, Debug, Default)]
-    struct Left(Arc<Mutex<Vec<(String, u64)>>>);
+    struct Left(Arc<Mutex<Vec<(String, u64, u64)>>>);
 
     impl Aftermath for Left {
         async fn settle(&self, subscriber: &Subscriber, outcome: Outcome) {
-            if let Outcome::Deferred { after_seq } = outcome {
-                let left = (subscriber.connection_id.clone(), after_seq);
+            if let Outcome::Deferred {
+                after_seq,
+                through_seq,
+            } = outcome
+            {
+                let left = (subscriber.connection_id.clone(), after_seq, through_seq);
                 self.0.lock().unwrap().push(left);
             }
         }
@@ -386,7 +417,11 @@ mod tests {
             sender.send(&subscriber(id, now), durable(1));
         }
         let (counts, unfinished) = sender.flush_within(Duration::from_secs(5)).await;
-        assert_eq!((counts.sent, unfinished), (1, vec!["silent".to_owned()]));
+        let silent = Unfinished {
+            connection_id: "silent".to_owned(),
+            sent_seq: None,
+        };
+        assert_eq!((counts.sent, unfinished), (1, vec![silent]));
 
         for id in ["silent", "other"] {
             sender.send(&subscriber(id, now), durable(2));
@@ -395,6 +430,32 @@ mod tests {
         let posts = posts.0.lock().unwrap().clone();
         let to = |id: &str| posts.iter().filter(|(to, _)| to == id).count();
         assert_eq!((to("other"), to("silent")), (2, 1), "{posts:?}");
-        assert_eq!(*left.0.lock().unwrap(), [("silent".to_owned(), 0)]);
+        assert_eq!(*left.0.lock().unwrap(), [("silent".to_owned(), 0, 2)]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn reader_that_stopped_is_left_each_message_at_most_twice() {
+        const MESSAGES: u64 = 8;
+        let (posts, left, clock) = (Posts::default(), Left::default(), Clock::system());
+        let budget = Budget::of::<contract::functions::WorkerFunction>();
+        let sender = Sender::new(posts.clone(), left.clone(), budget, clock.clone());
+        let full = subscriber("full", clock.now());
+        for seq in 1..=MESSAGES {
+            let message = Bytes::from(seq.to_string());
+            sender.send(&full, Outgoing::Durable { seq, message });
+            if seq >= 3 {
+                sender.flush().await;
+            }
+        }
+        let left = left.0.lock().unwrap().clone();
+        for seq in 1..=MESSAGES {
+            let covers =
+                |(_, after, through): &&(String, u64, u64)| *after < seq && seq <= *through;
+            let times = left.iter().filter(covers).count();
+            assert!(
+                (1..=2).contains(&times),
+                "{seq} is left {times} times: {left:?}"
+            );
+        }
     }
 }

@@ -8,7 +8,7 @@ use contract::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{InvalidItem, Item, item};
+use super::{InvalidItem, Item, ReplayAllowance, SentRange, item};
 
 /// Where a connection is in its life. A connection that has ended has no item.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -54,6 +54,10 @@ pub struct Connection {
     pub subscriptions_expire_at: Option<Timestamp>,
     /// A reply that the client's first message triggers; only on the connection's own item.
     pub pending_reply: Option<PendingReply>,
+    /// What its own requests may still send to the connection; only on the connection's own item.
+    pub replay_allowance: ReplayAllowance,
+    /// The part of the job's log that the subscription has brought; only on a subscription's item.
+    pub replayed: Option<SentRange>,
 }
 
 /// A connection that cannot be.
@@ -96,6 +100,10 @@ struct Stored {
     subscriptions_expire_at: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pending_reply: Option<PendingReply>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replay_full_at: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replayed: Option<SentRange>,
 }
 
 impl Record for Connection {
@@ -128,6 +136,8 @@ impl Connection {
             subscriptions: 0,
             subscriptions_expire_at: None,
             pending_reply: None,
+            replay_allowance: ReplayAllowance::default(),
+            replayed: None,
         }
     }
 
@@ -169,6 +179,8 @@ impl Connection {
             subscriptions: self.subscriptions,
             subscriptions_expire_at: self.subscriptions_expire_at.map(Timestamp::epoch_seconds),
             pending_reply: self.pending_reply.clone(),
+            replay_full_at: self.replay_allowance.full_at_millis(),
+            replayed: self.replayed,
         })
     }
 
@@ -198,6 +210,8 @@ impl Connection {
                 .subscriptions_expire_at
                 .map(Timestamp::from_epoch_seconds),
             pending_reply: stored.pending_reply,
+            replay_allowance: ReplayAllowance::stored(stored.replay_full_at),
+            replayed: stored.replayed,
         };
         connection
             .validate()
@@ -230,8 +244,14 @@ mod tests {
             after_seq: Some(3),
         });
         own.subscriptions = 2;
+        own.replay_allowance = own.replay_allowance.take(7, 1_705_314_615_000).unwrap();
         own.subscriptions_expire_at = Some(NOW.plus_seconds(1800));
-        for connection in [own, connection(Some("job_20240115_abc123"))] {
+        let mut watched = connection(Some("job_20240115_abc123"));
+        watched.replayed = Some(SentRange {
+            after: 2,
+            through: 5,
+        });
+        for connection in [own, watched] {
             let item = connection.to_dynamodb_item().unwrap();
             assert_eq!(Connection::from_dynamodb_item(item).unwrap(), connection);
         }

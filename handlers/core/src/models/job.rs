@@ -12,7 +12,7 @@ use contract::{
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
-use super::{Event, InvalidItem, Item, item};
+use super::{Event, InvalidItem, Item, SentRange, item};
 use crate::{hash::sha256_hex, progress::Estimate};
 
 /// The version of the HTTP API that jobs are made by.
@@ -90,6 +90,9 @@ pub struct Job {
     /// The finished stages and the `seq` of their `stage_complete`, which holds their results.
     #[serde(default)]
     pub checkpoints: BTreeMap<String, u64>,
+    /// The part of the log that the delivery function has been asked to send to all subscribers again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub redelivered: Option<SentRange>,
     /// Why the job failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<JobError>,
@@ -157,6 +160,7 @@ impl Job {
             api_version: API_VERSION.to_owned(),
             content_type,
             checkpoints: BTreeMap::new(),
+            redelivered: None,
             error: None,
             created_at: now,
             updated_at: now,

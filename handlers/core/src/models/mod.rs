@@ -4,10 +4,14 @@ mod connection;
 mod event;
 mod item;
 mod job;
+mod replay_allowance;
+mod sent_range;
 mod subscriber;
 
 pub use connection::{Connection, ConnectionStatus, InvalidConnection, PendingReply};
 pub use event::{Event, WORKER_LOST};
 pub use item::{InvalidItem, Item, number, text};
 pub use job::Job;
+pub use replay_allowance::{ReplayAllowance, ReplayLimited};
+pub use sent_range::SentRange;
 pub use subscriber::Subscriber;

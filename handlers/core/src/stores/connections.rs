@@ -19,13 +19,13 @@ use futures_util::future::try_join_all;
 use sha2::{Digest, Sha256};
 
 use super::{
-    StoreError,
+    StoreError, allowance,
     error::{every_item, if_held, is_conflict, through_conflicts},
 };
 use crate::{
     aws::Database,
     clock::Clock,
-    models::{Connection, PendingReply, Subscriber, number, text},
+    models::{Connection, PendingReply, ReplayAllowance, SentRange, Subscriber, number, text},
 };
 
 /// The correlation id of a connection. It follows from what every event of the connection says, so
@@ -98,6 +98,62 @@ impl<F: Function> ConnectionStore<F> {
         self.update(update)
             .await
             .map_err(StoreError::of("noting the reply"))?;
+        Ok(())
+    }
+
+    /// Takes from what the connection may be sent. False when another request has done so since
+    /// `before` was read, or the connection has ended.
+    pub async fn charge_replay(
+        &self,
+        connection_id: &str,
+        before: ReplayAllowance,
+        after: ReplayAllowance,
+    ) -> Result<bool, StoreError>
+    where
+        F: Granted<UpdateItem<Connections>>,
+    {
+        let mut update = self
+            .database
+            .update_item(&ConnectionKey {
+                connection_id,
+                job_id: NO_JOB,
+            })
+            .update_expression("SET replay_full_at = :full_at")
+            .condition_expression(format!(
+                "attribute_exists(connection_id) AND {}",
+                allowance::unchanged(before)
+            ));
+        for (name, value) in allowance::values(before, after) {
+            update = update.expression_attribute_values(name, value);
+        }
+        let answer = self.update(update).await;
+        Ok(if_held("noting a replay", answer)?.is_some())
+    }
+
+    /// Notes which part of the job's log the connection has been sent by its own request.
+    pub async fn replayed(
+        &self,
+        connection_id: &str,
+        job_id: &JobId,
+        sent: SentRange,
+    ) -> Result<(), StoreError>
+    where
+        F: Granted<UpdateItem<Connections>>,
+    {
+        let sent = serde_dynamo::to_attribute_value(sent)
+            .map_err(|error| StoreError::call("noting a replay")(error.to_string()))?;
+        let update = self
+            .database
+            .update_item(&ConnectionKey {
+                connection_id,
+                job_id: job_id.as_str(),
+            })
+            .update_expression("SET replayed = :sent")
+            .condition_expression("attribute_exists(connection_id)")
+            .expression_attribute_values(":sent", sent);
+        let answer = self.update(update).await;
+        // An item that has been deleted meanwhile is no error: the subscription has ended.
+        if_held("noting a replay", answer)?;
         Ok(())
     }
 
@@ -346,7 +402,7 @@ fn expiry(now: Timestamp) -> i64 {
     now.plus_seconds(CONNECTION_TTL_SECONDS).epoch_seconds()
 }
 
-fn half_is_gone(expires_at: Timestamp, now: Timestamp) -> bool {
+pub(super) fn half_is_gone(expires_at: Timestamp, now: Timestamp) -> bool {
     expires_at.epoch_seconds() - now.epoch_seconds() < CONNECTION_TTL_SECONDS / 2
 }
 

@@ -1,5 +1,6 @@
 //! The transactions on the tables.
 
+mod allowance;
 mod audience;
 mod connections;
 mod error;

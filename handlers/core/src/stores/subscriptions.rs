@@ -19,12 +19,16 @@ use contract::{
 
 use super::{
     StoreError,
+    allowance::{unchanged, values},
+    connections::half_is_gone,
     error::{is_crowded, through_conflicts},
 };
 use crate::{
     aws::Database,
     clock::Clock,
-    models::{Connection, Job, Subscriber, number, text},
+    models::{
+        Connection, Job, ReplayAllowance, ReplayLimited, SentRange, Subscriber, number, text,
+    },
 };
 
 /// Who wants to watch which job.
@@ -45,7 +49,7 @@ pub struct SubscriptionRequest<'a> {
 pub struct Standing {
     job: Option<Job>,
     own: Option<Connection>,
-    watches: bool,
+    watched: Option<Connection>,
 }
 
 /// A connection that may watch a job.
@@ -53,8 +57,41 @@ pub struct Standing {
 pub struct Admitted {
     /// The job.
     pub job: Job,
-    /// The connection watches it already: renewing that is no new subscription.
-    watches: bool,
+    /// The subscription that is there already: renewing it makes no new one.
+    watched: Option<Connection>,
+    /// What the connection may still be sent.
+    allowance: ReplayAllowance,
+}
+
+impl Admitted {
+    /// The `seq` after which the log has not been sent to the connection, of what a request for the
+    /// log after `after` asks for.
+    pub fn unsent_after(&self, after: u64) -> u64 {
+        SentRange::unsent_after(self.replayed(), after)
+    }
+
+    /// Whether the connection is subscribed and stays so for long: nothing has to be stored.
+    pub fn is_subscribed(&self, now: Timestamp) -> bool {
+        self.watched
+            .as_ref()
+            .is_some_and(|watched| !half_is_gone(watched.expires_at, now))
+    }
+
+    /// What the connection may still be sent.
+    pub fn allowance(&self) -> ReplayAllowance {
+        self.allowance
+    }
+
+    /// What the connection may still be sent after a `subscribed` and the log after `from`.
+    pub fn charged(&self, from: u64, now_millis: u64) -> Result<ReplayAllowance, ReplayLimited> {
+        let events = self.job.seq.saturating_sub(from);
+        self.allowance.take(1 + events, now_millis)
+    }
+
+    /// The part of the log that the subscription has brought the connection.
+    pub fn replayed(&self) -> Option<SentRange> {
+        self.watched.as_ref().and_then(|watched| watched.replayed)
+    }
 }
 
 /// What of a job has to be as it was read, lest something falls between the reading and the storing.
@@ -163,7 +200,7 @@ impl<F: Function> SubscriptionStore<F> {
         Ok(Standing {
             job: job.filter(|job| job.is_live(now)),
             own: own.filter(|own| own.is_live(now)),
-            watches: watched.is_some(),
+            watched,
         })
     }
 
@@ -174,22 +211,27 @@ impl<F: Function> SubscriptionStore<F> {
         access_key: Option<&AccessKey>,
     ) -> Result<Admitted, Refused> {
         let own = standing.own.ok_or(Refused::NoConnection)?;
-        let watches = standing.watches;
+        let watched = standing.watched;
         let job = standing
             .job
-            .filter(|job| access_key.map_or(watches, |key| job.is_opened_by(key)));
+            .filter(|job| access_key.map_or(watched.is_some(), |key| job.is_opened_by(key)));
         let job = job.ok_or(Refused::Forbidden)?;
         if own.pending_reply.is_some() {
             return Err(Refused::ReplyPending);
         }
-        if !watches && own.subscriptions >= self.max_subscriptions {
+        if watched.is_none() && own.subscriptions >= self.max_subscriptions {
             return Err(Refused::TooMany);
         }
-        Ok(Admitted { job, watches })
+        Ok(Admitted {
+            job,
+            watched,
+            allowance: own.replay_allowance,
+        })
     }
 
     /// Stores the subscription and adds 1 to the job's `subscribers_version`, provided that what has
-    /// to be is `unmoved`.
+    /// to be is `unmoved`. `allowance` is what the connection may be sent from then on; that other
+    /// requests have changed it since it was read counts as a move, too.
     ///
     /// Both sides meet at the job's item: whatever was published before is in the log up to
     /// the `seq` that was read, and whoever publishes later sees the new version. So a durable message is either
@@ -199,6 +241,7 @@ impl<F: Function> SubscriptionStore<F> {
         &self,
         request: &SubscriptionRequest<'_>,
         admitted: &Admitted,
+        allowance: ReplayAllowance,
         unmoved: Unmoved,
     ) -> Result<Committed, StoreError>
     where
@@ -208,7 +251,7 @@ impl<F: Function> SubscriptionStore<F> {
             + Granted<PutItem<Subscribers>>,
     {
         let written = through_conflicts(
-            || self.write(request, admitted, unmoved),
+            || self.write(request, admitted, allowance, unmoved),
             |cancelled| matches!(cancelled, Cancelled::Crowded),
         )
         .await;
@@ -224,6 +267,7 @@ impl<F: Function> SubscriptionStore<F> {
         &self,
         request: &SubscriptionRequest<'_>,
         admitted: &Admitted,
+        allowance: ReplayAllowance,
         unmoved: Unmoved,
     ) -> Result<(), Cancelled>
     where
@@ -232,10 +276,7 @@ impl<F: Function> SubscriptionStore<F> {
             + Granted<PutItem<Connections>>
             + Granted<PutItem<Subscribers>>,
     {
-        let Admitted {
-            job,
-            watches: again,
-        } = admitted;
+        let (job, again) = (&admitted.job, admitted.watched.is_some());
         let now = self.clock.now();
         let mut watched = Connection::starting(
             request.connection_id,
@@ -244,6 +285,7 @@ impl<F: Function> SubscriptionStore<F> {
             request.connected_at.min(now),
         );
         watched.last_activity = now;
+        watched.replayed = admitted.replayed();
         watched.expires_at = now.plus_seconds(CONNECTION_TTL_SECONDS);
         let subscriber = Subscriber {
             job_id: request.job_id.clone(),
@@ -282,40 +324,44 @@ impl<F: Function> SubscriptionStore<F> {
             })
             .and_then(|transaction| {
                 transaction.update(&own_key, |update| {
-                    let update = update
+                    let mut set = "SET last_activity = :now, expires_at = :expires_at".to_owned();
+                    let mut condition =
+                        "attribute_exists(connection_id) AND attribute_not_exists(pending_reply)"
+                            .to_owned();
+                    let mut update = update
                         .expression_attribute_values(":now", text(now))
                         .expression_attribute_values(
                             ":expires_at",
                             number(watched.expires_at.epoch_seconds()),
                         );
-                    if *again {
-                        update
-                            .update_expression("SET last_activity = :now, expires_at = :expires_at")
-                            .condition_expression(
-                                "attribute_exists(connection_id) AND attribute_not_exists(pending_reply)",
-                            )
-                    } else {
-                        update
-                            .update_expression(
-                                "SET last_activity = :now, expires_at = :expires_at \
-                                 ADD subscriptions :one",
-                            )
-                            .condition_expression(
-                                "attribute_exists(connection_id) AND subscriptions < :most AND \
-                                 attribute_not_exists(pending_reply)",
-                            )
-                            .expression_attribute_values(":one", number(1))
-                            .expression_attribute_values(":most", number(self.max_subscriptions))
+                    if allowance != admitted.allowance {
+                        set.push_str(", replay_full_at = :full_at");
+                        condition.push_str(" AND ");
+                        condition.push_str(unchanged(admitted.allowance));
+                        for (name, value) in values(admitted.allowance, allowance) {
+                            update = update.expression_attribute_values(name, value);
+                        }
                     }
+                    if !again {
+                        set.push_str(" ADD subscriptions :one");
+                        condition.push_str(" AND subscriptions < :most");
+                        update = update
+                            .expression_attribute_values(":one", number(1))
+                            .expression_attribute_values(":most", number(self.max_subscriptions));
+                    }
+                    update
+                        .update_expression(set)
+                        .condition_expression(condition)
                 })
             })
             .and_then(|transaction| {
                 transaction.put::<Connection>(|put| {
-                    put.set_item(Some(watched_item)).condition_expression(if *again {
-                        "attribute_exists(connection_id)"
-                    } else {
-                        "attribute_not_exists(connection_id)"
-                    })
+                    put.set_item(Some(watched_item))
+                        .condition_expression(if again {
+                            "attribute_exists(connection_id)"
+                        } else {
+                            "attribute_not_exists(connection_id)"
+                        })
                 })
             })
             .and_then(|transaction| {

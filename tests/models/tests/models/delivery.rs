@@ -41,12 +41,14 @@ struct State {
     endings: u8,
     /// A run was cut short.
     crashed: bool,
-    /// The delivery function has been asked to send the whole log.
-    redelivery: bool,
+    /// The delivery function has been asked to send the log after this `seq` and through that one.
+    redelivery: Option<(u8, u8)>,
+    /// The `seq` through which it has ever been asked to: `Job::redelivered`.
+    redelivered: u8,
     /// It has been asked to send these published messages.
     left: Vec<u8>,
-    /// It has been asked to send these connections the log after these `seq`s.
-    logs: Vec<(u8, u8)>,
+    /// It has been asked to send these connections the log after these `seq`s and through those.
+    logs: Vec<(u8, u8, u8)>,
     mishaps: u8,
     /// Something came to pass after which messages may come twice.
     may_repeat: bool,
@@ -164,7 +166,7 @@ impl State {
     fn is_quiet(&self) -> bool {
         self.runs.iter().all(|run| *run == Run::Over)
             && self.client.subscribing == Subscribing::Done
-            && !self.redelivery
+            && self.redelivery.is_none()
             && self.left.is_empty()
             && self.logs.is_empty()
     }
@@ -183,7 +185,8 @@ impl Model for Protocol {
             client: Client::default(),
             endings: 0,
             crashed: false,
-            redelivery: false,
+            redelivery: None,
+            redelivered: 0,
             left: Vec::new(),
             logs: Vec::new(),
             mishaps: 0,
@@ -212,7 +215,7 @@ impl Model for Protocol {
                 actions.push(Step::Crash(index));
             }
         }
-        if state.redelivery {
+        if state.redelivery.is_some() {
             actions.push(Step::Redeliver);
         }
         // A queue keeps no order.
@@ -281,7 +284,12 @@ impl State {
     fn take_run_step(&mut self, step: &Step) {
         match *step {
             Step::Claim(index) => {
-                self.redelivery = self.crashed;
+                // What an earlier pointer covers is sent by that, whenever it is.
+                if self.crashed && self.job.seq > self.redelivered {
+                    let after = self.redelivery.map_or(self.redelivered, |(after, _)| after);
+                    self.redelivery = Some((after, self.job.seq));
+                    self.redelivered = self.job.seq;
+                }
                 if self.job.seq == MESSAGES {
                     self.runs[index] = Run::Over;
                 } else {
@@ -402,15 +410,15 @@ impl State {
     /// The run has used up its attempts to send what it has committed.
     fn fail_post(&mut self, index: usize) {
         if let Some((to, seq)) = self.posted(index) {
-            self.leave_log(to.0, seq - 1);
+            self.leave_log(to.0, seq - 1, seq);
         }
     }
 
-    /// The delivery function is asked to send a connection the log.
-    fn leave_log(&mut self, connection: u8, after: u8) {
+    /// The delivery function is asked to send a connection a part of the log.
+    fn leave_log(&mut self, connection: u8, after: u8, through: u8) {
         self.mishaps += 1;
         self.may_repeat = true;
-        self.logs.push((connection, after));
+        self.logs.push((connection, after, through));
     }
 
     /// The run has the delivery function send what it has committed.
@@ -430,12 +438,14 @@ impl State {
     fn take_client_step(&mut self, step: &Step) {
         match *step {
             Step::Redeliver => {
-                if let Some((to, _)) = self.job.subscriber {
-                    for seq in 1..=self.job.seq {
+                if let (Some((to, _)), Some((after, through))) =
+                    (self.job.subscriber, self.redelivery)
+                {
+                    for seq in after + 1..=through {
                         self.client.receive(to, seq);
                     }
                 }
-                self.redelivery = false;
+                self.redelivery = None;
             }
             Step::FanOut(index) => {
                 // Whoever watches by then, as far as it is not their own to read from the log.
@@ -447,8 +457,8 @@ impl State {
                 }
             }
             Step::SendLog(index) => {
-                let (connection, after) = self.logs.remove(index);
-                for seq in after + 1..=self.job.seq {
+                let (connection, after, through) = self.logs.remove(index);
+                for seq in after + 1..=through {
                     self.client.receive(connection, seq);
                 }
             }
@@ -481,10 +491,10 @@ impl State {
                 self.client.subscribing = Subscribing::Replaying { next, until };
             }
             Step::FailReplay => {
-                let Subscribing::Replaying { next, .. } = self.client.subscribing else {
+                let Subscribing::Replaying { next, until } = self.client.subscribing else {
                     return;
                 };
-                self.leave_log(self.client.connection, next - 1);
+                self.leave_log(self.client.connection, next - 1, until);
                 self.client.subscribing = Subscribing::Done;
             }
             Step::Replay => {

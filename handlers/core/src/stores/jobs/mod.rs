@@ -26,7 +26,7 @@ use super::{
 use crate::{
     aws::Database,
     clock::Clock,
-    models::{Job, text},
+    models::{Job, SentRange, text},
 };
 
 /// The jobs in `jobs`.
@@ -101,6 +101,23 @@ impl<F: Function> JobStore<F> {
                 .expression_attribute_values(":running", text(JobStatus::Running.name()))
         })
         .await
+    }
+
+    /// Notes which part of the log the delivery function has been asked to send again.
+    pub async fn note_redelivery(&self, job_id: &JobId, sent: SentRange) -> Result<(), StoreError>
+    where
+        F: Granted<UpdateItem<Jobs>>,
+    {
+        let sent: AttributeValue = serde_dynamo::to_attribute_value(sent)
+            .map_err(|error| StoreError::call("noting a redelivery")(error.to_string()))?;
+        self.change("noting a redelivery", || {
+            self.update(job_id)
+                .update_expression("SET redelivered = :sent")
+                .condition_expression("attribute_exists(job_id)")
+                .expression_attribute_values(":sent", sent.clone())
+        })
+        .await?;
+        Ok(())
     }
 
     fn update(&self, job_id: &JobId) -> UpdateItemFluentBuilder

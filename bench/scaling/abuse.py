@@ -1,0 +1,127 @@
+"""Computes what a stranger's requests in a loop cost an owner an hour: prints the table of docs/abuse.md.
+
+Run it from anywhere, with nothing but Python: python3 bench/scaling/abuse.py [--check]. With --check it fails if the
+table is not the one that is checked in. Prices are those of docs/scaling.md.
+"""
+
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+TEXT = Path(__file__).resolve().parents[2] / "docs" / "abuse.md"
+
+# Dollars of a million, US East (N. Virginia), as published since November 2024.
+PRICES = {
+    "message": 1.00,
+    "request": 1.00,
+    "write": 0.625,
+    "read": 0.125,
+    "invocation": 0.20,
+    "gb_second": 13.33,
+    "sqs": 0.40,
+    "s3_write": 5.00,
+}
+HOUR = 3600
+# Posts a second of an account.
+POSTS = 10_000
+# The longest log of an external worker's job: 50 stages and the end, each with 30 KB of results.
+LOG = 51
+# 8 read units for 30 KB.
+READ_LOG = LOG * 8
+# Subscribers that a publisher posts to itself.
+AUDIENCE = 500
+# Messages of its own requests that a connection gets: REPLAY_BURST and REPLAYS_PER_SECOND in limits.rs.
+BURST, GROWTH = 1200, 2
+# Frames a second over one connection.
+FRAMES = 200
+
+
+@dataclass
+class Cost:
+    """What one request takes."""
+
+    units: dict = field(default_factory=dict)
+
+    def dollars(self):
+        return sum(PRICES[unit] * count for unit, count in self.units.items()) / 1e6
+
+
+def function(seconds, gb=0.5, **units):
+    return Cost({"invocation": 1, "gb_second": seconds * gb, **units})
+
+
+def hourly(per_second, cost, posts=0):
+    """Requests at this rate for an hour, and the posts that they cause, as far as an account makes them."""
+    return HOUR * (per_second * cost.dollars() + min(posts, POSTS) * PRICES["message"] / 1e6)
+
+
+def dollars(value):
+    return f"{value:,.2f}"
+
+
+def rows():
+    # A 4 MB body counts as 8 requests. The job fails after half a second.
+    job = function(0.05, request=8, s3_write=1, write=7, sqs=3)
+    job.units["invocation"] += 1
+    job.units["gb_second"] += 0.5 * 1.73
+    yield "`POST /v1/jobs`, 4 MB each, as fast as it is let in", hourly(500, job), hourly(20, job)
+
+    subscribe = function(0.05, message=2, read=6 + READ_LOG, write=8)
+    refused = function(0.02, message=2, read=6)
+    served = (BURST + GROWTH * HOUR) / HOUR
+    yield (
+        f"`subscribe` again and again, {FRAMES} a second over one connection",
+        hourly(min(FRAMES, POSTS / LOG), subscribe, FRAMES * LOG),
+        # A repeat is one reply; what is limited here is `unsubscribe` and `subscribe` in turns.
+        hourly(FRAMES, refused) + hourly(served / LOG, subscribe, served),
+    )
+
+    failed = function(0.02, message=2, write=8 + 1)
+    looked = function(0.02, message=2, write=1, read=1)
+    yield (
+        f"`unsubscribe` from what is not watched, {FRAMES} a second",
+        hourly(FRAMES, failed),
+        hourly(FRAMES, looked),
+    )
+
+    post = function(0.1, request=1, read=1 + READ_LOG, sqs=3)
+    repeat = function(0.05, request=1, read=2 + READ_LOG)
+    yield (
+        f"a worker's last post repeated once a second, with {AUDIENCE} subscribers",
+        hourly(1, post, LOG * AUDIENCE),
+        hourly(1, repeat, LOG * AUDIENCE / HOUR),
+    )
+
+    connect = function(0.05, message=2, read=7 + READ_LOG, write=8 + 2 + 3)
+    yield (
+        "connecting with a job of a long log in the URL, as fast as it is let in",
+        hourly(POSTS / LOG, connect, POSTS),
+        hourly(100, connect, 100 * LOG),
+    )
+
+    ping = function(0.02, message=2, write=1)
+    yield "`ping`, as fast as the stage lets it in", hourly(2000, ping), hourly(2000, ping)
+
+    progress = function(0.03, request=1, read=1, write=1)
+    yield (
+        f"a worker's progress, 20 posts a second, with {AUDIENCE} subscribers",
+        hourly(20, progress, 20 * AUDIENCE),
+        hourly(20, progress, 20 * AUDIENCE),
+    )
+
+
+def table():
+    lines = ["| a stranger's loop, in `prod` | before | now |\n", "| --- | --- | --- |\n"]
+    lines += [f"| {what} | {dollars(before)} | {dollars(now)} |\n" for what, before, now in rows()]
+    return "".join(lines)
+
+
+def main():
+    shown = table()
+    print(shown, end="")
+    if "--check" in sys.argv[1:] and shown not in TEXT.read_text(encoding="utf-8"):
+        sys.exit(f"{TEXT} does not hold what is computed: run python3 bench/scaling/abuse.py")
+
+
+if __name__ == "__main__":
+    main()

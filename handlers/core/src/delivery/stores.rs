@@ -1,0 +1,75 @@
+//! Where a publisher writes, and what it sends with.
+
+use contract::{
+    functions::Function,
+    grants::{GetItem, Granted, SendMessage, UpdateItem},
+    ids::JobId,
+    queues::{Audience, DeliveryPointer, DeliveryQueue},
+    tables::Jobs,
+};
+
+use crate::{
+    aws::{ConnectionsApi, Queues, SendError},
+    clock::Clock,
+    models::SentRange,
+    stores::{ConnectionStore, EventStore, JobStore, ResultStore, SubscriptionStore},
+};
+
+/// Where a publisher writes, and what it sends with.
+#[derive(Debug)]
+pub struct Stores<F> {
+    /// The jobs.
+    pub jobs: JobStore<F>,
+    /// The log.
+    pub events: EventStore<F>,
+    /// The subscriptions.
+    pub subscriptions: SubscriptionStore<F>,
+    /// The connections.
+    pub connections: ConnectionStore<F>,
+    /// The bucket, for large results.
+    pub results: ResultStore<F>,
+    /// The queues, for what is left to the delivery function.
+    pub queues: Queues<F>,
+    /// `@connections`.
+    pub api: ConnectionsApi<F>,
+    /// The time.
+    pub clock: Clock,
+}
+
+impl<F> Stores<F>
+where
+    F: Function
+        + Granted<GetItem<Jobs>>
+        + Granted<UpdateItem<Jobs>>
+        + Granted<SendMessage<DeliveryQueue>>,
+{
+    /// Has the delivery function send all subscribers the log after `after_seq`: it is not known how
+    /// much of it a run or a post that was cut short has sent. Clients drop what they have by its `seq`.
+    ///
+    /// Each event is sent again once: what an earlier pointer covers stays covered, because the queue
+    /// keeps it until it is delivered. Otherwise a worker that repeats a post in a loop would have the
+    /// log sent to all subscribers each time.
+    pub async fn redeliver(&self, job_id: &JobId, after_seq: u64) -> Result<(), SendError> {
+        let job = self.jobs.load(job_id).await.unwrap_or_else(|error| {
+            tracing::warn!(%error, %job_id, "the job could not be read; the log is sent again in full");
+            None
+        });
+        let sent = job.as_ref().and_then(|job| job.redelivered);
+        let from = SentRange::unsent_after(sent, after_seq);
+        if job.as_ref().is_some_and(|job| from >= job.seq) {
+            return Ok(());
+        }
+        let mut pointer = DeliveryPointer::log(job_id.clone(), Audience::AllSubscribers, from);
+        if let Some(job) = &job {
+            pointer = pointer.through(job.seq);
+        }
+        self.queues.send::<DeliveryQueue>(&pointer, 0).await?;
+        if let Some(job) = job {
+            let sent = SentRange::extended(sent, from, job.seq);
+            if let Err(error) = self.jobs.note_redelivery(job_id, sent).await {
+                tracing::warn!(%error, %job_id, "a redelivery was not noted; a repeat repeats it");
+            }
+        }
+        Ok(())
+    }
+}

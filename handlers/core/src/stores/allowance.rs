@@ -1,0 +1,27 @@
+//! The optimistic lock of a connection's replay allowance: parts of an update's expression.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use crate::models::{ReplayAllowance, number};
+
+/// The condition that the stored allowance is still `before`.
+pub(super) fn unchanged(before: ReplayAllowance) -> &'static str {
+    match before.full_at_millis() {
+        Some(_) => "replay_full_at = :full_before",
+        None => "attribute_not_exists(replay_full_at)",
+    }
+}
+
+/// The values that storing `after` in the place of `before` takes.
+pub(super) fn values(
+    before: ReplayAllowance,
+    after: ReplayAllowance,
+) -> impl Iterator<Item = (&'static str, AttributeValue)> {
+    let value = |name, allowance: ReplayAllowance| {
+        let full_at = allowance.full_at_millis();
+        full_at.map(|full_at| (name, number(full_at)))
+    };
+    [value(":full_at", after), value(":full_before", before)]
+        .into_iter()
+        .flatten()
+}

@@ -1,0 +1,30 @@
+//! A limit of its own for one route of a stage: what strangers may send does not use up what others
+//! are let in with.
+
+use super::Stack;
+use crate::{
+    environments::Throttling,
+    resources::apigatewayv2::{Route, RouteSettings, Stage},
+    template::Handle,
+};
+
+/// Limits a route. All else about it stays as the stage says for every route: settings of a route
+/// replace the default ones.
+pub(super) fn add(
+    stack: &mut Stack,
+    stage: &Handle<Stage>,
+    route: &Handle<Route>,
+    route_key: &str,
+    throttling: Throttling,
+) {
+    if let Some((stage, attributes)) = stack.resource_mut(stage) {
+        let settings = RouteSettings {
+            throttling_rate_limit: throttling.requests_per_second,
+            throttling_burst_limit: throttling.burst,
+            ..stage.default_route_settings
+        };
+        stage.route_settings.insert(route_key.to_owned(), settings);
+        // API Gateway refuses settings of a route that is not there.
+        attributes.depends_on.push(route.logical_id().clone());
+    }
+}

@@ -1,0 +1,224 @@
+//! Requests in a loop: none has the system send much more than it asks for.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use contract::tables::{Connections, Table as _};
+use end_to_end::{
+    Client, Job, System, needs,
+    worker::{Worker, stage_complete},
+};
+use local::{Call, Fault};
+use serde_json::{Value, json};
+
+/// Stages of the job whose log is asked for.
+const STAGES: usize = 50;
+/// The log: the end of each stage, and the end of the job.
+const LOG: u64 = STAGES as u64 + 1;
+/// The same request, again and again.
+const REPEATS: u64 = 10;
+
+/// A job with the longest log that an external worker's can have, and the last post of its worker.
+async fn job_with_a_long_log(system: &System) -> (Job, Worker, Value) {
+    let (job, mut worker) = system.create_external("").await;
+    let stages: Vec<String> = (0..STAGES)
+        .map(|number| format!("stage-{number}"))
+        .collect();
+    let names: Vec<&str> = stages.iter().map(String::as_str).collect();
+    worker.claim(&names).await;
+    let mut events: Vec<Value> = names.iter().map(|name| stage_complete(name, 1)).collect();
+    events.push(json!({ "type": "job_complete" }));
+    let mut last = Value::Null;
+    for post in events.chunks(10) {
+        last = worker.body(&json!(post));
+        worker.tell(json!(post)).await;
+    }
+    (job, worker, last)
+}
+
+fn posts_by(system: &System, function: &str) -> u64 {
+    let is_post =
+        |call: &Call| call.caller == function && call.operation == "execute-api:ManageConnections";
+    system.local().calls().count(is_post)
+}
+
+async fn subscribe(client: &mut Client, job: &Job) -> Value {
+    client.send(&job.subscribe()).await;
+    client.next().await.expect("a reply")
+}
+
+#[tokio::test]
+async fn repeated_subscribe_sends_nothing_again() {
+    needs!(CountCalls);
+    let system = System::start().await;
+    let (job, _, _) = job_with_a_long_log(&system).await;
+    let mut client = system.watch(&job).await;
+    assert_eq!(client.until_the_end().await.len() as u64, LOG);
+    // Noted after it was sent.
+    client.ask(&json!({ "type": "ping" }), "pong").await;
+    system
+        .eventually("the replay is noted", async |system| {
+            let items = system.items(Connections::SPEC).await;
+            items.iter().any(|item| item["replayed"].is_object())
+        })
+        .await;
+
+    let calls = system.local().calls();
+    calls.clear();
+    for after in 0..REPEATS {
+        let mut again = job.subscribe();
+        if after > 0 {
+            again["after_seq"] = json!(after);
+        }
+        let subscribed = client.ask(&again, "subscribed").await;
+        assert_eq!(subscribed["recovered"], true, "{subscribed}");
+        assert_eq!(subscribed["seq"], LOG);
+    }
+    assert_eq!(
+        posts_by(&system, "websocket"),
+        REPEATS,
+        "{:#?}",
+        calls.all()
+    );
+    let writes_the_job = |call: &Call| call.operation == "dynamodb:TransactWriteItems";
+    assert_eq!(
+        calls.count(writes_the_job),
+        0,
+        "the job's item is left alone"
+    );
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn replays_of_one_connection_are_limited_by_a_named_error() {
+    needs!(CountCalls);
+    let system = System::start().await;
+    let (job, _, _) = job_with_a_long_log(&system).await;
+    let mut client = system.connect().await;
+    let calls = system.local().calls();
+    calls.clear();
+    let unsubscribe = json!({ "type": "unsubscribe", "job_id": job.id });
+    let mut replays = 0;
+    let refused = loop {
+        let reply = subscribe(&mut client, &job).await;
+        if reply["type"] == "error" {
+            break reply;
+        }
+        client.until_the_end().await;
+        client.ask(&unsubscribe, "unsubscribed").await;
+        replays += 1;
+        assert!(replays < 100, "there is no limit");
+    };
+    assert_eq!(refused["code"], "replay_limited", "{refused}");
+    let retry_after = refused["details"]["retry_after_seconds"].as_u64();
+    assert!(
+        retry_after.is_some_and(|seconds| (1..=60).contains(&seconds)),
+        "{refused}"
+    );
+    // The limit is the connection's, not the job's.
+    let mut other = system.watch(&job).await;
+    other.until_the_end().await;
+    client.ask(&json!({ "type": "ping" }), "pong").await;
+    for client in [client, other] {
+        client.close().await;
+    }
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn worker_post_that_is_repeated_in_a_loop_has_its_events_sent_again_once() {
+    needs!(CountCalls);
+    let system = System::start().await;
+    let (job, worker, last) = job_with_a_long_log(&system).await;
+    let mut client = system.watch(&job).await;
+    client.until_the_end().await;
+    let calls = system.local().calls();
+    calls.clear();
+    for _ in 0..REPEATS {
+        let answer = worker.post(&last).await;
+        assert_eq!(answer.status, 200, "{:?}", answer.body);
+    }
+    client.until_the_end().await;
+    let is_pointer = |call: &Call| call.caller == "worker" && call.operation == "sqs:SendMessage";
+    assert_eq!(calls.count(is_pointer), 1, "{:#?}", calls.all());
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn unsubscribing_from_what_is_not_watched_writes_nothing_to_the_job() {
+    needs!(CountCalls);
+    let system = System::start().await;
+    let (job, _) = system.create_external("").await;
+    let mut client = system.connect().await;
+    let calls = system.local().calls();
+    calls.clear();
+    let unsubscribe = json!({ "type": "unsubscribe", "job_id": job.id });
+    client.ask(&unsubscribe, "unsubscribed").await;
+    let transactions = |call: &Call| call.operation == "dynamodb:TransactWriteItems";
+    assert_eq!(calls.count(transactions), 0, "{:#?}", calls.all());
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn reader_that_stopped_gets_each_message_at_most_twice() {
+    needs!(InjectFaults, AdjustTheStack);
+    let system = System::start_with(|options| {
+        // One process, which knows what it has left to the delivery function.
+        options.concurrency = 1;
+        let soon = Duration::from_secs(2);
+        let timeouts = &mut options.visibility_timeouts;
+        timeouts.insert("deliveries".to_owned(), soon);
+    })
+    .await;
+    let (job, mut worker) = system.create_external("").await;
+    let mut client = system.watch(&job).await;
+    let stages = ["a", "b", "c", "d", "e", "f"];
+    worker.claim(&stages).await;
+    // API Gateway holds no more for the client.
+    let reads = Arc::new(AtomicBool::new(false));
+    let again = Arc::clone(&reads);
+    system.local().faults().on_post(move |_| {
+        let is_full = !again.load(Ordering::Relaxed);
+        is_full.then_some(Fault::Throttle)
+    });
+    for stage in stages {
+        worker.tell(json!([stage_complete(stage, 1)])).await;
+    }
+    reads.store(true, Ordering::Relaxed);
+    worker.tell(json!([{ "type": "job_complete" }])).await;
+
+    let last = stages.len() as u64 + 1;
+    let mut times = BTreeMap::new();
+    while times.len() as u64 != last {
+        let message = client.next().await.expect("a message");
+        *times.entry(message["seq"].as_u64()).or_insert(0) += 1;
+    }
+    system
+        .eventually("everything is delivered", async |system| {
+            // What looks after the job itself may wait on the same queue.
+            let messages = system.local().queue_messages("deliveries");
+            let mut messages = messages.unwrap_or_default().into_iter();
+            messages.all(|message| message.contains("watchdog"))
+        })
+        .await;
+    client.send(&json!({ "type": "ping" })).await;
+    loop {
+        let message = client.next().await.expect("a message");
+        if message["type"] == "pong" {
+            break;
+        }
+        *times.entry(message["seq"].as_u64()).or_insert(0) += 1;
+    }
+    assert!(times.values().all(|times| *times <= 2), "{times:?}");
+    client.close().await;
+    system.finish().await;
+}
