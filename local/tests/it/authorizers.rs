@@ -5,6 +5,7 @@ use http::{Method, StatusCode};
 use local::{LocalStack, Options};
 use ring::{
     rand::SystemRandom,
+    rsa::PublicKeyComponents,
     signature::{KeyPair as _, RSA_PKCS1_SHA256, RsaKeyPair},
 };
 use serde_json::{Value, json};
@@ -30,13 +31,13 @@ impl Issuer {
         let key = RsaKeyPair::from_der(include_bytes!("issuer-key.der")).expect("a key");
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = format!("http://{}", listener.local_addr().expect("an address"));
-        let public = key.public_key();
+        let public = PublicKeyComponents::<Vec<u8>>::from(key.public_key());
         let keys = json!({ "keys": [{
             "kty": "RSA",
             "kid": "key-1",
             "alg": "RS256",
-            "n": URL_SAFE_NO_PAD.encode(public.modulus().big_endian_without_leading_zero()),
-            "e": URL_SAFE_NO_PAD.encode(public.exponent().big_endian_without_leading_zero()),
+            "n": URL_SAFE_NO_PAD.encode(&public.n),
+            "e": URL_SAFE_NO_PAD.encode(&public.e),
         }] });
         let configuration = json!({ "issuer": address, "jwks_uri": format!("{address}/keys") });
         tokio::spawn(async move {

@@ -3,17 +3,10 @@
 
 use std::{env, path::Path, time::Duration};
 
-use aws_lambda_events::sqs::SqsEvent;
 use handlers_core::{
-    aws,
-    aws::Environment,
-    clock::Clock,
     pipeline::{JobInput, Pipeline, Stage, StageError},
     progress::Progress,
-    telemetry,
 };
-use lambda_runtime::{Error, LambdaEvent, service_fn};
-use pipeline::Handler;
 use serde::{Deserialize, Serialize};
 
 use crate::{posts::resident_bytes, wall_clock::nanoseconds};
@@ -92,32 +85,19 @@ fn times(began: u64) -> LapTimes {
 
 /// Runs the function.
 pub(crate) fn run() -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()?;
-    runtime.block_on(serve()).map_err(anyhow::Error::from_boxed)
-}
-
-async fn serve() -> Result<(), Error> {
-    telemetry::init();
-    let environment = Environment::load()?;
-    let stages = Pipeline::new()
-        .then(Gathering)
-        .then(Lap::<0>)
-        .then(Lap::<1>)
-        .then(Lap::<2>)
-        .then(Lap::<3>)
-        .then(Lap::<4>)
-        .then(Lap::<5>)
-        .then(Lap::<6>)
-        .then(Lap::<7>)
-        .then(Lap::<8>)
-        .then(Lap::<9>);
-    let aws = aws::load().await;
-    let handler = Handler::new(&aws, &environment, Clock::system(), stages);
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
-        let deadline = event.context.deadline();
-        Ok::<_, Error>(Box::pin(handler.handle(event.payload, deadline)).await)
-    }))
-    .await
+    pipeline::serve(|_| {
+        Ok(Pipeline::new()
+            .then(Gathering)
+            .then(Lap::<0>)
+            .then(Lap::<1>)
+            .then(Lap::<2>)
+            .then(Lap::<3>)
+            .then(Lap::<4>)
+            .then(Lap::<5>)
+            .then(Lap::<6>)
+            .then(Lap::<7>)
+            .then(Lap::<8>)
+            .then(Lap::<9>))
+    })
+    .map_err(anyhow::Error::from_boxed)
 }

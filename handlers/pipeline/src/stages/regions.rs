@@ -159,15 +159,6 @@ impl Regions {
         }
     }
 
-    /// The region that a pixel is in.
-    pub(super) fn at(&self, x: usize, y: usize) -> Option<usize> {
-        let after = self
-            .runs
-            .partition_point(|run| (run.row, run.columns.start) <= (y, x));
-        let run = &self.runs[after.checked_sub(1)?];
-        (run.row == y && run.columns.contains(&x)).then_some(run.region)
-    }
-
     /// All runs: region, row and columns, from top to bottom.
     pub(super) fn runs(&self) -> impl Iterator<Item = (usize, usize, Range<usize>)> {
         self.runs

@@ -98,7 +98,7 @@ impl Thicknesses {
         // Inner walls may be half as thick as outer ones, and furniture's lines are thinner than
         // both: the cut is below the thinnest walls, where there is hardly any ink, or else where
         // there is least of it to be wrong about.
-        let mut cuts = (typical * 2).div_ceil(5).max(LEAST)..=(typical * 3 / 5).max(LEAST);
+        let cuts = (typical * 2).div_ceil(5).max(LEAST)..=(typical * 3 / 5).max(LEAST);
         let clear = cuts
             .clone()
             .find(|&cut| self.pixels[cut - 1] * 50 <= around(typical));
