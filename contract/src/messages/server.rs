@@ -589,6 +589,7 @@ mod tests {
             created_at: NOW,
             updated_at: NOW,
             correlation_id: text(128),
+            attempt: Some(u32::MAX),
             results: Some(Results {
                 results: RawJson::from_text(results).expect("JSON"),
                 results_url: None,

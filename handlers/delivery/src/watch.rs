@@ -70,13 +70,12 @@ impl Handler {
         epoch: Option<u64>,
         message: &SqsMessage,
     ) -> Result<Option<i64>, SettleError> {
+        if is_repeated(message) && job.seq > 0 {
+            // The look before may have committed what is in the log, and died before the subscribers
+            // were notified.
+            self.unattended.notify(&job.job_id, 0, job.seq).await?;
+        }
         if !watchdog::is_in_charge(job, epoch) {
-            if job.status.has_ended() && is_repeated(message) {
-                // The look before may have ended the job, and died before anyone was notified.
-                let before = job.seq.saturating_sub(1);
-                let job_id = &job.job_id;
-                self.unattended.notify(job_id, before, job.seq).await?;
-            }
             return Ok(None);
         }
         let now = self.clock.now();

@@ -247,9 +247,9 @@ impl State {
     /// Whether a look would change anything: one at a live lease, or at a job that waits for a
     /// worker, is only repeated later.
     fn has_something_for(&self, index: usize) -> bool {
-        let (epoch, _) = self.watchdogs[index];
+        let (epoch, is_repeated) = self.watchdogs[index];
         let is_left = self.log.len() > usize::from(self.seq);
-        if self.has_ended || epoch < self.epoch {
+        if self.has_ended || epoch < self.epoch || is_repeated {
             return true;
         }
         epoch == self.epoch
@@ -363,10 +363,14 @@ impl State {
 
     fn look(&mut self, index: usize) {
         let (epoch, is_repeated) = self.watchdogs.remove(index);
+        if is_repeated {
+            self.notified = self.seq;
+        }
         if self.has_ended || epoch != self.epoch {
-            if self.has_ended && is_repeated {
-                self.notified = self.seq;
-            }
+            return;
+        }
+        if self.is_leased {
+            self.watchdogs.push((epoch, false));
             return;
         }
         let cancels = self.is_cancel_requested;
@@ -435,12 +439,10 @@ fn every_interleaving_of_dying_workers_and_cancellations_ends_what_was_accepted(
 }
 
 fn finds_an_accepted_request_without_an_end(protocol: Protocol) -> bool {
-    let checker = protocol.checker();
-    let checker = checker.finish_when(HasDiscoveries::AnyFailures).spawn_bfs();
-    let found = checker.join();
-    found
-        .discovery("an accepted request ends the job")
-        .is_some()
+    const PROPERTY: &str = "an accepted request ends the job";
+    let found = HasDiscoveries::AnyOf([PROPERTY].into());
+    let checker = protocol.checker().finish_when(found).spawn_bfs().join();
+    checker.discovery(PROPERTY).is_some()
 }
 
 #[test]
