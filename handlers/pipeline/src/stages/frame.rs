@@ -23,7 +23,7 @@ const LEAST_ENCLOSED_PERCENT: usize = 55;
 pub(super) struct Frame {
     /// The walls without the frame.
     pub(super) without: Mask,
-    frame: Region,
+    outline: Region,
     /// The area inside the frame.
     inside: usize,
     /// The area of the rectangle around all other walls.
@@ -44,7 +44,7 @@ impl Frame {
     pub(super) fn of(walls: &Mask, pass: &mut Pass) -> Result<Option<Self>, Interrupted> {
         let size = walls.size();
         let frame = Self::around(walls, pass)?;
-        Ok(frame.filter(|frame| is_at_edge(&frame.frame, size)))
+        Ok(frame.filter(|frame| is_at_edge(&frame.outline, size)))
     }
 
     /// What goes around all other walls without touching them.
@@ -68,7 +68,7 @@ impl Frame {
         Ok(Some(Self {
             without,
             inside: area(frame),
-            frame: frame.clone(),
+            outline: frame.clone(),
             house: area(&house),
         }))
     }

@@ -43,17 +43,17 @@ pub(super) fn find(
 }
 
 /// Finds an opening between two parts of a floor beside each other, each of which has room for a
-/// square of `side` where the opening has none.
+/// square of `reach` where the opening has none.
 fn find_across(
     floor: &Mask,
-    side: usize,
+    reach: usize,
     thickness: WallThickness,
     (message, until): (&str, u8),
     passes: &mut Passes,
 ) -> Result<Option<Neck>, Interrupted> {
     let longest = thickness.thickest + thickness.tolerance() + 2;
     let size = floor.size();
-    let wide = floor.opened(side, &mut passes.next(message, until, size))?;
+    let wide = floor.opened(reach, &mut passes.next(message, until, size))?;
     let parts = Regions::of(&wide, true, &mut passes.next(message, until, size))?;
     let mut necks: BTreeMap<(usize, usize), Neck> = BTreeMap::new();
     let mut runs = parts.runs().peekable();

@@ -88,7 +88,7 @@ impl<'p> Sheet<'p> {
         let mut preparation = Preparation {
             despeckled: match per_thousand {
                 ..specks::LEAST_PER_THOUSAND => 0,
-                ..10 => 1,
+                specks::LEAST_PER_THOUSAND..10 => 1,
                 _ => 2,
             },
             rotation: 0.0,

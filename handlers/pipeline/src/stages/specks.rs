@@ -55,9 +55,10 @@ pub(super) fn median(image: &GrayImage, pass: &mut Pass) -> Result<GrayImage, In
         pass.row(y)?;
         let rows = Rows::around(image, width, y);
         let target = &mut even.as_mut()[y * width..][..width];
-        for x in 1..width - 1 {
+        let inner = target.iter_mut().enumerate().take(width - 1).skip(1);
+        for (x, target) in inner {
             let around = rows.neighbours(x);
-            let here = target[x];
+            let here = *target;
             // Where all are the same, and that is nearly everywhere, so is the middle one.
             if around.iter().all(|&it| it == here) {
                 continue;
@@ -65,7 +66,7 @@ pub(super) fn median(image: &GrayImage, pass: &mut Pass) -> Result<GrayImage, In
             let mut all = [here; 9];
             all[..8].copy_from_slice(&around);
             all.sort_unstable();
-            target[x] = all[4];
+            *target = all[4];
         }
     }
     Ok(even)

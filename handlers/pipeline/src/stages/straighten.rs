@@ -37,7 +37,7 @@ impl Straightening {
     }
 
     /// The place in the plan of a place in the straight picture.
-    pub(super) fn to_plan(&self, (x, y): (f64, f64)) -> (f64, f64) {
+    pub(super) fn to_plan(self, (x, y): (f64, f64)) -> (f64, f64) {
         let (x, y) = (x - self.to.0 / 2.0, y - self.to.1 / 2.0);
         (
             x * self.cos - y * self.sin + self.from.0 / 2.0,

@@ -28,8 +28,10 @@ const FLOORS: [Block; 5] = [
     Block::new(528, 358, 946, 686),
 ];
 
+type Direction = (i32, i32);
+
 /// The openings of doors, and the directions of the opening and of the leaf's swing.
-const DOORS: [(Block, (i32, i32), (i32, i32)); 5] = [
+const DOORS: [(Block, Direction, Direction); 5] = [
     (Block::new(180, 350, 230, 358), (1, 0), (0, -1)),
     (Block::new(430, 350, 480, 358), (1, 0), (0, -1)),
     (Block::new(760, 350, 806, 358), (1, 0), (0, 1)),
@@ -253,6 +255,10 @@ impl Scan {
     }
 
     /// The sheet, larger than the picture.
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one drawing, from the back to the front"
+    )]
     fn sheet(&self) -> GrayImage {
         let detail = self.detail();
         let side = |length: i32| u32::try_from(length * detail).expect("positive");

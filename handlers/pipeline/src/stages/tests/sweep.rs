@@ -119,6 +119,11 @@ const SURROUNDS: [Surround; 8] = [
 ];
 
 /// All pictures, each with the name of its case.
+#[expect(
+    clippy::inconsistent_struct_constructor,
+    clippy::too_many_lines,
+    reason = "a list, each line in the order of its loops"
+)]
 pub(super) fn scans() -> Vec<(&'static str, Scan)> {
     let mut scans = Vec::new();
     let base = Scan::default();
@@ -294,6 +299,7 @@ pub(super) fn scans() -> Vec<(&'static str, Scan)> {
 }
 
 /// The outcome of a picture, printed unless it is the right rooms.
+#[expect(clippy::print_stdout, reason = "the sweep reports to a person")]
 fn show(scan: &Scan) -> Outcome {
     let outcome = outcome(scan);
     match &outcome {
@@ -308,6 +314,7 @@ fn show(scan: &Scan) -> Outcome {
 /// `SWEEP=case` takes only the pictures of a case.
 #[test]
 #[ignore = "minutes of drawing: the quick tests take a part of it"]
+#[expect(clippy::print_stdout, reason = "the sweep reports to a person")]
 fn sweep_of_all_pictures_has_no_wrong_rooms() {
     let only = std::env::var("SWEEP").ok();
     let every = std::env::var("SWEEP_EVERY").ok();
@@ -328,7 +335,7 @@ fn sweep_of_all_pictures_has_no_wrong_rooms() {
                 })
             })
             .collect();
-        let parts = parts.into_iter().map(|part| part.join());
+        let parts = parts.into_iter().map(std::thread::ScopedJoinHandle::join);
         parts.flat_map(|part| part.expect("no panic")).collect()
     });
     let mut table: BTreeMap<&str, [usize; 3]> = BTreeMap::new();
