@@ -53,13 +53,11 @@ impl Target {
     }
 
     pub(crate) fn stack_name(&self) -> anyhow::Result<StackName> {
-        match &self.stack_name {
-            Some(name) => Ok(name.clone()),
-            None => {
-                let environment = self.environment(&Overrides::default())?;
-                Ok(StackName::of(&environment, self.name_suffix.as_ref()))
-            }
+        if let Some(name) = &self.stack_name {
+            return Ok(name.clone());
         }
+        let environment = self.environment(&Overrides::default())?;
+        Ok(StackName::of(&environment, self.name_suffix.as_ref()))
     }
 
     pub(crate) async fn session(&self) -> anyhow::Result<Session> {
