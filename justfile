@@ -32,6 +32,12 @@ check *arguments:
 check-generated:
     cargo run --package infra-gen -- synth --check
 
+# Builds the documentation of the crates. Its front page is the one of `contract`.
+doc:
+    cargo doc --workspace --no-deps
+    echo '<meta http-equiv="refresh" content="0; url=contract/index.html">' > "${CARGO_TARGET_DIR:-target}/doc/index.html"
+    @echo "Open ${CARGO_TARGET_DIR:-target}/doc/index.html"
+
 # Renders the descriptions of the APIs to the pages in generated/docs.
 docs:
     npm --prefix docs/api ci

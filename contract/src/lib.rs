@@ -16,6 +16,23 @@
 //! | what the jobs of the pipeline are made from | [`input`] |
 //! | how results pass through unchanged | [`json`] |
 //! | limits that clients notice | [`limits`] |
+//!
+//! # The crates of the workspace
+//!
+//! This is the front page of what `just doc` builds.
+//!
+//! | crate | contains | run by |
+//! | --- | --- | --- |
+//! | `contract` | the declarations above | every other crate |
+//! | [`infra_gen`](../infra_gen/index.html) | typed infrastructure, templates, `deploy`, `diff` | `infra-gen` |
+//! | [`handlers_core`](../handlers_core/index.html) | stores, delivery and the pipeline's runner | the functions |
+//! | [`websocket`](../websocket/index.html) | the routes of the WebSocket API | API Gateway |
+//! | [`jobs`](../jobs/index.html) | the HTTP API for clients | API Gateway |
+//! | [`worker`](../worker/index.html) | the HTTP API for external workers | API Gateway |
+//! | [`pipeline`](../pipeline/index.html) | the stages of a job | the jobs queue |
+//! | [`delivery`](../delivery/index.html) | fan-out and late messages | the deliveries queue |
+//! | [`local`](../local/index.html) | the local stack | `cargo dev` |
+//! | [`end_to_end`](../end_to_end/index.html) | the harness of the scenarios | `cargo test` |
 
 pub mod buckets;
 pub mod environment;

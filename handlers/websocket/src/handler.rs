@@ -59,8 +59,9 @@ pub(crate) struct Session {
 
 /// API Gateway refuses to take a reply to the client, and no further attempt can change that.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("the reply to the client was refused: {0}")]
-pub struct UndeliveredReply(pub(crate) PostError);
+// Some emulators pass the message on to the client: the cause is for the log, which has it.
+#[error("a reply could not be delivered; the function's log names the cause")]
+pub struct UndeliveredReply(#[source] pub(crate) PostError);
 
 impl Session {
     /// What is left of the time for posts: all posts that an event causes share it, for the function

@@ -164,11 +164,14 @@ impl Session {
         })
     }
 
+    /// The endpoint of an emulator, if one takes the place of AWS.
+    pub fn endpoint(&self) -> Option<&str> {
+        self.endpoint_url.as_deref()
+    }
+
     /// The endpoint of an emulator, if it does not speak TLS.
     pub fn plain_http_endpoint(&self) -> Option<&str> {
-        self.endpoint_url
-            .as_deref()
-            .filter(|endpoint| is_plain_http(endpoint))
+        self.endpoint().filter(|endpoint| is_plain_http(endpoint))
     }
 
     /// Where AWS is asked, for what is said of the first call: it is the one that finds nothing there.

@@ -134,22 +134,44 @@ pub(super) async fn execute(
     }
     terminal.done(format!("{name} is {}", ending.status));
     if let Some(stack) = DeployedStack::find(session, name).await? {
-        io::stdout().write_all(invitation(&stack).as_bytes())?;
+        io::stdout()
+            .write_all(invitation(&|name| stack.output(name), session.endpoint()).as_bytes())?;
     }
     Ok(Outcome::Done)
 }
 
+/// The addresses of the HTTP API and of the WebSocket API, as far as the outputs have them. The outputs
+/// are addresses at AWS; emulators serve the APIs below their own endpoint.
+fn addresses<'a>(
+    output: &impl Fn(&str) -> Option<&'a str>,
+    endpoint: Option<&str>,
+) -> [Option<String>; 2] {
+    let at_emulator = |api: &str, stage: Option<&str>| {
+        let base = format!("{}/_aws/execute-api", endpoint?.trim_end_matches('/'));
+        let id = output(api)?;
+        Some(match stage {
+            None => format!("{base}/{id}"),
+            // `https` becomes `wss`.
+            Some(stage) => format!("{base}/{id}/{stage}").replacen("http", "ws", 1),
+        })
+    };
+    let at_aws = |name: &str| output(name).map(str::to_owned);
+    let websocket = output("StageName").and_then(|it| at_emulator("WebSocketApiId", Some(it)));
+    [
+        at_emulator("HttpApiId", None).or_else(|| at_aws("HttpApiUrl")),
+        websocket.or_else(|| at_aws("WebSocketUrl")),
+    ]
+}
+
 /// Where the system is, and one command to try.
-fn invitation(stack: &DeployedStack) -> String {
-    let urls = [
-        ("HTTP API     ", "HttpApiUrl"),
-        ("WebSocket API", "WebSocketUrl"),
-    ];
-    let urls = urls.into_iter().filter_map(|(title, output)| {
-        let url = stack.output(output)?;
+fn invitation<'a>(output: &impl Fn(&str) -> Option<&'a str>, endpoint: Option<&str>) -> String {
+    let [http, websocket] = addresses(output, endpoint);
+    let urls = [("HTTP API     ", &http), ("WebSocket API", &websocket)];
+    let urls = urls.into_iter().filter_map(|(title, url)| {
+        let url = url.as_ref()?;
         Some(format!("  {title}  {url}\n"))
     });
-    let command = stack.output("HttpApiUrl").map(|url| {
+    let command = http.as_ref().map(|url| {
         let file = if INPUT.example.is_empty() {
             "FILE"
         } else {
@@ -165,4 +187,38 @@ fn invitation(stack: &DeployedStack) -> String {
     });
     let urls: String = urls.collect();
     format!("\n{urls}{}", command.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_lead_to_the_emulator_if_there_is_one() {
+        let output = |name: &str| match name {
+            "HttpApiUrl" => Some("https://a.example"),
+            "HttpApiId" => Some("http1"),
+            "WebSocketUrl" => Some("wss://b.example/live"),
+            "WebSocketApiId" => Some("ws1"),
+            "StageName" => Some("live"),
+            _ => None,
+        };
+        let invited = invitation(&output, None);
+        assert!(invited.contains("https://a.example/v1/jobs"), "{invited}");
+        assert!(invited.contains("wss://b.example/live"), "{invited}");
+        let invited = invitation(&output, Some("https://localhost:4566/"));
+        for address in [
+            "https://localhost:4566/_aws/execute-api/http1/v1/jobs",
+            "wss://localhost:4566/_aws/execute-api/ws1/live",
+        ] {
+            assert!(invited.contains(address), "{invited}");
+        }
+        assert!(!invited.contains("example"), "{invited}");
+    }
+
+    #[test]
+    fn stack_without_outputs_has_no_addresses() {
+        let invited = invitation(&|_| None, Some("http://localhost"));
+        assert_eq!(invited.trim(), "");
+    }
 }
