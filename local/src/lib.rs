@@ -34,6 +34,7 @@
 //! calls, and tests compare them with the grants), throttles nothing but what [`Faults`] say, and lets functions run on between their events.
 
 mod answers;
+mod book;
 mod clock;
 mod data_dir;
 mod dynamodb;

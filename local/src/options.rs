@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{logs::ShowLogs, template::System, websocket::WebSocketLimits};
+use crate::{book, logs::ShowLogs, template::System, websocket::WebSocketLimits};
 
 /// How a stack is to be started.
 #[derive(Clone, Debug)]
@@ -32,6 +32,8 @@ pub struct Options {
     pub concurrency: usize,
     /// Limits of WebSocket connections.
     pub websocket: WebSocketLimits,
+    /// The folder of the built documentation book; a page in its place says how to build it.
+    pub book: PathBuf,
     /// How the functions' logs are shown on standard error.
     pub show_logs: ShowLogs,
 }
@@ -51,6 +53,7 @@ impl Options {
             function_timeouts: BTreeMap::new(),
             concurrency: 10,
             websocket: WebSocketLimits::default(),
+            book: book::FOLDER.into(),
             show_logs: ShowLogs::Not,
         }
     }

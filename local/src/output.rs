@@ -50,7 +50,8 @@ pub(crate) fn announce(stack: &LocalStack, arguments: &Arguments) -> io::Result<
     writeln!(output, "\n  {bold}Stagecast runs on this machine{plain}\n")?;
     let rows = [
         ("Progress page", format!("{bold}{}/{plain}", urls.http_api)),
-        ("Documentation", format!("{}/docs/", urls.http_api)),
+        ("Documentation", format!("{}/book/", urls.http_api)),
+        ("API reference", format!("{}/docs/", urls.http_api)),
         ("HTTP API", format!("{}/v1/jobs", urls.http_api)),
         ("WebSocket API", urls.websocket.clone()),
         (

@@ -45,14 +45,14 @@ pub(crate) fn answer<B>(request: &Request<B>, http_api: &str, websocket: &str) -
     Some(response)
 }
 
-fn moved_to(path: &'static str) -> Response {
+pub(crate) fn moved_to(path: &'static str) -> Response {
     let mut response = answers::empty(StatusCode::PERMANENT_REDIRECT);
     let location = HeaderValue::from_static(path);
     response.headers_mut().insert(header::LOCATION, location);
     response
 }
 
-fn media_type(name: &str) -> &'static str {
+pub(crate) fn media_type(name: &str) -> &'static str {
     match name.rsplit('.').next() {
         Some("css") => "text/css; charset=utf-8",
         Some("html") => "text/html; charset=utf-8",
@@ -61,6 +61,7 @@ fn media_type(name: &str) -> &'static str {
         Some("json" | "map") => "application/json",
         Some("png") => "image/png",
         Some("svg") => "image/svg+xml",
+        Some("woff2") => "font/woff2",
         Some("txt") => "text/plain; charset=utf-8",
         _ => "application/octet-stream",
     }

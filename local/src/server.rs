@@ -10,7 +10,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::{
     answers::{self, Response, access_key_id, header_text},
-    dynamodb,
+    book, dynamodb,
     faults::{Fault, Faults},
     host_check::HostCheck,
     http_api::HttpApi,
@@ -38,6 +38,8 @@ pub(crate) struct Router {
     pub(crate) storage: Storage,
     pub(crate) calls: Calls,
     pub(crate) faults: Faults,
+    /// The folder of the built documentation book.
+    pub(crate) book: std::path::PathBuf,
     /// The functions' names by the access key ids that they sign with.
     pub(crate) callers: std::collections::BTreeMap<String, String>,
 }
@@ -112,6 +114,9 @@ impl Router {
             return self.object_service(request).await;
         }
         if let Some(response) = page::answer(&request, &self.urls.http_api, &self.urls.websocket) {
+            return Some(response);
+        }
+        if let Some(response) = book::answer(&request, &self.book).await {
             return Some(response);
         }
         Some(match &self.http {

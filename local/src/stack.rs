@@ -105,6 +105,7 @@ impl LocalStack {
             storage,
             calls: Calls::default(),
             faults: Faults::default(),
+            book: options.book,
             callers,
         });
         let mut stack = Self {
