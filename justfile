@@ -1,82 +1,106 @@
-# Short verbs over the commands of the README. `just` alone lists them.
+# Short verbs over the commands of the documentation. `just` alone lists them.
 
 [private]
 default:
     @just --list --unsorted
 
-# Builds and runs the whole system on this machine.
+# Build and run the whole system on this machine.
 dev *arguments:
     cargo dev {{ arguments }}
 
-# Runs every test.
+# Run every test of the workspace.
 test *arguments:
     cargo test --workspace {{ arguments }}
 
-# Tells what of the code the tests run; with cargo-llvm-cov.
-coverage *arguments:
-    tests/coverage {{ arguments }}
+# Format the Rust code.
+format:
+    cargo fmt
 
-# Proves what is deployed, on an emulator of AWS.
-conformance *arguments:
-    tests/conformance/run {{ arguments }}
+# Check formatting and lints.
+lint:
+    bash .ci/run format lint
 
-# Writes generated/ from the code.
+# Build the documentation of the crates; warnings are errors.
+rustdoc:
+    bash .ci/steps/rustdoc
+
+# Check the spelling of code and documentation.
+spelling:
+    bash .ci/steps/spelling
+
+# Check licences, sources and bans of dependencies; `just dependencies advisories` for known vulnerabilities.
+dependencies *checks:
+    bash .ci/steps/dependencies {{ checks }}
+
+# Check the length of commit subjects, by default of the commits that origin/main lacks.
+commits *range:
+    bash .ci/steps/commits {{ range }}
+
+# Build the documentation book to target/book and check its links.
+book *arguments:
+    bash .ci/steps/book {{ arguments }}
+
+# Render the API reference to generated/docs.
+docs:
+    npm --prefix infra-gen/api-pages ci
+    npm --prefix infra-gen/api-pages run build
+
+# Write generated/ from the code.
 synth *arguments:
     cargo run --package infra-gen -- synth {{ arguments }}
 
-# Checks the stack for what neither the compiler nor CloudFormation's schemas see.
+# Check the stack for what neither the compiler nor CloudFormation's schemas see.
 check *arguments:
     cargo run --package infra-gen -- check {{ arguments }}
 
-# Checks that generated/ is what the code says.
+# Compare generated/ with the code: exit 1 and a diff when they differ.
 check-generated:
     cargo run --package infra-gen -- synth --check
 
-# Builds the documentation of the crates. Its front page is the one of `contract`.
-doc:
-    cargo doc --workspace --no-deps
-    echo '<meta http-equiv="refresh" content="0; url=contract/index.html">' > "${CARGO_TARGET_DIR:-target}/doc/index.html"
-    @echo "Open ${CARGO_TARGET_DIR:-target}/doc/index.html"
+# Run independent validators on the templates and documents.
+templates:
+    bash .ci/steps/templates
 
-# Renders the descriptions of the APIs to the pages in generated/docs.
-docs:
-    npm --prefix docs/api ci
-    npm --prefix docs/api run build
-
-# Runs every example against a stack of its own.
-examples:
-    cargo build --workspace --bins
-    examples/test.sh "${CARGO_TARGET_DIR:-target}/debug/local"
-
-# Builds the functions and deploys the stack.
-deploy *arguments:
-    cargo run --package infra-gen -- deploy {{ arguments }}
-
-# What the code's template would change; the functions' code is not compared.
-diff *arguments:
-    cargo run --package infra-gen -- diff {{ arguments }}
-
-# What the deployed stack tells: URLs, names, ids.
-outputs *arguments:
-    cargo run --package infra-gen -- outputs {{ arguments }}
-
-# Deletes the stack.
-destroy *arguments:
-    cargo run --package infra-gen -- destroy {{ arguments }}
-
-# Formatting and lints, as CI checks them.
-lint:
-    cargo fmt --check
-    cargo clippy --all-targets -- -D warnings
-
-# Builds the progress page into generated/page.
+# Build the progress page into generated/page.
 page:
     cd client && npm ci && npm run page
 
-# Tests the client library and the page, in a browser too.
+# Test the client library and the progress page, in a browser too.
 client:
     bash client/ci
 
-# Everything that CI runs.
-ci:
-    bash .ci/run
+# Run every example against a local stack.
+examples:
+    bash .ci/steps/examples
+
+# Deploy to an AWS emulator that enforces IAM, and run the scenarios there.
+conformance *arguments:
+    tests/conformance/run {{ arguments }}
+
+# Measure which lines the tests run; needs cargo-llvm-cov.
+coverage *arguments:
+    tests/coverage {{ arguments }}
+
+# Build the functions and deploy the stack.
+deploy *arguments:
+    cargo run --package infra-gen -- deploy {{ arguments }}
+
+# Show what a deployment would change in the template; the functions' code is not compared.
+diff *arguments:
+    cargo run --package infra-gen -- diff {{ arguments }}
+
+# Print the deployed stack's URLs, names and ids.
+outputs *arguments:
+    cargo run --package infra-gen -- outputs {{ arguments }}
+
+# Delete the stack.
+destroy *arguments:
+    cargo run --package infra-gen -- destroy {{ arguments }}
+
+# Build the functions as they are deployed.
+packages:
+    bash .ci/steps/packages
+
+# Run everything that CI runs, or some steps: `just ci format lint`.
+ci *steps:
+    bash .ci/run {{ steps }}

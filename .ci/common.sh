@@ -1,0 +1,15 @@
+# Sourced by every script in .ci/steps: the workspace root as working directory, one build cache, pinned Python tools.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/stagecast/target}"
+export CARGO_TERM_COLOR="${CARGO_TERM_COLOR:-never}"
+tools="$CARGO_TARGET_DIR/tools"
+mkdir -p "$tools"
+
+# python_tools NAME FILE: installs the packages of a requirements file into $tools/NAME, and sets `bin` to its executables.
+python_tools() {
+    bin="$tools/$1/bin"
+    [ -x "$bin/python" ] || python3 -m venv "$tools/$1"
+    "$bin/pip" install --quiet --disable-pip-version-check --requirement "$2"
+}
