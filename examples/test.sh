@@ -99,8 +99,8 @@ path="$(made status_url)"
 run results curl --silent --fail-with-body -H "authorization: Bearer $key" "$STAGECAST_URL$path/results"
 expect '"most_common":[["the",' python-worker
 
-# What README.md does by hand, with the job and the key that it gets.
-by_hand="$(sed -n '/By hand:$/,/^```$/p' README.md | sed -n 's/^\$ //p; /^    /p' |
+# What docs/guide/external-workers.md does by hand, with the job and the key that it gets.
+by_hand="$(sed -n '/By hand:$/,/^```$/p' docs/guide/external-workers.md | sed -n 's/^\$ //p; /^    /p' |
     sed "s|http://127.0.0.1:4800|$STAGECAST_URL|")"
 curl_job="${by_hand%%$'\n'*}"
 run 'a job by hand' bash -ec "$curl_job --silent"

@@ -1,4 +1,4 @@
-"""Simulates how long messages wait for API Gateway: writes docs/delay.svg and prints the table of docs/scaling.md.
+"""Simulates how long messages wait for API Gateway: writes docs/images/delay.svg and prints the table of docs/operate/scaling.md.
 
 Run it from anywhere, with nothing but Python: python3 bench/scaling/simulate.py [--check]. With --check it writes
 nothing and fails if the chart or the table is not the one that is checked in.
@@ -11,7 +11,7 @@ from bucket import RATE, SECONDS, UPDATES_PER_SECOND, burst, delays
 from plot import chart
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-CHART, TEXT = DOCS / "delay.svg", DOCS / "scaling.md"
+CHART, TEXT = DOCS / "images" / "delay.svg", DOCS / "operate" / "scaling.md"
 AUDIENCES = sorted(step * 10**power for power in range(2, 8) for step in (1, 2, 2.5, 3, 5) if step * 10**power <= 10**7)
 SHOWN = (1000, 2500, 5000, 10_000, 100_000, 1_000_000, 10_000_000)
 # What is below is shown as if it were this: no time at all has no place on a logarithmic axis.

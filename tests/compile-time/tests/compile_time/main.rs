@@ -1,7 +1,7 @@
-//! What must not compile, and what is said then; what the README walks through; what is linked.
+//! What must not compile, and what is said then; the walkthroughs of the book; what is linked.
 
 mod dependencies;
-mod readme;
+mod page;
 mod refusals;
 mod walkthrough;
 mod workspace;

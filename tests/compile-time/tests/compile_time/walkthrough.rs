@@ -1,24 +1,30 @@
-//! The README follows the compiler from error to error until a change works; so does this test, on
-//! a copy of the workspace.
+//! Pages of the book follow the compiler from error to error until a change works; so does this
+//! test, on a copy of the workspace.
 
 use std::fs;
 
 use crate::{
-    readme::{self, Step},
+    page::{self, Step},
     workspace::{self, Copy},
 };
 
+/// The pages, in docs/contribute.
+const PAGES: [&str; 4] = [
+    "add-a-route.md",
+    "add-a-permission.md",
+    "add-a-table.md",
+    "add-a-function.md",
+];
+
 #[test]
-fn the_compiler_leads_through_a_change_as_the_readme_says() {
-    let readme = fs::read_to_string(workspace::original().join("README.md")).expect("the README");
+fn walkthroughs_work_as_their_pages_say() {
+    let folder = workspace::original().join("docs/contribute");
     // One after the other: they share a copy.
-    for heading in [
-        "Put in your own stages",
-        "Add a route",
-        "Give a function a permission",
-    ] {
+    for name in PAGES {
+        let text = fs::read_to_string(folder.join(name)).expect("the page");
+        println!("{name}");
         let copy = Copy::fresh();
-        for step in readme::steps(&readme, heading) {
+        for step in page::steps(&text) {
             match step {
                 Step::Change(change) => copy.apply(&change),
                 Step::Run(run) => copy.run(&run),

@@ -8,7 +8,7 @@ use std::{
     process::Command,
 };
 
-use crate::readme::{Change, Run};
+use crate::page::{Change, Run};
 
 /// The workspace that these tests are in.
 pub(crate) fn original() -> &'static Path {
@@ -38,10 +38,15 @@ impl Copy {
         copy
     }
 
-    /// Changes a file.
+    /// Changes a file, or creates it if the change has no old lines and there is no such file.
     pub(crate) fn apply(&self, change: &Change) {
         let Change { file, old, new } = change;
         let path = self.folder.join(file);
+        if old.is_empty() && !path.exists() {
+            fs::create_dir_all(path.parent().expect("a folder"))
+                .expect("the folder can be created");
+            return write(&path, new.as_bytes());
+        }
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{file}: {error}"));
         let found = text.matches(old.as_str()).count();
         assert_eq!(found, 1, "in {file} these lines are to be changed:\n{old}");

@@ -1,5 +1,5 @@
-//! The steps that a section of the README asks for, as its fenced blocks spell them out: a `diff`
-//! block is a change of files, a `console` block is commands with what they print.
+//! The steps of a walkthrough in the book, from its fenced blocks: a `diff` block changes files, a
+//! `console` block holds commands with their output.
 
 /// A step.
 #[derive(Debug)]
@@ -23,15 +23,10 @@ pub(crate) struct Run {
     pub(crate) printed: Vec<String>,
 }
 
-/// The steps of the section under this heading, in order.
-pub(crate) fn steps(readme: &str, heading: &str) -> Vec<Step> {
-    let start = format!("\n## {heading}\n");
-    let (_, section) = readme
-        .split_once(&start)
-        .unwrap_or_else(|| panic!("README.md has no section '## {heading}'"));
-    let section = section.split("\n## ").next().unwrap_or_default();
+/// The steps of a page, in order.
+pub(crate) fn steps(page: &str) -> Vec<Step> {
     let mut steps = Vec::new();
-    let mut blocks = section.split("\n```");
+    let mut blocks = page.split("\n```");
     blocks.next();
     while let (Some(block), Some(_text)) = (blocks.next(), blocks.next()) {
         let (language, block) = block.split_once('\n').unwrap_or_default();
@@ -41,7 +36,7 @@ pub(crate) fn steps(readme: &str, heading: &str) -> Vec<Step> {
             _ => {}
         }
     }
-    assert!(!steps.is_empty(), "the section '{heading}' has no steps");
+    assert!(!steps.is_empty(), "the page has no steps");
     steps
 }
 
