@@ -1,7 +1,7 @@
 //! What the scenarios are told with: a running system, a WebSocket client, an HTTP client.
 //!
 //! The system is the real one: the synthesized template, the function binaries, and an
-//! [engine](engine) that runs them. Only where a scenario needs a stage to be slow, to fail or to
+//! [engine] that runs them. Only where a scenario needs a stage to be slow, to fail or to
 //! crash on request does it run the [scripted pipeline](script) instead of the reference pipeline.
 
 mod client;
