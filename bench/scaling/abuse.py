@@ -1,14 +1,14 @@
-"""Computes what a stranger's requests in a loop cost an owner an hour: prints the table of docs/abuse.md.
+"""Computes what a stranger's requests in a loop cost an owner an hour: prints the table of docs/operate/abuse.md.
 
 Run it from anywhere, with nothing but Python: python3 bench/scaling/abuse.py [--check]. With --check it fails if the
-table is not the one that is checked in. Prices are those of docs/scaling.md.
+table is not the one that is checked in. Prices are those of docs/operate/costs.md.
 """
 
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
-TEXT = Path(__file__).resolve().parents[2] / "docs" / "abuse.md"
+TEXT = Path(__file__).resolve().parents[2] / "docs" / "operate" / "abuse.md"
 
 # Dollars of a million, US East (N. Virginia), as published since November 2024.
 PRICES = {
@@ -64,7 +64,7 @@ def rows():
     job = function(0.05, request=8, s3_write=1, write=7, sqs=3)
     job.units["invocation"] += 1
     job.units["gb_second"] += 0.5 * 1.73
-    yield "`POST /v1/jobs`, 4 MB each, as fast as it is let in", hourly(500, job), hourly(20, job)
+    yield "`POST /v1/jobs`, 4 MB each, as fast as the throttle allows", hourly(500, job), hourly(20, job)
 
     subscribe = function(0.05, message=2, read=6 + READ_LOG, write=8)
     refused = function(0.02, message=2, read=6)
@@ -94,13 +94,13 @@ def rows():
 
     connect = function(0.05, message=2, read=7 + READ_LOG, write=8 + 2 + 3)
     yield (
-        "connecting with a job of a long log in the URL, as fast as it is let in",
+        "connecting with a job of a long log in the URL, as fast as the throttle allows",
         hourly(POSTS / LOG, connect, POSTS),
         hourly(100, connect, 100 * LOG),
     )
 
     ping = function(0.02, message=2, write=1)
-    yield "`ping`, as fast as the stage lets it in", hourly(2000, ping), hourly(2000, ping)
+    yield "`ping`, as fast as the throttle allows", hourly(2000, ping), hourly(2000, ping)
 
     progress = function(0.03, request=1, read=1, write=1)
     yield (

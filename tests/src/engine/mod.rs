@@ -48,6 +48,8 @@ impl Engine {
 /// The file that a variable names.
 pub(crate) fn file(variable: &str) -> PathBuf {
     env::var_os(variable)
-        .unwrap_or_else(|| panic!("{variable} names no file: docs/contribute/testing.md, 'On a deployed stack'"))
+        .unwrap_or_else(|| {
+            panic!("{variable} names no file: docs/contribute/testing.md, 'On a deployed stack'")
+        })
         .into()
 }
