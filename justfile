@@ -20,7 +20,13 @@ format:
 lint:
     bash .ci/run format lint
 
-# Build the documentation of the crates; warnings are errors.
+# Build the documentation of the crates. Its front page is the one of `contract`.
+doc:
+    cargo doc --workspace --no-deps
+    echo '<meta http-equiv="refresh" content="0; url=contract/index.html">' > "${CARGO_TARGET_DIR:-target}/doc/index.html"
+    @echo "Open ${CARGO_TARGET_DIR:-target}/doc/index.html"
+
+# Check that the documentation of the crates has no warnings.
 rustdoc:
     bash .ci/steps/rustdoc
 
