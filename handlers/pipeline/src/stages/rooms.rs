@@ -22,8 +22,12 @@ use super::{
 const FEW_ROOMS: usize = 3;
 
 /// The most length of thin lines, in percent of the walls', where few rooms are found. Furniture
-/// and text have about half of what walls have.
-const MOST_LINES_PERCENT: u64 = 120;
+/// and text have about half of what walls have in a house of many rooms, and up to twice as much in
+/// a single small room. A hollow house in a frame has three times as much, and more.
+const MOST_LINES_PERCENT: u64 = 250;
+
+/// The same where no rooms are found: the lines are then the likelier cause.
+const MOST_LINES_PERCENT_WITHOUT_ROOMS: u64 = 120;
 
 /// A room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -161,7 +165,12 @@ pub fn find(
         let sheet = Sheet::prepare(plan, preparation, (message, 100), &mut passes)?;
         let lines = ink::all_drawn(&sheet.sharp, &mut passes.next(message, 100, size))?;
         let percent = lines::percent_of_walls(lines, &closed, (message, 100), &mut passes)?;
-        if percent > MOST_LINES_PERCENT {
+        let most = if outcome.is_ok() {
+            MOST_LINES_PERCENT
+        } else {
+            MOST_LINES_PERCENT_WITHOUT_ROOMS
+        };
+        if percent > most {
             return Err(Implausible::ThinLines { percent }.into());
         }
     }
