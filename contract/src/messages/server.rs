@@ -582,7 +582,6 @@ mod tests {
             stage: Some(text(MAX_NAME_BYTES)),
             progress: 100,
             overall_progress: 100,
-            attempt: Some(u32::MAX),
             message: text(MAX_TEXT_BYTES),
             estimated_seconds_remaining: Some(MAX_REMAINING_SECONDS),
             seq: u64::MAX,

@@ -154,7 +154,7 @@ impl Model for Protocol {
             actions.push(Step::Cancel);
         }
         for index in 0..state.watchdogs.len() {
-            if state.has_something_for(index) {
+            if state.has_something_for(index, self.adopts) {
                 actions.push(Step::Look(index));
             }
         }
@@ -208,21 +208,26 @@ impl Model for Protocol {
                 },
             ),
             Property::always("a job ends once", |_, state: &State| state.endings <= 1),
-            Property::always("an accepted request ends the job", |_, state: &State| {
-                !state.is_quiet() || !state.is_accepted || state.has_ended
-            }),
+            Property::always(
+                "an accepted request ends the job",
+                |model: &Self, state: &State| {
+                    !state.is_quiet(model.adopts) || !state.is_accepted || state.has_ended
+                },
+            ),
             Property::always(
                 "a terminal event in the log of a claimed job ends it",
-                |_, state: &State| {
+                |model: &Self, state: &State| {
                     let next = state.log.get(usize::from(state.seq));
                     let is_terminal = next.is_some_and(|(_, says)| *says != Says::Stage);
-                    !state.is_quiet() || !state.is_running || !is_terminal
+                    !state.is_quiet(model.adopts) || !state.is_running || !is_terminal
                 },
             ),
             Property::always(
                 "subscribers hear what was committed for a dead worker",
-                |_, state: &State| {
-                    !state.is_quiet() || state.is_request_lost || state.notified == state.seq
+                |model: &Self, state: &State| {
+                    !state.is_quiet(model.adopts)
+                        || state.is_request_lost
+                        || state.notified == state.seq
                 },
             ),
             Property::sometimes("a worker ends its job", |_, state: &State| {
@@ -237,25 +242,27 @@ impl Model for Protocol {
 
 impl State {
     /// Whether nothing more happens unless a client or another worker comes.
-    fn is_quiet(&self) -> bool {
+    fn is_quiet(&self, adopts: bool) -> bool {
         self.workers.iter().all(|worker| *worker == Worker::Over)
             && !self.is_leased
             && self.settlements.is_empty()
-            && (0..self.watchdogs.len()).all(|index| !self.has_something_for(index))
+            && (0..self.watchdogs.len()).all(|index| !self.has_something_for(index, adopts))
     }
 
     /// Whether a look would change anything: one at a live lease, or at a job that waits for a
     /// worker, is only repeated later.
-    fn has_something_for(&self, index: usize) -> bool {
+    fn has_something_for(&self, index: usize, adopts: bool) -> bool {
         let (epoch, is_repeated) = self.watchdogs[index];
-        let is_left = self.log.len() > usize::from(self.seq);
+        let next = self.log.get(usize::from(self.seq)).copied();
         if self.has_ended || epoch < self.epoch || is_repeated {
             return true;
         }
-        epoch == self.epoch
-            && self.is_running
-            && !self.is_leased
-            && (self.is_cancel_requested || is_left)
+        // What a settlement does not adopt stands in its way, however often it is tried.
+        let is_in_the_way =
+            |(writer, says): (u8, Says)| writer == self.epoch && says != Says::Cancelled;
+        let is_stuck = !adopts && self.is_cancel_requested && next.is_some_and(is_in_the_way);
+        let is_due = self.is_cancel_requested || next.is_some();
+        epoch == self.epoch && self.is_running && !self.is_leased && is_due && !is_stuck
     }
 
     fn claim(&mut self, index: usize, watches: bool) {
