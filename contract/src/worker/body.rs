@@ -310,7 +310,7 @@ mod tests {
         }
         let negative = refusal(r#"{"epoch":-1,"after_seq":0,"events":[]}"#);
         assert_eq!(negative.details["field"], "epoch");
-        let events = vec![r#"{"type":"stage_complete"}"#; MAX_EVENTS + 1].join(",");
+        let events = [r#"{"type":"stage_complete"}"#; MAX_EVENTS + 1].join(",");
         assert_eq!(refusal(&with_event(&events)).details["field"], "events");
     }
 

@@ -350,15 +350,15 @@ impl Handler {
             timestamp: self.clock.now(),
         });
         match self.reply(session, &subscribed).await {
-            Delivery::Sent { .. } if recovered && !events.is_empty() => {
-                if self.replay(session, &events).await {
-                    let sent = SentRange::extended(sent, after, job.seq);
-                    let noted =
-                        self.connections
-                            .replayed(&session.connection_id, &job.job_id, sent);
-                    if let Err(error) = noted.await {
-                        tracing::warn!(%error, "a replay was not noted; a repeated subscribe repeats it");
-                    }
+            Delivery::Sent { .. }
+                if recovered && !events.is_empty() && self.replay(session, &events).await =>
+            {
+                let sent = SentRange::extended(sent, after, job.seq);
+                let noted = self
+                    .connections
+                    .replayed(&session.connection_id, &job.job_id, sent);
+                if let Err(error) = noted.await {
+                    tracing::warn!(%error, "a replay was not noted; a repeated subscribe repeats it");
                 }
             }
             // Those who publish take the client to have what is in the log by now.

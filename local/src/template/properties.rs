@@ -42,10 +42,12 @@ pub(super) struct Route {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Authorizer {
-    pub(super) authorizer_type: String,
+    #[serde(rename = "AuthorizerType")]
+    pub(super) kind: String,
     #[serde(default)]
     pub(super) identity_source: Vec<String>,
-    pub(super) authorizer_uri: Option<String>,
+    #[serde(rename = "AuthorizerUri")]
+    pub(super) uri: Option<String>,
     pub(super) jwt_configuration: Option<JwtConfiguration>,
 }
 

@@ -81,11 +81,8 @@ impl Reader<'_> {
                 .is_ok_and(|id| route.authorizer_id.as_deref() == Some(&*id))
         });
         let authorizer = authorizer.and_then(|(_, authorizer)| {
-            let function = authorizer
-                .authorizer_uri
-                .as_deref()
-                .and_then(function_of_uri);
-            match (kind, authorizer.authorizer_type.as_str()) {
+            let function = authorizer.uri.as_deref().and_then(function_of_uri);
+            match (kind, authorizer.kind.as_str()) {
                 ("JWT", "JWT") => Some(Authorizer::Jwt(authorizer.jwt_configuration?)),
                 ("CUSTOM", "REQUEST") => Some(Authorizer::Request {
                     identity_sources: authorizer.identity_source,

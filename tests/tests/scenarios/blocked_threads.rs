@@ -21,14 +21,14 @@ fn blocking_until(gate: &Gate) -> Script {
 async fn blocked(system: &System, gate: &Gate) -> (Job, Client) {
     let job = system.create_scripted(&blocking_until(gate)).await;
     let mut client = system.watch(&job).await;
-    while client.next().await.unwrap()["progress"] != 50 {}
+    while client.next().await.expect("a message")["progress"] != 50 {}
     (job, client)
 }
 
 /// The process that has run a job to its end.
 async fn process(system: &System) -> u64 {
     let (_, mut client) = system.watched(Script::default()).await;
-    let end = client.until_the_end().await.pop().unwrap();
+    let end = client.until_the_end().await.pop().expect("an end");
     client.close().await;
     end["results"]["process"].as_u64().expect("a process id")
 }

@@ -251,8 +251,8 @@ mod tests {
         let by_the_stage = Arc::clone(&held);
         let stage = executor
             .start("a", Span::none(), async move {
-                let _held = by_the_stage;
                 std::future::pending::<()>().await;
+                drop(by_the_stage);
             })
             .expect("a thread");
         let RunningStage { abort, thread, .. } = stage;

@@ -23,7 +23,7 @@ fn walkthroughs_work_as_their_pages_say() {
     // One after the other: they share a copy.
     for name in PAGES {
         let text = fs::read_to_string(folder.join(name)).expect("the page");
-        println!("{name}");
+        eprintln!("{name}");
         let copy = Copy::fresh();
         for step in page::steps(&text) {
             match step {

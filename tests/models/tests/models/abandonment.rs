@@ -33,6 +33,10 @@ enum Says {
 }
 
 #[derive(Clone, Debug, Default, Hash, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the facts of a state are independent of each other"
+)]
 struct State {
     seq: u8,
     epoch: u8,
@@ -392,9 +396,10 @@ impl State {
             At::Append => {
                 let left = self.log.get(usize::from(place)).map(|(_, says)| *says);
                 // Without a request, only what is in the log is committed.
-                let says = match settlement.cancels {
-                    true => Some(Says::Cancelled),
-                    false => left,
+                let says = if settlement.cancels {
+                    Some(Says::Cancelled)
+                } else {
+                    left
                 };
                 match says.and_then(|says| Some((says, self.put(place, epoch, says)?))) {
                     Some((says, there)) if says == there || adopts => At::Commit,
@@ -408,9 +413,10 @@ impl State {
                 }
                 if self.epoch == epoch && self.seq > place {
                     settlement.seq = self.seq;
-                    match self.has_ended {
-                        true => At::Notify,
-                        false => At::Append,
+                    if self.has_ended {
+                        At::Notify
+                    } else {
+                        At::Append
                     }
                 } else {
                     At::Notify

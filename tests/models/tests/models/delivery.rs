@@ -281,27 +281,29 @@ impl Model for Protocol {
 }
 
 impl State {
+    fn claim(&mut self, index: usize) {
+        // What an earlier pointer covers is sent by that, whenever it is.
+        if self.crashed && self.job.seq > self.redelivered {
+            let after = self.redelivery.map_or(self.redelivered, |(after, _)| after);
+            self.redelivery = Some((after, self.job.seq));
+            self.redelivered = self.job.seq;
+        }
+        if self.job.seq == MESSAGES {
+            self.runs[index] = Run::Over;
+        } else {
+            self.job.epoch += 1;
+            let (epoch, seq) = (self.job.epoch, self.job.seq);
+            self.runs[index] = Run::Working {
+                epoch,
+                seq,
+                known: None,
+            };
+        }
+    }
+
     fn take_run_step(&mut self, step: &Step) {
         match *step {
-            Step::Claim(index) => {
-                // What an earlier pointer covers is sent by that, whenever it is.
-                if self.crashed && self.job.seq > self.redelivered {
-                    let after = self.redelivery.map_or(self.redelivered, |(after, _)| after);
-                    self.redelivery = Some((after, self.job.seq));
-                    self.redelivered = self.job.seq;
-                }
-                if self.job.seq == MESSAGES {
-                    self.runs[index] = Run::Over;
-                } else {
-                    self.job.epoch += 1;
-                    let (epoch, seq) = (self.job.epoch, self.job.seq);
-                    self.runs[index] = Run::Working {
-                        epoch,
-                        seq,
-                        known: None,
-                    };
-                }
-            }
+            Step::Claim(index) => self.claim(index),
             Step::Append(index) => {
                 let Run::Working { epoch, seq, known } = self.runs[index].clone() else {
                     return;
