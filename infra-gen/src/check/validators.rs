@@ -25,7 +25,7 @@ pub enum Validator {
 const ASK_CLOUDFORMATION_VALIDATE: &str = include_str!("ask_cloudformation_validate.py");
 
 /// The versions that CI installs, and that the list of accepted findings is for.
-const PINNED: &str = include_str!("../../../.ci/requirements.txt");
+const PINNED: &str = include_str!("../../validators.txt");
 
 /// Prints the version of a package of Python, as its argument names it.
 const ASK_VERSION: &str =

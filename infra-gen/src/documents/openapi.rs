@@ -1,6 +1,9 @@
 //! The HTTP API as an OpenAPI document. <https://spec.openapis.org/oas/v3.1.1.html>
 
-use std::{borrow::Cow, collections::BTreeMap};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, btree_map::Entry},
+};
 
 use contract::{
     http::{
@@ -417,7 +420,12 @@ fn refusals(route: HttpRoute, schemas: &mut SchemaGenerator) -> BTreeMap<u16, Re
     ] {
         let mut response = json_answer(description, gateway.clone());
         response.headers.clear();
-        refusals.insert(status, response);
+        match refusals.entry(status) {
+            Entry::Vacant(entry) => {
+                entry.insert(response);
+            }
+            Entry::Occupied(mut entry) => entry.get_mut().or(response),
+        }
     }
     refusals
 }
@@ -447,6 +455,17 @@ fn json_answer(description: impl Into<String>, schema: Value) -> Response {
         description: description.into(),
         headers: IndexMap::from([("x-request-id", request_id)]),
         content: IndexMap::from([(JSON, json!({ "schema": schema }))]),
+    }
+}
+
+impl Response {
+    /// Allows another answer with the same status.
+    fn or(&mut self, other: Self) {
+        self.description = format!("{}\n- {}", self.description, other.description);
+        for (media_type, content) in other.content {
+            let known = self.content.entry(media_type).or_insert(Value::Null);
+            *known = json!({ "schema": { "anyOf": [known["schema"], content["schema"]] } });
+        }
     }
 }
 

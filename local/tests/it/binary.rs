@@ -47,7 +47,11 @@ async fn when_ready_it_prints_its_addresses_as_one_line_of_json() {
     let config = get(&format!("{}/config.json", urls.http_api)).await.json();
     assert_eq!(
         config,
-        json!({"http_api": urls.http_api, "websocket": urls.websocket})
+        json!({
+            "http_api": urls.http_api,
+            "websocket": urls.websocket,
+            "input": contract::input::INPUT,
+        })
     );
     let job = get(&format!("{}/v1/jobs/job_1", urls.http_api))
         .await

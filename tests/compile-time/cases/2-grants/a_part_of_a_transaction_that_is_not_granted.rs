@@ -1,15 +1,16 @@
 //! A transaction needs the grants of its parts.
 
-use contract::{functions::DeliveryFunction, tables::JobKey};
+use contract::{functions::JobsFunction, tables::SubscriberKey};
 use handlers_core::aws::Database;
 
-fn count(database: &Database<DeliveryFunction>) {
-    let job = JobKey {
+fn count(database: &Database<JobsFunction>) {
+    let subscriber = SubscriberKey {
         job_id: "job_20240115_abc123",
+        connection_id: "BFHPhfCWIAMCKlQ=",
     };
     let _ = database
         .transaction()
-        .update(&job, |update| update.update_expression("ADD seq :one"));
+        .update(&subscriber, |update| update.update_expression("ADD seq :one"));
 }
 
 fn main() {}
