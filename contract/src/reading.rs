@@ -115,7 +115,7 @@ impl<const MAX: u64> Visitor<'_> for WholeNumber<MAX> {
     }
 }
 
-/// For `deserialize_with`: a number without a limit of its own.
+/// For `deserialize_with`: a number that only its type limits.
 pub(crate) fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     deserializer.deserialize_u64(WholeNumber::<{ u64::MAX }>)
 }

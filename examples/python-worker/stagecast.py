@@ -139,10 +139,10 @@ class Job:
         # The same body each time: what has happened already does not happen twice.
         body = {"epoch": self._epoch, "after_seq": self._seq, "events": events}
         posted_at = time.monotonic()
-        told = json.loads(self._request("POST", f"{self._path}/events", body, attempts))
+        answer = json.loads(self._request("POST", f"{self._path}/events", body, attempts))
         self._renewed_at = posted_at
-        self._seq = told["seq"]
-        self._cancelled = told["cancel_requested"]
+        self._seq = answer["seq"]
+        self._cancelled = answer["cancel_requested"]
 
     def _results(self, stage):
         """The results of a finished stage; those that are too large for an answer are elsewhere."""
@@ -192,5 +192,5 @@ def _refused(error):
     except (ValueError, OSError, http.client.HTTPException):
         answer = None
     answer = answer if isinstance(answer, dict) else {}
-    told = answer.get("error", answer)
-    return Refused(told.get("code", str(error.code)), told.get("message", str(error.reason)))
+    body = answer.get("error", answer)
+    return Refused(body.get("code", str(error.code)), body.get("message", str(error.reason)))

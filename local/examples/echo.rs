@@ -61,7 +61,7 @@ fn authorizer(event: &Value) -> Result<Value, Error> {
         Some("allow") => "Allow",
         Some("deny") => "Deny",
         Some("unauthorized") => return Err("Unauthorized".into()),
-        _ => return Err("told to".into()),
+        _ => return Err("the request asks for an error".into()),
     };
     Ok(json!({
         "principalId": "user",
@@ -116,7 +116,7 @@ async fn websocket(client: &Client, event: Value) -> Result<Value, Error> {
                 return Ok(json!({"statusCode": status.parse::<u16>()?}));
             }
             if query["throw"].is_string() {
-                return Err("told to".into());
+                return Err("the request asks for an error".into());
             }
             eprintln!("connect {event}");
             let early = client.post_to_connection().connection_id(id);
@@ -136,7 +136,7 @@ async fn websocket(client: &Client, event: Value) -> Result<Value, Error> {
                 .as_str()
                 .is_some_and(|body| body.contains("fail"))
             {
-                return Err("told to".into());
+                return Err("the request asks for an error".into());
             }
             let post = client.post_to_connection().connection_id(id);
             post.data(Blob::new(event.to_string())).send().await?;

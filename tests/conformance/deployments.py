@@ -111,7 +111,7 @@ def replaced(stacks, scenarios, name):
     is_as_it_was("after an update that failed")
     stacks.allow_batches(name)
     runs_a_job(scenarios, stacks.outputs(name), "what an update has failed on")
-    say("an update failed after it had replaced a table: its first cause was told, all was undone")
+    say("an update failed after it had replaced a table: its first cause was printed, all was undone")
 
     outputs = stacks.deploy(name, stacks.reference, "--allow-replacement")
     after = stacks.resources(name)

@@ -31,7 +31,7 @@ pub fn shared_suffixes(environments: &[Environment]) -> Vec<Finding> {
                 environment.name,
                 format!(
                     "its name_suffix '{suffix}' is that of {other} too, so both want the same tables and \
-                     queues: give it one of its own in infra-gen/src/environments/mod.rs"
+                     queues: give it another one in infra-gen/src/environments/mod.rs"
                 ),
             ));
         }

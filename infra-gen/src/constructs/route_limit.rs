@@ -1,4 +1,4 @@
-//! A limit of its own for one route of a stage: what strangers may send does not use up what others
+//! A separate limit for one route of a stage: what strangers may send does not use up what others
 //! are let in with.
 
 use super::Stack;

@@ -38,7 +38,7 @@ pub enum BuildError {
     NoTargetDirectory(String),
 }
 
-/// Builds functions of the workspace with this root and returns the folder with their executables. Whoever stops waiting for that
+/// Builds functions of the workspace with this root and returns the folder with their executables. A caller that stops waiting for that
 /// stops the build.
 pub async fn build(
     functions: &[&'static str],

@@ -332,7 +332,7 @@ fn facts(route: HttpRoute, schemas: &mut SchemaGenerator) -> Facts {
         HttpRoute::CancelJob => Facts {
             key: Key::Access,
             description: "Who runs the job hears of it within a second, and the job ends with \
-                          `job_cancelled`. One that nobody runs ends at once.".into(),
+                          `job_cancelled`. A job that is not running ends at once.".into(),
             parameters: Vec::new(),
             takes: None,
             answers: vec![(

@@ -1,6 +1,6 @@
 //! The environments that the stack is made for, as values.
 //!
-//! To add one, write a function like [`Environment::prod`], with a name suffix of its own, and list
+//! To add one, write a function like [`Environment::prod`], with its name suffix, and list
 //! it in `KNOWN`: `synth` then writes its templates too. Values that CloudFormation would refuse minutes into a
 //! deployment do not get as far as a value of these types.
 

@@ -3,7 +3,7 @@
 use super::EnvironmentError;
 
 /// What is appended to the names of tables and queues, so that one account can hold several
-/// stacks. Empty for `dev`; every other environment has one of its own.
+/// stacks. Empty for `dev`; every other environment has a different one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NameSuffix(String);
 

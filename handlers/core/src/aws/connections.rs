@@ -117,7 +117,7 @@ where
             (Some(PostToConnectionError::ForbiddenException(_)), _) | (_, Some(403)) => {
                 PostError::Forbidden
             }
-            // The connection was made: that has a shorter limit of its own.
+            // The connection was made: connecting has a shorter limit.
             _ if matches!(error, SdkError::TimeoutError(_)) => {
                 PostError::TimedOut(DisplayErrorContext(error).to_string())
             }

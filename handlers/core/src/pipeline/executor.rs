@@ -110,7 +110,7 @@ impl StageExecutor {
                     Ok(None) => return,
                     Err(panic) => Err(StagePanic::of(panic.as_ref())),
                 };
-                // Nobody waits for it once the stage was abandoned: a late result is discarded.
+                // An abandoned stage has no receiver any more: a late result is discarded.
                 let _ = send_outcome.send(outcome);
             })?;
         Ok(RunningStage {
@@ -162,7 +162,7 @@ impl StageExecutor {
 
 impl Drop for StageExecutor {
     fn drop(&mut self) {
-        // Waiting for its threads would block whoever drops it, maybe for ever.
+        // Waiting for its threads would block the thread that drops it, maybe for ever.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }

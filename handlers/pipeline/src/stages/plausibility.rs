@@ -103,7 +103,7 @@ pub enum Implausible {
     },
     /// A frame or an outer wall.
     #[error(
-        "the outermost line is the sheet's frame or an outer wall, it cannot be told which; crop the \
+        "the outermost line is the sheet's frame or an outer wall, and nothing says which; crop the \
          image to the inside of the frame, or to the outer walls with some paper around them"
     )]
     Frame,
