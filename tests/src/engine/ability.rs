@@ -28,6 +28,8 @@ pub enum Ability {
     ReadLogs,
     /// To keep a job on its queue.
     HoldJobs,
+    /// To refuse requests whose event is larger than Lambda takes.
+    LimitEvents,
     /// To refuse frames that API Gateway refuses: binary ones, and ones over 32 KB.
     RefuseFrames,
     /// To keep `$connect` and `$disconnect` from being selected by a message.
@@ -46,7 +48,12 @@ impl Ability {
             Self::ReadLogs => "what is deployed logs through CloudWatch, late and in its own frame",
             Self::HoldJobs if env::var_os(QUEUE_IS_HELD).is_some() => return None,
             Self::HoldJobs => "a job is taken as soon as it is queued, unless the queue is held",
-            Self::RefuseFrames | Self::KeepLifecycleRoutes if engine == Engine::Aws => return None,
+            Self::LimitEvents | Self::RefuseFrames | Self::KeepLifecycleRoutes
+                if engine == Engine::Aws =>
+            {
+                return None;
+            }
+            Self::LimitEvents => "ministack invokes functions with events of any size",
             Self::RefuseFrames => "ministack takes binary frames and frames of any size",
             Self::KeepLifecycleRoutes => {
                 "ministack routes a message whose type is $connect to the route $connect"

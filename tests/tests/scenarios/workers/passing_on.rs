@@ -1,7 +1,7 @@
 //! What workers post comes out as it went in, whatever its size; what is cosmetic keeps no event out.
 
 use end_to_end::{
-    Client, Job, System,
+    Client, Job, System, needs,
     worker::{Worker, progress, stage_complete},
 };
 use http::Method;
@@ -104,16 +104,31 @@ async fn results_come_out_byte_for_byte_on_every_way() {
     system.finish().await;
 }
 
+/// A JSON string of 3.9 MB, twice as long once it is a string in JSON.
+fn quotes() -> String {
+    format!("\"{}\"", r#"\""#.repeat(1_950_000))
+}
+
+#[tokio::test]
+async fn a_body_whose_string_is_too_large_for_lambda_is_refused() {
+    needs!(LimitEvents);
+    let system = System::start().await;
+    let (_, mut worker) = system.create_external("").await;
+    worker.claim(&["a"]).await;
+    let body = stage_complete_text(&worker, "a", &quotes());
+    // As JSON, the body is a string in the function's event, and API Gateway refuses it itself.
+    let refused = worker.request(Method::POST, "events", body).await;
+    assert_eq!(refused.status, 413);
+    system.finish().await;
+}
+
 #[tokio::test]
 async fn results_whose_string_is_too_large_for_lambda_are_a_redirect() {
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     worker.claim(&["a"]).await;
-    let quotes = format!("\"{}\"", r#"\""#.repeat(1_950_000));
+    let quotes = quotes();
     let body = stage_complete_text(&worker, "a", &quotes);
-    // As JSON, the body is a string in the function's event, and API Gateway refuses it itself.
-    let refused = worker.request(Method::POST, "events", body.clone()).await;
-    assert_eq!(refused.status, 413);
     let authorization = format!("Bearer {}", worker.key);
     let headers = [
         ("authorization", authorization.as_str()),
