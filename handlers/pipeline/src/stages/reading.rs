@@ -24,6 +24,10 @@ const DOUBLE_PERCENT: u64 = 36;
 /// A wall with its outlines is thinner than the plan's shorter side divided by this.
 const THINNER_THAN: usize = 22;
 
+/// Of the pixels at the picture's edge, the share from which those that are wall are the margin
+/// around a house, in percent.
+const MARGIN_PERCENT: usize = 75;
+
 /// Cells between lines from which they count as hatching.
 const LEAST_CELLS: usize = 20;
 
@@ -41,6 +45,8 @@ pub(super) struct Reading {
     pub(super) is_hollow: bool,
     /// Whether much of the ink is in blocks far thicker than walls.
     pub(super) has_blocks: bool,
+    /// Whether what goes along the picture's edge is taken for walls: mostly it is the margin.
+    pub(super) is_at_edge: bool,
 }
 
 impl Reading {
@@ -117,7 +123,22 @@ pub(super) fn read(
         longest,
         is_hollow: is_doubled || is_hatched,
         has_blocks: 10 * blocks.count() > wall_pixels,
+        is_at_edge: is_at_edge(&walls),
     })
+}
+
+/// Whether walls are at most of the picture's edge.
+fn is_at_edge(walls: &Mask) -> bool {
+    let (width, height) = walls.size();
+    let (Some(last_row), Some(last)) = (height.checked_sub(1), width.checked_sub(1)) else {
+        return false;
+    };
+    let count = |row: &[bool]| row.iter().filter(|&&wall| wall).count();
+    let across = count(walls.row(0)) + count(walls.row(last_row));
+    let down = (0..height)
+        .map(|y| usize::from(walls.get(0, y)) + usize::from(walls.get(last, y)))
+        .sum::<usize>();
+    100 * (across + down) >= MARGIN_PERCENT * 2 * (width + height)
 }
 
 /// Whether lines enclose many cells narrower than walls, which have about as much room as they.

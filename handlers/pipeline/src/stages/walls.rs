@@ -246,8 +246,13 @@ impl Readings {
             }
             Ok(reading) => {
                 // An earlier one is likelier, so it takes more than some text or a sofa to be better.
-                let best = self.best.as_ref().map_or(0, |best| best.reading.length);
-                if 20 * reading.length > 23 * best {
+                // The margin around a small house is longer than its walls, and no wall.
+                let is_better = self.best.as_ref().is_none_or(|best| {
+                    let is_margin = reading.is_at_edge
+                        && threshold.light_on_dark != best.threshold.light_on_dark;
+                    !is_margin && 20 * reading.length > 23 * best.reading.length
+                });
+                if is_better {
                     self.best = Some(Candidate {
                         threshold,
                         filled_gaps,
