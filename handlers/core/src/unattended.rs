@@ -51,6 +51,16 @@ pub enum Settled {
     Attended,
 }
 
+/// What came of committing one event.
+enum Next {
+    /// The job as it is with the event.
+    Committed(Box<Job>),
+    /// There is nothing to commit.
+    Nothing,
+    /// A run or a worker has the job again.
+    Attended,
+}
+
 /// A job could not be settled.
 #[derive(Debug, thiserror::Error)]
 pub enum SettleError {
@@ -87,30 +97,46 @@ impl<F: Settles> Unattended<F> {
     /// the job ends, whatever `ending` is. The delivery function notifies the subscribers.
     pub async fn settle(&self, job: &Job, ending: Option<&Ending>) -> Result<Settled, SettleError> {
         let before = job.seq;
-        let mut job = job.clone();
-        let mut is_attended = false;
-        while !job.status.has_ended() {
-            if !job.is_unattended(self.clock.now()) {
-                is_attended = true;
-                break;
-            }
-            let Some(message) = self.next_message(&job, ending).await? else {
-                break;
-            };
-            let Some(committed) = self.write(&job, message).await? else {
-                is_attended = true;
-                break;
-            };
-            job = committed;
-        }
+        let (job, outcome) = self.commit_all(job.clone(), ending).await;
+        // Also when a later event could not be committed: the next look starts after this one.
         if job.seq > before {
             self.notify(&job.job_id, before, job.seq).await?;
         }
+        let is_attended = outcome?;
         Ok(match is_attended {
             _ if job.status.has_ended() => Settled::Ended(Box::new(job)),
             true => Settled::Attended,
             false => Settled::Open(Box::new(job)),
         })
+    }
+
+    /// Commits what [`Self::settle`] says. Answers with the job after the last commit, and with
+    /// whether a run or a worker has it again.
+    async fn commit_all(
+        &self,
+        mut job: Job,
+        ending: Option<&Ending>,
+    ) -> (Job, Result<bool, StoreError>) {
+        while !job.status.has_ended() {
+            if !job.is_unattended(self.clock.now()) {
+                return (job, Ok(true));
+            }
+            match self.commit_next(&job, ending).await {
+                Ok(Next::Committed(committed)) => job = *committed,
+                Ok(Next::Nothing) => break,
+                Ok(Next::Attended) => return (job, Ok(true)),
+                Err(error) => return (job, Err(error)),
+            }
+        }
+        (job, Ok(false))
+    }
+
+    async fn commit_next(&self, job: &Job, ending: Option<&Ending>) -> Result<Next, StoreError> {
+        let Some(message) = self.next_message(job, ending).await? else {
+            return Ok(Next::Nothing);
+        };
+        let committed = self.write(job, message).await?;
+        Ok(committed.map_or(Next::Attended, |job| Next::Committed(Box::new(job))))
     }
 
     /// What is to be committed next. Without an ending, that is what the log has after the job's
