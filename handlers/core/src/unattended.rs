@@ -5,7 +5,6 @@
 use contract::{
     functions::Function,
     grants::{GetItem, Granted, PutItem, Query, SendMessage, UpdateItem},
-    ids::JobId,
     messages::ServerMessage,
     queues::{Audience, Content, DeliveryPointer, DeliveryQueue},
     tables::{JobEvents, Jobs},
@@ -15,7 +14,8 @@ use crate::{
     aws::{Queues, SendError},
     clock::Clock,
     delivery::{About, ending_message},
-    models::{Event, Job},
+    models::{Event, Job, SentRange},
+    redelivery,
     stores::{Appended, Commit, Ending, EventStore, JobStore, StoreError},
 };
 
@@ -100,7 +100,7 @@ impl<F: Settles> Unattended<F> {
         let (job, outcome) = self.commit_all(job.clone(), ending).await;
         // Also when a later event could not be committed: the next look starts after this one.
         if job.seq > before {
-            self.notify(&job.job_id, before, job.seq).await?;
+            self.notify(&job, before).await?;
         }
         let is_attended = outcome?;
         Ok(match is_attended {
@@ -194,21 +194,26 @@ impl<F: Settles> Unattended<F> {
         self.jobs.commit_unattended(job, &commit, event.seq).await
     }
 
-    /// Has the delivery function send the durable messages after `after_seq`, through `through_seq`,
-    /// to everyone who is subscribed to the job.
-    pub async fn notify(
-        &self,
-        job_id: &JobId,
-        after_seq: u64,
-        through_seq: u64,
-    ) -> Result<(), SendError> {
+    /// Has the delivery function send everyone who is subscribed to the job what they may lack of
+    /// its log: it is not known what a settlement before this one, which may have been cut short,
+    /// has had sent. What was sent again already is not sent once more.
+    pub async fn redeliver(&self, job: &Job) -> Result<(), SendError> {
+        redelivery::redeliver(&self.jobs, &self.queues, job, 0).await
+    }
+
+    /// Has the delivery function send the durable messages after `after_seq`, through the `seq` of
+    /// `job`, to everyone who is subscribed to the job, and notes it.
+    async fn notify(&self, job: &Job, after_seq: u64) -> Result<(), SendError> {
         let pointer = DeliveryPointer {
-            job_id: job_id.clone(),
+            job_id: job.job_id.clone(),
             audience: Audience::AllSubscribers,
             content: Content::Published,
             after_seq,
-            through_seq: Some(through_seq),
+            through_seq: Some(job.seq),
         };
-        self.queues.send::<DeliveryQueue>(&pointer, 0).await
+        self.queues.send::<DeliveryQueue>(&pointer, 0).await?;
+        let sent = SentRange::extended(job.redelivered, after_seq, job.seq);
+        redelivery::note(&self.jobs, &job.job_id, sent).await;
+        Ok(())
     }
 }
