@@ -8,12 +8,12 @@ use contract::{ids::JobId, messages::JobStatus};
 use crate::{
     aws::Queues,
     clock::Clock,
-    models::SentRange,
     stores::{Ending, EventStore, JobStore},
     unattended::{SettleError, Settled, Settles, Unattended},
+    watchdog,
 };
 
-/// For this long after a job was cancelled, asking again has its subscribers notified again.
+/// For this long after a job has ended, asking again has its subscribers notified again.
 const LATELY_SECONDS: i64 = 60;
 
 /// What came of the request.
@@ -30,6 +30,7 @@ pub enum Cancellation {
 pub struct Canceller<F> {
     jobs: JobStore<F>,
     unattended: Unattended<F>,
+    queues: Queues<F>,
     clock: Clock,
 }
 
@@ -38,7 +39,8 @@ impl<F: Settles> Canceller<F> {
     pub fn new(jobs: JobStore<F>, events: EventStore<F>, queues: Queues<F>, clock: Clock) -> Self {
         Self {
             jobs: jobs.clone(),
-            unattended: Unattended::new(jobs, events, queues, clock.clone()),
+            unattended: Unattended::new(jobs, events, queues.clone(), clock.clone()),
+            queues,
             clock,
         }
     }
@@ -51,6 +53,11 @@ impl<F: Settles> Canceller<F> {
         if !job.is_unattended(self.clock.now()) {
             return Ok(Cancellation::Requested);
         }
+        if job.status == JobStatus::Queued && job.is_external() {
+            // No claim has started one: the subscribers are notified even if this is cut short.
+            let first = watchdog::FIRST_LOOK_SECONDS;
+            watchdog::schedule(&self.queues, job_id, Some(job.epoch), first).await?;
+        }
         let settled = self.unattended.settle(&job, Some(&Ending::Cancelled));
         Ok(match settled.await? {
             // Its worker had posted its end, and died before that was committed.
@@ -62,20 +69,15 @@ impl<F: Settles> Canceller<F> {
         })
     }
 
-    /// Has the subscribers of a job that was cancelled just now notified again: a client that asks
-    /// again may have been answered that they could not be.
+    /// Has the subscribers of a job that has ended just now notified again: the request that ended
+    /// it may have been cut short before they were, and may have committed more than its end.
     async fn already_finished(&self, job_id: &JobId) -> Result<Cancellation, SettleError> {
         let Some(job) = self.jobs.load(job_id).await? else {
             return Ok(Cancellation::AlreadyFinished(None));
         };
         let lately = self.clock.now() < job.updated_at.plus_seconds(LATELY_SECONDS);
-        let before = job.seq.saturating_sub(1);
-        // Once: a client that asks in a loop would have all subscribers sent the message each time.
-        let is_notified = SentRange::unsent_after(job.redelivered, before) >= job.seq;
-        if job.status == JobStatus::Cancelled && lately && !is_notified {
-            self.unattended.notify(job_id, before, job.seq).await?;
-            let sent = SentRange::extended(job.redelivered, before, job.seq);
-            self.jobs.note_redelivery(job_id, sent).await?;
+        if lately && job.is_committed_without_lease() {
+            self.unattended.redeliver(&job).await?;
         }
         Ok(Cancellation::AlreadyFinished(Some(job.status)))
     }

@@ -26,6 +26,7 @@ pub mod metrics;
 pub mod models;
 pub mod pipeline;
 pub mod progress;
+mod redelivery;
 pub mod stores;
 pub mod telemetry;
 pub mod unattended;

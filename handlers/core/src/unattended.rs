@@ -5,7 +5,6 @@
 use contract::{
     functions::Function,
     grants::{GetItem, Granted, PutItem, Query, SendMessage, UpdateItem},
-    ids::JobId,
     messages::ServerMessage,
     queues::{Audience, Content, DeliveryPointer, DeliveryQueue},
     tables::{JobEvents, Jobs},
@@ -15,7 +14,8 @@ use crate::{
     aws::{Queues, SendError},
     clock::Clock,
     delivery::{About, ending_message},
-    models::{Event, Job},
+    models::{Event, Job, SentRange},
+    redelivery,
     stores::{Appended, Commit, Ending, EventStore, JobStore, StoreError},
 };
 
@@ -48,6 +48,16 @@ pub enum Settled {
     /// The job is still unattended. What was in its log is committed.
     Open(Box<Job>),
     /// A run or a worker has the job again, or it has gone.
+    Attended,
+}
+
+/// What came of committing one event.
+enum Next {
+    /// The job as it is with the event.
+    Committed(Box<Job>),
+    /// There is nothing to commit.
+    Nothing,
+    /// A run or a worker has the job again.
     Attended,
 }
 
@@ -87,30 +97,46 @@ impl<F: Settles> Unattended<F> {
     /// the job ends, whatever `ending` is. The delivery function notifies the subscribers.
     pub async fn settle(&self, job: &Job, ending: Option<&Ending>) -> Result<Settled, SettleError> {
         let before = job.seq;
-        let mut job = job.clone();
-        let mut is_attended = false;
-        while !job.status.has_ended() {
-            if !job.is_unattended(self.clock.now()) {
-                is_attended = true;
-                break;
-            }
-            let Some(message) = self.next_message(&job, ending).await? else {
-                break;
-            };
-            let Some(committed) = self.write(&job, message).await? else {
-                is_attended = true;
-                break;
-            };
-            job = committed;
-        }
+        let (job, outcome) = self.commit_all(job.clone(), ending).await;
+        // Also when a later event could not be committed: the next look starts after this one.
         if job.seq > before {
-            self.notify(&job.job_id, before, job.seq).await?;
+            self.notify(&job, before).await?;
         }
+        let is_attended = outcome?;
         Ok(match is_attended {
             _ if job.status.has_ended() => Settled::Ended(Box::new(job)),
             true => Settled::Attended,
             false => Settled::Open(Box::new(job)),
         })
+    }
+
+    /// Commits what [`Self::settle`] says. Answers with the job after the last commit, and with
+    /// whether a run or a worker has it again.
+    async fn commit_all(
+        &self,
+        mut job: Job,
+        ending: Option<&Ending>,
+    ) -> (Job, Result<bool, StoreError>) {
+        while !job.status.has_ended() {
+            if !job.is_unattended(self.clock.now()) {
+                return (job, Ok(true));
+            }
+            match self.commit_next(&job, ending).await {
+                Ok(Next::Committed(committed)) => job = *committed,
+                Ok(Next::Nothing) => break,
+                Ok(Next::Attended) => return (job, Ok(true)),
+                Err(error) => return (job, Err(error)),
+            }
+        }
+        (job, Ok(false))
+    }
+
+    async fn commit_next(&self, job: &Job, ending: Option<&Ending>) -> Result<Next, StoreError> {
+        let Some(message) = self.next_message(job, ending).await? else {
+            return Ok(Next::Nothing);
+        };
+        let committed = self.write(job, message).await?;
+        Ok(committed.map_or(Next::Attended, |job| Next::Committed(Box::new(job))))
     }
 
     /// What is to be committed next. Without an ending, that is what the log has after the job's
@@ -168,21 +194,26 @@ impl<F: Settles> Unattended<F> {
         self.jobs.commit_unattended(job, &commit, event.seq).await
     }
 
-    /// Has the delivery function send the durable messages after `after_seq`, through `through_seq`,
-    /// to everyone who is subscribed to the job.
-    pub async fn notify(
-        &self,
-        job_id: &JobId,
-        after_seq: u64,
-        through_seq: u64,
-    ) -> Result<(), SendError> {
+    /// Has the delivery function send everyone who is subscribed to the job what they may lack of
+    /// its log: it is not known what a settlement before this one, which may have been cut short,
+    /// has had sent. What was sent again already is not sent once more.
+    pub async fn redeliver(&self, job: &Job) -> Result<(), SendError> {
+        redelivery::redeliver(&self.jobs, &self.queues, job, 0).await
+    }
+
+    /// Has the delivery function send the durable messages after `after_seq`, through the `seq` of
+    /// `job`, to everyone who is subscribed to the job, and notes it.
+    async fn notify(&self, job: &Job, after_seq: u64) -> Result<(), SendError> {
         let pointer = DeliveryPointer {
-            job_id: job_id.clone(),
+            job_id: job.job_id.clone(),
             audience: Audience::AllSubscribers,
             content: Content::Published,
             after_seq,
-            through_seq: Some(through_seq),
+            through_seq: Some(job.seq),
         };
-        self.queues.send::<DeliveryQueue>(&pointer, 0).await
+        self.queues.send::<DeliveryQueue>(&pointer, 0).await?;
+        let sent = SentRange::extended(job.redelivered, after_seq, job.seq);
+        redelivery::note(&self.jobs, &job.job_id, sent).await;
+        Ok(())
     }
 }

@@ -70,10 +70,10 @@ impl Handler {
         epoch: Option<u64>,
         message: &SqsMessage,
     ) -> Result<Option<i64>, SettleError> {
-        if is_repeated(message) && job.seq > 0 {
-            // The look before may have committed what is in the log, and died before the subscribers
-            // were notified.
-            self.unattended.notify(&job.job_id, 0, job.seq).await?;
+        if is_repeated(message) || job.is_committed_without_lease() {
+            // The look or the cancellation that committed what is in the log may have died before
+            // the subscribers were notified.
+            self.unattended.redeliver(job).await?;
         }
         if !watchdog::is_in_charge(job, epoch) {
             return Ok(None);

@@ -11,7 +11,7 @@ use contract::{
 use crate::{
     aws::{ConnectionsApi, Queues, SendError},
     clock::Clock,
-    models::SentRange,
+    redelivery,
     stores::{ConnectionStore, EventStore, JobStore, ResultStore, SubscriptionStore},
 };
 
@@ -44,32 +44,17 @@ where
         + Granted<SendMessage<DeliveryQueue>>,
 {
     /// Has the delivery function send all subscribers the log after `after_seq`: it is not known how
-    /// much of it a run or a post that was cut short has sent. Clients drop what they have by its `seq`.
-    ///
-    /// Each event is sent again once: what an earlier pointer covers stays covered, because the queue
-    /// keeps it until it is delivered. Otherwise a worker that repeats a post in a loop would have the
-    /// log sent to all subscribers each time.
+    /// much of it a run or a post that was cut short has sent. Clients drop what they have by its
+    /// `seq`, and each event is sent again once.
     pub async fn redeliver(&self, job_id: &JobId, after_seq: u64) -> Result<(), SendError> {
         let job = self.jobs.load(job_id).await.unwrap_or_else(|error| {
             tracing::warn!(%error, %job_id, "the job could not be read; the log is sent again in full");
             None
         });
-        let sent = job.as_ref().and_then(|job| job.redelivered);
-        let from = SentRange::unsent_after(sent, after_seq);
-        if job.as_ref().is_some_and(|job| from >= job.seq) {
-            return Ok(());
-        }
-        let mut pointer = DeliveryPointer::log(job_id.clone(), Audience::AllSubscribers, from);
-        if let Some(job) = &job {
-            pointer = pointer.through(job.seq);
-        }
-        self.queues.send::<DeliveryQueue>(&pointer, 0).await?;
         if let Some(job) = job {
-            let sent = SentRange::extended(sent, from, job.seq);
-            if let Err(error) = self.jobs.note_redelivery(job_id, sent).await {
-                tracing::warn!(%error, %job_id, "a redelivery was not noted; a repeat repeats it");
-            }
+            return redelivery::redeliver(&self.jobs, &self.queues, &job, after_seq).await;
         }
-        Ok(())
+        let pointer = DeliveryPointer::log(job_id.clone(), Audience::AllSubscribers, after_seq);
+        self.queues.send::<DeliveryQueue>(&pointer, 0).await
     }
 }

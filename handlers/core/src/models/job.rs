@@ -197,6 +197,14 @@ impl Job {
         }
     }
 
+    /// Whether the job was last changed when its lease had ended: what was committed then may not
+    /// have been sent, because the settlement was cut short. Also true of a holder's late write.
+    pub fn is_committed_without_lease(&self) -> bool {
+        self.status != JobStatus::Queued
+            && self.seq > 0
+            && self.lease_expires_at < self.updated_at.epoch_seconds()
+    }
+
     /// Whether an external worker runs the job, instead of the pipeline.
     pub fn is_external(&self) -> bool {
         self.worker_key_sha256.is_some()
@@ -374,6 +382,27 @@ mod tests {
         assert_eq!(job.attempt_at("b", 2), 1);
         job.checkpoints.insert("a".to_owned(), 1);
         assert_eq!(job.attempt_at("a", 2), 1);
+    }
+
+    #[test]
+    fn commit_without_a_lease_is_known_by_its_time() {
+        let mut job = job(&AccessKey::new([3; 16]));
+        (job.seq, job.lease_expires_at) = (1, 0);
+        assert!(!job.is_committed_without_lease(), "it waits");
+        for status in [
+            JobStatus::Running,
+            JobStatus::Completed,
+            JobStatus::Cancelled,
+        ] {
+            job.status = status;
+            job.lease_expires_at = job.updated_at.epoch_seconds();
+            assert!(!job.is_committed_without_lease());
+            job.lease_expires_at -= 1;
+            assert!(job.is_committed_without_lease());
+            // A worker that is back, or a new claim, has renewed the lease.
+            job.lease_expires_at += 30;
+            assert!(!job.is_committed_without_lease());
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@
 //! | `Append`, `Commit` | `Publisher::publish` of a worker's post |
 //! | `Die` | a worker that never comes back, between any two of its calls |
 //! | `LeaseEnds` | a worker may be silent for so long at any time, and go on later |
-//! | `Cancel` | `JobStore::request_cancel`, then `Unattended::settle` if nothing holds the job |
+//! | `Cancel` | `JobStore::request_cancel`, then `Unattended::settle` if nothing holds the job; an unclaimed job gets a watchdog before |
 //! | `Look` | the watchdog's `look`: it retires, waits, or settles the job |
 //! | `Settle` | the next call of `Unattended::settle`: append, commit, notify |
 //! | `Crash` | the process of a settlement ends; a watchdog's pointer comes again |
@@ -56,10 +56,10 @@ struct State {
     settlements: Vec<Settlement>,
     requests: u8,
     crashes: u8,
-    /// What the delivery function was asked to send is up to here.
-    notified: u8,
-    /// A settlement was cut short, and nobody repeats it: the client has got no answer.
-    is_request_lost: bool,
+    /// The durable messages that were sent, or that the delivery function was asked to send.
+    sent: u8,
+    /// The last commit was made without a lease, and nothing has renewed it since.
+    is_without_lease: bool,
 }
 
 #[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
@@ -184,14 +184,14 @@ impl Model for Protocol {
             Step::Commit(index) => state.commit(index),
             Step::Die(index) => state.workers[index] = Worker::Over,
             Step::LeaseEnds => state.is_leased = false,
-            Step::Cancel => state.cancel(),
+            Step::Cancel => state.cancel(self.watches),
             Step::Look(index) => state.look(index),
             Step::Settle(index) => state.settle(index, self.adopts),
             Step::Crash(index) => {
                 state.crashes += 1;
-                match state.settlements.remove(index).by {
-                    By::Request => state.is_request_lost = true,
-                    By::Watchdog { epoch } => state.watchdogs.push((epoch, true)),
+                // Nobody repeats a request: the client has got no answer.
+                if let By::Watchdog { epoch } = state.settlements.remove(index).by {
+                    state.watchdogs.push((epoch, true));
                 }
             }
         }
@@ -229,9 +229,9 @@ impl Model for Protocol {
             Property::always(
                 "subscribers hear what was committed for a dead worker",
                 |model: &Self, state: &State| {
-                    !state.is_quiet(model.adopts)
-                        || state.is_request_lost
-                        || state.notified == state.seq
+                    !model.watches
+                        || !state.is_quiet(model.adopts)
+                        || state.sent == through(state.seq)
                 },
             ),
             Property::sometimes("a worker ends its job", |_, state: &State| {
@@ -242,6 +242,11 @@ impl Model for Protocol {
             }),
         ]
     }
+}
+
+/// The durable messages up to `seq`.
+fn through(seq: u8) -> u8 {
+    (1 << seq) - 1
 }
 
 impl State {
@@ -274,6 +279,11 @@ impl State {
             self.workers[index] = Worker::Over;
             return;
         }
+        if self.is_running {
+            // A takeover sends the log again.
+            self.sent = through(self.seq);
+        }
+        self.is_without_lease = false;
         self.epoch += 1;
         let epoch = self.epoch;
         if watches && !self.watchdogs.iter().any(|(watched, _)| *watched == epoch) {
@@ -331,8 +341,12 @@ impl State {
         if self.seq == place && !self.has_ended {
             self.reach(place);
             self.is_leased = !self.has_ended;
-            // The worker's function sends it; that is another model's.
-            self.notified = self.seq;
+            self.is_without_lease = false;
+        }
+        // The worker's function sends it, also if it was committed without it; that is another
+        // model's.
+        if self.seq > place {
+            self.sent |= through(place + 1) & !through(place);
         }
         if self.seq > place && !self.has_ended {
             self.workers[index] = Worker::Working { epoch };
@@ -351,12 +365,15 @@ impl State {
         }
     }
 
-    fn cancel(&mut self) {
+    fn cancel(&mut self, watches: bool) {
         self.requests += 1;
         self.is_cancel_requested = true;
         if self.is_leased {
             self.is_accepted = true;
         } else {
+            if watches && self.epoch == 0 {
+                self.watchdogs.push((0, false));
+            }
             self.start_settling(By::Request, true);
         }
     }
@@ -374,8 +391,8 @@ impl State {
 
     fn look(&mut self, index: usize) {
         let (epoch, is_repeated) = self.watchdogs.remove(index);
-        if is_repeated {
-            self.notified = self.seq;
+        if is_repeated || self.is_without_lease {
+            self.sent = through(self.seq);
         }
         if self.has_ended || epoch != self.epoch {
             return;
@@ -410,6 +427,7 @@ impl State {
                 let is_ours = self.epoch == epoch && self.seq == place && !self.is_leased;
                 if is_ours && !self.has_ended {
                     self.reach(place);
+                    self.is_without_lease = true;
                 }
                 if self.epoch == epoch && self.seq > place {
                     settlement.seq = self.seq;
@@ -424,16 +442,18 @@ impl State {
             }
             At::Notify => {
                 if is_changed {
-                    self.notified = self.notified.max(settlement.seq);
+                    self.sent |= through(settlement.seq) & !through(settlement.before);
                 }
                 self.settlements.remove(index);
                 match settlement.by {
                     By::Request => self.is_accepted = true,
-                    // It looks again, unless the job has ended.
-                    By::Watchdog { epoch } if !self.has_ended => {
-                        self.watchdogs.push((epoch, false));
+                    // It looks again, unless it has seen the job's end.
+                    By::Watchdog { epoch } => {
+                        let sees_end = self.has_ended && is_changed && settlement.seq == self.seq;
+                        if !sees_end {
+                            self.watchdogs.push((epoch, false));
+                        }
                     }
-                    By::Watchdog { .. } => {}
                 }
                 return;
             }
