@@ -9,6 +9,7 @@ use aws_sdk_dynamodb::{
 use contract::{
     queues::Queue,
     tables::{Jobs, Table as _, TableSpec},
+    timestamp::Timestamp,
 };
 use local::Urls;
 use serde_json::Value;
@@ -92,9 +93,14 @@ impl Operator {
         update
             .table_name(self.outputs.table(Jobs::SPEC))
             .key("job_id", AttributeValue::S(job_id.to_owned()))
-            .update_expression("SET lease_expires_at = :then")
+            // As if the holder's last write were older than its lease, which it always is.
+            .update_expression("SET lease_expires_at = :then, updated_at = :before")
             .condition_expression("attribute_exists(job_id)")
             .expression_attribute_values(":then", AttributeValue::N("1".to_owned()))
+            .expression_attribute_values(
+                ":before",
+                AttributeValue::S(Timestamp::from_epoch_seconds(0).to_string()),
+            )
             .send()
             .await
             .expect("the lease is ended");

@@ -51,10 +51,13 @@ async fn a_cancellation_that_could_not_be_told_of_is_told_of_when_it_is_asked_fo
     let system = System::start().await;
     let (job, _) = system.create_external("").await;
     let mut client = system.watch(&job).await;
+    // The watchdog is scheduled; the subscribers are not notified.
+    let sends = AtomicU64::new(0);
     let away = Times::new(ATTEMPTS);
     system.local().faults().on_call(move |call| {
         let is_ours = call.caller == "jobs" && call.operation == "sqs:SendMessage";
-        (is_ours && away.take()).then_some(Fault::Outage)
+        let is_later = is_ours && sends.fetch_add(1, Ordering::Relaxed) > 0;
+        (is_later && away.take()).then_some(Fault::Outage)
     });
     assert_eq!(cancel(&system, &job).await.status, 500);
     assert_eq!(cancel(&system, &job).await.status, 409);
