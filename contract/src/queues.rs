@@ -203,7 +203,7 @@ pub enum Content {
     /// Nothing yet: a delayed look at a job whose run or worker may be dead. It ends the job if it
     /// was cancelled, commits what is in its log, has it run again, or fails it.
     Watchdog {
-        /// The claim that is watched; a later claim has a watchdog of its own. Without it, the job
+        /// The claim that is watched; a later claim has another watchdog. Without it, the job
         /// is watched until it ends.
         epoch: Option<u64>,
     },

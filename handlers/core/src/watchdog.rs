@@ -36,7 +36,7 @@ const TICKET_GRACE_SECONDS: i64 = 20;
 /// What the watchdog does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Nothing any more: the job has ended, or a later claim has a watchdog of its own.
+    /// Nothing any more: the job has ended, or a later claim has another watchdog.
     Retire,
     /// Looks again after so many seconds.
     LookAgain(i64),

@@ -20,7 +20,7 @@ pub(super) enum Purpose {
     NextReportFollows,
 }
 
-/// Who watches the job, as far as the publisher posts to them itself: reading no further keeps its
+/// The subscribers of the job, as far as the publisher posts to them itself: reading no further keeps its
 /// time flat, however many watch.
 #[derive(Debug)]
 pub(super) struct KnownAudience {
