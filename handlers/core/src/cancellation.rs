@@ -1,6 +1,6 @@
 //! Asking a job to stop. A running one notices when it next reads or writes its item. One that has
 //! no run and no worker ends here, at once. A job whose worker is dead, but whose lease has not
-//! ended yet, is ended by the [watchdog](crate::watchdog) that its claim has started: the request in
+//! ended yet, is ended by the [watchdog] that its claim has started: the request in
 //! the job's item is all that the watchdog needs.
 
 use contract::{ids::JobId, messages::JobStatus};
