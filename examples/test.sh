@@ -90,14 +90,16 @@ else
 fi
 
 run python_worker_test.py python3 examples/python_worker_test.py
-python3 examples/python-worker/submit.py README.md | tee "$work/job" |
+echo 'to be or not to be: to count' >"$work/text"
+python3 examples/python-worker/submit.py "$work/text" | tee "$work/job" |
     run python-worker python3 examples/python-worker/worker.py
 expect 'is completed' python-worker
 made() { sed -n "s/.*\"$1\":\"\([^\"]*\)\".*/\1/p" "$work/job"; }
 key="$(made access_key)"
 path="$(made status_url)"
+# Results arrive byte for byte as the worker posted them, with the spaces that Python writes.
 run results curl --silent --fail-with-body -H "authorization: Bearer $key" "$STAGECAST_URL$path/results"
-expect '"most_common":[["the",' python-worker
+expect '"most_common": [["to", 3], ["be", 2],' python-worker
 
 # What docs/guide/external-workers.md does by hand, with the job and the key that it gets.
 by_hand="$(sed -n '/By hand:$/,/^```$/p' docs/guide/external-workers.md | sed -n 's/^\$ //p; /^    /p' |
@@ -111,7 +113,7 @@ expect 'one two three' 'the session by hand'
 expect '"seq":2,"status":"completed"' 'the session by hand'
 
 # Cancelled before its first stage has finished.
-run submit python3 examples/python-worker/submit.py README.md
+run submit python3 examples/python-worker/submit.py "$work/text"
 mv "$work/out" "$work/job"
 key="$(made access_key)"
 path="$(made status_url)"
