@@ -3,7 +3,7 @@
 import type { JobMessage, WatchedJob } from "../src/index.js";
 import { at } from "./dom.js";
 import { found } from "./results.js";
-import { sentence, stageName } from "./words.js";
+import { sentence, stageName } from "./format.js";
 
 export class Announcer {
   #stage: string | null = null;

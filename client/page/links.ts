@@ -3,7 +3,7 @@
  * link that is handed on. The key is taken out of the address at once.
  */
 
-import { keep, keptJob } from "./kept-jobs.js";
+import { keep, keptJob } from "./job-storage.js";
 
 /** Keys in links to jobs that this browser has another key of: either may be damaged. */
 const otherKeys = new Map<string, string>();

@@ -2,9 +2,9 @@
 
 import { findConfig } from "./config.js";
 import { at } from "./dom.js";
-import { onOtherWindow } from "./kept-jobs.js";
+import { onOtherWindow } from "./job-storage.js";
 import { linkedJob } from "./links.js";
-import { Page, see } from "./page.js";
+import { Page, showView } from "./page.js";
 import * as panel from "./panel.js";
 import "./styles/index.css";
 
@@ -24,7 +24,7 @@ async function open(): Promise<void> {
 /** Says why the page does not know yet where the service is. */
 function sayTrouble(details: string): void {
   if (document.body.dataset.view !== "job") panel.clear("");
-  see("job");
+  showView("job");
   panel.refuse("This page does not know where its service is. It keeps asking.", details);
   at("again").hidden = true;
 }

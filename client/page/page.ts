@@ -5,7 +5,7 @@ import type { Config } from "./config.js";
 import { at } from "./dom.js";
 import { type InputRules, mediaTypeOf, offer, whyUnfit } from "./input.js";
 import { JobView } from "./job-view.js";
-import { keep, keptJob } from "./kept-jobs.js";
+import { keep, keptJob } from "./job-storage.js";
 import { linkedJob, linkFor, pathTo } from "./links.js";
 import * as panel from "./panel.js";
 import { keepPicture } from "./pictures.js";
@@ -51,7 +51,7 @@ export class Page {
     this.#upload = null;
     this.#view.clear();
     this.#recent.show();
-    see("home");
+    showView("home");
     document.title = "Stagecast";
     if (before !== null) at("choose").focus();
   }
@@ -61,7 +61,7 @@ export class Page {
     this.#upload = null;
     this.#recent.hide();
     const job = keptJob(jobId);
-    see("job");
+    showView("job");
     if (job) {
       this.#view.watch(job, picture);
     } else {
@@ -113,7 +113,7 @@ export class Page {
     this.#recent.hide();
     this.#view.clear(name);
     this.#jobId = "";
-    see("job");
+    showView("job");
     panel.uploading(name);
     at("headline").focus();
     const upload = Symbol(name);
@@ -169,7 +169,7 @@ function sample(...content: Blob[]): File {
   return new File(content, SAMPLE, { type: "image/png" });
 }
 
-export function see(view: "home" | "job"): void {
+export function showView(view: "home" | "job"): void {
   document.body.dataset.view = view;
   at("intro").hidden = view !== "home";
   at("drop").hidden = view !== "home";

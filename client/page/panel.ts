@@ -3,7 +3,7 @@
 import { hasEnded, type WatchedJob, type WatchedStage } from "../src/index.js";
 import { at, make, setMeter } from "./dom.js";
 import { found } from "./results.js";
-import { duration, inDetail, inWords, sentence, stageName } from "./words.js";
+import { duration, inDetail, inWords, sentence, stageName } from "./format.js";
 
 const HEADLINES = {
   queued: "Waiting to start",

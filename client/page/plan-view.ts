@@ -2,7 +2,7 @@
 
 import { at, make } from "./dom.js";
 import type { Room, Size } from "./results.js";
-import { area } from "./words.js";
+import { area } from "./format.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const HUES = 8;

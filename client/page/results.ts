@@ -1,7 +1,7 @@
 /** What the reference pipeline's stages find. */
 
 import type { WatchedJob, WatchedStage } from "../src/index.js";
-import { count } from "./words.js";
+import { count } from "./format.js";
 
 export interface Size {
   width: number;

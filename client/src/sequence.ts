@@ -68,7 +68,7 @@ export class Sequence {
    * Takes a snapshot that was asked for apart from any subscription: it tells how the job is, but
    * the log remains to be had.
    */
-  glance(snapshot: JobSnapshot): JobMessage[] {
+  applySnapshot(snapshot: JobSnapshot): JobMessage[] {
     if (this.#ended || snapshot.seq < this.#seq) return [];
     const message = messageOf(snapshot);
     if (message === null) return [];

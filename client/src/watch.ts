@@ -346,7 +346,7 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
       told: (snapshot) => {
         this.#nowLive();
         this.#look(snapshot);
-        this.#handOver(this.#sequence.glance(snapshot));
+        this.#handOver(this.#sequence.applySnapshot(snapshot));
         if (this.#timers.cancel === undefined) this.#askToCancel();
       },
       failed: (error) => {

@@ -14,7 +14,7 @@ pub trait Resource: 'static {
     note = "a function is given the variables of the resources it is granted and of its settings: \
             add one or the other to the function in contract/src/functions.rs"
 )]
-pub trait Given<R: Resource> {}
+pub trait HasEnvVar<R: Resource> {}
 
 macro_rules! settings {
     ($($(#[$documentation:meta])* $name:ident = $variable:literal,)*) => {
@@ -27,7 +27,7 @@ macro_rules! settings {
                 const VARIABLE: &'static str = $variable;
             }
 
-            impl SettingType for $name {
+            impl SettingMarker for $name {
                 const SETTING: Setting = Setting::$name;
             }
         )*
@@ -51,7 +51,7 @@ macro_rules! settings {
 }
 
 /// The type that stands for a [`Setting`].
-pub trait SettingType: Resource {
+pub trait SettingMarker: Resource {
     /// The setting.
     const SETTING: Setting;
 }

@@ -1,19 +1,19 @@
 //! The functions: what triggers them, what they may do, what they are told.
 //!
 //! One declaration per function yields the trait impls that the compiler checks ([`Granted`],
-//! [`Given`]) and the [`FunctionSpec`] that infra-gen reads.
+//! [`HasEnvVar`]) and the [`FunctionSpec`] that infra-gen reads.
 //!
 //! [`Granted`]: crate::grants::Granted
-//! [`Given`]: crate::environment::Given
+//! [`HasEnvVar`]: crate::environment::HasEnvVar
 
 use crate::{
     buckets::Objects,
+    const_fmt::{ConstString, const_panic},
     environment::{Setting, WebSocketApi},
     grants::Grant,
     queues::{DeliveryQueue, JobQueue, Queue as _, QueueSpec},
     routes::HttpRoute,
     tables::{Connections, JobEvents, Jobs, Subscribers},
-    text::{Sentence, refuse},
 };
 
 /// The longest that API Gateway waits for an integration, in seconds.
@@ -107,14 +107,14 @@ macro_rules! function {
                     )+)*],
                     settings: &[$(
                         <$crate::environment::$setting
-                            as $crate::environment::SettingType>::SETTING,
+                            as $crate::environment::SettingMarker>::SETTING,
                     )*],
                 };
         }
 
         $(
             #[diagnostic::do_not_recommend]
-            impl $crate::environment::Given<$resource> for $function {}
+            impl $crate::environment::HasEnvVar<$resource> for $function {}
             $(
                 #[diagnostic::do_not_recommend]
                 impl $crate::grants::Granted<$crate::grants::$operation<$resource>>
@@ -125,7 +125,7 @@ macro_rules! function {
         )*
         $(
             #[diagnostic::do_not_recommend]
-            impl $crate::environment::Given<$crate::environment::$setting> for $function {}
+            impl $crate::environment::HasEnvVar<$crate::environment::$setting> for $function {}
         )*
 
         const _: () =
@@ -243,7 +243,7 @@ const _: () = {
             trigger += 1;
         }
         if !is_invoked {
-            refuse(&[
+            const_panic(&[
                 "the function `",
                 function.name,
                 "` serves the HTTP route `",
@@ -260,13 +260,13 @@ const _: () = {
 #[doc(hidden)]
 #[track_caller]
 pub const fn check(function: &FunctionSpec) {
-    let timeout = Sentence::number(function.timeout_seconds);
+    let timeout = ConstString::number(function.timeout_seconds);
     if function.retry_budget_seconds >= function.timeout_seconds {
-        refuse(&[
+        const_panic(&[
             "the function `",
             function.name,
             "` may go on sending for ",
-            Sentence::number(function.retry_budget_seconds).text(),
+            ConstString::number(function.retry_budget_seconds).text(),
             " seconds but is ended after ",
             timeout.text(),
             ": make its retry_budget_seconds less than its timeout_seconds \
@@ -278,13 +278,13 @@ pub const fn check(function: &FunctionSpec) {
         match function.triggers[index] {
             Trigger::WebSocketRoutes | Trigger::HttpRoutes => {
                 if function.timeout_seconds > INTEGRATION_LIMIT_SECONDS {
-                    refuse(&[
+                    const_panic(&[
                         "the function `",
                         function.name,
                         "` serves routes and may run for ",
                         timeout.text(),
                         " seconds, but API Gateway gives up after ",
-                        Sentence::number(INTEGRATION_LIMIT_SECONDS).text(),
+                        ConstString::number(INTEGRATION_LIMIT_SECONDS).text(),
                         ": make its timeout_seconds no more than that, or leave long work to a \
                          queue (contract/src/functions.rs)",
                     ]);
@@ -292,11 +292,11 @@ pub const fn check(function: &FunctionSpec) {
             }
             Trigger::Queue { queue, .. } => {
                 if queue.visibility_timeout_seconds < function.timeout_seconds {
-                    refuse(&[
+                    const_panic(&[
                         "the queue `",
                         queue.name,
                         "` hides a received message for ",
-                        Sentence::number(queue.visibility_timeout_seconds).text(),
+                        ConstString::number(queue.visibility_timeout_seconds).text(),
                         " seconds, but its consumer `",
                         function.name,
                         "` may run for ",

@@ -6,7 +6,7 @@
 
 use serde::Serialize;
 
-use crate::{limits::MAX_INPUT_BYTES, text::refuse};
+use crate::{const_fmt::const_panic, limits::MAX_INPUT_BYTES};
 
 /// What the jobs of the pipeline are made from.
 pub const INPUT: InputRules = InputRules {
@@ -123,10 +123,10 @@ impl InputRules {
 /// Refuses rules that no input could follow.
 const _: () = {
     if INPUT.name.is_empty() || INPUT.media_types.is_empty() {
-        refuse(&["INPUT has no name or no media type (contract/src/input.rs)"]);
+        const_panic(&["INPUT has no name or no media type (contract/src/input.rs)"]);
     }
     if INPUT.max_bytes == 0 || INPUT.max_bytes > MAX_INPUT_BYTES {
-        refuse(&[
+        const_panic(&[
             "INPUT has a max_bytes that no request can have: it must be 1 to MAX_INPUT_BYTES, \
              because Lambda takes no more (contract/src/input.rs)",
         ]);

@@ -35,6 +35,8 @@
 //! | [`end_to_end`](../end_to_end/index.html) | the harness of the scenarios | `cargo test` |
 
 pub mod buckets;
+#[doc(hidden)]
+pub mod const_fmt;
 pub mod environment;
 pub mod functions;
 pub mod grants;
@@ -48,7 +50,5 @@ pub mod queues;
 mod reading;
 pub mod routes;
 pub mod tables;
-#[doc(hidden)]
-pub mod text;
 pub mod timestamp;
 pub mod worker;

@@ -73,7 +73,7 @@ pub const JOB_TTL_SECONDS: i64 = 7 * 24 * 60 * 60;
 pub const MAX_DIRECT_SUBSCRIBERS: usize = 500;
 
 /// Claims of a job without a stage finished between them before the job is failed.
-pub const MAX_FRUITLESS_CLAIMS: u32 = 3;
+pub const MAX_ATTEMPTS_WITHOUT_PROGRESS: u32 = 3;
 
 /// How long a claimed job belongs to its runner without a renewal, in seconds.
 pub const LEASE_SECONDS: i64 = 30;

@@ -73,7 +73,7 @@ macro_rules! queue {
 queue! {
     /// Jobs that wait for a pipeline.
     JobQueue = "jobs" in "JOBS_QUEUE_URL" {
-        message: JobTicket,
+        message: JobMessage,
         visibility_timeout_seconds: 905,
         // A run that is cut short is a receive, and each stage of a job may have some of them.
         max_receives: 20,
@@ -83,7 +83,7 @@ queue! {
 queue! {
     /// Deliveries that a publisher could not, or should not, make itself.
     DeliveryQueue = "deliveries" in "DELIVERIES_QUEUE_URL" {
-        message: DeliveryPointer,
+        message: DeliveryTask,
         visibility_timeout_seconds: 35,
         max_receives: 10,
     }
@@ -97,7 +97,7 @@ const _: () = assert!(
 
 /// A job to run. The job's item says everything else.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct JobTicket {
+pub struct JobMessage {
     /// The job.
     pub job_id: JobId,
     /// The watchdog has sent it, in case the ticket before it is lost or held by a dead run. It is
@@ -106,7 +106,7 @@ pub struct JobTicket {
     pub from_watchdog: bool,
 }
 
-impl JobTicket {
+impl JobMessage {
     /// The ticket of a job that waits to be run.
     pub fn new(job_id: JobId) -> Self {
         Self {
@@ -126,14 +126,14 @@ impl JobTicket {
 
 /// What some connections lack of a job's messages: a pointer, no payload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeliveryPointer {
+pub struct DeliveryTask {
     /// The job.
     pub job_id: JobId,
     /// Who lacks it.
-    pub audience: Audience,
-    /// What it is. Pointers that were on the queue when this was added are of the [`Content::Log`].
+    pub audience: Recipients,
+    /// What it is. Pointers that were on the queue when this was added are of the [`DeliveryKind::Log`].
     #[serde(default)]
-    pub content: Content,
+    pub content: DeliveryKind,
     /// The audience has every durable message up to and including this.
     pub after_seq: u64,
     /// The last durable message that the pointer stands for. Without it, a pointer to the log stands
@@ -142,23 +142,23 @@ pub struct DeliveryPointer {
     pub through_seq: Option<u64>,
 }
 
-impl DeliveryPointer {
+impl DeliveryTask {
     /// The whole log after `after_seq`.
-    pub fn log(job_id: JobId, audience: Audience, after_seq: u64) -> Self {
+    pub fn log(job_id: JobId, audience: Recipients, after_seq: u64) -> Self {
         Self {
             job_id,
             audience,
-            content: Content::Log,
+            content: DeliveryKind::Log,
             after_seq,
             through_seq: None,
         }
     }
 
-    /// A look at the job: see [`Content::Watchdog`].
+    /// A look at the job: see [`DeliveryKind::Watchdog`].
     pub fn watchdog(job_id: JobId, epoch: Option<u64>) -> Self {
         Self {
-            content: Content::Watchdog { epoch },
-            ..Self::log(job_id, Audience::AllSubscribers, 0)
+            content: DeliveryKind::Watchdog { epoch },
+            ..Self::log(job_id, Recipients::AllSubscribers, 0)
         }
     }
 
@@ -176,7 +176,7 @@ impl DeliveryPointer {
 /// Whom a delivery is for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Audience {
+pub enum Recipients {
     /// Everyone who watches the job.
     AllSubscribers,
     /// Who watches the job and whose connection's id sorts after this one: the subscribers beyond
@@ -190,7 +190,7 @@ pub enum Audience {
 /// What a delivery brings.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Content {
+pub enum DeliveryKind {
     /// The log after `after_seq`.
     #[default]
     Log,
@@ -216,14 +216,14 @@ mod tests {
     #[test]
     fn a_pointer_from_before_an_update_is_still_understood() {
         let earlier = r#"{"job_id":"job_1_a","audience":"all_subscribers","after_seq":2}"#;
-        let pointer: DeliveryPointer = serde_json::from_str(earlier).unwrap();
-        assert_eq!(pointer.content, Content::Log);
+        let pointer: DeliveryTask = serde_json::from_str(earlier).unwrap();
+        assert_eq!(pointer.content, DeliveryKind::Log);
     }
 
     #[test]
     fn ticket_from_before_an_update_is_no_watchdogs() {
-        let ticket: JobTicket = serde_json::from_str(r#"{"job_id":"job_1_a"}"#).unwrap();
-        assert_eq!(ticket, JobTicket::new("job_1_a".parse().unwrap()));
+        let ticket: JobMessage = serde_json::from_str(r#"{"job_id":"job_1_a"}"#).unwrap();
+        assert_eq!(ticket, JobMessage::new("job_1_a".parse().unwrap()));
         assert_eq!(
             serde_json::to_string(&ticket).unwrap(),
             r#"{"job_id":"job_1_a"}"#

@@ -1,9 +1,9 @@
 //! The routes of both APIs.
 
 use crate::{
+    const_fmt::{self, const_panic},
     functions::{Function as _, FunctionSpec, JobsFunction, WorkerFunction},
     messages::ClientMessageType,
-    text::{self, refuse},
 };
 
 /// Where API Gateway finds a message's route key (the WebSocket API's route selection expression).
@@ -93,7 +93,7 @@ pub const fn check(routes: &[(&str, &str)], messages: &[&str]) {
     while index < routes.len() {
         let (name, key) = routes[index];
         if !is_route_key(key) {
-            refuse(&[
+            const_panic(&[
                 "the key of the route `",
                 name,
                 "` is `",
@@ -104,8 +104,8 @@ pub const fn check(routes: &[(&str, &str)], messages: &[&str]) {
         }
         let mut other = 0;
         while other < index {
-            if text::equal(routes[other].1, key) {
-                refuse(&[
+            if const_fmt::equal(routes[other].1, key) {
+                const_panic(&[
                     "the routes `",
                     routes[other].0,
                     "` and `",
@@ -118,8 +118,8 @@ pub const fn check(routes: &[(&str, &str)], messages: &[&str]) {
             }
             other += 1;
         }
-        if !is_lifecycle_key(key) && text::position(key, messages).is_none() {
-            refuse(&[
+        if !is_lifecycle_key(key) && const_fmt::position(key, messages).is_none() {
+            const_panic(&[
                 "no client message selects the route `",
                 name,
                 "`: declare one whose `type` is `",
@@ -134,11 +134,11 @@ pub const fn check(routes: &[(&str, &str)], messages: &[&str]) {
         let mut found = false;
         let mut route = 0;
         while route < routes.len() {
-            found = found || text::equal(routes[route].1, messages[index]);
+            found = found || const_fmt::equal(routes[route].1, messages[index]);
             route += 1;
         }
         if !found {
-            refuse(&[
+            const_panic(&[
                 "the client message `",
                 messages[index],
                 "` has no route and would end at $default: declare a route with the key `",
@@ -152,7 +152,9 @@ pub const fn check(routes: &[(&str, &str)], messages: &[&str]) {
 
 /// Whether this is the key of a route that API Gateway selects by itself.
 const fn is_lifecycle_key(key: &str) -> bool {
-    text::equal(key, "$connect") || text::equal(key, "$disconnect") || text::equal(key, "$default")
+    const_fmt::equal(key, "$connect")
+        || const_fmt::equal(key, "$disconnect")
+        || const_fmt::equal(key, "$default")
 }
 
 /// Whether API Gateway takes this as the key of a WebSocket route.
@@ -300,8 +302,10 @@ pub const fn check_http(routes: &[(&str, Method, &str)]) {
         let mut other = 0;
         while other < index {
             let (other_name, other_method, other_path) = routes[other];
-            if text::equal(other_method.name(), method.name()) && text::equal(other_path, path) {
-                refuse(&[
+            if const_fmt::equal(other_method.name(), method.name())
+                && const_fmt::equal(other_path, path)
+            {
+                const_panic(&[
                     "the HTTP routes `",
                     other_name,
                     "` and `",

@@ -1,8 +1,8 @@
 //! The tables, their keys, indexes and times to live.
 
 use crate::{
+    const_fmt::{self, const_panic},
     environment::Resource,
-    text::{self, refuse},
 };
 
 /// The type of an attribute that is part of a key or a time to live.
@@ -271,7 +271,7 @@ macro_rules! table {
 
 table! {
     /// Connections and what they watch. A connection that watches nothing yet is one item whose
-    /// `job_id` is [`NO_JOB`].
+    /// `job_id` is [`CONNECTION_SENTINEL`].
     Connections = "websocket_connections" in "WEBSOCKET_CONNECTIONS_TABLE" {
         ConnectionKey { connection_id: String, job_id: String },
         time_to_live: expires_at: Number,
@@ -307,7 +307,7 @@ table! {
 #[track_caller]
 pub const fn check(table: &TableSpec) {
     if !matches!(table.time_to_live.kind, AttributeType::Number) {
-        refuse(&[
+        const_panic(&[
             "the time to live of the table `",
             table.name,
             "` is a String: DynamoDB only deletes items whose time to live is a number of epoch \
@@ -349,8 +349,10 @@ const fn check_key(table: &TableSpec, attribute: Attribute, key: KeySpec) {
 
 #[track_caller]
 const fn check_same(table: &TableSpec, one: Attribute, other: Attribute) {
-    if text::equal(one.name, other.name) && !text::equal(one.kind.code(), other.kind.code()) {
-        refuse(&[
+    if const_fmt::equal(one.name, other.name)
+        && !const_fmt::equal(one.kind.code(), other.kind.code())
+    {
+        const_panic(&[
             "the table `",
             table.name,
             "` has the attribute `",
@@ -362,7 +364,7 @@ const fn check_same(table: &TableSpec, one: Attribute, other: Attribute) {
 }
 
 /// The `job_id` of a connection's own item. No job id looks like it.
-pub const NO_JOB: &str = "-";
+pub const CONNECTION_SENTINEL: &str = "-";
 
 #[cfg(test)]
 mod tests {

@@ -10,8 +10,8 @@ use contract::{
 
 use crate::{
     constructs::{
-        Alarms, Bucket, Dashboard, Function, Grantable, HttpApi, Observed, Queue, Stack, StageName,
-        SynthError, Table, WebSocketApi,
+        Alarms, Bucket, Dashboard, Function, Grantable, HttpApi, Monitored, Queue, Stack,
+        StageName, SynthError, Table, WebSocketApi,
     },
     environments::Environment,
     template::Template,
@@ -53,15 +53,17 @@ pub fn synthesize(environment: &Environment) -> Result<Template, SynthError> {
                 Trigger::WebSocketRoutes => {
                     resources
                         .websocket
-                        .serve(&mut stack, Route::ALL, &function)?;
+                        .add_routes(&mut stack, Route::ALL, &function)?;
                 }
                 Trigger::HttpRoutes => {
-                    http.serve(&mut stack, &HttpRoute::of(spec), &function)?;
+                    http.add_routes(&mut stack, &HttpRoute::of(spec), &function)?;
                 }
                 Trigger::Queue { queue, batch_size } => {
-                    resources
-                        .queue(spec, queue)?
-                        .feed(&mut stack, &function, *batch_size)?;
+                    resources.queue(spec, queue)?.add_event_source(
+                        &mut stack,
+                        &function,
+                        *batch_size,
+                    )?;
                 }
             }
         }
@@ -69,13 +71,13 @@ pub fn synthesize(environment: &Environment) -> Result<Template, SynthError> {
     }
 
     if environment.alarms {
-        let observed = Observed {
+        let monitored = Monitored {
             functions: &functions,
             resources: &resources,
             http: &http,
         };
-        Alarms::add(&mut stack, observed)?;
-        Dashboard::add(&mut stack, observed)?;
+        Alarms::add(&mut stack, monitored)?;
+        Dashboard::add(&mut stack, monitored)?;
     }
     Ok(stack.into_template())
 }

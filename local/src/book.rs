@@ -8,8 +8,8 @@ use std::path::{Component, Path, PathBuf};
 use http::{HeaderValue, Method, Request, StatusCode, header};
 
 use crate::{
-    answers::{self, Response},
-    page::{media_type, moved_to},
+    http_util::{self, Response},
+    static_files::{media_type, moved_to},
 };
 
 /// Where `just book` builds the book.
@@ -72,7 +72,7 @@ fn file(path: &str) -> Option<PathBuf> {
 }
 
 fn page(status: StatusCode, media_type: &'static str, content: Vec<u8>) -> Response {
-    let mut response = Response::new(answers::full(content));
+    let mut response = Response::new(http_util::full(content));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));

@@ -8,8 +8,8 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use serde_json::{Value, json};
 
 use crate::{
-    answers::{self, Response},
     faults::Fault,
+    http_util::{self, Response},
     ids,
     recorder::Call,
 };
@@ -183,11 +183,11 @@ pub(crate) fn fault_answer(fault: Fault, operation: &str) -> Option<Response> {
                 "__type": "com.amazon.coral.service#AccessDeniedException",
                 "Message": format!("not authorized to perform: dynamodb:{operation}"),
             });
-            Some(answers::json(StatusCode::BAD_REQUEST, &body))
+            Some(http_util::json(StatusCode::BAD_REQUEST, &body))
         }
         Fault::Status(status) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-            Some(answers::empty(status))
+            Some(http_util::empty(status))
         }
         Fault::Delay(_) | Fault::Hang | Fault::LostAnswer => None,
     }
@@ -277,7 +277,7 @@ fn refuse(error: &DynoxideError) -> Response {
 }
 
 fn respond(status: StatusCode, body: String) -> Response {
-    let mut response = Response::new(answers::full(body));
+    let mut response = Response::new(http_util::full(body));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     let json = HeaderValue::from_static("application/x-amz-json-1.0");

@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use http::{Request, StatusCode, Version, header, uri::Authority};
 use serde_json::json;
 
-use crate::answers::{self, Response};
+use crate::http_util::{self, Response};
 
 /// The hosts that the stack answers for.
 #[derive(Clone, Debug, Default)]
@@ -78,7 +78,7 @@ fn is_loopback(host: &str) -> bool {
 }
 
 fn bad(reason: &str) -> Response {
-    answers::json(StatusCode::BAD_REQUEST, &json!({ "message": reason }))
+    http_util::json(StatusCode::BAD_REQUEST, &json!({ "message": reason }))
 }
 
 fn misdirected(host: &str) -> Response {
@@ -87,7 +87,7 @@ fn misdirected(host: &str) -> Response {
          resolve their name to this machine; use localhost or 127.0.0.1, or start the stack with \
          --allow-host {host}"
     );
-    answers::json(
+    http_util::json(
         StatusCode::MISDIRECTED_REQUEST,
         &json!({ "message": message }),
     )

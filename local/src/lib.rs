@@ -33,7 +33,6 @@
 //! What AWS does beyond that and the stack does not: it enforces no IAM policy (it records the
 //! calls, and tests compare them with the grants), throttles nothing but what [`Faults`] say, and lets functions run on between their events.
 
-mod answers;
 mod book;
 mod clock;
 mod data_dir;
@@ -43,16 +42,17 @@ mod event_source;
 mod faults;
 mod host_check;
 mod http_api;
+mod http_util;
 mod ids;
 mod lambda;
 mod logs;
 mod options;
-mod page;
 mod recorder;
 mod s3;
 mod server;
 mod sqs;
 mod stack;
+mod static_files;
 mod storage;
 mod template;
 mod websocket;

@@ -13,8 +13,8 @@ use s3s::{
 use s3s_fs::FileSystem;
 
 use crate::{
-    answers::{self, BodyError, BoxError, Response, header_text},
     faults::Fault,
+    http_util::{self, BodyError, BoxError, Response, header_text},
     recorder::Call,
 };
 
@@ -87,7 +87,7 @@ impl S3 {
             request.headers_mut().remove(header::AUTHORIZATION);
         }
         let (head, body) = request.into_parts();
-        let body = match answers::read_body(body, MAX_PUT_BYTES).await {
+        let body = match http_util::read_body(body, MAX_PUT_BYTES).await {
             Ok(body) => body,
             Err(BodyError::TooLarge) => return refuse(StatusCode::BAD_REQUEST, "EntityTooLarge"),
             Err(BodyError::TooSlow | BodyError::Broken) => {
@@ -99,7 +99,7 @@ impl S3 {
             Ok(response) => response.map(|body| body.map_err(BoxError::from).boxed_unsync()),
             Err(error) => {
                 tracing::warn!("S3 could not answer: {error:?}");
-                answers::empty(StatusCode::INTERNAL_SERVER_ERROR)
+                http_util::empty(StatusCode::INTERNAL_SERVER_ERROR)
             }
         }
     }
@@ -113,7 +113,7 @@ pub(crate) fn fault_answer(fault: Fault) -> Option<Response> {
         Fault::Denied => Some(refuse(StatusCode::FORBIDDEN, "AccessDenied")),
         Fault::Status(status) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-            Some(answers::empty(status))
+            Some(http_util::empty(status))
         }
         Fault::Conflict | Fault::Delay(_) | Fault::Hang | Fault::LostAnswer => None,
     }
@@ -146,7 +146,7 @@ fn is_presigned<B>(request: &Request<B>) -> bool {
 
 fn refuse(status: StatusCode, code: &str) -> Response {
     let body = format!("<Error><Code>{code}</Code><Message>{code}</Message></Error>");
-    let mut response = Response::new(answers::full(body));
+    let mut response = Response::new(http_util::full(body));
     *response.status_mut() = status;
     let xml = http::HeaderValue::from_static("application/xml");
     response.headers_mut().insert(header::CONTENT_TYPE, xml);

@@ -9,17 +9,16 @@ use serde_json::json;
 use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::{
-    answers::{self, Response, access_key_id, header_text},
     book, dynamodb,
     faults::{Fault, Faults},
     host_check::HostCheck,
     http_api::HttpApi,
+    http_util::{self, Response, access_key_id, header_text},
     lambda::{RUNTIME_API_PREFIX, RuntimeApi},
     options::Urls,
-    page,
     recorder::{Call, Calls},
     s3::{self, S3},
-    sqs,
+    sqs, static_files,
     storage::Storage,
     websocket::{self, WebSocketApi},
 };
@@ -75,7 +74,7 @@ pub(crate) async fn serve(listener: TcpListener, router: Arc<Router>) -> Infalli
             // Errors are clients that went away.
             let _ = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
-                .header_read_timeout(answers::REQUEST_TIMEOUT)
+                .header_read_timeout(http_util::REQUEST_TIMEOUT)
                 .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades()
                 .await;
@@ -95,7 +94,7 @@ impl Router {
         }
         if websocket::is_management(path) {
             let Some(websocket) = &self.websocket else {
-                return Some(answers::empty(StatusCode::NOT_FOUND));
+                return Some(http_util::empty(StatusCode::NOT_FOUND));
             };
             let caller = self.caller(&request);
             return websocket
@@ -113,7 +112,9 @@ impl Router {
         if S3::is_meant(&request) {
             return self.object_service(request).await;
         }
-        if let Some(response) = page::answer(&request, &self.urls.http_api, &self.urls.websocket) {
+        if let Some(response) =
+            static_files::answer(&request, &self.urls.http_api, &self.urls.websocket)
+        {
             return Some(response);
         }
         if let Some(response) = book::answer(&request, &self.book).await {
@@ -121,16 +122,16 @@ impl Router {
         }
         Some(match &self.http {
             Some(api) => api.answer(request, peer).await,
-            None => answers::json(StatusCode::NOT_FOUND, &json!({"message": "Not Found"})),
+            None => http_util::json(StatusCode::NOT_FOUND, &json!({"message": "Not Found"})),
         })
     }
 
     async fn json_service(&self, request: Request<Incoming>) -> Option<Response> {
         let target = header_text(request.headers(), "x-amz-target").to_owned();
         let caller = self.caller(&request);
-        let body = match answers::read(request, MAX_JSON_BYTES).await {
+        let body = match http_util::read(request, MAX_JSON_BYTES).await {
             Ok(body) => body,
-            Err(error) => return answers::unread(&error),
+            Err(error) => return http_util::unread(&error),
         };
         if let Some(operation) = target.strip_prefix(dynamodb::TARGET_PREFIX) {
             let calls = dynamodb::calls(&caller, operation, &body);
@@ -147,7 +148,7 @@ impl Router {
             "__type": "UnknownOperationException",
             "message": format!("{target} is not run by the local stack"),
         });
-        Some(answers::json(StatusCode::BAD_REQUEST, &body))
+        Some(http_util::json(StatusCode::BAD_REQUEST, &body))
     }
 
     async fn object_service(&self, request: Request<Incoming>) -> Option<Response> {

@@ -55,7 +55,7 @@ class Scenarios:
 
         environment = {
             "STAGECAST_SKIPPED": str(skipped),
-            "STAGECAST_PATIENCE": str(round(limit(PATIENCE))),
+            "STAGECAST_TEST_TIMEOUT": str(round(limit(PATIENCE))),
         }
         passed, output = self.run(reference, scripted, [], heard, environment)
         if not passed:
@@ -68,7 +68,7 @@ class Scenarios:
     def one(self, stacks, name, patience, queue_is_held=False):
         """Runs one scenario, which gives up after `patience` seconds, as the machine has them,
         without a message."""
-        environment = {"STAGECAST_PATIENCE": str(round(limit(patience)))}
+        environment = {"STAGECAST_TEST_TIMEOUT": str(round(limit(patience)))}
         if queue_is_held:
             environment["STAGECAST_QUEUE_IS_HELD"] = "1"
         passed, output = self.run(*stacks, ["--exact", name], environment=environment)

@@ -10,7 +10,7 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message, protocol::CloseFrame},
 };
 
-use crate::{patience::patience, tls};
+use crate::{timeout::timeout, tls};
 
 /// The messages that a job ends with.
 const ENDS: [&str; 3] = ["job_complete", "job_failed", "job_cancelled"];
@@ -74,7 +74,7 @@ impl Client {
     /// The next message as it was sent. Messages that [`Self::ask`] has put aside are not among them.
     pub async fn next_text(&mut self) -> Result<String, Closed> {
         loop {
-            let frame = tokio::time::timeout(patience(), self.socket.next())
+            let frame = tokio::time::timeout(timeout(), self.socket.next())
                 .await
                 .expect("a message comes");
             match frame {

@@ -8,10 +8,10 @@ mod client;
 pub mod engine;
 pub mod grants;
 mod http;
-mod patience;
 pub mod plans;
 pub mod script;
 mod system;
+mod timeout;
 mod tls;
 pub mod worker;
 

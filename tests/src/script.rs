@@ -41,14 +41,14 @@ fn is_script(_: &'static MediaType, bytes: &[u8]) -> Result<(), String> {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Script {
     /// What `stage_1` does.
-    pub stage_1: Act,
+    pub stage_1: StageScript,
     /// What `stage_2` does.
-    pub stage_2: Act,
+    pub stage_2: StageScript,
 }
 
 /// What one stage does.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Act {
+pub struct StageScript {
     /// What it waits for before it does anything.
     pub wait: Wait,
     /// Whether it blocks its thread instead of awaiting, and never checks for cancellation. It
@@ -59,7 +59,7 @@ pub struct Act {
     /// Time between two reports, in milliseconds.
     pub step_millis: u64,
     /// How the stage ends.
-    pub then: Then,
+    pub then: StageResult,
     /// Size of the results' filling, in bytes.
     pub results_bytes: usize,
 }
@@ -108,7 +108,7 @@ impl Gate {
 
 /// How a stage ends.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub enum Then {
+pub enum StageResult {
     /// With results.
     #[default]
     Finish,
@@ -118,7 +118,7 @@ pub enum Then {
     Panic,
 }
 
-impl Act {
+impl StageScript {
     /// A stage that takes `steps` times `step_millis` milliseconds.
     pub fn slow(steps: u32, step_millis: u64) -> Self {
         Self {

@@ -3,8 +3,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use contract::{
-    queues::{JobTicket, Queue},
-    tables::{Connections, NO_JOB, Subscribers, Table as _, TableSpec},
+    queues::{JobMessage, Queue},
+    tables::{CONNECTION_SENTINEL, Connections, Subscribers, Table as _, TableSpec},
 };
 use handlers_core::clock::Clock;
 use http::Method;
@@ -17,8 +17,8 @@ use crate::{
     Answer, Client, Http,
     engine::{self, Engine, Operator, Outputs},
     grants,
-    patience::patience,
     script::{self, Gate, Script},
+    timeout::timeout,
 };
 
 /// Whose turn it is on the stack that is deployed.
@@ -142,7 +142,7 @@ impl System {
             host: Host::Deployed { _turn: turn },
         };
         system
-            .is_left("a scenario before it, or someone else")
+            .wait_until_clean("a scenario before it, or someone else")
             .await;
         system
     }
@@ -248,7 +248,7 @@ impl System {
 
     /// Waits until `condition` holds; fails the test when it never does.
     pub async fn eventually(&self, what: &str, condition: impl AsyncFn(&Self) -> bool) {
-        for _ in 0..patience().as_millis() / LOOK.as_millis() {
+        for _ in 0..timeout().as_millis() / LOOK.as_millis() {
             if condition(self).await {
                 return;
             }
@@ -292,7 +292,7 @@ impl System {
     }
 
     /// Waits until the tables hold nothing of connections.
-    pub async fn is_left(&self, by: &str) {
+    pub async fn wait_until_clean(&self, by: &str) {
         let what = format!("the tables hold nothing of the connections of {by}");
         self.eventually(&what, async |system| {
             system.items(Connections::SPEC).await.is_empty()
@@ -313,7 +313,7 @@ impl System {
             let missing = grants::missing(&stack.calls().all());
             assert!(missing.is_empty(), "{missing:#?}");
         }
-        self.is_left("this scenario").await;
+        self.wait_until_clean("this scenario").await;
         if let Host::Local { stack, .. } = self.host {
             stack.shutdown().await;
         }
@@ -333,9 +333,9 @@ impl Job {
     }
 
     /// The ticket that puts the job on its queue.
-    pub fn ticket(&self) -> JobTicket {
+    pub fn ticket(&self) -> JobMessage {
         let job_id = self.id.parse().expect("a job's id");
-        JobTicket::new(job_id)
+        JobMessage::new(job_id)
     }
 
     /// The path of the job.
@@ -346,5 +346,5 @@ impl Job {
 
 /// Whether an item is a connection's own, not one of its subscriptions'.
 fn is_own(item: &Value) -> bool {
-    item["job_id"] == NO_JOB
+    item["job_id"] == CONNECTION_SENTINEL
 }

@@ -141,16 +141,16 @@ describe("snapshots", () => {
     expect(sequence.takeSnapshot(status, true)).toMatchObject([{ type: "job_cancelled", seq: 2 }]);
   });
 
-  test("a glance does not make the log forgotten", () => {
+  test("a applySnapshot does not make the log forgotten", () => {
     const sequence = new Sequence();
-    expect(sequence.glance(snapshot(1, { progress: 40 }))).toMatchObject([{ progress: 40 }]);
+    expect(sequence.applySnapshot(snapshot(1, { progress: 40 }))).toMatchObject([{ progress: 40 }]);
     expect(sequence.seq).toBe(0);
     expect(sequence.take(stageComplete(1))).toEqual([stageComplete(1)]);
   });
 
   test("a failed job that was only looked at says why", () => {
     const error = { code: "no_walls", message: "there are no walls" };
-    const handed = new Sequence().glance(snapshot(1, { status: "failed", error }));
+    const handed = new Sequence().applySnapshot(snapshot(1, { status: "failed", error }));
     expect(handed).toMatchObject([{ type: "job_failed", error, seq: 1 }]);
   });
 });

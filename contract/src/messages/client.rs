@@ -5,10 +5,10 @@ use serde_json::{json, value::RawValue};
 
 use super::{ErrorCode, ProtocolError};
 use crate::{
+    const_fmt,
     ids::{AccessKey, JobId},
     limits,
     reading::{self, FieldError},
-    text,
 };
 
 /// Watch a job.
@@ -96,7 +96,7 @@ macro_rules! client_messages {
 
             /// The type that stands so in a message.
             pub const fn from_name(name: &str) -> Option<Self> {
-                match text::position(name, Self::NAMES) {
+                match const_fmt::position(name, Self::NAMES) {
                     Some(index) => Some(Self::ALL[index]),
                     None => None,
                 }

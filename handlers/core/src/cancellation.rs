@@ -8,7 +8,7 @@ use contract::{ids::JobId, messages::JobStatus};
 use crate::{
     aws::Queues,
     clock::Clock,
-    stores::{Ending, EventStore, JobStore},
+    stores::{EventStore, JobStore, TerminalState},
     unattended::{SettleError, Settled, Settles, Unattended},
     watchdog,
 };
@@ -58,7 +58,9 @@ impl<F: Settles> Canceller<F> {
             let first = watchdog::FIRST_LOOK_SECONDS;
             watchdog::schedule(&self.queues, job_id, Some(job.epoch), first).await?;
         }
-        let settled = self.unattended.settle(&job, Some(&Ending::Cancelled));
+        let settled = self
+            .unattended
+            .settle(&job, Some(&TerminalState::Cancelled));
         Ok(match settled.await? {
             // Its worker had posted its end, and died before that was committed.
             Settled::Ended(job) if job.status != JobStatus::Cancelled => {

@@ -7,13 +7,18 @@ use std::io::Write as _;
 use contract::functions::Function;
 use serde_json::{Map, Value, json};
 
-use crate::{clock::Clock, delivery::Counts, telemetry::Output};
+use crate::{clock::Clock, delivery::StatsSnapshot, telemetry::Output};
 
 /// The namespace of every metric.
 const NAMESPACE: &str = "Stagecast";
 
 /// The record of one flush of the function `F`: what became of its messages.
-fn record<F: Function>(clock: &Clock, job_id: &str, subscribers: u64, counts: &Counts) -> Value {
+fn record<F: Function>(
+    clock: &Clock,
+    job_id: &str,
+    subscribers: u64,
+    counts: &StatsSnapshot,
+) -> Value {
     let metrics = [
         ("MessagesSent", "Count", counts.sent),
         ("PostsRetried", "Count", counts.retried),
@@ -53,7 +58,12 @@ fn record<F: Function>(clock: &Clock, job_id: &str, subscribers: u64, counts: &C
 
 /// Writes the record of one flush of the function `F` to the log. `subscribers` are those that the
 /// function sends to itself.
-pub fn delivered<F: Function>(clock: &Clock, job_id: &str, subscribers: usize, counts: &Counts) {
+pub fn delivered<F: Function>(
+    clock: &Clock,
+    job_id: &str,
+    subscribers: usize,
+    counts: &StatsSnapshot,
+) {
     let record = record::<F>(clock, job_id, subscribers as u64, counts);
     // A line that cannot be written is a metric that is missing: no reason to fail.
     let _ = Output.write_all(format!("{record}\n").as_bytes());
@@ -68,10 +78,10 @@ mod tests {
     #[test]
     fn a_record_names_each_metric_and_holds_its_value() {
         let clock = Clock::standing_at(Timestamp::from_epoch_seconds(1_705_314_615));
-        let counts = Counts {
+        let counts = StatsSnapshot {
             sent: 7,
             slowest_millis: 12,
-            ..Counts::default()
+            ..StatsSnapshot::default()
         };
         let record = record::<PipelineFunction>(&clock, "job_1_a", 2, &counts);
         let described = &record["_aws"]["CloudWatchMetrics"][0];

@@ -4,7 +4,7 @@ use contract::{
     functions::Function,
     grants::{Granted, SendMessage, UpdateItem},
     ids::JobId,
-    queues::{Audience, DeliveryPointer, DeliveryQueue},
+    queues::{DeliveryQueue, DeliveryTask, Recipients},
     tables::Jobs,
 };
 
@@ -32,7 +32,7 @@ where
     if from >= job.seq {
         return Ok(());
     }
-    let pointer = DeliveryPointer::log(job.job_id.clone(), Audience::AllSubscribers, from);
+    let pointer = DeliveryTask::log(job.job_id.clone(), Recipients::AllSubscribers, from);
     let pointer = pointer.through(job.seq);
     queues.send::<DeliveryQueue>(&pointer, 0).await?;
     let sent = SentRange::extended(job.redelivered, from, job.seq);

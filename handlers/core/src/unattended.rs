@@ -6,17 +6,17 @@ use contract::{
     functions::Function,
     grants::{GetItem, Granted, PutItem, Query, SendMessage, UpdateItem},
     messages::ServerMessage,
-    queues::{Audience, Content, DeliveryPointer, DeliveryQueue},
+    queues::{DeliveryKind, DeliveryQueue, DeliveryTask, Recipients},
     tables::{JobEvents, Jobs},
 };
 
 use crate::{
     aws::{Queues, SendError},
     clock::Clock,
-    delivery::{About, ending_message},
+    delivery::{MessageHeader, terminal_message},
     models::{Event, Job, SentRange},
     redelivery,
-    stores::{Appended, Commit, Ending, EventStore, JobStore, StoreError},
+    stores::{Appended, Commit, EventStore, JobStore, StoreError, TerminalState},
 };
 
 /// The grants that settling an unattended job takes.
@@ -95,9 +95,13 @@ impl<F: Settles> Unattended<F> {
     /// Commits what a dead run or worker has written to the log of `job` but has not committed, and
     /// then ends the job if `ending` is given. A terminal event that is in the log already is how
     /// the job ends, whatever `ending` is. The delivery function notifies the subscribers.
-    pub async fn settle(&self, job: &Job, ending: Option<&Ending>) -> Result<Settled, SettleError> {
+    pub async fn settle(
+        &self,
+        job: &Job,
+        terminal_state: Option<&TerminalState>,
+    ) -> Result<Settled, SettleError> {
         let before = job.seq;
-        let (job, outcome) = self.commit_all(job.clone(), ending).await;
+        let (job, outcome) = self.commit_all(job.clone(), terminal_state).await;
         // Also when a later event could not be committed: the next look starts after this one.
         if job.seq > before {
             self.notify(&job, before).await?;
@@ -115,13 +119,13 @@ impl<F: Settles> Unattended<F> {
     async fn commit_all(
         &self,
         mut job: Job,
-        ending: Option<&Ending>,
+        terminal_state: Option<&TerminalState>,
     ) -> (Job, Result<bool, StoreError>) {
         while !job.status.has_ended() {
             if !job.is_unattended(self.clock.now()) {
                 return (job, Ok(true));
             }
-            match self.commit_next(&job, ending).await {
+            match self.commit_next(&job, terminal_state).await {
                 Ok(Next::Committed(committed)) => job = *committed,
                 Ok(Next::Nothing) => break,
                 Ok(Next::Attended) => return (job, Ok(true)),
@@ -131,8 +135,12 @@ impl<F: Settles> Unattended<F> {
         (job, Ok(false))
     }
 
-    async fn commit_next(&self, job: &Job, ending: Option<&Ending>) -> Result<Next, StoreError> {
-        let Some(message) = self.next_message(job, ending).await? else {
+    async fn commit_next(
+        &self,
+        job: &Job,
+        terminal_state: Option<&TerminalState>,
+    ) -> Result<Next, StoreError> {
+        let Some(message) = self.next_message(job, terminal_state).await? else {
             return Ok(Next::Nothing);
         };
         let committed = self.write(job, message).await?;
@@ -144,14 +152,14 @@ impl<F: Settles> Unattended<F> {
     async fn next_message(
         &self,
         job: &Job,
-        ending: Option<&Ending>,
+        terminal_state: Option<&TerminalState>,
     ) -> Result<Option<String>, StoreError> {
         let seq = job.seq + 1;
-        let Some(ending) = ending else {
+        let Some(terminal_state) = terminal_state else {
             let event = self.events.at(&job.job_id, seq).await?;
             return Ok(event.map(|event| event.message));
         };
-        let about = About {
+        let about = MessageHeader {
             job_id: job.job_id.clone(),
             seq,
             correlation_id: job.correlation_id.clone(),
@@ -162,7 +170,9 @@ impl<F: Settles> Unattended<F> {
             .stage
             .as_deref()
             .filter(|stage| !job.checkpoints.contains_key(*stage));
-        Ok(Some(ending_message(ending, about, stage, None).to_json()))
+        Ok(Some(
+            terminal_message(terminal_state, about, stage, None).to_json(),
+        ))
     }
 
     /// Writes a message to the log after the job's `seq` and commits it. An event that the same
@@ -204,10 +214,10 @@ impl<F: Settles> Unattended<F> {
     /// Has the delivery function send the durable messages after `after_seq`, through the `seq` of
     /// `job`, to everyone who is subscribed to the job, and notes it.
     async fn notify(&self, job: &Job, after_seq: u64) -> Result<(), SendError> {
-        let pointer = DeliveryPointer {
+        let pointer = DeliveryTask {
             job_id: job.job_id.clone(),
-            audience: Audience::AllSubscribers,
-            content: Content::Published,
+            audience: Recipients::AllSubscribers,
+            content: DeliveryKind::Published,
             after_seq,
             through_seq: Some(job.seq),
         };

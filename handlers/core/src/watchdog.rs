@@ -1,11 +1,11 @@
 //! When the watchdog looks at a job, and what it does with it then.
 //!
-//! A watchdog is a delayed message on the queue of deliveries ([`Content::Watchdog`]), which the
+//! A watchdog is a delayed message on the queue of deliveries ([`DeliveryKind::Watchdog`]), which the
 //! delivery function receives: it does not depend on the function or the worker that runs the job. A
 //! job of the pipeline has one from its creation to its end. Each claim of an external worker starts
 //! one before it writes the claim, so that no claim is without one.
 //!
-//! [`Content::Watchdog`]: contract::queues::Content::Watchdog
+//! [`DeliveryKind::Watchdog`]: contract::queues::DeliveryKind::Watchdog
 
 use contract::{
     functions::Function,
@@ -15,14 +15,14 @@ use contract::{
         ABANDONED_AFTER_SECONDS, LEASE_SECONDS, WATCHDOG_MARGIN_SECONDS, WATCHDOG_MAX_DELAY_SECONDS,
     },
     messages::{JobError, JobStatus},
-    queues::{DeliveryPointer, DeliveryQueue},
+    queues::{DeliveryQueue, DeliveryTask},
     timestamp::Timestamp,
 };
 
 use crate::{
     aws::{Queues, SendError},
     models::{Job, WORKER_LOST},
-    stores::Ending,
+    stores::TerminalState,
 };
 
 /// Seconds from the start of a watchdog to its first look: the job's first lease, if it was claimed
@@ -43,7 +43,7 @@ pub enum Action {
     /// Sends the job's ticket again, and looks again after so many seconds.
     SendTicket(i64),
     /// Ends the job.
-    End(Ending),
+    End(TerminalState),
 }
 
 /// Has the delivery function look at a job in so many seconds. `epoch` is the claim that is watched;
@@ -57,7 +57,7 @@ pub async fn schedule<F>(
 where
     F: Function + Granted<SendMessage<DeliveryQueue>>,
 {
-    let pointer = DeliveryPointer::watchdog(job_id.clone(), epoch);
+    let pointer = DeliveryTask::watchdog(job_id.clone(), epoch);
     let delay = seconds.clamp(0, WATCHDOG_MAX_DELAY_SECONDS);
     let delay = i32::try_from(delay).unwrap_or(0);
     queues.send::<DeliveryQueue>(&pointer, delay).await
@@ -77,7 +77,7 @@ pub fn is_lease_over(job: &Job, now: Timestamp) -> bool {
 pub fn action(job: &Job, now: Timestamp) -> Action {
     match job.status {
         JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => Action::Retire,
-        JobStatus::Queued if job.cancel_requested => Action::End(Ending::Cancelled),
+        JobStatus::Queued if job.cancel_requested => Action::End(TerminalState::Cancelled),
         // Nothing has claimed it: it waits for its first worker, which will start a watchdog.
         JobStatus::Queued if job.is_external() => Action::Retire,
         JobStatus::Queued => {
@@ -87,7 +87,7 @@ pub fn action(job: &Job, now: Timestamp) -> Action {
         JobStatus::Running if !is_lease_over(job, now) => {
             look_again(lease_left(job, now) + WATCHDOG_MARGIN_SECONDS + 1)
         }
-        JobStatus::Running if job.cancel_requested => Action::End(Ending::Cancelled),
+        JobStatus::Running if job.cancel_requested => Action::End(TerminalState::Cancelled),
         JobStatus::Running => {
             let silent = -lease_left(job, now);
             if !job.is_external() {
@@ -96,7 +96,7 @@ pub fn action(job: &Job, now: Timestamp) -> Action {
             if silent < ABANDONED_AFTER_SECONDS {
                 return look_again(ABANDONED_AFTER_SECONDS - silent);
             }
-            Action::End(Ending::Failed(worker_lost()))
+            Action::End(TerminalState::Failed(worker_lost()))
         }
     }
 }
@@ -197,18 +197,21 @@ mod tests {
         job.cancel_requested = true;
         assert_eq!(action(&job, at(0)), Action::LookAgain(36));
         assert_eq!(action(&job, at(35)), Action::LookAgain(1));
-        assert_eq!(action(&job, at(36)), Action::End(Ending::Cancelled));
+        assert_eq!(action(&job, at(36)), Action::End(TerminalState::Cancelled));
     }
 
     #[test]
     fn cancelled_job_ends_when_its_lease_has_ended_whoever_runs_it() {
         for mut job in [claimed(), external()] {
             job.cancel_requested = true;
-            assert_eq!(action(&job, at(40)), Action::End(Ending::Cancelled));
+            assert_eq!(action(&job, at(40)), Action::End(TerminalState::Cancelled));
         }
         let mut waiting = queued();
         waiting.cancel_requested = true;
-        assert_eq!(action(&waiting, at(1)), Action::End(Ending::Cancelled));
+        assert_eq!(
+            action(&waiting, at(1)),
+            Action::End(TerminalState::Cancelled)
+        );
     }
 
     #[test]
@@ -217,7 +220,7 @@ mod tests {
         assert_eq!(action(&job, at(40)), Action::LookAgain(180));
         let last = LEASE_SECONDS + ABANDONED_AFTER_SECONDS - 1;
         assert_eq!(action(&job, at(last)), Action::LookAgain(1));
-        let Action::End(Ending::Failed(error)) = action(&job, at(last + 1)) else {
+        let Action::End(TerminalState::Failed(error)) = action(&job, at(last + 1)) else {
             panic!("it goes on");
         };
         assert_eq!(error.code, "worker_lost");

@@ -2,15 +2,15 @@
 //! side. An invocation either splits an audience or serves it, so that a failure while it serves
 //! never sends a whole audience through the queue again.
 
-use contract::queues::{Audience, DeliveryPointer, DeliveryQueue};
+use contract::queues::{DeliveryQueue, DeliveryTask, Recipients};
 use handlers_core::models::Subscriber;
 
 use crate::handler::{DeliveryError, Handler};
 
 /// Connections that one invocation serves.
-const CHUNK: usize = 500;
+const CHUNK_SIZE: usize = 500;
 /// Subscribers that one invocation reads to split them; who comes after them is split by the next.
-const STRETCH: usize = 10 * CHUNK;
+const SPLIT_PAGE_SIZE: usize = 10 * CHUNK_SIZE;
 
 /// What became of an audience.
 pub(crate) enum FanOut {
@@ -25,25 +25,25 @@ impl Handler {
     /// pointers for parts of them on the queue.
     pub(crate) async fn fan_out(
         &self,
-        pointer: &DeliveryPointer,
+        pointer: &DeliveryTask,
         after: Option<&str>,
     ) -> Result<FanOut, DeliveryError> {
         let page = self
             .subscriptions
-            .page(&pointer.job_id, after, STRETCH)
+            .page(&pointer.job_id, after, SPLIT_PAGE_SIZE)
             .await?;
-        if page.subscribers.len() <= CHUNK {
+        if page.subscribers.len() <= CHUNK_SIZE {
             return Ok(FanOut::Small(page.subscribers));
         }
-        let part = |audience| DeliveryPointer {
+        let part = |audience| DeliveryTask {
             audience,
             ..pointer.clone()
         };
         // The rest first: its splitting is what the last of the audience wait for.
-        let rest = page.more_after.map(Audience::SubscribersAfter);
-        let chunks = page.subscribers.chunks(CHUNK).map(|chunk| {
+        let rest = page.more_after.map(Recipients::SubscribersAfter);
+        let chunks = page.subscribers.chunks(CHUNK_SIZE).map(|chunk| {
             let id = |subscriber: &Subscriber| subscriber.connection_id.clone();
-            Audience::Connections(chunk.iter().map(id).collect())
+            Recipients::Connections(chunk.iter().map(id).collect())
         });
         let parts: Vec<_> = rest.into_iter().chain(chunks).map(part).collect();
         self.queues.send_all::<DeliveryQueue>(&parts, 0).await?;

@@ -7,12 +7,12 @@ use bytes::Bytes;
 use contract::{
     functions::{DeliveryFunction, Function as _},
     messages::ServerMessage,
-    queues::{Audience, Content, DeliveryPointer, DeliveryQueue},
+    queues::{DeliveryKind, DeliveryQueue, DeliveryTask, Recipients},
 };
 use handlers_core::{
     aws::{ConnectionsApi, Database, Environment, Queues, SendError},
     clock::Clock,
-    delivery::{Budget, Housekeeper, Outgoing, Sender, Unfinished},
+    delivery::{ConnectionMaintainer, Outgoing, RetryPolicy, Sender, Unfinished},
     metrics,
     models::{Job, Subscriber},
     stores::{ConnectionStore, EventStore, JobStore, StoreError, SubscriptionStore},
@@ -20,7 +20,7 @@ use handlers_core::{
 };
 use tracing::Instrument as _;
 
-use crate::{fan_out::FanOut, rounds, shortfall::Shortfall};
+use crate::{fan_out::FanOut, progress_fanout, shortfall::Shortfall};
 
 /// Seconds before what failed in company is tried again alone.
 const RETRY_DELAY_SECONDS: i32 = 5;
@@ -36,7 +36,7 @@ pub struct Handler {
     events: EventStore<DeliveryFunction>,
     pub(crate) unattended: Unattended<DeliveryFunction>,
     pub(crate) subscriptions: SubscriptionStore<DeliveryFunction>,
-    housekeeper: Arc<Housekeeper<DeliveryFunction>>,
+    connection_maintainer: Arc<ConnectionMaintainer<DeliveryFunction>>,
     pub(crate) queues: Queues<DeliveryFunction>,
     api: ConnectionsApi<DeliveryFunction>,
     pub(crate) clock: Clock,
@@ -78,7 +78,7 @@ impl Handler {
             events,
             // Nothing is subscribed here: the limit is the websocket function's.
             subscriptions: SubscriptionStore::new(database, clock.clone(), 0),
-            housekeeper: Arc::new(Housekeeper::new(connections, queues.clone())),
+            connection_maintainer: Arc::new(ConnectionMaintainer::new(connections, queues.clone())),
             queues,
             api: ConnectionsApi::new(config, environment),
             clock,
@@ -111,7 +111,7 @@ impl Handler {
     }
 
     async fn deliver(&self, message: &SqsMessage) -> Result<(), DeliveryError> {
-        let pointer: DeliveryPointer =
+        let pointer: DeliveryTask =
             serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
         let job = match self.jobs.load(&pointer.job_id).await {
             Ok(job) => job,
@@ -125,31 +125,33 @@ impl Handler {
             .record("request_id", job.request_id.as_str())
             .record("correlation_id", job.correlation_id.as_str());
         let update = match pointer.content {
-            Content::Progress => match rounds::update_of(&pointer, &job, message, self.clock.now())
-            {
-                Some(update) => Some(ServerMessage::ProgressUpdate(update).to_json()),
-                None => return Ok(()),
-            },
-            Content::Watchdog { epoch } => return self.watch(&job, epoch, message).await,
-            Content::Log | Content::Published => None,
+            DeliveryKind::Progress => {
+                match progress_fanout::update_of(&pointer, &job, message, self.clock.now()) {
+                    Some(update) => Some(ServerMessage::ProgressUpdate(update).to_json()),
+                    None => return Ok(()),
+                }
+            }
+            DeliveryKind::Watchdog { epoch } => return self.watch(&job, epoch, message).await,
+            DeliveryKind::Log | DeliveryKind::Published => None,
         };
         // Whoever is not on the list any more has left: there is nothing to deliver.
         let audience = match &pointer.audience {
-            Audience::Connections(ids) => self.subscriptions.among(&job.job_id, ids).await?,
-            Audience::AllSubscribers => match self.fan_out(&pointer, None).await? {
+            Recipients::Connections(ids) => self.subscriptions.among(&job.job_id, ids).await?,
+            Recipients::AllSubscribers => match self.fan_out(&pointer, None).await? {
                 FanOut::Small(audience) => audience,
                 FanOut::Queued => return Ok(()),
             },
-            Audience::SubscribersAfter(after) => match self.fan_out(&pointer, Some(after)).await? {
+            Recipients::SubscribersAfter(after) => match self.fan_out(&pointer, Some(after)).await?
+            {
                 FanOut::Small(audience) => audience,
                 FanOut::Queued => return Ok(()),
             },
         };
-        let shortfall = Shortfall::new(Arc::clone(&self.housekeeper));
+        let shortfall = Shortfall::new(Arc::clone(&self.connection_maintainer));
         let sender = Sender::new(
             self.api.clone(),
             shortfall.clone(),
-            Budget::of::<DeliveryFunction>(),
+            RetryPolicy::of::<DeliveryFunction>(),
             self.clock.clone(),
         );
         if let Some(update) = update {
@@ -165,7 +167,7 @@ impl Handler {
         let job_id = pointer.job_id.as_str();
         metrics::delivered::<DeliveryFunction>(&self.clock, job_id, audience.len(), &counts);
         let mut lacking = shortfall.take();
-        if pointer.content != Content::Progress {
+        if pointer.content != DeliveryKind::Progress {
             for Unfinished {
                 connection_id,
                 sent_seq,
@@ -182,12 +184,12 @@ impl Handler {
     /// Puts what the audience lacks of the log on its way.
     async fn send_log(
         &self,
-        pointer: &DeliveryPointer,
+        pointer: &DeliveryTask,
         job: &Job,
         audience: &[Subscriber],
         sender: &Sender<ConnectionsApi<DeliveryFunction>, Shortfall>,
     ) -> Result<(), DeliveryError> {
-        let is_published = pointer.content == Content::Published;
+        let is_published = pointer.content == DeliveryKind::Published;
         // Were it all that has followed meanwhile, an audience that is slow to serve would get
         // everything many times.
         let through = match pointer.through_seq {
@@ -222,7 +224,7 @@ impl Handler {
     /// the others would get everything again.
     async fn leave_behind(
         &self,
-        pointer: &DeliveryPointer,
+        pointer: &DeliveryTask,
         audience: usize,
         lacking: BTreeMap<String, u64>,
     ) -> Result<(), DeliveryError> {
@@ -231,13 +233,15 @@ impl Handler {
         {
             return Err(DeliveryError::Unreachable(connection_id.clone()));
         }
-        let alone = |(connection_id, after_seq)| DeliveryPointer {
-            audience: Audience::Connections(vec![connection_id]),
+        let alone = |(connection_id, after_seq)| DeliveryTask {
+            audience: Recipients::Connections(vec![connection_id]),
             after_seq,
             // Without it, a pointer to published messages stands for one of them.
             through_seq: match pointer.content {
-                Content::Published => pointer.through_seq.or(Some(pointer.after_seq + 1)),
-                Content::Log | Content::Progress | Content::Watchdog { .. } => pointer.through_seq,
+                DeliveryKind::Published => pointer.through_seq.or(Some(pointer.after_seq + 1)),
+                DeliveryKind::Log | DeliveryKind::Progress | DeliveryKind::Watchdog { .. } => {
+                    pointer.through_seq
+                }
             },
             ..pointer.clone()
         };

@@ -2,7 +2,7 @@
 
 mod fan_out;
 mod handler;
-mod rounds;
+mod progress_fanout;
 mod shortfall;
 mod watch;
 

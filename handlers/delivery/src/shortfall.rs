@@ -7,22 +7,22 @@ use std::{
 
 use contract::functions::DeliveryFunction;
 use handlers_core::{
-    delivery::{Aftermath, Housekeeper, Outcome},
+    delivery::{ConnectionMaintainer, DeliveryObserver, Outcome},
     models::Subscriber,
 };
 
 /// Collects what could not be delivered; what became of the rest is the housekeeper's.
 #[derive(Clone, Debug)]
 pub(crate) struct Shortfall {
-    housekeeper: Arc<Housekeeper<DeliveryFunction>>,
+    connection_maintainer: Arc<ConnectionMaintainer<DeliveryFunction>>,
     /// What each connection has, by its id.
     lacking: Arc<Mutex<BTreeMap<String, u64>>>,
 }
 
 impl Shortfall {
-    pub(crate) fn new(housekeeper: Arc<Housekeeper<DeliveryFunction>>) -> Self {
+    pub(crate) fn new(connection_maintainer: Arc<ConnectionMaintainer<DeliveryFunction>>) -> Self {
         Self {
-            housekeeper,
+            connection_maintainer,
             lacking: Arc::default(),
         }
     }
@@ -33,8 +33,8 @@ impl Shortfall {
     }
 }
 
-impl Aftermath for Shortfall {
-    async fn settle(&self, subscriber: &Subscriber, outcome: Outcome) {
+impl DeliveryObserver for Shortfall {
+    async fn on_outcome(&self, subscriber: &Subscriber, outcome: Outcome) {
         if let Outcome::Deferred { after_seq, .. } = outcome {
             let mut lacking = self.lacking.lock().unwrap_or_else(PoisonError::into_inner);
             let has = lacking
@@ -42,7 +42,9 @@ impl Aftermath for Shortfall {
                 .or_insert(after_seq);
             *has = (*has).min(after_seq);
         } else {
-            self.housekeeper.settle(subscriber, outcome).await;
+            self.connection_maintainer
+                .on_outcome(subscriber, outcome)
+                .await;
         }
     }
 }

@@ -3,7 +3,7 @@
 use aws_lambda_events::sqs::SqsMessage;
 use contract::{
     ids::JobId,
-    queues::{Content, DeliveryPointer, JobQueue, JobTicket},
+    queues::{DeliveryKind, DeliveryTask, JobMessage, JobQueue},
 };
 use handlers_core::{
     models::Job,
@@ -43,10 +43,10 @@ impl Handler {
     /// A job could not be read. A watchdog looks at it later; any other pointer has failed.
     pub(crate) async fn unread(
         &self,
-        pointer: &DeliveryPointer,
+        pointer: &DeliveryTask,
         error: StoreError,
     ) -> Result<(), DeliveryError> {
-        let Content::Watchdog { epoch } = pointer.content else {
+        let DeliveryKind::Watchdog { epoch } = pointer.content else {
             return Err(error.into());
         };
         tracing::warn!(%error, "the watchdog could not read the job; it tries again");
@@ -96,11 +96,15 @@ impl Handler {
                     epoch = job.epoch,
                     "nothing runs the job: its ticket is sent again",
                 );
-                let ticket = JobTicket::from_watchdog(job.job_id);
+                let ticket = JobMessage::from_watchdog(job.job_id);
                 self.queues.send::<JobQueue>(&ticket, 0).await?;
                 Some(seconds)
             }
-            Action::End(ending) => match self.unattended.settle(&job, Some(&ending)).await? {
+            Action::End(terminal_state) => match self
+                .unattended
+                .settle(&job, Some(&terminal_state))
+                .await?
+            {
                 Settled::Ended(job) => {
                     tracing::warn!(status = job.status.name(), "the watchdog has ended the job");
                     None

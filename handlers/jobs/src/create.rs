@@ -6,11 +6,11 @@ use contract::{
     buckets::{self, input_key},
     http::{EXTERNAL_WORKER, HttpErrorCode, JobCreated, WORKER_PARAMETER},
     ids::{AccessKey, JobId, RequestId, WorkerKey},
-    queues::{JobQueue, JobTicket},
+    queues::{JobMessage, JobQueue},
 };
 use handlers_core::{
     clock::random,
-    http::{Answer, Outcome, Problem},
+    http::{ApiError, ApiResponse, ApiResult},
     models::Job,
     watchdog,
 };
@@ -25,7 +25,7 @@ impl Handler {
         &self,
         request: &ApiGatewayV2httpRequest,
         request_id: &RequestId,
-    ) -> Outcome {
+    ) -> ApiResult {
         let is_external = is_external(request)?;
         let input = if is_external {
             Input::any(request)?
@@ -36,7 +36,7 @@ impl Handler {
         let job_id = JobId::new(now, random());
         let access_key = AccessKey::new(random());
         let worker_key = is_external.then(|| WorkerKey::new(random()));
-        let correlation_id = correlation_of(request).unwrap_or_else(|| request_id.to_string());
+        let correlation_id = correlation_id(request).unwrap_or_else(|| request_id.to_string());
         let mut job = Job::queued(
             job_id.clone(),
             &access_key,
@@ -56,7 +56,7 @@ impl Handler {
                 .body(ByteStream::from(input.bytes))
                 .send()
                 .await
-                .map_err(|error| Problem::ours(DisplayErrorContext(error).to_string()))
+                .map_err(|error| ApiError::internal(DisplayErrorContext(error).to_string()))
         };
         // The watchdog is first: a job that is there has one. It finds no job if this fails.
         let watched = async {
@@ -65,14 +65,14 @@ impl Handler {
             }
             let first = watchdog::FIRST_LOOK_SECONDS;
             let started = watchdog::schedule(&self.queues, &job_id, None, first).await;
-            started.map_err(Problem::from)
+            started.map_err(ApiError::from)
         };
         tokio::try_join!(stored, watched)?;
         if !self.jobs.create(&job).await? {
-            return Err(Problem::ours("two jobs were given the same random id"));
+            return Err(ApiError::internal("two jobs were given the same random id"));
         }
         if !is_external {
-            let ticket = JobTicket::new(job_id.clone());
+            let ticket = JobMessage::new(job_id.clone());
             self.queues.send::<JobQueue>(&ticket, 0).await?;
         }
         tracing::info!(%job_id, is_external, correlation_id = job.correlation_id, "created");
@@ -83,18 +83,18 @@ impl Handler {
             worker_key,
             websocket_url: self.websocket_url.clone(),
         };
-        Answer::json(202, &created)
+        ApiResponse::json(202, &created)
     }
 }
 
 /// Whether the job waits for a worker of its own, instead of the pipeline.
-fn is_external(request: &ApiGatewayV2httpRequest) -> Result<bool, Problem> {
+fn is_external(request: &ApiGatewayV2httpRequest) -> Result<bool, ApiError> {
     match request.query_string_parameters.first(WORKER_PARAMETER) {
         None => Ok(false),
         Some(EXTERNAL_WORKER) => Ok(true),
         Some(other) => {
             let other: String = other.chars().take(64).collect();
-            let problem = Problem::new(
+            let problem = ApiError::new(
                 HttpErrorCode::InvalidParameter,
                 format!(
                     "there is no worker '{other}'; leave `{WORKER_PARAMETER}` out for the \
@@ -107,7 +107,7 @@ fn is_external(request: &ApiGatewayV2httpRequest) -> Result<bool, Problem> {
 }
 
 /// The caller's own id for what it does, if it is fit for logs.
-fn correlation_of(request: &ApiGatewayV2httpRequest) -> Option<String> {
+fn correlation_id(request: &ApiGatewayV2httpRequest) -> Option<String> {
     let id = request.headers.get("x-correlation-id")?.to_str().ok()?;
     let is_fit = !id.is_empty()
         && id.len() <= MAX_CORRELATION_ID_BYTES

@@ -9,7 +9,7 @@ use handlers_core::{
     aws::{Database, Environment, Objects, Queues},
     cancellation::Canceller,
     clock::{Clock, random},
-    http::{Problem, job_id_of, respond},
+    http::{ApiError, job_id_of, respond},
     stores::{EventStore, JobStore, ResultStore},
 };
 use tracing::Instrument as _;
@@ -85,8 +85,8 @@ impl Handler {
     }
 }
 
-fn unknown(route_key: &str) -> Problem {
-    Problem::new(
+fn unknown(route_key: &str) -> ApiError {
+    ApiError::new(
         HttpErrorCode::NotFound,
         format!("there is no route '{route_key}'"),
     )

@@ -2,7 +2,7 @@
 
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use contract::{http::HttpErrorCode, input::InputRules, limits::MAX_INPUT_BYTES};
-use handlers_core::http::{Problem, body_of};
+use handlers_core::http::{ApiError, read_body};
 
 /// An input that a job can be made from.
 #[derive(Debug, PartialEq, Eq)]
@@ -26,13 +26,13 @@ impl Input {
     pub(crate) fn of(
         request: &ApiGatewayV2httpRequest,
         rules: &InputRules,
-    ) -> Result<Self, Problem> {
+    ) -> Result<Self, ApiError> {
         let (a_name, labels) = (rules.name_with_article(), rules.labels());
         let advice = format!("{a_name} as {labels}");
-        let bytes = body_of(request, rules.max_bytes, &advice)?;
+        let bytes = read_body(request, rules.max_bytes, &advice)?;
         if bytes.is_empty() {
             let message = format!("the body is empty; send {a_name} as {labels}");
-            let problem = Problem::new(HttpErrorCode::EmptyBody, message);
+            let problem = ApiError::new(HttpErrorCode::EmptyBody, message);
             return Err(problem.with("hint", CURL_HINT));
         }
         let content_type = content_type(request);
@@ -40,7 +40,7 @@ impl Input {
             return Err(unsupported(rules, content_type.as_deref()));
         };
         (rules.check)(media_type, &bytes)
-            .map_err(|reason| Problem::new(HttpErrorCode::InvalidInput, reason))?;
+            .map_err(|reason| ApiError::new(HttpErrorCode::InvalidInput, reason))?;
         Ok(Self {
             bytes,
             content_type: media_type.name.to_owned(),
@@ -49,9 +49,9 @@ impl Input {
 
     /// Reads the body of a request for a worker of its own, which knows what it takes; nothing, if
     /// it takes what it works on from elsewhere.
-    pub(crate) fn any(request: &ApiGatewayV2httpRequest) -> Result<Self, Problem> {
+    pub(crate) fn any(request: &ApiGatewayV2httpRequest) -> Result<Self, ApiError> {
         let advice = "or what tells the worker where the rest is";
-        let bytes = body_of(request, MAX_INPUT_BYTES, advice)?;
+        let bytes = read_body(request, MAX_INPUT_BYTES, advice)?;
         Ok(Self {
             bytes,
             content_type: content_type(request).unwrap_or_else(|| UNKNOWN_TYPE.to_owned()),
@@ -72,7 +72,7 @@ fn content_type(request: &ApiGatewayV2httpRequest) -> Option<String> {
 }
 
 /// Why a body of none of the accepted types is refused.
-fn unsupported(rules: &InputRules, content_type: Option<&str>) -> Problem {
+fn unsupported(rules: &InputRules, content_type: Option<&str>) -> ApiError {
     let (a_name, labels) = (rules.name_with_article(), rules.labels());
     let is_recognised_by_content = rules.media_types.iter().all(|it| !it.signature.is_empty());
     let message = if is_recognised_by_content {
@@ -90,7 +90,7 @@ fn unsupported(rules: &InputRules, content_type: Option<&str>) -> Problem {
         )
     };
     let supported: Vec<_> = rules.media_types.iter().map(|it| it.name).collect();
-    Problem::new(HttpErrorCode::UnsupportedMediaType, message)
+    ApiError::new(HttpErrorCode::UnsupportedMediaType, message)
         .with("supported", supported)
         .with("hint", CURL_HINT)
 }
@@ -155,7 +155,7 @@ mod tests {
         request
     }
 
-    fn problem(rules: &InputRules, body: &[u8], content_type: Option<&str>) -> Problem {
+    fn problem(rules: &InputRules, body: &[u8], content_type: Option<&str>) -> ApiError {
         Input::of(&with(body, content_type), rules).unwrap_err()
     }
 

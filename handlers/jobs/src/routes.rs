@@ -8,7 +8,7 @@ use contract::{
 };
 use handlers_core::{
     cancellation::Cancellation,
-    http::{Answer, Outcome, Problem, bearer_of, job_id_of},
+    http::{ApiError, ApiResponse, ApiResult, bearer_token, job_id_of},
     models::{Event, Job},
     stores::{StoreError, StoredResults},
 };
@@ -17,17 +17,17 @@ use crate::handler::Handler;
 
 impl Handler {
     /// `GET /v1/jobs/{job_id}`
-    pub(crate) async fn status(&self, request: &ApiGatewayV2httpRequest) -> Outcome {
+    pub(crate) async fn status(&self, request: &ApiGatewayV2httpRequest) -> ApiResult {
         let job = self.authorized(request).await?;
         let last = self.event(&job.job_id, job.seq).await?;
-        Answer::json(200, &job.snapshot_with(last.as_ref()))
+        ApiResponse::json(200, &job.snapshot_with(last.as_ref()))
     }
 
     /// `GET /v1/jobs/{job_id}/results`, and with `?stage=` those of one stage.
-    pub(crate) async fn job_results(&self, request: &ApiGatewayV2httpRequest) -> Outcome {
+    pub(crate) async fn job_results(&self, request: &ApiGatewayV2httpRequest) -> ApiResult {
         let asked = request.query_string_parameters.first("stage");
         // A worker that goes on after another needs the results of the stages that have finished.
-        let may_run_it = |job: &Job, key| asked.is_some() && job.is_run_by(&key);
+        let may_run_it = |job: &Job, key| asked.is_some() && job.verify_worker_key(&key);
         let job = self.authorized_or(request, may_run_it).await?;
         let seq = match asked {
             Some(stage) => match job.checkpoints.get(stage) {
@@ -39,19 +39,19 @@ impl Handler {
         };
         let event = self.event(&job.job_id, seq).await?;
         let results = event.as_ref().and_then(results_of).ok_or_else(|| {
-            Problem::ours(format!(
+            ApiError::internal(format!(
                 "the log has no results at seq {seq} of {}",
                 job.job_id
             ))
         })?;
         Ok(match self.results.answer(&job.job_id, results).await? {
-            StoredResults::Json(json) => Answer::raw_json(json),
-            StoredResults::Address(address) => Answer::elsewhere(address),
+            StoredResults::Json(json) => ApiResponse::raw_json(json),
+            StoredResults::Address(address) => ApiResponse::redirect(address),
         })
     }
 
     /// `DELETE /v1/jobs/{job_id}`
-    pub(crate) async fn cancel(&self, request: &ApiGatewayV2httpRequest) -> Outcome {
+    pub(crate) async fn cancel(&self, request: &ApiGatewayV2httpRequest) -> ApiResult {
         let job = self.authorized(request).await?;
         match self.canceller.cancel(&job.job_id).await? {
             Cancellation::Requested => {
@@ -59,10 +59,10 @@ impl Handler {
                     job_id: job.job_id,
                     cancel_requested: true,
                 };
-                Answer::json(202, &accepted)
+                ApiResponse::json(202, &accepted)
             }
             // The job was running when its key was checked: what it is now counts.
-            Cancellation::AlreadyFinished(status) => Err(Problem::new(
+            Cancellation::AlreadyFinished(status) => Err(ApiError::new(
                 HttpErrorCode::JobAlreadyFinished,
                 format!(
                     "the job is {}; there is nothing to cancel",
@@ -73,7 +73,7 @@ impl Handler {
     }
 
     /// The job in the path, if the key in the header opens it.
-    async fn authorized(&self, request: &ApiGatewayV2httpRequest) -> Result<Job, Problem> {
+    async fn authorized(&self, request: &ApiGatewayV2httpRequest) -> Result<Job, ApiError> {
         self.authorized_or(request, |_, _| false).await
     }
 
@@ -82,18 +82,18 @@ impl Handler {
         &self,
         request: &ApiGatewayV2httpRequest,
         may: impl Fn(&Job, WorkerKey) -> bool,
-    ) -> Result<Job, Problem> {
+    ) -> Result<Job, ApiError> {
         let job_id = job_id_of(request)?;
-        let job = match bearer_of(request) {
+        let job = match bearer_token(request) {
             Some(key) => self.jobs.load(&job_id).await?.filter(|job| {
-                job.is_opened_by(&AccessKey::from_client(key))
+                job.verify_access_key(&AccessKey::from_client(key))
                     || may(job, WorkerKey::from_client(key))
             }),
             None => None,
         };
         // The same words for a wrong key and for no such job: strangers learn nothing.
         job.ok_or_else(|| {
-            Problem::new(
+            ApiError::new(
                 HttpErrorCode::Forbidden,
                 "the access key is missing or does not open this job; send the one that \
                  POST /v1/jobs answered with, as 'Authorization: Bearer {access_key}'",
@@ -114,7 +114,7 @@ fn results_of(event: &Event) -> Option<Results> {
     }
 }
 
-fn no_results(job: &Job, stage: Option<&str>) -> Problem {
+fn no_results(job: &Job, stage: Option<&str>) -> ApiError {
     let status = job.status.name();
     let message = match stage {
         Some(stage) => format!(
@@ -132,5 +132,5 @@ fn no_results(job: &Job, stage: Option<&str>) -> Problem {
         None if job.status.has_ended() => format!("the job is {status}; it has no results"),
         None => format!("the job is {status}; its results are there once it is completed"),
     };
-    Problem::new(HttpErrorCode::NoResults, message)
+    ApiError::new(HttpErrorCode::NoResults, message)
 }

@@ -8,7 +8,7 @@ use std::{
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use contract::{
     functions::PipelineFunction,
-    queues::{JobQueue, JobTicket},
+    queues::{JobMessage, JobQueue},
 };
 use handlers_core::{
     aws::{ConnectionsApi, Database, Environment, Objects, Queues, SendError},
@@ -123,7 +123,7 @@ impl Handler {
     }
 
     async fn run(&self, message: &SqsMessage, deadline: Instant) -> Result<(), TicketError> {
-        let ticket: JobTicket = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
+        let ticket: JobMessage = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
         let span = tracing::info_span!(
             "run",
             job_id = %ticket.job_id,
@@ -141,7 +141,7 @@ impl Handler {
         let run = self.runner.run(&ticket.job_id, deadline);
         let outcome = tokio::select! {
             outcome = run.instrument(span.clone()) => outcome?,
-            never = ticket::keep_hidden(&self.queues, message).instrument(span.clone()) => match never {},
+            never = ticket::extend_visibility(&self.queues, message).instrument(span.clone()) => match never {},
         };
         span.in_scope(|| tracing::info!(?outcome, "the run is over"));
         if let RunOutcome::Held { until } = outcome

@@ -30,7 +30,7 @@ pub(crate) async fn hide_first(queues: &Queues<PipelineFunction>, ticket: &SqsMe
 }
 
 /// Keeps a ticket, hidden already, from other receivers for as long as this future is polled.
-pub(crate) async fn keep_hidden(
+pub(crate) async fn extend_visibility(
     queues: &Queues<PipelineFunction>,
     ticket: &SqsMessage,
 ) -> Infallible {
@@ -69,7 +69,7 @@ fn wait_after(receives: u32) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use contract::{limits::MAX_FRUITLESS_CLAIMS, queues::Queue as _};
+    use contract::{limits::MAX_ATTEMPTS_WITHOUT_PROGRESS, queues::Queue as _};
 
     use super::*;
 
@@ -88,6 +88,6 @@ mod tests {
     #[test]
     fn each_stage_of_a_job_may_be_cut_short_as_often_as_it_is_tried() {
         // Of a pipeline of five stages; the last claim of each fails it, or finishes it.
-        assert!(JobQueue::SPEC.max_receives >= 5 * (MAX_FRUITLESS_CLAIMS + 1));
+        assert!(JobQueue::SPEC.max_receives >= 5 * (MAX_ATTEMPTS_WITHOUT_PROGRESS + 1));
     }
 }

@@ -14,10 +14,10 @@ use handlers_core::{
     aws::{ConnectionsApi, Database, Environment, Queues},
     cancellation::Canceller,
     clock::Clock,
-    delivery::{Budget, PostError},
+    delivery::{PostError, RetryPolicy},
     stores::{
         ConnectionStore, EventStore, JobStore, StoreError, SubscriptionRequest, SubscriptionStore,
-        correlation_of,
+        correlation_id,
     },
 };
 use tokio::time::Instant;
@@ -66,10 +66,10 @@ pub struct UndeliveredReply(#[source] pub(crate) PostError);
 impl Session {
     /// What is left of the time for posts: all posts that an event causes share it, for the function
     /// has no more time for many of them than for one.
-    pub(crate) fn budget(&self) -> Budget {
-        let budget = Budget::of::<WebSocketFunction>();
+    pub(crate) fn budget(&self) -> RetryPolicy {
+        let budget = RetryPolicy::of::<WebSocketFunction>();
         let total = budget.total.saturating_sub(self.began.elapsed());
-        Budget { total, ..budget }
+        RetryPolicy { total, ..budget }
     }
 
     pub(crate) fn wants<'a>(&'a self, job_id: &'a JobId) -> SubscriptionRequest<'a> {
@@ -130,7 +130,7 @@ impl Handler {
         let context = &event.request_context;
         let connection_id = context.connection_id.clone().unwrap_or_default();
         let connected_at = Timestamp::from_epoch_seconds(context.connected_at / 1000);
-        let correlation_id = correlation_of(&connection_id, connected_at);
+        let correlation_id = correlation_id(&connection_id, connected_at);
         let route_key = context.route_key.as_deref().unwrap_or_default();
         let span = tracing::info_span!(
             "event",

@@ -6,7 +6,7 @@ use aws_lambda_events::apigw::{
 use contract::ids::{AccessKey, JobId};
 use handlers_core::{
     models::PendingReply,
-    stores::{Committed, StoreError, Unmoved},
+    stores::{CommitOutcome, Precondition, StoreError},
 };
 
 use crate::handler::{Handler, Session};
@@ -93,9 +93,12 @@ impl Handler {
         access_key: &AccessKey,
     ) -> Result<bool, StoreError> {
         let (connection_id, job_id) = (&session.connection_id, &owed.job_id);
-        let standing = self.subscriptions.look(connection_id, job_id).await?;
-        let admitted = match self.subscriptions.admit(standing, Some(access_key)) {
-            Ok(admitted) => admitted,
+        let context = self
+            .subscriptions
+            .load_context(connection_id, job_id)
+            .await?;
+        let authorized = match self.subscriptions.authorize(context, Some(access_key)) {
+            Ok(authorized) => authorized,
             Err(refused) => {
                 tracing::info!(?refused, %job_id, "refused: the job in the URL cannot be watched");
                 return Ok(false);
@@ -104,13 +107,20 @@ impl Handler {
         let request = session.wants(job_id);
         let committed = self
             .subscriptions
-            .commit(&request, &admitted, admitted.allowance(), Unmoved::Nothing)
+            .commit(
+                &request,
+                &authorized,
+                authorized.allowance(),
+                Precondition::Nothing,
+            )
             .await?;
-        if committed == Committed::Moved {
+        if committed == CommitOutcome::Conflict {
             return Ok(false);
         }
         // Nothing can be posted before this handshake is answered.
-        self.connections.owe(connection_id, owed).await?;
+        self.connections
+            .set_pending_reply(connection_id, owed)
+            .await?;
         Ok(true)
     }
 

@@ -16,7 +16,7 @@ use handlers_core::{
     clock::random,
     delivery::Delivery,
     models::{Event, Job, PendingReply, ReplayAllowance, ReplayLimited, SentRange},
-    stores::{Admitted, Committed, Refused, StoreError, Unmoved},
+    stores::{Authorized, CommitOutcome, Precondition, StoreError, SubscribeError},
 };
 use serde_json::json;
 
@@ -24,23 +24,23 @@ use crate::handler::{Handler, Session};
 
 /// Why a message was not done: the client is told, and what is our fault is logged.
 #[derive(Debug)]
-enum Trouble {
+enum HandlerError {
     Client(ProtocolError),
     /// The connection has no item: its client has left, and messages that it sent before are still
     /// being served.
     Left,
-    Ours(String),
+    Internal(String),
 }
 
-impl From<ProtocolError> for Trouble {
+impl From<ProtocolError> for HandlerError {
     fn from(error: ProtocolError) -> Self {
         Self::Client(error)
     }
 }
 
-impl From<StoreError> for Trouble {
+impl From<StoreError> for HandlerError {
     fn from(error: StoreError) -> Self {
-        Self::Ours(error.to_string())
+        Self::Internal(error.to_string())
     }
 }
 
@@ -66,7 +66,7 @@ enum Paid {
     ByAnother,
 }
 
-fn limited(limit: ReplayLimited) -> Trouble {
+fn limited(limit: ReplayLimited) -> HandlerError {
     let seconds = limit.retry_after_seconds;
     ProtocolError::new(
         ErrorCode::ReplayLimited,
@@ -105,13 +105,13 @@ impl Handler {
         };
         match outcome {
             Ok(()) => {}
-            Err(Trouble::Client(error)) => {
+            Err(HandlerError::Client(error)) => {
                 // Not the words: they quote the client, who may have put a key where it does not belong.
                 let field = error.details.as_ref().map(|details| &details["field"]);
                 tracing::info!(code = ?error.code, ?field, "refused");
                 self.refuse(session, &request_id, error).await;
             }
-            Err(Trouble::Left) => {
+            Err(HandlerError::Left) => {
                 tracing::info!("the client has left; a message that it sent before is not served");
                 // Were the client there after all, it would wait for an answer.
                 let error = ProtocolError::new(
@@ -120,7 +120,7 @@ impl Handler {
                 );
                 self.refuse(session, &request_id, error).await;
             }
-            Err(Trouble::Ours(error)) => {
+            Err(HandlerError::Internal(error)) => {
                 tracing::error!(error, request_id, "a message could not be served");
                 let advice = if is_access_denied(&error) {
                     format!(
@@ -144,7 +144,7 @@ impl Handler {
         session: &Session,
         request_id: &str,
         message: ClientMessage,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), HandlerError> {
         match message {
             // Subscribing is its own sign of life, in the same transaction.
             ClientMessage::Subscribe(message) => self.subscribe(session, request_id, message).await,
@@ -173,22 +173,30 @@ impl Handler {
     }
 
     /// Notes a sign of life and sends the reply that is owed since `$connect`, if any.
-    async fn touch(&self, session: &Session) -> Result<(), Trouble> {
+    async fn touch(&self, session: &Session) -> Result<(), HandlerError> {
         let Some(connection) = self.connections.touch(&session.connection_id).await? else {
-            return Err(Trouble::Left);
+            return Err(HandlerError::Left);
         };
         let Some(owed) = connection.pending_reply else {
             return Ok(());
         };
         // Removed after it was sent. If the invocation is killed before, the client's next message sends
         // it again; the client drops what comes twice by its `seq`.
-        match self.pay(session, &owed, connection.replay_allowance).await {
-            Ok(Paid::Sent) => Ok(self.connections.paid(&session.connection_id).await?),
+        match self
+            .send_pending_reply(session, &owed, connection.replay_allowance)
+            .await
+        {
+            Ok(Paid::Sent) => Ok(self
+                .connections
+                .clear_pending_reply(&session.connection_id)
+                .await?),
             Ok(Paid::ByAnother) => Ok(()),
-            Err(error @ Trouble::Client(ProtocolError { code, .. }))
+            Err(error @ HandlerError::Client(ProtocolError { code, .. }))
                 if code != ErrorCode::ReplayLimited =>
             {
-                self.connections.paid(&session.connection_id).await?;
+                self.connections
+                    .clear_pending_reply(&session.connection_id)
+                    .await?;
                 Err(error)
             }
             Err(error) => Err(error),
@@ -196,12 +204,12 @@ impl Handler {
     }
 
     /// Sends the reply that is owed since `$connect`. `allowance` is what the connection may be sent.
-    async fn pay(
+    async fn send_pending_reply(
         &self,
         session: &Session,
         owed: &PendingReply,
         allowance: ReplayAllowance,
-    ) -> Result<Paid, Trouble> {
+    ) -> Result<Paid, HandlerError> {
         let request_id = RequestId::new(self.clock.now(), random()).to_string();
         let job = self.jobs.load(&owed.job_id).await?.ok_or_else(forbidden)?;
         let after = owed.after_seq.unwrap_or(0);
@@ -215,7 +223,7 @@ impl Handler {
         if !charge.await? {
             return Ok(Paid::ByAnother);
         }
-        self.welcome(session, &request_id, &job, after, None)
+        self.send_subscribed_and_replay(session, &request_id, &job, after, None)
             .await?;
         Ok(Paid::Sent)
     }
@@ -227,43 +235,45 @@ impl Handler {
         session: &Session,
         request_id: &str,
         message: Subscribe,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), HandlerError> {
         let request = session.wants(&message.job_id);
         let key = message.access_key.as_ref();
         let after = message.after_seq.unwrap_or(0);
         for attempt in 1..=LAST_ATTEMPT {
-            let admitted = self.admit(session, &message.job_id, key).await?;
-            let from = admitted.unsent_after(after);
-            if admitted.is_subscribed(self.clock.now()) && from >= admitted.job.seq {
+            let authorized = self.authorize(session, &message.job_id, key).await?;
+            let from = authorized.unsent_after(after);
+            if authorized.is_subscribed(self.clock.now()) && from >= authorized.job.seq {
                 // A repeat. Nothing is stored, and the publisher need not read its list again.
                 self.touch(session).await?;
-                let sent = admitted.replayed();
+                let sent = authorized.replayed();
                 return self
-                    .welcome(session, request_id, &admitted.job, after, sent)
+                    .send_subscribed_and_replay(session, request_id, &authorized.job, after, sent)
                     .await;
             }
-            let charged = admitted
+            let charged = authorized
                 .charged(from, self.clock.millis())
                 .map_err(limited)?;
             // A job that publishes faster than one can subscribe is watched all the same: then
             // its messages may come twice, which clients tell by their `seq`.
-            let unmoved = match attempt {
-                ..STRICT_ATTEMPTS => Unmoved::All,
-                STRICT_ATTEMPTS..MOST_ATTEMPTS => Unmoved::Log,
-                MOST_ATTEMPTS.. => Unmoved::Nothing,
+            let precondition = match attempt {
+                ..STRICT_ATTEMPTS => Precondition::All,
+                STRICT_ATTEMPTS..MOST_ATTEMPTS => Precondition::Log,
+                MOST_ATTEMPTS.. => Precondition::Nothing,
             };
             let committed = self
                 .subscriptions
-                .commit(&request, &admitted, charged, unmoved)
+                .commit(&request, &authorized, charged, precondition)
                 .await?;
-            if committed == Committed::Yes {
-                let sent = admitted.replayed();
-                let mut job = admitted.job;
-                if unmoved == Unmoved::Nothing {
+            if committed == CommitOutcome::Committed {
+                let sent = authorized.replayed();
+                let mut job = authorized.job;
+                if precondition == Precondition::Nothing {
                     // What was published between the reading and the storing is nobody else's.
                     job = self.jobs.load(&job.job_id).await?.unwrap_or(job);
                 }
-                return self.welcome(session, request_id, &job, after, sent).await;
+                return self
+                    .send_subscribed_and_replay(session, request_id, &job, after, sent)
+                    .await;
             }
         }
         // Requests of this connection that are served at the same time got in first each time.
@@ -273,28 +283,28 @@ impl Handler {
     }
 
     /// How the connection may watch the job, after the reply that is still owed to it.
-    async fn admit(
+    async fn authorize(
         &self,
         session: &Session,
         job_id: &JobId,
         access_key: Option<&AccessKey>,
-    ) -> Result<Admitted, Trouble> {
-        let mut outcome = self.look(session, job_id, access_key).await?;
-        if matches!(outcome, Err(Refused::ReplyPending)) {
+    ) -> Result<Authorized, HandlerError> {
+        let mut outcome = self.load_context(session, job_id, access_key).await?;
+        if matches!(outcome, Err(SubscribeError::ReplyPending)) {
             self.touch(session).await?;
-            outcome = self.look(session, job_id, access_key).await?;
+            outcome = self.load_context(session, job_id, access_key).await?;
         }
         // Another message of the client may be sending it.
         for _ in 0..REPLY_LOOKS {
-            if !matches!(outcome, Err(Refused::ReplyPending)) {
+            if !matches!(outcome, Err(SubscribeError::ReplyPending)) {
                 break;
             }
             tokio::time::sleep(REPLY_LOOK_INTERVAL).await;
-            outcome = self.look(session, job_id, access_key).await?;
+            outcome = self.load_context(session, job_id, access_key).await?;
         }
         outcome.map_err(|refused| match refused {
-            Refused::Forbidden => forbidden().into(),
-            Refused::TooMany => ProtocolError::new(
+            SubscribeError::Forbidden => forbidden().into(),
+            SubscribeError::TooMany => ProtocolError::new(
                 ErrorCode::TooManySubscriptions,
                 format!(
                     "this connection watches {} jobs, the most it may; unsubscribe from one, or \
@@ -304,34 +314,37 @@ impl Handler {
             )
             .with_details(json!({ "max_subscriptions": self.max_subscriptions }))
             .into(),
-            Refused::NoConnection => Trouble::Left,
-            Refused::ReplyPending => {
-                Trouble::Ours("the reply that is owed since $connect did not go out".to_owned())
-            }
+            SubscribeError::NoConnection => HandlerError::Left,
+            SubscribeError::ReplyPending => HandlerError::Internal(
+                "the reply that is owed since $connect did not go out".to_owned(),
+            ),
         })
     }
 
-    async fn look(
+    async fn load_context(
         &self,
         session: &Session,
         job_id: &JobId,
         access_key: Option<&AccessKey>,
-    ) -> Result<Result<Admitted, Refused>, StoreError> {
+    ) -> Result<Result<Authorized, SubscribeError>, StoreError> {
         let connection_id = &session.connection_id;
-        let standing = self.subscriptions.look(connection_id, job_id).await?;
-        Ok(self.subscriptions.admit(standing, access_key))
+        let context = self
+            .subscriptions
+            .load_context(connection_id, job_id)
+            .await?;
+        Ok(self.subscriptions.authorize(context, access_key))
     }
 
     /// Sends `subscribed` and the durable messages after `after`, up to the `seq` of `job`, but for
     /// those that an earlier request of the connection has `sent`.
-    async fn welcome(
+    async fn send_subscribed_and_replay(
         &self,
         session: &Session,
         request_id: &str,
         job: &Job,
         after: u64,
         sent: Option<SentRange>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), HandlerError> {
         let after = SentRange::unsent_after(sent, after);
         // The last event is read in any case: it holds the results of a completed job.
         let from = after.min(job.seq.saturating_sub(1));
@@ -375,7 +388,7 @@ impl Handler {
         session: &Session,
         request_id: &str,
         message: Unsubscribe,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), HandlerError> {
         // Not watching is what was asked for, whether the job was watched or not. A transaction whose
         // condition fails costs as much as one that is done, so it is not tried in vain.
         let (connection_id, job_id) = (&session.connection_id, &message.job_id);
@@ -398,11 +411,11 @@ impl Handler {
         session: &Session,
         request_id: &str,
         message: CancelJob,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), HandlerError> {
         self.authorized(session, &message.job_id, message.access_key.as_ref())
             .await?;
         let cancelled = self.canceller.cancel(&message.job_id).await;
-        match cancelled.map_err(|error| Trouble::Ours(error.to_string()))? {
+        match cancelled.map_err(|error| HandlerError::Internal(error.to_string()))? {
             Cancellation::Requested => {
                 let requested = ServerMessage::CancelRequested(CancelRequested {
                     job_id: message.job_id,
@@ -425,7 +438,7 @@ impl Handler {
         session: &Session,
         request_id: &str,
         message: RequestStatus,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), HandlerError> {
         let job = self
             .authorized(session, &message.job_id, message.access_key.as_ref())
             .await?;
@@ -448,12 +461,12 @@ impl Handler {
         session: &Session,
         job_id: &JobId,
         access_key: Option<&AccessKey>,
-    ) -> Result<Job, Trouble> {
+    ) -> Result<Job, HandlerError> {
         match access_key {
             Some(key) => {
                 let job = self.jobs.load(job_id).await?;
                 Ok(job
-                    .filter(|job| job.is_opened_by(key))
+                    .filter(|job| job.verify_access_key(key))
                     .ok_or_else(forbidden)?)
             }
             None if self

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use contract::{
     ids::JobId,
     messages::{ErrorReply, ProtocolError, ServerMessage},
-    queues::{Audience, DeliveryPointer, DeliveryQueue},
+    queues::{DeliveryQueue, DeliveryTask, Recipients},
 };
 use handlers_core::{
     delivery::{Delivery, Destination, deliver},
@@ -69,8 +69,8 @@ impl Handler {
         after_seq: u64,
         through_seq: u64,
     ) {
-        let alone = Audience::Connections(vec![session.connection_id.clone()]);
-        let pointer = DeliveryPointer::log(job_id.clone(), alone, after_seq).through(through_seq);
+        let alone = Recipients::Connections(vec![session.connection_id.clone()]);
+        let pointer = DeliveryTask::log(job_id.clone(), alone, after_seq).through(through_seq);
         if let Err(error) = self.queues.send::<DeliveryQueue>(&pointer, 0).await {
             tracing::error!(%error, %job_id, after_seq, "a replay could not be queued");
         }

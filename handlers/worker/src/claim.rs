@@ -7,7 +7,7 @@ use contract::{
     http::HttpErrorCode,
     ids::JobId,
     json::RawJson,
-    limits::{MAX_CLAIM_RESULTS_BYTES, MAX_EVENTS_BYTES, MAX_FRUITLESS_CLAIMS},
+    limits::{MAX_ATTEMPTS_WITHOUT_PROGRESS, MAX_CLAIM_RESULTS_BYTES, MAX_EVENTS_BYTES},
     messages::{JobError, Results, ServerMessage},
     timestamp::Timestamp,
     worker::{ClaimRequest, Claimed, FinishedStage},
@@ -15,33 +15,33 @@ use contract::{
 use handlers_core::{
     aws::SendError,
     delivery::Publisher,
-    http::{Answer, Outcome, Problem, body_of, string_bytes},
+    http::{ApiError, ApiResponse, ApiResult, read_body, string_bytes},
     models::Job,
-    stores::{Claim, Claimant, Ending, Lease, StoreError},
+    stores::{Claim, ExternalClaim, Lease, StoreError, TerminalState},
     watchdog,
 };
 
 use crate::handler::{Handler, finished};
 
 impl Handler {
-    pub(crate) async fn claim(&self, request: &ApiGatewayV2httpRequest) -> Outcome {
+    pub(crate) async fn claim(&self, request: &ApiGatewayV2httpRequest) -> ApiResult {
         let known = self.authorized(request).await?;
-        let body = body_of(request, MAX_EVENTS_BYTES, "the names of the stages")?;
+        let body = read_body(request, MAX_EVENTS_BYTES, "the names of the stages")?;
         let claim = ClaimRequest::parse(&body)?;
-        let claimant = Claimant {
+        let external = ExternalClaim {
             stages: &claim.stages,
             worker_id: claim.worker_id.as_deref(),
         };
         if !known.status.has_ended() {
-            if !known.is_unattended(self.stores.clock.now()) && !claimant.holds(&known) {
+            if !known.is_unattended(self.stores.clock.now()) && !external.holds(&known) {
                 return Err(self.held(known.lease_expires_at));
             }
             // Before the claim is written: no claim is without a watchdog, whatever dies meanwhile.
             self.start_watchdog(&known, known.epoch + 1).await?;
         }
-        let claimed = self.stores.jobs.claim_for(&known.job_id, Some(claimant));
+        let claimed = self.stores.jobs.claim_for(&known.job_id, Some(external));
         match claimed.await? {
-            Claim::Taken {
+            Claim::Acquired {
                 job,
                 lease,
                 takeover,
@@ -50,11 +50,11 @@ impl Handler {
                     // Another claim came between: the watchdog above is that one's.
                     self.start_watchdog(&job, job.epoch).await?;
                 }
-                let counted = job.fruitless_claims;
+                let counted = job.attempts_without_progress;
                 let outcome = self.taken(*job, lease.clone(), takeover).await;
                 if matches!(&outcome, Err(problem) if problem.code() == HttpErrorCode::Internal) {
                     // The worker will claim again, and has not crashed.
-                    self.stores.jobs.excuse(&lease, counted).await;
+                    self.stores.jobs.refund_attempt(&lease, counted).await;
                 }
                 outcome
             }
@@ -66,7 +66,7 @@ impl Handler {
                 let job = self.stores.jobs.load(&known.job_id).await?;
                 Err(finished(job.as_ref().unwrap_or(&known)))
             }
-            Claim::Unknown => Err(Problem::ours("the job has gone while it was claimed")),
+            Claim::NotFound => Err(ApiError::internal("the job has gone while it was claimed")),
         }
     }
 
@@ -75,7 +75,7 @@ impl Handler {
         watchdog::schedule(queues, &job.job_id, Some(epoch), first).await
     }
 
-    async fn taken(&self, mut job: Job, lease: Lease, takeover: bool) -> Outcome {
+    async fn taken(&self, mut job: Job, lease: Lease, takeover: bool) -> ApiResult {
         tracing::info!(epoch = lease.epoch, takeover, "claimed");
         if takeover && job.seq > 0 {
             // Nobody knows what the worker before has got to send.
@@ -83,11 +83,13 @@ impl Handler {
         }
         let (before, job_id) = (job.seq, job.job_id.clone());
         let mut publisher = Publisher::new(Arc::clone(&self.stores), &job, lease);
-        let is_hopeless = job.fruitless_claims > MAX_FRUITLESS_CLAIMS;
+        let is_hopeless = job.attempts_without_progress > MAX_ATTEMPTS_WITHOUT_PROGRESS;
         let recovered = match publisher.recover().await {
             Ok(false) if is_hopeless => {
-                let ending = Ending::Failed(hopeless());
-                let ended = publisher.end(&ending, job.stage.as_deref(), None).await;
+                let terminal_state = TerminalState::Failed(attempts_exhausted());
+                let ended = publisher
+                    .end(&terminal_state, job.stage.as_deref(), None)
+                    .await;
                 ended.map(|()| true)
             }
             recovered => recovered,
@@ -99,7 +101,8 @@ impl Handler {
         };
         if recovered || is_hopeless {
             let current = self.stores.jobs.load(&job_id).await?;
-            job = current.ok_or_else(|| Problem::ours("the job has gone while it was claimed"))?;
+            job = current
+                .ok_or_else(|| ApiError::internal("the job has gone while it was claimed"))?;
             if job.status.has_ended() {
                 return Err(finished(&job));
             }
@@ -113,7 +116,7 @@ impl Handler {
             content_type: job.content_type,
             job_id,
         };
-        Answer::json(200, &claimed)
+        ApiResponse::json(200, &claimed)
     }
 
     async fn finished_stages(&self, job: &Job) -> Result<Vec<FinishedStage>, StoreError> {
@@ -133,9 +136,9 @@ impl Handler {
         Ok(stages)
     }
 
-    fn held(&self, until: i64) -> Problem {
+    fn held(&self, until: i64) -> ApiError {
         let seconds = (until - self.stores.clock.now().epoch_seconds() + 1).max(1);
-        Problem::new(
+        ApiError::new(
             HttpErrorCode::JobHeld,
             format!(
                 "another worker has the job; if it is gone, its lease ends in {seconds} seconds. \
@@ -161,11 +164,11 @@ fn leave_out_results(job_id: &JobId, stages: &mut [FinishedStage], max_bytes: us
     }
 }
 
-fn hopeless() -> JobError {
+fn attempts_exhausted() -> JobError {
     JobError {
         code: "too_many_attempts".to_owned(),
         message: format!(
-            "the job was claimed {MAX_FRUITLESS_CLAIMS} times without finishing a stage; its \
+            "the job was claimed {MAX_ATTEMPTS_WITHOUT_PROGRESS} times without finishing a stage; its \
              worker may crash on it"
         ),
     }

@@ -15,83 +15,87 @@ use contract::{
 };
 use handlers_core::{
     delivery::{Advanced, PublishError, Publisher},
-    http::{Answer, Outcome, Problem, body_of},
+    http::{ApiError, ApiResponse, ApiResult, read_body},
     models::Job,
-    stores::{Ending, StoreError},
+    stores::{StoreError, TerminalState},
 };
 
 use crate::{
-    course::Course,
     handler::{Handler, finished},
-    repeats,
+    idempotency,
+    progress_tracker::ProgressTracker,
 };
 
 /// An event and its place.
-struct Placed {
+struct SequencedEvent {
     event: WorkerEvent,
     /// The `seq` of a durable event; of a progress update, that of the last durable one before it.
     seq: u64,
 }
 
 /// What has become of the job.
-struct Told {
+struct PostResult {
     status: JobStatus,
     cancel_requested: bool,
     lease_expires_at: Timestamp,
 }
 
 impl Handler {
-    pub(crate) async fn post_events(&self, request: &ApiGatewayV2httpRequest) -> Outcome {
+    pub(crate) async fn post_events(&self, request: &ApiGatewayV2httpRequest) -> ApiResult {
         let job = self.authorized(request).await?;
         let advice = "with large results in the bucket or wherever else the worker keeps them";
-        let body = body_of(request, MAX_EVENTS_BYTES, advice)?;
+        let body = read_body(request, MAX_EVENTS_BYTES, advice)?;
         let post = EventsRequest::parse(&body)?;
         let after_seq = post.after_seq;
         let (repeated, new) = self.sort(&job, post).await?;
 
         let mut publisher = self.publishers.take(&self.stores, &job);
-        let told = self.tell(&job, new, &mut publisher).await;
+        let result = self.tell(&job, new, &mut publisher).await;
         publisher.flush_within_budget(job.seq).await;
         if repeated {
             // The post before may have been cut short while it sent.
             self.stores.redeliver(&job.job_id, after_seq).await?;
         }
         let seq = publisher.seq();
-        let told = match told {
-            Ok(told) => told,
+        let result = match result {
+            Ok(result) => result,
             Err(error) => return Err(self.explain(&job, error, seq).await?),
         };
         // With it go the names of those whom the delivery function serves: nothing may overtake that.
-        if !told.status.has_ended() {
+        if !result.status.has_ended() {
             self.publishers.keep(publisher);
         }
         let accepted = EventsAccepted {
             job_id: job.job_id,
             seq,
-            status: told.status,
-            cancel_requested: told.cancel_requested,
-            lease_expires_at: told.lease_expires_at,
+            status: result.status,
+            cancel_requested: result.cancel_requested,
+            lease_expires_at: result.lease_expires_at,
         };
-        Answer::json(200, &accepted)
+        ApiResponse::json(200, &accepted)
     }
 
     /// The events that the job does not know yet, and whether there were durable ones that it does.
     /// Refuses a post that does not fit the job before anything of it is done.
-    async fn sort(&self, job: &Job, post: EventsRequest) -> Result<(bool, Vec<Placed>), Problem> {
+    async fn sort(
+        &self,
+        job: &Job,
+        post: EventsRequest,
+    ) -> Result<(bool, Vec<SequencedEvent>), ApiError> {
         let mut seq = post.after_seq;
-        let placed = post.events.into_iter().map(|mut event| {
+        let sequenced = post.events.into_iter().map(|mut event| {
             event.forget_stage_unless(|stage| job.stages.iter().any(|known| known == stage));
             seq = seq.saturating_add(u64::from(event.is_durable()));
-            Placed { event, seq }
+            SequencedEvent { event, seq }
         });
-        let is_known = |placed: &Placed| {
-            if placed.event.is_durable() {
-                placed.seq <= job.seq
+        let is_known = |sequenced: &SequencedEvent| {
+            if sequenced.event.is_durable() {
+                sequenced.seq <= job.seq
             } else {
-                placed.seq < job.seq
+                sequenced.seq < job.seq
             }
         };
-        let (known, new): (Vec<_>, Vec<_>) = placed.partition(is_known);
+        let (known, new): (Vec<_>, Vec<_>) = sequenced.partition(is_known);
         let repeats: Vec<_> = known.iter().filter(|it| it.event.is_durable()).collect();
         if job.status.has_ended() && (!new.is_empty() || repeats.is_empty()) {
             return Err(finished(job));
@@ -106,9 +110,10 @@ impl Handler {
             let (job_id, events) = (&job.job_id, &self.stores.events);
             let logged = events.between(job_id, post.after_seq, last.seq).await?;
             let is_same = repeats.len() == logged.len()
-                && repeats.iter().zip(&logged).all(|(placed, logged)| {
-                    serde_json::from_str(&logged.message)
-                        .is_ok_and(|message| repeats::is_of(&job.job_id, &message, &placed.event))
+                && repeats.iter().zip(&logged).all(|(sequenced, logged)| {
+                    serde_json::from_str(&logged.message).is_ok_and(|message| {
+                        idempotency::matches_logged(&job.job_id, &message, &sequenced.event)
+                    })
                 });
             if !is_same {
                 // Its place is taken by the end, if the job has ended without its worker.
@@ -129,35 +134,38 @@ impl Handler {
     async fn tell(
         &self,
         job: &Job,
-        new: Vec<Placed>,
+        new: Vec<SequencedEvent>,
         publisher: &mut Publisher<WorkerFunction>,
-    ) -> Result<Told, PublishError> {
+    ) -> Result<PostResult, PublishError> {
         let clock = &self.stores.clock;
-        let mut told = Told {
+        let mut result = PostResult {
             status: job.status,
             cancel_requested: job.cancel_requested,
             lease_expires_at: Timestamp::from_epoch_seconds(job.lease_expires_at),
         };
-        let mut course = Course::of(job);
+        let mut tracker = ProgressTracker::of(job);
         let mut last_results = None;
         // The job may have ended since it was read: by a post that this one repeats, or without its
         // worker.
         let mut ended = None;
         let before = publisher.seq();
         let mut is_renewed = false;
-        let mut events = new.into_iter().map(|placed| placed.event).peekable();
+        let mut events = new.into_iter().map(|sequenced| sequenced.event).peekable();
         while let Some(event) = events.next() {
-            let heard = match event {
+            let lease_status = match event {
                 WorkerEvent::ProgressUpdate(update) => {
-                    let point = course.advance(&update, clock.millis());
+                    let point = tracker.advance(&update, clock.millis());
                     // A later one, in the same post, is the only one that counts.
                     if matches!(events.peek(), Some(WorkerEvent::ProgressUpdate(_))) {
                         continue;
                     }
-                    match publisher.advance(&point, course.estimate()).await? {
-                        Advanced::Reported(heard) => Some(heard),
-                        Advanced::OldNews(heard) => {
-                            told.cancel_requested = heard.cancel_requested;
+                    match publisher
+                        .report_if_newer(&point, tracker.estimate())
+                        .await?
+                    {
+                        Advanced::Reported(lease_status) => Some(lease_status),
+                        Advanced::OldNews(lease_status) => {
+                            result.cancel_requested = lease_status.cancel_requested;
                             None
                         }
                         Advanced::Ended(status) => {
@@ -168,55 +176,59 @@ impl Handler {
                 }
                 WorkerEvent::StageComplete(complete) => {
                     let stage = &complete.stage;
-                    let overall = Some(course.finish(stage));
-                    let (heard, results) = publisher
+                    let overall = Some(tracker.finish(stage));
+                    let (lease_status, results) = publisher
                         .finish_stage(stage, overall, complete.results)
                         .await?;
                     last_results = Some(results);
-                    Some(heard)
+                    Some(lease_status)
                 }
                 WorkerEvent::JobComplete {} => {
                     let results = match last_results.take() {
                         Some(results) => Some(results),
                         None => self.last_results(job, publisher.seq()).await?,
                     };
-                    publisher.end(&Ending::Completed, None, results).await?;
-                    told.status = JobStatus::Completed;
+                    publisher
+                        .end(&TerminalState::Completed, None, results)
+                        .await?;
+                    result.status = JobStatus::Completed;
                     None
                 }
                 WorkerEvent::JobFailed(failure) => {
-                    let stage = failure.stage.as_deref().or(course.running());
-                    let ending = Ending::Failed(failure.error.clone());
-                    publisher.end(&ending, stage, None).await?;
-                    told.status = JobStatus::Failed;
+                    let stage = failure.stage.as_deref().or(tracker.running());
+                    let terminal_state = TerminalState::Failed(failure.error.clone());
+                    publisher.end(&terminal_state, stage, None).await?;
+                    result.status = JobStatus::Failed;
                     None
                 }
                 WorkerEvent::JobCancelled(cancellation) => {
-                    let stage = cancellation.stage.as_deref().or(course.running());
-                    publisher.end(&Ending::Cancelled, stage, None).await?;
-                    told.status = JobStatus::Cancelled;
+                    let stage = cancellation.stage.as_deref().or(tracker.running());
+                    publisher
+                        .end(&TerminalState::Cancelled, stage, None)
+                        .await?;
+                    result.status = JobStatus::Cancelled;
                     None
                 }
             };
-            if let Some(heard) = heard {
+            if let Some(lease_status) = lease_status {
                 is_renewed = true;
-                told.cancel_requested = heard.cancel_requested;
+                result.cancel_requested = lease_status.cancel_requested;
             }
         }
         match ended {
             // Nothing of this post is in the log.
             Some(_) if publisher.seq() == before => return Err(PublishError::LeaseLost),
-            Some(status) => told.status = status,
+            Some(status) => result.status = status,
             None => {}
         }
-        if told.status.has_ended() {
-            return Ok(told);
+        if result.status.has_ended() {
+            return Ok(result);
         }
         if !is_renewed {
-            told.cancel_requested = publisher.renew().await?.cancel_requested;
+            result.cancel_requested = publisher.renew().await?.cancel_requested;
         }
-        told.lease_expires_at = clock.now().plus_seconds(LEASE_SECONDS);
-        Ok(told)
+        result.lease_expires_at = clock.now().plus_seconds(LEASE_SECONDS);
+        Ok(result)
     }
 
     /// The results of the job: those of its last stage, whose message is at `seq`.
@@ -236,7 +248,7 @@ impl Handler {
         job: &Job,
         error: PublishError,
         seq: u64,
-    ) -> Result<Problem, StoreError> {
+    ) -> Result<ApiError, StoreError> {
         match error {
             PublishError::LeaseLost => {}
             PublishError::Conflict { .. } => return Ok(conflict(seq)),
@@ -252,7 +264,7 @@ impl Handler {
 }
 
 /// The worker posts under the epoch `posted`, which is not that of the job's last claim.
-fn lease_lost(job: &Job, posted: u64) -> Problem {
+fn lease_lost(job: &Job, posted: u64) -> ApiError {
     let (job_id, epoch) = (&job.job_id, job.epoch);
     let message = if posted > epoch || job.status == JobStatus::Queued {
         format!(
@@ -265,21 +277,21 @@ fn lease_lost(job: &Job, posted: u64) -> Problem {
              that claim is yours"
         )
     };
-    Problem::new(HttpErrorCode::LeaseLost, message)
+    ApiError::new(HttpErrorCode::LeaseLost, message)
         .with("epoch", epoch)
         .with("seq", job.seq)
 }
 
-fn try_again(seq: u64) -> Problem {
-    Problem::new(
+fn try_again(seq: u64) -> ApiError {
+    ApiError::new(
         HttpErrorCode::ConflictRetry,
         "the post met another one at this job; the job is still yours: repeat the post as it is",
     )
     .with("seq", seq)
 }
 
-fn conflict(seq: u64) -> Problem {
-    Problem::new(
+fn conflict(seq: u64) -> ApiError {
+    ApiError::new(
         HttpErrorCode::SeqConflict,
         format!(
             "the job's last durable message has the seq {seq}, and what follows `after_seq` is not \
@@ -292,9 +304,9 @@ fn conflict(seq: u64) -> Problem {
 
 /// Refuses events about stages that are not there, or not any more, and a stop that nobody asked
 /// for.
-fn check_stages(job: &Job, new: &[Placed]) -> Result<(), Problem> {
+fn check_stages(job: &Job, new: &[SequencedEvent]) -> Result<(), ApiError> {
     let mut finished: Vec<&str> = job.checkpoints.keys().map(String::as_str).collect();
-    for Placed { event, .. } in new {
+    for SequencedEvent { event, .. } in new {
         let stage = event.stage();
         if let Some(stage) = stage
             && !job.stages.iter().any(|known| known == stage)
@@ -304,14 +316,14 @@ fn check_stages(job: &Job, new: &[Placed]) -> Result<(), Problem> {
                 "the claim has not named a stage '{stage}'; its stages are {}",
                 job.stages.join(", ")
             );
-            let problem = Problem::new(HttpErrorCode::UnknownStage, message);
+            let problem = ApiError::new(HttpErrorCode::UnknownStage, message);
             return Err(problem.with("stage", stage).with("seq", job.seq));
         }
         match (event, stage) {
             (WorkerEvent::ProgressUpdate(_) | WorkerEvent::StageComplete(_), Some(stage)) => {
                 if finished.contains(&stage) {
                     let message = format!("the stage '{stage}' has finished; it cannot go on");
-                    let problem = Problem::new(HttpErrorCode::StageFinished, message);
+                    let problem = ApiError::new(HttpErrorCode::StageFinished, message);
                     return Err(problem.with("stage", stage).with("seq", job.seq));
                 }
                 if event.is_durable() {
@@ -319,7 +331,7 @@ fn check_stages(job: &Job, new: &[Placed]) -> Result<(), Problem> {
                 }
             }
             (WorkerEvent::JobCancelled(_), _) if !job.cancel_requested => {
-                let problem = Problem::new(
+                let problem = ApiError::new(
                     HttpErrorCode::NotCancelled,
                     "nobody has asked the job to stop; a worker that gives up posts job_failed",
                 );

@@ -13,7 +13,7 @@ use handlers_core::{
     aws::{ConnectionsApi, Database, Environment, Objects, Queues},
     clock::{Clock, random},
     delivery::Stores,
-    http::{Problem, bearer_of, job_id_of, respond},
+    http::{ApiError, bearer_token, job_id_of, respond},
     models::Job,
     stores::{ConnectionStore, EventStore, JobStore, ResultStore, SubscriptionStore},
 };
@@ -82,7 +82,7 @@ impl Handler {
                 )
                 | None => {
                     let message = format!("there is no route '{route_key}'");
-                    let problem = Problem::new(HttpErrorCode::NotFound, message);
+                    let problem = ApiError::new(HttpErrorCode::NotFound, message);
                     return respond(None, &request_id, Err(problem));
                 }
             };
@@ -96,28 +96,28 @@ impl Handler {
     pub(crate) async fn authorized(
         &self,
         request: &ApiGatewayV2httpRequest,
-    ) -> Result<Job, Problem> {
+    ) -> Result<Job, ApiError> {
         let job_id = job_id_of(request)?;
-        let Some(key) = bearer_of(request) else {
+        let Some(key) = bearer_token(request) else {
             return Err(forbidden());
         };
         let job = self.stores.jobs.load(&job_id).await?;
         let job = job.ok_or_else(forbidden)?;
-        if job.is_run_by(&WorkerKey::from_client(key)) {
+        if job.verify_worker_key(&WorkerKey::from_client(key)) {
             tracing::Span::current().record("correlation_id", job.correlation_id.as_str());
             return Ok(job);
         }
         // Whoever has made the job may hear more than a stranger.
-        if !job.is_opened_by(&AccessKey::from_client(key)) {
+        if !job.verify_access_key(&AccessKey::from_client(key)) {
             return Err(forbidden());
         }
         Err(if job.worker_key_sha256.is_some() {
-            Problem::new(
+            ApiError::new(
                 HttpErrorCode::Forbidden,
                 "this is the job's access key, which is for watching; send its worker_key",
             )
         } else {
-            Problem::new(
+            ApiError::new(
                 HttpErrorCode::NotExternal,
                 "the job is the pipeline's; make one for a worker of your own with \
                  POST /v1/jobs?worker=external",
@@ -127,8 +127,8 @@ impl Handler {
 }
 
 /// The same words for a wrong key and for no such job: strangers learn nothing.
-fn forbidden() -> Problem {
-    Problem::new(
+fn forbidden() -> ApiError {
+    ApiError::new(
         HttpErrorCode::Forbidden,
         "the worker key is missing or is not this job's; send the one that \
          POST /v1/jobs?worker=external answered with, as 'Authorization: Bearer {worker_key}'",
@@ -136,8 +136,8 @@ fn forbidden() -> Problem {
 }
 
 /// Nothing can be done to a job that has ended.
-pub(crate) fn finished(job: &Job) -> Problem {
-    Problem::new(
+pub(crate) fn finished(job: &Job) -> ApiError {
+    ApiError::new(
         HttpErrorCode::JobAlreadyFinished,
         format!(
             "the job is {}; nothing more can happen to it",

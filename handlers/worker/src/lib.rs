@@ -2,11 +2,11 @@
 //! outside, with its worker key. They claim it, fetch its input, and tell what happens to it.
 
 mod claim;
-mod course;
 mod events;
 mod handler;
+mod idempotency;
 mod input;
+mod progress_tracker;
 mod publishers;
-mod repeats;
 
 pub use handler::Handler;

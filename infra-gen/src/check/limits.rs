@@ -3,7 +3,7 @@
 use super::Finding;
 use crate::{
     resources::lambda::Function,
-    template::{Format, RenderError, Template, Text},
+    template::{Format, RenderError, StringValue, Template},
 };
 
 /// Limits of a template.
@@ -55,10 +55,10 @@ pub(super) fn findings(template: &Template) -> Result<Vec<Finding>, RenderError>
 }
 
 /// The length of a text, as far as it is known before the stack is there.
-fn known_bytes(text: &Text) -> usize {
+fn known_bytes(text: &StringValue) -> usize {
     match text {
-        Text::Literal(literal) => literal.len(),
-        Text::Ref(_) | Text::GetAtt(..) | Text::Sub(_) => 0,
+        StringValue::Literal(literal) => literal.len(),
+        StringValue::Ref(_) | StringValue::GetAtt(..) | StringValue::Sub(_) => 0,
     }
 }
 

@@ -6,7 +6,7 @@ use super::Finding;
 use crate::{
     environments::Environment,
     resources::{dynamodb::Table, sqs::Queue},
-    template::{LogicalId, RenderError, Template, Text},
+    template::{LogicalId, RenderError, StringValue, Template},
 };
 
 pub(super) fn findings(template: &Template) -> Result<Vec<Finding>, RenderError> {
@@ -41,7 +41,7 @@ pub fn shared_suffixes(environments: &[Environment]) -> Vec<Finding> {
 
 fn shared<'a>(
     kind: &str,
-    named: impl Iterator<Item = (&'a LogicalId, &'a Text)>,
+    named: impl Iterator<Item = (&'a LogicalId, &'a StringValue)>,
 ) -> Result<Vec<Finding>, RenderError> {
     let mut findings = Vec::new();
     let mut owners = BTreeMap::new();

@@ -3,7 +3,7 @@
 use super::Finding;
 use crate::{
     resources::iam::{Effect, Role, Statement, Target},
-    template::{LogicalId, Template, Text},
+    template::{LogicalId, StringValue, Template},
 };
 
 pub(super) fn findings(template: &Template) -> Vec<Finding> {
@@ -37,7 +37,7 @@ fn of_statement(role: &LogicalId, statement: &Statement) -> Vec<Finding> {
                 statement.action.join(" and ")
             ),
         )),
-        Some(Target::Arns(arns)) if arns.contains(&Text::from("*")) => {
+        Some(Target::Arns(arns)) if arns.contains(&StringValue::from("*")) => {
             findings.push(Finding::problem(
                 role,
                 format!(

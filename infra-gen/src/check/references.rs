@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_yaml::Value;
 
 use super::Finding;
-use crate::template::{RenderError, Template, gaps};
+use crate::template::{RenderError, Template, sub_references};
 
 pub(super) fn findings(template: &Template) -> Result<Vec<Finding>, RenderError> {
     let mut findings = Vec::new();
@@ -76,7 +76,7 @@ fn collect(value: &Value, found: &mut BTreeSet<String>) {
         Value::Tagged(tagged) => match (tagged.tag.to_string().as_str(), &tagged.value) {
             ("!Ref", Value::String(name)) => add(name, found),
             ("!Fn::Sub", Value::String(text)) => {
-                gaps(text).for_each(|gap| add(gap, found));
+                sub_references(text).for_each(|reference| add(reference, found));
             }
             ("!Fn::GetAtt", Value::Sequence(path)) => {
                 if let Some(name) = path.first().and_then(Value::as_str) {
@@ -134,10 +134,10 @@ mod tests {
     use super::*;
     use crate::{
         resources::{Tags, lambda::Permission, lambda::PermittedAction, sqs::Queue},
-        template::{Attributes, ConstructPath, Text},
+        template::{Attributes, ConstructPath, StringValue},
     };
 
-    fn queue(name: Text) -> Queue {
+    fn queue(name: StringValue) -> Queue {
         Queue {
             queue_name: name,
             visibility_timeout: None,
@@ -158,12 +158,12 @@ mod tests {
         let gone = path("gone").logical_id();
         let permission = Permission {
             action: PermittedAction::InvokeFunction,
-            function_name: Text::GetAtt(gone, "Arn"),
+            function_name: StringValue::GetAtt(gone, "Arn"),
             principal: "sqs.amazonaws.com",
-            source_arn: Text::Sub(
+            source_arn: StringValue::Sub(
                 crate::template::Sub::default()
                     .then("arn:")
-                    .then(Text::GetAtt(path("lost").logical_id(), "Arn")),
+                    .then(StringValue::GetAtt(path("lost").logical_id(), "Arn")),
             ),
         };
         template
@@ -188,7 +188,7 @@ mod tests {
             template
                 .add(
                     &path(name),
-                    queue(Text::GetAtt(other, "QueueName")),
+                    queue(StringValue::GetAtt(other, "QueueName")),
                     Attributes::default(),
                 )
                 .expect("a new name");

@@ -70,7 +70,7 @@ struct Accepted {
 
 /// What a validator says of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Said {
+struct ValidatorMessage {
     validator: Validator,
     rule: String,
     sentence: String,
@@ -129,7 +129,7 @@ impl Validator {
     }
 
     /// Asks about templates. None if the validator is not installed.
-    fn ask(self, templates: &[PathBuf]) -> Result<Option<Vec<Said>>, ValidatorError> {
+    fn ask(self, templates: &[PathBuf]) -> Result<Option<Vec<ValidatorMessage>>, ValidatorError> {
         match self {
             Self::CfnLint => {
                 let mut command = Command::new("cfn-lint");
@@ -139,7 +139,7 @@ impl Validator {
                 };
                 let matches: Vec<LintMatch> = self.parse(&output)?;
                 Ok(Some(
-                    matches.into_iter().map(LintMatch::into_said).collect(),
+                    matches.into_iter().map(LintMatch::into_message).collect(),
                 ))
             }
             Self::CloudformationValidate => {
@@ -153,7 +153,10 @@ impl Validator {
                 }
                 let diagnostics: Vec<Diagnostic> = self.parse(&output)?;
                 Ok(Some(
-                    diagnostics.into_iter().map(Diagnostic::into_said).collect(),
+                    diagnostics
+                        .into_iter()
+                        .map(Diagnostic::into_message)
+                        .collect(),
                 ))
             }
         }
@@ -207,8 +210,8 @@ struct LintStart {
 }
 
 impl LintMatch {
-    fn into_said(self) -> Said {
-        Said {
+    fn into_message(self) -> ValidatorMessage {
+        ValidatorMessage {
             validator: Validator::CfnLint,
             rule: self.rule.id,
             sentence: format!(
@@ -228,9 +231,9 @@ struct Diagnostic {
 }
 
 impl Diagnostic {
-    fn into_said(self) -> Said {
+    fn into_message(self) -> ValidatorMessage {
         let construct = self.construct.unwrap_or_else(|| "the template".to_owned());
-        Said {
+        ValidatorMessage {
             validator: Validator::CloudformationValidate,
             rule: self.rule,
             sentence: format!("{}: {construct}: {}", self.file, self.message),
@@ -241,7 +244,7 @@ impl Diagnostic {
 /// What the validators have said.
 #[derive(Debug)]
 pub struct Answers {
-    said: Vec<Said>,
+    said: Vec<ValidatorMessage>,
     asked: BTreeSet<Validator>,
     /// The versions of those that are installed, and not in the version that is known here.
     other_versions: BTreeMap<Validator, String>,
@@ -331,7 +334,7 @@ impl Answers {
 }
 
 impl Accepted {
-    fn accepts(&self, said: &Said) -> bool {
+    fn accepts(&self, said: &ValidatorMessage) -> bool {
         self.validator == said.validator && self.rule == said.rule
     }
 }
@@ -345,7 +348,7 @@ mod tests {
         Answers {
             said: said
                 .iter()
-                .map(|rule| Said {
+                .map(|rule| ValidatorMessage {
                     validator,
                     rule: (*rule).to_owned(),
                     sentence: "template.yaml:1: something".to_owned(),

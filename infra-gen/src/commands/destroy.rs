@@ -4,7 +4,7 @@ use anyhow::{anyhow, bail};
 use clap::Args;
 use infra_gen::{
     deploy::{
-        DeployedResource, DeployedStack, Ending, Events, Naming, Session, Standing, empty,
+        DeployedResource, DeployedStack, Ending, Events, Naming, Session, StackState, empty,
         holds_data, logging_role,
     },
     environments::Overrides,
@@ -36,7 +36,7 @@ const MAKING: &str = "CREATE_IN_PROGRESS";
 
 /// What becomes of a stack's resources.
 #[derive(Debug, Default)]
-struct Fate {
+struct Disposition {
     kept: Vec<DeployedResource>,
     deleted: Vec<DeployedResource>,
 }
@@ -61,7 +61,7 @@ async fn destroy(arguments: &Arguments) -> anyhow::Result<Outcome> {
     };
     let environment = arguments.target.environment(&Overrides::default())?;
     // What has nothing in it has neither tags nor a description.
-    if stack.status.standing() != Standing::Empty {
+    if stack.status.state() != StackState::Empty {
         must_be_ours(
             &stack,
             &environment,
@@ -95,11 +95,11 @@ async fn destroy(arguments: &Arguments) -> anyhow::Result<Outcome> {
         delete(arguments, &session, &stack, &fate, &mut terminal).await?
     };
     let asked = arguments.yes || !goes_already;
-    if ending.status.standing() != Standing::Gone && asked && fate.buckets().next().is_some() {
+    if ending.status.state() != StackState::Gone && asked && fate.buckets().next().is_some() {
         // A job may have stored something between the emptying and the deletion.
         ending = delete(arguments, &session, &stack, &fate, &mut terminal).await?;
     }
-    if ending.status.standing() != Standing::Gone {
+    if ending.status.state() != StackState::Gone {
         let next = format!(
             "`infra-gen destroy{}` tries again",
             arguments.target.repeat()
@@ -146,7 +146,7 @@ fn refuse_what_cannot_be(stack: &DeployedStack, target: &Target) -> anyhow::Resu
     }
     // CloudFormation deletes what it is making, but not what it is changing.
     let may_go = [DELETING, MAKING].contains(&status.as_str());
-    if status.standing() == Standing::Busy && !may_go {
+    if status.state() == StackState::Busy && !may_go {
         bail!(
             "the stack {name} is {status}: {}\n  what to do: `infra-gen deploy{options}` watches it to its \
              end; then destroy it",
@@ -157,10 +157,10 @@ fn refuse_what_cannot_be(stack: &DeployedStack, target: &Target) -> anyhow::Resu
 }
 
 /// Finds out what would go and what would stay.
-async fn fate(session: &Session, stack: &DeployedStack) -> anyhow::Result<Fate> {
+async fn fate(session: &Session, stack: &DeployedStack) -> anyhow::Result<Disposition> {
     // A stack whose first change set was never executed has no template yet.
-    if stack.status.standing() == Standing::Empty {
-        return Ok(Fate::default());
+    if stack.status.state() == StackState::Empty {
+        return Ok(Disposition::default());
     }
     let template = stack.template(session).await?;
     let retained: Vec<_> = template.document.retained().collect();
@@ -169,10 +169,10 @@ async fn fate(session: &Session, stack: &DeployedStack) -> anyhow::Result<Fate> 
         .await?
         .into_iter()
         .partition(|resource| retained.contains(&resource.logical_id.as_str()));
-    Ok(Fate { kept, deleted })
+    Ok(Disposition { kept, deleted })
 }
 
-impl Fate {
+impl Disposition {
     /// The buckets that go, and so have to be emptied.
     fn buckets(&self) -> impl Iterator<Item = &DeployedResource> {
         let buckets = self.deleted.iter();
@@ -186,7 +186,7 @@ impl Fate {
     }
 }
 
-fn show(terminal: &Terminal, session: &Session, stack: &DeployedStack, fate: &Fate) {
+fn show(terminal: &Terminal, session: &Session, stack: &DeployedStack, fate: &Disposition) {
     let DeployedStack { name, status, .. } = stack;
     terminal.line(format!("{name} in {} is {status}", session.region));
     terminal.line(format!("\n{} resources are deleted", fate.deleted.len()));
@@ -221,7 +221,7 @@ async fn delete(
     arguments: &Arguments,
     session: &Session,
     stack: &DeployedStack,
-    fate: &Fate,
+    fate: &Disposition,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Ending> {
     for bucket in fate.buckets() {
@@ -244,7 +244,7 @@ async fn follow(
     arguments: &Arguments,
     session: &Session,
     stack: &DeployedStack,
-    fate: &Fate,
+    fate: &Disposition,
     events: &mut Events,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Ending> {
@@ -279,7 +279,7 @@ async fn stopped(arguments: &Arguments) -> anyhow::Error {
         }
     };
     match found {
-        Some(stack) if stack.status.standing() == Standing::Busy => anyhow!(
+        Some(stack) if stack.status.state() == StackState::Busy => anyhow!(
             "interrupted; the stack {} is {}: {}, and CloudFormation goes on by itself\n  how to go \
              on: `infra-gen destroy{again}` watches it to its end",
             stack.name,

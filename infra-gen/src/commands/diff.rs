@@ -144,7 +144,7 @@ mod deployed {
 
     use anyhow::bail;
     use infra_gen::{
-        deploy::{DeployedStack, Session, Sources, Standing, of_unknown_packages, values},
+        deploy::{DeployedStack, Session, Sources, StackState, of_unknown_packages, values},
         diff::{Difference, TemplateDocument, compare},
         environments::{Environment, Overrides},
         stack,
@@ -213,15 +213,15 @@ mod deployed {
     /// What is in a stack that is changing, or that stopped halfway, is not what its template says.
     fn refuse_what_is_in_between(stack: &DeployedStack, target: &Target) -> anyhow::Result<()> {
         let DeployedStack { name, status, .. } = stack;
-        if status.standing() == Standing::Settled {
+        if status.state() == StackState::Settled {
             return Ok(());
         }
-        let way_out = status.way_out(&target.naming(name));
+        let remediation = status.remediation(&target.naming(name));
         bail!(
             "there is nothing certain to compare with: the stack {name} is {status}: {}\n  what to \
              do: {}",
             status.meaning(),
-            way_out.unwrap_or_default()
+            remediation.unwrap_or_default()
         )
     }
 }

@@ -102,9 +102,11 @@ pub(crate) fn failure(
     } else {
         delete_by_hand(&tables, naming)
     };
-    let way_out = status.way_out(naming).unwrap_or_else(|| next.to_owned());
-    let way_out = Some(way_out).filter(|it| !it.is_empty());
-    let steps: Vec<_> = first.into_iter().chain(way_out).collect();
+    let remediation = status
+        .remediation(naming)
+        .unwrap_or_else(|| next.to_owned());
+    let remediation = Some(remediation).filter(|it| !it.is_empty());
+    let steps: Vec<_> = first.into_iter().chain(remediation).collect();
     let mut text = what_failed(naming, ending, template);
     if !steps.is_empty() {
         text = text + "\n  how to go on: " + &steps.join("\n    then ");

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use anyhow::bail;
 use clap::Args;
-use infra_gen::deploy::{DeployedStack, StackOutput, Standing};
+use infra_gen::deploy::{DeployedStack, StackOutput, StackState};
 use serde_json::{Map, Value};
 
 use super::target::{Target, block_on};
@@ -38,14 +38,14 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
 /// if there were none to have.
 fn refuse_what_tells_nothing(stack: &DeployedStack, target: &Target) -> anyhow::Result<()> {
     let DeployedStack { name, status, .. } = stack;
-    if !stack.outputs.is_empty() || status.standing() == Standing::Settled {
+    if !stack.outputs.is_empty() || status.state() == StackState::Settled {
         return Ok(());
     }
-    let way_out = status.way_out(&target.naming(name));
+    let remediation = status.remediation(&target.naming(name));
     bail!(
         "the stack {name} tells nothing: it is {status}: {}\n  what to do: {}",
         status.meaning(),
-        way_out.unwrap_or_else(|| format!("`infra-gen deploy{}` makes it", target.repeat()))
+        remediation.unwrap_or_else(|| format!("`infra-gen deploy{}` makes it", target.repeat()))
     )
 }
 

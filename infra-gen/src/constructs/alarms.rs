@@ -1,7 +1,7 @@
 //! What someone should be told of.
 
 use super::{
-    Function, Observed, Queue, Stack, SynthError, Table,
+    Function, Monitored, Queue, Stack, SynthError, Table,
     metrics::{MAXIMUM, P99, SUM},
 };
 use crate::{
@@ -9,8 +9,8 @@ use crate::{
         Alarm, Comparison, Metric, MetricQuery, MetricStat, MissingData, Statistic, Watched,
     },
     template::{
-        Choice, Condition, ConditionName, ConstructPath, Parameter, ParameterName, ParameterType,
-        Pseudo, Text,
+        Condition, ConditionName, ConstructPath, If, Parameter, ParameterName, ParameterType,
+        Pseudo, StringValue,
     },
 };
 
@@ -27,7 +27,7 @@ const SLOW_PERCENT: u64 = 90;
 /// The alarms of the stack, and the topic that they go to.
 #[derive(Debug)]
 pub struct Alarms {
-    topic: Choice,
+    topic: If,
 }
 
 /// When an alarm rings.
@@ -39,44 +39,44 @@ struct When {
 
 impl Alarms {
     /// Adds the alarms.
-    pub fn add(stack: &mut Stack, observed: Observed) -> Result<(), SynthError> {
+    pub fn add(stack: &mut Stack, monitored: Monitored) -> Result<(), SynthError> {
         let alarms = Self {
             topic: add_topic(stack)?,
         };
-        for function in observed.functions {
+        for function in monitored.functions {
             alarms.watch_function(stack, function)?;
         }
-        for queue in &observed.resources.queues {
+        for queue in &monitored.resources.queues {
             alarms.watch_queue(stack, queue)?;
         }
-        for table in &observed.resources.tables {
+        for table in &monitored.resources.tables {
             alarms.watch_table(stack, table)?;
         }
-        alarms.ring(
+        alarms.add_alarm(
             stack,
             &ConstructPath::root("WebSocketApi").child("IntegrationErrorAlarm"),
             "The WebSocket API could not get an answer from its function: see the API's access log"
                 .to_owned(),
-            any(observed.resources.websocket.metric("IntegrationError")),
+            any(monitored.resources.websocket.metric("IntegrationError")),
         )?;
-        alarms.ring(
+        alarms.add_alarm(
             stack,
             &ConstructPath::root("HttpApi").child("ServerErrorAlarm"),
             "The HTTP API answered with a 5xx: see the API's access log".to_owned(),
-            any(observed.http.metric("5xx")),
+            any(monitored.http.metric("5xx")),
         )
     }
 
     fn watch_function(&self, stack: &mut Stack, function: &Function) -> Result<(), SynthError> {
         let name = function.spec.name;
         let path = ConstructPath::root(name);
-        self.ring(
+        self.add_alarm(
             stack,
             &path.child("ErrorAlarm"),
             format!("Invocations of {name} failed: see the errors in its log"),
             any(function.metric("Errors")),
         )?;
-        self.ring(
+        self.add_alarm(
             stack,
             &path.child("ThrottleAlarm"),
             format!(
@@ -86,7 +86,7 @@ impl Alarms {
             any(function.metric("Throttles")),
         )?;
         let timeout_milliseconds = u64::from(function.spec.timeout_seconds) * 1000;
-        self.ring(
+        self.add_alarm(
             stack,
             &path.child("DurationAlarm"),
             format!(
@@ -104,7 +104,7 @@ impl Alarms {
     fn watch_queue(&self, stack: &mut Stack, queue: &Queue) -> Result<(), SynthError> {
         let name = queue.spec.name;
         let path = ConstructPath::root(name);
-        self.ring(
+        self.add_alarm(
             stack,
             &path.child("QueueAgeAlarm"),
             format!(
@@ -117,7 +117,7 @@ impl Alarms {
                 periods: 1,
             },
         )?;
-        self.ring(
+        self.add_alarm(
             stack,
             &path.child("DeadLetterAlarm"),
             format!(
@@ -158,7 +158,7 @@ impl Alarms {
                 query("writes", table.metric("WriteThrottleEvents")),
             ],
         };
-        self.ring(
+        self.add_alarm(
             stack,
             &ConstructPath::root(name).child("TableThrottleAlarm"),
             format!("Requests to the table {name} were refused: see its hottest keys"),
@@ -170,7 +170,7 @@ impl Alarms {
         )
     }
 
-    fn ring(
+    fn add_alarm(
         &self,
         stack: &mut Stack,
         path: &ConstructPath,
@@ -212,7 +212,7 @@ fn metric(metric: Metric, statistic: Statistic) -> Watched {
 }
 
 /// Adds the parameter that names the topic. Without a value alarms ring in the console only.
-fn add_topic(stack: &mut Stack) -> Result<Choice, SynthError> {
+fn add_topic(stack: &mut Stack) -> Result<If, SynthError> {
     let topic = ParameterName::new("AlarmTopicArn");
     let has_topic = ConditionName::new("HasAlarmTopic");
     let default = stack.environment().alarm_topic.as_ref();
@@ -227,9 +227,9 @@ fn add_topic(stack: &mut Stack) -> Result<Choice, SynthError> {
         },
     )?;
     stack.add_condition(&has_topic, Condition::is_given(&topic))?;
-    Ok(Choice::If(
+    Ok(If::If(
         has_topic,
-        Text::from(&topic),
+        StringValue::from(&topic),
         Pseudo::NoValue.into(),
     ))
 }

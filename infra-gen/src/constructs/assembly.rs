@@ -7,7 +7,8 @@ use crate::{
     resources::{ResourceType, Tags},
     template::{
         Attributes, Condition, ConditionName, ConstructPath, Handle, NameCollision, Output,
-        OutputName, Parameter, ParameterName, ParameterType, RemovalPolicy, Template, Text, sub,
+        OutputName, Parameter, ParameterName, ParameterType, RemovalPolicy, StringValue, Template,
+        sub,
     },
 };
 
@@ -199,7 +200,7 @@ impl<'environment> Stack<'environment> {
         &mut self,
         name: &str,
         description: &str,
-        value: Text,
+        value: StringValue,
     ) -> Result<(), SynthError> {
         let output = Output {
             description: description.to_owned(),
@@ -214,7 +215,7 @@ impl<'environment> Stack<'environment> {
         kind: &'static str,
         name: &str,
         limit: usize,
-    ) -> Result<Text, SynthError> {
+    ) -> Result<StringValue, SynthError> {
         if name.len() + NameSuffix::MAX_LENGTH > limit {
             return Err(SynthError::NameTooLong {
                 kind,

@@ -1,14 +1,14 @@
 //! The page to look at when something is wrong.
 
 use super::{
-    Observed, Stack, SynthError,
+    Monitored, Stack, SynthError,
     metrics::{MAXIMUM, P50, P99, SUM},
 };
 use crate::{
     resources::cloudwatch::{
         self, DashboardBody, Graph, GraphMetric, Metric, Statistic, Widget, WidgetType,
     },
-    template::{ConstructPath, Pseudo, Sub, Text},
+    template::{ConstructPath, Pseudo, StringValue, Sub},
 };
 
 /// Columns of the page.
@@ -23,16 +23,16 @@ pub struct Dashboard;
 
 impl Dashboard {
     /// Adds the page.
-    pub fn add(stack: &mut Stack, observed: Observed) -> Result<(), SynthError> {
+    pub fn add(stack: &mut Stack, monitored: Monitored) -> Result<(), SynthError> {
         let body = DashboardBody {
-            widgets: place(graphs(observed)),
+            widgets: place(graphs(monitored)),
         };
         let body = Sub::json(body).map_err(|cause| SynthError::Json {
             what: "the dashboard",
             cause: cause.to_string(),
         })?;
         let page = cloudwatch::Dashboard {
-            dashboard_body: Text::Sub(body),
+            dashboard_body: StringValue::Sub(body),
             tags: stack.tags().list(),
         };
         stack.add(&ConstructPath::root("Dashboard"), page)?;
@@ -40,12 +40,12 @@ impl Dashboard {
     }
 }
 
-fn graphs(observed: Observed) -> Vec<Graph> {
-    let Observed {
+fn graphs(monitored: Monitored) -> Vec<Graph> {
+    let Monitored {
         functions,
         resources,
         http,
-    } = observed;
+    } = monitored;
     let websocket = &resources.websocket;
     let mut graphs = vec![
         graph(

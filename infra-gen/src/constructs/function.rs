@@ -20,7 +20,7 @@ use crate::{
         logs::LogGroup,
         serverless,
     },
-    template::{Attributes, ConstructPath, Handle, Parameter, ParameterType, Text},
+    template::{Attributes, ConstructPath, Handle, Parameter, ParameterType, StringValue},
 };
 
 /// What the `provided` runtimes start.
@@ -124,7 +124,7 @@ fn variables(
     stack: &Stack,
     spec: &FunctionSpec,
     grantable: &Grantable,
-) -> Result<IndexMap<&'static str, Text>, SynthError> {
+) -> Result<IndexMap<&'static str, StringValue>, SynthError> {
     let mut variables = IndexMap::new();
     for grant in spec.grants {
         match grantable.find(spec, grant.on)? {
@@ -154,7 +154,7 @@ fn variables(
     Ok(variables)
 }
 
-fn value(setting: Setting, stack: &Stack, grantable: &Grantable) -> Text {
+fn value(setting: Setting, stack: &Stack, grantable: &Grantable) -> StringValue {
     let environment = stack.environment();
     match setting {
         Setting::WebSocketUrl => grantable.websocket.url(),

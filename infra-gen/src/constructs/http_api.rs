@@ -16,7 +16,7 @@ use crate::{
         },
         lambda::{self, Permission, PermittedAction},
     },
-    template::{ConstructPath, Handle, Pseudo, Text, sub},
+    template::{ConstructPath, Handle, Pseudo, StringValue, sub},
 };
 
 /// The stage without a name in the address.
@@ -84,7 +84,7 @@ impl HttpApi {
     }
 
     /// Lets a function serve these routes.
-    pub fn serve(
+    pub fn add_routes(
         &self,
         stack: &mut Stack,
         routes: &[HttpRoute],
@@ -129,16 +129,16 @@ impl HttpApi {
     }
 
     /// The API's id.
-    pub fn id(&self) -> Text {
+    pub fn id(&self) -> StringValue {
         self.api.id()
     }
 
-    pub(super) fn stage_name(&self) -> Text {
+    pub(super) fn stage_name(&self) -> StringValue {
         self.stage.name()
     }
 
     /// Where the routes are.
-    pub fn url(&self) -> Text {
+    pub fn url(&self) -> StringValue {
         match &self.custom_domain {
             Some(domain) => format!("https://{domain}").into(),
             None => sub![
@@ -174,7 +174,7 @@ impl HttpApi {
 
     /// The ARN that API Gateway invokes a function for. The stage stays open, as in the permissions
     /// that AWS's own console makes; there is only one.
-    fn execute_arn(&self, route: HttpRoute) -> Text {
+    fn execute_arn(&self, route: HttpRoute) -> StringValue {
         sub![
             "arn:",
             Pseudo::Partition,

@@ -3,7 +3,7 @@
 use super::{Function, Grantable, HttpApi, Queue, Table, WebSocketApi};
 use crate::{
     resources::cloudwatch::{Dimension, Metric, Percentile, SimpleStatistic, Statistic},
-    template::Text,
+    template::StringValue,
 };
 
 pub(super) const SUM: Statistic = Statistic::Statistic(SimpleStatistic::Sum);
@@ -13,7 +13,7 @@ pub(super) const P99: Statistic = Statistic::ExtendedStatistic(Percentile::P99);
 
 /// What is watched.
 #[derive(Clone, Copy, Debug)]
-pub struct Observed<'a> {
+pub struct Monitored<'a> {
     /// The functions.
     pub functions: &'a [Function],
     /// The tables, the queues and the WebSocket API.
@@ -42,7 +42,7 @@ impl Queue {
     }
 }
 
-fn queue_metric(metric_name: &'static str, queue_name: Text) -> Metric {
+fn queue_metric(metric_name: &'static str, queue_name: StringValue) -> Metric {
     Metric {
         namespace: "AWS/SQS",
         metric_name,
@@ -72,7 +72,7 @@ impl HttpApi {
     }
 }
 
-fn api_metric(metric_name: &'static str, id: Text, stage: Text) -> Metric {
+fn api_metric(metric_name: &'static str, id: StringValue, stage: StringValue) -> Metric {
     Metric {
         namespace: "AWS/ApiGateway",
         metric_name,
@@ -80,6 +80,6 @@ fn api_metric(metric_name: &'static str, id: Text, stage: Text) -> Metric {
     }
 }
 
-fn dimension(name: &'static str, value: Text) -> Dimension {
+fn dimension(name: &'static str, value: StringValue) -> Dimension {
     Dimension { name, value }
 }

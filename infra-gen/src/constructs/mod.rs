@@ -27,7 +27,7 @@ pub use bucket::Bucket;
 pub use dashboard::Dashboard;
 pub use function::Function;
 pub use http_api::HttpApi;
-pub use metrics::Observed;
+pub use metrics::Monitored;
 pub use permissions::Grantable;
 pub use queue::Queue;
 pub use route_key::{InvalidRouteKey, RouteKey};

@@ -15,7 +15,7 @@ use crate::{
         iam::{Statement, Target},
         logs::LogGroup,
     },
-    template::{Handle, LogicalId, Text, sub},
+    template::{Handle, LogicalId, StringValue, sub},
 };
 
 /// What Lambda itself does with a queue on behalf of a function that the queue feeds.
@@ -96,7 +96,7 @@ impl Granted<'_> {
         }
     }
 
-    fn arn(&self) -> Text {
+    fn arn(&self) -> StringValue {
         match self {
             Self::Table(table) => table.resource.arn(),
             Self::Index(table, index) => sub![table.resource.arn(), "/index/", *index],
@@ -114,7 +114,7 @@ pub(super) fn statements(
     grantable: &Grantable,
     logs: &Handle<LogGroup>,
 ) -> Result<Vec<Statement>, SynthError> {
-    let mut merged: IndexMap<String, (Text, Vec<&'static str>)> = IndexMap::new();
+    let mut merged: IndexMap<String, (StringValue, Vec<&'static str>)> = IndexMap::new();
     let mut allow = |on, actions: &[&'static str]| -> Result<(), SynthError> {
         let granted = grantable.find(function, on)?;
         let (_, allowed) = merged

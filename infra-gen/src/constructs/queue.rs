@@ -79,7 +79,7 @@ impl Queue {
 
     /// Lets the queue's messages invoke a function. A message that fails comes back alone, not
     /// with its batch.
-    pub fn feed(
+    pub fn add_event_source(
         &self,
         stack: &mut Stack,
         function: &Function,

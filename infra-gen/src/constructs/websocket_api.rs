@@ -15,7 +15,7 @@ use crate::{
         },
         lambda::{self, Permission, PermittedAction},
     },
-    template::{ConstructPath, Handle, Pseudo, Text, sub},
+    template::{ConstructPath, Handle, Pseudo, StringValue, sub},
 };
 
 /// How long API Gateway waits for an integration: as long as it can. How long a function may
@@ -98,7 +98,7 @@ impl WebSocketApi {
     }
 
     /// Lets a function serve these routes.
-    pub fn serve(
+    pub fn add_routes(
         &self,
         stack: &mut Stack,
         routes: &[Route],
@@ -192,31 +192,31 @@ impl WebSocketApi {
     }
 
     /// The API's id.
-    pub fn id(&self) -> Text {
+    pub fn id(&self) -> StringValue {
         self.api.id()
     }
 
     /// The stage's name.
-    pub fn stage_name(&self) -> Text {
+    pub fn stage_name(&self) -> StringValue {
         self.stage.name()
     }
 
     /// The stage's name where a reference to the stage would go round in a circle.
-    pub fn literal_stage_name(&self) -> Text {
+    pub fn literal_stage_name(&self) -> StringValue {
         self.stage_name.as_str().into()
     }
 
     /// Where clients connect.
-    pub fn url(&self) -> Text {
+    pub fn url(&self) -> StringValue {
         self.address("wss://")
     }
 
     /// Where `@connections` is. A custom domain leads to the stage, so its name is not in the path.
-    pub fn endpoint(&self) -> Text {
+    pub fn endpoint(&self) -> StringValue {
         self.address("https://")
     }
 
-    fn address(&self, scheme: &'static str) -> Text {
+    fn address(&self, scheme: &'static str) -> StringValue {
         match &self.custom_domain {
             Some(domain) => format!("{scheme}{domain}").into(),
             None => sub![
@@ -242,11 +242,11 @@ impl WebSocketApi {
     }
 
     /// The ARN of `@connections` for one HTTP method.
-    pub(super) fn connections_arn(&self, method: &'static str) -> Text {
+    pub(super) fn connections_arn(&self, method: &'static str) -> StringValue {
         self.execute_arn(&format!("{method}/@connections/*"))
     }
 
-    fn execute_arn(&self, resource: &str) -> Text {
+    fn execute_arn(&self, resource: &str) -> StringValue {
         sub![
             "arn:",
             Pseudo::Partition,

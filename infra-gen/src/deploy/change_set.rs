@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::sleep;
 
 use super::{
-    CallError, Capabilities, DeployedStack, Session, Standing, Values, advice, call::Attempt as _,
+    CallError, Capabilities, DeployedStack, Session, StackState, Values, advice, call::Attempt as _,
 };
 
 /// The largest template that is taken in the call itself, in bytes.
@@ -22,7 +22,7 @@ pub const LARGEST_BODY: usize = 51_200;
 
 /// What a stack shall become.
 #[derive(Clone, Debug)]
-pub struct Wish {
+pub struct ChangeSetRequest {
     /// The stack's name.
     pub stack: String,
     /// Whether there is nothing yet.
@@ -132,7 +132,7 @@ pub enum ChangeSetError {
     },
 }
 
-impl Wish {
+impl ChangeSetRequest {
     /// The name of the change set: what is wished for, so that one that was left over is found.
     fn name(&self) -> String {
         let mut hash = Sha256::new();
@@ -189,7 +189,7 @@ impl Wish {
             return;
         }
         if let Ok(Some(stack)) = DeployedStack::find(session, &self.stack).await
-            && stack.status.standing() == Standing::Empty
+            && stack.status.state() == StackState::Empty
         {
             let _ = stack.delete(session).await;
         }

@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 use tokio::time::sleep;
 
 use super::{
-    CallError, ChangeSet, ChangeSetError, DeployedStack, Events, Session, Standing,
+    CallError, ChangeSet, ChangeSetError, DeployedStack, Events, Session, StackState,
     call::Attempt as _,
 };
 
@@ -64,7 +64,7 @@ impl ChangeSet {
                 return Ok(true);
             }
             let found = DeployedStack::find(session, &self.stack_id).await?;
-            if found.is_none_or(|stack| stack.status.standing() != Standing::Busy) {
+            if found.is_none_or(|stack| stack.status.state() != StackState::Busy) {
                 return Ok(false);
             }
         }

@@ -46,7 +46,8 @@ pub use build::{BuildError, build, target_directory};
 pub use call::{CallError, CallErrorKind};
 pub use capabilities::Capabilities;
 pub use change_set::{
-    Action, ChangeSet, ChangeSetError, Detail, LARGEST_BODY, PlannedChange, TemplateSource, Wish,
+    Action, ChangeSet, ChangeSetError, ChangeSetRequest, Detail, LARGEST_BODY, PlannedChange,
+    TemplateSource,
 };
 pub use events::{Events, StackEvent, first_cause};
 pub use executable::ExecutableError;
@@ -55,8 +56,8 @@ pub use objects::empty;
 pub use owners::Owner;
 pub use package::{Package, PackageError};
 pub use parameters::{ParameterError, Sources, Values, of_packages, of_unknown_packages, values};
-pub use plan::{explain, holds_data, losses};
+pub use plan::{data_loss_changes, explain, holds_data};
 pub use session::{Caller, Place, Session, SessionError};
 pub use stack::{DeployedResource, DeployedStack, DeployedTemplate, StackOutput, TemplateError};
-pub use status::{Naming, StackStatus, Standing};
+pub use status::{Naming, StackState, StackStatus};
 pub use watch::{Ending, watch};

@@ -7,7 +7,7 @@ use std::fmt;
 
 use aws_sdk_dynamodb::types::Tag;
 
-use super::{CallError, DeployedStack, Session, Standing, call::Attempt as _};
+use super::{CallError, DeployedStack, Session, StackState, call::Attempt as _};
 
 /// The tags that CloudFormation gives to what it makes.
 const STACK_NAME: &str = "aws:cloudformation:stack-name";
@@ -110,7 +110,7 @@ async fn owner_by_tags(session: &Session, tags: &Tags) -> Result<Owner, CallErro
     };
     let stack = DeployedStack::find(session, tag(STACK_ID).unwrap_or(name)).await?;
     Ok(match stack {
-        Some(stack) if stack.status.standing() != Standing::Gone => Owner::Stack(name.to_owned()),
+        Some(stack) if stack.status.state() != StackState::Gone => Owner::Stack(name.to_owned()),
         _ => Owner::DeletedStack(name.to_owned()),
     })
 }

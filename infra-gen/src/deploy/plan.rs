@@ -4,7 +4,9 @@
 use serde_json::Value;
 
 use super::{Action, Detail, PlannedChange};
-use crate::diff::{Cause, Difference, Mark, PropertyChange, PropertyPath, ResourceChange, is_iam};
+use crate::diff::{
+    Cause, ChangeAction, Difference, PropertyChange, PropertyPath, ResourceChange, is_iam,
+};
 
 /// The types that hold what cannot be had again.
 const DATA: [&str; 3] = ["AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue"];
@@ -23,7 +25,7 @@ const SOURCE: &str = "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserG
 pub fn explain(mut difference: Difference, planned: &[PlannedChange]) -> Difference {
     for known in difference.iam.iter_mut().chain(&mut difference.resources) {
         let is_planned = planned.iter().any(|it| it.logical_id == known.logical_id);
-        if known.mark == Mark::Replaced && !is_planned {
+        if known.action == ChangeAction::Replaced && !is_planned {
             stays(known);
         }
     }
@@ -47,12 +49,12 @@ pub fn explain(mut difference: Difference, planned: &[PlannedChange]) -> Differe
 /// Lets CloudFormation have the last word on what is replaced.
 fn confirm(known: &mut ResourceChange, planned: &PlannedChange) {
     if matches!(planned.action, Action::Replace | Action::MaybeReplace)
-        && known.mark == Mark::Changed
+        && known.action == ChangeAction::Changed
     {
-        known.mark = Mark::Replaced;
-        known.because = causes(planned);
+        known.action = ChangeAction::Replaced;
+        known.causes = causes(planned);
     }
-    if planned.action == Action::Modify && known.mark == Mark::Replaced {
+    if planned.action == Action::Modify && known.action == ChangeAction::Replaced {
         stays(known);
     }
     known.replacement_unknown = false;
@@ -60,8 +62,8 @@ fn confirm(known: &mut ResourceChange, planned: &PlannedChange) {
 
 /// What the templates take for a replacement, and CloudFormation does not.
 fn stays(known: &mut ResourceChange) {
-    known.mark = Mark::Changed;
-    known.because.clear();
+    known.action = ChangeAction::Changed;
+    known.causes.clear();
     known.fate = None;
     known.replacement_unknown = false;
 }
@@ -71,13 +73,13 @@ fn unforeseen(planned: &PlannedChange) -> ResourceChange {
     ResourceChange {
         logical_id: planned.logical_id.clone(),
         kind: planned.kind.clone(),
-        mark: match planned.action {
-            Action::Add => Mark::Added,
-            Action::Modify => Mark::Changed,
-            Action::Replace | Action::MaybeReplace => Mark::Replaced,
-            Action::Remove => Mark::Removed,
+        action: match planned.action {
+            Action::Add => ChangeAction::Added,
+            Action::Modify => ChangeAction::Changed,
+            Action::Replace | Action::MaybeReplace => ChangeAction::Replaced,
+            Action::Remove => ChangeAction::Removed,
         },
-        because: if replaced {
+        causes: if replaced {
             causes(planned)
         } else {
             Vec::new()
@@ -94,7 +96,7 @@ fn causes(planned: &PlannedChange) -> Vec<Cause> {
     for detail in planned.details.iter().filter(|detail| detail.recreates) {
         let cause = Cause {
             property: detail.property.clone(),
-            perhaps: planned.action == Action::MaybeReplace,
+            conditional: planned.action == Action::MaybeReplace,
             follows: detail.resource(),
             source: SOURCE,
         };
@@ -151,9 +153,12 @@ impl Detail {
 
 /// The resources that hold data and would be replaced or removed: what is in them would be lost, or
 /// at least be out of the system's reach.
-pub fn losses(difference: &Difference) -> Vec<&ResourceChange> {
+pub fn data_loss_changes(difference: &Difference) -> Vec<&ResourceChange> {
     let lost = |change: &&ResourceChange| {
-        matches!(change.mark, Mark::Replaced | Mark::Removed) && holds_data(&change.kind)
+        matches!(
+            change.action,
+            ChangeAction::Replaced | ChangeAction::Removed
+        ) && holds_data(&change.kind)
     };
     difference.resources.iter().filter(lost).collect()
 }
@@ -186,12 +191,12 @@ mod tests {
         }
     }
 
-    fn known(logical_id: &str, kind: &str, mark: Mark) -> ResourceChange {
+    fn known(logical_id: &str, kind: &str, action: ChangeAction) -> ResourceChange {
         ResourceChange {
             logical_id: logical_id.to_owned(),
             kind: kind.to_owned(),
-            mark,
-            because: Vec::new(),
+            action,
+            causes: Vec::new(),
             fate: None,
             replacement_unknown: true,
             refusals: Vec::new(),
@@ -203,7 +208,7 @@ mod tests {
     fn cloudformation_has_the_last_word_on_what_is_replaced() {
         let table = "AWS::DynamoDB::Table";
         let difference = Difference {
-            resources: vec![known("Jobs", table, Mark::Changed)],
+            resources: vec![known("Jobs", table, ChangeAction::Changed)],
             ..Difference::default()
         };
         let details = vec![
@@ -214,27 +219,27 @@ mod tests {
             difference,
             &[planned("Jobs", table, Action::Replace, details)],
         );
-        assert_eq!(plan.resources[0].mark, Mark::Replaced);
-        assert_eq!(plan.resources[0].because[0].property, "Odd");
-        assert_eq!(losses(&plan).len(), 1);
+        assert_eq!(plan.resources[0].action, ChangeAction::Replaced);
+        assert_eq!(plan.resources[0].causes[0].property, "Odd");
+        assert_eq!(data_loss_changes(&plan).len(), 1);
     }
 
     #[test]
     fn what_cloudformation_does_not_replace_is_not_said_to_be_replaced() {
         let table = "AWS::DynamoDB::Table";
         let difference = || Difference {
-            resources: vec![known("Jobs", table, Mark::Replaced)],
+            resources: vec![known("Jobs", table, ChangeAction::Replaced)],
             ..Difference::default()
         };
         let modified = planned("Jobs", table, Action::Modify, Vec::new());
         for planned in [vec![modified], Vec::new()] {
             let plan = explain(difference(), &planned);
-            assert_eq!(plan.resources[0].mark, Mark::Changed);
-            assert!(losses(&plan).is_empty());
+            assert_eq!(plan.resources[0].action, ChangeAction::Changed);
+            assert!(data_loss_changes(&plan).is_empty());
         }
         let replaced = planned("Jobs", table, Action::Replace, Vec::new());
         let plan = explain(difference(), &[replaced]);
-        assert_eq!(plan.resources[0].mark, Mark::Replaced);
+        assert_eq!(plan.resources[0].action, ChangeAction::Replaced);
     }
 
     #[test]
@@ -252,7 +257,7 @@ mod tests {
                 ),
             ],
         );
-        assert_eq!(plan.iam[0].mark, Mark::Added);
+        assert_eq!(plan.iam[0].action, ChangeAction::Added);
         assert!(
             plan.to_string().contains("+ Code: by JobsCodeKey"),
             "{plan}"
@@ -271,20 +276,23 @@ mod tests {
             Action::MaybeReplace,
             details,
         );
-        assert_eq!(losses(&explain(Difference::default(), &[table])).len(), 1);
+        assert_eq!(
+            data_loss_changes(&explain(Difference::default(), &[table])).len(),
+            1
+        );
     }
 
     #[test]
     fn only_what_holds_data_is_a_loss() {
         let difference = Difference {
             resources: vec![
-                known("Jobs", "AWS::DynamoDB::Table", Mark::Removed),
-                known("Events", "AWS::DynamoDB::Table", Mark::Changed),
-                known("Stage", "AWS::ApiGatewayV2::Stage", Mark::Replaced),
+                known("Jobs", "AWS::DynamoDB::Table", ChangeAction::Removed),
+                known("Events", "AWS::DynamoDB::Table", ChangeAction::Changed),
+                known("Stage", "AWS::ApiGatewayV2::Stage", ChangeAction::Replaced),
             ],
             ..Difference::default()
         };
-        let lost: Vec<_> = losses(&difference)
+        let lost: Vec<_> = data_loss_changes(&difference)
             .iter()
             .map(|it| it.logical_id.clone())
             .collect();

@@ -19,7 +19,7 @@ pub struct Naming {
 
 /// What can be done with a stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum StackState {
     /// It can be updated.
     Settled,
     /// A first change set was made, and never executed: it has nothing in it.
@@ -40,29 +40,30 @@ impl StackStatus {
     }
 
     /// What can be done with a stack in this state.
-    pub fn standing(&self) -> Standing {
+    pub fn state(&self) -> StackState {
         match self.0.as_str() {
             "CREATE_COMPLETE"
             | "UPDATE_COMPLETE"
             | "UPDATE_ROLLBACK_COMPLETE"
             | "IMPORT_COMPLETE"
-            | "IMPORT_ROLLBACK_COMPLETE" => Standing::Settled,
-            "REVIEW_IN_PROGRESS" => Standing::Empty,
+            | "IMPORT_ROLLBACK_COMPLETE" => StackState::Settled,
+            "REVIEW_IN_PROGRESS" => StackState::Empty,
             "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" | "DELETE_FAILED" => {
-                Standing::Removable
+                StackState::Removable
             }
             "UPDATE_ROLLBACK_FAILED" | "UPDATE_FAILED" | "IMPORT_ROLLBACK_FAILED" => {
-                Standing::Stuck
+                StackState::Stuck
             }
-            "DELETE_COMPLETE" => Standing::Gone,
+            "DELETE_COMPLETE" => StackState::Gone,
             // Of a state that is newer than this: to wait is never wrong.
-            _ => Standing::Busy,
+            _ => StackState::Busy,
         }
     }
 
     /// Whether a stack in this state has nothing in it: it is gone, or has not been made.
     pub fn holds_nothing(&self) -> bool {
-        matches!(self.standing(), Standing::Empty | Standing::Gone) || self.0 == "ROLLBACK_COMPLETE"
+        matches!(self.state(), StackState::Empty | StackState::Gone)
+            || self.0 == "ROLLBACK_COMPLETE"
     }
 
     /// Whether an operation ended in this state as it should.
@@ -117,7 +118,7 @@ impl StackStatus {
     }
 
     /// What brings a stack out of this state, if it cannot be updated in it.
-    pub fn way_out(&self, naming: &Naming) -> Option<String> {
+    pub fn remediation(&self, naming: &Naming) -> Option<String> {
         let Naming {
             stack,
             options,
@@ -140,12 +141,12 @@ impl StackStatus {
                  again"
                     .to_owned()
             }
-            _ => match self.standing() {
-                Standing::Removable => {
+            _ => match self.state() {
+                StackState::Removable => {
                     format!("`infra-gen destroy{options}`, then deploy again")
                 }
-                Standing::Busy => "wait until CloudFormation is done".to_owned(),
-                Standing::Settled | Standing::Empty | Standing::Stuck | Standing::Gone => {
+                StackState::Busy => "wait until CloudFormation is done".to_owned(),
+                StackState::Settled | StackState::Empty | StackState::Stuck | StackState::Gone => {
                     return None;
                 }
             },
@@ -181,14 +182,14 @@ mod tests {
             let status = StackStatus::new(*name);
             assert_ne!(status.meaning(), "that state is not known here", "{name}");
             assert_eq!(
-                status.standing() == Standing::Busy,
+                status.state() == StackState::Busy,
                 name.ends_with("_IN_PROGRESS") && *name != "REVIEW_IN_PROGRESS",
                 "{name}"
             );
-            let usable = [Standing::Settled, Standing::Empty, Standing::Gone];
+            let usable = [StackState::Settled, StackState::Empty, StackState::Gone];
             assert_eq!(
-                status.way_out(&naming).is_none(),
-                usable.contains(&status.standing()),
+                status.remediation(&naming).is_none(),
+                usable.contains(&status.state()),
                 "{name}"
             );
         }

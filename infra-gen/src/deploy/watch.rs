@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::{
-    CallError, CallErrorKind, DeployedStack, Events, Session, StackEvent, StackStatus, Standing,
+    CallError, CallErrorKind, DeployedStack, Events, Session, StackEvent, StackState, StackStatus,
 };
 
 /// How an operation ended, and what happened on the way.
@@ -101,6 +101,6 @@ async fn settled_in(session: &Session, stack_id: &str) -> Result<Option<StackSta
     let Some(stack) = DeployedStack::find(session, stack_id).await? else {
         return Ok(Some(StackStatus::new("DELETE_COMPLETE")));
     };
-    let at_work = matches!(stack.status.standing(), Standing::Busy | Standing::Empty);
+    let at_work = matches!(stack.status.state(), StackState::Busy | StackState::Empty);
     Ok((!at_work).then_some(stack.status))
 }

@@ -18,7 +18,7 @@ type Values = IndexMap<String, String>;
 
 /// A part of a text.
 enum Part {
-    Text(String),
+    StringValue(String),
     /// An intrinsic function.
     Value(Value),
 }
@@ -105,7 +105,7 @@ fn join(mut arguments: Vec<Value>, values: &Values) -> Value {
         let mut parts = Vec::new();
         for (index, item) in list(items, values).into_iter().enumerate() {
             if index > 0 {
-                parts.push(Part::Text(delimiter.clone()));
+                parts.push(Part::StringValue(delimiter.clone()));
             }
             parts.extend(parts_of(item));
         }
@@ -151,9 +151,9 @@ fn sub(text: &str, variables: &Map<String, Value>, values: &Values) -> Vec<Part>
         let Some((gap, after)) = after.split_once('}') else {
             break;
         };
-        parts.push(Part::Text(before.to_owned()));
+        parts.push(Part::StringValue(before.to_owned()));
         if let Some(literal) = gap.strip_prefix('!') {
-            parts.push(Part::Text(format!("${{{literal}}}")));
+            parts.push(Part::StringValue(format!("${{{literal}}}")));
         } else if let Some(value) = variables.get(gap) {
             let value = canonical(value.clone(), values);
             parts.extend(value.into_iter().flat_map(parts_of));
@@ -164,15 +164,15 @@ fn sub(text: &str, variables: &Map<String, Value>, values: &Values) -> Vec<Part>
         }
         rest = after;
     }
-    parts.push(Part::Text(rest.to_owned()));
+    parts.push(Part::StringValue(rest.to_owned()));
     parts
 }
 
 /// The parts of a canonical value in a text.
 fn parts_of(value: Value) -> Vec<Part> {
     match value {
-        Value::String(text) => vec![Part::Text(text)],
-        Value::Number(_) | Value::Bool(_) => vec![Part::Text(value.to_string())],
+        Value::String(text) => vec![Part::StringValue(text)],
+        Value::Number(_) | Value::Bool(_) => vec![Part::StringValue(value.to_string())],
         Value::Object(map) => match intrinsic(&map) {
             Some(("Fn::Sub", Value::String(text))) => sub(text, &Map::new(), &Values::new()),
             Some(("Fn::Join", Value::Array(arguments))) => match &arguments[..] {
@@ -193,32 +193,32 @@ fn text_of(parts: Vec<Part>) -> Value {
     let mut merged: Vec<Part> = Vec::new();
     for part in parts {
         match (merged.last_mut(), part) {
-            (_, Part::Text(text)) if text.is_empty() => {}
-            (Some(Part::Text(last)), Part::Text(text)) => last.push_str(&text),
+            (_, Part::StringValue(text)) if text.is_empty() => {}
+            (Some(Part::StringValue(last)), Part::StringValue(text)) => last.push_str(&text),
             (_, part) => merged.push(part),
         }
     }
     if merged.len() < 2 {
         return match merged.pop() {
             None => Value::String(String::new()),
-            Some(Part::Text(text)) => text.into(),
+            Some(Part::StringValue(text)) => text.into(),
             Some(Part::Value(value)) => value,
         };
     }
-    let gaps: Option<String> = merged
+    let sub_references: Option<String> = merged
         .iter()
         .map(|part| match part {
-            Part::Text(text) => literal(text),
+            Part::StringValue(text) => literal(text),
             Part::Value(value) => gap(value),
         })
         .collect();
-    if let Some(text) = gaps {
+    if let Some(text) = sub_references {
         return call("Fn::Sub", text.into());
     }
     let items: Vec<_> = merged
         .into_iter()
         .map(|part| match part {
-            Part::Text(text) => text.into(),
+            Part::StringValue(text) => text.into(),
             Part::Value(value) => value,
         })
         .collect();

@@ -24,16 +24,16 @@ impl Difference {
 
     /// How many resources have which mark.
     pub fn summary(&self) -> Summary {
-        let count = |mark| {
+        let count = |action| {
             let resources = self.iam.iter().chain(&self.resources);
-            resources.filter(|change| change.mark == mark).count()
+            resources.filter(|change| change.action == action).count()
         };
         Summary {
             iam: self.iam.len(),
-            added: count(Mark::Added),
-            changed: count(Mark::Changed),
-            replaced: count(Mark::Replaced),
-            removed: count(Mark::Removed),
+            added: count(ChangeAction::Added),
+            changed: count(ChangeAction::Changed),
+            replaced: count(ChangeAction::Replaced),
+            removed: count(ChangeAction::Removed),
             settings: self.settings.len(),
             refused: self.refused().count(),
         }
@@ -62,7 +62,7 @@ pub struct Summary {
 /// What happens to something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Mark {
+pub enum ChangeAction {
     /// It is new.
     Added,
     /// It is changed as it stands.
@@ -82,13 +82,13 @@ pub struct ResourceChange {
     #[serde(rename = "type")]
     pub kind: String,
     /// What happens to it.
-    pub mark: Mark,
+    pub action: ChangeAction,
     /// What forces its replacement.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub because: Vec<Cause>,
+    pub causes: Vec<Cause>,
     /// What becomes of the old one, if it is replaced or removed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub fate: Option<Fate>,
+    pub fate: Option<Disposition>,
     /// Whether its type is one whose replacements are not known here, so that a change may be one.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub replacement_unknown: bool,
@@ -106,7 +106,7 @@ pub struct Cause {
     pub property: String,
     /// Whether CloudFormation decides by more than a template shows.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub perhaps: bool,
+    pub conditional: bool,
     /// The resource that the property refers to, if it is that one's replacement that changes it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub follows: Option<String>,
@@ -117,7 +117,7 @@ pub struct Cause {
 /// What becomes of a resource that leaves the stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Fate {
+pub enum Disposition {
     /// It is deleted, with what it holds.
     Deleted,
     /// It stays in the account.
@@ -163,7 +163,7 @@ pub struct SettingChange {
     /// Its name there.
     pub name: String,
     /// What happens to it; never a replacement.
-    pub mark: Mark,
+    pub action: ChangeAction,
     /// What was there.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub before: Option<Value>,

@@ -4,8 +4,8 @@ use indexmap::IndexSet;
 use serde_json::{Map, Value};
 
 use super::{
-    Cause, Difference, Fate, Mark, PropertyChange, PropertyPath, ResourceChange, Section,
-    SettingChange, TemplateDocument,
+    Cause, ChangeAction, Difference, Disposition, PropertyChange, PropertyPath, ResourceChange,
+    Section, SettingChange, TemplateDocument,
     document::{PROPERTIES, ResourceDocument},
     follow,
     replacement::{ReplacementRules, When, rules_of},
@@ -63,8 +63,8 @@ fn added(id: &str, resource: &ResourceDocument) -> ResourceChange {
     ResourceChange {
         logical_id: id.to_owned(),
         kind: resource.kind.clone(),
-        mark: Mark::Added,
-        because: Vec::new(),
+        action: ChangeAction::Added,
+        causes: Vec::new(),
         fate: None,
         replacement_unknown: false,
         refusals: Vec::new(),
@@ -76,8 +76,8 @@ fn removed(id: &str, resource: &ResourceDocument) -> ResourceChange {
     ResourceChange {
         logical_id: id.to_owned(),
         kind: resource.kind.clone(),
-        mark: Mark::Removed,
-        because: Vec::new(),
+        action: ChangeAction::Removed,
+        causes: Vec::new(),
         fate: Some(fate(resource, "DeletionPolicy")),
         replacement_unknown: false,
         refusals: Vec::new(),
@@ -94,9 +94,9 @@ fn changed(id: &str, old: &ResourceDocument, new: &ResourceDocument) -> Option<R
     let mut change = unchanged(id, new);
     change.changes = changes;
     if old.kind != new.kind {
-        change.because.push(Cause {
+        change.causes.push(Cause {
             property: format!("Type (it was {})", old.kind),
-            perhaps: false,
+            conditional: false,
             follows: None,
             source: "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-update-behaviors.html",
         });
@@ -110,8 +110,8 @@ pub(super) fn unchanged(id: &str, resource: &ResourceDocument) -> ResourceChange
     ResourceChange {
         logical_id: id.to_owned(),
         kind: resource.kind.clone(),
-        mark: Mark::Changed,
-        because: Vec::new(),
+        action: ChangeAction::Changed,
+        causes: Vec::new(),
         fate: None,
         replacement_unknown: rules_of(&resource.kind).is_none(),
         refusals: Vec::new(),
@@ -124,14 +124,14 @@ pub(super) fn judge(change: &mut ResourceChange, resource: &ResourceDocument) {
     if let Some(rules) = rules_of(&resource.kind) {
         for property in &change.changes {
             if let Some(cause) = cause(rules, property)
-                && !change.because.contains(&cause)
+                && !change.causes.contains(&cause)
             {
-                change.because.push(cause);
+                change.causes.push(cause);
             }
         }
     }
-    if !change.because.is_empty() {
-        change.mark = Mark::Replaced;
+    if !change.causes.is_empty() {
+        change.action = ChangeAction::Replaced;
         change.fate = Some(fate(resource, "UpdateReplacePolicy"));
     }
 }
@@ -143,17 +143,17 @@ fn cause(rules: &ReplacementRules, change: &PropertyChange) -> Option<Cause> {
     let rule = rules.rule_for(&change.path)?;
     Some(Cause {
         property: rule.property.to_owned(),
-        perhaps: rule.when == When::Perhaps,
+        conditional: rule.when == When::Conditional,
         follows: change.follows.clone(),
         source: rules.source,
     })
 }
 
 /// CloudFormation deletes what has no policy.
-fn fate(resource: &ResourceDocument, policy: &str) -> Fate {
+fn fate(resource: &ResourceDocument, policy: &str) -> Disposition {
     match resource.attribute(policy).and_then(Value::as_str) {
-        Some("Retain" | "RetainExceptOnCreate" | "Snapshot") => Fate::Kept,
-        _ => Fate::Deleted,
+        Some("Retain" | "RetainExceptOnCreate" | "Snapshot") => Disposition::Kept,
+        _ => Disposition::Deleted,
     }
 }
 
@@ -206,18 +206,18 @@ fn settings(
         .into_iter()
         .filter_map(|name| {
             let (before, after) = (old.get(name), new.get(name));
-            let mark = match (before, after) {
-                (None, _) => Mark::Added,
-                (_, None) => Mark::Removed,
+            let action = match (before, after) {
+                (None, _) => ChangeAction::Added,
+                (_, None) => ChangeAction::Removed,
                 _ if differences(&PropertyPath::default(), before, after).is_empty() => {
                     return None;
                 }
-                _ => Mark::Changed,
+                _ => ChangeAction::Changed,
             };
             Some(SettingChange {
                 section,
                 name: name.clone(),
-                mark,
+                action,
                 before: before.cloned(),
                 after: after.cloned(),
             })

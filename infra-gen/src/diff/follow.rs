@@ -4,12 +4,12 @@ use indexmap::{IndexMap, IndexSet};
 use serde_json::Value;
 
 use super::{
-    Mark, PropertyChange, PropertyPath, ResourceChange, TemplateDocument,
+    ChangeAction, PropertyChange, PropertyPath, ResourceChange, TemplateDocument,
     compare::{judge, unchanged},
     document::{PROPERTIES, ResourceDocument},
     values::{is_leaf, item_name},
 };
-use crate::template::gaps;
+use crate::template::sub_references;
 
 /// Adds to the changes those of resources that refer to one that is replaced: what they are given
 /// is another resource's id then, though it is written as before. That may replace them too, and
@@ -23,7 +23,9 @@ pub(super) fn replaced(
     let mut done = IndexSet::new();
     while let Some(replaced) = changes
         .iter()
-        .find(|change| change.mark == Mark::Replaced && !done.contains(&change.logical_id))
+        .find(|change| {
+            change.action == ChangeAction::Replaced && !done.contains(&change.logical_id)
+        })
         .map(|change| change.logical_id.clone())
     {
         for (id, path) in referring.get(replaced.as_str()).into_iter().flatten() {
@@ -90,7 +92,7 @@ fn collect<'a>(path: &PropertyPath, value: &'a Value, found: &mut Vec<(&'a str, 
                         found.extend(name.map(|name| (name, path.clone())));
                     }
                     ("Fn::Sub", Value::String(text)) => {
-                        found.extend(gaps(text).map(|name| (name, path.clone())));
+                        found.extend(sub_references(text).map(|name| (name, path.clone())));
                     }
                     (name, value) if name.starts_with("Fn::") => collect(path, value, found),
                     (name, value) => collect(&path.name(name), value, found),

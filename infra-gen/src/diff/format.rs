@@ -3,8 +3,8 @@
 use std::fmt::{self, Formatter};
 
 use super::{
-    Cause, Difference, Fate, Mark, PropertyChange, Refusal, ResourceChange, SettingChange, Summary,
-    document::PROPERTIES, values::inline,
+    Cause, ChangeAction, Difference, Disposition, PropertyChange, Refusal, ResourceChange,
+    SettingChange, Summary, document::PROPERTIES, values::inline,
 };
 
 /// From this length on, only what differs of a text is shown, and a little around it. What IAM
@@ -12,7 +12,7 @@ use super::{
 const LONG: usize = 100;
 const AROUND: usize = 20;
 
-impl Mark {
+impl ChangeAction {
     /// The mark as it stands before what it is about.
     pub const fn sign(self) -> &'static str {
         match self {
@@ -78,27 +78,27 @@ fn resource(formatter: &mut Formatter<'_>, change: &ResourceChange, in_full: boo
     let ResourceChange {
         logical_id,
         kind,
-        mark,
-        because,
+        action,
+        causes,
         ..
     } = change;
-    write!(formatter, "  {} {logical_id} ({kind})", mark.sign())?;
-    if !because.is_empty() {
-        let causes: Vec<_> = because.iter().map(ToString::to_string).collect();
-        let perhaps = because.iter().all(|cause| cause.perhaps);
-        let verb = if perhaps {
+    write!(formatter, "  {} {logical_id} ({kind})", action.sign())?;
+    if !causes.is_empty() {
+        let names: Vec<_> = causes.iter().map(ToString::to_string).collect();
+        let conditional = causes.iter().all(|cause| cause.conditional);
+        let verb = if conditional {
             "may be replaced"
         } else {
             "replaced"
         };
-        write!(formatter, ", {verb} because of {}", causes.join(", "))?;
+        write!(formatter, ", {verb} because of {}", names.join(", "))?;
     }
     if let Some(fate) = change.fate {
-        formatter.write_str(match (mark, fate) {
-            (Mark::Removed, Fate::Kept) => "; it stays in the account",
-            (Mark::Removed, Fate::Deleted) => "",
-            (_, Fate::Kept) => "; the old one stays in the account",
-            (_, Fate::Deleted) => "; the old one is deleted",
+        formatter.write_str(match (action, fate) {
+            (ChangeAction::Removed, Disposition::Kept) => "; it stays in the account",
+            (ChangeAction::Removed, Disposition::Deleted) => "",
+            (_, Disposition::Kept) => "; the old one stays in the account",
+            (_, Disposition::Deleted) => "; the old one is deleted",
         })?;
     }
     if change.replacement_unknown {
@@ -106,7 +106,7 @@ fn resource(formatter: &mut Formatter<'_>, change: &ResourceChange, in_full: boo
     }
     writeln!(formatter)?;
     // What is in a resource that comes or goes is in the template, but what it allows is the point.
-    if in_full || matches!(mark, Mark::Changed | Mark::Replaced) {
+    if in_full || matches!(action, ChangeAction::Changed | ChangeAction::Replaced) {
         for change in &change.changes {
             property(formatter, change, in_full)?;
         }

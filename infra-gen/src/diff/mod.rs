@@ -33,7 +33,8 @@ mod tests;
 mod values;
 
 pub use change::{
-    Cause, Difference, Fate, Mark, PropertyChange, ResourceChange, Section, SettingChange, Summary,
+    Cause, ChangeAction, Difference, Disposition, PropertyChange, ResourceChange, Section,
+    SettingChange, Summary,
 };
 pub use compare::{compare, is_iam};
 pub use document::{ReadError, TemplateDocument};

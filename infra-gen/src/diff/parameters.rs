@@ -73,7 +73,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::diff::{Mark, compare};
+    use crate::diff::{ChangeAction, compare};
 
     fn table() -> TemplateDocument {
         TemplateDocument::from_json(json!({
@@ -107,7 +107,7 @@ mod tests {
             table().with_values(&values("-b")),
         );
         let difference = compare(&old, &new);
-        assert_eq!(difference.resources[0].mark, Mark::Replaced);
+        assert_eq!(difference.resources[0].action, ChangeAction::Replaced);
         assert_eq!(
             difference.resources[0].changes[0].before,
             Some(json!("jobs-a"))

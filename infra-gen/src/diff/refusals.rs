@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    Difference, Fate, Mark, PropertyPath, ResourceChange, TemplateDocument,
+    ChangeAction, Difference, Disposition, PropertyPath, ResourceChange, TemplateDocument,
     document::{PROPERTIES, ResourceDocument},
     name_property,
     values::{differences, inline},
@@ -53,7 +53,7 @@ impl Difference {
     /// when something else than the templates has changed those.
     pub fn find_refusals(&mut self, old: &TemplateDocument, new: &TemplateDocument) {
         let changes = self.iam.iter().chain(&self.resources);
-        let replaced = changes.filter(|change| change.mark == Mark::Replaced);
+        let replaced = changes.filter(|change| change.action == ChangeAction::Replaced);
         let replaced: BTreeSet<_> = replaced.map(|change| change.logical_id.clone()).collect();
         for change in self.iam.iter_mut().chain(&mut self.resources) {
             change.refusals = refusals(change, old, new, &replaced);
@@ -76,18 +76,20 @@ fn refusals(
     let id = &change.logical_id;
     let (before, after) = (old.resources.get(id), new.resources.get(id));
     let mut found = Vec::new();
-    match (change.mark, before, after) {
-        (Mark::Changed, Some(before), Some(after)) if after.kind == TABLE => {
+    match (change.action, before, after) {
+        (ChangeAction::Changed, Some(before), Some(after)) if after.kind == TABLE => {
             found.extend(global_indexes(before, after));
             found.extend(local_indexes(before, after));
             found.extend(time_to_live(before, after));
         }
-        (Mark::Replaced, _, Some(after)) => {
+        (ChangeAction::Replaced, _, Some(after)) => {
             found.extend(kept_name(change, after));
             found.extend(taken_identity(id, after, old, replaced));
         }
-        (Mark::Added, _, Some(after)) => found.extend(taken_identity(id, after, old, replaced)),
-        (Mark::Removed, Some(before), _) => found.extend(protected(change, before)),
+        (ChangeAction::Added, _, Some(after)) => {
+            found.extend(taken_identity(id, after, old, replaced))
+        }
+        (ChangeAction::Removed, Some(before), _) => found.extend(protected(change, before)),
         _ => {}
     }
     found
@@ -208,7 +210,7 @@ fn time_to_live(before: &ResourceDocument, after: &ResourceDocument) -> Option<R
 fn kept_name(change: &ResourceChange, after: &ResourceDocument) -> Option<Refusal> {
     let name = name_property(&after.kind)?;
     property(after, name)?;
-    let is_certain = change.because.iter().any(|cause| !cause.perhaps);
+    let is_certain = change.causes.iter().any(|cause| !cause.conditional);
     let mut changes = change.changes.iter();
     let is_renamed = changes.any(|change| change.path.to_string() == name);
     (is_certain && !is_renamed).then(|| Refusal {
@@ -273,7 +275,7 @@ fn taken_identity(
 fn protected(change: &ResourceChange, before: &ResourceDocument) -> Option<Refusal> {
     let is_protected = property(before, "DeletionProtectionEnabled").map(inline);
     let is_refused = change.kind == TABLE
-        && change.fate == Some(Fate::Deleted)
+        && change.fate == Some(Disposition::Deleted)
         && is_protected.as_deref() == Some("true");
     is_refused.then(|| Refusal {
         reason: "DynamoDB does not delete a table that is protected against deletion".to_owned(),

@@ -39,7 +39,7 @@ pub enum When {
     /// A change within an item that stays; items can come and go.
     ItemChanges,
     /// CloudFormation decides by more than a template shows.
-    Perhaps,
+    Conditional,
 }
 
 /// The rules of a type, if they are known here.
@@ -53,7 +53,7 @@ impl ReplacementRules {
         self.properties.iter().find(|rule| {
             path.is_in(rule.property)
                 && match rule.when {
-                    When::Always | When::Perhaps => true,
+                    When::Always | When::Conditional => true,
                     When::ItemChanges => path.is_in_item(),
                 }
         })
@@ -131,7 +131,7 @@ rules! {
             always("FunctionName"),
             always("PackageType"),
             always("TenancyConfig"),
-            ReplacementRule { property: "DurableConfig", when: When::Perhaps },
+            ReplacementRule { property: "DurableConfig", when: When::Conditional },
         ],
     "AWS::Lambda::Permission"
         at "AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-permission":
@@ -165,7 +165,7 @@ rules! {
             always("FunctionName"),
             always("PackageType"),
             always("TenancyConfig"),
-            ReplacementRule { property: "DurableConfig", when: When::Perhaps },
+            ReplacementRule { property: "DurableConfig", when: When::Conditional },
         ],
 }
 

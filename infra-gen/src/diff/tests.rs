@@ -24,12 +24,12 @@ fn marks(changes: &[ResourceChange]) -> Vec<String> {
     changes
         .iter()
         .map(|change| {
-            let causes: Vec<_> = change.because.iter().map(ToString::to_string).collect();
+            let names: Vec<_> = change.causes.iter().map(ToString::to_string).collect();
             let line = format!(
                 "{} {} {}",
-                change.mark.sign(),
+                change.action.sign(),
                 change.logical_id,
-                causes.join(", ")
+                names.join(", ")
             );
             line.trim_end().to_owned()
         })
@@ -60,7 +60,7 @@ fn a_resource_of_the_old_template_alone_is_removed_and_says_whether_it_is_kept()
     let found = difference(json!({ "A": queue(json!({})), "B": kept }), json!({}));
     assert_eq!(marks(&found.resources), ["- A", "- B"]);
     let fates: Vec<_> = found.resources.iter().map(|change| change.fate).collect();
-    assert_eq!(fates, [Some(Fate::Deleted), Some(Fate::Kept)]);
+    assert_eq!(fates, [Some(Disposition::Deleted), Some(Disposition::Kept)]);
 }
 
 #[test]
@@ -86,9 +86,9 @@ fn a_property_that_cannot_be_changed_replaces_its_resource_and_is_named_with_its
     );
     assert_eq!(marks(&found.resources), ["-/+ A QueueName"]);
     let change = &found.resources[0];
-    assert_eq!(change.fate, Some(Fate::Kept));
+    assert_eq!(change.fate, Some(Disposition::Kept));
     assert!(
-        change.because[0]
+        change.causes[0]
             .source
             .ends_with("aws-resource-sqs-queue.html")
     );
@@ -246,7 +246,7 @@ fn parameters_conditions_and_outputs_are_compared_too() {
             format!(
                 "{:?} {} {}",
                 change.section,
-                change.mark.sign(),
+                change.action.sign(),
                 change.name
             )
         })

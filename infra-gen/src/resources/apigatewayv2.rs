@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use serde::Serialize;
 
 use super::TagMap;
-use crate::template::{Handle, Text};
+use crate::template::{Handle, StringValue};
 
 /// An API.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api.html>
@@ -12,7 +12,7 @@ use crate::template::{Handle, Text};
 #[serde(rename_all = "PascalCase")]
 pub struct Api {
     /// The API's name, for people.
-    pub name: Text,
+    pub name: StringValue,
     /// What the API is for.
     pub description: &'static str,
     /// What kind of API it is.
@@ -58,7 +58,7 @@ pub struct Cors {
 
 impl Handle<Api> {
     /// The API's id, `a1b2c3d4e5`.
-    pub fn id(&self) -> Text {
+    pub fn id(&self) -> StringValue {
         self.reference()
     }
 }
@@ -69,7 +69,7 @@ impl Handle<Api> {
 #[serde(rename_all = "PascalCase")]
 pub struct Stage {
     /// The API.
-    pub api_id: Text,
+    pub api_id: StringValue,
     /// The stage's name, part of the address.
     pub stage_name: &'static str,
     /// Whether changes of the API reach clients without a deployment.
@@ -91,7 +91,7 @@ pub struct Stage {
 #[serde(rename_all = "PascalCase")]
 pub struct AccessLogSettings {
     /// The ARN of a log group, without `:*`.
-    pub destination_arn: Text,
+    pub destination_arn: StringValue,
     /// What is logged of a request.
     pub format: String,
 }
@@ -131,7 +131,7 @@ pub enum LoggingLevel {
 
 impl Handle<Stage> {
     /// The stage's name.
-    pub fn name(&self) -> Text {
+    pub fn name(&self) -> StringValue {
         self.reference()
     }
 }
@@ -142,7 +142,7 @@ impl Handle<Stage> {
 #[serde(rename_all = "PascalCase")]
 pub struct Route {
     /// The API.
-    pub api_id: Text,
+    pub api_id: StringValue,
     /// What selects the route.
     pub route_key: String,
     /// The route's name in generated clients.
@@ -152,7 +152,7 @@ pub struct Route {
     #[serde(flatten)]
     pub authorization: Authorization,
     /// `integrations/` and the id of the integration.
-    pub target: Text,
+    pub target: StringValue,
 }
 
 /// Who may use a route.
@@ -166,13 +166,13 @@ pub enum Authorization {
     #[serde(rename = "CUSTOM")]
     Custom {
         /// What asks the function.
-        authorizer_id: Text,
+        authorizer_id: StringValue,
     },
     /// Bearers of a token. HTTP APIs only.
     #[serde(rename = "JWT")]
     Jwt {
         /// What checks the token.
-        authorizer_id: Text,
+        authorizer_id: StringValue,
     },
 }
 
@@ -182,11 +182,11 @@ pub enum Authorization {
 #[serde(rename_all = "PascalCase")]
 pub struct Integration {
     /// The API.
-    pub api_id: Text,
+    pub api_id: StringValue,
     /// How requests are passed on.
     pub integration_type: IntegrationType,
     /// The function's address for API Gateway.
-    pub integration_uri: Text,
+    pub integration_uri: StringValue,
     /// The shape of the function's event. HTTP APIs only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub payload_format_version: Option<PayloadFormat>,
@@ -212,7 +212,7 @@ pub enum PayloadFormat {
 
 impl Handle<Integration> {
     /// The integration's id.
-    pub fn id(&self) -> Text {
+    pub fn id(&self) -> StringValue {
         self.reference()
     }
 }
@@ -223,7 +223,7 @@ impl Handle<Integration> {
 #[serde(rename_all = "PascalCase")]
 pub struct Authorizer {
     /// The API.
-    pub api_id: Text,
+    pub api_id: StringValue,
     /// The authorizer's name.
     pub name: &'static str,
     /// How it decides.
@@ -249,7 +249,7 @@ pub enum Decision {
         /// What a request must have to be worth asking.
         identity_source: Vec<String>,
         /// The function's address for API Gateway.
-        authorizer_uri: Text,
+        authorizer_uri: StringValue,
     },
 }
 
@@ -265,7 +265,7 @@ pub struct JwtConfiguration {
 
 impl Handle<Authorizer> {
     /// The authorizer's id.
-    pub fn id(&self) -> Text {
+    pub fn id(&self) -> StringValue {
         self.reference()
     }
 }
@@ -288,7 +288,7 @@ pub struct DomainName {
 #[serde(rename_all = "PascalCase")]
 pub struct DomainNameConfiguration {
     /// The ARN of the certificate.
-    pub certificate_arn: Text,
+    pub certificate_arn: StringValue,
     /// From where.
     pub endpoint_type: EndpointType,
     /// The oldest TLS that clients may use.
@@ -313,12 +313,12 @@ pub enum SecurityPolicy {
 
 impl Handle<DomainName> {
     /// The name.
-    pub fn name(&self) -> Text {
+    pub fn name(&self) -> StringValue {
         self.reference()
     }
 
     /// What the name's DNS record must point to.
-    pub fn regional_domain_name(&self) -> Text {
+    pub fn regional_domain_name(&self) -> StringValue {
         self.attribute("RegionalDomainName")
     }
 }
@@ -329,9 +329,9 @@ impl Handle<DomainName> {
 #[serde(rename_all = "PascalCase")]
 pub struct ApiMapping {
     /// The API.
-    pub api_id: Text,
+    pub api_id: StringValue,
     /// The domain name.
-    pub domain_name: Text,
+    pub domain_name: StringValue,
     /// The stage.
-    pub stage: Text,
+    pub stage: StringValue,
 }

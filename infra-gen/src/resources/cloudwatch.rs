@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::TagList;
-use crate::template::{Choice, Text};
+use crate::template::{If, StringValue};
 
 /// What watches a metric.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm.html>
@@ -26,10 +26,10 @@ pub struct Alarm {
     /// What a period without data means.
     pub treat_missing_data: MissingData,
     /// Who is told when it rings.
-    pub alarm_actions: Vec<Choice>,
+    pub alarm_actions: Vec<If>,
     /// Who is told when it is over.
     #[serde(rename = "OKActions")]
-    pub ok_actions: Vec<Choice>,
+    pub ok_actions: Vec<If>,
     /// The alarm's tags.
     pub tags: TagList,
 }
@@ -75,7 +75,7 @@ pub struct Dimension {
     /// Its name.
     pub name: &'static str,
     /// Its value.
-    pub value: Text,
+    pub value: StringValue,
 }
 
 /// How the values of a period become one.
@@ -168,7 +168,7 @@ pub enum MissingData {
 #[serde(rename_all = "PascalCase")]
 pub struct Dashboard {
     /// The page: a [`DashboardBody`] as text.
-    pub dashboard_body: Text,
+    pub dashboard_body: StringValue,
     /// The page's tags.
     pub tags: TagList,
 }
@@ -213,7 +213,7 @@ pub struct Graph {
     /// What is above it.
     pub title: String,
     /// Where the metrics are.
-    pub region: Text,
+    pub region: StringValue,
     /// What it shows.
     pub metrics: Vec<GraphMetric>,
     /// The length of a period, in seconds.

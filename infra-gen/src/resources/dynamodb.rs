@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::TagList;
-use crate::template::{Handle, Text};
+use crate::template::{Handle, StringValue};
 
 /// A table.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table.html>
@@ -11,7 +11,7 @@ use crate::template::{Handle, Text};
 #[serde(rename_all = "PascalCase")]
 pub struct Table {
     /// The table's name.
-    pub table_name: Text,
+    pub table_name: StringValue,
     /// How the table is paid for.
     pub billing_mode: BillingMode,
     /// The attributes that keys use.
@@ -129,12 +129,12 @@ pub struct SseSpecification {
 
 impl Handle<Table> {
     /// The table's name.
-    pub fn name(&self) -> Text {
+    pub fn name(&self) -> StringValue {
         self.reference()
     }
 
     /// The table's ARN.
-    pub fn arn(&self) -> Text {
+    pub fn arn(&self) -> StringValue {
         self.attribute("Arn")
     }
 }

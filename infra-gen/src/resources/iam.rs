@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use serde::{Serialize, Serializer};
 
 use super::TagList;
-use crate::template::{Handle, Text};
+use crate::template::{Handle, StringValue};
 
 /// A role.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html>
@@ -21,7 +21,7 @@ pub struct Role {
 
 impl Handle<Role> {
     /// The role's ARN.
-    pub fn arn(&self) -> Text {
+    pub fn arn(&self) -> StringValue {
         self.attribute("Arn")
     }
 }
@@ -113,7 +113,7 @@ impl Serialize for Principal {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// These.
-    Arns(Vec<Text>),
+    Arns(Vec<StringValue>),
     /// Everything. For some actions AWS offers nothing narrower.
     Everything {
         /// Why nothing narrower will do.

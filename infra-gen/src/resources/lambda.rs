@@ -6,7 +6,7 @@ use serde::Serialize;
 use super::TagList;
 use crate::{
     environments::{Architecture, LogLevel},
-    template::{Handle, ParameterName, Pseudo, Text, sub},
+    template::{Handle, ParameterName, Pseudo, StringValue, sub},
 };
 
 /// A function.
@@ -29,7 +29,7 @@ pub struct Function {
     /// Longest invocation, in seconds.
     pub timeout: u32,
     /// The ARN of the role that it has.
-    pub role: Text,
+    pub role: StringValue,
     /// What it finds in its environment.
     pub environment: Variables,
     /// How it logs.
@@ -73,8 +73,8 @@ impl Code {
 impl Serialize for Code {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_map([
-            ("S3Bucket", Text::from(&self.s3_bucket)),
-            ("S3Key", Text::from(&self.s3_key)),
+            ("S3Bucket", StringValue::from(&self.s3_bucket)),
+            ("S3Key", StringValue::from(&self.s3_key)),
         ])
     }
 }
@@ -84,7 +84,7 @@ impl Serialize for Code {
 #[serde(rename_all = "PascalCase")]
 pub struct Variables {
     /// Values by name.
-    pub variables: IndexMap<&'static str, Text>,
+    pub variables: IndexMap<&'static str, StringValue>,
 }
 
 /// How a function logs.
@@ -92,7 +92,7 @@ pub struct Variables {
 #[serde(rename_all = "PascalCase")]
 pub struct LoggingConfig {
     /// The name of the log group.
-    pub log_group: Text,
+    pub log_group: StringValue,
     /// How records are written.
     pub log_format: LogFormat,
     /// Which of its records are kept.
@@ -124,18 +124,18 @@ pub enum Tracing {
 
 impl Handle<Function> {
     /// The function's name.
-    pub fn name(&self) -> Text {
+    pub fn name(&self) -> StringValue {
         self.reference()
     }
 
     /// The function's ARN.
-    pub fn arn(&self) -> Text {
+    pub fn arn(&self) -> StringValue {
         self.attribute("Arn")
     }
 }
 
 /// A function's address for API Gateway.
-pub fn invocation_uri(function_arn: Text) -> Text {
+pub fn invocation_uri(function_arn: StringValue) -> StringValue {
     sub![
         "arn:",
         Pseudo::Partition,
@@ -155,11 +155,11 @@ pub struct Permission {
     /// What may be done.
     pub action: PermittedAction,
     /// The function.
-    pub function_name: Text,
+    pub function_name: StringValue,
     /// Which service may.
     pub principal: &'static str,
     /// For which of its resources.
-    pub source_arn: Text,
+    pub source_arn: StringValue,
 }
 
 /// What may be done with a function.
@@ -176,9 +176,9 @@ pub enum PermittedAction {
 #[serde(rename_all = "PascalCase")]
 pub struct EventSourceMapping {
     /// The function.
-    pub function_name: Text,
+    pub function_name: StringValue,
     /// The ARN of the queue.
-    pub event_source_arn: Text,
+    pub event_source_arn: StringValue,
     /// Messages of one invocation, at most.
     pub batch_size: u32,
     /// What the function's answer can say.

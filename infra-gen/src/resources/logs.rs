@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::TagList;
 use crate::{
     environments::RetentionDays,
-    template::{Handle, Pseudo, Text, sub},
+    template::{Handle, Pseudo, StringValue, sub},
 };
 
 /// A log group. CloudFormation chooses its name: one that was kept from an earlier stack is not
@@ -22,12 +22,12 @@ pub struct LogGroup {
 
 impl Handle<LogGroup> {
     /// The log group's name.
-    pub fn name(&self) -> Text {
+    pub fn name(&self) -> StringValue {
         self.reference()
     }
 
     /// The log group's ARN, which API Gateway wants without the `:*` that its `Arn` ends with.
-    pub fn arn(&self) -> Text {
+    pub fn arn(&self) -> StringValue {
         sub![
             "arn:",
             Pseudo::Partition,
@@ -41,7 +41,7 @@ impl Handle<LogGroup> {
     }
 
     /// The ARN of everything in the log group.
-    pub fn streams_arn(&self) -> Text {
+    pub fn streams_arn(&self) -> StringValue {
         self.attribute("Arn")
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{TagList, iam::PolicyDocument};
-use crate::template::{Handle, Text, sub};
+use crate::template::{Handle, StringValue, sub};
 
 /// A bucket. CloudFormation chooses its name: bucket names are shared by all of AWS.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket.html>
@@ -26,17 +26,17 @@ pub struct Bucket {
 
 impl Handle<Bucket> {
     /// The bucket's name.
-    pub fn name(&self) -> Text {
+    pub fn name(&self) -> StringValue {
         self.reference()
     }
 
     /// The bucket's ARN.
-    pub fn arn(&self) -> Text {
+    pub fn arn(&self) -> StringValue {
         self.attribute("Arn")
     }
 
     /// The ARN of every object in the bucket.
-    pub fn objects_arn(&self) -> Text {
+    pub fn objects_arn(&self) -> StringValue {
         sub![self.arn(), "/*"]
     }
 }
@@ -182,7 +182,7 @@ pub struct CorsRule {
 #[serde(rename_all = "PascalCase")]
 pub struct BucketPolicy {
     /// The bucket's name.
-    pub bucket: Text,
+    pub bucket: StringValue,
     /// The policy.
     pub policy_document: PolicyDocument,
 }

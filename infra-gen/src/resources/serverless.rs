@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use serde::Serialize;
 
 use super::{TagMap, lambda};
-use crate::{environments::Architecture, template::Text};
+use crate::{environments::Architecture, template::StringValue};
 
 /// A function that the SAM CLI builds and uploads. Everything around it (role, log group, routes,
 /// event sources) is plain CloudFormation, so nothing is made that is not in the template.
@@ -19,7 +19,7 @@ pub struct Function {
     code_uri: &'static str,
     memory_size: u32,
     timeout: u32,
-    role: Text,
+    role: StringValue,
     environment: lambda::Variables,
     logging_config: lambda::LoggingConfig,
     tracing: lambda::Tracing,
@@ -35,9 +35,9 @@ const WORKSPACE: &str = "..";
 /// SAM's metadata for a function built by cargo-lambda: which binary of the workspace it is.
 /// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/building-rust.html>
 pub fn build_metadata(binary: &str) -> IndexMap<&'static str, crate::template::Metadata> {
-    use crate::template::Metadata::{Map, Text};
+    use crate::template::Metadata::{Map, StringValue};
     IndexMap::from([
-        ("BuildMethod", Text("rust-cargolambda".to_owned())),
+        ("BuildMethod", StringValue("rust-cargolambda".to_owned())),
         (
             "BuildProperties",
             Map(IndexMap::from([("Binary", binary.to_owned())])),

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::TagList;
-use crate::template::{Handle, Text};
+use crate::template::{Handle, StringValue};
 
 /// A queue.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html>
@@ -11,7 +11,7 @@ use crate::template::{Handle, Text};
 #[serde(rename_all = "PascalCase")]
 pub struct Queue {
     /// The queue's name.
-    pub queue_name: Text,
+    pub queue_name: StringValue,
     /// Seconds that a received message is hidden from other receivers.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub visibility_timeout: Option<u32>,
@@ -31,24 +31,24 @@ pub struct Queue {
 #[serde(rename_all = "camelCase")]
 pub struct RedrivePolicy {
     /// The ARN of the queue that they go to.
-    pub dead_letter_target_arn: Text,
+    pub dead_letter_target_arn: StringValue,
     /// After how many receives.
     pub max_receive_count: u32,
 }
 
 impl Handle<Queue> {
     /// The queue's URL.
-    pub fn url(&self) -> Text {
+    pub fn url(&self) -> StringValue {
         self.reference()
     }
 
     /// The queue's ARN.
-    pub fn arn(&self) -> Text {
+    pub fn arn(&self) -> StringValue {
         self.attribute("Arn")
     }
 
     /// The queue's name.
-    pub fn name(&self) -> Text {
+    pub fn name(&self) -> StringValue {
         self.attribute("QueueName")
     }
 }

@@ -12,9 +12,9 @@ use super::{ConditionName, LogicalId, ParameterName, RenderError};
 
 /// A text that is known now, or that CloudFormation fills in.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
-pub enum Text {
+pub enum StringValue {
     /// A parameter's value, or what a resource type returns for its name.
-    Ref(Referent),
+    Ref(RefTarget),
     /// An attribute of a resource.
     #[serde(rename = "Fn::GetAtt")]
     GetAtt(LogicalId, &'static str),
@@ -29,7 +29,7 @@ pub enum Text {
 /// What `Ref` can refer to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize)]
 #[serde(untagged)]
-pub enum Referent {
+pub enum RefTarget {
     /// A resource.
     Resource(LogicalId),
     /// A parameter.
@@ -76,14 +76,14 @@ enum Part {
 impl Sub {
     /// The text, then this.
     #[must_use]
-    pub fn then(mut self, text: impl Into<Text>) -> Self {
+    pub fn then(mut self, text: impl Into<StringValue>) -> Self {
         match text.into() {
-            Text::Literal(literal) => self.0.push(Part::Literal(literal)),
-            Text::Ref(referent) => self.0.push(Part::Gap(referent.to_string())),
-            Text::GetAtt(resource, attribute) => {
+            StringValue::Literal(literal) => self.0.push(Part::Literal(literal)),
+            StringValue::Ref(referent) => self.0.push(Part::Gap(referent.to_string())),
+            StringValue::GetAtt(resource, attribute) => {
                 self.0.push(Part::Gap(format!("{resource}.{attribute}")));
             }
-            Text::Sub(sub) => self.0.extend(sub.0),
+            StringValue::Sub(sub) => self.0.extend(sub.0),
         }
         self
     }
@@ -157,7 +157,7 @@ impl Serialize for Sub {
 
 /// The resources and parameters in the gaps of a `Sub`, as it is written.
 #[cfg(feature = "cli")]
-pub(crate) fn gaps(text: &str) -> impl Iterator<Item = &str> {
+pub(crate) fn sub_references(text: &str) -> impl Iterator<Item = &str> {
     text.split("${").skip(1).filter_map(|rest| {
         let (gap, _) = rest.split_once('}')?;
         let (name, _) = gap.split_once('.').unwrap_or((gap, ""));
@@ -168,14 +168,14 @@ pub(crate) fn gaps(text: &str) -> impl Iterator<Item = &str> {
 /// Puts texts in a row: `sub!["https://", api.id(), ".execute-api.", Pseudo::Region]`.
 macro_rules! sub {
     ($($part:expr),+ $(,)?) => {
-        $crate::template::Text::Sub(
+        $crate::template::StringValue::Sub(
             $crate::template::Sub::default()$(.then($part))+
         )
     };
 }
 pub(crate) use sub;
 
-impl fmt::Display for Referent {
+impl fmt::Display for RefTarget {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Resource(id) => id.fmt(formatter),
@@ -185,42 +185,42 @@ impl fmt::Display for Referent {
     }
 }
 
-impl From<&'static str> for Text {
+impl From<&'static str> for StringValue {
     fn from(literal: &'static str) -> Self {
         Self::Literal(Cow::Borrowed(literal))
     }
 }
 
-impl From<String> for Text {
+impl From<String> for StringValue {
     fn from(literal: String) -> Self {
         Self::Literal(Cow::Owned(literal))
     }
 }
 
-impl From<Pseudo> for Text {
+impl From<Pseudo> for StringValue {
     fn from(pseudo: Pseudo) -> Self {
-        Self::Ref(Referent::Pseudo(pseudo))
+        Self::Ref(RefTarget::Pseudo(pseudo))
     }
 }
 
-impl From<&ParameterName> for Text {
+impl From<&ParameterName> for StringValue {
     fn from(parameter: &ParameterName) -> Self {
-        Self::Ref(Referent::Parameter(parameter.clone()))
+        Self::Ref(RefTarget::Parameter(parameter.clone()))
     }
 }
 
-impl From<&Text> for Text {
-    fn from(text: &Text) -> Self {
+impl From<&StringValue> for StringValue {
+    fn from(text: &StringValue) -> Self {
         text.clone()
     }
 }
 
 /// A text that depends on a condition.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub enum Choice {
+pub enum If {
     /// The first text if the condition holds, else the second.
     #[serde(rename = "Fn::If")]
-    If(ConditionName, Text, Text),
+    If(ConditionName, StringValue, StringValue),
 }
 
 /// What a condition asks.
@@ -228,7 +228,7 @@ pub enum Choice {
 pub enum Condition {
     /// Whether two texts are the same.
     #[serde(rename = "Fn::Equals")]
-    Equals(Text, Text),
+    Equals(StringValue, StringValue),
     /// Whether the condition does not hold.
     #[serde(rename = "Fn::Not")]
     Not([Box<Condition>; 1]),
@@ -258,17 +258,17 @@ mod tests {
 
     #[test]
     fn intrinsics_have_the_long_form_in_json() {
-        assert_eq!(json(Text::from("plain")), json!("plain"));
+        assert_eq!(json(StringValue::from("plain")), json!("plain"));
         assert_eq!(
-            json(Text::from(Pseudo::Region)),
+            json(StringValue::from(Pseudo::Region)),
             json!({ "Ref": "AWS::Region" })
         );
         assert_eq!(
-            json(Text::GetAtt(table(), "Arn")),
+            json(StringValue::GetAtt(table(), "Arn")),
             json!({ "Fn::GetAtt": ["JobsTable", "Arn"] })
         );
         assert_eq!(
-            json(Choice::If(
+            json(If::If(
                 ConditionName::new("Always"),
                 "a".into(),
                 Pseudo::NoValue.into()
@@ -280,10 +280,10 @@ mod tests {
     #[test]
     fn gaps_of_sub_are_references() {
         let text = sub![
-            Text::GetAtt(table(), "Arn"),
+            StringValue::GetAtt(table(), "Arn"),
             "/index/by_",
             Pseudo::AccountId,
-            Text::Ref(Referent::Resource(table())),
+            StringValue::Ref(RefTarget::Resource(table())),
         ];
         assert_eq!(
             json(text),
@@ -312,7 +312,10 @@ mod tests {
     fn json_has_gaps_where_references_are() {
         let value = (
             "a \"b\"",
-            [Text::from(Pseudo::Region), Text::GetAtt(table(), "Arn")],
+            [
+                StringValue::from(Pseudo::Region),
+                StringValue::GetAtt(table(), "Arn"),
+            ],
             5,
         );
         let Ok(sub) = Sub::json(value) else {

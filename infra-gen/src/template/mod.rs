@@ -7,10 +7,10 @@ mod names;
 mod render;
 mod resource;
 
-#[cfg(feature = "cli")]
-pub(crate) use intrinsics::gaps;
 pub(crate) use intrinsics::sub;
-pub use intrinsics::{Choice, Condition, Pseudo, Referent, Sub, Text};
+#[cfg(feature = "cli")]
+pub(crate) use intrinsics::sub_references;
+pub use intrinsics::{Condition, If, Pseudo, RefTarget, StringValue, Sub};
 pub use names::{ConditionName, ConstructPath, LogicalId, OutputName, ParameterName};
 pub use render::{Document, Format, RenderError, UnknownFormat};
 pub use resource::{Attributes, Handle, Metadata, RemovalPolicy, Resource};
@@ -66,7 +66,7 @@ pub struct Output {
     /// What it is.
     pub description: String,
     /// Its value.
-    pub value: Text,
+    pub value: StringValue,
 }
 
 /// Two things of the template want the same name.

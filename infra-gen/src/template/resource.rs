@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 use indexmap::IndexMap;
 use serde::{Serialize, Serializer, ser::SerializeStruct};
 
-use super::{ConditionName, ConstructPath, LogicalId, Referent, Text};
+use super::{ConditionName, ConstructPath, LogicalId, RefTarget, StringValue};
 use crate::resources::{Properties, ResourceType};
 
 /// A resource of the template.
@@ -48,7 +48,7 @@ pub enum RemovalPolicy {
 #[serde(untagged)]
 pub enum Metadata {
     /// A text.
-    Text(String),
+    StringValue(String),
     /// Texts by name.
     Map(IndexMap<&'static str, String>),
 }
@@ -98,13 +98,13 @@ impl<R: ResourceType> Handle<R> {
     }
 
     /// What `Ref` returns: each resource type says what that is.
-    pub(crate) fn reference(&self) -> Text {
-        Text::Ref(Referent::Resource(self.id.clone()))
+    pub(crate) fn reference(&self) -> StringValue {
+        StringValue::Ref(RefTarget::Resource(self.id.clone()))
     }
 
     /// What `GetAtt` returns: each resource type says which attributes it has.
-    pub(crate) fn attribute(&self, name: &'static str) -> Text {
-        Text::GetAtt(self.id.clone(), name)
+    pub(crate) fn attribute(&self, name: &'static str) -> StringValue {
+        StringValue::GetAtt(self.id.clone(), name)
     }
 }
 
@@ -157,7 +157,7 @@ mod tests {
             condition: Some(ConditionName::new("always")),
             depends_on: vec![ConstructPath::root("first").logical_id()],
             removal: Some(RemovalPolicy::Retain),
-            metadata: IndexMap::from([("Purpose", Metadata::Text("logs".to_owned()))]),
+            metadata: IndexMap::from([("Purpose", Metadata::StringValue("logs".to_owned()))]),
         };
         let written = log_group(attributes);
         assert_eq!(written["Condition"], "Always");

@@ -115,8 +115,8 @@ fn diff_as_json_holds_the_same_for_programs() {
         .iter()
         .find(|change| change["logical_id"] == "JobsQueue")
         .expect("the queue");
-    assert_eq!(queue["mark"], "replaced");
-    assert_eq!(queue["because"][0]["property"], "QueueName");
+    assert_eq!(queue["action"], "replaced");
+    assert_eq!(queue["causes"][0]["property"], "QueueName");
     assert_eq!(
         queue["changes"][0],
         json!({

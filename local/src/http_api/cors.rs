@@ -3,13 +3,13 @@
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
 use crate::{
-    answers::{self, Response},
+    http_util::{self, Response},
     template::Cors,
 };
 
 /// The answer to a preflight request.
 pub(super) fn preflight(cors: &Cors, origin: Option<&HeaderValue>) -> Response {
-    let mut response = answers::empty(StatusCode::NO_CONTENT);
+    let mut response = http_util::empty(StatusCode::NO_CONTENT);
     let headers = response.headers_mut();
     if allow(cors, origin, headers) {
         list(

@@ -7,7 +7,7 @@ use http::{HeaderMap, Request, header};
 use serde_json::{Value, json};
 
 use super::routes::Found;
-use crate::{answers::header_text, clock::Moment, ids, template::HttpApiResource};
+use crate::{clock::Moment, http_util::header_text, ids, template::HttpApiResource};
 
 /// Everything of the event but the body.
 pub(super) struct Event {

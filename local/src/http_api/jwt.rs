@@ -19,7 +19,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use crate::{answers::header_text, clock::Moment, template::JwtConfiguration};
+use crate::{clock::Moment, http_util::header_text, template::JwtConfiguration};
 
 /// Longest wait for the issuer.
 const ISSUER_TIMEOUT: Duration = Duration::from_secs(5);

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    answers::{self, BodyError, Response},
+    http_util::{self, BodyError, Response},
     lambda::{Functions, InvokeError},
     template::{Authorizer, HttpApiResource},
 };
@@ -100,10 +100,10 @@ impl HttpApi {
                 }
             }
         }
-        let body = match answers::read(request, MAX_BODY_BYTES).await {
+        let body = match http_util::read(request, MAX_BODY_BYTES).await {
             Ok(body) => body,
             Err(BodyError::TooLarge) => return too_large(),
-            Err(BodyError::TooSlow) => return answers::too_slow(),
+            Err(BodyError::TooSlow) => return http_util::too_slow(),
             Err(BodyError::Broken) => return message(StatusCode::BAD_REQUEST, "Bad Request"),
         };
         let Some(function) = self.functions.get(&found.target.function) else {
@@ -128,7 +128,7 @@ impl HttpApi {
 }
 
 fn message(status: StatusCode, text: &str) -> Response {
-    answers::json(status, &json!({"message": text}))
+    http_util::json(status, &json!({"message": text}))
 }
 
 fn too_large() -> Response {
@@ -142,7 +142,7 @@ fn function_answer(answer: &Bytes) -> Response {
         return message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
     };
     if value.get("statusCode").is_none() {
-        return answers::json(StatusCode::OK, &value);
+        return http_util::json(StatusCode::OK, &value);
     }
     let response = serde_json::from_value::<FunctionAnswer>(value)
         .ok()
@@ -157,7 +157,7 @@ fn response(answer: FunctionAnswer) -> Option<Response> {
     } else {
         body.into_bytes()
     };
-    let mut response = Response::new(answers::full(body));
+    let mut response = Response::new(http_util::full(body));
     *response.status_mut() = StatusCode::from_u16(answer.status_code).ok()?;
     let headers = response.headers_mut();
     for (name, value) in &answer.headers {

@@ -111,7 +111,7 @@ impl Instance {
         ];
         let (watched, instances) = (Arc::clone(&instance), Arc::clone(instances));
         tokio::spawn(async move {
-            let status = watched.outlive(&mut child).await;
+            let status = watched.wait_for_exit(&mut child).await;
             lock(&instances).remove(&watched.id);
             for follower in output.into_iter().flatten() {
                 // A grandchild may hold the pipe open.
@@ -155,7 +155,7 @@ impl Instance {
         )
     }
 
-    async fn outlive(&self, child: &mut Child) -> String {
+    async fn wait_for_exit(&self, child: &mut Child) -> String {
         let status = tokio::select! {
             status = child.wait() => status,
             () = self.kill.notified() => {

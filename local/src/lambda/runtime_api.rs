@@ -9,8 +9,8 @@ use serde_json::json;
 
 use super::instance::{Answer, FunctionError, Instance, Instances, lock};
 use crate::{
-    answers::{self, Response},
     clock::Moment,
+    http_util::{self, Response},
     ids,
 };
 
@@ -52,14 +52,14 @@ impl RuntimeApi {
         let mut parts = path.trim_start_matches(PREFIX).split('/');
         let id = parts.next().unwrap_or_default();
         let Some(instance) = lock(&self.instances).get(id).cloned() else {
-            return answers::empty(StatusCode::FORBIDDEN);
+            return http_util::empty(StatusCode::FORBIDDEN);
         };
         let rest = parts.collect::<Vec<_>>();
         match (request.method().clone(), rest.as_slice()) {
             (Method::GET, ["2018-06-01", "runtime", "invocation", "next"]) => next(&instance).await,
             (Method::POST, ["2018-06-01", "runtime", "invocation", id, "response"]) => {
-                let Ok(body) = answers::read(request, MAX_ANSWER_BYTES).await else {
-                    let too_large = answers::empty(StatusCode::PAYLOAD_TOO_LARGE);
+                let Ok(body) = http_util::read(request, MAX_ANSWER_BYTES).await else {
+                    let too_large = http_util::empty(StatusCode::PAYLOAD_TOO_LARGE);
                     return too_large;
                 };
                 finish(&instance, id, Ok(body))
@@ -74,9 +74,9 @@ impl RuntimeApi {
                     "init failed: {}",
                     error.message
                 );
-                answers::json(StatusCode::ACCEPTED, &json!({"status": "OK"}))
+                http_util::json(StatusCode::ACCEPTED, &json!({"status": "OK"}))
             }
-            _ => answers::empty(StatusCode::NOT_FOUND),
+            _ => http_util::empty(StatusCode::NOT_FOUND),
         }
     }
 }
@@ -84,7 +84,7 @@ impl RuntimeApi {
 /// The next event, when there is one.
 async fn next(instance: &Arc<Instance>) -> Response {
     let Some(invocation) = instance.next.lock().await.recv().await else {
-        return answers::empty(StatusCode::GONE);
+        return http_util::empty(StatusCode::GONE);
     };
     let timeout = i64::try_from(instance.timeout.as_millis()).unwrap_or(i64::MAX);
     let deadline = Moment::now().epoch_milliseconds().saturating_add(timeout);
@@ -107,7 +107,7 @@ async fn next(instance: &Arc<Instance>) -> Response {
         .unwrap_or_else(PoisonError::into_inner) = Some(current);
     // Nobody listens if the invocation was given up.
     let _ = invocation.taken.send(());
-    let mut response = Response::new(answers::full(invocation.payload));
+    let mut response = Response::new(http_util::full(invocation.payload));
     for (name, value) in headers {
         if let Ok(value) = value.parse() {
             response
@@ -126,17 +126,17 @@ fn finish(instance: &Arc<Instance>, id: &str, answer: Answer) -> Response {
     if let Some((_, sender)) = current.take_if(|(current, _)| current == id) {
         // Nobody listens if the invocation timed out meanwhile.
         let _ = sender.send(answer);
-        return answers::json(StatusCode::ACCEPTED, &json!({"status": "OK"}));
+        return http_util::json(StatusCode::ACCEPTED, &json!({"status": "OK"}));
     }
     let error = json!({
         "errorMessage": "Invalid request ID",
         "errorType": "InvalidRequestID",
     });
-    answers::json(StatusCode::BAD_REQUEST, &error)
+    http_util::json(StatusCode::BAD_REQUEST, &error)
 }
 
 async fn diagnostic(request: Request<Incoming>) -> FunctionError {
-    let body = answers::read(request, MAX_ANSWER_BYTES)
+    let body = http_util::read(request, MAX_ANSWER_BYTES)
         .await
         .unwrap_or_default();
     match serde_json::from_slice::<Diagnostic>(&body) {

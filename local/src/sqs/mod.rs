@@ -1,6 +1,6 @@
 //! SQS: standard queues behind the service's JSON protocol.
 
-mod folder;
+mod persistence;
 mod protocol;
 mod queue;
 
@@ -10,7 +10,7 @@ pub(crate) use queue::{Queue, Received};
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use self::folder::Folder;
+use self::persistence::Folder;
 use crate::{error::StartError, template::QueueResource};
 
 /// The queues by name.

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::{Queue, Received, Sqs};
 use crate::{
-    answers::{self, Response},
     faults::Fault,
+    http_util::{self, Response},
     ids,
     recorder::Call,
 };
@@ -143,10 +143,10 @@ pub(crate) fn fault_answer(fault: Fault) -> Option<Response> {
             let reason = "Access to the resource is denied.".to_owned();
             Some(refuse(&Refusal("AccessDenied", reason)))
         }
-        Fault::Outage => Some(answers::empty(StatusCode::SERVICE_UNAVAILABLE)),
+        Fault::Outage => Some(http_util::empty(StatusCode::SERVICE_UNAVAILABLE)),
         Fault::Status(status) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
-            Some(answers::empty(status))
+            Some(http_util::empty(status))
         }
         Fault::Conflict | Fault::Delay(_) | Fault::Hang | Fault::LostAnswer => None,
     }
@@ -367,7 +367,7 @@ fn query_code(code: &str) -> String {
 }
 
 fn respond(status: StatusCode, body: &Value) -> Response {
-    let mut response = answers::json(status, body);
+    let mut response = http_util::json(status, body);
     let headers = response.headers_mut();
     let json = HeaderValue::from_static("application/x-amz-json-1.0");
     headers.insert(header::CONTENT_TYPE, json);

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::{sync::Notify, time::Instant};
 
-use super::folder::Folder;
+use super::persistence::Folder;
 use crate::{clock::Moment, ids, template::QueueResource};
 
 /// A message as it was sent.

@@ -20,7 +20,7 @@ use super::{
     event::{self, Route},
 };
 use crate::{
-    answers::{self, Response},
+    http_util::{self, Response},
     ids,
     lambda::{Function, Functions, InvokeError},
     template::{Authorizer, RouteTarget, WebSocketApiResource},
@@ -117,19 +117,19 @@ impl WebSocketApi {
         request: Request<Incoming>,
         peer: SocketAddr,
     ) -> Response {
-        let handshake = Arc::clone(self).shake_hands(request, peer);
+        let handshake = Arc::clone(self).handshake(request, peer);
         let response = tokio::spawn(handshake).await;
-        response.unwrap_or_else(|_| answers::empty(StatusCode::INTERNAL_SERVER_ERROR))
+        response.unwrap_or_else(|_| http_util::empty(StatusCode::INTERNAL_SERVER_ERROR))
     }
 
-    async fn shake_hands(
+    async fn handshake(
         self: Arc<Self>,
         mut request: Request<Incoming>,
         peer: SocketAddr,
     ) -> Response {
         let stage = request.uri().path().trim_matches('/');
         if stage != self.resource.stage {
-            return answers::json(StatusCode::FORBIDDEN, &json!({"message": "Forbidden"}));
+            return http_util::json(StatusCode::FORBIDDEN, &json!({"message": "Forbidden"}));
         }
         let connection = Arc::new(Connection::new(&request, peer));
         let mut protocol = None;
@@ -170,7 +170,7 @@ impl WebSocketApi {
             Ok(upgrade) => upgrade,
             Err(error) => {
                 let body = json!({"message": error.to_string()});
-                return answers::json(StatusCode::BAD_REQUEST, &body);
+                return http_util::json(StatusCode::BAD_REQUEST, &body);
             }
         };
         self.connections()
@@ -183,7 +183,7 @@ impl WebSocketApi {
             };
             api.disconnect(&connection, &closing).await;
         });
-        let mut response = response.map(|_| answers::full(Bytes::new()));
+        let mut response = response.map(|_| http_util::full(Bytes::new()));
         if let Some(protocol) = protocol {
             response
                 .headers_mut()
@@ -299,7 +299,7 @@ fn refusal(status: u64, connection: &Connection, request_id: &str) -> Response {
         "connectionId": connection.id,
         "requestId": request_id,
     });
-    answers::json(status, &body)
+    http_util::json(status, &body)
 }
 
 /// The subprotocol that `$connect` chose.

@@ -26,7 +26,7 @@ use tokio::{
 };
 
 use super::api::WebSocketApi;
-use crate::{answers::header_text, clock::Moment, ids};
+use crate::{clock::Moment, http_util::header_text, ids};
 
 /// How long a client may take to answer a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);

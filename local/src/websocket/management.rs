@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 
 use super::{api::WebSocketApi, connection::Connection};
 use crate::{
-    answers::{self, BodyError, Response},
     faults::{Fault, Faults, Post},
+    http_util::{self, BodyError, Response},
     ids,
     recorder::{Call, Calls},
 };
@@ -58,10 +58,10 @@ impl WebSocketApi {
         }]);
         let outcome = match method {
             Method::POST => {
-                let body = match answers::read(request, MAX_MESSAGE_BYTES).await {
+                let body = match http_util::read(request, MAX_MESSAGE_BYTES).await {
                     Ok(body) => body,
                     Err(BodyError::TooLarge) => return Some(too_large()),
-                    Err(BodyError::TooSlow) => return Some(answers::too_slow()),
+                    Err(BodyError::TooSlow) => return Some(http_util::too_slow()),
                     Err(BodyError::Broken) => return None,
                 };
                 let post = Post {
@@ -72,12 +72,12 @@ impl WebSocketApi {
                 self.post(&post, faults.of_post(&post)).await
             }
             Method::GET => Outcome::Answer(self.with(&id, |connection| {
-                answers::json(StatusCode::OK, &describe(connection))
+                http_util::json(StatusCode::OK, &describe(connection))
             })),
             Method::DELETE => Outcome::Answer(self.with(&id, |connection| {
                 self.forget(connection);
                 connection.delete();
-                answers::empty(StatusCode::NO_CONTENT)
+                http_util::empty(StatusCode::NO_CONTENT)
             })),
             _ => {
                 let body = json!({"message": "Missing Authentication Token"});
@@ -109,7 +109,7 @@ impl WebSocketApi {
         let answer = self.with(post.connection_id, |connection| {
             let text = String::from_utf8_lossy(post.body).into_owned();
             match connection.send(text, self.limits.client_buffer_bytes) {
-                Ok(()) => answers::empty(StatusCode::OK),
+                Ok(()) => http_util::empty(StatusCode::OK),
                 Err(_) => limit_exceeded(),
             }
         });
@@ -199,7 +199,7 @@ fn answer_of_status(status: u16) -> Response {
         429 => limit_exceeded(),
         other => {
             let status = StatusCode::from_u16(other).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            answers::empty(status)
+            http_util::empty(status)
         }
     }
 }
@@ -207,8 +207,8 @@ fn answer_of_status(status: u16) -> Response {
 /// An error as AWS's REST protocols carry it: its name in a header. The body of a 410 is empty.
 fn error(status: StatusCode, kind: &'static str, body: Option<&Value>) -> Response {
     let mut response = match body {
-        Some(body) => answers::json(status, body),
-        None => answers::empty(status),
+        Some(body) => http_util::json(status, body),
+        None => http_util::empty(status),
     };
     let headers = response.headers_mut();
     let kind = http::HeaderValue::from_static(kind);

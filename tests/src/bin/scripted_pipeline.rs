@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use end_to_end::script::{Act, Script, Then, Wait};
+use end_to_end::script::{Script, StageResult, StageScript, Wait};
 use handlers_core::{
     pipeline::{JobInput, Pipeline, Stage, StageError},
     progress::Progress,
@@ -45,7 +45,11 @@ fn script(job: &JobInput) -> Result<Script, StageError> {
     Script::read(&job.bytes).ok_or_else(|| StageError::failed("no_script", "this is no script"))
 }
 
-async fn act(act: &Act, first_process: Value, progress: &Progress) -> Result<Value, StageError> {
+async fn act(
+    act: &StageScript,
+    first_process: Value,
+    progress: &Progress,
+) -> Result<Value, StageError> {
     if act.blocking {
         block(act, progress);
         return end(act, &first_process);
@@ -70,7 +74,7 @@ async fn act(act: &Act, first_process: Value, progress: &Progress) -> Result<Val
 }
 
 /// Does what a stage does, but blocks its thread meanwhile, and never checks for cancellation.
-fn block(act: &Act, progress: &Progress) {
+fn block(act: &StageScript, progress: &Progress) {
     progress.report(50, "Blocking...");
     match &act.wait {
         Wait::Nothing => {}
@@ -87,15 +91,15 @@ fn block(act: &Act, progress: &Progress) {
     }
 }
 
-fn end(act: &Act, first_process: &Value) -> Result<Value, StageError> {
+fn end(act: &StageScript, first_process: &Value) -> Result<Value, StageError> {
     match &act.then {
-        Then::Finish => Ok(json!({
+        StageResult::Finish => Ok(json!({
             "process": std::process::id(),
             "first_process": first_process,
             "filling": "x".repeat(act.results_bytes),
         })),
-        Then::Fail(code) => Err(StageError::failed(code.clone(), "The script says so.")),
-        Then::Panic => panic!("the script says so"),
+        StageResult::Fail(code) => Err(StageError::failed(code.clone(), "The script says so.")),
+        StageResult::Panic => panic!("the script says so"),
     }
 }
 

@@ -2,13 +2,13 @@
 
 use contract::{
     ids::{AccessKey, JobId, RequestId},
-    limits::MAX_FRUITLESS_CLAIMS,
-    queues::{DeliveryPointer, DeliveryQueue},
+    limits::MAX_ATTEMPTS_WITHOUT_PROGRESS,
+    queues::{DeliveryQueue, DeliveryTask},
     tables::{Jobs, Table as _},
 };
 use end_to_end::{
     Answer, Job, System, needs,
-    script::{Act, Script},
+    script::{Script, StageScript},
     worker::{progress, stage_complete},
 };
 use handlers_core::{
@@ -26,7 +26,7 @@ async fn cancel(system: &System, job: &Job) -> Answer {
 
 /// Has the watchdog look at the job now, instead of when its time has come.
 pub(crate) async fn look(system: &System, job: &Job, epoch: Option<u64>) {
-    let pointer = DeliveryPointer::watchdog(job.ticket().job_id, epoch);
+    let pointer = DeliveryTask::watchdog(job.ticket().job_id, epoch);
     system.send::<DeliveryQueue>(&pointer).await;
 }
 
@@ -154,7 +154,7 @@ async fn cancelled_job_of_a_killed_run_ends_without_another_run() {
     needs!(KillFunctions, InjectFaults);
     let system = System::scripted().await;
     let script = Script {
-        stage_1: Act::slow(100_000, 100),
+        stage_1: StageScript::slow(100_000, 100),
         ..Script::default()
     };
     let job = system.create_scripted(&script).await;
@@ -208,7 +208,7 @@ async fn job_whose_run_dies_as_soon_as_it_has_the_ticket_is_run_again() {
 async fn watchdog_sends_the_ticket_of_a_queued_job_again() {
     let system = System::start().await;
     let (id, key) = queued_without_ticket(&system).await;
-    let pointer = DeliveryPointer::watchdog(id.clone(), None);
+    let pointer = DeliveryTask::watchdog(id.clone(), None);
     system.send::<DeliveryQueue>(&pointer).await;
     system
         .eventually("the job is run", async |system| {
@@ -229,7 +229,7 @@ pub(crate) async fn queued_without_ticket(system: &System) -> (JobId, AccessKey)
     let correlation_id = request_id.to_string();
     let png = "image/png".to_owned();
     let mut job = models::Job::queued(id.clone(), &key, request_id, correlation_id, png, created);
-    job.fruitless_claims = MAX_FRUITLESS_CLAIMS;
+    job.attempts_without_progress = MAX_ATTEMPTS_WITHOUT_PROGRESS;
     let item = job.to_dynamodb_item().expect("an item");
     system.put(Jobs::SPEC, item).await;
     (id, key)

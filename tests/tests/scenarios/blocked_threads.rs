@@ -6,13 +6,13 @@ use contract::{
 };
 use end_to_end::{
     Client, Job, System, needs,
-    script::{Act, Gate, Script, Then},
+    script::{Gate, Script, StageResult, StageScript},
 };
 use serde_json::{Value, json};
 
 fn blocking_until(gate: &Gate) -> Script {
     Script {
-        stage_1: Act::blocking_until(gate),
+        stage_1: StageScript::blocking_until(gate),
         ..Script::default()
     }
 }
@@ -114,10 +114,10 @@ async fn panic_of_a_stage_leaves_the_process_to_the_next_job() {
     let system = System::scripted_on_one_core().await;
     let before = process(&system).await;
     let panics = Script {
-        stage_1: Act {
+        stage_1: StageScript {
             blocking: true,
-            then: Then::Panic,
-            ..Act::default()
+            then: StageResult::Panic,
+            ..StageScript::default()
         },
         ..Script::default()
     };

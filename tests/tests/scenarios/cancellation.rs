@@ -2,14 +2,14 @@
 
 use end_to_end::{
     System, needs,
-    script::{Act, Script},
+    script::{Script, StageScript},
 };
 use http::Method;
 use serde_json::json;
 
 fn long() -> Script {
     Script {
-        stage_1: Act::slow(600, 100),
+        stage_1: StageScript::slow(600, 100),
         ..Script::default()
     }
 }

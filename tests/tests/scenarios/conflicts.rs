@@ -65,7 +65,7 @@ async fn a_handshake_that_fails_half_way_leaves_nothing_behind() {
         });
         let refused = Client::connect(&job.url()).await.expect_err(step);
         assert_eq!(refused, 500, "{step}");
-        system.is_left(step).await;
+        system.wait_until_clean(step).await;
     }
     system.finish().await;
 }

@@ -3,7 +3,7 @@
 use contract::tables::{Connections, Subscribers, Table as _, TableSpec};
 use end_to_end::{
     Client, System, needs,
-    script::{Act, Gate, Script},
+    script::{Gate, Script, StageScript},
 };
 use serde_json::json;
 
@@ -51,7 +51,7 @@ async fn connection_items_live_for_one_hour_after_the_last_sign_of_life() {
 async fn subscribing_associates_the_job_with_the_connection_and_disconnecting_cleans_up() {
     let system = System::scripted().await;
     let script = Script {
-        stage_1: Act::slow(100, 50),
+        stage_1: StageScript::slow(100, 50),
         ..Script::default()
     };
     let job = system.create_scripted(&script).await;
@@ -77,7 +77,7 @@ async fn subscribing_associates_the_job_with_the_connection_and_disconnecting_cl
 async fn a_client_that_vanishes_leaves_nothing_behind() {
     let system = System::scripted().await;
     let script = Script {
-        stage_1: Act::slow(40, 50),
+        stage_1: StageScript::slow(40, 50),
         ..Script::default()
     };
     let gate = Gate::closed();

@@ -3,7 +3,7 @@
 use contract::tables::{Connections, Table as _};
 use end_to_end::{
     System, needs,
-    script::{Act, Script},
+    script::{Script, StageScript},
     worker::{progress, stage_complete},
 };
 use local::Call;
@@ -25,7 +25,7 @@ const WINDOWS: usize = 5;
 async fn steady_state(audience: usize) -> Vec<[u64; 3]> {
     let system = System::scripted().await;
     let script = Script {
-        stage_1: Act::slow(100_000, 50),
+        stage_1: StageScript::slow(100_000, 50),
         ..Script::default()
     };
     let job = system.create_scripted(&script).await;

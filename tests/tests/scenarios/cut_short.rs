@@ -11,7 +11,7 @@ use std::{
 use contract::tables::{Jobs, Subscribers, Table as _};
 use end_to_end::{
     Answer, Job, System, needs,
-    script::{Act, Gate, Script},
+    script::{Gate, Script, StageScript},
     worker::stage_complete,
 };
 use http::Method;
@@ -163,7 +163,7 @@ async fn a_job_that_is_given_back_has_a_ticket_also_when_the_answer_was_lost() {
     })
     .await;
     let script = Script {
-        stage_1: Act::slow(100_000, 100),
+        stage_1: StageScript::slow(100_000, 100),
         ..Script::default()
     };
     let job = system.create_scripted(&script).await;
@@ -194,9 +194,9 @@ async fn a_run_that_fails_after_a_stage_leaves_a_job_that_can_be_read_and_ends()
     needs!(InjectFaults, ReadLogs);
     let system = System::scripted().await;
     let gate = Gate::closed();
-    let large = Act {
+    let large = StageScript {
         results_bytes: 100_000,
-        ..Act::default()
+        ..StageScript::default()
     };
     let script = Script {
         stage_2: large.behind(&gate),
@@ -223,7 +223,10 @@ async fn a_run_that_fails_after_a_stage_leaves_a_job_that_can_be_read_and_ends()
         .with_key(Method::GET, &job.path(), &job.key)
         .await;
     assert_eq!(snapshot.status, 200, "{:?}", snapshot.body);
-    assert_eq!(system.items(Jobs::SPEC).await[0]["fruitless_claims"], 0);
+    assert_eq!(
+        system.items(Jobs::SPEC).await[0]["attempts_without_progress"],
+        0
+    );
     client.expect("stage_complete").await;
     client.close().await;
     system.finish().await;

@@ -7,7 +7,7 @@ use contract::{
 };
 use end_to_end::{
     Client, Job, System,
-    script::{Act, Gate, Script},
+    script::{Gate, Script, StageScript},
     worker::progress,
 };
 use futures_util::future::join_all;
@@ -88,7 +88,7 @@ async fn a_ticket_that_comes_twice_has_the_log_sent_again() {
 async fn a_ticket_that_comes_twice_while_its_job_runs_is_looked_at_when_the_lease_has_ended() {
     let system = System::scripted().await;
     let script = Script {
-        stage_1: Act::slow(20, 100),
+        stage_1: StageScript::slow(20, 100),
         ..Script::default()
     };
     let gate = Gate::closed();
@@ -108,7 +108,7 @@ async fn a_ticket_that_comes_twice_while_its_job_runs_is_looked_at_when_the_leas
 async fn a_connection_that_progress_reaches_lives_on() {
     let system = System::scripted().await;
     let script = Script {
-        stage_1: Act::slow(600, 100),
+        stage_1: StageScript::slow(600, 100),
         ..Script::default()
     };
     let job = system.create_scripted(&script).await;
@@ -182,7 +182,7 @@ async fn a_connection_that_a_delivery_reaches_lives_on() {
 async fn a_connection_that_is_gone_is_forgotten_by_the_pipeline() {
     let system = System::scripted().await;
     let script = Script {
-        stage_1: Act::slow(20, 100),
+        stage_1: StageScript::slow(20, 100),
         ..Script::default()
     };
     let gate = Gate::closed();

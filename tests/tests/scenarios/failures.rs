@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use end_to_end::{
     System, needs,
-    script::{Act, Gate, Script, Then},
+    script::{Gate, Script, StageResult, StageScript},
 };
 use local::{Fault, Times};
 use serde_json::Value;
@@ -13,9 +13,9 @@ use serde_json::Value;
 async fn a_failed_stage_ends_the_job_with_its_code_and_the_system_goes_on() {
     let system = System::scripted().await;
     let gate = Gate::closed();
-    let failing = Act {
-        then: Then::Fail("out_of_paper".to_owned()),
-        ..Act::slow(2, 50)
+    let failing = StageScript {
+        then: StageResult::Fail("out_of_paper".to_owned()),
+        ..StageScript::slow(2, 50)
     };
     let script = Script {
         stage_2: failing,
@@ -49,9 +49,9 @@ async fn a_failed_stage_ends_the_job_with_its_code_and_the_system_goes_on() {
 async fn a_failure_with_more_words_than_a_message_can_carry_is_told_all_the_same() {
     let system = System::scripted().await;
     let script = Script {
-        stage_1: Act {
-            then: Then::Fail("out_of_paper_".repeat(20_000)),
-            ..Act::default()
+        stage_1: StageScript {
+            then: StageResult::Fail("out_of_paper_".repeat(20_000)),
+            ..StageScript::default()
         },
         ..Script::default()
     };
@@ -68,9 +68,9 @@ async fn a_failure_with_more_words_than_a_message_can_carry_is_told_all_the_same
 async fn a_panic_in_a_stage_is_a_failed_job() {
     let system = System::scripted().await;
     let script = Script {
-        stage_1: Act {
-            then: Then::Panic,
-            ..Act::default()
+        stage_1: StageScript {
+            then: StageResult::Panic,
+            ..StageScript::default()
         },
         ..Script::default()
     };
@@ -88,7 +88,7 @@ async fn failed_sends_are_retried_and_do_not_stop_the_job() {
     needs!(InjectFaults);
     let system = System::scripted().await;
     let script = Script {
-        stage_1: Act::slow(10, 100),
+        stage_1: StageScript::slow(10, 100),
         ..Script::default()
     };
     let gate = Gate::closed();
@@ -117,7 +117,7 @@ async fn what_could_not_be_sent_arrives_later_without_help_from_the_client() {
     needs!(InjectFaults);
     let system = System::scripted().await;
     let script = Script {
-        stage_1: Act::slow(2, 50),
+        stage_1: StageScript::slow(2, 50),
         ..Script::default()
     };
     // Nothing that the pipeline sends gets through; the delivery function's posts do.

@@ -6,7 +6,7 @@ use std::{collections::HashSet, sync::Arc, time::Duration};
 use contract::tables::{JobEvents, Table as _};
 use end_to_end::{
     Client, System, needs,
-    script::{Act, Gate, Script},
+    script::{Gate, Script, StageScript},
 };
 use local::{Fault, Times};
 use serde_json::{Value, json};
@@ -33,8 +33,8 @@ async fn until_seq(client: &mut Client, last: u64) -> Vec<Value> {
 
 fn two_stages() -> Script {
     Script {
-        stage_1: Act::slow(10, 50),
-        stage_2: Act::slow(10, 50),
+        stage_1: StageScript::slow(10, 50),
+        stage_2: StageScript::slow(10, 50),
     }
 }
 
@@ -210,8 +210,8 @@ async fn every_client_dropped_at_once_comes_back_to_everything() {
     let system = System::scripted().await;
     let gate = Gate::closed();
     let script = Script {
-        stage_1: Act::slow(5, 50).behind(&gate),
-        stage_2: Act::slow(30, 100),
+        stage_1: StageScript::slow(5, 50).behind(&gate),
+        stage_2: StageScript::slow(30, 100),
     };
     let job = system.create_scripted(&script).await;
     let mut clients = Vec::new();

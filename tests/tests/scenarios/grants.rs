@@ -6,12 +6,12 @@
 use std::{sync::Arc, time::Duration};
 
 use contract::{
-    queues::{DeliveryPointer, DeliveryQueue},
+    queues::{DeliveryQueue, DeliveryTask},
     tables::{Jobs, Subscribers, Table as _},
 };
 use end_to_end::{
     Client, Job, System, grants, needs,
-    script::{Act, Gate, Script},
+    script::{Gate, Script, StageScript},
     worker::{progress, stage_complete},
 };
 use http::Method;
@@ -94,13 +94,13 @@ async fn a_queued_job_is_cancelled_and_its_audience_is_hard_to_reach(system: &Sy
 
 /// Large results, a stage that says nothing for a while, and a second run.
 async fn a_job_takes_longer_than_one_run(system: &System) -> (Job, Client) {
-    let large = |act: Act, results_bytes| Act {
+    let large = |act: StageScript, results_bytes| StageScript {
         results_bytes,
         ..act
     };
     let script = Script {
-        stage_1: large(Act::slow(2, 3500), 100_000),
-        stage_2: large(Act::slow(50, 100), 5_000_000),
+        stage_1: large(StageScript::slow(2, 3500), 100_000),
+        stage_2: large(StageScript::slow(50, 100), 5_000_000),
     };
     let job = system.create_scripted(&script).await;
     let mut client = Client::connect(&job.url()).await.expect("a connection");
@@ -126,7 +126,7 @@ async fn its_results_are_fetched(system: &System, (job, mut client): (Job, Clien
 
 async fn clients_come_ask_and_go(system: &System) {
     let script = Script {
-        stage_1: Act::slow(600, 100),
+        stage_1: StageScript::slow(600, 100),
         ..Script::default()
     };
     let job = system.create_scripted(&script).await;
@@ -147,7 +147,7 @@ async fn clients_come_ask_and_go(system: &System) {
 
 async fn connections_live_on_while_they_are_used(system: &System) {
     let script = Script {
-        stage_1: Act::slow(600, 100),
+        stage_1: StageScript::slow(600, 100),
         ..Script::default()
     };
     let job = system.create_scripted(&script).await;
@@ -181,7 +181,7 @@ async fn connections_live_on_while_they_are_used(system: &System) {
 
 async fn a_connection_is_gone_and_another_cannot_be_reached(system: &System) {
     let script = Script {
-        stage_1: Act::slow(10, 100),
+        stage_1: StageScript::slow(10, 100),
         ..Script::default()
     };
     let gate = Gate::closed();
@@ -259,7 +259,7 @@ async fn the_watchdog_looks_after_jobs(system: &System) {
     client.close().await;
 
     let (id, _) = queued_without_ticket(system).await;
-    let pointer = DeliveryPointer::watchdog(id.clone(), None);
+    let pointer = DeliveryTask::watchdog(id.clone(), None);
     system.send::<DeliveryQueue>(&pointer).await;
     system
         .eventually("the job is run", async |system| {

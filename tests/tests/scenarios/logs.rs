@@ -3,7 +3,7 @@
 use contract::timestamp::Timestamp;
 use end_to_end::{
     System, needs,
-    script::{self, Act, Gate, Script},
+    script::{self, Gate, Script, StageScript},
 };
 use http::Method;
 use serde_json::Value;
@@ -80,7 +80,7 @@ async fn a_run_writes_what_became_of_its_messages_as_one_metric_record() {
     needs!(ReadLogs);
     let system = System::scripted().await;
     let script = Script {
-        stage_1: Act::slow(10, 50),
+        stage_1: StageScript::slow(10, 50),
         ..Script::default()
     };
     let (job, mut client) = system.watched(script).await;
@@ -154,7 +154,7 @@ async fn client_that_pings_and_leaves_is_no_error_in_the_log() {
         client.send(&serde_json::json!({ "type": "ping" })).await;
     }
     client.vanish();
-    system.is_left("the client").await;
+    system.wait_until_clean("the client").await;
     // Messages that came before the end are served after it.
     let served = |system: &System| {
         let is_ping = |call: &local::Call| {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use end_to_end::{
     System, needs,
-    script::{Act, Gate, Script},
+    script::{Gate, Script, StageScript},
     worker::progress,
 };
 use http::Method;
@@ -23,8 +23,8 @@ async fn progress_updates_are_sent_at_the_start_during_and_at_the_end_of_each_st
     let system = System::scripted().await;
     let script = Script {
         // Slow enough for each update to be on its way before the next takes its place.
-        stage_1: Act::slow(5, 1000),
-        stage_2: Act::slow(5, 1000),
+        stage_1: StageScript::slow(5, 1000),
+        stage_2: StageScript::slow(5, 1000),
     };
     let (_, mut client) = system.watched(script).await;
     let messages = client.until_the_end().await;
@@ -57,7 +57,7 @@ async fn progress_updates_are_sent_at_the_start_during_and_at_the_end_of_each_st
 async fn progress_updates_have_stage_percentage_estimated_time_and_every_other_field() {
     let system = System::scripted().await;
     let script = Script {
-        stage_1: Act::slow(20, 100),
+        stage_1: StageScript::slow(20, 100),
         ..Script::default()
     };
     let (job, mut client) = system.watched(script).await;
@@ -178,7 +178,7 @@ async fn subscriber_of_a_short_stage_sees_its_progress() {
     let system = System::scripted().await;
     let script = Script {
         // Over before a list of subscribers that is kept for a second would be read again.
-        stage_1: Act::slow(6, 100),
+        stage_1: StageScript::slow(6, 100),
         ..Script::default()
     };
     let gate = Gate::closed();

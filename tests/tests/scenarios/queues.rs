@@ -2,10 +2,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use contract::queues::{Audience, DeliveryPointer, DeliveryQueue, JobQueue};
+use contract::queues::{DeliveryQueue, DeliveryTask, JobQueue, Recipients};
 use end_to_end::{
     Client, Job, System, needs,
-    script::{Act, Gate, Script},
+    script::{Gate, Script, StageScript},
 };
 use local::Fault;
 use serde_json::{Value, json};
@@ -16,8 +16,8 @@ async fn ticket(system: &System, job: &Job) {
 
 /// Has the delivery function send everyone the log after `after_seq`.
 pub(crate) async fn pointer(system: &System, job: &Job, after_seq: u64) {
-    let all = Audience::AllSubscribers;
-    let pointer = DeliveryPointer::log(job.ticket().job_id, all, after_seq);
+    let all = Recipients::AllSubscribers;
+    let pointer = DeliveryTask::log(job.ticket().job_id, all, after_seq);
     system.send::<DeliveryQueue>(&pointer).await;
 }
 
@@ -53,8 +53,8 @@ async fn tickets_and_pointers_that_come_again_and_out_of_order_change_nothing() 
     needs!(CountMessages);
     let system = System::scripted().await;
     let script = Script {
-        stage_1: Act::slow(10, 50),
-        stage_2: Act::slow(10, 50),
+        stage_1: StageScript::slow(10, 50),
+        stage_2: StageScript::slow(10, 50),
     };
     let (job, mut client) = system.watched(script).await;
     ticket(&system, &job).await;
@@ -92,7 +92,7 @@ async fn only_what_could_not_be_delivered_with_its_whole_budget_is_a_dead_letter
     })
     .await;
     let script = Script {
-        stage_1: Act::slow(10, 50),
+        stage_1: StageScript::slow(10, 50),
         ..Script::default()
     };
     let gate = Gate::closed();
@@ -116,9 +116,9 @@ async fn only_what_could_not_be_delivered_with_its_whole_budget_is_a_dead_letter
         .await;
     // They are that connection's, and nobody else's.
     for letter in dead_letters(&system, "deliveries") {
-        let pointer: DeliveryPointer = serde_json::from_str(&letter).expect("a pointer");
+        let pointer: DeliveryTask = serde_json::from_str(&letter).expect("a pointer");
         assert_eq!(pointer.job_id.as_str(), job.id);
-        assert_eq!(pointer.audience, Audience::Connections(vec![id.clone()]));
+        assert_eq!(pointer.audience, Recipients::Connections(vec![id.clone()]));
     }
     assert!(dead_letters(&system, "jobs").is_empty());
 

@@ -2,15 +2,15 @@
 
 use end_to_end::{
     System,
-    script::{Act, Script},
+    script::{Script, StageScript},
 };
 use http::Method;
 
 async fn completed(system: &System, results_bytes: usize) -> (end_to_end::Job, serde_json::Value) {
     let script = Script {
-        stage_2: Act {
+        stage_2: StageScript {
             results_bytes,
-            ..Act::default()
+            ..StageScript::default()
         },
         ..Script::default()
     };
@@ -54,7 +54,7 @@ async fn results_over_4_mb_are_a_redirect_to_an_address_that_needs_no_key() {
 async fn results_need_the_key_and_a_finished_stage() {
     let system = System::scripted().await;
     let script = Script {
-        stage_1: Act::slow(600, 100),
+        stage_1: StageScript::slow(600, 100),
         ..Script::default()
     };
     let job = system.create_scripted(&script).await;

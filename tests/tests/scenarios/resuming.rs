@@ -2,7 +2,7 @@
 
 use end_to_end::{
     System, needs,
-    script::{Act, Gate, Script},
+    script::{Gate, Script, StageScript},
 };
 use http::Method;
 use serde_json::json;
@@ -11,8 +11,8 @@ use serde_json::json;
 async fn a_client_that_comes_back_gets_what_it_missed_and_nothing_twice() {
     let system = System::scripted().await;
     let script = Script {
-        stage_1: Act::slow(2, 50),
-        stage_2: Act::slow(20, 100),
+        stage_1: StageScript::slow(2, 50),
+        stage_2: StageScript::slow(20, 100),
     };
     let (job, mut client) = system.watched(script).await;
     assert_eq!(client.expect("stage_complete").await["seq"], 1);
@@ -64,8 +64,8 @@ async fn a_job_whose_pipeline_is_killed_goes_on_at_its_first_unfinished_stage() 
     let system = System::scripted().await;
     let [begun, killed] = [Gate::closed(), Gate::closed()];
     let script = Script {
-        stage_1: Act::slow(2, 50).behind(&begun),
-        stage_2: Act::slow(10, 100).behind(&killed),
+        stage_1: StageScript::slow(2, 50).behind(&begun),
+        stage_2: StageScript::slow(10, 100).behind(&killed),
     };
     let job = system.create_scripted(&script).await;
     let mut client = system.watch(&job).await;

@@ -2,7 +2,7 @@
 
 use end_to_end::{
     System,
-    script::{Act, Gate, Script},
+    script::{Gate, Script, StageScript},
 };
 use serde_json::{Value, json};
 
@@ -17,8 +17,8 @@ fn durable(messages: &[Value]) -> Vec<&Value> {
 async fn every_client_of_a_job_gets_every_durable_message_in_order() {
     let system = System::scripted().await;
     let script = Script {
-        stage_1: Act::slow(10, 100),
-        stage_2: Act::slow(10, 50),
+        stage_1: StageScript::slow(10, 100),
+        stage_2: StageScript::slow(10, 50),
     };
     let gate = Gate::closed();
     let job = system.create_scripted(&script.behind(&gate)).await;
@@ -45,7 +45,7 @@ async fn every_client_of_a_job_gets_every_durable_message_in_order() {
 async fn a_client_that_unsubscribes_hears_no_more_and_the_others_do() {
     let system = System::scripted().await;
     let script = Script {
-        stage_1: Act::slow(20, 100),
+        stage_1: StageScript::slow(20, 100),
         ..Script::default()
     };
     let gate = Gate::closed();
@@ -79,7 +79,7 @@ async fn a_client_that_unsubscribes_hears_no_more_and_the_others_do() {
 async fn two_jobs_do_not_mix() {
     let system = System::scripted().await;
     let script = Script {
-        stage_1: Act::slow(5, 50),
+        stage_1: StageScript::slow(5, 50),
         ..Script::default()
     };
     let one = system.create_scripted(&script).await;

@@ -9,7 +9,7 @@ use std::{
 use contract::limits::MAX_DIRECT_SUBSCRIBERS;
 use end_to_end::{
     Client, Job, System, needs,
-    script::{Act, Script},
+    script::{Script, StageScript},
     worker::stage_complete,
 };
 use futures_util::future::join_all;
@@ -56,7 +56,7 @@ async fn a_wide_audience_hears_everything_and_costs_its_publisher_no_more_than_a
     let system = System::scripted().await;
     // It goes on until everybody watches, and is cancelled then.
     let script = Script {
-        stage_1: Act::slow(100_000, 50),
+        stage_1: StageScript::slow(100_000, 50),
         ..Script::default()
     };
     let job = system.create_scripted(&script).await;

@@ -14,7 +14,7 @@ use contract::{functions::DeliveryFunction, ids::CorrelationId, ids::JobId, time
 use handlers_core::{
     aws::{self, ConnectionsApi, Database, Environment, Queues},
     clock::Clock,
-    delivery::{Budget, Housekeeper, Outgoing, Sender},
+    delivery::{ConnectionMaintainer, Outgoing, RetryPolicy, Sender},
     models::Subscriber,
     stores::ConnectionStore,
 };
@@ -82,8 +82,8 @@ async fn ours(connections: usize, messages: usize) -> anyhow::Result<f64> {
     let store = ConnectionStore::new(Database::new(&config, &environment), clock.clone());
     let sender = Sender::new(
         ConnectionsApi::new(&config, &environment),
-        Housekeeper::new(store, Queues::new(&config, &environment)),
-        Budget::of::<DeliveryFunction>(),
+        ConnectionMaintainer::new(store, Queues::new(&config, &environment)),
+        RetryPolicy::of::<DeliveryFunction>(),
         clock.clone(),
     );
     let now = clock.now();
@@ -115,7 +115,7 @@ fn subscriber(connection_id: String, job_id: &JobId, since: Timestamp) -> Subscr
 }
 
 async fn send(
-    sender: &Sender<ConnectionsApi<DeliveryFunction>, Housekeeper<DeliveryFunction>>,
+    sender: &Sender<ConnectionsApi<DeliveryFunction>, ConnectionMaintainer<DeliveryFunction>>,
     subscribers: &[Subscriber],
     seqs: std::ops::Range<usize>,
 ) -> u64 {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, marker::PhantomData};
 
 use contract::{
-    environment::{self, Given, Resource},
+    environment::{self, HasEnvVar, Resource},
     functions::Function,
     grants::GrantedOn,
 };
@@ -67,7 +67,7 @@ impl<F: Function> Environment<F> {
     /// The value of the variable of `R`.
     pub fn get<R: Resource>(&self) -> &str
     where
-        F: Given<R>,
+        F: HasEnvVar<R>,
     {
         self.value(R::VARIABLE)
     }

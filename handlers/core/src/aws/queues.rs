@@ -35,7 +35,7 @@ pub struct SendError {
 /// A received message could not be hidden for longer.
 #[derive(Debug, thiserror::Error)]
 #[error("the message of the queue {queue} could not be hidden for longer: {cause}")]
-pub struct HideError {
+pub struct VisibilityError {
     /// The queue's name in the contract.
     pub queue: &'static str,
     /// What SQS or the network answered.
@@ -86,7 +86,11 @@ impl<F: Function> Queues<F> {
     }
 
     /// Hides a received message of `Q` from other receivers for `seconds` from now (at most 43,200).
-    pub async fn hide<Q: Queue>(&self, receipt_handle: &str, seconds: i32) -> Result<(), HideError>
+    pub async fn hide<Q: Queue>(
+        &self,
+        receipt_handle: &str,
+        seconds: i32,
+    ) -> Result<(), VisibilityError>
     where
         F: Granted<ChangeMessageVisibility<Q>>,
     {
@@ -97,7 +101,7 @@ impl<F: Function> Queues<F> {
             .visibility_timeout(seconds)
             .send()
             .await
-            .map_err(|error| HideError {
+            .map_err(|error| VisibilityError {
                 queue: Q::SPEC.name,
                 cause: DisplayErrorContext(error).to_string(),
             })?;

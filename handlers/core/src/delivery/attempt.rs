@@ -4,7 +4,7 @@ use bytes::Bytes;
 use contract::timestamp::Timestamp;
 use tokio::time::Instant;
 
-use super::{Budget, Post, PostError};
+use super::{Post, PostError, RetryPolicy};
 use crate::clock::Clock;
 
 /// A connection as far as sending is concerned.
@@ -49,7 +49,7 @@ pub async fn deliver(
     post: &impl Post,
     destination: &Destination,
     message: &Bytes,
-    budget: &Budget,
+    retry_policy: &RetryPolicy,
     clock: &Clock,
     superseded: impl Fn() -> bool,
 ) -> Delivery {
@@ -76,8 +76,8 @@ pub async fn deliver(
             Err(cause) if cause.is_transient() => cause,
             Err(cause) => return Delivery::Refused(cause),
         };
-        let wait = budget.wait_after(attempt);
-        if attempt >= budget.attempts || start.elapsed() + wait > budget.total {
+        let wait = retry_policy.wait_after(attempt);
+        if attempt >= retry_policy.attempts || start.elapsed() + wait > retry_policy.total {
             return Delivery::Spent {
                 attempts: attempt,
                 cause,
@@ -126,7 +126,7 @@ mod tests {
     }
 
     const NOW: Timestamp = Timestamp::from_epoch_seconds(1_705_314_615);
-    const BUDGET: Budget = Budget {
+    const BUDGET: RetryPolicy = RetryPolicy {
         attempts: 4,
         total: Duration::from_secs(10),
         first_wait: Duration::from_millis(100),

@@ -1,31 +1,31 @@
 //! Sending messages to connections: in order, bounded, retried, never in the way of the job.
 //!
-//! [`deliver`] sends one message to one connection, however long its [`Budget`] lasts. A
+//! [`deliver`] sends one message to one connection, however long its [`RetryPolicy`] lasts. A
 //! [`Sender`] does that for many connections at once, one message at a time each. A [`Publisher`]
 //! writes a job's messages to the tables first and knows whom to send them to.
 
+mod account_throttle;
 mod attempt;
-mod brake;
-mod budget;
-mod ending;
-mod handover;
-mod housekeeper;
+mod connection_maintainer;
+mod deferred_fan_out;
 mod known_audience;
 mod mailbox;
 mod post;
 mod publisher;
+mod retry_policy;
 mod sender;
+mod stats;
 mod stores;
-mod tally;
-mod way;
+mod terminal_message;
+mod write_priority;
 
 pub use attempt::{Delivery, Destination, deliver};
-pub use budget::Budget;
-pub use ending::{About, ending_message};
-pub use housekeeper::{Housekeeper, KeepsHouse};
+pub use connection_maintainer::{ConnectionMaintainer, MaintainsConnections};
 pub use mailbox::Outgoing;
 pub use post::{Post, PostError};
-pub use publisher::{Advanced, Heard, PublishError, Publisher, Publishes};
-pub use sender::{Aftermath, Outcome, Sender, Unfinished};
+pub use publisher::{Advanced, LeaseStatus, PublishError, Publisher, Publishes};
+pub use retry_policy::RetryPolicy;
+pub use sender::{DeliveryObserver, Outcome, Sender, Unfinished};
+pub use stats::StatsSnapshot;
 pub use stores::Stores;
-pub use tally::Counts;
+pub use terminal_message::{MessageHeader, terminal_message};

@@ -18,18 +18,18 @@ use contract::{
 };
 
 use super::{
-    Budget, Outgoing, Sender, Stores, Unfinished,
-    ending::{About, ending_message},
-    handover::Handover,
-    housekeeper::{Housekeeper, KeepsHouse},
+    Outgoing, RetryPolicy, Sender, Stores, Unfinished,
+    connection_maintainer::{ConnectionMaintainer, MaintainsConnections},
+    deferred_fan_out::DeferredFanOut,
     known_audience::{KnownAudience, Purpose},
+    terminal_message::{MessageHeader, terminal_message},
 };
 use crate::{
     aws::ConnectionsApi,
     metrics,
     models::{Event, Job, Subscriber},
     progress::Estimate,
-    stores::{Appended, Commit, Ending, Lease, ProgressPoint, StoreError},
+    stores::{Appended, Commit, Lease, ProgressPoint, StoreError, TerminalState},
 };
 
 /// A message could not be published.
@@ -51,7 +51,7 @@ pub enum PublishError {
 
 /// What the job's item said when a message was published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heard {
+pub struct LeaseStatus {
     /// Whether someone has asked the job to stop.
     pub cancel_requested: bool,
 }
@@ -60,9 +60,9 @@ pub struct Heard {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Advanced {
     /// It is the job's progress now.
-    Reported(Heard),
+    Reported(LeaseStatus),
     /// The job has passed it: the worker's posts may come late or twice.
-    OldNews(Heard),
+    OldNews(LeaseStatus),
     /// The job has ended under the worker's claim, with this status.
     Ended(JobStatus),
 }
@@ -71,14 +71,14 @@ pub enum Advanced {
 #[derive(Debug)]
 pub struct Publisher<F: Function> {
     stores: Arc<Stores<F>>,
-    sender: Sender<ConnectionsApi<F>, Housekeeper<F>>,
+    sender: Sender<ConnectionsApi<F>, ConnectionMaintainer<F>>,
     lease: Lease,
     seq: u64,
     correlation_id: String,
     expires_at: i64,
     attempts: Attempts,
     audience: Option<KnownAudience>,
-    handover: Handover<F>,
+    deferred: DeferredFanOut<F>,
 }
 
 /// The attempts at the job's stages that one claim makes.
@@ -115,7 +115,7 @@ pub trait Publishes:
     + Granted<PutObject<buckets::Objects>>
     + Granted<SendMessage<DeliveryQueue>>
     + Granted<PostToConnection<WebSocketApi>>
-    + KeepsHouse
+    + MaintainsConnections
 {
 }
 
@@ -129,7 +129,7 @@ impl<F> Publishes for F where
         + Granted<PutObject<buckets::Objects>>
         + Granted<SendMessage<DeliveryQueue>>
         + Granted<PostToConnection<WebSocketApi>>
-        + KeepsHouse
+        + MaintainsConnections
 {
 }
 
@@ -138,11 +138,11 @@ impl<F: Publishes> Publisher<F> {
     pub fn new(stores: Arc<Stores<F>>, job: &Job, lease: Lease) -> Self {
         let sender = Sender::new(
             stores.api.clone(),
-            Housekeeper::new(stores.connections.clone(), stores.queues.clone()),
-            Budget::of::<F>(),
+            ConnectionMaintainer::new(stores.connections.clone(), stores.queues.clone()),
+            RetryPolicy::of::<F>(),
             stores.clock.clone(),
         );
-        let handover = Handover::new(Arc::clone(&stores), job.job_id.clone());
+        let deferred = DeferredFanOut::new(Arc::clone(&stores), job.job_id.clone());
         Self {
             stores,
             sender,
@@ -152,7 +152,7 @@ impl<F: Publishes> Publisher<F> {
             expires_at: job.expires_at,
             attempts: Attempts::of(job),
             audience: None,
-            handover,
+            deferred,
         }
     }
 
@@ -167,24 +167,29 @@ impl<F: Publishes> Publisher<F> {
     }
 
     /// Publishes how far a stage is. One write; whoever cannot be reached now gets the next one.
-    pub async fn report(&mut self, point: &ProgressPoint) -> Result<Heard, PublishError> {
-        let _way = self.sender.make_way();
-        self.handover.send().await;
+    pub async fn report(&mut self, point: &ProgressPoint) -> Result<LeaseStatus, PublishError> {
+        let _pause = self.sender.pause_posts();
+        self.deferred.send().await;
         let attempt = self.attempts.at(&point.stage);
         let job = self.stores.jobs.report(&self.lease, attempt, point).await?;
         let job = job.ok_or(PublishError::LeaseLost)?;
         // A run reports as long as it lives.
-        self.reached(&job, Purpose::NextReportFollows).await
+        self.fan_out_progress(&job, Purpose::NextReportFollows)
+            .await
     }
 
     /// Sends how far a stage is, which is in the job's item, to the job's subscribers.
-    async fn reached(&mut self, job: &Job, purpose: Purpose) -> Result<Heard, PublishError> {
-        let heard = Heard {
+    async fn fan_out_progress(
+        &mut self,
+        job: &Job,
+        purpose: Purpose,
+    ) -> Result<LeaseStatus, PublishError> {
+        let lease_status = LeaseStatus {
             cancel_requested: job.cancel_requested,
         };
         self.update_audience(job, purpose).await?;
         let Some(update) = job.progress_update() else {
-            return Ok(heard);
+            return Ok(lease_status);
         };
         let outgoing = Outgoing::Latest {
             message: Bytes::from(ServerMessage::ProgressUpdate(update).to_json()),
@@ -193,33 +198,33 @@ impl<F: Publishes> Publisher<F> {
             self.sender.send(subscriber, outgoing.clone());
         }
         if let Some(beyond) = beyond(self.audience.as_ref()) {
-            self.handover.progress(beyond, self.seq).await;
+            self.deferred.progress(beyond, self.seq).await;
         }
-        Ok(heard)
+        Ok(lease_status)
     }
 
     /// Publishes how far a stage of an external worker is, and what its remaining time is estimated
     /// from. One write.
-    pub async fn advance(
+    pub async fn report_if_newer(
         &mut self,
         point: &ProgressPoint,
         estimate: &Estimate,
     ) -> Result<Advanced, PublishError> {
-        let _way = self.sender.make_way();
-        self.handover.send().await;
+        let _pause = self.sender.pause_posts();
+        self.deferred.send().await;
         let jobs = &self.stores.jobs;
         let attempt = self.attempts.at(&point.stage);
-        let advanced = jobs.advance(&self.lease, self.seq, attempt, point, estimate);
+        let advanced = jobs.report_if_newer(&self.lease, self.seq, attempt, point, estimate);
         if let Some(job) = advanced.await? {
             // A worker may not say so again for long.
-            let reached = self.reached(&job, Purpose::Complete).await;
+            let reached = self.fan_out_progress(&job, Purpose::Complete).await;
             return reached.map(Advanced::Reported);
         }
         // Which condition failed: the job says.
         match self.stores.jobs.load(&self.lease.job_id).await? {
             Some(job) if job.epoch != self.lease.epoch => Err(PublishError::LeaseLost),
             Some(job) if job.status.has_ended() => Ok(Advanced::Ended(job.status)),
-            Some(job) => Ok(Advanced::OldNews(Heard {
+            Some(job) => Ok(Advanced::OldNews(LeaseStatus {
                 cancel_requested: job.cancel_requested,
             })),
             None => Err(PublishError::LeaseLost),
@@ -227,20 +232,22 @@ impl<F: Publishes> Publisher<F> {
     }
 
     /// Renews the lease without a message. One write.
-    pub async fn renew(&self) -> Result<Heard, PublishError> {
+    pub async fn renew(&self) -> Result<LeaseStatus, PublishError> {
         let job = self.stores.jobs.renew(&self.lease).await?;
         let job = job.ok_or(PublishError::LeaseLost)?;
-        Ok(Heard {
+        Ok(LeaseStatus {
             cancel_requested: job.cancel_requested,
         })
     }
 
     /// Asks, without a message, whether the job is still this run's and should go on. One read.
-    pub async fn listen(&self) -> Result<Heard, PublishError> {
+    pub async fn poll_cancellation(&self) -> Result<LeaseStatus, PublishError> {
         match self.stores.jobs.load(&self.lease.job_id).await? {
-            Some(job) if job.epoch == self.lease.epoch && !job.status.has_ended() => Ok(Heard {
-                cancel_requested: job.cancel_requested,
-            }),
+            Some(job) if job.epoch == self.lease.epoch && !job.status.has_ended() => {
+                Ok(LeaseStatus {
+                    cancel_requested: job.cancel_requested,
+                })
+            }
             _ => Err(PublishError::LeaseLost),
         }
     }
@@ -252,7 +259,7 @@ impl<F: Publishes> Publisher<F> {
         stage: &str,
         overall: Option<u8>,
         results: RawJson,
-    ) -> Result<(Heard, Results), PublishError> {
+    ) -> Result<(LeaseStatus, Results), PublishError> {
         let results = self
             .stores
             .results
@@ -266,23 +273,23 @@ impl<F: Publishes> Publisher<F> {
             seq: self.seq + 1,
             correlation_id: self.correlation_id.clone(),
         });
-        let heard = self
+        let lease_status = self
             .publish(&message, &Commit::Stage(stage.to_owned(), overall))
             .await?;
-        Ok((heard, results))
+        Ok((lease_status, results))
     }
 
     /// Publishes the end of the job. `stage` is the one that was running, if one was; `results`
     /// are a completed job's.
     pub async fn end(
         &mut self,
-        ending: &Ending,
+        terminal_state: &TerminalState,
         stage: Option<&str>,
         results: Option<Results>,
     ) -> Result<(), PublishError> {
-        let message = ending_message(
-            ending,
-            About {
+        let message = terminal_message(
+            terminal_state,
+            MessageHeader {
                 job_id: self.lease.job_id.clone(),
                 seq: self.seq + 1,
                 correlation_id: self.correlation_id.clone(),
@@ -291,7 +298,8 @@ impl<F: Publishes> Publisher<F> {
             stage,
             results,
         );
-        self.publish(&message, &Commit::End(ending.clone())).await?;
+        self.publish(&message, &Commit::End(terminal_state.clone()))
+            .await?;
         Ok(())
     }
 
@@ -316,8 +324,8 @@ impl<F: Publishes> Publisher<F> {
 
     /// Waits until nothing is on its way to any subscriber, and writes what became of it as metrics.
     pub async fn flush(&mut self) {
-        self.handover.send().await;
-        self.handover.make_good().await;
+        self.deferred.send().await;
+        self.deferred.retry_failed().await;
         let counts = self.sender.flush().await;
         let (job_id, subscribers) = (self.lease.job_id.as_str(), self.direct().len());
         metrics::delivered::<F>(&self.stores.clock, job_id, subscribers, &counts);
@@ -326,8 +334,8 @@ impl<F: Publishes> Publisher<F> {
     /// [`Self::flush`] for no longer than the function has for sending. What is still on its way
     /// then is left to the delivery function, with all that came after `after_seq`.
     pub async fn flush_within_budget(&mut self, after_seq: u64) {
-        self.handover.send().await;
-        let limit = Budget::of::<F>().total;
+        self.deferred.send().await;
+        let limit = RetryPolicy::of::<F>().total;
         let (counts, unfinished) = self.sender.flush_within(limit).await;
         let (job_id, subscribers) = (self.lease.job_id.as_str(), self.direct().len());
         metrics::delivered::<F>(&self.stores.clock, job_id, subscribers, &counts);
@@ -336,9 +344,9 @@ impl<F: Publishes> Publisher<F> {
             && self.seq > after_seq
         {
             let connections = unfinished.into_iter().map(|it| it.connection_id).collect();
-            self.handover.log(connections, after_seq, self.seq).await;
+            self.deferred.log(connections, after_seq, self.seq).await;
         }
-        self.handover.make_good().await;
+        self.deferred.retry_failed().await;
     }
 
     /// Writes a durable message to the log, commits it to the job, sends it.
@@ -346,8 +354,8 @@ impl<F: Publishes> Publisher<F> {
         &mut self,
         message: &ServerMessage,
         commit: &Commit,
-    ) -> Result<Heard, PublishError> {
-        let _way = self.sender.make_way();
+    ) -> Result<LeaseStatus, PublishError> {
+        let _pause = self.sender.pause_posts();
         let message = message.to_json();
         let event = Event {
             job_id: self.lease.job_id.clone(),
@@ -363,10 +371,11 @@ impl<F: Publishes> Publisher<F> {
             Appended::Earlier(earlier) => {
                 // The job was cancelled or given up while its worker was silent, and that was not
                 // committed when the worker came back: nothing else can be at this place any more.
-                let Some(ending) = earlier.ending_without_lease() else {
+                let Some(terminal_state) = earlier.terminal_state_without_lease() else {
                     return Err(PublishError::Conflict { seq: event.seq });
                 };
-                self.commit(earlier.message, &Commit::End(ending)).await?;
+                self.commit(earlier.message, &Commit::End(terminal_state))
+                    .await?;
                 return Err(PublishError::LeaseLost);
             }
             Appended::Later => return Err(PublishError::LeaseLost),
@@ -375,7 +384,11 @@ impl<F: Publishes> Publisher<F> {
     }
 
     /// Commits a durable message that is in the log to the job, sends it.
-    async fn commit(&mut self, message: String, commit: &Commit) -> Result<Heard, PublishError> {
+    async fn commit(
+        &mut self,
+        message: String,
+        commit: &Commit,
+    ) -> Result<LeaseStatus, PublishError> {
         let (jobs, seq) = (&self.stores.jobs, self.seq + 1);
         let job = match commit {
             Commit::Stage(stage, overall) => {
@@ -384,17 +397,17 @@ impl<F: Publishes> Publisher<F> {
                 jobs.finish_stage(lease, stage, attempt, *overall, seq)
                     .await?
             }
-            Commit::End(ending) => jobs.end(&self.lease, ending, seq).await?,
+            Commit::End(terminal_state) => jobs.end(&self.lease, terminal_state, seq).await?,
         };
-        self.committed(job, message).await
+        self.fan_out_event(job, message).await
     }
 
     /// Sends a durable message whose commit answered with `job`.
-    async fn committed(
+    async fn fan_out_event(
         &mut self,
         job: Option<Job>,
         message: String,
-    ) -> Result<Heard, PublishError> {
+    ) -> Result<LeaseStatus, PublishError> {
         let job = job.ok_or(PublishError::LeaseLost)?;
         self.seq += 1;
         // The message is committed: a failure from here on must not look as if it were not.
@@ -405,8 +418,8 @@ impl<F: Publishes> Publisher<F> {
                 %error,
                 "the subscribers could not be read; the delivery function sends the message",
             );
-            self.handover.published_to_unknown(self.seq).await;
-            return Ok(Heard {
+            self.deferred.published_to_unknown(self.seq).await;
+            return Ok(LeaseStatus {
                 cancel_requested: job.cancel_requested,
             });
         }
@@ -420,12 +433,12 @@ impl<F: Publishes> Publisher<F> {
             }
         }
         if let Some(beyond) = beyond(self.audience.as_ref()) {
-            self.handover.published(beyond, self.seq).await;
+            self.deferred.published(beyond, self.seq).await;
         }
         if job.status.has_ended() {
-            self.handover.send().await;
+            self.deferred.send().await;
         }
-        Ok(Heard {
+        Ok(LeaseStatus {
             cancel_requested: job.cancel_requested,
         })
     }

@@ -14,12 +14,12 @@ use tokio::{
 };
 
 use super::{
-    Budget, Delivery, Destination, Outgoing, Post, PostError,
+    Delivery, Destination, Outgoing, Post, PostError, RetryPolicy,
+    account_throttle::AccountThrottle,
     attempt::deliver,
-    brake::Brake,
     mailbox::{Mailbox, Next},
-    tally::{Counts, Tally},
-    way::{Gate, Way},
+    stats::{DeliveryStats, StatsSnapshot},
+    write_priority::{PauseGuard, SendGate},
 };
 use crate::{clock::Clock, models::Subscriber};
 
@@ -27,9 +27,9 @@ use crate::{clock::Clock, models::Subscriber};
 const CONCURRENT_POSTS: usize = 128;
 
 /// A subscription this young may still be waiting for its `subscribed`, in seconds...
-const YOUNG_SECONDS: i64 = 2;
+const NEW_SUBSCRIPTION_WINDOW_SECONDS: i64 = 2;
 /// ...so its first message is held back for this long, and the log's come first.
-const HOLD: Duration = Duration::from_millis(250);
+const FIRST_MESSAGE_DELAY: Duration = Duration::from_millis(250);
 
 /// What became of a message, where something has to be done about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,9 +57,13 @@ pub struct Unfinished {
 }
 
 /// Acts on what became of messages.
-pub trait Aftermath: Send + Sync + 'static {
+pub trait DeliveryObserver: Send + Sync + 'static {
     /// Does what `outcome` asks for. Failures are its own to log: they must not stop the job.
-    fn settle(&self, subscriber: &Subscriber, outcome: Outcome) -> impl Future<Output = ()> + Send;
+    fn on_outcome(
+        &self,
+        subscriber: &Subscriber,
+        outcome: Outcome,
+    ) -> impl Future<Output = ()> + Send;
 }
 
 /// Sends messages to connections.
@@ -69,15 +73,15 @@ pub struct Sender<P, A>(Arc<Inner<P, A>>);
 #[derive(Debug)]
 struct Inner<P, A> {
     post: P,
-    aftermath: A,
-    budget: Budget,
+    observer: A,
+    retry_policy: RetryPolicy,
     clock: Clock,
     permits: Semaphore,
-    gate: Arc<Gate>,
-    brake: Brake,
+    gate: Arc<SendGate>,
+    throttle: AccountThrottle,
     traffic: Mutex<Traffic>,
     idle: Notify,
-    tally: Tally,
+    stats: DeliveryStats,
 }
 
 #[derive(Debug, Default)]
@@ -87,20 +91,20 @@ struct Traffic {
     active: usize,
 }
 
-impl<P: Post + 'static, A: Aftermath> Sender<P, A> {
+impl<P: Post + 'static, A: DeliveryObserver> Sender<P, A> {
     /// A sender with nothing to send yet.
-    pub fn new(post: P, aftermath: A, budget: Budget, clock: Clock) -> Self {
+    pub fn new(post: P, observer: A, retry_policy: RetryPolicy, clock: Clock) -> Self {
         Self(Arc::new(Inner {
             post,
-            aftermath,
-            budget,
+            observer,
+            retry_policy,
             clock,
             permits: Semaphore::new(CONCURRENT_POSTS),
             gate: Arc::default(),
-            brake: Brake::default(),
+            throttle: AccountThrottle::default(),
             traffic: Mutex::default(),
             idle: Notify::new(),
-            tally: Tally::default(),
+            stats: DeliveryStats::default(),
         }))
     }
 
@@ -127,17 +131,17 @@ impl<P: Post + 'static, A: Aftermath> Sender<P, A> {
         tokio::spawn(async move {
             if next == Next::Work {
                 if is_first && inner.is_young(&subscriber) {
-                    tokio::time::sleep(HOLD).await;
+                    tokio::time::sleep(FIRST_MESSAGE_DELAY).await;
                 }
                 inner.work(&subscriber).await;
             } else if let Some(seq) = seq {
-                inner.tally.deferred(1);
+                inner.stats.deferred(1);
                 // With the one before it, whose pointer is on the queue too: a queue keeps no order,
                 // and the last message must not overtake it.
                 let after_seq = seq.saturating_sub(2);
                 inner
-                    .aftermath
-                    .settle(
+                    .observer
+                    .on_outcome(
                         &subscriber,
                         Outcome::Deferred {
                             after_seq,
@@ -153,30 +157,30 @@ impl<P: Post + 'static, A: Aftermath> Sender<P, A> {
     }
 
     /// Begins no post while the answer lives, or for a second: for calls that a job waits for.
-    pub fn make_way(&self) -> Way {
-        self.0.gate.clear_way()
+    pub fn pause_posts(&self) -> PauseGuard {
+        self.0.gate.pause()
     }
 
     /// Waits until nothing is on its way any more. How long that can take is bounded by the budget
     /// of each message that waits. Answers with what became of the messages since the last flush.
-    pub async fn flush(&self) -> Counts {
+    pub async fn flush(&self) -> StatsSnapshot {
         loop {
             let idle = self.0.idle.notified();
             tokio::pin!(idle);
             idle.as_mut().enable();
             if self.0.lock().active == 0 {
-                return self.0.tally.take();
+                return self.0.stats.take();
             }
             idle.await;
         }
     }
 }
 
-impl<P: Post + 'static, A: Aftermath> Sender<P, A> {
+impl<P: Post + 'static, A: DeliveryObserver> Sender<P, A> {
     /// [`Self::flush`] for no longer than `limit`. What is still on its way then is the caller's to
     /// deliver, to the connections that are named in the answer. Durable messages that follow are
     /// left to the delivery function, or they would overtake it.
-    pub async fn flush_within(&self, limit: Duration) -> (Counts, Vec<Unfinished>) {
+    pub async fn flush_within(&self, limit: Duration) -> (StatsSnapshot, Vec<Unfinished>) {
         if let Ok(counts) = tokio::time::timeout(limit, self.flush()).await {
             return (counts, Vec::new());
         }
@@ -190,8 +194,8 @@ impl<P: Post + 'static, A: Aftermath> Sender<P, A> {
                 });
             }
         }
-        self.0.tally.deferred(unfinished.len());
-        (self.0.tally.take(), unfinished)
+        self.0.stats.deferred(unfinished.len());
+        (self.0.stats.take(), unfinished)
     }
 
     /// Forgets the connections that are not among these and have nothing on its way: whoever sends
@@ -205,7 +209,7 @@ impl<P: Post + 'static, A: Aftermath> Sender<P, A> {
     }
 }
 
-impl<P: Post, A: Aftermath> Inner<P, A> {
+impl<P: Post, A: DeliveryObserver> Inner<P, A> {
     fn lock(&self) -> MutexGuard<'_, Traffic> {
         self.traffic.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -220,7 +224,7 @@ impl<P: Post, A: Aftermath> Inner<P, A> {
 
     fn is_young(&self, subscriber: &Subscriber) -> bool {
         let age = self.clock.now().epoch_seconds() - subscriber.subscribed_at.epoch_seconds();
-        age <= YOUNG_SECONDS
+        age <= NEW_SUBSCRIPTION_WINDOW_SECONDS
     }
 
     async fn work(&self, subscriber: &Subscriber) {
@@ -250,7 +254,7 @@ impl<P: Post, A: Aftermath> Inner<P, A> {
             &Bounded(self),
             destination,
             outgoing.message(),
-            &self.budget,
+            &self.retry_policy,
             &self.clock,
             superseded,
         )
@@ -271,17 +275,17 @@ impl<P: Post, A: Aftermath> Inner<P, A> {
                 if let Outgoing::Durable { seq, .. } = outgoing {
                     self.mailbox(&destination.connection_id, |mailbox| mailbox.sent(*seq));
                 }
-                self.tally.sent(attempts, start.elapsed());
-                self.aftermath.settle(subscriber, Outcome::Sent).await;
+                self.stats.sent(attempts, start.elapsed());
+                self.observer.on_outcome(subscriber, Outcome::Sent).await;
             }
             Delivery::Superseded => {}
             Delivery::Gone => {
-                self.tally.gone();
+                self.stats.gone();
                 self.mailbox(&destination.connection_id, Mailbox::close);
-                self.aftermath.settle(subscriber, Outcome::Gone).await;
+                self.observer.on_outcome(subscriber, Outcome::Gone).await;
             }
             Delivery::Spent { attempts, cause } => {
-                self.tally.retried(attempts);
+                self.stats.retried(attempts);
                 failed(attempts, &cause);
                 if let Outgoing::Durable { seq, .. } = outgoing {
                     let last = self.mailbox(&destination.connection_id, Mailbox::defer);
@@ -289,8 +293,8 @@ impl<P: Post, A: Aftermath> Inner<P, A> {
                         after_seq: seq.saturating_sub(1),
                         through_seq: last.unwrap_or(*seq),
                     };
-                    self.tally.deferred(1);
-                    self.aftermath.settle(subscriber, deferred).await;
+                    self.stats.deferred(1);
+                    self.observer.on_outcome(subscriber, deferred).await;
                 }
             }
             Delivery::Refused(cause) => tracing::error!(
@@ -308,15 +312,15 @@ impl<P: Post, A: Aftermath> Inner<P, A> {
 /// permit is held for one attempt only, so a connection that waits for its next one costs nothing.
 struct Bounded<'a, P, A>(&'a Inner<P, A>);
 
-impl<P: Post, A: Aftermath> Post for Bounded<'_, P, A> {
+impl<P: Post, A: DeliveryObserver> Post for Bounded<'_, P, A> {
     async fn post(&self, connection_id: &str, message: Bytes) -> Result<(), PostError> {
-        self.0.brake.wait().await;
+        self.0.throttle.wait().await;
         let _permit = self.0.permits.acquire().await;
-        self.0.gate.pass().await;
+        self.0.gate.wait_until_open().await;
         let answer = self.0.post.post(connection_id, message).await;
         match &answer {
-            Ok(()) => self.0.brake.succeeded(),
-            Err(PostError::Throttled) => self.0.brake.throttled(connection_id),
+            Ok(()) => self.0.throttle.succeeded(),
+            Err(PostError::Throttled) => self.0.throttle.throttled(connection_id),
             Err(_) => {}
         }
         answer
@@ -354,8 +358,8 @@ mod tests {
     #[derive(Clone, Debug, Default)]
     struct Left(Arc<Mutex<Vec<(String, u64, u64)>>>);
 
-    impl Aftermath for Left {
-        async fn settle(&self, subscriber: &Subscriber, outcome: Outcome) {
+    impl DeliveryObserver for Left {
+        async fn on_outcome(&self, subscriber: &Subscriber, outcome: Outcome) {
             if let Outcome::Deferred {
                 after_seq,
                 through_seq,
@@ -383,11 +387,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_post_begins_while_something_goes_first() {
         let (posts, clock) = (Posts::default(), Clock::system());
-        let budget = Budget::of::<contract::functions::WorkerFunction>();
-        let sender = Sender::new(posts.clone(), Left::default(), budget, clock.clone());
+        let retry_policy = RetryPolicy::of::<contract::functions::WorkerFunction>();
+        let sender = Sender::new(posts.clone(), Left::default(), retry_policy, clock.clone());
         let posted = || posts.0.lock().unwrap().len();
 
-        let way = sender.make_way();
+        let pause = sender.pause_posts();
         let message = Bytes::from_static(b"{}");
         sender.send(
             &subscriber("other", clock.now()),
@@ -395,7 +399,7 @@ mod tests {
         );
         tokio::time::sleep(Duration::from_millis(500)).await;
         assert_eq!(posted(), 0);
-        drop(way);
+        drop(pause);
         sender.flush().await;
         assert_eq!(posted(), 1);
     }
@@ -403,11 +407,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_a_flush_has_left_is_not_overtaken_by_what_follows() {
         let (posts, left, clock) = (Posts::default(), Left::default(), Clock::system());
-        let budget = Budget {
+        let retry_policy = RetryPolicy {
             total: Duration::from_mins(1),
-            ..Budget::of::<contract::functions::WorkerFunction>()
+            ..RetryPolicy::of::<contract::functions::WorkerFunction>()
         };
-        let sender = Sender::new(posts.clone(), left.clone(), budget, clock.clone());
+        let sender = Sender::new(posts.clone(), left.clone(), retry_policy, clock.clone());
         let now = clock.now();
         let durable = |seq: u64| Outgoing::Durable {
             seq,
@@ -437,8 +441,8 @@ mod tests {
     async fn reader_that_stopped_is_left_each_message_at_most_twice() {
         const MESSAGES: u64 = 8;
         let (posts, left, clock) = (Posts::default(), Left::default(), Clock::system());
-        let budget = Budget::of::<contract::functions::WorkerFunction>();
-        let sender = Sender::new(posts.clone(), left.clone(), budget, clock.clone());
+        let retry_policy = RetryPolicy::of::<contract::functions::WorkerFunction>();
+        let sender = Sender::new(posts.clone(), left.clone(), retry_policy, clock.clone());
         let full = subscriber("full", clock.now());
         for seq in 1..=MESSAGES {
             let message = Bytes::from(seq.to_string());

@@ -4,7 +4,7 @@ use contract::{
     functions::Function,
     grants::{GetItem, Granted, SendMessage, UpdateItem},
     ids::JobId,
-    queues::{Audience, DeliveryPointer, DeliveryQueue},
+    queues::{DeliveryQueue, DeliveryTask, Recipients},
     tables::Jobs,
 };
 
@@ -54,7 +54,7 @@ where
         if let Some(job) = job {
             return redelivery::redeliver(&self.jobs, &self.queues, &job, after_seq).await;
         }
-        let pointer = DeliveryPointer::log(job_id.clone(), Audience::AllSubscribers, after_seq);
+        let pointer = DeliveryTask::log(job_id.clone(), Recipients::AllSubscribers, after_seq);
         self.queues.send::<DeliveryQueue>(&pointer, 0).await
     }
 }

@@ -4,19 +4,19 @@ use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use contract::{http::HttpErrorCode, ids::JobId};
 
-use super::Problem;
+use super::ApiError;
 
 /// The job in the path.
-pub fn job_id_of(request: &ApiGatewayV2httpRequest) -> Result<JobId, Problem> {
+pub fn job_id_of(request: &ApiGatewayV2httpRequest) -> Result<JobId, ApiError> {
     let text = request.path_parameters.get("job_id");
     text.map(String::as_str)
         .unwrap_or_default()
         .parse()
-        .map_err(|error| Problem::new(HttpErrorCode::InvalidJobId, format!("{error}")))
+        .map_err(|error| ApiError::new(HttpErrorCode::InvalidJobId, format!("{error}")))
 }
 
 /// The key in `Authorization: Bearer {key}`.
-pub fn bearer_of(request: &ApiGatewayV2httpRequest) -> Option<&str> {
+pub fn bearer_token(request: &ApiGatewayV2httpRequest) -> Option<&str> {
     let header = request.headers.get("authorization")?.to_str().ok()?;
     let (scheme, key) = header.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
@@ -24,21 +24,21 @@ pub fn bearer_of(request: &ApiGatewayV2httpRequest) -> Option<&str> {
 
 /// The body, which API Gateway hands over as text or as base64. `advice` is the way out of one that
 /// has more than `max_bytes`.
-pub fn body_of(
+pub fn read_body(
     request: &ApiGatewayV2httpRequest,
     max_bytes: usize,
     advice: &str,
-) -> Result<Vec<u8>, Problem> {
+) -> Result<Vec<u8>, ApiError> {
     let body = request.body.as_deref().unwrap_or_default();
     let bytes = if request.is_base64_encoded {
         BASE64_STANDARD
             .decode(body)
-            .map_err(|error| Problem::ours(format!("the body is not base64: {error}")))?
+            .map_err(|error| ApiError::internal(format!("the body is not base64: {error}")))?
     } else {
         body.as_bytes().to_vec()
     };
     if bytes.len() > max_bytes {
-        let problem = Problem::new(
+        let problem = ApiError::new(
             HttpErrorCode::BodyTooLarge,
             format!(
                 "the body has {} bytes; send at most {max_bytes}, {advice}",
@@ -64,23 +64,23 @@ mod tests {
 
     #[test]
     fn a_key_is_found_whatever_the_case_of_its_scheme() {
-        assert_eq!(bearer_of(&with("Bearer abc")), Some("abc"));
-        assert_eq!(bearer_of(&with("bearer  abc ")), Some("abc"));
-        assert_eq!(bearer_of(&with("Basic abc")), None);
-        assert_eq!(bearer_of(&with("abc")), None);
-        assert_eq!(bearer_of(&ApiGatewayV2httpRequest::default()), None);
+        assert_eq!(bearer_token(&with("Bearer abc")), Some("abc"));
+        assert_eq!(bearer_token(&with("bearer  abc ")), Some("abc"));
+        assert_eq!(bearer_token(&with("Basic abc")), None);
+        assert_eq!(bearer_token(&with("abc")), None);
+        assert_eq!(bearer_token(&ApiGatewayV2httpRequest::default()), None);
     }
 
     #[test]
     fn a_body_is_text_or_base64_and_not_larger_than_it_may_be() {
         let mut request = ApiGatewayV2httpRequest::default();
-        assert_eq!(body_of(&request, 3, "").unwrap(), b"");
+        assert_eq!(read_body(&request, 3, "").unwrap(), b"");
         request.body = Some("abc".to_owned());
-        assert_eq!(body_of(&request, 3, "").unwrap(), b"abc");
-        let problem = body_of(&request, 2, "in parts").unwrap_err();
+        assert_eq!(read_body(&request, 3, "").unwrap(), b"abc");
+        let problem = read_body(&request, 2, "in parts").unwrap_err();
         assert_eq!(problem.code(), HttpErrorCode::BodyTooLarge);
         request.body = Some("YWJj".to_owned());
         request.is_base64_encoded = true;
-        assert_eq!(body_of(&request, 3, "").unwrap(), b"abc");
+        assert_eq!(read_body(&request, 3, "").unwrap(), b"abc");
     }
 }

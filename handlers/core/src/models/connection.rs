@@ -3,7 +3,7 @@
 use contract::{
     ids::{CorrelationId, JobId},
     limits::CONNECTION_TTL_SECONDS,
-    tables::{ConnectionKey, Connections, NO_JOB, Record},
+    tables::{CONNECTION_SENTINEL, ConnectionKey, Connections, Record},
     timestamp::Timestamp,
 };
 use serde::{Deserialize, Serialize};
@@ -112,7 +112,10 @@ impl Record for Connection {
     fn key(&self) -> ConnectionKey<'_> {
         ConnectionKey {
             connection_id: &self.connection_id,
-            job_id: self.job_id.as_ref().map_or(NO_JOB, JobId::as_str),
+            job_id: self
+                .job_id
+                .as_ref()
+                .map_or(CONNECTION_SENTINEL, JobId::as_str),
         }
     }
 }
@@ -187,7 +190,7 @@ impl Connection {
     /// The connection that an item of `websocket_connections` describes.
     pub fn from_dynamodb_item(item: Item) -> Result<Self, InvalidItem> {
         let stored: Stored = item::read::<Connections, _>(item)?;
-        let job_id = if stored.job_id == NO_JOB {
+        let job_id = if stored.job_id == CONNECTION_SENTINEL {
             None
         } else {
             Some(

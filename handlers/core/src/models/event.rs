@@ -11,7 +11,7 @@ use contract::{
 use serde::{Deserialize, Serialize};
 
 use super::{InvalidItem, Item, item};
-use crate::stores::Ending;
+use crate::stores::TerminalState;
 
 /// The code of a job that failed because its external worker was silent for too long.
 pub const WORKER_LOST: &str = "worker_lost";
@@ -57,11 +57,11 @@ impl Event {
 
     /// How it ends the job, if it is an end that is written without the job's lease: it was
     /// cancelled, or given up because its worker was silent for too long.
-    pub fn ending_without_lease(&self) -> Option<Ending> {
+    pub fn terminal_state_without_lease(&self) -> Option<TerminalState> {
         match serde_json::from_str(&self.message).ok()? {
-            ServerMessage::JobCancelled(_) => Some(Ending::Cancelled),
+            ServerMessage::JobCancelled(_) => Some(TerminalState::Cancelled),
             ServerMessage::JobFailed(failed) if failed.error.code == WORKER_LOST => {
-                Some(Ending::Failed(failed.error))
+                Some(TerminalState::Failed(failed.error))
             }
             _ => None,
         }
@@ -117,7 +117,7 @@ mod tests {
 
     #[test]
     fn only_a_cancellation_and_a_lost_worker_end_a_job_without_its_lease() {
-        let ending = |rest: &str| {
+        let terminal_state = |rest: &str| {
             let common = r#""job_id":"job_1_a","timestamp":"2024-01-15T10:30:15Z","seq":1"#;
             let event = Event {
                 job_id: "job_1_a".parse().unwrap(),
@@ -126,13 +126,17 @@ mod tests {
                 message: format!(r#"{{{common},"correlation_id":"c",{rest}}}"#),
                 expires_at: 0,
             };
-            event.ending_without_lease()
+            event.terminal_state_without_lease()
         };
-        assert_eq!(ending(r#""type":"job_cancelled""#), Some(Ending::Cancelled));
-        let lost = ending(r#""type":"job_failed","error":{"code":"worker_lost","message":"m"}"#);
-        assert!(matches!(lost, Some(Ending::Failed(error)) if error.code == WORKER_LOST));
+        assert_eq!(
+            terminal_state(r#""type":"job_cancelled""#),
+            Some(TerminalState::Cancelled)
+        );
+        let lost =
+            terminal_state(r#""type":"job_failed","error":{"code":"worker_lost","message":"m"}"#);
+        assert!(matches!(lost, Some(TerminalState::Failed(error)) if error.code == WORKER_LOST));
         let own = r#""type":"job_failed","error":{"code":"no_words","message":"m"}"#;
-        assert_eq!(ending(own), None);
-        assert_eq!(ending(r#""type":"job_complete","results":1"#), None);
+        assert_eq!(terminal_state(own), None);
+        assert_eq!(terminal_state(r#""type":"job_complete","results":1"#), None);
     }
 }

@@ -56,7 +56,7 @@ pub struct Job {
     pub lease_expires_at: i64,
     /// Claims since a stage last finished.
     #[serde(default)]
-    pub fruitless_claims: u32,
+    pub attempts_without_progress: u32,
     /// The epochs of runs that noticed that they had lost the lease.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost_leases: Vec<u64>,
@@ -146,7 +146,7 @@ impl Job {
             seq: 0,
             epoch: 0,
             lease_expires_at: 0,
-            fruitless_claims: 0,
+            attempts_without_progress: 0,
             lost_leases: Vec::new(),
             subscribers_version: 0,
             cancel_requested: false,
@@ -177,12 +177,12 @@ impl Job {
     }
 
     /// Whether this is the job's key, in time that does not depend on the key.
-    pub fn is_opened_by(&self, key: &AccessKey) -> bool {
+    pub fn verify_access_key(&self, key: &AccessKey) -> bool {
         is_hash_of(&self.access_key_sha256, key.reveal())
     }
 
     /// Whether this is the key of the job's worker, in time that does not depend on the key.
-    pub fn is_run_by(&self, key: &WorkerKey) -> bool {
+    pub fn verify_worker_key(&self, key: &WorkerKey) -> bool {
         let hash = self.worker_key_sha256.as_deref();
         hash.is_some_and(|hash| is_hash_of(hash, key.reveal()))
     }
@@ -224,10 +224,12 @@ impl Job {
         }
     }
 
-    /// How many of the claims that [`Self::fruitless_claims`] counts have lost their lease to the next
+    /// How many of the claims that [`Self::attempts_without_progress`] counts have lost their lease to the next
     /// one while their runs were alive.
     pub fn recently_lost_leases(&self) -> usize {
-        let first = self.epoch.saturating_sub(u64::from(self.fruitless_claims));
+        let first = self
+            .epoch
+            .saturating_sub(u64::from(self.attempts_without_progress));
         let recent = self.lost_leases.iter();
         recent
             .filter(|epoch| (first + 1..self.epoch).contains(*epoch))
@@ -350,7 +352,7 @@ mod tests {
     fn only_leases_lost_since_the_last_finished_stage_count() {
         let mut job = job(&AccessKey::new([3; 16]));
         job.epoch = 9;
-        job.fruitless_claims = 4;
+        job.attempts_without_progress = 4;
         // The fourth claim is the current one, 9; the stage finished under 5.
         job.lost_leases = vec![2, 5, 6, 8];
         assert_eq!(job.recently_lost_leases(), 2);
@@ -444,19 +446,19 @@ mod tests {
     fn only_its_key_opens_a_job_and_the_key_itself_is_not_stored() {
         let key = AccessKey::new([3; 16]);
         let job = job(&key);
-        assert!(job.is_opened_by(&key));
-        assert!(!job.is_opened_by(&AccessKey::new([4; 16])));
+        assert!(job.verify_access_key(&key));
+        assert!(!job.verify_access_key(&AccessKey::new([4; 16])));
         assert!(!format!("{:?}", job.to_dynamodb_item().unwrap()).contains(key.reveal()));
     }
 
     #[test]
     fn a_worker_key_is_no_access_key_and_the_other_way_round() {
         let (access, worker) = (AccessKey::new([3; 16]), WorkerKey::new([4; 16]));
-        assert!(!job(&access).is_run_by(&worker));
+        assert!(!job(&access).verify_worker_key(&worker));
         let job = job(&access).for_external_worker(&worker);
-        assert!(job.is_run_by(&worker));
-        assert!(!job.is_run_by(&WorkerKey::from_client(access.reveal())));
-        assert!(!job.is_opened_by(&AccessKey::from_client(worker.reveal())));
+        assert!(job.verify_worker_key(&worker));
+        assert!(!job.verify_worker_key(&WorkerKey::from_client(access.reveal())));
+        assert!(!job.verify_access_key(&AccessKey::from_client(worker.reveal())));
         let item = format!("{:?}", job.to_dynamodb_item().unwrap());
         assert!(!item.contains(worker.reveal()));
     }

@@ -8,7 +8,7 @@ use contract::limits::{
 use tokio::time::Instant;
 
 use crate::{
-    delivery::{Heard, PublishError},
+    delivery::{LeaseStatus, PublishError},
     progress::{Estimate, ProgressFeed},
     stores::ProgressPoint,
 };
@@ -22,7 +22,7 @@ const HEARTBEAT: Duration = Duration::from_secs(LEASE_SECONDS.unsigned_abs() / 3
 
 /// Where the stages before this one leave the job, and what this one adds.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Share {
+pub(super) struct StageWeight {
     /// Weight of the stages that have finished.
     pub(super) done: u32,
     /// Weight of this stage.
@@ -31,7 +31,7 @@ pub(super) struct Share {
     pub(super) all: u32,
 }
 
-impl Share {
+impl StageWeight {
     /// The fraction of the whole job that is done when this stage is at `percent`.
     pub(super) fn overall(self, percent: u8) -> f64 {
         let done = f64::from(self.done) + f64::from(self.stage) * f64::from(percent) / 100.0;
@@ -52,10 +52,10 @@ impl Share {
 /// Where a reporter publishes: the run's publisher.
 pub(super) trait PublishesProgress {
     /// Publishes how far the stage is, and renews the lease.
-    async fn report(&mut self, point: &ProgressPoint) -> Result<Heard, PublishError>;
+    async fn report(&mut self, point: &ProgressPoint) -> Result<LeaseStatus, PublishError>;
 
     /// Asks whether the job should go on.
-    async fn listen(&self) -> Result<Heard, PublishError>;
+    async fn poll_cancellation(&self) -> Result<LeaseStatus, PublishError>;
 }
 
 /// Why a reporter stopped.
@@ -70,7 +70,7 @@ pub(super) enum Stopped {
 /// Publishes the progress of one stage.
 pub(super) struct Reporter<'a> {
     stage: &'static str,
-    share: Share,
+    weight: StageWeight,
     feed: ProgressFeed,
     estimate: &'a mut Estimate,
     start: Instant,
@@ -81,7 +81,7 @@ pub(super) struct Reporter<'a> {
 impl<'a> Reporter<'a> {
     pub(super) fn new(
         stage: &'static str,
-        share: Share,
+        weight: StageWeight,
         feed: ProgressFeed,
         estimate: &'a mut Estimate,
         start: Instant,
@@ -89,7 +89,7 @@ impl<'a> Reporter<'a> {
         let looked_at = Instant::now();
         Self {
             stage,
-            share,
+            weight,
             feed,
             estimate,
             start,
@@ -118,7 +118,7 @@ impl<'a> Reporter<'a> {
         if self.feed.is_fresh() || !rested {
             return self.publish(publisher).await;
         }
-        Self::heard(self.stage, publisher.listen().await)
+        Self::lease_status(self.stage, publisher.poll_cancellation().await)
     }
 
     /// Publishes the latest report.
@@ -129,16 +129,16 @@ impl<'a> Reporter<'a> {
         self.written_at = Some(Instant::now());
         let report = self.feed.take();
         let elapsed = self.start.elapsed();
-        let overall = self.share.overall(report.percent);
+        let overall = self.weight.overall(report.percent);
         self.estimate.observe(elapsed, overall);
         let point = ProgressPoint {
             stage: self.stage.to_owned(),
             progress: report.percent,
-            overall_progress: self.share.overall_percent(report.percent),
+            overall_progress: self.weight.overall_percent(report.percent),
             message: truncate_with_ellipsis(report.message.into_owned(), MAX_TEXT_BYTES),
             estimated_seconds_remaining: self.estimate.remaining_seconds(elapsed),
         };
-        Self::heard(self.stage, publisher.report(&point).await)
+        Self::lease_status(self.stage, publisher.report(&point).await)
     }
 
     /// Asks the stage to stop.
@@ -146,9 +146,9 @@ impl<'a> Reporter<'a> {
         self.feed.cancel();
     }
 
-    fn heard(stage: &str, answer: Result<Heard, PublishError>) -> Option<Stopped> {
+    fn lease_status(stage: &str, answer: Result<LeaseStatus, PublishError>) -> Option<Stopped> {
         match answer {
-            Ok(heard) if heard.cancel_requested => Some(Stopped::Cancelled),
+            Ok(lease_status) if lease_status.cancel_requested => Some(Stopped::Cancelled),
             Ok(_) => None,
             Err(PublishError::LeaseLost | PublishError::Conflict { .. }) => {
                 Some(Stopped::LeaseLost)
@@ -167,7 +167,7 @@ mod tests {
     use super::*;
     use crate::progress::Progress;
 
-    const SHARE: Share = Share {
+    const WEIGHT: StageWeight = StageWeight {
         done: 0,
         stage: 1,
         all: 1,
@@ -177,7 +177,7 @@ mod tests {
     async fn silence(reports: bool) -> Duration {
         let (progress, feed) = Progress::new();
         let mut estimate = Estimate::default();
-        let mut reporter = Reporter::new("a", SHARE, feed, &mut estimate, Instant::now());
+        let mut reporter = Reporter::new("a", WEIGHT, feed, &mut estimate, Instant::now());
         reporter.feed.take();
         reporter.written_at = Some(Instant::now());
         if reports {

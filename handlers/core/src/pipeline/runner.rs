@@ -8,9 +8,9 @@ use contract::{
     grants::{GetObject, Granted, SendMessage},
     ids::JobId,
     json::RawJson,
-    limits::{LEASE_SECONDS, MAX_FRUITLESS_CLAIMS},
+    limits::{LEASE_SECONDS, MAX_ATTEMPTS_WITHOUT_PROGRESS},
     messages::{JobError, Results, ServerMessage},
-    queues::{JobQueue, JobTicket},
+    queues::{JobMessage, JobQueue},
 };
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
@@ -19,16 +19,16 @@ use tracing::Span;
 use super::{
     JobInput, Pipeline, StageError,
     executor::{StageExecutor, StagePanic},
-    reporter::{PublishesProgress, Reporter, Share, Stopped},
+    reporter::{PublishesProgress, Reporter, StageWeight, Stopped},
     stage::Step,
     supervise::{Supervised, supervise},
 };
 use crate::{
     aws::{Objects, SendError},
-    delivery::{Heard, PublishError, Publisher, Publishes, Stores},
+    delivery::{LeaseStatus, PublishError, Publisher, Publishes, Stores},
     models::Job,
     progress::{Estimate, Progress},
-    stores::{Claim, Ending, Lease, ProgressPoint, StoreError},
+    stores::{Claim, Lease, ProgressPoint, StoreError, TerminalState},
 };
 
 /// Attempts to publish a durable message before the run gives up; the next run repeats it.
@@ -141,7 +141,7 @@ impl<F: Runs> Runner<F> {
     /// lease is renewed from it. Stages do not count, they have threads and a runtime of their own.
     pub async fn run(&self, job_id: &JobId, deadline: Instant) -> Result<RunOutcome, RunError> {
         let (job, lease, takeover) = match self.stores.jobs.claim(job_id).await? {
-            Claim::Taken {
+            Claim::Acquired {
                 job,
                 lease,
                 takeover,
@@ -152,7 +152,7 @@ impl<F: Runs> Runner<F> {
                 self.stores.redeliver(job_id, 0).await?;
                 return Ok(RunOutcome::Ended);
             }
-            Claim::Unknown => return Ok(RunOutcome::Unknown),
+            Claim::NotFound => return Ok(RunOutcome::Unknown),
         };
         tracing::Span::current()
             .record("request_id", job.request_id.as_str())
@@ -166,7 +166,7 @@ impl<F: Runs> Runner<F> {
         publisher.flush().await;
         match outcome {
             Ok(outcome) => Ok(outcome),
-            Err(Halt::LeaseLost) => {
+            Err(RunInterrupt::LeaseLost) => {
                 tracing::warn!(
                     %job_id,
                     epoch = lease.epoch,
@@ -176,9 +176,9 @@ impl<F: Runs> Runner<F> {
                 self.stores.jobs.note_lost_lease(&lease).await;
                 Ok(RunOutcome::LeaseLost)
             }
-            Err(Halt::Error(error)) => {
-                let counted = job.fruitless_claims;
-                self.stores.jobs.excuse(&lease, counted).await;
+            Err(RunInterrupt::Error(error)) => {
+                let counted = job.attempts_without_progress;
+                self.stores.jobs.refund_attempt(&lease, counted).await;
                 Err(error)
             }
         }
@@ -191,7 +191,7 @@ impl<F: Runs> Runner<F> {
         lease: &Lease,
         publisher: &mut Publisher<F>,
         deadline: Instant,
-    ) -> Result<RunOutcome, Halt> {
+    ) -> Result<RunOutcome, RunInterrupt> {
         let mut job = job.clone();
         if takeover && job.seq > 0 {
             // Nobody knows what the run before has got to send.
@@ -207,12 +207,18 @@ impl<F: Runs> Runner<F> {
                 return Ok(RunOutcome::Ended);
             }
         }
-        if job.fruitless_claims > MAX_FRUITLESS_CLAIMS {
-            let ending = Ending::Failed(attempts_exhausted(&job));
-            return end(publisher, &ending, job.stage.as_deref(), None).await;
+        if job.attempts_without_progress > MAX_ATTEMPTS_WITHOUT_PROGRESS {
+            let terminal_state = TerminalState::Failed(attempts_exhausted(&job));
+            return end(publisher, &terminal_state, job.stage.as_deref(), None).await;
         }
         if job.cancel_requested {
-            return end(publisher, &Ending::Cancelled, job.stage.as_deref(), None).await;
+            return end(
+                publisher,
+                &TerminalState::Cancelled,
+                job.stage.as_deref(),
+                None,
+            )
+            .await;
         }
         self.run_stages(&job, lease, publisher, deadline).await
     }
@@ -223,7 +229,7 @@ impl<F: Runs> Runner<F> {
         lease: &Lease,
         publisher: &mut Publisher<F>,
         deadline: Instant,
-    ) -> Result<RunOutcome, Halt> {
+    ) -> Result<RunOutcome, RunInterrupt> {
         let finished = self
             .steps
             .iter()
@@ -243,14 +249,14 @@ impl<F: Runs> Runner<F> {
         let mut estimate = Estimate::default();
         let start = Instant::now();
         for step in &self.steps[finished..] {
-            let share = Share {
+            let weight = StageWeight {
                 done,
                 stage: step.weight,
                 all,
             };
             let (progress, feed) = Progress::new();
             progress.report(0, format!("Starting {}...", step.name));
-            let mut reporter = Reporter::new(step.name, share, feed, &mut estimate, start);
+            let mut reporter = Reporter::new(step.name, weight, feed, &mut estimate, start);
             if let Some(stopped) = reporter.publish(publisher).await {
                 return self.stop(&stopped, step, publisher).await;
             }
@@ -275,8 +281,8 @@ impl<F: Runs> Runner<F> {
                 Supervised::Ended(outcome) => match results_of(step.name, outcome) {
                     Ok(results) => results,
                     Err(error) => {
-                        let ending = Ending::Failed(error);
-                        return end(publisher, &ending, Some(step.name), None).await;
+                        let terminal_state = TerminalState::Failed(error);
+                        return end(publisher, &terminal_state, Some(step.name), None).await;
                     }
                 },
                 Supervised::Stopped(stopped) => return self.stop(&stopped, step, publisher).await,
@@ -286,23 +292,23 @@ impl<F: Runs> Runner<F> {
             if let Some(stopped) = reporter.publish(publisher).await {
                 return self.stop(&stopped, step, publisher).await;
             }
-            let overall = Some(share.overall_percent(100));
-            let (heard, packed) = persistently(async || {
+            let overall = Some(weight.overall_percent(100));
+            let (lease_status, packed) = publish_with_retry(async || {
                 let results = results.clone();
                 publisher.finish_stage(step.name, overall, results).await
             })
             .await?;
             done += step.weight;
             last = Some((results, packed));
-            if heard.cancel_requested && done < all {
-                return end(publisher, &Ending::Cancelled, None, None).await;
+            if lease_status.cancel_requested && done < all {
+                return end(publisher, &TerminalState::Cancelled, None, None).await;
             }
             if Instant::now() >= deadline && done < all {
                 return self.hand_back(lease).await;
             }
         }
         let results = last.map(|(_, packed)| packed);
-        end(publisher, &Ending::Completed, None, results).await
+        end(publisher, &TerminalState::Completed, None, results).await
     }
 
     async fn stop(
@@ -310,15 +316,17 @@ impl<F: Runs> Runner<F> {
         stopped: &Stopped,
         step: &Step,
         publisher: &mut Publisher<F>,
-    ) -> Result<RunOutcome, Halt> {
+    ) -> Result<RunOutcome, RunInterrupt> {
         match stopped {
-            Stopped::Cancelled => end(publisher, &Ending::Cancelled, Some(step.name), None).await,
-            Stopped::LeaseLost => Err(Halt::LeaseLost),
+            Stopped::Cancelled => {
+                end(publisher, &TerminalState::Cancelled, Some(step.name), None).await
+            }
+            Stopped::LeaseLost => Err(RunInterrupt::LeaseLost),
         }
     }
 
     /// The results of a finished stage, and how its message carries them.
-    async fn checkpoint(&self, job: &Job, step: &Step) -> Result<(RawJson, Results), Halt> {
+    async fn checkpoint(&self, job: &Job, step: &Step) -> Result<(RawJson, Results), RunInterrupt> {
         let unreadable = |cause: String| StoreError::Call {
             operation: "reading a checkpoint",
             cause,
@@ -366,12 +374,12 @@ impl<F: Runs> Runner<F> {
         })
     }
 
-    async fn hand_back(&self, lease: &Lease) -> Result<RunOutcome, Halt> {
+    async fn hand_back(&self, lease: &Lease) -> Result<RunOutcome, RunInterrupt> {
         // Released first: a run that finds its ticket before would find the lease held.
         if self.stores.jobs.release(lease).await?.is_none() {
-            return Err(Halt::LeaseLost);
+            return Err(RunInterrupt::LeaseLost);
         }
-        let ticket = JobTicket::new(lease.job_id.clone());
+        let ticket = JobMessage::new(lease.job_id.clone());
         self.stores
             .queues
             .send::<JobQueue>(&ticket, 0)
@@ -382,18 +390,18 @@ impl<F: Runs> Runner<F> {
 }
 
 /// Why a run stops without having ended its job.
-enum Halt {
+enum RunInterrupt {
     LeaseLost,
     Error(RunError),
 }
 
-impl<E: Into<RunError>> From<E> for Halt {
+impl<E: Into<RunError>> From<E> for RunInterrupt {
     fn from(error: E) -> Self {
         Self::Error(error.into())
     }
 }
 
-impl From<PublishError> for Halt {
+impl From<PublishError> for RunInterrupt {
     fn from(error: PublishError) -> Self {
         match error {
             // A conflict is as good: someone else writes under this run's lease.
@@ -404,27 +412,28 @@ impl From<PublishError> for Halt {
 }
 
 impl<F: Runs> PublishesProgress for Publisher<F> {
-    async fn report(&mut self, point: &ProgressPoint) -> Result<Heard, PublishError> {
+    async fn report(&mut self, point: &ProgressPoint) -> Result<LeaseStatus, PublishError> {
         Self::report(self, point).await
     }
 
-    async fn listen(&self) -> Result<Heard, PublishError> {
-        Self::listen(self).await
+    async fn poll_cancellation(&self) -> Result<LeaseStatus, PublishError> {
+        Self::poll_cancellation(self).await
     }
 }
 
 async fn end<F: Runs>(
     publisher: &mut Publisher<F>,
-    ending: &Ending,
+    terminal_state: &TerminalState,
     stage: Option<&str>,
     results: Option<Results>,
-) -> Result<RunOutcome, Halt> {
-    persistently(async || publisher.end(ending, stage, results.clone()).await).await?;
+) -> Result<RunOutcome, RunInterrupt> {
+    publish_with_retry(async || publisher.end(terminal_state, stage, results.clone()).await)
+        .await?;
     Ok(RunOutcome::Ended)
 }
 
 /// Repeats the publishing of a durable message while the tables fail: each attempt writes the same.
-async fn persistently<T>(
+async fn publish_with_retry<T>(
     mut publish: impl AsyncFnMut() -> Result<T, PublishError>,
 ) -> Result<T, PublishError> {
     let mut attempt = 1;
@@ -443,8 +452,9 @@ async fn persistently<T>(
 
 /// Why a job fails that was claimed too often without a stage finished.
 fn attempts_exhausted(job: &Job) -> JobError {
-    let claims =
-        format!("the job was started {MAX_FRUITLESS_CLAIMS} times without finishing a stage");
+    let claims = format!(
+        "the job was started {MAX_ATTEMPTS_WITHOUT_PROGRESS} times without finishing a stage"
+    );
     match job.recently_lost_leases() {
         0 => JobError {
             code: "too_many_attempts".to_owned(),

@@ -56,9 +56,9 @@ mod tests {
     use contract::limits::LEASE_SECONDS;
     use tracing::Span;
 
-    use super::{super::reporter::Share, *};
+    use super::{super::reporter::StageWeight, *};
     use crate::{
-        delivery::{Heard, PublishError},
+        delivery::{LeaseStatus, PublishError},
         progress::{Estimate, Progress},
         stores::ProgressPoint,
     };
@@ -78,22 +78,22 @@ mod tests {
             self.published.lock().expect("no panic").clone()
         }
 
-        fn heard(&self) -> Heard {
-            Heard {
+        fn lease_status(&self) -> LeaseStatus {
+            LeaseStatus {
                 cancel_requested: self.cancel_requested,
             }
         }
     }
 
     impl PublishesProgress for Recorder {
-        async fn report(&mut self, point: &ProgressPoint) -> Result<Heard, PublishError> {
+        async fn report(&mut self, point: &ProgressPoint) -> Result<LeaseStatus, PublishError> {
             let report = (Instant::now(), point.progress);
             self.published.lock().expect("no panic").push(report);
-            Ok(self.heard())
+            Ok(self.lease_status())
         }
 
-        async fn listen(&self) -> Result<Heard, PublishError> {
-            Ok(self.heard())
+        async fn poll_cancellation(&self) -> Result<LeaseStatus, PublishError> {
+            Ok(self.lease_status())
         }
     }
 
@@ -119,12 +119,12 @@ mod tests {
     ) -> Supervised<T> {
         let (progress, feed) = Progress::new();
         let mut estimate = Estimate::default();
-        let share = Share {
+        let weight = StageWeight {
             done: 0,
             stage: 1,
             all: 1,
         };
-        let mut reporter = Reporter::new("a", share, feed, &mut estimate, Instant::now());
+        let mut reporter = Reporter::new("a", weight, feed, &mut estimate, Instant::now());
         let stage = executor
             .start("a", Span::none(), async move { work(progress) })
             .expect("a thread");

@@ -12,7 +12,7 @@ use contract::{
     grants::{DeleteItem, GetItem, Granted, PutItem, Query, UpdateItem},
     ids::{CorrelationId, JobId},
     limits::CONNECTION_TTL_SECONDS,
-    tables::{ConnectionKey, Connections, NO_JOB, SubscriberKey, Subscribers},
+    tables::{CONNECTION_SENTINEL, ConnectionKey, Connections, SubscriberKey, Subscribers},
     timestamp::Timestamp,
 };
 use futures_util::future::try_join_all;
@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     StoreError, allowance,
-    error::{every_item, if_held, is_conflict, through_conflicts},
+    error::{condition_met, every_item, is_conflict, retry_on_conflict},
 };
 use crate::{
     aws::Database,
@@ -30,7 +30,7 @@ use crate::{
 
 /// The correlation id of a connection. It follows from what every event of the connection says, so
 /// that no invocation has to read it from a table.
-pub fn correlation_of(connection_id: &str, connected_at: Timestamp) -> CorrelationId {
+pub fn correlation_id(connection_id: &str, connected_at: Timestamp) -> CorrelationId {
     let digest = Sha256::digest(connection_id);
     let mut random = [0; 8];
     random.copy_from_slice(&digest[..8]);
@@ -80,7 +80,11 @@ impl<F: Function> ConnectionStore<F> {
     }
 
     /// Notes a reply that the client's first message will trigger.
-    pub async fn owe(&self, connection_id: &str, reply: PendingReply) -> Result<(), StoreError>
+    pub async fn set_pending_reply(
+        &self,
+        connection_id: &str,
+        reply: PendingReply,
+    ) -> Result<(), StoreError>
     where
         F: Granted<UpdateItem<Connections>>,
     {
@@ -90,7 +94,7 @@ impl<F: Function> ConnectionStore<F> {
             .database
             .update_item(&ConnectionKey {
                 connection_id,
-                job_id: NO_JOB,
+                job_id: CONNECTION_SENTINEL,
             })
             .update_expression("SET pending_reply = :reply")
             .condition_expression("attribute_exists(connection_id)")
@@ -116,7 +120,7 @@ impl<F: Function> ConnectionStore<F> {
             .database
             .update_item(&ConnectionKey {
                 connection_id,
-                job_id: NO_JOB,
+                job_id: CONNECTION_SENTINEL,
             })
             .update_expression("SET replay_full_at = :full_at")
             .condition_expression(format!(
@@ -127,7 +131,7 @@ impl<F: Function> ConnectionStore<F> {
             update = update.expression_attribute_values(name, value);
         }
         let answer = self.update(update).await;
-        Ok(if_held("noting a replay", answer)?.is_some())
+        Ok(condition_met("noting a replay", answer)?.is_some())
     }
 
     /// Notes which part of the job's log the connection has been sent by its own request.
@@ -153,12 +157,12 @@ impl<F: Function> ConnectionStore<F> {
             .expression_attribute_values(":sent", sent);
         let answer = self.update(update).await;
         // An item that has been deleted meanwhile is no error: the subscription has ended.
-        if_held("noting a replay", answer)?;
+        condition_met("noting a replay", answer)?;
         Ok(())
     }
 
     /// Notes that the reply that was owed has been sent.
-    pub async fn paid(&self, connection_id: &str) -> Result<(), StoreError>
+    pub async fn clear_pending_reply(&self, connection_id: &str) -> Result<(), StoreError>
     where
         F: Granted<UpdateItem<Connections>>,
     {
@@ -166,13 +170,13 @@ impl<F: Function> ConnectionStore<F> {
             .database
             .update_item(&ConnectionKey {
                 connection_id,
-                job_id: NO_JOB,
+                job_id: CONNECTION_SENTINEL,
             })
             .update_expression("REMOVE pending_reply")
             .condition_expression("attribute_exists(connection_id)");
         let answer = self.update(update).await;
         // An item that has been deleted meanwhile is no error: the connection has ended.
-        if_held("noting that a reply was sent", answer)?;
+        condition_met("noting that a reply was sent", answer)?;
         Ok(())
     }
 
@@ -189,7 +193,7 @@ impl<F: Function> ConnectionStore<F> {
             .database
             .update_item(&ConnectionKey {
                 connection_id,
-                job_id: NO_JOB,
+                job_id: CONNECTION_SENTINEL,
             })
             .update_expression("SET last_activity = :now, expires_at = :expires_at")
             .condition_expression("attribute_exists(connection_id)")
@@ -197,7 +201,7 @@ impl<F: Function> ConnectionStore<F> {
             .expression_attribute_values(":expires_at", number(expiry(now)))
             .return_values(ReturnValue::AllOld);
         let answer = self.update(update).await;
-        let Some(answer) = if_held("noting a sign of life", answer)? else {
+        let Some(answer) = condition_met("noting a sign of life", answer)? else {
             return Ok(None);
         };
         let before = Connection::from_dynamodb_item(answer.attributes.unwrap_or_default())?;
@@ -234,13 +238,13 @@ impl<F: Function> ConnectionStore<F> {
             .database
             .update_item(&ConnectionKey {
                 connection_id,
-                job_id: NO_JOB,
+                job_id: CONNECTION_SENTINEL,
             })
             .update_expression("SET subscriptions_expire_at = :expires_at")
             .condition_expression("attribute_exists(connection_id)")
             .expression_attribute_values(":expires_at", number(expiry(now)));
         let answer = self.update(update).await;
-        if_held("renewing a connection", answer)?;
+        condition_met("renewing a connection", answer)?;
         Ok(())
     }
 
@@ -258,7 +262,8 @@ impl<F: Function> ConnectionStore<F> {
         if !half_is_gone(expires_at, now) {
             return Ok(None);
         }
-        self.renew_item(&subscriber.connection_id, NO_JOB).await?;
+        self.renew_item(&subscriber.connection_id, CONNECTION_SENTINEL)
+            .await?;
         self.renew_subscriptions(&subscriber.connection_id, now)
             .await?;
         Ok(Some(expiry(now)))
@@ -284,7 +289,7 @@ impl<F: Function> ConnectionStore<F> {
             .expression_attribute_values(":expires_at", number(expiry(self.clock.now())));
         let answer = self.update(update).await;
         // An item that has been deleted meanwhile is no error: the connection has ended.
-        if_held("renewing a connection", answer)?;
+        condition_met("renewing a connection", answer)?;
         Ok(())
     }
 
@@ -305,7 +310,7 @@ impl<F: Function> ConnectionStore<F> {
             .expression_attribute_values(":expires_at", number(expiry(now)));
         let answer = self.update(update).await;
         // An item that has been deleted meanwhile is no error: the connection has ended.
-        if_held("renewing a connection", answer)?;
+        condition_met("renewing a connection", answer)?;
         Ok(())
     }
 
@@ -318,7 +323,7 @@ impl<F: Function> ConnectionStore<F> {
     {
         // The connection's own item first: without it no subscription can be stored any more, so
         // what is read next is all there is.
-        self.delete(connection_id, NO_JOB).await?;
+        self.delete(connection_id, CONNECTION_SENTINEL).await?;
         let items = self.items(connection_id).await?;
         try_join_all(items.iter().filter_map(|item| item.job_id.as_ref()).map(
             async |job_id| -> Result<(), StoreError> {
@@ -327,7 +332,7 @@ impl<F: Function> ConnectionStore<F> {
                     job_id,
                     connection_id,
                 });
-                through_conflicts(|| delete.clone().send(), is_conflict)
+                retry_on_conflict(|| delete.clone().send(), is_conflict)
                     .await
                     .map_err(StoreError::of("deleting a subscription"))?;
                 // Last, so that a second attempt finds what a first one, cut short, has left.
@@ -346,7 +351,7 @@ impl<F: Function> ConnectionStore<F> {
             connection_id,
             job_id,
         });
-        through_conflicts(|| delete.clone().send(), is_conflict)
+        retry_on_conflict(|| delete.clone().send(), is_conflict)
             .await
             .map_err(StoreError::of("deleting a connection"))?;
         Ok(())
@@ -357,7 +362,7 @@ impl<F: Function> ConnectionStore<F> {
         &self,
         update: UpdateItemFluentBuilder,
     ) -> Result<UpdateItemOutput, SdkError<UpdateItemError>> {
-        through_conflicts(|| update.clone().send(), is_conflict).await
+        retry_on_conflict(|| update.clone().send(), is_conflict).await
     }
 
     /// Whether the connection watches the job.
@@ -414,9 +419,9 @@ mod tests {
 
     #[test]
     fn the_correlation_id_of_a_connection_is_always_the_same() {
-        let id = correlation_of("BFHPhfCWIAMCKlQ=", NOW);
-        assert_eq!(id, correlation_of("BFHPhfCWIAMCKlQ=", NOW));
-        assert_ne!(id, correlation_of("BFHPhfCWIAMCKlR=", NOW));
+        let id = correlation_id("BFHPhfCWIAMCKlQ=", NOW);
+        assert_eq!(id, correlation_id("BFHPhfCWIAMCKlQ=", NOW));
+        assert_ne!(id, correlation_id("BFHPhfCWIAMCKlR=", NOW));
         assert!(id.as_str().starts_with("conn_1705314615_"));
     }
 

@@ -54,7 +54,7 @@ impl From<BuildError> for StoreError {
 }
 
 /// The answer to a conditional write; none when its condition did not hold.
-pub(super) fn if_held<T, E>(
+pub(super) fn condition_met<T, E>(
     operation: &'static str,
     answer: Result<T, SdkError<E>>,
 ) -> Result<Option<T>, StoreError>
@@ -96,7 +96,7 @@ pub(super) fn is_conflict<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool 
 
 /// Whether a transaction was cancelled because it met another writer, or too many of them: the SDK
 /// does not try that again.
-pub(super) fn is_crowded(reasons: &[CancellationReason]) -> bool {
+pub(super) fn is_contended(reasons: &[CancellationReason]) -> bool {
     const CROWDED: [&str; 3] = [
         "TransactionConflict",
         "ThrottlingError",
@@ -110,7 +110,7 @@ pub(super) fn is_crowded(reasons: &[CancellationReason]) -> bool {
 const CONFLICT_ATTEMPTS: u32 = 8;
 
 /// Runs `call` again while it says that it met another writer.
-pub(super) async fn through_conflicts<T, E, Call>(
+pub(super) async fn retry_on_conflict<T, E, Call>(
     mut call: impl FnMut() -> Call,
     is_conflict: impl Fn(&E) -> bool,
 ) -> Result<T, E>

@@ -9,7 +9,7 @@ use contract::{
 
 use super::{
     StoreError,
-    error::{every_item, if_held},
+    error::{condition_met, every_item},
 };
 use crate::{
     aws::Database,
@@ -62,7 +62,7 @@ impl<F: Function> EventStore<F> {
             .expression_attribute_values(":epoch", number(event.epoch))
             .send()
             .await;
-        if if_held("writing to the log", answer)?.is_some() {
+        if condition_met("writing to the log", answer)?.is_some() {
             return Ok(Appended::Written);
         }
         let there = self.at(&event.job_id, event.seq).await?;

@@ -10,11 +10,12 @@ mod results;
 mod subscriptions;
 
 pub use audience::Page;
-pub use connections::{ConnectionStore, correlation_of};
+pub use connections::{ConnectionStore, correlation_id};
 pub use error::StoreError;
 pub use events::{Appended, EventStore};
-pub use jobs::{Claim, Claimant, Commit, Ending, JobStore, Lease, ProgressPoint};
+pub use jobs::{Claim, Commit, ExternalClaim, JobStore, Lease, ProgressPoint, TerminalState};
 pub use results::{ResultStore, StoredResults, packed};
 pub use subscriptions::{
-    Admitted, Committed, Refused, Standing, SubscriptionRequest, SubscriptionStore, Unmoved,
+    Authorized, CommitOutcome, Precondition, SubscribeContext, SubscribeError, SubscriptionRequest,
+    SubscriptionStore,
 };

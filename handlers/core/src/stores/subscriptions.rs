@@ -13,7 +13,9 @@ use contract::{
     grants::{DeleteItem, GetItem, Granted, PutItem, UpdateItem},
     ids::{AccessKey, CorrelationId, JobId},
     limits::CONNECTION_TTL_SECONDS,
-    tables::{ConnectionKey, Connections, JobKey, Jobs, NO_JOB, SubscriberKey, Subscribers},
+    tables::{
+        CONNECTION_SENTINEL, ConnectionKey, Connections, JobKey, Jobs, SubscriberKey, Subscribers,
+    },
     timestamp::Timestamp,
 };
 
@@ -21,7 +23,7 @@ use super::{
     StoreError,
     allowance::{unchanged, values},
     connections::half_is_gone,
-    error::{is_crowded, through_conflicts},
+    error::{is_contended, retry_on_conflict},
 };
 use crate::{
     aws::Database,
@@ -46,7 +48,7 @@ pub struct SubscriptionRequest<'a> {
 
 /// How a connection and a job stand to each other, read at one point in time.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub struct SubscribeContext {
     job: Option<Job>,
     own: Option<Connection>,
     watched: Option<Connection>,
@@ -54,7 +56,7 @@ pub struct Standing {
 
 /// A connection that may watch a job.
 #[derive(Clone, Debug)]
-pub struct Admitted {
+pub struct Authorized {
     /// The job.
     pub job: Job,
     /// The subscription that is there already: renewing it makes no new one.
@@ -63,7 +65,7 @@ pub struct Admitted {
     allowance: ReplayAllowance,
 }
 
-impl Admitted {
+impl Authorized {
     /// The `seq` after which the log has not been sent to the connection, of what a request for the
     /// log after `after` asks for.
     pub fn unsent_after(&self, after: u64) -> u64 {
@@ -96,7 +98,7 @@ impl Admitted {
 
 /// What of a job has to be as it was read, lest something falls between the reading and the storing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unmoved {
+pub enum Precondition {
     /// The log, and how far the job is: it may not say so again for long.
     All,
     /// The log.
@@ -107,7 +109,7 @@ pub enum Unmoved {
 
 /// Why a connection may not watch a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refused {
+pub enum SubscribeError {
     /// The key is missing or wrong, or there is no such job.
     Forbidden,
     /// The connection watches as many jobs as it may.
@@ -120,11 +122,11 @@ pub enum Refused {
 
 /// Whether a subscription was stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Committed {
+pub enum CommitOutcome {
     /// It was.
-    Yes,
-    /// Something has changed since the [`Standing`] was read: read it again.
-    Moved,
+    Committed,
+    /// Something has changed since the [`SubscribeContext`] was read: read it again.
+    Conflict,
 }
 
 /// The subscriptions in `websocket_connections` and `job_subscribers`.
@@ -165,7 +167,11 @@ impl<F: Function> SubscriptionStore<F> {
     }
 
     /// Reads how the connection and the job stand to each other. One call.
-    pub async fn look(&self, connection_id: &str, job_id: &JobId) -> Result<Standing, StoreError>
+    pub async fn load_context(
+        &self,
+        connection_id: &str,
+        job_id: &JobId,
+    ) -> Result<SubscribeContext, StoreError>
     where
         F: Granted<GetItem<Jobs>> + Granted<GetItem<Connections>>,
     {
@@ -176,7 +182,7 @@ impl<F: Function> SubscriptionStore<F> {
             .get(&JobKey { job_id })?
             .get(&ConnectionKey {
                 connection_id,
-                job_id: NO_JOB,
+                job_id: CONNECTION_SENTINEL,
             })?
             .get(&ConnectionKey {
                 connection_id,
@@ -184,7 +190,7 @@ impl<F: Function> SubscriptionStore<F> {
             })?
             .build();
         // A job that goes on is written all the time, and its item is read here.
-        let answer = through_conflicts(|| reading.clone().send(), met_a_writer)
+        let answer = retry_on_conflict(|| reading.clone().send(), met_a_writer)
             .await
             .map_err(StoreError::of("looking at the job and the connection"))?;
         let now = self.clock.now();
@@ -197,7 +203,7 @@ impl<F: Function> SubscriptionStore<F> {
         let job = next().map(Job::from_dynamodb_item).transpose()?;
         let own = next().map(Connection::from_dynamodb_item).transpose()?;
         let watched = next().map(Connection::from_dynamodb_item).transpose()?;
-        Ok(Standing {
+        Ok(SubscribeContext {
             job: job.filter(|job| job.is_live(now)),
             own: own.filter(|own| own.is_live(now)),
             watched,
@@ -205,24 +211,24 @@ impl<F: Function> SubscriptionStore<F> {
     }
 
     /// Whether the connection may watch the job: the key opens it, or it watches it already.
-    pub fn admit(
+    pub fn authorize(
         &self,
-        standing: Standing,
+        context: SubscribeContext,
         access_key: Option<&AccessKey>,
-    ) -> Result<Admitted, Refused> {
-        let own = standing.own.ok_or(Refused::NoConnection)?;
-        let watched = standing.watched;
-        let job = standing
+    ) -> Result<Authorized, SubscribeError> {
+        let own = context.own.ok_or(SubscribeError::NoConnection)?;
+        let watched = context.watched;
+        let job = context
             .job
-            .filter(|job| access_key.map_or(watched.is_some(), |key| job.is_opened_by(key)));
-        let job = job.ok_or(Refused::Forbidden)?;
+            .filter(|job| access_key.map_or(watched.is_some(), |key| job.verify_access_key(key)));
+        let job = job.ok_or(SubscribeError::Forbidden)?;
         if own.pending_reply.is_some() {
-            return Err(Refused::ReplyPending);
+            return Err(SubscribeError::ReplyPending);
         }
         if watched.is_none() && own.subscriptions >= self.max_subscriptions {
-            return Err(Refused::TooMany);
+            return Err(SubscribeError::TooMany);
         }
-        Ok(Admitted {
+        Ok(Authorized {
             job,
             watched,
             allowance: own.replay_allowance,
@@ -230,7 +236,7 @@ impl<F: Function> SubscriptionStore<F> {
     }
 
     /// Stores the subscription and adds 1 to the job's `subscribers_version`, provided that what has
-    /// to be is `unmoved`. `allowance` is what the connection may be sent from then on; that other
+    /// to be is `precondition`. `allowance` is what the connection may be sent from then on; that other
     /// requests have changed it since it was read counts as a move, too.
     ///
     /// Both sides meet at the job's item: whatever was published before is in the log up to
@@ -240,24 +246,24 @@ impl<F: Function> SubscriptionStore<F> {
     pub async fn commit(
         &self,
         request: &SubscriptionRequest<'_>,
-        admitted: &Admitted,
+        authorized: &Authorized,
         allowance: ReplayAllowance,
-        unmoved: Unmoved,
-    ) -> Result<Committed, StoreError>
+        precondition: Precondition,
+    ) -> Result<CommitOutcome, StoreError>
     where
         F: Granted<UpdateItem<Jobs>>
             + Granted<UpdateItem<Connections>>
             + Granted<PutItem<Connections>>
             + Granted<PutItem<Subscribers>>,
     {
-        let written = through_conflicts(
-            || self.write(request, admitted, allowance, unmoved),
+        let written = retry_on_conflict(
+            || self.write(request, authorized, allowance, precondition),
             |cancelled| matches!(cancelled, Cancelled::Crowded),
         )
         .await;
         match written {
-            Ok(()) => Ok(Committed::Yes),
-            Err(Cancelled::Condition) => Ok(Committed::Moved),
+            Ok(()) => Ok(CommitOutcome::Committed),
+            Err(Cancelled::Condition) => Ok(CommitOutcome::Conflict),
             Err(Cancelled::Crowded) => Err(crowded("subscribing")),
             Err(Cancelled::Failed(error)) => Err(error),
         }
@@ -266,9 +272,9 @@ impl<F: Function> SubscriptionStore<F> {
     async fn write(
         &self,
         request: &SubscriptionRequest<'_>,
-        admitted: &Admitted,
+        authorized: &Authorized,
         allowance: ReplayAllowance,
-        unmoved: Unmoved,
+        precondition: Precondition,
     ) -> Result<(), Cancelled>
     where
         F: Granted<UpdateItem<Jobs>>
@@ -276,7 +282,7 @@ impl<F: Function> SubscriptionStore<F> {
             + Granted<PutItem<Connections>>
             + Granted<PutItem<Subscribers>>,
     {
-        let (job, again) = (&admitted.job, admitted.watched.is_some());
+        let (job, again) = (&authorized.job, authorized.watched.is_some());
         let now = self.clock.now();
         let mut watched = Connection::starting(
             request.connection_id,
@@ -285,16 +291,16 @@ impl<F: Function> SubscriptionStore<F> {
             request.connected_at.min(now),
         );
         watched.last_activity = now;
-        watched.replayed = admitted.replayed();
+        watched.replayed = authorized.replayed();
         watched.expires_at = now.plus_seconds(CONNECTION_TTL_SECONDS);
         let subscriber = Subscriber {
             job_id: request.job_id.clone(),
             connection_id: request.connection_id.to_owned(),
             connected_at: request.connected_at,
             subscribed_at: now,
-            at_seq: match unmoved {
-                Unmoved::All | Unmoved::Log => job.seq,
-                Unmoved::Nothing => 0,
+            at_seq: match precondition {
+                Precondition::All | Precondition::Log => job.seq,
+                Precondition::Nothing => 0,
             },
             correlation_id: request.correlation_id.clone(),
             expires_at: watched.expires_at.epoch_seconds(),
@@ -310,7 +316,7 @@ impl<F: Function> SubscriptionStore<F> {
         };
         let own_key = ConnectionKey {
             connection_id: request.connection_id,
-            job_id: NO_JOB,
+            job_id: CONNECTION_SENTINEL,
         };
         let transaction = self
             .database
@@ -320,7 +326,7 @@ impl<F: Function> SubscriptionStore<F> {
                     .update_expression("ADD subscribers_version :one")
                     .expression_attribute_values(":one", number(1))
                     .expression_attribute_values(":now", number(now.epoch_seconds()));
-                provided(update, job, unmoved)
+                provided(update, job, precondition)
             })
             .and_then(|transaction| {
                 transaction.update(&own_key, |update| {
@@ -334,11 +340,11 @@ impl<F: Function> SubscriptionStore<F> {
                             ":expires_at",
                             number(watched.expires_at.epoch_seconds()),
                         );
-                    if allowance != admitted.allowance {
+                    if allowance != authorized.allowance {
                         set.push_str(", replay_full_at = :full_at");
                         condition.push_str(" AND ");
-                        condition.push_str(unchanged(admitted.allowance));
-                        for (name, value) in values(admitted.allowance, allowance) {
+                        condition.push_str(unchanged(authorized.allowance));
+                        for (name, value) in values(authorized.allowance, allowance) {
                             update = update.expression_attribute_values(name, value);
                         }
                     }
@@ -393,7 +399,7 @@ impl<F: Function> SubscriptionStore<F> {
         };
         let own_key = ConnectionKey {
             connection_id,
-            job_id: NO_JOB,
+            job_id: CONNECTION_SENTINEL,
         };
         let subscriber_key = SubscriberKey {
             job_id: id,
@@ -430,7 +436,7 @@ impl<F: Function> SubscriptionStore<F> {
                 .await
                 .map_err(|error| reason("unsubscribing", error))
         };
-        match through_conflicts(write, |cancelled| matches!(cancelled, Cancelled::Crowded)).await {
+        match retry_on_conflict(write, |cancelled| matches!(cancelled, Cancelled::Crowded)).await {
             Ok(_) => Ok(true),
             Err(Cancelled::Condition) => Ok(false),
             Err(Cancelled::Crowded) => Err(crowded("unsubscribing")),
@@ -440,9 +446,9 @@ impl<F: Function> SubscriptionStore<F> {
 }
 
 /// The update of the job's item, if it is as it was read.
-fn provided(update: UpdateBuilder, job: &Job, unmoved: Unmoved) -> UpdateBuilder {
-    match unmoved {
-        Unmoved::All => {
+fn provided(update: UpdateBuilder, job: &Job, precondition: Precondition) -> UpdateBuilder {
+    match precondition {
+        Precondition::All => {
             let stage = job.stage.as_ref();
             update
                 .condition_expression(
@@ -459,10 +465,10 @@ fn provided(update: UpdateBuilder, job: &Job, unmoved: Unmoved) -> UpdateBuilder
                 .expression_attribute_values(":progress", number(job.progress))
                 .expression_attribute_values(":attempt", number(job.attempt))
         }
-        Unmoved::Log => update
+        Precondition::Log => update
             .condition_expression("seq = :seq AND expires_at > :now")
             .expression_attribute_values(":seq", number(job.seq)),
-        Unmoved::Nothing => update.condition_expression("expires_at > :now"),
+        Precondition::Nothing => update.condition_expression("expires_at > :now"),
     }
 }
 
@@ -473,7 +479,7 @@ fn crowded(operation: &'static str) -> StoreError {
 fn met_a_writer(error: &SdkError<TransactGetItemsError>) -> bool {
     match error.as_service_error() {
         Some(TransactGetItemsError::TransactionCanceledException(cancelled)) => {
-            is_crowded(cancelled.cancellation_reasons())
+            is_contended(cancelled.cancellation_reasons())
         }
         _ => false,
     }
@@ -492,7 +498,7 @@ fn reason(operation: &'static str, error: SdkError<TransactWriteItemsError>) -> 
         .collect();
     if codes.contains(&"ConditionalCheckFailed") {
         Cancelled::Condition
-    } else if is_crowded(reasons) {
+    } else if is_contended(reasons) {
         Cancelled::Crowded
     } else {
         Cancelled::Failed(StoreError::call(operation)(codes.join(", ")))

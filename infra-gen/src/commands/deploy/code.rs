@@ -3,17 +3,17 @@
 use console::style;
 use infra_gen::deploy::{Package, Presence, Upload, Values, of_packages};
 
-use super::preflight::Ground;
+use super::preflight::DeployContext;
 use crate::commands::{package::size, terminal::Terminal};
 
 /// Uploads the packages that are not there yet, and returns the parameters that say where they are.
 pub(super) async fn upload(
-    ground: &Ground,
+    context: &DeployContext,
     packages: Vec<Package>,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Values> {
-    let (session, bucket) = (&ground.session, &ground.bucket);
-    if ground.bucket_is == Presence::Missing {
+    let (session, bucket) = (&context.session, &context.bucket);
+    if context.bucket_is == Presence::Missing {
         terminal.start(format!("making the artifact bucket {}", bucket.name));
         bucket.make(session).await?;
         terminal.done(format!("made the artifact bucket {}", bucket.name));

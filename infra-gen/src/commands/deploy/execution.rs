@@ -8,11 +8,11 @@ use std::{
 use anyhow::anyhow;
 use contract::input::INPUT;
 use infra_gen::{
-    deploy::{ChangeSet, DeployedStack, Events, Naming, Session, Standing, Wish},
+    deploy::{ChangeSet, ChangeSetRequest, DeployedStack, Events, Naming, Session, StackState},
     template::Template,
 };
 
-use super::{Arguments, preflight::Ground};
+use super::{Arguments, preflight::DeployContext};
 use crate::{
     Outcome,
     commands::{
@@ -23,16 +23,19 @@ use crate::{
 
 /// How far a deployment is, for whoever stops it.
 #[derive(Debug)]
-pub(super) enum Phase {
+pub(super) enum InterruptState {
     /// The stack has not been touched.
     Nothing,
     /// There is a change set, or there is about to be one.
-    Planned { session: Session, wish: Wish },
+    Planned {
+        session: Session,
+        request: ChangeSetRequest,
+    },
     /// CloudFormation is at work.
     Executing { session: Session, stack_id: String },
 }
 
-impl Phase {
+impl InterruptState {
     /// CloudFormation is at work on a stack, whoever has begun it.
     pub(super) fn executing(session: &Session, stack_id: &str) -> Self {
         Self::Executing {
@@ -44,29 +47,32 @@ impl Phase {
     /// Has CloudFormation execute what was planned. Whoever stops it just then has to know that it
     /// may have begun.
     pub(super) async fn execute(
-        phase: &RefCell<Self>,
+        interrupt_state: &RefCell<Self>,
         change_set: &ChangeSet,
         session: &Session,
         name: &str,
     ) -> anyhow::Result<()> {
-        let planned = phase.replace(Self::executing(session, &change_set.stack_id));
+        let planned = interrupt_state.replace(Self::executing(session, &change_set.stack_id));
         let result = change_set.execute(session, name).await;
         if result.is_err() {
-            phase.replace(planned);
+            interrupt_state.replace(planned);
         }
         Ok(result?)
     }
 
     /// Takes away what was planned.
     pub(super) async fn discard(self) {
-        if let Self::Planned { session, wish } = self {
-            wish.discard(&session).await;
+        if let Self::Planned { session, request } = self {
+            request.discard(&session).await;
         }
     }
 
     /// What is said to whoever has stopped a deployment.
-    pub(super) async fn interrupted(phase: &RefCell<Self>, arguments: &Arguments) -> anyhow::Error {
-        let (session, stack_id) = match &*phase.borrow() {
+    pub(super) async fn interrupted(
+        interrupt_state: &RefCell<Self>,
+        arguments: &Arguments,
+    ) -> anyhow::Error {
+        let (session, stack_id) = match &*interrupt_state.borrow() {
             Self::Nothing | Self::Planned { .. } => {
                 return anyhow!("interrupted; the stack is as it was");
             }
@@ -80,7 +86,7 @@ impl Phase {
             );
         };
         let DeployedStack { name, status, .. } = stack;
-        if status.standing() != Standing::Busy {
+        if status.state() != StackState::Busy {
             return anyhow!(
                 "interrupted; the stack {name} is {status}: {}\n  how to go on: run `infra-gen \
                  deploy{again}` again",
@@ -105,16 +111,16 @@ impl Phase {
 
 /// Executes a change set and tells what happens.
 pub(super) async fn execute(
-    ground: &Ground,
+    context: &DeployContext,
     template: &Template,
     change_set: &ChangeSet,
-    phase: &RefCell<Phase>,
+    interrupt_state: &RefCell<InterruptState>,
     terminal: &mut Terminal,
     arguments: &Arguments,
 ) -> anyhow::Result<Outcome> {
-    let (session, name) = (&ground.session, ground.name.as_str());
+    let (session, name) = (&context.session, context.name.as_str());
     let mut events = Events::from_now(session, &change_set.stack_id, name).await?;
-    Phase::execute(phase, change_set, session, name).await?;
+    InterruptState::execute(interrupt_state, change_set, session, name).await?;
     let again = format!(
         "`infra-gen deploy{}` watches it to its end",
         arguments.repeat()
@@ -126,7 +132,7 @@ pub(super) async fn execute(
         go_on: &again,
     };
     let ending = operation.follow(terminal, &mut events).await?;
-    phase.replace(Phase::Nothing);
+    interrupt_state.replace(InterruptState::Nothing);
     if !ending.status.is_success() {
         let next = "mend the cause, then deploy again";
         let naming = arguments.target.naming(name);

@@ -5,14 +5,14 @@ use std::cell::RefCell;
 use anyhow::bail;
 use infra_gen::{
     deploy::{
-        CallErrorKind, Capabilities, DeployedStack, Events, Session, Standing, TemplateSource,
-        Values, Wish, logging_role,
+        CallErrorKind, Capabilities, ChangeSetRequest, DeployedStack, Events, Session, StackState,
+        TemplateSource, Values, logging_role,
     },
     diff::TemplateDocument,
     environments::Environment,
 };
 
-use super::{Arguments, execution::Phase, usable::usable};
+use super::{Arguments, ensure_updatable::ensure_updatable, execution::InterruptState};
 use crate::commands::{
     operation::{Operation, failure},
     ownership::must_be_ours,
@@ -24,7 +24,7 @@ pub(super) async fn ensure(
     session: &Session,
     arguments: &Arguments,
     environment: &Environment,
-    phase: &RefCell<Phase>,
+    interrupt_state: &RefCell<InterruptState>,
     terminal: &mut Terminal,
 ) -> anyhow::Result<()> {
     terminal.start("looking for the role that API Gateway logs with");
@@ -64,26 +64,27 @@ pub(super) async fn ensure(
             session.region
         );
     }
-    set_up(session, arguments, environment, phase, terminal).await
+    set_up(session, arguments, environment, interrupt_state, terminal).await
 }
 
 async fn set_up(
     session: &Session,
     arguments: &Arguments,
     environment: &Environment,
-    phase: &RefCell<Phase>,
+    interrupt_state: &RefCell<InterruptState>,
     terminal: &mut Terminal,
 ) -> anyhow::Result<()> {
     let name = logging_role::STACK;
     let template = TemplateDocument::parse(logging_role::TEMPLATE)?;
     let existing = DeployedStack::find(session, name).await?;
     if let Some(stack) = &existing
-        && stack.status.standing() != Standing::Empty
+        && stack.status.state() != StackState::Empty
     {
         must_be_ours(stack, environment, logging_role::DESCRIPTION)?;
     }
-    let existing = usable(existing, arguments, session, phase, terminal).await?;
-    let wish = Wish {
+    let existing =
+        ensure_updatable(existing, arguments, session, interrupt_state, terminal).await?;
+    let request = ChangeSetRequest {
         stack: name.to_owned(),
         is_new: existing.is_none(),
         template: TemplateSource::Body(logging_role::TEMPLATE.to_owned()),
@@ -91,19 +92,19 @@ async fn set_up(
         tags: vec![("Application".to_owned(), "stagecast".to_owned())],
         capabilities: Capabilities::of(&template),
     };
-    let planned = Phase::Planned {
+    let planned = InterruptState::Planned {
         session: session.clone(),
-        wish: wish.clone(),
+        request: request.clone(),
     };
-    phase.replace(planned);
-    let Some(change_set) = wish.change_set(session).await? else {
+    interrupt_state.replace(planned);
+    let Some(change_set) = request.change_set(session).await? else {
         bail!(
             "the stack {name} is there, but API Gateway has no role: somebody has taken it out of \
              the settings\n  what to do: delete the stack {name}, then deploy again"
         );
     };
     let mut events = Events::from_now(session, &change_set.stack_id, name).await?;
-    Phase::execute(phase, &change_set, session, name).await?;
+    InterruptState::execute(interrupt_state, &change_set, session, name).await?;
     let again = format!("run `infra-gen deploy{}` again", arguments.repeat());
     let operation = Operation {
         session,
@@ -112,7 +113,7 @@ async fn set_up(
         go_on: &again,
     };
     let ending = operation.follow(terminal, &mut events).await?;
-    phase.replace(Phase::Nothing);
+    interrupt_state.replace(InterruptState::Nothing);
     if !ending.status.is_success() {
         let naming = arguments.target.naming(name);
         let next = "mend the cause, then deploy again";

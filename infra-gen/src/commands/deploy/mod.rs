@@ -1,11 +1,11 @@
 //! `infra-gen deploy`.
 
 mod code;
+mod ensure_updatable;
 mod execution;
 mod logging;
 mod names;
 mod preflight;
-mod usable;
 
 use std::cell::RefCell;
 
@@ -14,8 +14,8 @@ use clap::Args;
 use infra_gen::{
     constructs::stack_tags,
     deploy::{
-        Capabilities, DeployedTemplate, LARGEST_BODY, Sources, TemplateSource, Values, Wish,
-        explain, losses, values,
+        Capabilities, ChangeSetRequest, DeployedTemplate, LARGEST_BODY, Sources, TemplateSource,
+        Values, data_loss_changes, explain, values,
     },
     diff::{Difference, TemplateDocument, compare},
     environments::Environment,
@@ -29,8 +29,8 @@ use super::{
     terminal::{Terminal, paint},
 };
 use crate::Outcome;
-use execution::Phase;
-use preflight::Ground;
+use execution::InterruptState;
+use preflight::DeployContext;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -78,22 +78,26 @@ fn parameter(text: &str) -> Result<(String, String), String> {
 
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     block_on(async {
-        let phase = RefCell::new(Phase::Nothing);
+        let interrupt_state = RefCell::new(InterruptState::Nothing);
         let cut_short = || {
             anyhow!(
                 "interrupted again; a change set may be left, which the next deployment takes away"
             )
         };
         let result = if let Some(result) =
-            unless_interrupted(Box::pin(deploy(arguments, &phase))).await
+            unless_interrupted(Box::pin(deploy(arguments, &interrupt_state))).await
         {
             result
         } else {
-            let said = unless_interrupted(Box::pin(Phase::interrupted(&phase, arguments))).await;
+            let said = unless_interrupted(Box::pin(InterruptState::interrupted(
+                &interrupt_state,
+                arguments,
+            )))
+            .await;
             Err(said.unwrap_or_else(cut_short))
         };
         // Whatever was only planned is not left behind.
-        let unfinished = phase.replace(Phase::Nothing);
+        let unfinished = interrupt_state.replace(InterruptState::Nothing);
         match unless_interrupted(Box::pin(unfinished.discard())).await {
             Some(()) => result,
             None => Err(cut_short()),
@@ -101,7 +105,10 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     })
 }
 
-async fn deploy(arguments: &Arguments, phase: &RefCell<Phase>) -> anyhow::Result<Outcome> {
+async fn deploy(
+    arguments: &Arguments,
+    interrupt_state: &RefCell<InterruptState>,
+) -> anyhow::Result<Outcome> {
     let mut terminal = Terminal::new();
     if !arguments.yes {
         terminal.require(
@@ -112,72 +119,78 @@ async fn deploy(arguments: &Arguments, phase: &RefCell<Phase>) -> anyhow::Result
     let given = arguments.code.overrides();
     let environment = arguments.target.environment(&given)?;
     let description = stack::synthesize(&environment)?.description().to_owned();
-    let ground =
-        Ground::survey(arguments, &environment, &description, phase, &mut terminal).await?;
-    let deployed = match &ground.stack {
-        Some(stack) => Some(stack.template(&ground.session).await?),
+    let context = DeployContext::preflight(
+        arguments,
+        &environment,
+        &description,
+        interrupt_state,
+        &mut terminal,
+    )
+    .await?;
+    let deployed = match &context.stack {
+        Some(stack) => Some(stack.template(&context.session).await?),
         None => None,
     };
     let document = deployed.as_ref().map(|template| &template.document);
     let environment = on_its_processor(environment, &given, document, |note| terminal.line(note));
     let template = stack::synthesize(&environment)?;
-    let names = names::new_names(arguments, &ground, &template, deployed.as_ref()).await?;
-    names::refuse_taken(&names, arguments, &ground, &mut terminal).await?;
+    let names = names::new_names(arguments, &context, &template, deployed.as_ref()).await?;
+    names::refuse_taken(&names, arguments, &context, &mut terminal).await?;
 
     let packages = arguments
         .code
         .packages(&mut terminal, environment.architecture)
         .await?;
-    let filled = code::upload(&ground, packages, &mut terminal).await?;
-    let parameters = parameters(arguments, &ground, &template, &filled, deployed.as_ref())?;
+    let filled = code::upload(&context, packages, &mut terminal).await?;
+    let parameters = parameters(arguments, &context, &template, &filled, deployed.as_ref())?;
     let text = generated::template(&template, Format::CloudFormation)?;
-    if ground.is_deployed(&text, &parameters, deployed.as_ref()) {
+    if context.is_deployed(&text, &parameters, deployed.as_ref()) {
         terminal.done(format!(
             "{} is up to date: nothing has changed",
-            ground.name
+            context.name
         ));
         return Ok(Outcome::Done);
     }
 
     let new = TemplateDocument::from_json(template.to_json(Format::CloudFormation)?)?;
-    let wish = Wish {
-        stack: ground.name.to_string(),
-        is_new: ground.stack.is_none(),
+    let request = ChangeSetRequest {
+        stack: context.name.to_string(),
+        is_new: context.stack.is_none(),
         capabilities: Capabilities::of(&new),
-        template: source(&ground, text).await?,
+        template: source(&context, text).await?,
         tags: stack_tags(&environment)
             .map(|(key, value)| (key.to_owned(), value.to_owned()))
             .into(),
         parameters: parameters.clone(),
     };
-    phase.replace(Phase::Planned {
-        session: ground.session.clone(),
-        wish: wish.clone(),
+    interrupt_state.replace(InterruptState::Planned {
+        session: context.session.clone(),
+        request: request.clone(),
     });
     terminal.start("having CloudFormation work out what would change");
-    let Some(change_set) = wish.change_set(&ground.session).await? else {
+    let Some(change_set) = request.change_set(&context.session).await? else {
         terminal.done(format!(
             "{} is up to date: nothing has changed",
-            ground.name
+            context.name
         ));
         return Ok(Outcome::Done);
     };
     terminal.finish();
 
     let new = new.with_values(&parameters);
-    let old = match (&ground.stack, deployed) {
+    let old = match (&context.stack, deployed) {
         (Some(stack), Some(template)) => template.document.with_values(&stack.parameters),
         _ => TemplateDocument::default(),
     };
     let mut difference = explain(compare(&old, &new), &change_set.changes);
     difference.find_refusals(&old, &new);
-    show(&terminal, &difference, wish.is_new);
-    refuse_refused(&difference, &ground)?;
-    refuse_losses(&difference, arguments, &ground)?;
+    show(&terminal, &difference, request.is_new);
+    refuse_refused(&difference, &context)?;
+    refuse_losses(&difference, arguments, &context)?;
     warn_of_anonymous_jobs(&environment, &terminal);
     let question = format!(
         "Execute these changes on {} in {}?",
-        ground.name, ground.session.region
+        context.name, context.session.region
     );
     if !arguments.yes
         && !terminal
@@ -188,12 +201,12 @@ async fn deploy(arguments: &Arguments, phase: &RefCell<Phase>) -> anyhow::Result
         return Ok(Outcome::Differs);
     }
     // Building and asking take a while, and another stack may have come by now.
-    names::refuse_taken(&names, arguments, &ground, &mut terminal).await?;
+    names::refuse_taken(&names, arguments, &context, &mut terminal).await?;
     execution::execute(
-        &ground,
+        &context,
         &template,
         &change_set,
-        phase,
+        interrupt_state,
         &mut terminal,
         arguments,
     )
@@ -203,14 +216,14 @@ async fn deploy(arguments: &Arguments, phase: &RefCell<Phase>) -> anyhow::Result
 /// What the parameters of the template are worth.
 fn parameters(
     arguments: &Arguments,
-    ground: &Ground,
+    context: &DeployContext,
     template: &Template,
     filled: &Values,
     deployed: Option<&DeployedTemplate>,
 ) -> anyhow::Result<Values> {
     let mut given = arguments.target.given();
     given.extend(arguments.parameters.iter().cloned());
-    let deployed = ground
+    let deployed = context
         .stack
         .as_ref()
         .zip(deployed)
@@ -223,13 +236,13 @@ fn parameters(
     Ok(values(template, sources)?)
 }
 
-async fn source(ground: &Ground, text: String) -> anyhow::Result<TemplateSource> {
+async fn source(context: &DeployContext, text: String) -> anyhow::Result<TemplateSource> {
     if text.len() <= LARGEST_BODY {
         return Ok(TemplateSource::Body(text));
     }
-    let url = ground
+    let url = context
         .bucket
-        .upload_template(&ground.session, &text)
+        .upload_template(&context.session, &text)
         .await?;
     Ok(TemplateSource::Url(url))
 }
@@ -249,7 +262,7 @@ fn show(terminal: &Terminal, difference: &Difference, is_new: bool) {
 }
 
 /// What a service is sure to refuse would be found out on the way, and undone with all the rest.
-fn refuse_refused(difference: &Difference, ground: &Ground) -> anyhow::Result<()> {
+fn refuse_refused(difference: &Difference, context: &DeployContext) -> anyhow::Result<()> {
     let refused = difference.refused();
     let lines: Vec<_> = refused
         .map(|change| {
@@ -257,7 +270,7 @@ fn refuse_refused(difference: &Difference, ground: &Ground) -> anyhow::Result<()
             let refusals = refusals.map(|it| format!("\n      {}\n      {}", it.reason, it.help));
             format!(
                 "\n    {} {} ({}){}",
-                change.mark.sign(),
+                change.action.sign(),
                 change.logical_id,
                 change.kind,
                 refusals.collect::<String>()
@@ -271,7 +284,7 @@ fn refuse_refused(difference: &Difference, ground: &Ground) -> anyhow::Result<()
         "AWS will refuse these changes:{}\n  the stack {} is as it was\n  what to do: see the second \
          line of each",
         lines.concat(),
-        ground.name
+        context.name
     )
 }
 
@@ -290,18 +303,18 @@ fn warn_of_anonymous_jobs(environment: &Environment, terminal: &Terminal) {
 fn refuse_losses(
     difference: &Difference,
     arguments: &Arguments,
-    ground: &Ground,
+    context: &DeployContext,
 ) -> anyhow::Result<()> {
-    let losses = losses(difference);
-    if losses.is_empty() || arguments.allow_replacement {
+    let data_loss_changes = data_loss_changes(difference);
+    if data_loss_changes.is_empty() || arguments.allow_replacement {
         return Ok(());
     }
-    let names: Vec<_> = losses
+    let names: Vec<_> = data_loss_changes
         .iter()
         .map(|change| {
             format!(
                 "{} {} ({})",
-                change.mark.sign(),
+                change.action.sign(),
                 change.logical_id,
                 change.kind
             )
@@ -311,7 +324,7 @@ fn refuse_losses(
         "what these hold would be lost to the system:\n    {}\n  the stack {} is as it was\n  \
          what to do: change what is named above back, or give --allow-replacement",
         names.join("\n    "),
-        ground.name
+        context.name
     )
 }
 

@@ -7,24 +7,24 @@ use infra_gen::{
     template::{Format, Template},
 };
 
-use super::{Arguments, parameters, preflight::Ground};
+use super::{Arguments, parameters, preflight::DeployContext};
 use crate::commands::{operation::commands_that_delete, terminal::Terminal};
 
 /// The names that the stack would have, and does not have yet.
 pub(super) async fn new_names(
     arguments: &Arguments,
-    ground: &Ground,
+    context: &DeployContext,
     template: &Template,
     deployed: Option<&DeployedTemplate>,
 ) -> anyhow::Result<Vec<ChosenName>> {
     let nothing = Values::new();
-    let known = ground.stack.as_ref().map(|stack| &stack.parameters);
+    let known = context.stack.as_ref().map(|stack| &stack.parameters);
     let filled = of_unknown_packages(known.unwrap_or(&nothing));
-    let values = parameters(arguments, ground, template, &filled, deployed)?;
+    let values = parameters(arguments, context, template, &filled, deployed)?;
     let document = TemplateDocument::from_json(template.to_json(Format::CloudFormation)?)?;
     let mut names = document.with_values(&values).chosen_names();
-    if let Some(stack) = &ground.stack {
-        let own = stack.resources(&ground.session).await?;
+    if let Some(stack) = &context.stack {
+        let own = stack.resources(&context.session).await?;
         names.retain(|chosen| {
             // The id of a queue is its URL.
             let is_own = |id: &str| id == chosen.name || id.ends_with(&format!("/{}", chosen.name));
@@ -39,13 +39,13 @@ pub(super) async fn new_names(
 pub(super) async fn refuse_taken(
     names: &[ChosenName],
     arguments: &Arguments,
-    ground: &Ground,
+    context: &DeployContext,
     terminal: &mut Terminal,
 ) -> anyhow::Result<()> {
     terminal.start("checking that the names of tables and queues are free");
     let (mut taken, mut denied) = (Vec::new(), None);
     for chosen in names {
-        match Owner::find(&ground.session, &chosen.kind, &chosen.name).await {
+        match Owner::find(&context.session, &chosen.kind, &chosen.name).await {
             Ok(Some(owner)) => taken.push((chosen, owner)),
             Ok(None) => {}
             Err(error) if error.kind == CallErrorKind::Denied => denied = Some(error),
@@ -77,7 +77,7 @@ pub(super) async fn refuse_taken(
     let left: Vec<_> = left
         .map(|(chosen, _)| (chosen.kind.as_str(), chosen.name.as_str()))
         .collect();
-    let naming = arguments.target.naming(ground.name.as_str());
+    let naming = arguments.target.naming(context.name.as_str());
     let delete = commands_that_delete(&left, &naming);
     let delete = delete.map_or_else(String::new, |commands| {
         format!("\n    or, if nothing needs what no stack owns, delete it:{commands}")
@@ -85,7 +85,7 @@ pub(super) async fn refuse_taken(
     bail!(
         "the stack {} needs names that are taken:{}\n  nothing was changed\n  what to do: give this \
          stack names of its own, as in `infra-gen deploy --environment {} --name-suffix=-NAME`{delete}",
-        ground.name,
+        context.name,
         lines.concat(),
         arguments.target.environment,
     )

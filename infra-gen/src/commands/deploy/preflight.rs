@@ -4,18 +4,18 @@ use std::cell::RefCell;
 
 use infra_gen::{
     deploy::{
-        ArtifactBucket, DeployedStack, DeployedTemplate, Presence, Session, StackName, Standing,
+        ArtifactBucket, DeployedStack, DeployedTemplate, Presence, Session, StackName, StackState,
         Values,
     },
     environments::Environment,
 };
 
-use super::{Arguments, execution::Phase, logging, usable::usable};
+use super::{Arguments, ensure_updatable::ensure_updatable, execution::InterruptState, logging};
 use crate::commands::{ownership::must_be_ours, terminal::Terminal};
 
 /// Where a deployment takes place, and what it meets there.
 #[derive(Debug)]
-pub(super) struct Ground {
+pub(super) struct DeployContext {
     pub(super) session: Session,
     pub(super) name: StackName,
     /// The stack, if there is one with something in it.
@@ -24,12 +24,12 @@ pub(super) struct Ground {
     pub(super) bucket_is: Presence,
 }
 
-impl Ground {
-    pub(super) async fn survey(
+impl DeployContext {
+    pub(super) async fn preflight(
         arguments: &Arguments,
         environment: &Environment,
         description: &str,
-        phase: &RefCell<Phase>,
+        interrupt_state: &RefCell<InterruptState>,
         terminal: &mut Terminal,
     ) -> anyhow::Result<Self> {
         let session = arguments.target.session().await?;
@@ -46,12 +46,12 @@ impl Ground {
         let stack = DeployedStack::find(&session, name.as_str()).await?;
         // What has nothing in it has neither tags nor a description.
         if let Some(stack) = &stack
-            && stack.status.standing() != Standing::Empty
+            && stack.status.state() != StackState::Empty
         {
             must_be_ours(stack, environment, description)?;
         }
-        let stack = usable(stack, arguments, &session, phase, terminal).await?;
-        logging::ensure(&session, arguments, environment, phase, terminal).await?;
+        let stack = ensure_updatable(stack, arguments, &session, interrupt_state, terminal).await?;
+        logging::ensure(&session, arguments, environment, interrupt_state, terminal).await?;
         let bucket = ArtifactBucket::new(arguments.artifact_bucket.as_deref(), &caller, &session);
         Ok(Self {
             bucket_is: bucket.find(&session).await?,

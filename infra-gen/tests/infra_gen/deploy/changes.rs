@@ -219,7 +219,7 @@ fn what_the_change_set_does_not_replace_is_changed_unasked() {
     let output = deploy(&aws, &["--yes"]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(
-        !stderr(&output).contains("replaced because"),
+        !stderr(&output).contains("replaced causes"),
         "{}",
         stderr(&output)
     );

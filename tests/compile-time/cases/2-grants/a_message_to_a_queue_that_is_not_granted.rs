@@ -2,11 +2,11 @@
 
 use contract::{
     functions::WebSocketFunction,
-    queues::{JobQueue, JobTicket},
+    queues::{JobQueue, JobMessage},
 };
 use handlers_core::aws::Queues;
 
-fn start(queues: &Queues<WebSocketFunction>, job: &JobTicket) {
+fn start(queues: &Queues<WebSocketFunction>, job: &JobMessage) {
     drop(queues.send::<JobQueue>(job, 0));
 }
 

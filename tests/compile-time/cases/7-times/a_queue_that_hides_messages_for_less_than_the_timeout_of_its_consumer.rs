@@ -2,14 +2,14 @@
 
 use contract::{
     functions::Trigger,
-    queues::{JobTicket, Queue as _},
+    queues::{JobMessage, Queue as _},
     tables::Jobs,
 };
 
 contract::queue! {
     /// Charts that wait to be drawn.
     ChartQueue = "charts" in "CHARTS_QUEUE_URL" {
-        message: JobTicket,
+        message: JobMessage,
         visibility_timeout_seconds: 45,
         max_receives: 5,
     }

@@ -29,14 +29,14 @@ pub struct Lease {
 
 /// A worker of its own that claims a job.
 #[derive(Clone, Copy, Debug)]
-pub struct Claimant<'a> {
+pub struct ExternalClaim<'a> {
     /// The stages that it runs.
     pub stages: &'a [String],
     /// Its name, if it has one that no other worker has: it gets its job back at once with it.
     pub worker_id: Option<&'a str>,
 }
 
-impl Claimant<'_> {
+impl ExternalClaim<'_> {
     /// Whether this worker has claimed the job last, by its name.
     pub fn holds(&self, job: &Job) -> bool {
         self.worker_id.is_some() && self.worker_id == job.worker_id.as_deref()
@@ -47,7 +47,7 @@ impl Claimant<'_> {
 #[derive(Debug)]
 pub enum Claim {
     /// The job is the claimer's.
-    Taken {
+    Acquired {
         /// The job as it is now.
         job: Box<Job>,
         /// The right to write to it.
@@ -63,7 +63,7 @@ pub enum Claim {
     /// The job has ended.
     Ended,
     /// There is no such job (any more).
-    Unknown,
+    NotFound,
 }
 
 impl<F: Function> JobStore<F> {
@@ -79,18 +79,18 @@ impl<F: Function> JobStore<F> {
     pub async fn claim_for(
         &self,
         job_id: &JobId,
-        claimant: Option<Claimant<'_>>,
+        external: Option<ExternalClaim<'_>>,
     ) -> Result<Claim, StoreError>
     where
         F: Granted<UpdateItem<Jobs>> + Granted<GetItem<Jobs>>,
     {
         for takeover in [false, true] {
-            if let Some(job) = self.take(job_id, claimant, takeover).await? {
+            if let Some(job) = self.take(job_id, external, takeover).await? {
                 let lease = Lease {
                     job_id: job_id.clone(),
                     epoch: job.epoch,
                 };
-                return Ok(Claim::Taken {
+                return Ok(Claim::Acquired {
                     job: Box::new(job),
                     lease,
                     takeover,
@@ -98,7 +98,7 @@ impl<F: Function> JobStore<F> {
             }
         }
         Ok(match self.load(job_id).await? {
-            None => Claim::Unknown,
+            None => Claim::NotFound,
             Some(job) if job.status.has_ended() => Claim::Ended,
             Some(job) => Claim::Held {
                 until: job.lease_expires_at,
@@ -109,31 +109,31 @@ impl<F: Function> JobStore<F> {
     async fn take(
         &self,
         job_id: &JobId,
-        claimant: Option<Claimant<'_>>,
+        external: Option<ExternalClaim<'_>>,
         takeover: bool,
     ) -> Result<Option<Job>, StoreError>
     where
         F: Granted<UpdateItem<Jobs>>,
     {
         let now = self.clock.now().epoch_seconds();
-        let worker_id = claimant.and_then(|claimant| claimant.worker_id);
+        let worker_id = external.and_then(|external| external.worker_id);
         self.change("claiming the job", || {
             let mut update = self
                 .update(job_id)
-                .update_expression(if claimant.is_some() {
+                .update_expression(if external.is_some() {
                     "SET #status = :running, lease_expires_at = :lease_expires_at, \
                      stages = :stages, worker_id = :worker_id REMOVE estimate \
-                     ADD epoch :one, fruitless_claims :one"
+                     ADD epoch :one, attempts_without_progress :one"
                 } else {
                     "SET #status = :running, lease_expires_at = :lease_expires_at \
-                     ADD epoch :one, fruitless_claims :one"
+                     ADD epoch :one, attempts_without_progress :one"
                 })
                 .expression_attribute_names("#status", "status")
                 .expression_attribute_values(":running", text(JobStatus::Running.name()))
                 .expression_attribute_values(":lease_expires_at", number(now + LEASE_SECONDS))
                 .expression_attribute_values(":one", number(1));
-            if let Some(claimant) = claimant {
-                let stages = claimant.stages.iter().map(text).collect();
+            if let Some(external) = external {
+                let stages = external.stages.iter().map(text).collect();
                 let worker_id = worker_id.map_or(AttributeValue::Null(true), text);
                 update = update
                     .expression_attribute_values(":stages", AttributeValue::L(stages))
@@ -160,7 +160,7 @@ impl<F: Function> JobStore<F> {
     /// Does not count a claim against the job that came to nothing by a fault of ours: too many of
     /// them fail it. `counted` is the number that the claim made of them; a stage that has finished
     /// since has set it back. One that cannot be taken back counts.
-    pub async fn excuse(&self, lease: &Lease, counted: u32)
+    pub async fn refund_attempt(&self, lease: &Lease, counted: u32)
     where
         F: Granted<UpdateItem<Jobs>>,
     {
@@ -168,8 +168,10 @@ impl<F: Function> JobStore<F> {
         let excused = self
             .change("excusing a claim", || {
                 self.under(lease)
-                    .update_expression("SET fruitless_claims = :before")
-                    .condition_expression(format!("{UNDER_LEASE} AND fruitless_claims = :counted"))
+                    .update_expression("SET attempts_without_progress = :before")
+                    .condition_expression(format!(
+                        "{UNDER_LEASE} AND attempts_without_progress = :counted"
+                    ))
                     .expression_attribute_values(":before", number(counted.saturating_sub(1)))
                     .expression_attribute_values(":counted", number(counted))
             })

@@ -16,12 +16,12 @@ use contract::{
     tables::{JobKey, Jobs},
 };
 
-pub use claims::{Claim, Claimant, Lease};
-pub use runs::{Commit, Ending, ProgressPoint};
+pub use claims::{Claim, ExternalClaim, Lease};
+pub use runs::{Commit, ProgressPoint, TerminalState};
 
 use super::{
     StoreError,
-    error::{if_held, is_conflict, through_conflicts},
+    error::{condition_met, is_conflict, retry_on_conflict},
 };
 use crate::{
     aws::Database,
@@ -65,7 +65,7 @@ impl<F: Function> JobStore<F> {
             .expression_attribute_values(":request_id", text(&job.request_id))
             .send()
             .await;
-        Ok(if_held("storing the job", answer)?.is_some())
+        Ok(condition_met("storing the job", answer)?.is_some())
     }
 
     /// Reads a job as it is now.
@@ -137,8 +137,8 @@ impl<F: Function> JobStore<F> {
         operation: &'static str,
         update: impl Fn() -> UpdateItemFluentBuilder,
     ) -> Result<Option<Job>, StoreError> {
-        let answer = through_conflicts(|| update().send(), is_conflict::<UpdateItemError>).await;
-        let Some(answer) = if_held(operation, answer)? else {
+        let answer = retry_on_conflict(|| update().send(), is_conflict::<UpdateItemError>).await;
+        let Some(answer) = condition_met(operation, answer)? else {
             return Ok(None);
         };
         let item = answer.attributes.unwrap_or_default();

@@ -34,7 +34,7 @@ pub struct ProgressPoint {
 
 /// How a job ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
+pub enum TerminalState {
     /// All stages have finished.
     Completed,
     /// A stage failed, or the job could not be run.
@@ -43,7 +43,7 @@ pub enum Ending {
     Cancelled,
 }
 
-impl Ending {
+impl TerminalState {
     const fn status(&self) -> JobStatus {
         match self {
             Self::Completed => JobStatus::Completed,
@@ -59,7 +59,7 @@ pub enum Commit {
     /// The stage is done, and the job so far, if that is known.
     Stage(String, Option<u8>),
     /// The job has ended.
-    End(Ending),
+    End(TerminalState),
 }
 
 impl Commit {
@@ -67,9 +67,11 @@ impl Commit {
     pub fn of(message: &ServerMessage) -> Option<Self> {
         Some(match message {
             ServerMessage::StageComplete(complete) => Self::Stage(complete.stage.clone(), None),
-            ServerMessage::JobComplete(_) => Self::End(Ending::Completed),
-            ServerMessage::JobFailed(failed) => Self::End(Ending::Failed(failed.error.clone())),
-            ServerMessage::JobCancelled(_) => Self::End(Ending::Cancelled),
+            ServerMessage::JobComplete(_) => Self::End(TerminalState::Completed),
+            ServerMessage::JobFailed(failed) => {
+                Self::End(TerminalState::Failed(failed.error.clone()))
+            }
+            ServerMessage::JobCancelled(_) => Self::End(TerminalState::Cancelled),
             _ => return None,
         })
     }
@@ -95,7 +97,7 @@ impl<F: Function> JobStore<F> {
 
     /// [`Self::report`] for an external worker, whose posts may come late or twice: none also when
     /// the job has gone on from `seq`, or this attempt at the stage beyond `point`.
-    pub async fn advance(
+    pub async fn report_if_newer(
         &self,
         lease: &Lease,
         seq: u64,
@@ -187,7 +189,7 @@ impl<F: Function> JobStore<F> {
             .change("committing the end of the stage", || {
                 let mut expression = "SET seq = :seq, checkpoints.#stage = :seq, \
                      stage = :stage, attempt = :attempt, attempt_epoch = :epoch, \
-                     progress = :hundred, fruitless_claims = :zero, updated_at = :now, lease_expires_at = :lease_expires_at"
+                     progress = :hundred, attempts_without_progress = :zero, updated_at = :now, lease_expires_at = :lease_expires_at"
                     .to_owned();
                 let mut update = self.under_before(lease, seq);
                 if let Some(overall) = overall {
@@ -217,7 +219,7 @@ impl<F: Function> JobStore<F> {
     pub async fn end(
         &self,
         lease: &Lease,
-        ending: &Ending,
+        terminal_state: &TerminalState,
         seq: u64,
     ) -> Result<Option<Job>, StoreError>
     where
@@ -225,7 +227,8 @@ impl<F: Function> JobStore<F> {
     {
         let ended = self
             .change("committing the end of the job", || {
-                let update = Self::ending(self.under_before(lease, seq), ending, seq);
+                let update =
+                    Self::terminal_state(self.under_before(lease, seq), terminal_state, seq);
                 update.expression_attribute_values(":now", text(self.clock.now()))
             })
             .await?;
@@ -252,25 +255,25 @@ impl<F: Function> JobStore<F> {
         Ok(job.filter(|job| is_committed(job, lease, seq)))
     }
 
-    pub(super) fn ending(
+    pub(super) fn terminal_state(
         update: UpdateItemFluentBuilder,
-        ending: &Ending,
+        terminal_state: &TerminalState,
         seq: u64,
     ) -> UpdateItemFluentBuilder {
         let update = update
             .expression_attribute_names("#status", "status")
             .expression_attribute_values(":seq", number(seq))
-            .expression_attribute_values(":status", text(ending.status().name()));
+            .expression_attribute_values(":status", text(terminal_state.status().name()));
         let common = "SET seq = :seq, #status = :status, updated_at = :now";
-        match ending {
-            Ending::Completed => update
+        match terminal_state {
+            TerminalState::Completed => update
                 .update_expression(format!(
                     "{common}, progress = :hundred, overall_progress = :hundred, \
                      estimated_seconds_remaining = :zero"
                 ))
                 .expression_attribute_values(":hundred", number(100))
                 .expression_attribute_values(":zero", number(0)),
-            Ending::Failed(error) => update
+            TerminalState::Failed(error) => update
                 .update_expression(format!("{common}, #error = :error"))
                 .expression_attribute_names("#error", "error")
                 .expression_attribute_values(
@@ -283,7 +286,7 @@ impl<F: Function> JobStore<F> {
                         .into(),
                     ),
                 ),
-            Ending::Cancelled => update.update_expression(common),
+            TerminalState::Cancelled => update.update_expression(common),
         }
     }
 }

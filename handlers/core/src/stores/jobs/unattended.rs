@@ -42,11 +42,11 @@ impl<F: Function> JobStore<F> {
                     .expression_attribute_values(":seconds", number(now.epoch_seconds()))
                     .expression_attribute_values(":now", text(now));
                 match commit {
-                    Commit::End(ending) => Self::ending(update, ending, seq),
+                    Commit::End(terminal_state) => Self::terminal_state(update, terminal_state, seq),
                     Commit::Stage(stage, _) => update
                         .update_expression(
                             "SET seq = :seq, checkpoints.#stage = :seq, stage = :stage, \
-                             progress = :hundred, fruitless_claims = :zero, updated_at = :now",
+                             progress = :hundred, attempts_without_progress = :zero, updated_at = :now",
                         )
                         .expression_attribute_names("#stage", stage)
                         .expression_attribute_values(":seq", number(seq))

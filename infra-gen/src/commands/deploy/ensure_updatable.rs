@@ -3,9 +3,9 @@
 use std::cell::RefCell;
 
 use anyhow::bail;
-use infra_gen::deploy::{DeployedStack, Events, Naming, Session, Standing};
+use infra_gen::deploy::{DeployedStack, Events, Naming, Session, StackState};
 
-use super::{Arguments, execution::Phase};
+use super::{Arguments, execution::InterruptState};
 use crate::commands::{
     operation::{Operation, delete_by_hand, failure, what_failed},
     terminal::Terminal,
@@ -13,11 +13,11 @@ use crate::commands::{
 
 /// Brings a stack into a state in which it can be deployed to, or says why it is in none. None if
 /// there is no stack, or none with anything in it.
-pub(super) async fn usable(
+pub(super) async fn ensure_updatable(
     stack: Option<DeployedStack>,
     arguments: &Arguments,
     session: &Session,
-    phase: &RefCell<Phase>,
+    interrupt_state: &RefCell<InterruptState>,
     terminal: &mut Terminal,
 ) -> anyhow::Result<Option<DeployedStack>> {
     let Some(mut stack) = stack else {
@@ -25,10 +25,10 @@ pub(super) async fn usable(
     };
     loop {
         let (status, name) = (stack.status.clone(), stack.name.clone());
-        match status.standing() {
-            Standing::Settled => return Ok(Some(stack)),
-            Standing::Empty | Standing::Gone => return Ok(None),
-            Standing::Busy => {
+        match status.state() {
+            StackState::Settled => return Ok(Some(stack)),
+            StackState::Empty | StackState::Gone => return Ok(None),
+            StackState::Busy => {
                 terminal.line(format!("{name} is {status}: {}; waiting", status.meaning()));
                 let again = format!("run `infra-gen deploy{}` again", arguments.repeat());
                 let operation = Operation {
@@ -38,15 +38,15 @@ pub(super) async fn usable(
                     go_on: &again,
                 };
                 let mut events = Events::of_running_operation(session, &stack.id, &name).await?;
-                phase.replace(Phase::executing(session, &stack.id));
+                interrupt_state.replace(InterruptState::executing(session, &stack.id));
                 let ending = operation.follow(terminal, &mut events).await?;
-                phase.replace(Phase::Nothing);
+                interrupt_state.replace(InterruptState::Nothing);
                 if !ending.status.is_success() {
                     let naming = arguments.target.naming(&name);
                     terminal.warn(what_failed(&naming, &ending, None).trim_start());
                 }
             }
-            Standing::Removable if status.as_str() == "ROLLBACK_COMPLETE" => {
+            StackState::Removable if status.as_str() == "ROLLBACK_COMPLETE" => {
                 terminal.line(format!("{name} is {status}: {}", status.meaning()));
                 let question = format!("Remove the stack {name} and make it again?");
                 if !arguments.yes
@@ -59,15 +59,16 @@ pub(super) async fn usable(
                         reason(&stack)
                     );
                 }
-                phase.replace(Phase::executing(session, &stack.id));
+                interrupt_state.replace(InterruptState::executing(session, &stack.id));
                 remove(&stack, arguments, session, terminal).await?;
-                phase.replace(Phase::Nothing);
+                interrupt_state.replace(InterruptState::Nothing);
                 return Ok(None);
             }
-            Standing::Removable | Standing::Stuck => {
-                let way_out = way_out(&stack, &arguments.target.naming(&name), session).await;
+            StackState::Removable | StackState::Stuck => {
+                let remediation =
+                    remediation(&stack, &arguments.target.naming(&name), session).await;
                 bail!(
-                    "the stack {name} cannot be updated: it is {status}, {}{}\n  what to do: {way_out}",
+                    "the stack {name} cannot be updated: it is {status}, {}{}\n  what to do: {remediation}",
                     status.meaning(),
                     reason(&stack),
                 );
@@ -82,19 +83,19 @@ pub(super) async fn usable(
 
 /// What to do about a stack that cannot be updated. Of one that could not be made and is there
 /// still, its tables may be what keeps it: when it goes they stay, and have the names.
-async fn way_out(stack: &DeployedStack, naming: &Naming, session: &Session) -> String {
+async fn remediation(stack: &DeployedStack, naming: &Naming, session: &Session) -> String {
     let status = &stack.status;
-    let way_out = status.way_out(naming).unwrap_or_default();
+    let remediation = status.remediation(naming).unwrap_or_default();
     if status.as_str() != "ROLLBACK_FAILED" {
-        return way_out;
+        return remediation;
     }
     // Only says more; so if they cannot be listed, what is known must do.
     let resources = stack.resources(session).await.unwrap_or_default();
     let tables = resources.iter().filter(|it| it.protected);
     let tables: Vec<_> = tables.map(|it| it.physical_id.as_str()).collect();
     match delete_by_hand(&tables, naming) {
-        Some(first) => format!("{first}\n    then {way_out}"),
-        None => way_out,
+        Some(first) => format!("{first}\n    then {remediation}"),
+        None => remediation,
     }
 }
 

@@ -23,11 +23,11 @@ use crate::{
 const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// What serving a request comes to.
-pub type Outcome = Result<Answer, Problem>;
+pub type ApiResult = Result<ApiResponse, ApiError>;
 
 /// Why a request was not done.
 #[derive(Debug)]
-pub struct Problem {
+pub struct ApiError {
     code: HttpErrorCode,
     message: String,
     details: Map<String, Value>,
@@ -35,7 +35,7 @@ pub struct Problem {
     cause: Option<BoxError>,
 }
 
-impl Problem {
+impl ApiError {
     /// A problem in the words of a person.
     pub fn new(code: HttpErrorCode, message: impl Into<String>) -> Self {
         Self {
@@ -64,7 +64,7 @@ impl Problem {
     }
 
     /// The fault is ours; `cause` is only logged.
-    pub fn ours(cause: impl Into<BoxError>) -> Self {
+    pub fn internal(cause: impl Into<BoxError>) -> Self {
         let cause = cause.into();
         let message = if is_access_denied(&cause.to_string()) {
             "the request could not be served: a policy denies the function an action that it takes, \
@@ -79,7 +79,7 @@ impl Problem {
     }
 }
 
-impl From<InvalidBody> for Problem {
+impl From<InvalidBody> for ApiError {
     fn from(invalid: InvalidBody) -> Self {
         let mut problem = Self::new(invalid.code, invalid.message);
         if let Value::Object(details) = invalid.details {
@@ -89,37 +89,37 @@ impl From<InvalidBody> for Problem {
     }
 }
 
-impl From<StoreError> for Problem {
+impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        Self::ours(error)
+        Self::internal(error)
     }
 }
 
-impl From<SendError> for Problem {
+impl From<SendError> for ApiError {
     fn from(error: SendError) -> Self {
-        Self::ours(error)
+        Self::internal(error)
     }
 }
 
-impl From<SettleError> for Problem {
+impl From<SettleError> for ApiError {
     fn from(error: SettleError) -> Self {
-        Self::ours(error)
+        Self::internal(error)
     }
 }
 
 /// A good answer.
 #[derive(Debug)]
-pub struct Answer {
+pub struct ApiResponse {
     status: u16,
     body: Body,
     content_type: String,
     location: Option<String>,
 }
 
-impl Answer {
+impl ApiResponse {
     /// An answer with JSON.
-    pub fn json(status: u16, body: &impl Serialize) -> Result<Self, Problem> {
-        let body = serde_json::to_string(body).map_err(Problem::ours)?;
+    pub fn json(status: u16, body: &impl Serialize) -> Result<Self, ApiError> {
+        let body = serde_json::to_string(body).map_err(ApiError::internal)?;
         Ok(Self {
             status,
             ..Self::raw_json(body)
@@ -146,7 +146,7 @@ impl Answer {
     }
 
     /// The same request, at another address.
-    pub fn elsewhere(address: String) -> Self {
+    pub fn redirect(address: String) -> Self {
         Self {
             status: 307,
             location: Some(address),
@@ -175,7 +175,7 @@ pub fn fits_into_an_answer(body: &str) -> bool {
 pub fn respond(
     route: Option<HttpRoute>,
     request_id: &RequestId,
-    outcome: Outcome,
+    outcome: ApiResult,
 ) -> ApiGatewayV2httpResponse {
     let answer = outcome.unwrap_or_else(|problem| refusal(route, request_id, problem));
     let mut response = ApiGatewayV2httpResponse::default();
@@ -204,7 +204,7 @@ pub fn respond(
     response
 }
 
-fn refusal(route: Option<HttpRoute>, request_id: &RequestId, problem: Problem) -> Answer {
+fn refusal(route: Option<HttpRoute>, request_id: &RequestId, problem: ApiError) -> ApiResponse {
     let code = problem.code;
     debug_assert!(
         route.is_none_or(|route| route.errors().contains(&code)),
@@ -225,9 +225,9 @@ fn refusal(route: Option<HttpRoute>, request_id: &RequestId, problem: Problem) -
             details: problem.details,
         },
     };
-    Answer {
+    ApiResponse {
         status: code.status(),
-        ..Answer::raw_json(serde_json::to_string(&body).unwrap_or_default())
+        ..ApiResponse::raw_json(serde_json::to_string(&body).unwrap_or_default())
     }
 }
 
@@ -257,7 +257,7 @@ mod tests {
         assert!(!fits_into_an_answer(&(largest.clone() + "x")));
         // What the runtime sends, with its longest headers, is what Lambda takes.
         let address = format!("https://example.com/{}", "x".repeat(4_000));
-        let mut answer = Answer::raw_json(largest);
+        let mut answer = ApiResponse::raw_json(largest);
         answer.location = Some(address);
         let id = RequestId::new(
             contract::timestamp::Timestamp::from_epoch_seconds(0),

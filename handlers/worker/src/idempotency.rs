@@ -5,7 +5,7 @@ use handlers_core::stores::packed;
 
 /// Whether the log's `message` is what came of `event`: then the event is not new, but its worker
 /// has not got the answer to it.
-pub(crate) fn is_of(job_id: &JobId, message: &ServerMessage, event: &WorkerEvent) -> bool {
+pub(crate) fn matches_logged(job_id: &JobId, message: &ServerMessage, event: &WorkerEvent) -> bool {
     match (event, message) {
         (WorkerEvent::StageComplete(event), ServerMessage::StageComplete(logged)) => {
             // Large results are in the bucket; their address says which they are.
@@ -52,7 +52,7 @@ mod tests {
     }
 
     fn is_repeat(message: &ServerMessage, event: &WorkerEvent) -> bool {
-        is_of(&job_id(), message, event)
+        matches_logged(&job_id(), message, event)
     }
 
     #[test]

@@ -4,7 +4,7 @@ use contract::input::INPUT;
 use http::{HeaderValue, Method, Request, StatusCode, header};
 use serde_json::json;
 
-use crate::answers::{self, Response};
+use crate::http_util::{self, Response};
 
 /// Name and content of each file of `generated/page`, which is built from `client/page`.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/page_files.rs"));
@@ -23,7 +23,7 @@ pub(crate) fn answer<B>(request: &Request<B>, http_api: &str, websocket: &str) -
     };
     if name == "config.json" {
         let body = json!({"http_api": http_api, "websocket": websocket, "input": INPUT});
-        return Some(answers::json(StatusCode::OK, &body));
+        return Some(http_util::json(StatusCode::OK, &body));
     }
     let (files, name) = match name.strip_prefix("docs") {
         // Relative addresses on the page are relative to its folder.
@@ -33,7 +33,7 @@ pub(crate) fn answer<B>(request: &Request<B>, http_api: &str, websocket: &str) -
         None => (FILES, name),
     };
     let (_, content) = files.iter().find(|(known, _)| *known == name)?;
-    let mut response = Response::new(answers::full(*content));
+    let mut response = Response::new(http_util::full(*content));
     let media_type = HeaderValue::from_static(media_type(name));
     response
         .headers_mut()
@@ -46,7 +46,7 @@ pub(crate) fn answer<B>(request: &Request<B>, http_api: &str, websocket: &str) -
 }
 
 pub(crate) fn moved_to(path: &'static str) -> Response {
-    let mut response = answers::empty(StatusCode::PERMANENT_REDIRECT);
+    let mut response = http_util::empty(StatusCode::PERMANENT_REDIRECT);
     let location = HeaderValue::from_static(path);
     response.headers_mut().insert(header::LOCATION, location);
     response

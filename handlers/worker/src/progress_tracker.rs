@@ -7,7 +7,7 @@ use handlers_core::{models::Job, progress::Estimate, stores::ProgressPoint};
 
 /// How far a job is.
 #[derive(Clone, Debug)]
-pub(crate) struct Course {
+pub(crate) struct ProgressTracker {
     /// The number of stages that the worker runs.
     stages: usize,
     /// Those of them that have finished.
@@ -18,7 +18,7 @@ pub(crate) struct Course {
     estimate: Estimate,
 }
 
-impl Course {
+impl ProgressTracker {
     /// How far the job is as its item says.
     pub(crate) fn of(job: &Job) -> Self {
         let stages = job.stages.iter();
@@ -110,8 +110,8 @@ mod tests {
 
     use super::*;
 
-    fn course() -> Course {
-        Course {
+    fn tracker() -> ProgressTracker {
+        ProgressTracker {
             stages: 2,
             finished: BTreeSet::new(),
             stage: None,
@@ -133,16 +133,16 @@ mod tests {
 
     #[test]
     fn stages_count_the_same_for_the_whole_and_nothing_goes_back() {
-        let mut course = course();
-        assert_eq!(course.advance(&at("a", 50), 0).overall_progress, 25);
-        let back = course.advance(&at("a", 40), 0);
+        let mut tracker = tracker();
+        assert_eq!(tracker.advance(&at("a", 50), 0).overall_progress, 25);
+        let back = tracker.advance(&at("a", 40), 0);
         assert_eq!((back.progress, back.overall_progress), (50, 25));
-        assert_eq!(course.running(), Some("a"));
-        assert_eq!(course.finish("a"), 50);
-        assert_eq!(course.running(), None);
-        let next = course.advance(&at("b", 0), 0);
+        assert_eq!(tracker.running(), Some("a"));
+        assert_eq!(tracker.finish("a"), 50);
+        assert_eq!(tracker.running(), None);
+        let next = tracker.advance(&at("b", 0), 0);
         assert_eq!((next.progress, next.overall_progress), (0, 50));
-        assert_eq!(course.finish("b"), 100);
+        assert_eq!(tracker.finish("b"), 100);
     }
 
     #[test]
@@ -161,31 +161,31 @@ mod tests {
         job.checkpoints.insert("a".to_owned(), 1);
         (job.progress, job.overall_progress) = (99, 99);
         (job.epoch, job.attempt, job.attempt_epoch) = (1, 1, 1);
-        let point = Course::of(&job).advance(&at("b", 10), 0);
+        let point = ProgressTracker::of(&job).advance(&at("b", 10), 0);
         assert_eq!((point.progress, point.overall_progress), (99, 99));
         job.epoch = 2;
-        let point = Course::of(&job).advance(&at("b", 10), 0);
+        let point = ProgressTracker::of(&job).advance(&at("b", 10), 0);
         assert_eq!((point.progress, point.overall_progress), (10, 55));
     }
 
     #[test]
     fn a_worker_that_knows_better_is_believed() {
-        let mut course = course();
+        let mut tracker = tracker();
         let mut update = at("a", 10);
         update.overall_progress = Some(70);
         update.estimated_seconds_remaining = Some(3);
-        let point = course.advance(&update, 0);
+        let point = tracker.advance(&update, 0);
         assert_eq!(point.overall_progress, 70);
         assert_eq!(point.estimated_seconds_remaining, Some(3));
-        assert_eq!(course.advance(&at("a", 20), 0).overall_progress, 70);
+        assert_eq!(tracker.advance(&at("a", 20), 0).overall_progress, 70);
     }
 
     #[test]
     fn the_remaining_time_is_estimated_from_what_was_reported_when() {
-        let mut course = course();
-        let unknown = course.advance(&at("a", 0), 1_000);
+        let mut tracker = tracker();
+        let unknown = tracker.advance(&at("a", 0), 1_000);
         assert_eq!(unknown.estimated_seconds_remaining, None);
-        let known = course.advance(&at("a", 50), 6_000);
+        let known = tracker.advance(&at("a", 50), 6_000);
         assert_eq!(known.estimated_seconds_remaining, Some(15));
     }
 }

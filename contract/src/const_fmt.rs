@@ -32,12 +32,12 @@ pub const fn position(text: &str, among: &[&str]) -> Option<usize> {
 
 /// Why the compiler refuses a declaration: a sentence that names what was declared.
 #[derive(Debug)]
-pub struct Sentence {
+pub struct ConstString {
     bytes: [u8; Self::MAX_BYTES],
     length: usize,
 }
 
-impl Sentence {
+impl ConstString {
     const MAX_BYTES: usize = 600;
 
     /// The parts in a row. What does not fit is left out.
@@ -84,8 +84,8 @@ impl Sentence {
 
 /// Ends the compilation with a sentence put together from these parts.
 #[track_caller]
-pub const fn refuse(parts: &[&str]) -> ! {
-    panic!("{}", Sentence::of(parts).text())
+pub const fn const_panic(parts: &[&str]) -> ! {
+    panic!("{}", ConstString::of(parts).text())
 }
 
 #[cfg(test)]
@@ -94,15 +94,18 @@ mod tests {
 
     #[test]
     fn sentences_are_put_together_from_texts_and_numbers() {
-        let sentence = Sentence::of(&["wait ", Sentence::number(5400).text(), " seconds"]);
+        let sentence = ConstString::of(&["wait ", ConstString::number(5400).text(), " seconds"]);
         assert_eq!(sentence.text(), "wait 5400 seconds");
-        assert_eq!(Sentence::number(0).text(), "0");
+        assert_eq!(ConstString::number(0).text(), "0");
     }
 
     #[test]
     fn what_does_not_fit_is_left_out_whole() {
-        let long = "x".repeat(Sentence::MAX_BYTES - 1);
-        assert_eq!(Sentence::of(&[&long, "ab", "c"]).text(), format!("{long}c"));
+        let long = "x".repeat(ConstString::MAX_BYTES - 1);
+        assert_eq!(
+            ConstString::of(&[&long, "ab", "c"]).text(),
+            format!("{long}c")
+        );
     }
 
     #[test]

@@ -7,11 +7,11 @@ use contract::{
     timestamp::Timestamp,
 };
 
-use crate::stores::Ending;
+use crate::stores::TerminalState;
 
 /// What every message of a job says.
 #[derive(Clone, Debug)]
-pub struct About {
+pub struct MessageHeader {
     /// The job.
     pub job_id: JobId,
     /// The message's place among the job's durable messages.
@@ -24,21 +24,21 @@ pub struct About {
 
 /// The message that tells how a job has ended. `stage` is the one that was running, if one was;
 /// `results` are a completed job's.
-pub fn ending_message(
-    ending: &Ending,
-    about: About,
+pub fn terminal_message(
+    terminal_state: &TerminalState,
+    about: MessageHeader,
     stage: Option<&str>,
     results: Option<Results>,
 ) -> ServerMessage {
-    let About {
+    let MessageHeader {
         job_id,
         seq,
         correlation_id,
         timestamp,
     } = about;
     let stage = stage.map(str::to_owned);
-    match ending {
-        Ending::Completed => {
+    match terminal_state {
+        TerminalState::Completed => {
             let results = results.unwrap_or(Results {
                 results: RawJson::null(),
                 results_url: None,
@@ -51,7 +51,7 @@ pub fn ending_message(
                 correlation_id,
             })
         }
-        Ending::Failed(error) => {
+        TerminalState::Failed(error) => {
             let error = error.clone();
             ServerMessage::JobFailed(JobFailed {
                 job_id,
@@ -62,7 +62,7 @@ pub fn ending_message(
                 stage,
             })
         }
-        Ending::Cancelled => ServerMessage::JobCancelled(JobCancelled {
+        TerminalState::Cancelled => ServerMessage::JobCancelled(JobCancelled {
             job_id,
             timestamp,
             seq,

@@ -6,7 +6,7 @@ use contract::functions::Function;
 
 /// Limits of the attempts to deliver one message to one connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Budget {
+pub struct RetryPolicy {
     /// Attempts, the first included.
     pub attempts: u32,
     /// Longest time from the first attempt to the start of the last.
@@ -17,7 +17,7 @@ pub struct Budget {
     pub longest_wait: Duration,
 }
 
-impl Budget {
+impl RetryPolicy {
     /// The budget that the contract gives the function `F`.
     pub const fn of<F: Function>() -> Self {
         Self {
@@ -49,18 +49,18 @@ mod tests {
 
     #[test]
     fn the_ceiling_doubles_until_the_longest_wait() {
-        let budget = Budget {
+        let retry_policy = RetryPolicy {
             attempts: 8,
             total: Duration::from_secs(10),
             first_wait: Duration::from_millis(100),
             longest_wait: Duration::from_secs(2),
         };
         let ceilings: Vec<_> = (1..=7)
-            .map(|attempt| budget.ceiling_after(attempt).as_millis())
+            .map(|attempt| retry_policy.ceiling_after(attempt).as_millis())
             .collect();
         assert_eq!(ceilings, [100, 200, 400, 800, 1600, 2000, 2000]);
         for attempt in [1, 5, 1000] {
-            assert!(budget.wait_after(attempt) <= budget.ceiling_after(attempt));
+            assert!(retry_policy.wait_after(attempt) <= retry_policy.ceiling_after(attempt));
         }
     }
 }

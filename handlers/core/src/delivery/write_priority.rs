@@ -12,11 +12,11 @@ use tokio::{
 };
 
 /// Longest time that posts make way: a table that does not answer holds up nobody's messages.
-const LONGEST: Duration = Duration::from_secs(1);
+const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 /// Where posts wait while others go first.
 #[derive(Debug, Default)]
-pub(super) struct Gate {
+pub(super) struct SendGate {
     until: Mutex<Option<Instant>>,
     opened: Notify,
 }
@@ -24,17 +24,17 @@ pub(super) struct Gate {
 /// While it lives, but no longer than a second, no post begins.
 #[derive(Debug)]
 #[must_use = "posts make way while it lives"]
-pub struct Way(Arc<Gate>);
+pub struct PauseGuard(Arc<SendGate>);
 
-impl Gate {
+impl SendGate {
     /// Has posts make way from now on.
-    pub(super) fn clear_way(self: &Arc<Self>) -> Way {
-        self.set(Some(Instant::now() + LONGEST));
-        Way(Arc::clone(self))
+    pub(super) fn pause(self: &Arc<Self>) -> PauseGuard {
+        self.set(Some(Instant::now() + MAX_PAUSE));
+        PauseGuard(Arc::clone(self))
     }
 
     /// Waits until posts may begin.
-    pub(super) async fn pass(&self) {
+    pub(super) async fn wait_until_open(&self) {
         loop {
             let opened = self.opened.notified();
             tokio::pin!(opened);
@@ -53,7 +53,7 @@ impl Gate {
     }
 }
 
-impl Drop for Way {
+impl Drop for PauseGuard {
     fn drop(&mut self) {
         self.0.set(None);
         self.0.opened.notify_waiters();
@@ -66,25 +66,25 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn posts_wait_for_whoever_goes_first() {
-        let gate = Arc::<Gate>::default();
-        let way = gate.clear_way();
+        let gate = Arc::<SendGate>::default();
+        let pause = gate.pause();
         let start = Instant::now();
         let first = async {
-            tokio::time::sleep(LONGEST / 2).await;
-            drop(way);
+            tokio::time::sleep(MAX_PAUSE / 2).await;
+            drop(pause);
         };
-        tokio::join!(first, gate.pass());
-        assert_eq!(start.elapsed(), LONGEST / 2);
+        tokio::join!(first, gate.wait_until_open());
+        assert_eq!(start.elapsed(), MAX_PAUSE / 2);
     }
 
     #[tokio::test(start_paused = true)]
     async fn whoever_goes_first_and_gets_nowhere_is_not_waited_for_by_each_in_turn() {
-        let gate = Arc::<Gate>::default();
+        let gate = Arc::<SendGate>::default();
         let start = Instant::now();
-        let _way = gate.clear_way();
+        let _pause = gate.pause();
         for _ in 0..3 {
-            gate.pass().await;
+            gate.wait_until_open().await;
         }
-        assert_eq!(start.elapsed(), LONGEST);
+        assert_eq!(start.elapsed(), MAX_PAUSE);
     }
 }

@@ -1,4 +1,4 @@
-//! A shared brake: when many connections are throttled at once, it is the account that is.
+//! A shared throttle: when many connections are throttled at once, it is the account that is.
 
 use std::{
     collections::HashSet,
@@ -9,14 +9,14 @@ use std::{
 use tokio::time::Instant;
 
 /// Throttled connections within a [`WINDOW`] that mean the account, not slow clients.
-const MANY: usize = 5;
+const THROTTLED_CONNECTIONS_THRESHOLD: usize = 5;
 const WINDOW: Duration = Duration::from_secs(1);
 /// Longest pause.
 const CEILING: Duration = Duration::from_secs(2);
 
 /// Holds all posts back for a while once many connections have been throttled.
 #[derive(Debug, Default)]
-pub(super) struct Brake(Mutex<State>);
+pub(super) struct AccountThrottle(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -26,7 +26,7 @@ struct State {
     until: Option<Instant>,
 }
 
-impl Brake {
+impl AccountThrottle {
     /// Notes that a connection was throttled.
     pub(super) fn throttled(&self, connection_id: &str) {
         let now = Instant::now();
@@ -40,9 +40,9 @@ impl Brake {
         }
         state.throttled.insert(connection_id.to_owned());
         let braking = state.until.is_some_and(|until| now < until);
-        if state.throttled.len() >= MANY && !braking {
+        if state.throttled.len() >= THROTTLED_CONNECTIONS_THRESHOLD && !braking {
             let ceiling = (Duration::from_millis(50) * 2_u32.pow(state.level.min(6))).min(CEILING);
-            // At least half: a pause that may be nothing is no brake.
+            // At least half: a pause that may be nothing is no throttle.
             state.until = Some(now + ceiling.mul_f64(0.5 + fastrand::f64() / 2.0));
             state.level = (state.level + 1).min(6);
             state.throttled.clear();
@@ -75,25 +75,25 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_slow_client_does_not_brake_the_others() {
-        let brake = Brake::default();
+        let throttle = AccountThrottle::default();
         for _ in 0..100 {
-            brake.throttled("slow");
+            throttle.throttled("slow");
         }
         let start = Instant::now();
-        brake.wait().await;
+        throttle.wait().await;
         assert_eq!(Instant::now(), start);
     }
 
     #[tokio::test(start_paused = true)]
     async fn many_throttled_connections_brake_all_and_longer_each_time() {
-        let brake = Brake::default();
+        let throttle = AccountThrottle::default();
         let mut pauses = Vec::new();
         for _ in 0..3 {
-            for connection in 0..MANY {
-                brake.throttled(&connection.to_string());
+            for connection in 0..THROTTLED_CONNECTIONS_THRESHOLD {
+                throttle.throttled(&connection.to_string());
             }
             let start = Instant::now();
-            brake.wait().await;
+            throttle.wait().await;
             pauses.push(Instant::now() - start);
         }
         assert!(pauses[0] >= Duration::from_millis(25), "{pauses:?}");

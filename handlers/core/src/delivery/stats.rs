@@ -7,7 +7,7 @@ use std::{
 
 /// Counts since the last flush.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub(super) struct DeliveryStats {
     sent: AtomicU64,
     retried: AtomicU64,
     gone: AtomicU64,
@@ -17,7 +17,7 @@ pub(super) struct Tally {
 
 /// What became of messages between two flushes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub struct StatsSnapshot {
     /// Messages that connections were sent.
     pub sent: u64,
     /// Posts beyond the first of each message.
@@ -31,7 +31,7 @@ pub struct Counts {
     pub slowest_millis: u64,
 }
 
-impl Tally {
+impl DeliveryStats {
     pub(super) fn sent(&self, attempts: u32, took: Duration) {
         self.sent.fetch_add(1, Ordering::Relaxed);
         self.retried(attempts);
@@ -53,8 +53,8 @@ impl Tally {
     }
 
     /// The counts so far; counting starts again.
-    pub(super) fn take(&self) -> Counts {
-        Counts {
+    pub(super) fn take(&self) -> StatsSnapshot {
+        StatsSnapshot {
             sent: self.sent.swap(0, Ordering::Relaxed),
             retried: self.retried.swap(0, Ordering::Relaxed),
             gone: self.gone.swap(0, Ordering::Relaxed),

@@ -2,19 +2,19 @@
 //! posted, those that have waited too long make way, for others and for durable messages.
 
 use aws_lambda_events::sqs::SqsMessage;
-use contract::{messages::ProgressUpdate, queues::DeliveryPointer, timestamp::Timestamp};
+use contract::{messages::ProgressUpdate, queues::DeliveryTask, timestamp::Timestamp};
 use handlers_core::models::Job;
 
 /// Seconds that a round may wait for its turn. Many rounds, so that a queue that is only late is
 /// served: each round brings what is known when its turn comes.
-const SHELF_LIFE_SECONDS: i64 = 10;
+const PROGRESS_MAX_AGE_SECONDS: i64 = 10;
 /// Seconds after a round within which its publisher may report without another round, and by which
 /// clocks may differ.
 const NEXT_ROUND_SECONDS: i64 = 5;
 
 /// What a round of progress brings; none when it is in vain.
 pub(crate) fn update_of(
-    pointer: &DeliveryPointer,
+    pointer: &DeliveryTask,
     job: &Job,
     message: &SqsMessage,
     now: Timestamp,
@@ -26,7 +26,7 @@ pub(crate) fn update_of(
         .filter(|_| job.seq == pointer.after_seq)?;
     let late = sent_at(message).is_some_and(|sent_at| {
         let followed = update.timestamp >= sent_at.plus_seconds(NEXT_ROUND_SECONDS);
-        followed && now > sent_at.plus_seconds(SHELF_LIFE_SECONDS)
+        followed && now > sent_at.plus_seconds(PROGRESS_MAX_AGE_SECONDS)
     });
     (!late).then_some(update)
 }
@@ -42,7 +42,7 @@ mod tests {
     use contract::{
         ids::{AccessKey, JobId, RequestId},
         messages::JobStatus,
-        queues::{Audience, Content},
+        queues::{DeliveryKind, Recipients},
     };
 
     use super::*;
@@ -68,10 +68,10 @@ mod tests {
         job.stage = Some("stage_1".to_owned());
         job.seq = job_seq;
         job.updated_at = at(reported);
-        let pointer = DeliveryPointer {
+        let pointer = DeliveryTask {
             job_id: job.job_id.clone(),
-            audience: Audience::AllSubscribers,
-            content: Content::Progress,
+            audience: Recipients::AllSubscribers,
+            content: DeliveryKind::Progress,
             after_seq: 1,
             through_seq: None,
         };

@@ -4,7 +4,7 @@ use std::{env, fs, num::NonZero, thread, time::Duration};
 
 /// Seconds of patience, in place of [`DEFAULT_SECONDS`] on an idle machine: where a scenario is meant
 /// to fail, waiting longer than a success takes is of no use.
-const SECONDS: &str = "STAGECAST_PATIENCE";
+const SECONDS: &str = "STAGECAST_TEST_TIMEOUT";
 
 /// Seconds of patience on an idle machine: more than the end of a lease and of what hides a ticket.
 const DEFAULT_SECONDS: u64 = 180;
@@ -15,7 +15,7 @@ const MOST: f64 = 10.0;
 /// How long something may take that is sure to come. A test that waits this long has failed: no
 /// outcome depends on it. The default follows the machine: it is multiplied by the number of
 /// runnable processes for each processor, as it is now.
-pub(crate) fn patience() -> Duration {
+pub(crate) fn timeout() -> Duration {
     match env::var(SECONDS) {
         Ok(seconds) => {
             let seconds = seconds.parse();

@@ -6,7 +6,7 @@ use contract::{
     functions::Function,
     grants::{Granted, SendMessage},
     ids::JobId,
-    queues::{Audience, Content, DeliveryPointer, DeliveryQueue},
+    queues::{DeliveryKind, DeliveryQueue, DeliveryTask, Recipients},
 };
 use tokio::time::Instant;
 
@@ -19,33 +19,33 @@ pub(super) const PAUSES: [u64; 3] = [0, 1, 3];
 
 /// The pointers of one job that its publisher puts on the queue, or is yet to.
 #[derive(Debug)]
-pub(super) struct Handover<F> {
+pub(super) struct DeferredFanOut<F> {
     stores: Arc<Stores<F>>,
     job_id: JobId,
     /// A stage's end and what follows at once go out with one pointer, since two may overtake each
     /// other.
-    lack: Option<Lack>,
+    pending: Option<PendingRange>,
     /// The queue did not take a pointer: nobody knows who lacks what after this.
-    all_lack: Option<u64>,
+    failed_from_seq: Option<u64>,
     /// When the subscribers beyond were last told how far the job is.
     told_progress_at: Option<Instant>,
 }
 
 /// Published messages that the subscribers after a connection are yet to be sent.
 #[derive(Debug)]
-struct Lack {
+struct PendingRange {
     beyond: String,
     after_seq: u64,
     through_seq: u64,
 }
 
-impl<F: Function + Granted<SendMessage<DeliveryQueue>>> Handover<F> {
+impl<F: Function + Granted<SendMessage<DeliveryQueue>>> DeferredFanOut<F> {
     pub(super) fn new(stores: Arc<Stores<F>>, job_id: JobId) -> Self {
         Self {
             stores,
             job_id,
-            lack: None,
-            all_lack: None,
+            pending: None,
+            failed_from_seq: None,
             told_progress_at: None,
         }
     }
@@ -54,26 +54,30 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> Handover<F> {
     /// what else they lack by [`Self::send`].
     pub(super) async fn published(&mut self, beyond: &str, seq: u64) {
         // Who is beyond may be others than before: each message is for those who were by then.
-        if self.lack.as_ref().is_some_and(|lack| lack.beyond != beyond) {
+        if self
+            .pending
+            .as_ref()
+            .is_some_and(|pending| pending.beyond != beyond)
+        {
             self.send().await;
         }
-        let lack = self.lack.get_or_insert_with(|| Lack {
+        let pending = self.pending.get_or_insert_with(|| PendingRange {
             beyond: beyond.to_owned(),
             after_seq: seq.saturating_sub(1),
             through_seq: seq,
         });
-        lack.through_seq = seq;
+        pending.through_seq = seq;
     }
 
     /// Has those beyond sent the published messages that they lack.
     pub(super) async fn send(&mut self) {
-        if let Some(lack) = self.lack.take() {
-            self.leave(DeliveryPointer {
+        if let Some(pending) = self.pending.take() {
+            self.leave(DeliveryTask {
                 job_id: self.job_id.clone(),
-                audience: Audience::SubscribersAfter(lack.beyond),
-                content: Content::Published,
-                after_seq: lack.after_seq,
-                through_seq: Some(lack.through_seq),
+                audience: Recipients::SubscribersAfter(pending.beyond),
+                content: DeliveryKind::Published,
+                after_seq: pending.after_seq,
+                through_seq: Some(pending.through_seq),
             })
             .await;
         }
@@ -88,10 +92,10 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> Handover<F> {
         if told_lately {
             return;
         }
-        self.leave(DeliveryPointer {
+        self.leave(DeliveryTask {
             job_id: self.job_id.clone(),
-            audience: Audience::SubscribersAfter(beyond.to_owned()),
-            content: Content::Progress,
+            audience: Recipients::SubscribersAfter(beyond.to_owned()),
+            content: DeliveryKind::Progress,
             after_seq: seq,
             through_seq: None,
         })
@@ -102,10 +106,10 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> Handover<F> {
     /// Has everyone sent the published message `seq`: its publisher does not know who they are.
     pub(super) async fn published_to_unknown(&mut self, seq: u64) {
         self.send().await;
-        self.leave(DeliveryPointer {
+        self.leave(DeliveryTask {
             job_id: self.job_id.clone(),
-            audience: Audience::AllSubscribers,
-            content: Content::Published,
+            audience: Recipients::AllSubscribers,
+            content: DeliveryKind::Published,
             after_seq: seq.saturating_sub(1),
             through_seq: Some(seq),
         })
@@ -114,31 +118,27 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> Handover<F> {
 
     /// Has these connections sent the log after `after_seq` and through `through_seq`.
     pub(super) async fn log(&mut self, connections: Vec<String>, after_seq: u64, through_seq: u64) {
-        let audience = Audience::Connections(connections);
-        let pointer = DeliveryPointer::log(self.job_id.clone(), audience, after_seq);
+        let audience = Recipients::Connections(connections);
+        let pointer = DeliveryTask::log(self.job_id.clone(), audience, after_seq);
         self.leave(pointer.through(through_seq)).await;
     }
 
     /// Leaves what the queue did not take to it once more, a few times: it may be back.
-    pub(super) async fn make_good(&mut self) {
+    pub(super) async fn retry_failed(&mut self) {
         for pause in PAUSES {
-            let Some(after_seq) = self.all_lack.take() else {
+            let Some(after_seq) = self.failed_from_seq.take() else {
                 return;
             };
             tokio::time::sleep(Duration::from_secs(pause)).await;
-            let audience = Audience::AllSubscribers;
-            self.leave(DeliveryPointer::log(
-                self.job_id.clone(),
-                audience,
-                after_seq,
-            ))
-            .await;
+            let audience = Recipients::AllSubscribers;
+            self.leave(DeliveryTask::log(self.job_id.clone(), audience, after_seq))
+                .await;
         }
     }
 
-    async fn leave(&mut self, pointer: DeliveryPointer) {
+    async fn leave(&mut self, pointer: DeliveryTask) {
         if let Err(error) = self.stores.queues.send::<DeliveryQueue>(&pointer, 0).await {
-            let DeliveryPointer {
+            let DeliveryTask {
                 content, after_seq, ..
             } = pointer;
             tracing::error!(
@@ -149,9 +149,9 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> Handover<F> {
                 "a delivery could not be queued; a durable message is tried again when the run or the \
                  post ends, and clients find it in the log when they resume",
             );
-            if content != Content::Progress {
-                let all_lack = self.all_lack.get_or_insert(after_seq);
-                *all_lack = after_seq.min(*all_lack);
+            if content != DeliveryKind::Progress {
+                let failed_from_seq = self.failed_from_seq.get_or_insert(after_seq);
+                *failed_from_seq = after_seq.min(*failed_from_seq);
             }
         }
     }

@@ -11,11 +11,11 @@ use contract::{
     grants::{DeleteItem, Granted, Query, SendMessage, UpdateItem},
     ids::JobId,
     limits::CONNECTION_TTL_SECONDS,
-    queues::{Audience, DeliveryPointer, DeliveryQueue},
+    queues::{DeliveryQueue, DeliveryTask, Recipients},
     tables::{Connections, Subscribers},
 };
 
-use super::{Aftermath, Outcome, handover::PAUSES};
+use super::{DeliveryObserver, Outcome, deferred_fan_out::PAUSES};
 use crate::{
     aws::{Queues, SendError},
     models::Subscriber,
@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The grants that acting on the outcome of a message takes.
-pub trait KeepsHouse:
+pub trait MaintainsConnections:
     Function
     + Granted<Query<Connections>>
     + Granted<UpdateItem<Connections>>
@@ -34,7 +34,7 @@ pub trait KeepsHouse:
 {
 }
 
-impl<F> KeepsHouse for F where
+impl<F> MaintainsConnections for F where
     F: Function
         + Granted<Query<Connections>>
         + Granted<UpdateItem<Connections>>
@@ -47,7 +47,7 @@ impl<F> KeepsHouse for F where
 
 /// Acts on what became of a job's messages.
 #[derive(Debug)]
-pub struct Housekeeper<F> {
+pub struct ConnectionMaintainer<F> {
     connections: ConnectionStore<F>,
     queues: Queues<F>,
     /// Until when subscriptions live that were renewed since the list of subscribers was read, in
@@ -55,7 +55,7 @@ pub struct Housekeeper<F> {
     renewed: Mutex<HashMap<(JobId, String), i64>>,
 }
 
-impl<F: KeepsHouse> Housekeeper<F> {
+impl<F: MaintainsConnections> ConnectionMaintainer<F> {
     /// A housekeeper that writes to these.
     pub fn new(connections: ConnectionStore<F>, queues: Queues<F>) -> Self {
         Self {
@@ -86,9 +86,9 @@ impl<F: KeepsHouse> Housekeeper<F> {
 }
 
 /// Leaves a message to the delivery function, trying a few times: nobody else knows that it is owed.
-async fn leave_persistently<F: KeepsHouse>(
+async fn defer_with_retry<F: MaintainsConnections>(
     queues: &Queues<F>,
-    pointer: &DeliveryPointer,
+    pointer: &DeliveryTask,
 ) -> Result<(), SendError> {
     let mut left = Ok(());
     for pause in PAUSES {
@@ -101,8 +101,8 @@ async fn leave_persistently<F: KeepsHouse>(
     left
 }
 
-impl<F: KeepsHouse> Aftermath for Housekeeper<F> {
-    async fn settle(&self, subscriber: &Subscriber, outcome: Outcome) {
+impl<F: MaintainsConnections> DeliveryObserver for ConnectionMaintainer<F> {
+    async fn on_outcome(&self, subscriber: &Subscriber, outcome: Outcome) {
         let done = match outcome {
             Outcome::Sent => self
                 .renew(subscriber)
@@ -117,10 +117,10 @@ impl<F: KeepsHouse> Aftermath for Housekeeper<F> {
                 after_seq,
                 through_seq,
             } => {
-                let alone = Audience::Connections(vec![subscriber.connection_id.clone()]);
-                let pointer = DeliveryPointer::log(subscriber.job_id.clone(), alone, after_seq)
+                let alone = Recipients::Connections(vec![subscriber.connection_id.clone()]);
+                let pointer = DeliveryTask::log(subscriber.job_id.clone(), alone, after_seq)
                     .through(through_seq);
-                leave_persistently(&self.queues, &pointer)
+                defer_with_retry(&self.queues, &pointer)
                     .await
                     .map_err(|error| error.to_string())
             }
