@@ -2,8 +2,8 @@
 
 import type { JobMessage, WatchedJob } from "../src/index.js";
 import { at } from "./dom.js";
-import { found } from "./results.js";
 import { sentence, stageName } from "./format.js";
+import { found } from "./results.js";
 
 export class Announcer {
   #stage: string | null = null;

@@ -11,6 +11,7 @@ import {
 import { Announcer } from "./announcer.js";
 import type { Config } from "./config.js";
 import { hideConnection, showConnection } from "./connection-pill.js";
+import { inWords } from "./format.js";
 import { type KeptJob, keep, note } from "./job-storage.js";
 import { otherKey } from "./links.js";
 import { clearLog, log } from "./message-log.js";
@@ -20,7 +21,6 @@ import { PlanView } from "./plan-view.js";
 import { noteWatched } from "./recent-jobs.js";
 import { imageOf } from "./results.js";
 import { RoomList } from "./room-list.js";
-import { inWords } from "./format.js";
 
 export class JobView {
   readonly plan: PlanView = new PlanView((id) => this.#rooms.point(id));

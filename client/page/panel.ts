@@ -2,8 +2,8 @@
 
 import { hasEnded, type WatchedJob, type WatchedStage } from "../src/index.js";
 import { at, make, setMeter } from "./dom.js";
-import { found } from "./results.js";
 import { duration, inDetail, inWords, sentence, stageName } from "./format.js";
+import { found } from "./results.js";
 
 const HEADLINES = {
   queued: "Waiting to start",

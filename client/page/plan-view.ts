@@ -1,8 +1,8 @@
 /** The plan with its rooms drawn over it. */
 
 import { at, make } from "./dom.js";
-import type { Room, Size } from "./results.js";
 import { area } from "./format.js";
+import type { Room, Size } from "./results.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const HUES = 8;

@@ -3,11 +3,11 @@
 import { hasEnded, type JobWatch, StagecastError, watchJob } from "../src/index.js";
 import type { Config } from "./config.js";
 import { at, make, setMeter } from "./dom.js";
+import { ago } from "./format.js";
 import { forget, type KeptJob, keptJobs, note } from "./job-storage.js";
 import { pathTo } from "./links.js";
 import { keepOnlyPicturesOf, keptPicture } from "./pictures.js";
 import { found } from "./results.js";
-import { ago } from "./format.js";
 
 /** Each is a connection of its own. */
 const MOST_WATCHED = 4;

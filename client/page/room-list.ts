@@ -2,9 +2,9 @@
 
 import type { WatchedJob } from "../src/index.js";
 import { at, make } from "./dom.js";
+import { area, count } from "./format.js";
 import { hue, type PlanView } from "./plan-view.js";
 import { imageOf, type Room, roomsOf } from "./results.js";
-import { area, count } from "./format.js";
 
 export class RoomList {
   #plan: PlanView;

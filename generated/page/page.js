@@ -118,7 +118,7 @@ async function readConfig() {
 		return error instanceof SyntaxError ? `${address} is not JSON: ${error.message}` : `${address} cannot be reached`;
 	}
 }
-// page/kept-jobs.ts
+// page/job-storage.ts
 var STORE = "stagecast.jobs";
 var MOST = 20;
 /** The jobs as long as the page is open, where the browser has not kept them. */
@@ -828,7 +828,7 @@ var Sequence = class {
 	* Takes a snapshot that was asked for apart from any subscription: it tells how the job is, but
 	* the log remains to be had.
 	*/
-	glance(snapshot) {
+	applySnapshot(snapshot) {
 		if (this.#ended || snapshot.seq < this.#seq) return [];
 		const message = messageOf(snapshot);
 		if (message === null) return [];
@@ -1182,7 +1182,7 @@ var JobWatch = class extends knownEventTarget() {
 			told: (snapshot) => {
 				this.#nowLive();
 				this.#look(snapshot);
-				this.#handOver(this.#sequence.glance(snapshot));
+				this.#handOver(this.#sequence.applySnapshot(snapshot));
 				if (this.#timers.cancel === void 0) this.#askToCancel();
 			},
 			failed: (error) => {
@@ -1355,7 +1355,7 @@ var Cancelling = class {
 		else this.#reject(error);
 	}
 };
-// page/words.ts
+// page/format.ts
 /** What is said, and how. */
 /** The stages of the reference pipeline; others are called what they are named. */
 var STAGE_NAMES = /* @__PURE__ */ new Map([["stage_1", "Walls"], ["stage_2", "Rooms"]]);
@@ -2190,7 +2190,7 @@ var Page = class {
 		this.#upload = null;
 		this.#view.clear();
 		this.#recent.show();
-		see("home");
+		showView("home");
 		document.title = "Stagecast";
 		if (before !== null) at("choose").focus();
 	}
@@ -2199,7 +2199,7 @@ var Page = class {
 		this.#upload = null;
 		this.#recent.hide();
 		const job = keptJob(jobId);
-		see("job");
+		showView("job");
 		if (job) this.#view.watch(job, picture);
 		else {
 			this.#view.clear(jobId);
@@ -2240,7 +2240,7 @@ var Page = class {
 		this.#recent.hide();
 		this.#view.clear(name);
 		this.#jobId = "";
-		see("job");
+		showView("job");
 		uploading(name);
 		at("headline").focus();
 		const upload = Symbol(name);
@@ -2294,7 +2294,7 @@ var Page = class {
 function sample(...content) {
 	return new File(content, SAMPLE, { type: "image/png" });
 }
-function see(view) {
+function showView(view) {
 	document.body.dataset.view = view;
 	at("intro").hidden = view !== "home";
 	at("drop").hidden = view !== "home";
@@ -2323,7 +2323,7 @@ async function open() {
 /** Says why the page does not know yet where the service is. */
 function sayTrouble(details) {
 	if (document.body.dataset.view !== "job") clear("");
-	see("job");
+	showView("job");
 	refuse("This page does not know where its service is. It keeps asking.", details);
 	at("again").hidden = true;
 }
