@@ -44,6 +44,8 @@ pub enum Action {
     SendTicket(i64),
     /// Ends the job.
     End(TerminalState),
+    /// Fails the job, whose external worker is lost, unless a worker has it again.
+    GiveUp(JobError),
 }
 
 /// Has the delivery function look at a job in so many seconds. `epoch` is the claim that is watched;
@@ -96,7 +98,7 @@ pub fn action(job: &Job, now: Timestamp) -> Action {
             if silent < ABANDONED_AFTER_SECONDS {
                 return look_again(ABANDONED_AFTER_SECONDS - silent);
             }
-            Action::End(TerminalState::Failed(worker_lost()))
+            Action::GiveUp(worker_lost())
         }
     }
 }
@@ -220,7 +222,7 @@ mod tests {
         assert_eq!(action(&job, at(40)), Action::LookAgain(180));
         let last = LEASE_SECONDS + ABANDONED_AFTER_SECONDS - 1;
         assert_eq!(action(&job, at(last)), Action::LookAgain(1));
-        let Action::End(TerminalState::Failed(error)) = action(&job, at(last + 1)) else {
+        let Action::GiveUp(error) = action(&job, at(last + 1)) else {
             panic!("it goes on");
         };
         assert_eq!(error.code, "worker_lost");

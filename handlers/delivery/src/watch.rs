@@ -100,18 +100,22 @@ impl Handler {
                 self.queues.send::<JobQueue>(&ticket, 0).await?;
                 Some(seconds)
             }
-            Action::End(terminal_state) => match self
-                .unattended
-                .settle(&job, Some(&terminal_state))
-                .await?
-            {
-                Settled::Ended(job) => {
-                    tracing::warn!(status = job.status.name(), "the watchdog has ended the job");
-                    None
-                }
-                Settled::Open(_) | Settled::Attended => Some(watchdog::FIRST_LOOK_SECONDS),
-            },
+            Action::End(terminal_state) => {
+                ended(self.unattended.settle(&job, Some(&terminal_state)).await?)
+            }
+            Action::GiveUp(error) => ended(self.unattended.give_up(&job, error).await?),
         })
+    }
+}
+
+/// The seconds until the next look at a job that was to be ended, if it has not ended.
+fn ended(settled: Settled) -> Option<i64> {
+    match settled {
+        Settled::Ended(job) => {
+            tracing::warn!(status = job.status.name(), "the watchdog has ended the job");
+            None
+        }
+        Settled::Open(_) | Settled::Attended => Some(watchdog::FIRST_LOOK_SECONDS),
     }
 }
 
