@@ -135,8 +135,8 @@ export interface JobComplete {
 export interface JobError {
   /**
    * A word that programs can look at, `not_an_image`: letters, digits, `_` and `-`. Stages name
-   * their own; Stagecast's are `internal`, `lease_lost`, `stage_panicked` and
-   * `too_many_attempts`. Other characters become `_`, more than 64 are cut.
+   * their own; Stagecast's are `failed`, `internal`, `lease_lost`, `stage_panicked`,
+   * `too_many_attempts` and `worker_lost`. Other characters become `_`, more than 64 are cut.
    */
   code: string;
   /** What went wrong and the way out, for a person. More than 1,024 bytes are cut. */

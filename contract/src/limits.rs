@@ -55,10 +55,16 @@ pub const MAX_REMAINING_SECONDS: u64 = 365 * 24 * 60 * 60;
 /// Jobs that one connection may be subscribed to at a time, unless the environment says otherwise.
 pub const DEFAULT_MAX_SUBSCRIPTIONS: u32 = 20;
 
-/// Messages that a connection may be sent at once by its own subscriptions: each counts as one, and so
-/// does each event of the log that it brings. Enough for the longest log of an external worker's job,
-/// for each of [`DEFAULT_MAX_SUBSCRIPTIONS`].
-pub const REPLAY_BURST: u64 = 1200;
+/// Messages that a connection may be sent at once by its own subscriptions, for each subscription that
+/// it may have: a subscription counts as one, and so does each event of the log that it brings. Enough
+/// for the longest log of an external worker's job.
+pub const REPLAYS_PER_SUBSCRIPTION: u64 = 60;
+const _: () = assert!(REPLAYS_PER_SUBSCRIPTION > MAX_STAGES as u64 + 1);
+
+/// Messages that a connection which may have so many subscriptions may be sent at once by them.
+pub const fn replay_burst(max_subscriptions: u32) -> u64 {
+    REPLAYS_PER_SUBSCRIPTION * max_subscriptions as u64
+}
 
 /// Messages by which that allowance grows again each second.
 pub const REPLAYS_PER_SECOND: u64 = 2;
@@ -82,7 +88,7 @@ pub const LEASE_SECONDS: i64 = 30;
 /// post may be on its way.
 pub const WATCHDOG_MARGIN_SECONDS: i64 = 5;
 
-/// Longest time between two looks of the watchdog at a job, in seconds.
+/// Longest time between two looks of the watchdog at a job that is not queued, in seconds.
 pub const WATCHDOG_MAX_DELAY_SECONDS: i64 = 180;
 
 /// An external worker that has not renewed its lease for this long after the lease has ended, and

@@ -85,9 +85,24 @@ queue! {
     DeliveryQueue = "deliveries" in "DELIVERIES_QUEUE_URL" {
         message: DeliveryTask,
         visibility_timeout_seconds: 35,
-        max_receives: 10,
+        // A watchdog is the only message of its job, so it outlasts an outage of the function. The
+        // attempts of the other messages have a limit of their own: `MAX_DELIVERY_ATTEMPTS`.
+        max_receives: 500,
     }
 }
+
+/// Receives within which a delivery has to succeed. Each may send its audience the same messages
+/// again, and a client that has stopped reading fails all of them.
+pub const MAX_DELIVERY_ATTEMPTS: u32 = 10;
+
+/// Longest delay of a message that SQS takes, in seconds.
+pub const MAX_DELAY_SECONDS: i64 = 900;
+
+/// An outage of the delivery function for hours makes no dead letter of a watchdog.
+const _: () = assert!(
+    DeliveryQueue::SPEC.visibility_timeout_seconds * DeliveryQueue::SPEC.max_receives
+        >= 4 * 60 * 60
+);
 
 /// A message that comes from a dead consumer is visible again soon after a lease would have ended.
 const _: () = assert!(
@@ -140,6 +155,9 @@ pub struct DeliveryTask {
     /// for all that follows, one to published messages for the one after `after_seq`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through_seq: Option<u64>,
+    /// It replaces a pointer that [`MAX_DELIVERY_ATTEMPTS`] did not settle, and is not replaced itself.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub renewed: bool,
 }
 
 impl DeliveryTask {
@@ -151,6 +169,7 @@ impl DeliveryTask {
             content: DeliveryKind::Log,
             after_seq,
             through_seq: None,
+            renewed: false,
         }
     }
 
@@ -168,6 +187,15 @@ impl DeliveryTask {
     pub fn through(self, through_seq: u64) -> Self {
         Self {
             through_seq: Some(through_seq),
+            ..self
+        }
+    }
+
+    /// The same pointer, with its receives counted anew, once.
+    #[must_use]
+    pub fn renew(self) -> Self {
+        Self {
+            renewed: true,
             ..self
         }
     }
@@ -218,6 +246,8 @@ mod tests {
         let earlier = r#"{"job_id":"job_1_a","audience":"all_subscribers","after_seq":2}"#;
         let pointer: DeliveryTask = serde_json::from_str(earlier).unwrap();
         assert_eq!(pointer.content, DeliveryKind::Log);
+        assert!(!pointer.renewed);
+        assert_eq!(serde_json::to_value(&pointer).unwrap().get("renewed"), None);
     }
 
     #[test]

@@ -66,19 +66,70 @@ impl ProtocolError {
     }
 }
 
+/// Declares the codes with which Stagecast itself fails a job, and when.
+macro_rules! failure_codes {
+    ($($(#[doc = $meaning:literal])+ $code:ident = $name:literal,)+) => {
+        /// A code of `job_failed` that Stagecast itself uses. Stages name their own.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum FailureCode {
+            $($(#[doc = $meaning])+ $code,)+
+        }
+
+        impl FailureCode {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$code),+];
+
+            /// The code as clients receive it.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$code => $name,)+
+                }
+            }
+        }
+    };
+}
+
+failure_codes! {
+    /// A stage failed without a code.
+    Failed = "failed",
+    /// A stage stopped as if it had been cancelled, but it was not.
+    Internal = "internal",
+    /// Runs were alive but did not renew their lease, too often without a stage finished.
+    LeaseLost = "lease_lost",
+    /// A stage of the pipeline has panicked.
+    StagePanicked = "stage_panicked",
+    /// Runs or workers started too often without a stage finished.
+    TooManyAttempts = "too_many_attempts",
+    /// The external worker was silent for too long, and no other has claimed the job.
+    WorkerLost = "worker_lost",
+}
+
 /// Why a job failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JobError {
     /// A word that programs can look at, `not_an_image`: letters, digits, `_` and `-`. Stages name
-    /// their own; Stagecast's are `internal`, `lease_lost`, `stage_panicked` and
-    /// `too_many_attempts`. Other characters become `_`, more than 64 are cut.
+    /// their own; Stagecast's are `failed`, `internal`, `lease_lost`, `stage_panicked`,
+    /// `too_many_attempts` and `worker_lost`. Other characters become `_`, more than 64 are cut.
     pub code: String,
     /// What went wrong and the way out, for a person. More than 1,024 bytes are cut.
     pub message: String,
 }
 
 impl JobError {
+    /// A failure that Stagecast itself ends a job with.
+    pub fn of(code: FailureCode, message: impl Into<String>) -> Self {
+        Self {
+            code: code.name().to_owned(),
+            message: message.into(),
+        }
+    }
+
+    /// Whether Stagecast's own failure has this code. A worker may have chosen the same name.
+    pub fn is(&self, code: FailureCode) -> bool {
+        self.code == code.name()
+    }
+
     /// The error of a stage. Whatever its code and message are, the job can end with it: what is too
     /// long is cut, and the code becomes a name.
     pub fn of_stage(code: &str, message: String) -> Self {
@@ -89,7 +140,7 @@ impl JobError {
         let code: String = code.map(|it| if is_name(it) { it } else { '_' }).collect();
         Self {
             code: if code.is_empty() {
-                UNNAMED_FAILURE.to_owned()
+                FailureCode::Failed.name().to_owned()
             } else {
                 code
             },
@@ -98,12 +149,33 @@ impl JobError {
     }
 }
 
-/// The code of a failure whose stage gave an empty one.
-const UNNAMED_FAILURE: &str = "failed";
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Texts that list the codes, with the sentence that does.
+    const LISTS: [(&str, &str); 2] = [
+        (
+            include_str!("../../../docs/reference/websocket.md"),
+            "The codes of `job_failed`",
+        ),
+        (
+            include_str!("../../../generated/asyncapi.yaml"),
+            "Stagecast's are",
+        ),
+    ];
+
+    #[test]
+    fn every_failure_code_is_listed_where_clients_read_about_it() {
+        for (text, start) in LISTS {
+            let (_, list) = text.split_once(start).expect(start);
+            let list: String = list.chars().take(300).collect();
+            for code in FailureCode::ALL {
+                let code = format!("`{}`", code.name());
+                assert!(list.contains(&code), "{code} is missing after: {start}");
+            }
+        }
+    }
 
     #[test]
     fn a_failure_is_taken_whatever_its_code_and_message_are() {

@@ -235,6 +235,7 @@ impl<F: Settles> Unattended<F> {
             content: DeliveryKind::Published,
             after_seq,
             through_seq: Some(job.seq),
+            renewed: false,
         };
         self.queues.send::<DeliveryQueue>(&pointer, 0).await?;
         let sent = SentRange::extended(job.redelivered, after_seq, job.seq);
@@ -305,7 +306,9 @@ mod tests {
 
     fn error() -> JobError {
         JobError {
-            code: crate::models::WORKER_LOST.to_owned(),
+            code: contract::messages::FailureCode::WorkerLost
+                .name()
+                .to_owned(),
             message: "m".to_owned(),
         }
     }

@@ -12,7 +12,10 @@ use handlers_core::{
     watchdog::{self, Action},
 };
 
-use crate::handler::{DeliveryError, Handler};
+use crate::{
+    attempts::receives,
+    handler::{DeliveryError, Handler},
+};
 
 /// Seconds before a look that a table has refused is repeated. It is sent anew, so that its receives
 /// do not count: an outage makes no dead letter of a watchdog.
@@ -70,7 +73,7 @@ impl Handler {
         epoch: Option<u64>,
         message: &SqsMessage,
     ) -> Result<Option<i64>, SettleError> {
-        if is_repeated(message) || job.is_committed_without_lease() {
+        if receives(message) > 1 || job.is_committed_without_lease() {
             // The look or the cancellation that committed what is in the log may have died before
             // the subscribers were notified.
             self.unattended.redeliver(job).await?;
@@ -117,10 +120,4 @@ fn ended(settled: Settled) -> Option<i64> {
         }
         Settled::Open(_) | Settled::Attended => Some(watchdog::FIRST_LOOK_SECONDS),
     }
-}
-
-/// Whether the message has been received before.
-fn is_repeated(message: &SqsMessage) -> bool {
-    let receives = message.attributes.get("ApproximateReceiveCount");
-    receives.is_some_and(|receives| receives != "1")
 }

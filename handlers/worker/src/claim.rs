@@ -8,7 +8,7 @@ use contract::{
     ids::JobId,
     json::RawJson,
     limits::{MAX_ATTEMPTS_WITHOUT_PROGRESS, MAX_CLAIM_RESULTS_BYTES, MAX_EVENTS_BYTES},
-    messages::{JobError, Results, ServerMessage},
+    messages::{FailureCode, JobError, Results, ServerMessage},
     timestamp::Timestamp,
     worker::{ClaimRequest, Claimed, FinishedStage},
 };
@@ -171,13 +171,13 @@ fn has_gone() -> ApiError {
 }
 
 fn attempts_exhausted() -> JobError {
-    JobError {
-        code: "too_many_attempts".to_owned(),
-        message: format!(
+    JobError::of(
+        FailureCode::TooManyAttempts,
+        format!(
             "the job was claimed {MAX_ATTEMPTS_WITHOUT_PROGRESS} times without finishing a stage; its \
              worker may crash on it"
         ),
-    }
+    )
 }
 
 #[cfg(test)]

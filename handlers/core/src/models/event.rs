@@ -5,16 +5,13 @@ use std::collections::BTreeMap;
 use contract::{
     ids::JobId,
     json::RawJson,
-    messages::ServerMessage,
+    messages::{FailureCode, ServerMessage},
     tables::{JobEventKey, JobEvents, Record},
 };
 use serde::{Deserialize, Serialize};
 
 use super::{InvalidItem, Item, item};
 use crate::stores::TerminalState;
-
-/// The code of a job that failed because its external worker was silent for too long.
-pub const WORKER_LOST: &str = "worker_lost";
 
 /// An item of `job_events`. It counts once the job's own `seq` has reached its `seq`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +68,7 @@ impl Event {
         let is_worker_lost = || {
             matches!(
                 serde_json::from_str(&self.message),
-                Ok(ServerMessage::JobFailed(failed)) if failed.error.code == WORKER_LOST
+                Ok(ServerMessage::JobFailed(failed)) if failed.error.is(FailureCode::WorkerLost)
             )
         };
         self.epoch < epoch && is_worker_lost()

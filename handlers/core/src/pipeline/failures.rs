@@ -3,7 +3,7 @@
 use contract::{
     json::RawJson,
     limits::{LEASE_SECONDS, MAX_ATTEMPTS_WITHOUT_PROGRESS},
-    messages::JobError,
+    messages::{FailureCode, JobError},
 };
 
 use super::{StageError, executor::StagePanic};
@@ -15,21 +15,21 @@ pub(super) fn attempts_exhausted(job: &Job) -> JobError {
         "the job was started {MAX_ATTEMPTS_WITHOUT_PROGRESS} times without finishing a stage"
     );
     match job.recently_lost_leases() {
-        0 => JobError {
-            code: "too_many_attempts".to_owned(),
-            message: format!(
+        0 => JobError::of(
+            FailureCode::TooManyAttempts,
+            format!(
                 "{claims}: each time, its run crashed or was cut short; the stage may need more \
                  time or memory than its function has"
             ),
-        },
-        lost => JobError {
-            code: "lease_lost".to_owned(),
-            message: format!(
+        ),
+        lost => JobError::of(
+            FailureCode::LeaseLost,
+            format!(
                 "{claims}; {lost} of these runs were alive but could not renew their lease for \
                  {LEASE_SECONDS} seconds: the machine had no processor time for the runner, was \
                  suspended, or did not reach the jobs table"
             ),
-        },
+        ),
     }
 }
 
@@ -41,19 +41,17 @@ pub(super) fn results_of(
     match outcome {
         Ok(Ok(results)) => Ok(results),
         Ok(Err(StageError::Failed { code, message })) => Err(JobError::of_stage(&code, message)),
-        // Nobody has told it to: its own cancellation is a failure like any other.
-        Ok(Err(StageError::Cancelled(_))) => Err(JobError {
-            code: "internal".to_owned(),
-            message: format!("{stage} stopped as if it had been cancelled, but it was not"),
-        }),
+        // The job was not cancelled: the stage made this error itself, which is a failure.
+        Ok(Err(StageError::Cancelled(_))) => Err(JobError::of(
+            FailureCode::Internal,
+            format!("{stage} stopped as if it had been cancelled, but it was not"),
+        )),
         Err(StagePanic { message }) => {
             tracing::error!(stage, panic = message, "a stage has panicked");
-            Err(JobError {
-                code: "stage_panicked".to_owned(),
-                message: format!(
-                    "{stage} has crashed; this is a fault of the pipeline, its log says more"
-                ),
-            })
+            Err(JobError::of(
+                FailureCode::StagePanicked,
+                format!("{stage} has crashed; this is a fault of the pipeline, its log says more"),
+            ))
         }
     }
 }

@@ -129,10 +129,14 @@ impl<F: Runs> Runner<F> {
         self.executor.stuck(limit).await
     }
 
-    /// Whether the job has ended, or is not there any more.
-    pub async fn has_ended(&self, job_id: &JobId) -> Result<bool, RunError> {
-        let job = self.stores.jobs.load(job_id).await?;
-        Ok(job.is_none_or(|job| job.status.has_ended()))
+    /// The job, if there is one (any more).
+    pub async fn load(&self, job_id: &JobId) -> Result<Option<Job>, RunError> {
+        Ok(self.stores.jobs.load(job_id).await?)
+    }
+
+    /// Has the delivery function send what a run of the job that was cut short may not have sent.
+    pub async fn redeliver(&self, job_id: &JobId) -> Result<(), RunError> {
+        Ok(self.stores.redeliver(job_id, 0).await?)
     }
 
     /// Runs the job, or what is left of it, until `deadline` at the latest. Fills in the fields

@@ -75,7 +75,7 @@ impl Claim {
             job_id: job.job_id.clone(),
             epoch: job.epoch,
         };
-        Self::Taken {
+        Self::Acquired {
             job: Box::new(job),
             lease,
             takeover,
@@ -85,7 +85,7 @@ impl Claim {
     /// Why a job, as it is now, could not be claimed.
     fn refused(job: Option<Job>) -> Self {
         match job {
-            None => Self::Unknown,
+            None => Self::NotFound,
             Some(job) if job.status.has_ended() => Self::Ended,
             Some(job) => Self::Held {
                 until: job.lease_expires_at,
