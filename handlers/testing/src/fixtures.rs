@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use contract::{
-    functions::{Function, JobsFunction, PipelineFunction},
+    functions::{Function, JobsFunction, PipelineFunction, WebSocketFunction},
     ids::{AccessKey, JobId, RequestId, WorkerKey},
     json::RawJson,
     timestamp::Timestamp,
@@ -13,7 +13,10 @@ use handlers_core::{
     clock::Clock,
     delivery::{Publisher, Publishes, Stores},
     models::Job,
-    stores::{Claim, ConnectionStore, EventStore, JobStore, ResultStore, SubscriptionStore},
+    stores::{
+        Claim, CommitOutcome, ConnectionStore, EventStore, JobStore, Precondition, ResultStore,
+        SubscriptionRequest, SubscriptionStore, correlation_id,
+    },
 };
 
 use crate::TestAws;
@@ -112,6 +115,41 @@ pub async fn claimed(aws: &TestAws, clock: &Clock, job: &TestJob) -> Publisher<P
         Ok(Claim::Acquired { job, lease, .. }) => Publisher::new(stores, &job, lease),
         other => panic!("the job cannot be claimed: {other:?}"),
     }
+}
+
+/// Opens a connection that is subscribed to the job, to the end of its log.
+///
+/// # Panics
+///
+/// When the subscription is refused.
+pub async fn subscribed(aws: &TestAws, clock: &Clock, job: &TestJob, connection_id: &str) {
+    let database = Database::new(
+        &aws.config::<WebSocketFunction>(),
+        &environment::<WebSocketFunction>(aws),
+    );
+    let connections = ConnectionStore::new(database.clone(), clock.clone());
+    let subscriptions = SubscriptionStore::new(database, clock.clone(), 10);
+    let now = clock.now();
+    let correlation_id = correlation_id(connection_id, now);
+    let connected = connections.connect(connection_id, correlation_id.clone());
+    connected.await.expect("the connection can be stored");
+    let context = subscriptions.load_context(connection_id, &job.id).await;
+    let context = context.expect("the job and the connection can be read");
+    let authorized = subscriptions.authorize(context, Some(&job.access_key));
+    let authorized = authorized.expect("the key opens the job");
+    let request = SubscriptionRequest {
+        connection_id,
+        connected_at: now,
+        correlation_id,
+        job_id: &job.id,
+    };
+    let allowance = authorized.allowance();
+    let committed = subscriptions
+        .commit(&request, &authorized, allowance, Precondition::All)
+        .await
+        .expect("the subscription can be stored");
+    assert_eq!(committed, CommitOutcome::Committed);
+    aws.connect(connection_id);
 }
 
 /// JSON text, for results.

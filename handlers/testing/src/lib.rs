@@ -66,7 +66,8 @@ impl TestAws {
         SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static("us-east-1"))
-            .endpoint_url("http://in-process")
+            // No request goes there. An address keeps S3's bucket names in the path.
+            .endpoint_url("http://127.0.0.1")
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .retry_config(aws_config::retry::RetryConfig::disabled())
             .http_client(http_client_fn(move |_, _| connector.clone()))
@@ -146,7 +147,12 @@ impl HttpConnector for Connector {
         let TestAws(services) = self.0.clone();
         HttpConnectorFuture::new(async move {
             let request = request.try_into_http1x().map_err(user)?;
-            let (head, body) = request.into_parts();
+            let (mut head, body) = request.into_parts();
+            // As an HTTP client does; the signature covers it.
+            if let Some(host) = head.uri.authority() {
+                let host = host.as_str().parse().map_err(user)?;
+                head.headers.entry(http::header::HOST).or_insert(host);
+            }
             let body = body.collect().await.map_err(user)?.to_bytes();
             let request = http::Request::from_parts(head, body);
             let Some(response) = services.answer(request).await else {
