@@ -108,19 +108,40 @@ async fn worker_reclaims_its_own_job_at_once_and_another_does_not() {
     let job = external_job(&aws, &clock, 1).await;
     let jobs = stores::<WorkerFunction>(&aws, &clock).jobs.clone();
     let stages = ["a".to_owned()];
-    let by = |worker_id| {
-        Some(ExternalClaim {
+    let claim = async |worker_id| {
+        let known = jobs.load(&job.id).await.unwrap().unwrap();
+        let external = ExternalClaim {
             stages: &stages,
             worker_id: Some(worker_id),
-        })
+        };
+        jobs.claim_for(&known, external).await.unwrap()
     };
-    acquired(jobs.claim_for(&job.id, by("one")).await.unwrap());
 
-    let other = jobs.claim_for(&job.id, by("two")).await.unwrap();
-    let (again, _) = acquired(jobs.claim_for(&job.id, by("one")).await.unwrap());
+    let (first, _) = acquired(claim("one").await);
+    let other = claim("two").await;
+    let (again, _) = acquired(claim("one").await);
 
+    assert_eq!(first.epoch, 1);
     assert!(matches!(other, Claim::Held { .. }), "{other:?}");
     assert_eq!(again.epoch, 2);
+}
+
+#[tokio::test]
+async fn claim_that_meets_a_newer_one_is_outdated() {
+    let (aws, clock) = (TestAws::new(), fixtures::clock());
+    let job = external_job(&aws, &clock, 1).await;
+    let jobs = stores::<WorkerFunction>(&aws, &clock).jobs.clone();
+    let stages = ["a".to_owned()];
+    let external = ExternalClaim {
+        stages: &stages,
+        worker_id: Some("one"),
+    };
+    let known = jobs.load(&job.id).await.unwrap().unwrap();
+    acquired(jobs.claim_for(&known, external).await.unwrap());
+
+    let outdated = jobs.claim_for(&known, external).await.unwrap();
+
+    assert!(matches!(outdated, Claim::Outdated(_)), "{outdated:?}");
 }
 
 #[tokio::test(start_paused = true)]
