@@ -46,7 +46,7 @@ test("a service that is away is named", async ({ progressPage, page, stack }) =>
   await stack.stop();
   const plan = Buffer.from("not read by anyone");
   await progressPage.choose("plan.png", "image/png", plan);
-  await expect(page.getByRole("alert")).toContainText(`${stack.urls.http_api} cannot be reached`);
+  await expect(page.getByRole("alert")).toContainText(`cannot reach the service at ${stack.urls.http_api}`);
 });
 
 test("a job that does not exist says so", async ({ progressPage, page, stack }) => {
