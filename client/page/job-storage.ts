@@ -1,27 +1,27 @@
-/** The jobs of this browser, with what opens them. */
+/** The jobs of this browser and their access keys, in `localStorage`. */
 
 import type { JobStatus } from "../src/index.js";
 
 export interface KeptJob {
   jobId: string;
   accessKey: string;
-  /** The file that it was made from. */
+  /** The name of the input file. */
   name: string;
   /** In milliseconds since 1970. */
   createdAt: number;
-  /** As it was last known; `gone` when the service no longer has it. */
+  /** The last known status; `gone` if the service no longer has the job. */
   status: JobStatus | "gone";
-  /** What is worth knowing of its end. */
+  /** A short summary of the job's end. */
   note: string;
 }
 
 const STORE = "stagecast.jobs";
 const MOST = 20;
 
-/** The jobs as long as the page is open, where the browser has not kept them. */
+/** The jobs in memory, for browsers that block `localStorage`. */
 let unsaved: KeptJob[] | null = null;
 
-/** The latest first. */
+/** Returns the jobs, the latest first. */
 export function keptJobs(): KeptJob[] {
   if (unsaved) return unsaved;
   try {
@@ -40,7 +40,7 @@ export function keep(job: KeptJob): void {
   write([job, ...keptJobs().filter(({ jobId }) => jobId !== job.jobId)].slice(0, MOST));
 }
 
-/** Notes what has become of a job, if it is kept. */
+/** Updates the status and summary of a stored job. */
 export function note(jobId: string, news: Partial<Pick<KeptJob, "status" | "note">>): void {
   const jobs = keptJobs();
   const known = jobs.find((job) => job.jobId === jobId);
@@ -54,7 +54,7 @@ export function forget(jobId: string): void {
   write(keptJobs().filter((job) => job.jobId !== jobId));
 }
 
-/** Calls back when another window has changed what is kept. */
+/** Calls back when another window has changed the stored jobs. */
 export function onOtherWindow(changed: () => void): void {
   window.addEventListener("storage", ({ key }) => {
     if (key === STORE || key === null) changed();
@@ -66,7 +66,7 @@ function write(jobs: KeptJob[]): void {
     localStorage.setItem(STORE, JSON.stringify(jobs));
     unsaved = null;
   } catch {
-    // The browser keeps nothing, or its store is full.
+    // The browser blocks `localStorage`, or it is full.
     unsaved = jobs;
   }
 }

@@ -1,4 +1,4 @@
-/** The page: which view is seen, and from a picture to a job. */
+/** The page: switches between its views and creates jobs from files. */
 
 import { HttpApi } from "../src/index.js";
 import type { Config } from "./config.js";
@@ -19,9 +19,9 @@ export class Page {
   #rules: InputRules;
   #view: JobView;
   #recent: RecentJobs;
-  /** The job on show. */
+  /** The view of the current job. */
   #jobId: string | null = null;
-  /** The upload on show, while it goes on. */
+  /** The upload in progress that the page shows. */
   #upload: symbol | null = null;
 
   constructor(config: Config) {
@@ -32,16 +32,16 @@ export class Page {
     this.#recent = new RecentJobs(config);
   }
 
-  /** Whether another plan may take the place of what is on show. */
+  /** Whether the page accepts another file now. */
   get isFree(): boolean {
     return !this.#view.isBusy && this.#upload === null;
   }
 
-  /** Shows what the address says. */
+  /** Shows the view that the URL names. */
   follow(): void {
     const jobId = linkedJob();
     if (jobId === null) this.#showHome();
-    // A link to the job on show may have brought the key that opens it.
+    // A link to the current job may contain a valid key.
     else if (jobId !== this.#jobId || !this.#view.isBusy) this.#showJob(jobId, null);
   }
 
@@ -78,7 +78,7 @@ export class Page {
     else this.#showHome();
   }
 
-  /** Takes over what another window has done to the jobs of this browser. */
+  /** Applies another window's change of the stored jobs. */
   refresh(): void {
     if (document.body.dataset.view === "home") this.#recent.refresh();
   }
@@ -94,7 +94,7 @@ export class Page {
       const answer = await fetch(samplePlan);
       if (answer.ok) picture = await answer.blob();
     } catch {
-      // Said below.
+      // Reported below.
     }
     if (upload !== this.#upload) return;
     if (picture) await this.#send(sample(picture), upload);
@@ -108,7 +108,7 @@ export class Page {
     else await this.#send(file, upload);
   }
 
-  /** Takes the place of what was on show, also when it is refused. */
+  /** Replaces the current view, even if the file is rejected. */
   #begin(name: string): symbol {
     this.#recent.hide();
     this.#view.clear(name);
@@ -136,7 +136,7 @@ export class Page {
       const job = { jobId, accessKey, name: file.name, createdAt: Date.now() };
       keep({ ...job, status: "queued", note: "" });
       void keepPicture(jobId, file);
-      // Whoever has gone elsewhere meanwhile, or to another upload, finds it among the recent jobs.
+      // If the user has left this upload, the job is in the list of recent jobs.
       if (upload !== this.#upload) {
         this.refresh();
         return;
@@ -164,7 +164,7 @@ export class Page {
   }
 }
 
-/** The sample as a file, with its content once that has come. */
+/** The sample as a file whose content is fetched. */
 function sample(...content: Blob[]): File {
   return new File(content, SAMPLE, { type: "image/png" });
 }

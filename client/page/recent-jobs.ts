@@ -1,4 +1,4 @@
-/** The list of this browser's jobs. Those that are not known to have ended are watched while it is seen. */
+/** The list of this browser's jobs. Unfinished jobs are watched while the list is visible. */
 
 import { hasEnded, type JobWatch, StagecastError, watchJob } from "../src/index.js";
 import type { Config } from "./config.js";
@@ -9,7 +9,7 @@ import { pathTo } from "./links.js";
 import { keepOnlyPicturesOf, keptPicture } from "./pictures.js";
 import { found } from "./results.js";
 
-/** Each is a connection of its own. */
+/** Maximum number of watches; each has its own connection. */
 const MOST_WATCHED = 4;
 
 const STATUS = {
@@ -24,7 +24,7 @@ const STATUS = {
 export class RecentJobs {
   #config: Config;
   #watches: JobWatch[] = [];
-  /** What is listed, in its order. */
+  /** The listed jobs in their order. */
   #rows = new Map<string, HTMLElement>();
   #pictures: string[] = [];
 
@@ -51,7 +51,10 @@ export class RecentJobs {
     void keepOnlyPicturesOf(jobs.map(({ jobId }) => jobId));
   }
 
-  /** Takes over what another window has kept. Watches go on: each window that began anew would make the others do so. */
+  /**
+   * Applies another window's change. Existing watches continue: a new watch would store its result,
+   * which would make the other windows start again.
+   */
   refresh(): void {
     const jobs = keptJobs();
     if (jobs.map(({ jobId }) => jobId).join() !== [...this.#rows.keys()].join()) {
@@ -66,7 +69,7 @@ export class RecentJobs {
     }
   }
 
-  /** Shows the list in the place of the one before, with the focus where it was. */
+  /** Replaces the list and restores the focus. */
   #showAnew(): void {
     const focused = document.activeElement;
     const [jobId, row] = [...this.#rows].find(([, row]) => row.contains(focused)) ?? [];
@@ -152,20 +155,20 @@ export class RecentJobs {
 }
 
 /**
- * Notes what a watch has heard. That a job waits is not noted: it is what is kept of a job from its start, and
- * what a watch tells that has heard nothing yet.
+ * Stores the result of a watch. `queued` is not stored: it is the initial status, and also what a
+ * watch reports before its first message.
  */
 export function noteWatched(watch: JobWatch): void {
   const { job_id: jobId, status } = watch.snapshot;
   if (status !== "queued") note(jobId, { status, note: noteOn(watch) });
 }
 
-/** What is worth keeping of a job's end. */
+/** The summary of a job's end. */
 function noteOn({ snapshot: job }: JobWatch): string {
   if (job.status === "failed") return job.error?.code.replaceAll("_", " ") ?? "";
   const last = job.stages.at(-1);
   if (job.status !== "completed" || !last) return "";
-  // Over HTTP, the last stage's results come as the job's.
+  // HTTP reports the last stage's results as those of the job.
   return found(last) || found({ ...last, results: job.results });
 }
 

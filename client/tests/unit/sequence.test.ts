@@ -14,7 +14,7 @@ function durable(messages: JobMessage[]): number[] {
   return messages.flatMap((message) => (message.type === "progress_update" ? [] : [message.seq]));
 }
 
-/** Every message of a job, with progress between; each one to three times, in any order. */
+/** Every message of a job with progress in between, each one to three times, in any order. */
 const deliveries = fc.integer({ min: 0, max: 8 }).chain((stages) => {
   const log = logOf(stages);
   const all = log.flatMap((message) => [
@@ -31,7 +31,7 @@ const deliveries = fc.integer({ min: 0, max: 8 }).chain((stages) => {
 });
 
 describe("any order, any repetition", () => {
-  test("durable messages are handed over once and in order", () => {
+  test("durable messages are released once and in order", () => {
     fc.assert(
       fc.property(deliveries, ({ log, messages }) => {
         const sequence = new Sequence();
@@ -42,7 +42,7 @@ describe("any order, any repetition", () => {
     );
   });
 
-  test("progress never tells of what has been left behind", () => {
+  test("progress is never older than a released message", () => {
     fc.assert(
       fc.property(deliveries, ({ messages }) => {
         const sequence = new Sequence();
@@ -62,7 +62,7 @@ describe("any order, any repetition", () => {
     );
   });
 
-  test("whatever is lost, asking for the log after `seq` brings exactly what is missing", () => {
+  test("replay after seq restores exactly the lost messages", () => {
     const withLosses = deliveries.chain(({ log, messages }) =>
       fc.subarray(messages).map((received) => ({ log, received })),
     );
@@ -80,7 +80,7 @@ describe("any order, any repetition", () => {
     );
   });
 
-  test("whatever is lost, the end comes once and last, although the log is gone", () => {
+  test("end comes once and last after the log expired", () => {
     const withLosses = deliveries.chain(({ log, messages }) =>
       fc.subarray(messages).map((received) => ({ log, received })),
     );
@@ -100,7 +100,7 @@ describe("any order, any repetition", () => {
 });
 
 describe("gaps", () => {
-  test("progress with a later seq tells of a gap, and waits for what is missing", () => {
+  test("progress with a later seq waits for the missing message", () => {
     const sequence = new Sequence();
     expect(sequence.accept(progress(1, 10))).toEqual([]);
     expect(sequence.hasGap).toBe(true);
@@ -108,14 +108,14 @@ describe("gaps", () => {
     expect(sequence.hasGap).toBe(false);
   });
 
-  test("a durable message after a gap waits for what is missing", () => {
+  test("durable message after a gap waits for the missing one", () => {
     const sequence = new Sequence();
     expect(sequence.accept(jobCancelled(2))).toEqual([]);
     expect(sequence.hasGap).toBe(true);
     expect(sequence.accept(stageComplete(1))).toEqual([stageComplete(1), jobCancelled(2)]);
   });
 
-  test("where the log is gone, what came early is still handed over, then the snapshot", () => {
+  test("expired log releases early messages, then the snapshot", () => {
     const sequence = new Sequence();
     sequence.accept(stageComplete(3));
     const status = snapshot(3, { progress: 40, message: "Further..." });
@@ -126,7 +126,7 @@ describe("gaps", () => {
 });
 
 describe("snapshots", () => {
-  test("the snapshot of a subscription waits for the log that comes after it", () => {
+  test("snapshot of a subscription waits for the replayed log", () => {
     const sequence = new Sequence();
     expect(sequence.acceptSubscribed(snapshot(1, { progress: 40 }), true)).toEqual([]);
     expect(sequence.accept(stageComplete(1))).toMatchObject([
@@ -135,7 +135,7 @@ describe("snapshots", () => {
     ]);
   });
 
-  test("who knows the whole log of an ended job is told of its end by the snapshot", () => {
+  test("snapshot ends a job whose whole log is known", () => {
     const sequence = new Sequence(2);
     const status = snapshot(2, { status: "cancelled", stage: "stage_2" });
     expect(sequence.acceptSubscribed(status, true)).toMatchObject([
@@ -143,14 +143,14 @@ describe("snapshots", () => {
     ]);
   });
 
-  test("a applySnapshot does not make the log forgotten", () => {
+  test("polled snapshot does not replace the log", () => {
     const sequence = new Sequence();
     expect(sequence.acceptPolled(snapshot(1, { progress: 40 }))).toMatchObject([{ progress: 40 }]);
     expect(sequence.seq).toBe(0);
     expect(sequence.accept(stageComplete(1))).toEqual([stageComplete(1)]);
   });
 
-  test("a failed job that was only looked at says why", () => {
+  test("polled snapshot of a failed job contains its error", () => {
     const error = { code: "no_walls", message: "there are no walls" };
     const handed = new Sequence().acceptPolled(snapshot(1, { status: "failed", error }));
     expect(handed).toMatchObject([{ type: "job_failed", error, seq: 1 }]);
@@ -158,13 +158,13 @@ describe("snapshots", () => {
 });
 
 describe("progress", () => {
-  test("the same progress over two connections is one", () => {
+  test("same progress over two connections is released once", () => {
     const sequence = new Sequence();
     expect(sequence.accept(progress(0, 10))).toHaveLength(1);
     expect(sequence.accept(progress(0, 10))).toHaveLength(0);
   });
 
-  test("progress that was overtaken within its second is dropped", () => {
+  test("older progress of the same second is dropped", () => {
     const sequence = new Sequence();
     const timestamp = time(5);
     sequence.accept(progress(0, 20, { timestamp }));
@@ -172,38 +172,38 @@ describe("progress", () => {
     expect(sequence.accept(progress(0, 30, { timestamp }))).toHaveLength(1);
   });
 
-  test("a stage that begins again, in another run, is followed", () => {
+  test("restarted stage is followed", () => {
     const sequence = new Sequence();
     sequence.accept(progress(0, 80, { timestamp: time(5) }));
     expect(sequence.accept(progress(0, 0, { timestamp: time(9) }))).toHaveLength(1);
   });
 
-  test("the next attempt at a stage is followed at once, below where the one before was", () => {
+  test("next attempt at a stage may decrease the percentage", () => {
     const sequence = new Sequence();
     const timestamp = time(5);
     sequence.accept(progress(0, 99, { timestamp, attempt: 1 }));
     const again = progress(0, 10, { timestamp, attempt: 2 });
     expect(sequence.accept(again)).toEqual([again]);
-    // What was on its way from the attempt before comes too late, whatever it says.
+    // Late messages of the previous attempt are dropped, whatever their percentage.
     expect(sequence.accept(progress(0, 100, { timestamp: time(6), attempt: 1 }))).toEqual([]);
     expect(sequence.accept(progress(0, 20, { timestamp, attempt: 2 }))).toHaveLength(1);
   });
 
-  test("the attempts at one stage say nothing of those at the next", () => {
+  test("attempts are compared within a stage only", () => {
     const sequence = new Sequence();
     sequence.accept(progress(0, 99, { attempt: 3 }));
     sequence.accept(stageComplete(1));
     expect(sequence.accept(progress(1, 5, { attempt: 1 }))).toHaveLength(1);
   });
 
-  test("nothing is handed over after the end", () => {
+  test("nothing is released after the end", () => {
     const sequence = new Sequence();
     sequence.accept(jobComplete(1));
     expect(sequence.accept(progress(1, 10))).toEqual([]);
     expect(sequence.acceptSubscribed(snapshot(1, { status: "completed" }), false)).toEqual([]);
   });
 
-  test("messages of a publisher that does not number them are handed over as they come", () => {
+  test("messages without seq are released as they come", () => {
     const { seq: _, ...unnumbered } = jobComplete(1);
     const sequence = new Sequence();
     expect(sequence.accept({ ...progress(0, 10), seq: undefined } as never)).toHaveLength(1);
