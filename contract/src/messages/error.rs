@@ -71,9 +71,9 @@ impl ProtocolError {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JobError {
     /// The error code for programs, such as `not_an_image`: letters, digits, `_` and `-`. Stages
-    /// define their own codes; Stagecast's are `internal`, `lease_lost`, `stage_panicked` and
-    /// `too_many_attempts`. Other characters are replaced by `_`; a code is cut after 64
-    /// characters.
+    /// define their own codes; Stagecast's are `internal`, `lease_lost`, `stage_panicked`,
+    /// `too_many_attempts` and `worker_lost`. Other characters are replaced by `_`; a code is cut
+    /// after 64 characters.
     pub code: String,
     /// What went wrong and what to do, for display. Cut after 1,024 bytes.
     pub message: String,
