@@ -63,7 +63,7 @@ pub struct CancelRequested {
     pub timestamp: Timestamp,
 }
 
-/// The answer to `ping`.
+/// The reply to `ping`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Pong {

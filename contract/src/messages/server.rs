@@ -31,7 +31,7 @@ pub enum ServerMessage {
     JobStatus(StatusReply),
     /// The cancellation of the job is requested.
     CancelRequested(CancelRequested),
-    /// The answer to `ping`.
+    /// The reply to `ping`.
     Pong(Pong),
     /// A client's message was rejected.
     Error(ErrorReply),
