@@ -16,11 +16,11 @@ export interface Config {
  * Loads the configuration with retries, so that the page recovers when the server is back or the
  * file is corrected.
  */
-export async function findConfig(onTrouble: (words: string) => void): Promise<Config> {
+export async function findConfig(onError: (words: string) => void): Promise<Config> {
   for (let attempt = 0; ; attempt += 1) {
     const found = await readConfig();
     if (typeof found !== "string") return found;
-    onTrouble(found);
+    onError(found);
     await new Promise((over) => setTimeout(over, backoff(attempt)));
   }
 }

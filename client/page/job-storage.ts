@@ -2,7 +2,7 @@
 
 import type { JobStatus } from "../src/index.js";
 
-export interface KeptJob {
+export interface StoredJob {
   jobId: string;
   accessKey: string;
   /** The name of the input file. */
@@ -19,30 +19,30 @@ const STORE = "stagecast.jobs";
 const MOST = 20;
 
 /** The jobs in memory, for browsers that block `localStorage`. */
-let unsaved: KeptJob[] | null = null;
+let unsaved: StoredJob[] | null = null;
 
 /** Returns the jobs, the latest first. */
-export function keptJobs(): KeptJob[] {
+export function storedJobs(): StoredJob[] {
   if (unsaved) return unsaved;
   try {
-    const kept: unknown = JSON.parse(localStorage.getItem(STORE) ?? "[]");
-    return Array.isArray(kept) ? kept : [];
+    const stored: unknown = JSON.parse(localStorage.getItem(STORE) ?? "[]");
+    return Array.isArray(stored) ? stored : [];
   } catch {
     return [];
   }
 }
 
-export function keptJob(jobId: string): KeptJob | undefined {
-  return keptJobs().find((job) => job.jobId === jobId);
+export function storedJob(jobId: string): StoredJob | undefined {
+  return storedJobs().find((job) => job.jobId === jobId);
 }
 
-export function keep(job: KeptJob): void {
-  write([job, ...keptJobs().filter(({ jobId }) => jobId !== job.jobId)].slice(0, MOST));
+export function saveJob(job: StoredJob): void {
+  write([job, ...storedJobs().filter(({ jobId }) => jobId !== job.jobId)].slice(0, MOST));
 }
 
 /** Updates the status and summary of a stored job. */
-export function note(jobId: string, news: Partial<Pick<KeptJob, "status" | "note">>): void {
-  const jobs = keptJobs();
+export function updateJob(jobId: string, news: Partial<Pick<StoredJob, "status" | "note">>): void {
+  const jobs = storedJobs();
   const known = jobs.find((job) => job.jobId === jobId);
   if (!known) return;
   const isNews =
@@ -50,8 +50,8 @@ export function note(jobId: string, news: Partial<Pick<KeptJob, "status" | "note
   if (isNews) write(jobs.map((job) => (job === known ? { ...job, ...news } : job)));
 }
 
-export function forget(jobId: string): void {
-  write(keptJobs().filter((job) => job.jobId !== jobId));
+export function removeJob(jobId: string): void {
+  write(storedJobs().filter((job) => job.jobId !== jobId));
 }
 
 /** Calls back when another window has changed the stored jobs. */
@@ -61,7 +61,7 @@ export function onOtherWindow(changed: () => void): void {
   });
 }
 
-function write(jobs: KeptJob[]): void {
+function write(jobs: StoredJob[]): void {
   try {
     localStorage.setItem(STORE, JSON.stringify(jobs));
     unsaved = null;

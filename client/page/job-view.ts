@@ -12,11 +12,11 @@ import { Announcer } from "./announcer.js";
 import type { Config } from "./config.js";
 import { hideConnection, showConnection } from "./connection-pill.js";
 import { errorMessage } from "./format.js";
-import { type KeptJob, keep, note } from "./job-storage.js";
+import { type StoredJob, saveJob, updateJob } from "./job-storage.js";
 import { otherKey } from "./links.js";
 import { clearLog, log } from "./message-log.js";
 import * as panel from "./panel.js";
-import { keptPicture } from "./pictures.js";
+import { storedPicture } from "./pictures.js";
 import { PlanView } from "./plan-view.js";
 import { noteWatched } from "./recent-jobs.js";
 import { imageOf } from "./results.js";
@@ -28,7 +28,7 @@ export class JobView {
   #announcer = new Announcer();
   #config: Config;
   #http: HttpApi;
-  #job: KeptJob | null = null;
+  #job: StoredJob | null = null;
   #watch: JobWatch | null = null;
   /** Results that were too large for a message and are fetched over HTTP. */
   #fetched: { of: JobWatch; results: unknown } | null = null;
@@ -58,7 +58,7 @@ export class JobView {
   }
 
   /** Watches a job. `picture` is its input, if the browser has it. */
-  watch(job: KeptJob, picture: Blob | null): void {
+  watch(job: StoredJob, picture: Blob | null): void {
     this.clear(job.name);
     const { websocket: url, http_api: httpApi } = this.#config;
     const { jobId, accessKey } = job;
@@ -104,18 +104,18 @@ export class JobView {
     const isForbidden = error instanceof StagecastError && error.code === "forbidden";
     const key = isForbidden ? otherKey(watch.snapshot.job_id) : null;
     if (key !== null && this.#job) {
-      const job: KeptJob = { ...this.#job, accessKey: key };
-      keep(job);
+      const job: StoredJob = { ...this.#job, accessKey: key };
+      saveJob(job);
       this.watch(job, null);
       return;
     }
     this.plan.working(false);
-    if (error instanceof StagecastError) note(watch.snapshot.job_id, { status: "gone" });
+    if (error instanceof StagecastError) updateJob(watch.snapshot.job_id, { status: "gone" });
     if (isForbidden) {
       const words = "This job no longer exists, or the link's key is wrong.";
-      panel.refuse(`${words} Start another one.`, error.code ?? "");
+      panel.showFailure(`${words} Start another one.`, error.code ?? "");
     } else {
-      panel.refuseError(error);
+      panel.showError(error);
     }
   }
 
@@ -149,8 +149,8 @@ export class JobView {
   }
 
   /** Another window, or this one before a reload, has stored it. */
-  async #showKeptPicture({ jobId, name }: KeptJob, watch: JobWatch): Promise<void> {
-    const picture = await keptPicture(jobId);
+  async #showKeptPicture({ jobId, name }: StoredJob, watch: JobWatch): Promise<void> {
+    const picture = await storedPicture(jobId);
     if (watch !== this.#watch) return;
     const hadRooms = this.plan.isShown;
     this.plan.show(picture, name);

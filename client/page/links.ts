@@ -3,7 +3,7 @@
  * `#job=…`, with `&key=…` in a shared link. The page removes the key from the address bar at once.
  */
 
-import { keep, keptJob } from "./job-storage.js";
+import { saveJob, storedJob } from "./job-storage.js";
 
 /**
  * Keys from links to jobs for which the browser has stored another key. Either of the two may be
@@ -16,10 +16,10 @@ export function linkedJob(): string | null {
   const given = new URLSearchParams(location.hash.slice(1));
   const [jobId, accessKey] = [given.get("job"), given.get("key")];
   if (jobId && accessKey) {
-    const known = keptJob(jobId);
+    const known = storedJob(jobId);
     if (!known || known.status === "gone") {
       const { name, createdAt } = known ?? { name: jobId, createdAt: Date.now() };
-      keep({ jobId, accessKey, name, createdAt, status: "queued", note: "" });
+      saveJob({ jobId, accessKey, name, createdAt, status: "queued", note: "" });
     } else if (known.accessKey !== accessKey) {
       otherKeys.set(jobId, accessKey);
     }

@@ -17,15 +17,15 @@ wire();
 async function open(): Promise<void> {
   // The key in the URL is removed from the address bar first.
   linkedJob();
-  page = new Page(await findConfig(sayTrouble));
+  page = new Page(await findConfig(showConfigError));
   page.follow();
 }
 
 /** Shows why the configuration is not loaded yet. */
-function sayTrouble(details: string): void {
+function showConfigError(details: string): void {
   if (document.body.dataset.view !== "job") panel.clear("");
   showView("job");
-  panel.refuse("The page cannot load its configuration. It keeps trying.", details);
+  panel.showFailure("The page cannot load its configuration. It keeps trying.", details);
   at("again").hidden = true;
 }
 

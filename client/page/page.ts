@@ -4,11 +4,11 @@ import { HttpApi } from "../src/index.js";
 import type { Config } from "./config.js";
 import { at } from "./dom.js";
 import { type InputRules, mediaTypeOf, offer, whyUnfit } from "./input.js";
-import { keep, keptJob } from "./job-storage.js";
+import { saveJob, storedJob } from "./job-storage.js";
 import { JobView } from "./job-view.js";
 import { linkedJob, linkFor, pathTo } from "./links.js";
 import * as panel from "./panel.js";
-import { keepPicture } from "./pictures.js";
+import { savePicture } from "./pictures.js";
 import { RecentJobs } from "./recent-jobs.js";
 import samplePlan from "./sample-plan.png";
 
@@ -60,13 +60,13 @@ export class Page {
     this.#jobId = jobId;
     this.#upload = null;
     this.#recent.hide();
-    const job = keptJob(jobId);
+    const job = storedJob(jobId);
     showView("job");
     if (job) {
       this.#view.watch(job, picture);
     } else {
       this.#view.clear(jobId);
-      panel.refuse(
+      panel.showFailure(
         "This browser has no key for this job. Open the link that “Copy link to watch” gives where it was started.",
       );
     }
@@ -98,13 +98,16 @@ export class Page {
     }
     if (upload !== this.#upload) return;
     if (picture) await this.#send(sample(picture), upload);
-    else this.#refuse("The sample plan cannot be fetched. Check the connection, or choose a file.");
+    else
+      this.#showFailure(
+        "The sample plan cannot be fetched. Check the connection, or choose a file.",
+      );
   }
 
   async submit(file: File): Promise<void> {
     const upload = this.#begin(file.name);
-    const unfit = whyUnfit(file, this.#rules);
-    if (unfit) this.#refuse(unfit);
+    const rejection = whyUnfit(file, this.#rules);
+    if (rejection) this.#showFailure(rejection);
     else await this.#send(file, upload);
   }
 
@@ -121,9 +124,9 @@ export class Page {
     return upload;
   }
 
-  #refuse(words: string): void {
+  #showFailure(words: string): void {
     this.#upload = null;
-    panel.refuse(words);
+    panel.showFailure(words);
   }
 
   async #send(file: File, upload: symbol): Promise<void> {
@@ -134,8 +137,8 @@ export class Page {
         contentType: mediaTypeOf(file, this.#rules) ?? file.type,
       });
       const job = { jobId, accessKey, name: file.name, createdAt: Date.now() };
-      keep({ ...job, status: "queued", note: "" });
-      void keepPicture(jobId, file);
+      saveJob({ ...job, status: "queued", note: "" });
+      void savePicture(jobId, file);
       // If the user has left this upload, the job is in the list of recent jobs.
       if (upload !== this.#upload) {
         this.refresh();
@@ -147,12 +150,12 @@ export class Page {
       if (upload !== this.#upload) return;
       this.#upload = null;
       this.#view.plan.working(false);
-      panel.refuseError(error);
+      panel.showError(error);
     }
   }
 
   async share(): Promise<void> {
-    const job = this.#jobId && keptJob(this.#jobId);
+    const job = this.#jobId && storedJob(this.#jobId);
     if (!job) return;
     const link = linkFor(job.jobId, job.accessKey);
     try {

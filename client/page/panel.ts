@@ -76,7 +76,7 @@ export function render(job: WatchedJob, isCancelling: boolean): void {
 }
 
 /** Shows why there is no job; `details` are for support requests. */
-export function refuse(words: string, details = ""): void {
+export function showFailure(words: string, details = ""): void {
   document.body.dataset.status = "failed";
   at("headline").textContent = "That did not work";
   at("message").textContent = "";
@@ -89,8 +89,8 @@ export function refuse(words: string, details = ""): void {
   fail(words, details);
 }
 
-export function refuseError(error: unknown): void {
-  refuse(errorMessage(error), errorDetails(error));
+export function showError(error: unknown): void {
+  showFailure(errorMessage(error), errorDetails(error));
 }
 
 /** Shows a notice; null removes it. */

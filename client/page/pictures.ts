@@ -18,17 +18,17 @@ const database: Promise<IDBDatabase | null> = new Promise((resolve) => {
   }
 });
 
-export async function keepPicture(jobId: string, picture: Blob): Promise<void> {
+export async function savePicture(jobId: string, picture: Blob): Promise<void> {
   await inStore("readwrite", (pictures) => pictures.put(picture, jobId));
 }
 
-export async function keptPicture(jobId: string): Promise<Blob | null> {
+export async function storedPicture(jobId: string): Promise<Blob | null> {
   const found = await inStore("readonly", (pictures) => pictures.get(jobId));
   return found instanceof Blob ? found : null;
 }
 
 /** Deletes the pictures of all other jobs. */
-export async function keepOnlyPicturesOf(jobIds: readonly string[]): Promise<void> {
+export async function removeOtherPictures(jobIds: readonly string[]): Promise<void> {
   const keys = await inStore("readonly", (pictures) => pictures.getAllKeys());
   for (const key of keys ?? []) {
     if (!jobIds.includes(String(key))) await inStore("readwrite", (all) => all.delete(key));

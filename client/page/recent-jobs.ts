@@ -4,9 +4,9 @@ import { hasEnded, type JobWatch, StagecastError, watchJob } from "../src/index.
 import type { Config } from "./config.js";
 import { at, make, setMeter } from "./dom.js";
 import { ago } from "./format.js";
-import { forget, type KeptJob, keptJobs, note } from "./job-storage.js";
+import { removeJob, type StoredJob, storedJobs, updateJob } from "./job-storage.js";
 import { pathTo } from "./links.js";
-import { keepOnlyPicturesOf, keptPicture } from "./pictures.js";
+import { removeOtherPictures, storedPicture } from "./pictures.js";
 import { found } from "./results.js";
 
 /** Maximum number of watches; each has its own connection. */
@@ -31,7 +31,7 @@ export class RecentJobs {
   constructor(config: Config) {
     this.#config = config;
     at("forget-all").addEventListener("click", () => {
-      for (const { jobId } of keptJobs()) forget(jobId);
+      for (const { jobId } of storedJobs()) removeJob(jobId);
       this.show();
       at("choose").focus();
     });
@@ -39,7 +39,7 @@ export class RecentJobs {
 
   show(): void {
     this.hide();
-    const jobs = keptJobs();
+    const jobs = storedJobs();
     at("recent").hidden = jobs.length === 0;
     for (const job of jobs) {
       const row = this.#row(job);
@@ -48,7 +48,7 @@ export class RecentJobs {
       const mayRun = job.status === "queued" || job.status === "running";
       if (mayRun && this.#watches.length < MOST_WATCHED) this.#follow(job, row);
     }
-    void keepOnlyPicturesOf(jobs.map(({ jobId }) => jobId));
+    void removeOtherPictures(jobs.map(({ jobId }) => jobId));
   }
 
   /**
@@ -56,7 +56,7 @@ export class RecentJobs {
    * which would make the other windows start again.
    */
   refresh(): void {
-    const jobs = keptJobs();
+    const jobs = storedJobs();
     if (jobs.map(({ jobId }) => jobId).join() !== [...this.#rows.keys()].join()) {
       this.#showAnew();
       return;
@@ -88,7 +88,7 @@ export class RecentJobs {
     at("recent-list").replaceChildren();
   }
 
-  #row(job: KeptJob): HTMLElement {
+  #row(job: StoredJob): HTMLElement {
     const picture = make("span", "recent-picture");
     const link = make(
       "a",
@@ -104,7 +104,7 @@ export class RecentJobs {
     away.title = "Forget";
     away.setAttribute("aria-label", `Forget ${job.name}`);
     away.addEventListener("click", () => {
-      forget(job.jobId);
+      removeJob(job.jobId);
       this.show();
       const next = at("recent-list").querySelector<HTMLElement>("a") ?? at("choose");
       next.focus();
@@ -116,7 +116,7 @@ export class RecentJobs {
   }
 
   async #showPicture(jobId: string, into: HTMLElement): Promise<void> {
-    const picture = await keptPicture(jobId);
+    const picture = await storedPicture(jobId);
     if (!picture || !into.isConnected) return;
     const image = make("img", "");
     image.src = URL.createObjectURL(picture);
@@ -125,7 +125,7 @@ export class RecentJobs {
     into.append(image);
   }
 
-  #follow({ jobId, accessKey, status }: KeptJob, row: HTMLElement): void {
+  #follow({ jobId, accessKey, status }: StoredJob, row: HTMLElement): void {
     const { websocket: url, http_api: httpApi } = this.#config;
     const watch = watchJob({ url, httpApi, jobId, accessKey });
     this.#watches.push(watch);
@@ -148,7 +148,7 @@ export class RecentJobs {
     watch.addEventListener("state", () => {
       if (!(watch.error instanceof StagecastError)) return;
       meter.hidden = true;
-      note(jobId, { status: "gone" });
+      updateJob(jobId, { status: "gone" });
       setStatus(row, "gone", "");
     });
   }
@@ -160,7 +160,7 @@ export class RecentJobs {
  */
 export function noteWatched(watch: JobWatch): void {
   const { job_id: jobId, status } = watch.snapshot;
-  if (status !== "queued") note(jobId, { status, note: noteOn(watch) });
+  if (status !== "queued") updateJob(jobId, { status, note: noteOn(watch) });
 }
 
 /** The summary of a job's end. */
@@ -172,7 +172,7 @@ function noteOn({ snapshot: job }: JobWatch): string {
   return found(last) || found({ ...last, results: job.results });
 }
 
-function setStatus(row: HTMLElement, status: KeptJob["status"], note: string): void {
+function setStatus(row: HTMLElement, status: StoredJob["status"], note: string): void {
   row.dataset.status = status;
   const words = row.querySelector(".recent-status") as HTMLElement;
   words.textContent = [STATUS[status], note].filter(Boolean).join(" · ");

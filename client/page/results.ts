@@ -44,12 +44,12 @@ function wallsIn(results: unknown): Walls | null {
 
 /** The rooms that a job has found so far. The stage reports them before the end of the job. */
 export function roomsOf(job: WatchedJob): Room[] | null {
-  return roomsIn(job.results) ?? firstOf(job, ({ results }) => roomsIn(results));
+  return roomsIn(job.results) ?? firstResult(job, ({ results }) => roomsIn(results));
 }
 
 /** The size of the image in which the rooms were found. */
 export function imageOf(job: WatchedJob): Size | null {
-  return firstOf(job, ({ results }) => wallsIn(results)?.image ?? null);
+  return firstResult(job, ({ results }) => wallsIn(results)?.image ?? null);
 }
 
 /** A short summary of a stage's results. */
@@ -62,9 +62,9 @@ export function found({ results }: WatchedStage): string {
   return count(walls.segments, "wall") + (thickness ? `, ${thickness} px thick` : "");
 }
 
-function firstOf<Found>(job: WatchedJob, look: (stage: WatchedStage) => Found | null) {
+function firstResult<Found>(job: WatchedJob, select: (stage: WatchedStage) => Found | null) {
   for (const stage of job.stages) {
-    const result = look(stage);
+    const result = select(stage);
     if (result !== null) return result;
   }
   return null;

@@ -26,6 +26,8 @@ for (const [entry, limit] of Object.entries(LIMITS)) {
   tooLarge ||= size > limit;
 }
 if (tooLarge) {
-  console.error("An entry point is too large: make it smaller, or raise the limit and give the reason.");
+  console.error(
+    "An entry point is too large: make it smaller, or raise the limit and give the reason.",
+  );
   process.exitCode = 1;
 }

@@ -43,7 +43,7 @@ export interface ConnectionOwner {
   /** The connection was lost and not closed by its owner. Called once. */
   lost(connection: Connection): void;
   /** The connection failed, with the reason if the WebSocket gives one (Node only). */
-  refused(words: string): void;
+  failed(reason: string): void;
   /** Whether a long silence is normal, because the job is not running. */
   isSilent(): boolean;
   /** Called for every frame that is sent or received. */
@@ -92,7 +92,7 @@ export class Connection {
     // Always followed by `close`. Browsers give no reason; Node throws the event if there is no
     // listener.
     socket.addEventListener("error", ({ message }) => {
-      if (message && !this.#closed) owner.refused(message);
+      if (message && !this.#closed) owner.failed(message);
     });
     socket.addEventListener("close", () => this.#lose());
   }

@@ -237,7 +237,7 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
     resumeAfter: () => this.#sequence.seq,
     received: (connection, frame) => this.#received(connection, frame),
     lost: (connection) => this.#lost(connection),
-    refused: (reason) => this.#warn(new StagecastError(reason)),
+    failed: (reason) => this.#warn(new StagecastError(reason)),
     isSilent: () => this.#snapshot.status !== "running",
     onFrame: (direction, frame) => this.#emit("frame", { direction, frame }),
   };

@@ -99,11 +99,11 @@ function capital(text) {
 * Loads the configuration with retries, so that the page recovers when the server is back or the
 * file is corrected.
 */
-async function findConfig(onTrouble) {
+async function findConfig(onError) {
 	for (let attempt = 0;; attempt += 1) {
 		const found = await readConfig();
 		if (typeof found !== "string") return found;
-		onTrouble(found);
+		onError(found);
 		await new Promise((over) => setTimeout(over, backoff(attempt)));
 	}
 }
@@ -130,24 +130,24 @@ var MOST = 20;
 /** The jobs in memory, for browsers that block `localStorage`. */
 var unsaved = null;
 /** Returns the jobs, the latest first. */
-function keptJobs() {
+function storedJobs() {
 	if (unsaved) return unsaved;
 	try {
-		const kept = JSON.parse(localStorage.getItem(STORE) ?? "[]");
-		return Array.isArray(kept) ? kept : [];
+		const stored = JSON.parse(localStorage.getItem(STORE) ?? "[]");
+		return Array.isArray(stored) ? stored : [];
 	} catch {
 		return [];
 	}
 }
-function keptJob(jobId) {
-	return keptJobs().find((job) => job.jobId === jobId);
+function storedJob(jobId) {
+	return storedJobs().find((job) => job.jobId === jobId);
 }
-function keep(job) {
-	write([job, ...keptJobs().filter(({ jobId }) => jobId !== job.jobId)].slice(0, MOST));
+function saveJob(job) {
+	write([job, ...storedJobs().filter(({ jobId }) => jobId !== job.jobId)].slice(0, MOST));
 }
 /** Updates the status and summary of a stored job. */
-function note(jobId, news) {
-	const jobs = keptJobs();
+function updateJob(jobId, news) {
+	const jobs = storedJobs();
 	const known = jobs.find((job) => job.jobId === jobId);
 	if (!known) return;
 	if ((news.status ?? known.status) !== known.status || (news.note ?? known.note) !== known.note) write(jobs.map((job) => job === known ? {
@@ -155,8 +155,8 @@ function note(jobId, news) {
 		...news
 	} : job));
 }
-function forget(jobId) {
-	write(keptJobs().filter((job) => job.jobId !== jobId));
+function removeJob(jobId) {
+	write(storedJobs().filter((job) => job.jobId !== jobId));
 }
 /** Calls back when another window has changed the stored jobs. */
 function onOtherWindow(changed) {
@@ -187,13 +187,13 @@ function linkedJob() {
 	const given = new URLSearchParams(location.hash.slice(1));
 	const [jobId, accessKey] = [given.get("job"), given.get("key")];
 	if (jobId && accessKey) {
-		const known = keptJob(jobId);
+		const known = storedJob(jobId);
 		if (!known || known.status === "gone") {
 			const { name, createdAt } = known ?? {
 				name: jobId,
 				createdAt: Date.now()
 			};
-			keep({
+			saveJob({
 				jobId,
 				accessKey,
 				name,
@@ -525,7 +525,7 @@ var Connection = class {
 		socket.addEventListener("open", () => this.subscribe());
 		socket.addEventListener("message", ({ data }) => this.#receive(data));
 		socket.addEventListener("error", ({ message }) => {
-			if (message && !this.#closed) owner.refused(message);
+			if (message && !this.#closed) owner.failed(message);
 		});
 		socket.addEventListener("close", () => this.#lose());
 	}
@@ -1201,7 +1201,7 @@ var JobWatch = class extends knownEventTarget() {
 		resumeAfter: () => this.#sequence.seq,
 		received: (connection, frame) => this.#received(connection, frame),
 		lost: (connection) => this.#lost(connection),
-		refused: (reason) => this.#warn(new StagecastError(reason)),
+		failed: (reason) => this.#warn(new StagecastError(reason)),
 		isSilent: () => this.#snapshot.status !== "running",
 		onFrame: (direction, frame) => this.#emit("frame", {
 			direction,
@@ -1478,11 +1478,11 @@ function wallsIn(results) {
 }
 /** The rooms that a job has found so far. The stage reports them before the end of the job. */
 function roomsOf(job) {
-	return roomsIn(job.results) ?? firstOf(job, ({ results }) => roomsIn(results));
+	return roomsIn(job.results) ?? firstResult(job, ({ results }) => roomsIn(results));
 }
 /** The size of the image in which the rooms were found. */
 function imageOf(job) {
-	return firstOf(job, ({ results }) => wallsIn(results)?.image ?? null);
+	return firstResult(job, ({ results }) => wallsIn(results)?.image ?? null);
 }
 /** A short summary of a stage's results. */
 function found({ results }) {
@@ -1493,9 +1493,9 @@ function found({ results }) {
 	const thickness = walls.thickness?.typical;
 	return count(walls.segments, "wall") + (thickness ? `, ${thickness} px thick` : "");
 }
-function firstOf(job, look) {
+function firstResult(job, select) {
 	for (const stage of job.stages) {
-		const result = look(stage);
+		const result = select(stage);
 		if (result !== null) return result;
 	}
 	return null;
@@ -1663,7 +1663,7 @@ function render(job, isCancelling) {
 	if (job.error) fail(sentence(job.error.message), job.error.code);
 }
 /** Shows why there is no job; `details` are for support requests. */
-function refuse(words, details = "") {
+function showFailure(words, details = "") {
 	document.body.dataset.status = "failed";
 	at("headline").textContent = "That did not work";
 	at("message").textContent = "";
@@ -1675,8 +1675,8 @@ function refuse(words, details = "") {
 	renderRemaining();
 	fail(words, details);
 }
-function refuseError(error) {
-	refuse(errorMessage(error), errorDetails(error));
+function showError(error) {
+	showFailure(errorMessage(error), errorDetails(error));
 }
 /** Shows a notice; null removes it. */
 function notify(words) {
@@ -1736,15 +1736,15 @@ var database = new Promise((resolve) => {
 		resolve(null);
 	}
 });
-async function keepPicture(jobId, picture) {
+async function savePicture(jobId, picture) {
 	await inStore("readwrite", (pictures) => pictures.put(picture, jobId));
 }
-async function keptPicture(jobId) {
+async function storedPicture(jobId) {
 	const found = await inStore("readonly", (pictures) => pictures.get(jobId));
 	return found instanceof Blob ? found : null;
 }
 /** Deletes the pictures of all other jobs. */
-async function keepOnlyPicturesOf(jobIds) {
+async function removeOtherPictures(jobIds) {
 	const keys = await inStore("readonly", (pictures) => pictures.getAllKeys());
 	for (const key of keys ?? []) if (!jobIds.includes(String(key))) await inStore("readwrite", (all) => all.delete(key));
 }
@@ -1905,14 +1905,14 @@ var RecentJobs = class {
 	constructor(config) {
 		this.#config = config;
 		at("forget-all").addEventListener("click", () => {
-			for (const { jobId } of keptJobs()) forget(jobId);
+			for (const { jobId } of storedJobs()) removeJob(jobId);
 			this.show();
 			at("choose").focus();
 		});
 	}
 	show() {
 		this.hide();
-		const jobs = keptJobs();
+		const jobs = storedJobs();
 		at("recent").hidden = jobs.length === 0;
 		for (const job of jobs) {
 			const row = this.#row(job);
@@ -1920,14 +1920,14 @@ var RecentJobs = class {
 			this.#rows.set(job.jobId, row);
 			if ((job.status === "queued" || job.status === "running") && this.#watches.length < MOST_WATCHED) this.#follow(job, row);
 		}
-		keepOnlyPicturesOf(jobs.map(({ jobId }) => jobId));
+		removeOtherPictures(jobs.map(({ jobId }) => jobId));
 	}
 	/**
 	* Applies another window's change. Existing watches continue: a new watch would store its result,
 	* which would make the other windows start again.
 	*/
 	refresh() {
-		const jobs = keptJobs();
+		const jobs = storedJobs();
 		if (jobs.map(({ jobId }) => jobId).join() !== [...this.#rows.keys()].join()) {
 			this.#showAnew();
 			return;
@@ -1964,7 +1964,7 @@ var RecentJobs = class {
 		away.title = "Forget";
 		away.setAttribute("aria-label", `Forget ${job.name}`);
 		away.addEventListener("click", () => {
-			forget(job.jobId);
+			removeJob(job.jobId);
 			this.show();
 			(at("recent-list").querySelector("a") ?? at("choose")).focus();
 		});
@@ -1974,7 +1974,7 @@ var RecentJobs = class {
 		return row;
 	}
 	async #showPicture(jobId, into) {
-		const picture = await keptPicture(jobId);
+		const picture = await storedPicture(jobId);
 		if (!picture || !into.isConnected) return;
 		const image = make("img", "");
 		image.src = URL.createObjectURL(picture);
@@ -2010,7 +2010,7 @@ var RecentJobs = class {
 		watch.addEventListener("state", () => {
 			if (!(watch.error instanceof StagecastError)) return;
 			meter.hidden = true;
-			note(jobId, { status: "gone" });
+			updateJob(jobId, { status: "gone" });
 			setStatus(row, "gone", "");
 		});
 	}
@@ -2021,7 +2021,7 @@ var RecentJobs = class {
 */
 function noteWatched(watch) {
 	const { job_id: jobId, status } = watch.snapshot;
-	if (status !== "queued") note(jobId, {
+	if (status !== "queued") updateJob(jobId, {
 		status,
 		note: noteOn(watch)
 	});
@@ -2173,14 +2173,14 @@ var JobView = class {
 				...this.#job,
 				accessKey: key
 			};
-			keep(job);
+			saveJob(job);
 			this.watch(job, null);
 			return;
 		}
 		this.plan.working(false);
-		if (error instanceof StagecastError) note(watch.snapshot.job_id, { status: "gone" });
-		if (isForbidden) refuse(`This job no longer exists, or the link's key is wrong. Start another one.`, error.code ?? "");
-		else refuseError(error);
+		if (error instanceof StagecastError) updateJob(watch.snapshot.job_id, { status: "gone" });
+		if (isForbidden) showFailure(`This job no longer exists, or the link's key is wrong. Start another one.`, error.code ?? "");
+		else showError(error);
 	}
 	#render(watch) {
 		if (watch !== this.#watch) return;
@@ -2214,7 +2214,7 @@ var JobView = class {
 	}
 	/** Another window, or this one before a reload, has stored it. */
 	async #showKeptPicture({ jobId, name }, watch) {
-		const picture = await keptPicture(jobId);
+		const picture = await storedPicture(jobId);
 		if (watch !== this.#watch) return;
 		const hadRooms = this.plan.isShown;
 		this.plan.show(picture, name);
@@ -2267,12 +2267,12 @@ var Page = class {
 		this.#jobId = jobId;
 		this.#upload = null;
 		this.#recent.hide();
-		const job = keptJob(jobId);
+		const job = storedJob(jobId);
 		showView("job");
 		if (job) this.#view.watch(job, picture);
 		else {
 			this.#view.clear(jobId);
-			refuse("This browser has no key for this job. Open the link that “Copy link to watch” gives where it was started.");
+			showFailure("This browser has no key for this job. Open the link that “Copy link to watch” gives where it was started.");
 		}
 		at("headline").focus();
 	}
@@ -2296,12 +2296,12 @@ var Page = class {
 		} catch {}
 		if (upload !== this.#upload) return;
 		if (picture) await this.#send(sample(picture), upload);
-		else this.#refuse("The sample plan cannot be fetched. Check the connection, or choose a file.");
+		else this.#showFailure("The sample plan cannot be fetched. Check the connection, or choose a file.");
 	}
 	async submit(file) {
 		const upload = this.#begin(file.name);
-		const unfit = whyUnfit(file, this.#rules);
-		if (unfit) this.#refuse(unfit);
+		const rejection = whyUnfit(file, this.#rules);
+		if (rejection) this.#showFailure(rejection);
 		else await this.#send(file, upload);
 	}
 	/** Replaces the current view, even if the file is rejected. */
@@ -2316,16 +2316,16 @@ var Page = class {
 		this.#upload = upload;
 		return upload;
 	}
-	#refuse(words) {
+	#showFailure(words) {
 		this.#upload = null;
-		refuse(words);
+		showFailure(words);
 	}
 	async #send(file, upload) {
 		this.#view.plan.show(file, file.name);
 		this.#view.plan.working(true);
 		try {
 			const { job_id: jobId, access_key: accessKey } = await this.#http.createJob(file, { contentType: mediaTypeOf(file, this.#rules) ?? file.type });
-			keep({
+			saveJob({
 				jobId,
 				accessKey,
 				name: file.name,
@@ -2333,7 +2333,7 @@ var Page = class {
 				status: "queued",
 				note: ""
 			});
-			keepPicture(jobId, file);
+			savePicture(jobId, file);
 			if (upload !== this.#upload) {
 				this.refresh();
 				return;
@@ -2344,11 +2344,11 @@ var Page = class {
 			if (upload !== this.#upload) return;
 			this.#upload = null;
 			this.#view.plan.working(false);
-			refuseError(error);
+			showError(error);
 		}
 	}
 	async share() {
-		const job = this.#jobId && keptJob(this.#jobId);
+		const job = this.#jobId && storedJob(this.#jobId);
 		if (!job) return;
 		const link = linkFor(job.jobId, job.accessKey);
 		try {
@@ -2386,14 +2386,14 @@ var opened = open();
 wire();
 async function open() {
 	linkedJob();
-	page = new Page(await findConfig(sayTrouble));
+	page = new Page(await findConfig(showConfigError));
 	page.follow();
 }
 /** Shows why the configuration is not loaded yet. */
-function sayTrouble(details) {
+function showConfigError(details) {
 	if (document.body.dataset.view !== "job") clear("");
 	showView("job");
-	refuse("The page cannot load its configuration. It keeps trying.", details);
+	showFailure("The page cannot load its configuration. It keeps trying.", details);
 	at("again").hidden = true;
 }
 function wire() {
