@@ -18,7 +18,7 @@ import { clearLog, log } from "./message-log.js";
 import * as panel from "./panel.js";
 import { storedPicture } from "./pictures.js";
 import { PlanView } from "./plan-view.js";
-import { noteWatched } from "./recent-jobs.js";
+import { storeResult } from "./recent-jobs.js";
 import { imageOf } from "./results.js";
 import { RoomList } from "./room-list.js";
 
@@ -129,7 +129,7 @@ export class JobView {
     if (size) this.plan.shape(size);
     this.#rooms.render(job);
     this.plan.working(!hasEnded(job));
-    noteWatched(watch);
+    storeResult(watch);
     if (job.status === "completed" && job.results === null && job.results_url) {
       void this.#fetchResults(watch);
     }

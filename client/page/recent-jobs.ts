@@ -141,8 +141,8 @@ export class RecentJobs {
       setMeter(meter, job.status === "queued" ? null : job.overall_progress, job.status);
       meter.hidden = hasEnded(job);
       const percent = job.status === "running" ? `${job.overall_progress} %` : "";
-      setStatus(row, job.status, percent || noteOn(watch));
-      noteWatched(watch);
+      setStatus(row, job.status, percent || summaryOf(watch));
+      storeResult(watch);
     };
     watch.addEventListener("change", show);
     watch.addEventListener("state", () => {
@@ -158,13 +158,13 @@ export class RecentJobs {
  * Stores the result of a watch. `queued` is not stored: it is the initial status, and also what a
  * watch reports before its first message.
  */
-export function noteWatched(watch: JobWatch): void {
+export function storeResult(watch: JobWatch): void {
   const { job_id: jobId, status } = watch.snapshot;
-  if (status !== "queued") updateJob(jobId, { status, note: noteOn(watch) });
+  if (status !== "queued") updateJob(jobId, { status, note: summaryOf(watch) });
 }
 
 /** The summary of a job's end. */
-function noteOn({ snapshot: job }: JobWatch): string {
+function summaryOf({ snapshot: job }: JobWatch): string {
   if (job.status === "failed") return job.error?.code.replaceAll("_", " ") ?? "";
   const last = job.stages.at(-1);
   if (job.status !== "completed" || !last) return "";
