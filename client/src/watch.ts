@@ -19,7 +19,7 @@ import { Sequence } from "./sequence.js";
 import { onWake } from "./wake.js";
 
 /**
- * API Gateway closes a connection after two hours. It is replaced 110 to 100 minutes after its
+ * API Gateway closes a connection after two hours. It is replaced 100 to 110 minutes after its
  * start; the spread keeps clients from reconnecting together.
  */
 const RENEW_AFTER_MS = 110 * 60_000;
