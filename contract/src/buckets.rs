@@ -13,7 +13,7 @@ pub struct BucketSpec {
 
 /// An S3 bucket of the contract.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no bucket",
+    message = "`{Self}` is not a bucket",
     label = "this takes a bucket",
     note = "buckets are declared in contract/src/buckets.rs"
 )]

@@ -27,7 +27,7 @@ pub struct QueueSpec {
 
 /// An SQS queue that is declared with `queue!`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no queue",
+    message = "`{Self}` is not a queue",
     label = "this takes a queue",
     note = "queues are declared with `queue!` in contract/src/queues.rs"
 )]

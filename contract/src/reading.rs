@@ -24,7 +24,7 @@ pub(crate) struct FieldError {
 /// depth of nesting pass.
 pub(crate) fn json(body: &[u8]) -> Result<&str, String> {
     let text = std::str::from_utf8(body)
-        .map_err(|error| format!("byte {} is no UTF-8", error.valid_up_to()))?;
+        .map_err(|error| format!("byte {} is not UTF-8", error.valid_up_to()))?;
     serde_json::from_str::<IgnoredAny>(text).map_err(|error| error.to_string())?;
     Ok(text)
 }
@@ -35,7 +35,7 @@ pub(crate) fn object<'de, T: Deserialize<'de>>(at: &str, text: &'de str) -> Resu
     if !text.trim_start().starts_with('{') {
         return Err(FieldError {
             path: at.to_owned(),
-            problem: "is no JSON object".to_owned(),
+            problem: "is not a JSON object".to_owned(),
         });
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -305,7 +305,7 @@ mod tests {
         let deep = "[".repeat(100_000) + &"]".repeat(100_000);
         assert!(json(deep.as_bytes()).is_ok());
         assert!(json(br#"[1e400, "\ud800"]"#).is_ok());
-        assert_eq!(json(b"\"\xff\""), Err("byte 1 is no UTF-8".to_owned()));
+        assert_eq!(json(b"\"\xff\""), Err("byte 1 is not UTF-8".to_owned()));
         assert!(json(b"{} {}").is_err());
     }
 }

@@ -68,7 +68,7 @@ pub struct TableSpec {
 
 /// A DynamoDB table that is declared with `table!`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no table",
+    message = "`{Self}` is not a table",
     label = "this takes a table",
     note = "tables are declared with `table!` in contract/src/tables.rs"
 )]
@@ -126,7 +126,7 @@ pub trait Record {
 
 /// A global secondary index of a table. It is granted and queried separately from the table.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no index",
+    message = "`{Self}` is not an index",
     label = "this takes an index",
     note = "indexes are declared with their table in contract/src/tables.rs"
 )]
@@ -139,7 +139,7 @@ pub trait Index: Resource {
 
 /// `Self` is an index of the table `T`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no index of the table `{T}`",
+    message = "`{Self}` is not an index of the table `{T}`",
     label = "this index belongs to another table",
     note = "query the table that the index is declared for in contract/src/tables.rs, or declare \
             an index there"

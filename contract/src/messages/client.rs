@@ -141,7 +141,7 @@ impl ClientRequest {
     /// field.
     pub fn parse(frame: &str) -> Self {
         if frame.len() > limits::MAX_CLIENT_MESSAGE_BYTES {
-            return Self::refused(
+            return Self::rejected(
                 ProtocolError::new(
                     ErrorCode::MessageTooLarge,
                     format!(
@@ -156,7 +156,7 @@ impl ClientRequest {
         let text = match reading::json(frame.as_bytes()) {
             Ok(text) => text,
             Err(problem) => {
-                return Self::refused(ProtocolError::new(
+                return Self::rejected(ProtocolError::new(
                     ErrorCode::InvalidJson,
                     format!(
                         "the message is not JSON: {problem}; send an object like \
@@ -166,7 +166,7 @@ impl ClientRequest {
             }
         };
         if !text.trim_start().starts_with('{') {
-            return Self::refused(ProtocolError::new(
+            return Self::rejected(ProtocolError::new(
                 ErrorCode::InvalidJson,
                 "the message is not a JSON object; send one like {\"type\":\"ping\"}",
             ));
@@ -174,7 +174,7 @@ impl ClientRequest {
         let Head { kind, request_id } = match reading::object("", text) {
             Ok(head) => head,
             Err(error) => {
-                return Self::refused(ProtocolError::new(
+                return Self::rejected(ProtocolError::new(
                     ErrorCode::InvalidMessage,
                     format!("the message: {}", error.problem),
                 ));
@@ -184,7 +184,7 @@ impl ClientRequest {
             Some(Ok(id)) if id.len() <= MAX_REQUEST_ID_BYTES => Some(id),
             None => None,
             Some(_) => {
-                return Self::refused(
+                return Self::rejected(
                     ProtocolError::new(
                         ErrorCode::InvalidMessage,
                         format!(
@@ -201,7 +201,7 @@ impl ClientRequest {
         }
     }
 
-    fn refused(error: ProtocolError) -> Self {
+    fn rejected(error: ProtocolError) -> Self {
         Self {
             request_id: None,
             message: Err(error),
@@ -258,8 +258,8 @@ fn read<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, ProtocolError>
 mod tests {
     use super::*;
 
-    fn refusal(frame: &str) -> ProtocolError {
-        ClientRequest::parse(frame).message.expect_err("a refusal")
+    fn parse_error(frame: &str) -> ProtocolError {
+        ClientRequest::parse(frame).message.expect_err("an error")
     }
 
     #[test]
@@ -280,14 +280,14 @@ mod tests {
 
     #[test]
     fn broken_json_is_invalid_json() {
-        assert_eq!(refusal("hello").code, ErrorCode::InvalidJson);
-        assert_eq!(refusal("[1]").code, ErrorCode::InvalidJson);
-        assert_eq!(refusal("").code, ErrorCode::InvalidJson);
+        assert_eq!(parse_error("hello").code, ErrorCode::InvalidJson);
+        assert_eq!(parse_error("[1]").code, ErrorCode::InvalidJson);
+        assert_eq!(parse_error("").code, ErrorCode::InvalidJson);
     }
 
     #[test]
     fn unknown_type_error_lists_the_known_types() {
-        let error = refusal(r#"{"type":"subscribbe"}"#);
+        let error = parse_error(r#"{"type":"subscribbe"}"#);
         assert_eq!(error.code, ErrorCode::UnknownType);
         assert!(error.message.contains("'subscribbe'"), "{error}");
         assert!(error.message.contains("request_status"), "{error}");
@@ -295,17 +295,17 @@ mod tests {
 
     #[test]
     fn wrong_field_type_error_names_the_field() {
-        let error = refusal(r#"{"type":"subscribe","job_id":"job_1_a","after_seq":"12"}"#);
+        let error = parse_error(r#"{"type":"subscribe","job_id":"job_1_a","after_seq":"12"}"#);
         assert_eq!(error.code, ErrorCode::InvalidMessage);
         assert!(error.message.contains("`after_seq`"), "{error}");
         assert!(
             error.message.contains("a whole number of 0 or more"),
             "{error}"
         );
-        let error = refusal(r#"{"type":"subscribe"}"#);
+        let error = parse_error(r#"{"type":"subscribe"}"#);
         assert_eq!(error.message, "`job_id` of `subscribe`: is missing");
         assert_eq!(error.details, Some(json!({ "field": "job_id" })));
-        assert_eq!(refusal(r#"{"type":5}"#).code, ErrorCode::InvalidMessage);
+        assert_eq!(parse_error(r#"{"type":5}"#).code, ErrorCode::InvalidMessage);
     }
 
     #[test]
@@ -323,6 +323,6 @@ mod tests {
     #[test]
     fn oversized_message_is_rejected_before_parsing() {
         let frame = format!(r#"{{"type":"ping","x":"{}"}}"#, "a".repeat(10_000));
-        assert_eq!(refusal(&frame).code, ErrorCode::MessageTooLarge);
+        assert_eq!(parse_error(&frame).code, ErrorCode::MessageTooLarge);
     }
 }

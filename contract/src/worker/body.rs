@@ -215,8 +215,8 @@ mod tests {
         worker::WorkerStageComplete,
     };
 
-    fn refusal(body: &str) -> InvalidBody {
-        EventsRequest::parse(body.as_bytes()).expect_err("a refusal")
+    fn parse_error(body: &str) -> InvalidBody {
+        EventsRequest::parse(body.as_bytes()).expect_err("an error")
     }
 
     fn with_event(event: &str) -> String {
@@ -241,9 +241,9 @@ mod tests {
 
     #[test]
     fn invalid_body_error_names_the_field() {
-        assert_eq!(refusal("hello").code, HttpErrorCode::InvalidJson);
-        assert_eq!(refusal("[]").code, HttpErrorCode::InvalidBody);
-        let unknown = refusal(&with_event(r#"{"type":"stage_done"}"#));
+        assert_eq!(parse_error("hello").code, HttpErrorCode::InvalidJson);
+        assert_eq!(parse_error("[]").code, HttpErrorCode::InvalidBody);
+        let unknown = parse_error(&with_event(r#"{"type":"stage_done"}"#));
         assert_eq!(unknown.code, HttpErrorCode::UnknownType);
         assert!(unknown.message.contains("stage_complete"), "{unknown}");
         let cases = [
@@ -285,7 +285,7 @@ mod tests {
             ),
             (r#"{"type":7}"#, "`events[0].type`"),
             (r#"{"stage":"a"}"#, "`events[0].type`: is missing"),
-            ("[]", "`events[0]`: is no JSON object"),
+            ("[]", "`events[0]`: is not a JSON object"),
             (
                 r#"{"type":"job_failed","error":{"code":5,"message":""}}"#,
                 "`events[0].error.code`: invalid type: integer `5`, expected a string",
@@ -304,14 +304,14 @@ mod tests {
             ),
         ];
         for (event, part) in cases {
-            let refused = refusal(&with_event(event));
-            assert_eq!(refused.code, HttpErrorCode::InvalidBody, "{event}");
-            assert!(refused.message.contains(part), "{refused}");
+            let rejected = parse_error(&with_event(event));
+            assert_eq!(rejected.code, HttpErrorCode::InvalidBody, "{event}");
+            assert!(rejected.message.contains(part), "{rejected}");
         }
-        let negative = refusal(r#"{"epoch":-1,"after_seq":0,"events":[]}"#);
+        let negative = parse_error(r#"{"epoch":-1,"after_seq":0,"events":[]}"#);
         assert_eq!(negative.details["field"], "epoch");
         let events = [r#"{"type":"stage_complete"}"#; MAX_EVENTS + 1].join(",");
-        assert_eq!(refusal(&with_event(&events)).details["field"], "events");
+        assert_eq!(parse_error(&with_event(&events)).details["field"], "events");
     }
 
     fn event(event: &str) -> WorkerEvent {
@@ -360,9 +360,9 @@ mod tests {
             nested(MAX_RESULTS_DEPTH)
         );
         assert!(serde_json::from_str::<Value>(&answer).is_ok());
-        let refused = results_of(&nested(50_000)).expect_err("a refusal");
-        assert_eq!(refused.details["field"], "events[0].results");
-        assert!(refused.message.contains("50000 levels"), "{refused}");
+        let rejected = results_of(&nested(50_000)).expect_err("an error");
+        assert_eq!(rejected.details["field"], "events[0].results");
+        assert!(rejected.message.contains("50000 levels"), "{rejected}");
     }
 
     proptest! {
@@ -475,8 +475,8 @@ mod tests {
             r#"{"stages":["a"],"worker_id":"a b"}"#,
             "{}",
         ] {
-            let refused = ClaimRequest::parse(body.as_bytes()).expect_err("a refusal");
-            assert_eq!(refused.code, HttpErrorCode::InvalidBody, "{body}");
+            let rejected = ClaimRequest::parse(body.as_bytes()).expect_err("an error");
+            assert_eq!(rejected.code, HttpErrorCode::InvalidBody, "{body}");
         }
     }
 }
