@@ -44,7 +44,7 @@ test("unreachable service is named", async ({ progressPage, page, stack }) => {
   const plan = Buffer.from("not read by anyone");
   await progressPage.choose("plan.png", "image/png", plan);
   await expect(page.getByRole("alert")).toContainText(
-    `cannot reach the service at ${stack.urls.http_api}`,
+    `Cannot reach the service at ${stack.urls.http_api}`,
   );
 });
 
@@ -52,7 +52,7 @@ test("unknown job shows an error", async ({ progressPage, page, stack }) => {
   await page.goto(
     `${stack.urls.http_api}/#job=job_20260101_0123456789abcdef&key=${"0".repeat(32)}`,
   );
-  await expect(page.getByRole("alert")).toContainText("does not exist any more");
+  await expect(page.getByRole("alert")).toContainText("no longer exists");
   await progressPage.button("Another job").click();
   await expect(page.locator("#recent-list")).toContainText("No longer kept");
 });
