@@ -1,11 +1,11 @@
-//! What can go wrong, as clients are told.
+//! The errors of the WebSocket API and of jobs.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::limits::{MAX_NAME_BYTES, MAX_TEXT_BYTES, truncate_with_ellipsis};
 
-/// Why a client's message was not done. The codes are part of the protocol.
+/// Why a client's message was rejected. The codes are part of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -14,42 +14,42 @@ pub enum ErrorCode {
     InvalidJson,
     /// A field is missing, or of the wrong type.
     InvalidMessage,
-    /// There is no message with that `type`.
+    /// The message's `type` does not exist.
     UnknownType,
-    /// There is no such job. Only told to whoever could have known.
+    /// The job does not exist. Sent only to clients that are authorized for the job.
     JobNotFound,
-    /// The access key is missing or wrong, or there is no such job.
+    /// The access key is missing or wrong, or the job does not exist.
     Forbidden,
-    /// The job has ended; there is nothing to cancel.
+    /// The job has already ended, so it cannot be cancelled.
     JobAlreadyFinished,
-    /// The connection watches as many jobs as it may.
+    /// The connection has reached its maximum number of subscriptions.
     TooManySubscriptions,
-    /// The connection was sent too much of the log by its own subscriptions. `details` says when to try
-    /// again, as `retry_after_seconds`.
+    /// The connection exceeded the rate limit for replays of the log. `details.retry_after_seconds`
+    /// is the time to wait.
     ReplayLimited,
-    /// The message is larger than any valid one.
+    /// The message exceeds the size limit.
     MessageTooLarge,
-    /// The fault is ours.
+    /// An internal error.
     Internal,
 }
 
-/// A field of the message that the error is about, and the like.
+/// Additional data of an error, such as the offending field.
 pub type ErrorDetails = Value;
 
-/// Why a client's message was not done, in words.
+/// The error of a client's message: its code, its explanation and its details.
 #[derive(Clone, Debug, thiserror::Error, PartialEq)]
 #[error("{message}")]
 pub struct ProtocolError {
-    /// The code.
+    /// The error code.
     pub code: ErrorCode,
-    /// What is wrong and the way out, for a person.
+    /// What is wrong and how to correct it, in English.
     pub message: String,
-    /// Where it helps: the field, the limit.
+    /// Additional data of some codes, such as the field or the limit.
     pub details: Option<ErrorDetails>,
 }
 
 impl ProtocolError {
-    /// An error without details.
+    /// Creates an error without details.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -58,7 +58,7 @@ impl ProtocolError {
         }
     }
 
-    /// The same error with details.
+    /// Adds details to the error.
     #[must_use]
     pub fn with_details(mut self, details: ErrorDetails) -> Self {
         self.details = Some(details);
@@ -108,16 +108,17 @@ failure_codes! {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JobError {
-    /// A word that programs can look at, `not_an_image`: letters, digits, `_` and `-`. Stages name
-    /// their own; Stagecast's are `failed`, `internal`, `lease_lost`, `stage_panicked`,
-    /// `too_many_attempts` and `worker_lost`. Other characters become `_`, more than 64 are cut.
+    /// The error code for programs, such as `not_an_image`: letters, digits, `_` and `-`. Stages
+    /// define their own codes; Stagecast's are `failed`, `internal`, `lease_lost`, `stage_panicked`,
+    /// `too_many_attempts` and `worker_lost`. Other characters are replaced by `_`; a code is cut
+    /// after 64 characters.
     pub code: String,
-    /// What went wrong and the way out, for a person. More than 1,024 bytes are cut.
+    /// What went wrong and what to do, for display. Cut after 1,024 bytes.
     pub message: String,
 }
 
 impl JobError {
-    /// A failure that Stagecast itself ends a job with.
+    /// Builds the error of a failure that Stagecast itself detected.
     pub fn of(code: FailureCode, message: impl Into<String>) -> Self {
         Self {
             code: code.name().to_owned(),
@@ -125,13 +126,13 @@ impl JobError {
         }
     }
 
-    /// Whether Stagecast's own failure has this code. A worker may have chosen the same name.
+    /// Whether the error has this code. A worker may report the same code.
     pub fn is(&self, code: FailureCode) -> bool {
         self.code == code.name()
     }
 
-    /// The error of a stage. Whatever its code and message are, the job can end with it: what is too
-    /// long is cut, and the code becomes a name.
+    /// Builds the error of a stage. It accepts any code and message, so that the job can always
+    /// end: overlong text is cut, and invalid characters of the code are replaced.
     pub fn of_stage(code: &str, message: String) -> Self {
         let is_name = |character: char| {
             character.is_ascii_alphanumeric() || character == '_' || character == '-'
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_taken_whatever_its_code_and_message_are() {
+    fn job_error_accepts_any_code_and_message() {
         let error = JobError::of_stage("no_words", "None.".to_owned());
         assert_eq!(
             (error.code.as_str(), error.message.as_str()),
