@@ -58,7 +58,7 @@ impl Options {
             concurrency: 10,
             websocket: WebSocketLimits::default(),
             book: book::FOLDER.into(),
-            show_logs: ShowLogs::Not,
+            show_logs: ShowLogs::Hidden,
         }
     }
 

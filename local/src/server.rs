@@ -1,4 +1,4 @@
-//! The one port: which part of the stack a request is for.
+//! The HTTP server: routes each request on the stack's port to an API or service.
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
@@ -23,10 +23,10 @@ use crate::{
     websocket::{self, WebSocketApi},
 };
 
-/// Largest request of the services with a JSON protocol, in bytes.
+/// Largest request to DynamoDB and SQS, in bytes.
 const MAX_JSON_BYTES: usize = 16 * 1024 * 1024;
 
-/// Everything that answers requests.
+/// Everything that serves requests.
 #[derive(Debug)]
 pub(crate) struct Router {
     pub(crate) urls: Urls,
@@ -39,39 +39,39 @@ pub(crate) struct Router {
     pub(crate) faults: Faults,
     /// The folder of the built documentation book.
     pub(crate) book: std::path::PathBuf,
-    /// The functions' names by the access key ids that they sign with.
+    /// The functions' names by access key id.
     pub(crate) callers: std::collections::BTreeMap<String, String>,
 }
 
-/// A connection that is to break without an answer.
+/// Breaks the connection without a response.
 #[derive(Debug, thiserror::Error)]
-#[error("the answer is lost on purpose")]
-struct LostAnswer;
+#[error("an injected fault drops the response")]
+struct LostResponse;
 
-/// Accepts connections until the task is stopped; they stop with it.
+/// Accepts connections until the task is aborted, which also aborts the connections.
 pub(crate) async fn serve(listener: TcpListener, router: Arc<Router>) -> Infallible {
     let mut connections = JoinSet::new();
     loop {
-        // Finished ones give their memory back.
+        // Free the memory of finished connections.
         while connections.try_join_next().is_some() {}
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Mostly too many open files: some will be closed in a moment.
+                // Usually too many open files: some will be closed soon.
                 tracing::warn!("a connection could not be accepted: {error}");
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
                 continue;
             }
         };
-        // Small frames go out at once, as over API Gateway. A failure costs only latency.
+        // Send small frames at once. A failure costs only latency.
         let _ = stream.set_nodelay(true);
         let router = Arc::clone(&router);
         connections.spawn(async move {
             let service = service_fn(move |request| {
                 let router = Arc::clone(&router);
-                async move { router.route(request, peer).await.ok_or(LostAnswer) }
+                async move { router.route(request, peer).await.ok_or(LostResponse) }
             });
-            // Errors are clients that went away.
+            // Errors here mean that the client disconnected.
             let _ = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(http_util::REQUEST_TIMEOUT)
@@ -83,14 +83,14 @@ pub(crate) async fn serve(listener: TcpListener, router: Arc<Router>) -> Infalli
 }
 
 impl Router {
-    /// The answer, or none if the connection is to break.
+    /// The response; `None` breaks the connection.
     async fn route(&self, request: Request<Incoming>, peer: SocketAddr) -> Option<Response> {
         if let Some(refusal) = self.hosts.refusal(&request) {
             return Some(refusal);
         }
         let path = request.uri().path();
         if path.starts_with(RUNTIME_API_PREFIX) {
-            return Some(self.runtime_api.answer(request).await);
+            return Some(self.runtime_api.handle(request).await);
         }
         if websocket::is_management(path) {
             let Some(websocket) = &self.websocket else {
@@ -109,19 +109,19 @@ impl Router {
         if request.headers().contains_key("x-amz-target") {
             return self.json_service(request).await;
         }
-        if S3::is_meant(&request) {
+        if S3::is_s3_request(&request) {
             return self.object_service(request).await;
         }
         if let Some(response) =
-            static_files::answer(&request, &self.urls.http_api, &self.urls.websocket)
+            static_files::handle(&request, &self.urls.http_api, &self.urls.websocket)
         {
             return Some(response);
         }
-        if let Some(response) = book::answer(&request, &self.book).await {
+        if let Some(response) = book::handle(&request, &self.book).await {
             return Some(response);
         }
         Some(match &self.http {
-            Some(api) => api.answer(request, peer).await,
+            Some(api) => api.handle(request, peer).await,
             None => http_util::json(StatusCode::NOT_FOUND, &json!({"message": "Not Found"})),
         })
     }
@@ -131,37 +131,37 @@ impl Router {
         let caller = self.caller(&request);
         let body = match http_util::read(request, MAX_JSON_BYTES).await {
             Ok(body) => body,
-            Err(error) => return http_util::unread(&error),
+            Err(error) => return http_util::body_error_response(&error),
         };
         if let Some(operation) = target.strip_prefix(dynamodb::TARGET_PREFIX) {
             let calls = dynamodb::calls(&caller, operation, &body);
-            let answer = self.storage.dynamodb.answer(operation, body);
-            let fault_answer = |fault| dynamodb::fault_answer(fault, operation);
-            return self.with_faults(&calls, fault_answer, answer).await;
+            let answer = self.storage.dynamodb.handle(operation, body);
+            let fault_response = |fault| dynamodb::fault_response(fault, operation);
+            return self.with_faults(&calls, fault_response, answer).await;
         }
         if let Some(operation) = target.strip_prefix(sqs::TARGET_PREFIX) {
             let calls = sqs::calls(&caller, operation, &body);
-            let answer = self.storage.sqs.answer(operation, &body);
-            return self.with_faults(&calls, sqs::fault_answer, answer).await;
+            let answer = self.storage.sqs.handle(operation, &body);
+            return self.with_faults(&calls, sqs::fault_response, answer).await;
         }
         let body = json!({
             "__type": "UnknownOperationException",
-            "message": format!("{target} is not run by the local stack"),
+            "message": format!("{target} is not supported by the local stack"),
         });
         Some(http_util::json(StatusCode::BAD_REQUEST, &body))
     }
 
     async fn object_service(&self, request: Request<Incoming>) -> Option<Response> {
         let call = s3::call(&self.caller(&request), &request);
-        let answer = self.storage.s3.answer(request);
-        self.with_faults(&[call], s3::fault_answer, answer).await
+        let answer = self.storage.s3.handle(request);
+        self.with_faults(&[call], s3::fault_response, answer).await
     }
 
-    /// Records a call and lets the fault that is set for it happen.
+    /// Records the calls of a request and applies the fault that the hooks choose.
     async fn with_faults(
         &self,
         calls: &[Call],
-        fault_answer: impl FnOnce(Fault) -> Option<Response>,
+        fault_response: impl FnOnce(Fault) -> Option<Response>,
         answer: impl Future<Output = Response>,
     ) -> Option<Response> {
         self.calls.record(calls);
@@ -173,13 +173,13 @@ impl Router {
                 Some(answer.await)
             }
             Some(Fault::Hang) => std::future::pending().await,
-            Some(Fault::LostAnswer) => {
+            Some(Fault::LostResponse) => {
                 answer.await;
                 None
             }
-            Some(fault) => match fault_answer(fault) {
+            Some(fault) => match fault_response(fault) {
                 Some(refusal) => Some(refusal),
-                // The service knows no such fault.
+                // The service does not support this fault.
                 None => Some(answer.await),
             },
         }
