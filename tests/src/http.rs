@@ -13,14 +13,14 @@ use serde_json::Value;
 
 use crate::tls;
 
-/// A client of one server.
+/// An HTTP client for one server.
 #[derive(Clone, Debug)]
 pub struct Http {
     base: String,
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
-/// What a server answered.
+/// A response with its whole body.
 #[derive(Clone, Debug)]
 pub struct Answer {
     /// The status.
@@ -35,12 +35,12 @@ impl Answer {
     /// The body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("no JSON: {error}: {:?}", self.body))
+            .unwrap_or_else(|error| panic!("not JSON: {error}: {:?}", self.body))
     }
 }
 
 impl Http {
-    /// A client of the server at `base`.
+    /// A client for the server at `base`.
     pub fn new(base: impl Into<String>) -> Self {
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(ClientConfig::clone(&tls::config()))
@@ -81,7 +81,7 @@ impl Http {
         }
     }
 
-    /// Sends a request about a job with its key.
+    /// Sends a request with a key as the bearer token.
     pub async fn with_key(&self, method: Method, path: &str, key: &str) -> Answer {
         let authorization = format!("Bearer {key}");
         self.request(method, path, &[("authorization", &authorization)], "")
