@@ -12,7 +12,7 @@ from stacks import PATIENCE, unasked
 GENERATED = Path(__file__).resolve().parents[2] / "generated"
 
 # A job goes through the whole system.
-JOB = "floor_plans::a_floor_plan_goes_in_and_its_rooms_come_out_with_progress_at_every_stage"
+JOB = "floor_plans::floor_plan_yields_its_rooms_with_progress_at_every_stage"
 
 ROUTE = ["WebSocketApiPingPermission", "WebSocketApiPingRoute"]
 

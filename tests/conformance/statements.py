@@ -43,35 +43,35 @@ class Scenario:
 
 CONNECTING = Scenario("connections::websocket_connection_lifecycle_works_correctly")
 SUBSCRIBING = Scenario(
-    "connections::subscribing_associates_the_job_with_the_connection_and_disconnecting_cleans_up"
+    "connections::job_is_associated_with_its_connection_until_disconnect"
 )
-CATCHING_UP = Scenario("resuming::a_client_that_comes_late_gets_the_whole_log")
+CATCHING_UP = Scenario("resuming::late_client_gets_the_whole_log")
 CANCELLING = Scenario(
-    "cancellation::a_client_that_watches_a_queued_job_hears_that_another_has_cancelled_it",
+    "cancellation::subscriber_is_notified_when_another_client_cancels",
     queue_is_held=True,
 )
 CANCELLING_OVER_HTTP = Scenario(
-    "cancellation::a_client_that_watches_a_queued_job_hears_that_it_was_cancelled_over_http",
+    "cancellation::subscriber_is_notified_when_the_job_is_cancelled_over_http",
     queue_is_held=True,
 )
-ASKING = Scenario("progress::a_snapshot_over_http_says_the_same_as_the_messages")
+ASKING = Scenario("progress::snapshot_over_http_equals_the_messages")
 WATCHING = Scenario(
-    "progress::progress_updates_are_sent_at_the_start_during_and_at_the_end_of_each_stage"
+    "progress::progress_updates_are_sent_at_start_during_and_end_of_stages"
 )
-LIVING_ON = Scenario("deliveries::a_connection_that_progress_reaches_lives_on")
-REDELIVERING = Scenario("deliveries::a_ticket_that_comes_twice_has_the_log_sent_again")
-LIVING_ON_BY_DELIVERY = Scenario("deliveries::a_connection_that_a_delivery_reaches_lives_on")
-SPLITTING = Scenario("deliveries::an_audience_too_wide_for_one_invocation_is_served_in_parts")
+LIVING_ON = Scenario("deliveries::progress_renews_the_connection")
+REDELIVERING = Scenario("deliveries::duplicate_job_message_sends_the_log_again")
+LIVING_ON_BY_DELIVERY = Scenario("deliveries::delivery_renews_the_connection")
+SPLITTING = Scenario("deliveries::audience_over_one_chunk_is_served_in_parts")
 LOOKING_AGAIN = Scenario(
-    "deliveries::a_ticket_that_comes_twice_while_its_job_runs_is_looked_at_when_the_lease_has_ended",
+    "deliveries::duplicate_job_message_is_retried_after_the_lease",
     # A lease lasts for 30 seconds.
     patience=45,
 )
-SENDING_A_TICKET_AGAIN = Scenario("abandoned::watchdog_sends_the_ticket_of_a_queued_job_again")
-WORKING = Scenario("workers::a_worker_runs_a_job_and_everyone_who_watches_sees_the_same")
-REPEATING = Scenario("workers::repeats::a_repeat_has_the_log_sent_again")
+SENDING_A_TICKET_AGAIN = Scenario("abandoned::watchdog_sends_the_job_message_of_a_queued_job_again")
+WORKING = Scenario("workers::external_worker_runs_a_job_for_all_subscribers")
+REPEATING = Scenario("workers::repeats::repeated_post_sends_the_log_again")
 LIVING_ON_BY_A_WORKER = Scenario(
-    "deliveries::a_connection_that_the_progress_of_a_worker_of_its_own_reaches_lives_on"
+    "deliveries::external_progress_renews_the_connection"
 )
 
 NEEDED_BY = {

@@ -1,4 +1,4 @@
-//! Stages that block their thread, in a process that has one processor.
+//! Stages that block their thread, in a process with one processor.
 
 use contract::{
     queues::JobQueue,
@@ -17,7 +17,7 @@ fn blocking_until(gate: &Gate) -> Script {
     }
 }
 
-/// A job whose first stage blocks its thread by now, and a client that has received its report.
+/// Starts a job whose first stage blocks its thread, with a client that has received its report.
 async fn blocked(system: &System, gate: &Gate) -> (Job, Client) {
     let job = system.create_scripted(&blocking_until(gate)).await;
     let mut client = system.watch(&job).await;
@@ -25,7 +25,7 @@ async fn blocked(system: &System, gate: &Gate) -> (Job, Client) {
     (job, client)
 }
 
-/// The process that has run a job to its end.
+/// Runs a job to its end. Returns the id of its process.
 async fn process(system: &System) -> u64 {
     let (_, mut client) = system.watched(Script::default()).await;
     let end = client.until_the_end().await.pop().expect("an end");
@@ -34,7 +34,7 @@ async fn process(system: &System) -> u64 {
 }
 
 #[tokio::test]
-async fn reports_and_heartbeats_of_a_blocked_stage_go_on() {
+async fn blocked_stage_still_reports_and_renews_its_lease() {
     needs!(AdjustTheStack);
     let system = System::scripted_on_one_core().await;
     let gate = Gate::closed();
@@ -68,7 +68,7 @@ async fn blocked_stage_is_cancelled_and_its_process_runs_no_other_job() {
     assert_eq!(end["type"], "job_cancelled", "{end}");
     assert_eq!(end["stage"], "stage_1");
     client.close().await;
-    // The gate is still closed: the stage of the cancelled job would block until the end.
+    // The gate is still closed, so the cancelled job's stage would block until the end.
     assert_ne!(process(&system).await, before);
     let logs = system.local().logs();
     let says_why = logs
@@ -85,7 +85,7 @@ async fn job_whose_runs_lose_their_leases_fails_with_lease_lost() {
     let system = System::scripted().await;
     let gate = Gate::closed();
     let (job, mut client) = blocked(&system, &gate).await;
-    // The runs are alive, but another one claims their job.
+    // The runs are alive, but their job is claimed by another run.
     let take_over = async || {
         system.end_lease(&job).await;
         system.send::<JobQueue>(&job.ticket()).await;
@@ -93,7 +93,7 @@ async fn job_whose_runs_lose_their_leases_fails_with_lease_lost() {
     for lost in 1..=2 {
         take_over().await;
         system
-            .eventually("the run has noted its lost lease", async |system| {
+            .eventually("the run has recorded its lost lease", async |system| {
                 let jobs = system.items(Jobs::SPEC).await;
                 jobs[0]["lost_leases"].as_array().map_or(0, Vec::len) == lost
             })
@@ -109,7 +109,7 @@ async fn job_whose_runs_lose_their_leases_fails_with_lease_lost() {
 }
 
 #[tokio::test]
-async fn panic_of_a_stage_leaves_the_process_to_the_next_job() {
+async fn panicked_stage_leaves_the_process_usable() {
     needs!(AdjustTheStack);
     let system = System::scripted_on_one_core().await;
     let before = process(&system).await;

@@ -1,4 +1,4 @@
-//! Stages that fail, stages that crash, sends that fail.
+//! Failing stages, crashing stages and failing posts.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use local::{Fault, Times};
 use serde_json::Value;
 
 #[tokio::test]
-async fn a_failed_stage_ends_the_job_with_its_code_and_the_system_goes_on() {
+async fn failed_stage_ends_the_job_and_blocks_no_other_job() {
     let system = System::scripted().await;
     let gate = Gate::closed();
     let failing = StageScript {
@@ -46,7 +46,7 @@ async fn a_failed_stage_ends_the_job_with_its_code_and_the_system_goes_on() {
 }
 
 #[tokio::test]
-async fn a_failure_with_more_words_than_a_message_can_carry_is_told_all_the_same() {
+async fn oversized_failure_is_sent_truncated() {
     let system = System::scripted().await;
     let script = Script {
         stage_1: StageScript {
@@ -65,7 +65,7 @@ async fn a_failure_with_more_words_than_a_message_can_carry_is_told_all_the_same
 }
 
 #[tokio::test]
-async fn a_panic_in_a_stage_is_a_failed_job() {
+async fn panicking_stage_fails_the_job() {
     let system = System::scripted().await;
     let script = Script {
         stage_1: StageScript {
@@ -84,7 +84,7 @@ async fn a_panic_in_a_stage_is_a_failed_job() {
 }
 
 #[tokio::test]
-async fn failed_sends_are_retried_and_do_not_stop_the_job() {
+async fn failed_posts_are_retried_and_do_not_stop_the_job() {
     needs!(InjectFaults);
     let system = System::scripted().await;
     let script = Script {
@@ -113,14 +113,14 @@ async fn failed_sends_are_retried_and_do_not_stop_the_job() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_sent_arrives_later_without_help_from_the_client() {
+async fn failed_posts_arrive_later_without_a_request_of_the_client() {
     needs!(InjectFaults);
     let system = System::scripted().await;
     let script = Script {
         stage_1: StageScript::slow(2, 50),
         ..Script::default()
     };
-    // Nothing that the pipeline sends gets through; the delivery function's posts do.
+    // All posts of the pipeline fail; those of the delivery function succeed.
     system
         .local()
         .faults()
@@ -134,7 +134,7 @@ async fn what_could_not_be_sent_arrives_later_without_help_from_the_client() {
             seqs.push(message["seq"].as_u64().unwrap());
         }
     }
-    // A pointer may be delivered twice; the first of each comes in order.
+    // A delivery task may be received twice; the first copies are in order.
     let mut first = Vec::new();
     for seq in seqs {
         if !first.contains(&seq) {
@@ -142,7 +142,7 @@ async fn what_could_not_be_sent_arrives_later_without_help_from_the_client() {
         }
     }
     assert_eq!(first, [1, 2, 3]);
-    // Whoever looks into it finds all that it takes.
+    // The log has everything that an investigation needs.
     let failed: Vec<Value> = system
         .local()
         .logs()

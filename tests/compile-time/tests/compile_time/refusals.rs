@@ -4,7 +4,7 @@
 //! one; read it as someone who has never seen the code before you keep it.
 
 #[test]
-fn what_must_not_compile_does_not_and_says_why() {
+fn invalid_programs_do_not_compile_and_errors_name_the_cause() {
     let cases = trybuild::TestCases::new();
     cases.compile_fail("cases/*/*.rs");
 }

@@ -553,7 +553,7 @@ fn leave(state: &mut State) {
 }
 
 #[test]
-fn every_interleaving_of_publishing_subscribing_and_taking_over_keeps_the_invariants() {
+fn invariants_of_delivery_hold_in_every_interleaving() {
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
     let checker = Protocol.checker().threads(threads).spawn_bfs().join();
     checker.assert_properties();

@@ -252,14 +252,14 @@ fn says(epoch: u8, seq: u8) -> u8 {
 }
 
 #[test]
-fn every_interleaving_of_posts_repeats_and_takeovers_keeps_the_invariants() {
+fn invariants_of_posts_hold_in_every_interleaving() {
     let checker = Protocol { asks_for_seq: true }.checker().spawn_bfs().join();
     checker.assert_properties();
     assert!(checker.unique_state_count() > 1_000);
 }
 
 #[test]
-fn a_commit_that_does_not_ask_for_the_seq_lets_a_late_repeat_undo_what_has_happened() {
+fn commit_without_a_seq_condition_lets_a_job_go_back() {
     let without = Protocol {
         asks_for_seq: false,
     };

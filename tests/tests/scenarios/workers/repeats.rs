@@ -201,7 +201,7 @@ async fn tables_whose_answers_are_lost_double_nothing() {
     system.local().faults().on_call(move |call| {
         let writes = ["dynamodb:PutItem", "dynamodb:UpdateItem"];
         let is_ours = call.caller == "worker" && writes.contains(&call.operation.as_str());
-        (is_ours && lost.take()).then_some(Fault::LostAnswer)
+        (is_ours && lost.take()).then_some(Fault::LostResponse)
     });
     worker.insist(json!([progress("a", 50)])).await;
     worker.insist(json!([stage_complete("a", 1)])).await;

@@ -41,7 +41,7 @@ impl Mistaken {
 
 /// Looks at the job's seq only after the subscription is stored.
 #[test]
-fn reading_the_log_after_the_transaction_would_send_messages_twice() {
+fn log_read_after_the_transaction_sends_messages_twice() {
     let read_after = Mistaken {
         otherwise: |state, step| {
             let mut state = state.clone();
@@ -68,7 +68,7 @@ fn reading_the_log_after_the_transaction_would_send_messages_twice() {
 /// Stores a subscription whatever the job's seq is by then, and sends the log up to the seq that was
 /// read before.
 #[test]
-fn not_reading_the_job_again_would_lose_what_was_published_meanwhile() {
+fn missing_reload_of_the_job_loses_messages() {
     let no_reload = Mistaken {
         otherwise: |state, step| {
             if *step != Step::Reload {
