@@ -125,7 +125,7 @@ async fn claim_that_meets_another_one_is_not_written_before_its_watchdog() {
             return None;
         }
         match call.operation.as_str() {
-            "dynamodb:UpdateItem" if lost.take() => Some(Fault::LostAnswer),
+            "dynamodb:UpdateItem" if lost.take() => Some(Fault::LostResponse),
             "sqs:SendMessage" if sends.fetch_add(1, Ordering::Relaxed) > 0 && queue.take() => {
                 Some(Fault::Outage)
             }
