@@ -125,7 +125,7 @@ impl Client {
     }
 
     /// All messages up to and including the job's terminal message.
-    pub async fn until_the_end(&mut self) -> Vec<Value> {
+    pub async fn until_job_ends(&mut self) -> Vec<Value> {
         let mut messages = Vec::new();
         loop {
             let message = self.next().await.expect("a message");
@@ -144,7 +144,7 @@ impl Client {
     }
 
     /// Breaks the connection without a close frame.
-    pub fn vanish(self) {
+    pub fn drop_connection(self) {
         drop(self);
     }
 }

@@ -22,7 +22,7 @@ pub struct Http {
 
 /// A response with its whole body.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct Response {
     /// The status.
     pub status: StatusCode,
     /// The headers.
@@ -31,7 +31,7 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-impl Answer {
+impl Response {
     /// The body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
@@ -60,7 +60,7 @@ impl Http {
         path: &str,
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
-    ) -> Answer {
+    ) -> Response {
         let uri = if path.starts_with("http") {
             path.to_owned()
         } else {
@@ -74,7 +74,7 @@ impl Http {
         let response = self.client.request(request).await.expect("an answer");
         let (parts, body) = response.into_parts();
         let body = body.collect().await.expect("a body").to_bytes();
-        Answer {
+        Response {
             status: parts.status,
             headers: parts.headers,
             body,
@@ -82,7 +82,7 @@ impl Http {
     }
 
     /// Sends a request with a key as the bearer token.
-    pub async fn with_key(&self, method: Method, path: &str, key: &str) -> Answer {
+    pub async fn with_key(&self, method: Method, path: &str, key: &str) -> Response {
         let authorization = format!("Bearer {key}");
         self.request(method, path, &[("authorization", &authorization)], "")
             .await

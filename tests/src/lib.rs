@@ -17,5 +17,5 @@ pub mod worker;
 
 pub use client::{Client, Closed};
 pub use engine::{Ability, skips};
-pub use http::{Answer, Http};
+pub use http::{Http, Response};
 pub use system::{Job, System};

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
-    Answer, Client, Http,
+    Client, Http, Response,
     engine::{self, Engine, Operator, Outputs},
     grants,
     script::{self, Gate, Script},
@@ -172,7 +172,7 @@ impl System {
     }
 
     /// The job in a response of `POST /v1/jobs`.
-    pub fn job(&self, answer: &Answer) -> Job {
+    pub fn job(&self, answer: &Response) -> Job {
         let created = answer.json();
         let field = |name: &str| created[name].as_str().expect("a string").to_owned();
         assert_eq!(
@@ -193,7 +193,7 @@ impl System {
     }
 
     /// Creates a job with a script, and a client that subscribes before the first stage starts.
-    pub async fn watched(&self, script: Script) -> (Job, Client) {
+    pub async fn create_and_watch(&self, script: Script) -> (Job, Client) {
         let gate = Gate::closed();
         let job = self.create_scripted(&script.behind(&gate)).await;
         let client = self.watch(&job).await;
@@ -332,7 +332,7 @@ impl Job {
     }
 
     /// The job message that puts the job on its queue.
-    pub fn ticket(&self) -> JobMessage {
+    pub fn job_message(&self) -> JobMessage {
         let job_id = self.id.parse().expect("a job's id");
         JobMessage::new(job_id)
     }

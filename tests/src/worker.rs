@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::{Answer, Http, Job, System};
+use crate::{Http, Job, Response, System};
 
 /// An external worker with the state of its claim.
 #[derive(Clone, Debug)]
@@ -43,7 +43,7 @@ impl System {
 
 impl Worker {
     /// Sends a request about the job.
-    pub async fn request(&self, method: Method, what: &str, body: impl Into<Vec<u8>>) -> Answer {
+    pub async fn request(&self, method: Method, what: &str, body: impl Into<Vec<u8>>) -> Response {
         let authorization = format!("Bearer {}", self.key);
         let headers = [
             ("authorization", authorization.as_str()),
@@ -55,7 +55,7 @@ impl Worker {
     }
 
     /// Tries to claim the job.
-    pub async fn try_claim(&mut self, claim: &Value) -> Answer {
+    pub async fn try_claim(&mut self, claim: &Value) -> Response {
         let answer = self.request(Method::POST, "claim", claim.to_string()).await;
         if answer.status == 200 {
             let claimed = answer.json();
@@ -78,27 +78,27 @@ impl Worker {
     }
 
     /// Posts a body unchanged. Does not check the response.
-    pub async fn post(&self, body: &Value) -> Answer {
+    pub async fn post(&self, body: &Value) -> Response {
         self.request(Method::POST, "events", body.to_string()).await
     }
 
     /// Posts events, which must be accepted. Returns the response.
-    pub async fn tell(&mut self, events: Value) -> Value {
+    pub async fn post_events(&mut self, events: Value) -> Value {
         let answer = self.post(&self.body(&events)).await;
         assert_eq!(answer.status, 200, "{events}: {:?}", answer.body);
-        let told = answer.json();
-        self.seq = told["seq"].as_u64().expect("a seq");
-        told
+        let accepted = answer.json();
+        self.seq = accepted["seq"].as_u64().expect("a seq");
+        accepted
     }
 
     /// Posts events, with retries after server errors.
-    pub async fn insist(&mut self, events: Value) -> Value {
+    pub async fn post_with_retry(&mut self, events: Value) -> Value {
         while self.post(&self.body(&events)).await.status == 500 {}
-        self.tell(events).await
+        self.post_events(events).await
     }
 
     /// Posts events, which must be rejected with this status. Returns the error.
-    pub async fn refused(&self, status: u16, events: Value) -> Value {
+    pub async fn post_rejected(&self, status: u16, events: Value) -> Value {
         let answer = self.post(&self.body(&events)).await;
         assert_eq!(answer.status, status, "{events}: {:?}", answer.body);
         answer.json()["error"].clone()

@@ -120,7 +120,7 @@ pub(crate) struct QueueResource {
     pub(crate) retention: Duration,
     /// The name of the dead-letter queue, and the receives after which a message moves there.
     pub(crate) redrive: Option<(String, u32)>,
-    /// Receives that a message counts as soon as it is sent.
+    /// The initial receive count of a message.
     pub(crate) earlier_receives: u32,
 }
 

@@ -14,7 +14,7 @@ use tokio::{
     net::TcpListener,
 };
 
-use crate::harness::{Answer, Socket, binaries, logged, send, start_with, template};
+use crate::harness::{Response, Socket, binaries, logged, send, start_with, template};
 
 const AUDIENCE: &str = "stagecast";
 /// 2100-01-01, in epoch seconds.
@@ -77,7 +77,7 @@ impl Issuer {
     }
 }
 
-async fn post(stack: &LocalStack, token: &str) -> Answer {
+async fn post(stack: &LocalStack, token: &str) -> Response {
     let url = format!("{}/v1/echo/token", stack.urls().http_api);
     let authorization = format!("Bearer {token}");
     let headers = [("authorization", authorization.as_str())];

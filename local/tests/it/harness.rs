@@ -47,13 +47,13 @@ pub(crate) async fn start_with(options: Options) -> LocalStack {
 
 /// A response with its whole body.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
     }
@@ -71,7 +71,7 @@ pub(crate) async fn send(
     url: &str,
     headers: &[(&str, &str)],
     body: impl Into<Bytes>,
-) -> Answer {
+) -> Response {
     let mut request = Request::builder().method(method).uri(url);
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -82,7 +82,7 @@ pub(crate) async fn send(
         .await
         .expect("an answer");
     let (head, body) = response.into_parts();
-    Answer {
+    Response {
         status: head.status,
         headers: head.headers,
         body: body.collect().await.expect("a body").to_bytes(),
@@ -98,7 +98,7 @@ pub(crate) async fn expect_lost_response(method: Method, url: &str, body: impl I
     assert!(response.is_err(), "there is a response: {response:?}");
 }
 
-pub(crate) async fn get(url: &str) -> Answer {
+pub(crate) async fn get(url: &str) -> Response {
     send(Method::GET, url, &[], "").await
 }
 

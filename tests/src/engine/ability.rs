@@ -23,7 +23,7 @@ pub enum Ability {
     /// Kills a function's busy processes.
     KillFunctions,
     /// Overrides timeouts and settings of the template.
-    AdjustTheStack,
+    AdjustStack,
     /// Reads the functions' logs without delay.
     ReadLogs,
     /// Keeps jobs queued.
@@ -44,7 +44,7 @@ impl Ability {
             Self::CountCalls => "a deployed stack does not record its functions' calls",
             Self::CountMessages => "SQS reports only the approximate number of messages",
             Self::KillFunctions => "Lambda cannot kill a busy function's process",
-            Self::AdjustTheStack => "a deployed stack has the settings of its template",
+            Self::AdjustStack => "a deployed stack has the settings of its template",
             Self::ReadLogs => "a deployed stack logs to CloudWatch, late and in another format",
             Self::HoldJobs if env::var_os(QUEUE_IS_HELD).is_some() => return None,
             Self::HoldJobs => "a queued job is claimed at once, unless the queue is held",

@@ -37,7 +37,7 @@ async fn job_with_a_long_log(system: &System) -> (Job, Worker, Value) {
     let mut last = Value::Null;
     for post in events.chunks(10) {
         last = worker.body(&json!(post));
-        worker.tell(json!(post)).await;
+        worker.post_events(json!(post)).await;
     }
     (job, worker, last)
 }
@@ -59,7 +59,7 @@ async fn repeated_subscribe_sends_no_duplicate_messages() {
     let system = System::start().await;
     let (job, _, _) = job_with_a_long_log(&system).await;
     let mut client = system.watch(&job).await;
-    assert_eq!(client.until_the_end().await.len() as u64, LOG);
+    assert_eq!(client.until_job_ends().await.len() as u64, LOG);
     // The connection's item records the replay only after it was sent.
     client.ask(&json!({ "type": "ping" }), "pong").await;
     system
@@ -111,7 +111,7 @@ async fn replays_of_a_connection_are_limited_with_an_error() {
         if reply["type"] == "error" {
             break reply;
         }
-        client.until_the_end().await;
+        client.until_job_ends().await;
         client.ask(&unsubscribe, "unsubscribed").await;
         replays += 1;
         assert!(replays < 100, "there is no limit");
@@ -124,7 +124,7 @@ async fn replays_of_a_connection_are_limited_with_an_error() {
     );
     // The limit is per connection, not per job.
     let mut other = system.watch(&job).await;
-    other.until_the_end().await;
+    other.until_job_ends().await;
     client.ask(&json!({ "type": "ping" }), "pong").await;
     for client in [client, other] {
         client.close().await;
@@ -138,14 +138,14 @@ async fn post_repeated_in_a_loop_sends_its_events_again_once() {
     let system = System::start().await;
     let (job, worker, last) = job_with_a_long_log(&system).await;
     let mut client = system.watch(&job).await;
-    client.until_the_end().await;
+    client.until_job_ends().await;
     let calls = system.local().calls();
     calls.clear();
     for _ in 0..REPEATS {
         let answer = worker.post(&last).await;
         assert_eq!(answer.status, 200, "{:?}", answer.body);
     }
-    client.until_the_end().await;
+    client.until_job_ends().await;
     let is_pointer = |call: &Call| call.caller == "worker" && call.operation == "sqs:SendMessage";
     assert_eq!(calls.count(is_pointer), 1, "{:#?}", calls.all());
     client.close().await;
@@ -170,7 +170,7 @@ async fn unsubscribe_without_a_subscription_does_not_write() {
 
 #[tokio::test]
 async fn stalled_client_gets_each_message_at_most_twice() {
-    needs!(InjectFaults, AdjustTheStack);
+    needs!(InjectFaults, AdjustStack);
     let system = System::start_with(|options| {
         // One process, so that all posts share the state of the deferred fan-out.
         options.concurrency = 1;
@@ -191,10 +191,12 @@ async fn stalled_client_gets_each_message_at_most_twice() {
         is_full.then_some(Fault::Throttle)
     });
     for stage in stages {
-        worker.tell(json!([stage_complete(stage, 1)])).await;
+        worker.post_events(json!([stage_complete(stage, 1)])).await;
     }
     reads.store(true, Ordering::Relaxed);
-    worker.tell(json!([{ "type": "job_complete" }])).await;
+    worker
+        .post_events(json!([{ "type": "job_complete" }]))
+        .await;
 
     let last = stages.len() as u64 + 1;
     let mut times = BTreeMap::new();

@@ -90,7 +90,7 @@ async fn binary_and_huge_frames_close_only_their_own_connection() {
     huge.send_frame(Message::text(frame.to_string())).await;
     assert_eq!(huge.next().await, Err(Closed::Code(1009)));
 
-    let messages: Vec<Value> = other.until_the_end().await;
+    let messages: Vec<Value> = other.until_job_ends().await;
     assert_eq!(messages.last().unwrap()["type"], "job_complete");
     other.close().await;
     system.finish().await;

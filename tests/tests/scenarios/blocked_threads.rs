@@ -27,15 +27,15 @@ async fn blocked(system: &System, gate: &Gate) -> (Job, Client) {
 
 /// Runs a job to its end. Returns the id of its process.
 async fn process(system: &System) -> u64 {
-    let (_, mut client) = system.watched(Script::default()).await;
-    let end = client.until_the_end().await.pop().expect("an end");
+    let (_, mut client) = system.create_and_watch(Script::default()).await;
+    let end = client.until_job_ends().await.pop().expect("an end");
     client.close().await;
     end["results"]["process"].as_u64().expect("a process id")
 }
 
 #[tokio::test]
 async fn blocked_stage_still_reports_and_renews_its_lease() {
-    needs!(AdjustTheStack);
+    needs!(AdjustStack);
     let system = System::scripted_on_one_core().await;
     let gate = Gate::closed();
     let (job, mut client) = blocked(&system, &gate).await;
@@ -48,7 +48,7 @@ async fn blocked_stage_still_reports_and_renews_its_lease() {
         })
         .await;
     gate.open();
-    let end = client.until_the_end().await.pop().unwrap();
+    let end = client.until_job_ends().await.pop().unwrap();
     assert_eq!(end["type"], "job_complete", "{end}");
     client.close().await;
     system.finish().await;
@@ -56,7 +56,7 @@ async fn blocked_stage_still_reports_and_renews_its_lease() {
 
 #[tokio::test]
 async fn blocked_stage_is_cancelled_and_its_process_runs_no_other_job() {
-    needs!(AdjustTheStack);
+    needs!(AdjustStack);
     let system = System::scripted_on_one_core().await;
     let before = process(&system).await;
     let gate = Gate::closed();
@@ -64,7 +64,7 @@ async fn blocked_stage_is_cancelled_and_its_process_runs_no_other_job() {
     client
         .send(&json!({ "type": "cancel_job", "job_id": job.id }))
         .await;
-    let end = client.until_the_end().await.pop().unwrap();
+    let end = client.until_job_ends().await.pop().unwrap();
     assert_eq!(end["type"], "job_cancelled", "{end}");
     assert_eq!(end["stage"], "stage_1");
     client.close().await;
@@ -81,14 +81,14 @@ async fn blocked_stage_is_cancelled_and_its_process_runs_no_other_job() {
 
 #[tokio::test]
 async fn job_whose_runs_lose_their_leases_fails_with_lease_lost() {
-    needs!(AdjustTheStack);
+    needs!(AdjustStack);
     let system = System::scripted().await;
     let gate = Gate::closed();
     let (job, mut client) = blocked(&system, &gate).await;
     // The runs are alive, but their job is claimed by another run.
     let take_over = async || {
         system.end_lease(&job).await;
-        system.send::<JobQueue>(&job.ticket()).await;
+        system.send::<JobQueue>(&job.job_message()).await;
     };
     for lost in 1..=2 {
         take_over().await;
@@ -101,7 +101,7 @@ async fn job_whose_runs_lose_their_leases_fails_with_lease_lost() {
         while client.next().await.unwrap()["progress"] != 50 {}
     }
     take_over().await;
-    let end = client.until_the_end().await.pop().unwrap();
+    let end = client.until_job_ends().await.pop().unwrap();
     assert_eq!(end["error"]["code"], "lease_lost", "{end}");
     client.close().await;
     drop(gate);
@@ -110,7 +110,7 @@ async fn job_whose_runs_lose_their_leases_fails_with_lease_lost() {
 
 #[tokio::test]
 async fn panicked_stage_leaves_the_process_usable() {
-    needs!(AdjustTheStack);
+    needs!(AdjustStack);
     let system = System::scripted_on_one_core().await;
     let before = process(&system).await;
     let panics = Script {
@@ -121,8 +121,8 @@ async fn panicked_stage_leaves_the_process_usable() {
         },
         ..Script::default()
     };
-    let (_, mut client) = system.watched(panics).await;
-    let end: Value = client.until_the_end().await.pop().unwrap();
+    let (_, mut client) = system.create_and_watch(panics).await;
+    let end: Value = client.until_job_ends().await.pop().unwrap();
     assert_eq!(end["error"]["code"], "stage_panicked", "{end}");
     client.close().await;
     assert_eq!(process(&system).await, before);

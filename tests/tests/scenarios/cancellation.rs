@@ -22,7 +22,7 @@ async fn client_cancels_a_job_within_a_stage() {
     while client.next().await.unwrap()["progress"].as_u64() == Some(0) {}
     let cancel = json!({ "type": "cancel_job", "job_id": job.id, "access_key": job.key });
     client.ask(&cancel, "cancel_requested").await;
-    let cancelled = client.until_the_end().await.pop().unwrap();
+    let cancelled = client.until_job_ends().await.pop().unwrap();
     assert_eq!(cancelled["type"], "job_cancelled");
     assert_eq!(cancelled["stage"], "stage_1");
     assert_eq!(cancelled["seq"], 1);
@@ -49,7 +49,7 @@ async fn job_is_cancelled_over_http_and_only_once() {
         .await;
     assert_eq!(accepted.status, 202);
     assert_eq!(
-        client.until_the_end().await.last().unwrap()["type"],
+        client.until_job_ends().await.last().unwrap()["type"],
         "job_cancelled"
     );
     let again = system
@@ -64,7 +64,7 @@ async fn job_is_cancelled_over_http_and_only_once() {
 
 #[tokio::test]
 async fn queued_job_is_cancelled_at_once() {
-    needs!(AdjustTheStack);
+    needs!(AdjustStack);
     // One process, occupied by the first job.
     let system = System::scripted_with(|options| options.concurrency = 1).await;
     let busy = system.create_scripted(&long()).await;
@@ -74,7 +74,7 @@ async fn queued_job_is_cancelled_at_once() {
     let mut second = system.watch(&queued).await;
     let cancel = json!({ "type": "cancel_job", "job_id": queued.id, "access_key": queued.key });
     second.send(&cancel).await;
-    let messages = second.until_the_end().await;
+    let messages = second.until_job_ends().await;
     assert_eq!(messages.last().unwrap()["type"], "job_cancelled");
     assert!(
         messages
@@ -84,7 +84,7 @@ async fn queued_job_is_cancelled_at_once() {
 
     let cancel = json!({ "type": "cancel_job", "job_id": busy.id });
     first.send(&cancel).await;
-    first.until_the_end().await;
+    first.until_job_ends().await;
     first.close().await;
     second.close().await;
     system.finish().await;

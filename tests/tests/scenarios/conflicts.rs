@@ -27,7 +27,9 @@ async fn subscribe_succeeds_despite_transaction_conflicts() {
     by_url.expect("pong").await;
     by_message.ask(&ping, "pong").await;
     worker.claim(&["a"]).await;
-    worker.tell(json!([{ "type": "job_complete" }])).await;
+    worker
+        .post_events(json!([{ "type": "job_complete" }]))
+        .await;
     for client in [&mut by_message, &mut by_url] {
         client.expect("job_complete").await;
     }

@@ -85,8 +85,8 @@ async fn broken_connection_leaves_no_items() {
     let gone = system.watch(&job).await;
     let mut stays = system.watch(&job).await;
     gate.open();
-    gone.vanish();
-    let messages = stays.until_the_end().await;
+    gone.drop_connection();
+    let messages = stays.until_job_ends().await;
     assert_eq!(messages.last().unwrap()["type"], "job_complete");
     system
         .eventually("only the open connection is stored", async |system| {
@@ -132,7 +132,7 @@ async fn wrong_key_in_the_url_rejects_the_connection_with_403() {
 
 #[tokio::test]
 async fn subscriptions_of_a_connection_are_limited() {
-    needs!(AdjustTheStack);
+    needs!(AdjustStack);
     let system = System::scripted_with(|options| {
         let limit = [("MAX_SUBSCRIPTIONS".to_owned(), "2".to_owned())];
         options
@@ -166,5 +166,5 @@ async fn subscriptions_of_a_connection_are_limited() {
 
 /// Reads the durable messages of a job.
 async fn skip_the_job(client: &mut Client) {
-    client.until_the_end().await;
+    client.until_job_ends().await;
 }

@@ -66,7 +66,7 @@ async fn steady_state(audience: usize) -> Vec<[u64; 3]> {
     let cancel = serde_json::json!({ "type": "cancel_job", "job_id": job.id });
     clients[0].send(&cancel).await;
     for client in &mut clients {
-        client.until_the_end().await;
+        client.until_job_ends().await;
     }
     for client in clients {
         client.close().await;
@@ -99,7 +99,7 @@ async fn subscribe_costs_one_transaction_and_two_reads() {
     let job = system.create_scripted(&Script::default()).await;
     // The job must have ended: a running job may be read twice.
     let mut first = system.watch(&job).await;
-    first.until_the_end().await;
+    first.until_job_ends().await;
     first.close().await;
     system
         .eventually("the first client is gone", async |system| {
@@ -129,8 +129,8 @@ async fn durable_message_costs_two_writes() {
     needs!(CountCalls);
     let system = System::scripted().await;
     // The stages report no progress of their own, only 0 and 100 percent.
-    let (_, mut client) = system.watched(Script::default()).await;
-    client.until_the_end().await;
+    let (_, mut client) = system.create_and_watch(Script::default()).await;
+    client.until_job_ends().await;
     let (claims, progress, durable) = (1, 2 * 2, 3);
     let calls = system.local().calls();
     let logged = calls.count(by("pipeline", "dynamodb:PutItem"));
@@ -152,14 +152,16 @@ async fn external_post_costs_one_read_and_the_writes_of_its_events() {
     }
     worker.claim(&["a", "b"]).await;
     // After the first post, the function has the list of subscribers.
-    worker.tell(serde_json::json!([progress("a", 1)])).await;
+    worker
+        .post_events(serde_json::json!([progress("a", 1)]))
+        .await;
     let calls = system.local().calls();
     let count = |operation: &str| calls.count(by("worker", operation));
 
     calls.clear();
     for percent in 2..=11 {
         worker
-            .tell(serde_json::json!([progress("a", percent)]))
+            .post_events(serde_json::json!([progress("a", percent)]))
             .await;
     }
     assert_eq!(count("dynamodb:GetItem"), 10);
@@ -169,7 +171,7 @@ async fn external_post_costs_one_read_and_the_writes_of_its_events() {
 
     calls.clear();
     worker
-        .tell(serde_json::json!([stage_complete("a", 1)]))
+        .post_events(serde_json::json!([stage_complete("a", 1)]))
         .await;
     assert_eq!(count("dynamodb:GetItem"), 1);
     assert_eq!(count("dynamodb:PutItem"), 1);

@@ -10,7 +10,7 @@ use std::{
 
 use contract::tables::{Jobs, Subscribers, Table as _};
 use end_to_end::{
-    Answer, Job, System, needs,
+    Job, Response, System, needs,
     script::{Gate, Script, StageScript},
     worker::stage_complete,
 };
@@ -18,7 +18,7 @@ use http::Method;
 use local::{Fault, Times};
 use serde_json::json;
 
-async fn cancel(system: &System, job: &Job) -> Answer {
+async fn cancel(system: &System, job: &Job) -> Response {
     let path = job.path();
     system.http.with_key(Method::DELETE, &path, &job.key).await
 }
@@ -85,7 +85,9 @@ async fn returning_worker_completes_a_started_cancellation() {
         (is_later && away.take()).then_some(Fault::Outage)
     });
     assert_eq!(cancel(&system, &job).await.status, 500);
-    let refused = worker.refused(409, json!([stage_complete("a", 1)])).await;
+    let refused = worker
+        .post_rejected(409, json!([stage_complete("a", 1)]))
+        .await;
     assert_eq!(refused["code"], "job_already_finished", "{refused}");
     assert_eq!(client.expect("job_cancelled").await["seq"], 1);
     client.close().await;
@@ -111,7 +113,7 @@ async fn failed_enqueue_of_a_delivery_task_is_retried() {
         let is_away = (is_list && list.take()) || (is_queue && queue.take());
         is_away.then_some(Fault::Outage)
     });
-    worker.tell(json!([stage_complete("a", 1)])).await;
+    worker.post_events(json!([stage_complete("a", 1)])).await;
     assert_eq!(client.expect("stage_complete").await["seq"], 1);
     client.close().await;
     system.finish().await;
@@ -131,7 +133,7 @@ async fn failed_post_and_failed_enqueue_are_retried_later() {
         let is_queue = call.caller == "worker" && call.operation == "sqs:SendMessage";
         (is_queue && queue.take()).then_some(Fault::Outage)
     });
-    worker.tell(json!([stage_complete("a", 1)])).await;
+    worker.post_events(json!([stage_complete("a", 1)])).await;
     assert_eq!(client.expect("stage_complete").await["seq"], 1);
     client.close().await;
     system.finish().await;
@@ -148,7 +150,7 @@ async fn job_is_created_once_when_the_write_response_is_lost() {
     });
     let job = system.create_scripted(&Script::default()).await;
     let mut client = system.watch(&job).await;
-    client.until_the_end().await;
+    client.until_job_ends().await;
     assert_eq!(system.items(Jobs::SPEC).await.len(), 1);
     client.close().await;
     system.finish().await;
@@ -156,7 +158,7 @@ async fn job_is_created_once_when_the_write_response_is_lost() {
 
 #[tokio::test]
 async fn released_job_is_queued_when_the_write_response_is_lost() {
-    needs!(InjectFaults, CountCalls, AdjustTheStack);
+    needs!(InjectFaults, CountCalls, AdjustStack);
     // A run releases its job after half of this timeout.
     let system = System::scripted_with(|options| {
         let ten = Duration::from_secs(10);
@@ -248,11 +250,13 @@ async fn slow_connection_causes_no_repeats_for_others() {
     let stages = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
     worker.claim(&stages).await;
     for stage in stages {
-        worker.tell(json!([stage_complete(stage, 1)])).await;
+        worker.post_events(json!([stage_complete(stage, 1)])).await;
     }
-    worker.tell(json!([{ "type": "job_complete" }])).await;
+    worker
+        .post_events(json!([{ "type": "job_complete" }]))
+        .await;
     for client in [&mut slow, &mut other] {
-        client.until_the_end().await;
+        client.until_job_ends().await;
     }
     // Thirteen messages of nearly three seconds each exceed the function's time.
     let to_other = Arc::new(AtomicU64::new(0));
@@ -270,9 +274,9 @@ async fn slow_connection_causes_no_repeats_for_others() {
         counted.fetch_add(1, Ordering::Relaxed);
         None
     });
-    crate::queues::pointer(&system, &job, 0).await;
-    other.until_the_end().await;
-    slow.until_the_end().await;
+    crate::queues::send_log_task(&system, &job, 0).await;
+    other.until_job_ends().await;
+    slow.until_job_ends().await;
     assert_eq!(to_other.load(Ordering::Relaxed), 13);
     slow.close().await;
     other.close().await;

@@ -35,14 +35,14 @@ async fn expect_the_log(client: &mut Client) {
 
 /// A completed job, with a client that stays connected.
 async fn ended_and_watched(system: &System) -> (Job, Client) {
-    let (job, mut client) = system.watched(Script::default()).await;
-    client.until_the_end().await;
+    let (job, mut client) = system.create_and_watch(Script::default()).await;
+    client.until_job_ends().await;
     (job, client)
 }
 
 /// Stores a connection with a subscription that is already closed in API Gateway.
 async fn store_closed_connection(system: &System, job: &Job, connection_id: &str) {
-    let job_id = job.ticket().job_id;
+    let job_id = job.job_message().job_id;
     let began = Clock::system().now().plus_seconds(-60);
     let correlation_id = CorrelationId::new(began, [1; 8]);
     let watched = Some(job_id.clone());
@@ -78,7 +78,7 @@ async fn wait_until_renewed(system: &System, soon: i64) {
 async fn duplicate_job_message_sends_the_log_again() {
     let system = System::scripted().await;
     let (job, mut client) = ended_and_watched(&system).await;
-    system.send::<JobQueue>(&job.ticket()).await;
+    system.send::<JobQueue>(&job.job_message()).await;
     expect_the_log(&mut client).await;
     client.close().await;
     system.finish().await;
@@ -95,9 +95,9 @@ async fn duplicate_job_message_is_retried_after_the_lease() {
     let job = system.create_scripted(&script.behind(&gate)).await;
     let mut client = system.watch(&job).await;
     while client.next().await.unwrap()["type"] != "progress_update" {}
-    system.send::<JobQueue>(&job.ticket()).await;
+    system.send::<JobQueue>(&job.job_message()).await;
     gate.open();
-    client.until_the_end().await;
+    client.until_job_ends().await;
     // When the second job message arrives, the holder of the lease may have died: it is retried later.
     expect_the_log(&mut client).await;
     client.close().await;
@@ -119,7 +119,7 @@ async fn progress_renews_the_connection() {
     wait_until_renewed(&system, soon).await;
     let cancel = json!({ "type": "cancel_job", "job_id": job.id });
     client.send(&cancel).await;
-    client.until_the_end().await;
+    client.until_job_ends().await;
     client.close().await;
     other.close().await;
     system.finish().await;
@@ -132,7 +132,7 @@ async fn external_progress_renews_the_connection() {
     let client = system.watch(&job).await;
     worker.claim(&["a"]).await;
     let soon = system.age_connections().await;
-    worker.tell(json!([progress("a", 1)])).await;
+    worker.post_events(json!([progress("a", 1)])).await;
     wait_until_renewed(&system, soon).await;
     client.close().await;
     system.finish().await;
@@ -147,7 +147,7 @@ async fn posts_of_one_job_renew_all_subscriptions_of_a_connection() {
     client.ask(&silent.subscribe(), "subscribed").await;
     worker.claim(&["a"]).await;
     let soon = system.age_connections().await;
-    worker.tell(json!([progress("a", 1)])).await;
+    worker.post_events(json!([progress("a", 1)])).await;
     wait_until_renewed(&system, soon).await;
     client.close().await;
     system.finish().await;
@@ -171,7 +171,7 @@ async fn delivery_renews_the_connection() {
     let system = System::scripted().await;
     let (job, mut client) = ended_and_watched(&system).await;
     let soon = system.age_connections().await;
-    system.send::<JobQueue>(&job.ticket()).await;
+    system.send::<JobQueue>(&job.job_message()).await;
     expect_the_log(&mut client).await;
     wait_until_renewed(&system, soon).await;
     client.close().await;
@@ -190,7 +190,7 @@ async fn pipeline_deletes_a_closed_connection() {
     store_closed_connection(&system, &job, "Gone0Gone0Gone0=").await;
     let mut client = system.watch(&job).await;
     gate.open();
-    client.until_the_end().await;
+    client.until_job_ends().await;
     client.close().await;
     // Its items are deleted.
     system.finish().await;
@@ -204,7 +204,7 @@ async fn audience_over_one_chunk_is_served_in_parts() {
         let ids = some.iter().map(|number| format!("Gone{number:011}="));
         join_all(ids.map(async |id| store_closed_connection(&system, &job, &id).await)).await;
     }
-    system.send::<JobQueue>(&job.ticket()).await;
+    system.send::<JobQueue>(&job.job_message()).await;
     expect_the_log(&mut client).await;
     client.close().await;
     // The items of the closed connections are deleted.

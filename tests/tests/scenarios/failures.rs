@@ -24,7 +24,7 @@ async fn failed_stage_ends_the_job_and_blocks_no_other_job() {
     let job = system.create_scripted(&script.behind(&gate)).await;
     let mut client = system.watch(&job).await;
     gate.open();
-    let failed = client.until_the_end().await.pop().unwrap();
+    let failed = client.until_job_ends().await.pop().unwrap();
     assert_eq!(failed["type"], "job_failed");
     assert_eq!(failed["error"]["code"], "out_of_paper");
     assert_eq!(failed["error"]["message"], "The script says so.");
@@ -38,7 +38,7 @@ async fn failed_stage_ends_the_job_and_blocks_no_other_job() {
     gate.open();
     assert_eq!(subscribed["job_id"], next.id);
     assert_eq!(
-        client.until_the_end().await.pop().unwrap()["type"],
+        client.until_job_ends().await.pop().unwrap()["type"],
         "job_complete"
     );
     client.close().await;
@@ -55,8 +55,8 @@ async fn oversized_failure_is_sent_truncated() {
         },
         ..Script::default()
     };
-    let (_, mut client) = system.watched(script).await;
-    let failed = client.until_the_end().await.pop().unwrap();
+    let (_, mut client) = system.create_and_watch(script).await;
+    let failed = client.until_job_ends().await.pop().unwrap();
     let code = failed["error"]["code"].as_str().unwrap();
     assert!(code.starts_with("out_of_paper_out"), "{code}");
     assert!(code.len() <= contract::limits::MAX_NAME_BYTES, "{code}");
@@ -74,8 +74,8 @@ async fn panicking_stage_fails_the_job() {
         },
         ..Script::default()
     };
-    let (_, mut client) = system.watched(script).await;
-    let failed = client.until_the_end().await.pop().unwrap();
+    let (_, mut client) = system.create_and_watch(script).await;
+    let failed = client.until_job_ends().await.pop().unwrap();
     assert_eq!(failed["type"], "job_failed");
     assert_eq!(failed["error"]["code"], "stage_panicked");
     assert_eq!(failed["stage"], "stage_1");
@@ -100,7 +100,7 @@ async fn failed_posts_are_retried_and_do_not_stop_the_job() {
         (post.caller == "pipeline" && storm.take()).then_some(Fault::Throttle)
     });
     gate.open();
-    let messages = client.until_the_end().await;
+    let messages = client.until_job_ends().await;
     assert_eq!(messages.last().unwrap()["type"], "job_complete");
     let seqs: Vec<_> = messages
         .iter()
@@ -125,7 +125,7 @@ async fn failed_posts_arrive_later_without_a_request_of_the_client() {
         .local()
         .faults()
         .on_post(|post| (post.caller == "pipeline").then_some(Fault::Outage));
-    let (job, mut client) = system.watched(script).await;
+    let (job, mut client) = system.create_and_watch(script).await;
     let connection_id = system.local().connection_ids().pop();
     let mut seqs = Vec::new();
     while seqs.iter().max() != Some(&3) {

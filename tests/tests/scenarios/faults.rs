@@ -224,7 +224,7 @@ async fn all_clients_resume_after_dropping_at_once() {
         assert_eq!(client.expect("stage_complete").await["seq"], 1);
     }
     for client in clients {
-        client.vanish();
+        client.drop_connection();
     }
     for after in [0, 1] {
         let mut client = system.connect().await;
@@ -240,7 +240,7 @@ async fn all_clients_resume_after_dropping_at_once() {
 
 #[tokio::test]
 async fn killed_delivery_function_delivers_on_retry() {
-    needs!(InjectFaults, KillFunctions, AdjustTheStack);
+    needs!(InjectFaults, KillFunctions, AdjustStack);
     let system = System::scripted_with(|options| {
         let soon = Duration::from_secs(2);
         options

@@ -10,7 +10,7 @@ const PNG: &str = "image/png";
 async fn failure(system: &System, body: Vec<u8>) -> Value {
     let job = system.create(PNG, body).await;
     let mut client = system.watch(&job).await;
-    let failed = client.until_the_end().await.pop().expect("an end");
+    let failed = client.until_job_ends().await.pop().expect("an end");
     assert_eq!(failed["type"], "job_failed", "{failed}");
     client.close().await;
     failed["error"].clone()
@@ -25,7 +25,7 @@ async fn floor_plan_yields_its_rooms_with_progress_at_every_stage() {
     assert_eq!(subscribed["job_id"], job.id);
     assert_eq!(subscribed["recovered"], true);
     assert_eq!(subscribed["status"]["job_id"], job.id);
-    let messages = client.until_the_end().await;
+    let messages = client.until_job_ends().await;
 
     let stages: Vec<_> = messages
         .iter()
@@ -101,7 +101,7 @@ async fn invalid_images_fail_with_a_code_and_block_no_other_job() {
     let job = system.create(PNG, plans::HOUSE.as_slice()).await;
     let mut client = system.watch(&job).await;
     assert_eq!(
-        client.until_the_end().await.pop().unwrap()["type"],
+        client.until_job_ends().await.pop().unwrap()["type"],
         "job_complete"
     );
     client.close().await;

@@ -18,14 +18,14 @@ use http::Method;
 use local::{Fault, Times};
 use serde_json::json;
 
-use crate::abandoned::{look, queued_without_ticket};
+use crate::abandoned::{queued_without_job_message, run_watchdog};
 
 /// The number of attempts of a function to post one message.
 const ATTEMPTS: usize = 8;
 
 #[tokio::test]
 async fn every_grant_is_used_and_every_call_is_granted() {
-    needs!(InjectFaults, CountCalls, AdjustTheStack);
+    needs!(InjectFaults, CountCalls, AdjustStack);
     // A run releases its job after half of this timeout.
     let system = System::scripted_with(|options| {
         let twenty = Duration::from_secs(20);
@@ -111,10 +111,10 @@ async fn job_takes_longer_than_one_run(system: &System) -> (Job, Client) {
 }
 
 async fn results_are_fetched(system: &System, (job, mut client): (Job, Client)) {
-    client.until_the_end().await;
+    client.until_job_ends().await;
     client.close().await;
     let mut late = system.watch(&job).await;
-    late.until_the_end().await;
+    late.until_job_ends().await;
     late.close().await;
     let small = format!("{}/results?stage=stage_1", job.path());
     let small = system.http.with_key(Method::GET, &small, &job.key).await;
@@ -141,7 +141,7 @@ async fn clients_subscribe_ask_and_leave(system: &System) {
         .await;
     assert_eq!(status.status, 200);
     cancel_over_http(system, &job).await;
-    client.until_the_end().await;
+    client.until_job_ends().await;
     client.close().await;
 }
 
@@ -180,7 +180,7 @@ async fn used_connections_are_renewed(system: &System) {
         )
         .await;
     cancel_over_http(system, &job).await;
-    client.until_the_end().await;
+    client.until_job_ends().await;
     client.close().await;
     second.close().await;
 }
@@ -205,7 +205,7 @@ async fn one_connection_is_closed_and_another_fails(system: &System) {
         }
     });
     gate.open();
-    let messages = busy.until_the_end().await;
+    let messages = busy.until_job_ends().await;
     assert_eq!(messages.last().expect("an end")["type"], "job_complete");
     system
         .eventually("the closed connection is deleted", async |system| {
@@ -238,9 +238,11 @@ async fn external_worker_runs_a_job(system: &System) {
     worker.request(Method::GET, "input", "").await;
     let large = stage_complete("a", "x".repeat(100_000));
     let end = json!({ "type": "job_complete" });
-    worker.tell(json!([progress("a", 1), large, end])).await;
-    alive.until_the_end().await;
-    busy.until_the_end().await;
+    worker
+        .post_events(json!([progress("a", 1), large, end]))
+        .await;
+    alive.until_job_ends().await;
+    busy.until_job_ends().await;
     system
         .eventually("the closed connection is deleted", async |system| {
             let watchers = system.items(Subscribers::SPEC).await;
@@ -260,13 +262,13 @@ async fn watchdog_handles_abandoned_jobs(system: &System) {
     worker.claim(&["a"]).await;
     cancel_over_http(system, &job).await;
     system.end_lease(&job).await;
-    look(system, &job, Some(1)).await;
+    run_watchdog(system, &job, Some(1)).await;
     client.expect("job_cancelled").await;
     client.close().await;
 
-    let (id, _) = queued_without_ticket(system).await;
-    let pointer = DeliveryTask::watchdog(id.clone(), None);
-    system.send::<DeliveryQueue>(&pointer).await;
+    let (id, _) = queued_without_job_message(system).await;
+    let task = DeliveryTask::watchdog(id.clone(), None);
+    system.send::<DeliveryQueue>(&task).await;
     system
         .eventually("the job is run", async |system| {
             let jobs = system.items(Jobs::SPEC).await;

@@ -24,7 +24,7 @@ async fn log_lines_are_json_with_a_time_and_without_keys() {
     let mut in_url = end_to_end::Client::connect(&job.url()).await.unwrap();
     in_url.send(&serde_json::json!({ "type": "ping" })).await;
     let mut client = system.watch(&job).await;
-    client.until_the_end().await;
+    client.until_job_ends().await;
     // Keys in the wrong fields.
     for field in ["type", "job_id", "after_seq"] {
         let mut swapped = job.subscribe();
@@ -40,7 +40,7 @@ async fn log_lines_are_json_with_a_time_and_without_keys() {
     let (external, mut worker) = system.create_external("").await;
     worker.claim(&["a"]).await;
     worker
-        .tell(serde_json::json!([{ "type": "job_complete" }]))
+        .post_events(serde_json::json!([{ "type": "job_complete" }]))
         .await;
 
     let lines = system.local().logs();
@@ -83,8 +83,8 @@ async fn run_logs_its_delivery_stats_as_one_metric_record() {
         stage_1: StageScript::slow(10, 50),
         ..Script::default()
     };
-    let (job, mut client) = system.watched(script).await;
-    let received = client.until_the_end().await.len() as u64;
+    let (job, mut client) = system.create_and_watch(script).await;
+    let received = client.until_job_ends().await.len() as u64;
     let records = |system: &System| -> Vec<Value> {
         let lines = system.local().logs().into_iter();
         lines
@@ -129,15 +129,15 @@ async fn correlation_id_of_a_request_is_in_all_messages_and_logs() {
     let job = system.job(&made);
     let mut client = system.watch(&job).await;
     gate.open();
-    let messages = client.until_the_end().await;
+    let messages = client.until_job_ends().await;
     for message in &messages {
         assert_eq!(message["correlation_id"], "order-4711", "{message}");
     }
     let logs = system.local().logs();
-    let told = logs.iter().any(|line| {
+    let is_logged = logs.iter().any(|line| {
         line.function == "pipeline" && line.text.contains(r#""correlation_id":"order-4711""#)
     });
-    assert!(told, "{logs:#?}");
+    assert!(is_logged, "{logs:#?}");
     client.close().await;
     system.finish().await;
 }
@@ -153,7 +153,7 @@ async fn client_leaving_after_a_ping_logs_no_error() {
     for _ in 0..100 {
         client.send(&serde_json::json!({ "type": "ping" })).await;
     }
-    client.vanish();
+    client.drop_connection();
     system.wait_until_clean("the client").await;
     // Messages that arrived before the disconnect are served after it.
     let served = |system: &System| {

@@ -26,8 +26,8 @@ async fn progress_updates_are_sent_at_start_during_and_end_of_stages() {
         stage_1: StageScript::slow(5, 1000),
         stage_2: StageScript::slow(5, 1000),
     };
-    let (_, mut client) = system.watched(script).await;
-    let messages = client.until_the_end().await;
+    let (_, mut client) = system.create_and_watch(script).await;
+    let messages = client.until_job_ends().await;
     let updates = of_type(&messages, "progress_update");
     for stage in ["stage_1", "stage_2"] {
         let percents: Vec<_> = updates
@@ -60,8 +60,8 @@ async fn progress_updates_have_stage_percentage_estimate_and_all_else() {
         stage_1: StageScript::slow(20, 100),
         ..Script::default()
     };
-    let (job, mut client) = system.watched(script).await;
-    let messages = client.until_the_end().await;
+    let (job, mut client) = system.create_and_watch(script).await;
+    let messages = client.until_job_ends().await;
     let updates = of_type(&messages, "progress_update");
     for update in &updates {
         assert_eq!(update["job_id"], job.id);
@@ -99,7 +99,7 @@ async fn snapshot_over_http_equals_the_messages() {
     let system = System::scripted().await;
     let job = system.create_scripted(&Script::default()).await;
     let mut client = system.watch(&job).await;
-    let messages = client.until_the_end().await;
+    let messages = client.until_job_ends().await;
     let snapshot = system
         .http
         .with_key(Method::GET, &job.path(), &job.key)
@@ -151,7 +151,7 @@ async fn subscription_stored_during_a_report_includes_it() {
         })
         .await;
     worker.claim(&["a"]).await;
-    worker.tell(json!([progress("a", 50)])).await;
+    worker.post_events(json!([progress("a", 50)])).await;
     let subscribed = client.expect("subscribed").await;
     assert_eq!(subscribed["status"]["progress"], 50, "{subscribed}");
     client.close().await;
@@ -160,14 +160,14 @@ async fn subscription_stored_during_a_report_includes_it() {
 
 #[tokio::test]
 async fn subscriber_between_two_reports_gets_the_second() {
-    needs!(AdjustTheStack);
+    needs!(AdjustStack);
     // One process, with a cached list of subscribers.
     let system = System::start_with(|options| options.concurrency = 1).await;
     let (job, mut worker) = system.create_external("").await;
     worker.claim(&["a"]).await;
-    worker.tell(json!([progress("a", 10)])).await;
+    worker.post_events(json!([progress("a", 10)])).await;
     let mut client = system.watch(&job).await;
-    worker.tell(json!([progress("a", 20)])).await;
+    worker.post_events(json!([progress("a", 20)])).await;
     assert_eq!(client.next().await.expect("a message")["progress"], 20);
     client.close().await;
     system.finish().await;
@@ -186,7 +186,7 @@ async fn subscriber_of_a_short_stage_sees_its_progress() {
     // The pipeline has reported the start of the stage to an empty list of subscribers.
     let mut client = system.watch_started(&job).await;
     gate.open();
-    let messages = client.until_the_end().await;
+    let messages = client.until_job_ends().await;
     let is_update =
         |message: &&Value| message["type"] == "progress_update" && message["stage"] == "stage_1";
     assert!(

@@ -14,8 +14,8 @@ async fn completed(system: &System, results_bytes: usize) -> (end_to_end::Job, s
         },
         ..Script::default()
     };
-    let (job, mut client) = system.watched(script).await;
-    let complete = client.until_the_end().await.pop().expect("an end");
+    let (job, mut client) = system.create_and_watch(script).await;
+    let complete = client.until_job_ends().await.pop().expect("an end");
     assert_eq!(complete["type"], "job_complete");
     client.close().await;
     (job, complete)

@@ -14,9 +14,9 @@ async fn returning_client_gets_missed_messages_once() {
         stage_1: StageScript::slow(2, 50),
         stage_2: StageScript::slow(20, 100),
     };
-    let (job, mut client) = system.watched(script).await;
+    let (job, mut client) = system.create_and_watch(script).await;
     assert_eq!(client.expect("stage_complete").await["seq"], 1);
-    client.vanish();
+    client.drop_connection();
 
     let mut client = system.connect().await;
     let mut subscribe = job.subscribe();
@@ -24,7 +24,7 @@ async fn returning_client_gets_missed_messages_once() {
     let subscribed = client.ask(&subscribe, "subscribed").await;
     assert_eq!(subscribed["recovered"], true);
     let seqs: Vec<_> = client
-        .until_the_end()
+        .until_job_ends()
         .await
         .iter()
         .filter(|message| message["type"] != "progress_update")
@@ -40,14 +40,14 @@ async fn late_client_gets_the_whole_log() {
     let system = System::scripted().await;
     let job = system.create_scripted(&Script::default()).await;
     let mut first = system.watch(&job).await;
-    first.until_the_end().await;
+    first.until_job_ends().await;
     first.close().await;
 
     let mut late = system.connect().await;
     let subscribed = late.ask(&job.subscribe(), "subscribed").await;
     assert_eq!(subscribed["status"]["status"], "completed");
     assert_eq!(subscribed["seq"], 3);
-    let messages = late.until_the_end().await;
+    let messages = late.until_job_ends().await;
     assert_eq!(messages.len(), 3);
 
     let mut subscribe = job.subscribe();

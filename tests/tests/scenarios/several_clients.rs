@@ -29,7 +29,7 @@ async fn all_clients_get_all_durable_messages_in_order() {
     gate.open();
     let mut seen = Vec::new();
     for client in &mut clients {
-        seen.push(client.until_the_end().await);
+        seen.push(client.until_job_ends().await);
     }
     for messages in &seen {
         assert_eq!(durable(messages), durable(&seen[0]));
@@ -59,7 +59,7 @@ async fn unsubscribed_client_gets_no_more_messages() {
         )
         .await;
     gate.open();
-    let messages = stays.until_the_end().await;
+    let messages = stays.until_job_ends().await;
     assert_eq!(messages.last().unwrap()["type"], "job_complete");
     // Messages in flight at the unsubscribe may still arrive, but not the end of the job.
     leaves.send(&json!({ "type": "ping" })).await;
@@ -87,7 +87,7 @@ async fn clients_get_only_messages_of_their_own_job() {
     let mut client_of_one = system.watch(&one).await;
     let mut client_of_other = system.watch(&other).await;
     for (client, job) in [(&mut client_of_one, &one), (&mut client_of_other, &other)] {
-        for message in client.until_the_end().await {
+        for message in client.until_job_ends().await {
             assert_eq!(message["job_id"], job.id);
         }
     }

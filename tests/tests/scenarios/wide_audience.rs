@@ -17,7 +17,7 @@ use local::Fault;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use crate::queues::pointer;
+use crate::queues::send_log_task;
 
 /// The number of subscribers that only the delivery function serves.
 const BEYOND: usize = 20;
@@ -37,7 +37,7 @@ async fn watch_in_company(system: &System, job: &Job) -> Vec<Client> {
 
 /// Reads all messages of a client up to the end of the job.
 async fn read_to_the_end(mut client: Client) -> (Client, Vec<Value>) {
-    let messages = client.until_the_end().await;
+    let messages = client.until_job_ends().await;
     (client, messages)
 }
 
@@ -96,7 +96,7 @@ async fn wide_audience_costs_its_publisher_no_more_than_a_small_one() {
     assert!(by_delivery >= BEYOND as u64, "{by_delivery} posts");
 
     // They are too many for one invocation of the delivery function, which splits them.
-    pointer(&system, &job, 0).await;
+    send_log_task(&system, &job, 0).await;
     for (mut client, messages) in heard {
         assert_eq!(durable(&messages), BTreeSet::from([1]));
         assert_eq!(messages.last().unwrap()["type"], "job_cancelled");
@@ -120,7 +120,7 @@ async fn durable_messages_reach_a_wide_audience_in_order() {
     let calls = system.local().calls();
     calls.clear();
     worker
-        .tell(json!([stage_complete("a", 1), { "type": "job_complete" }]))
+        .post_events(json!([stage_complete("a", 1), { "type": "job_complete" }]))
         .await;
     let heard = join_all(clients.into_iter().map(read_to_the_end)).await;
     for (client, messages) in heard {
@@ -159,7 +159,7 @@ async fn subscriber_moving_into_direct_reach_misses_nothing() {
     });
     let mut leaving = clients.split_off(clients.len() - BEYOND - 10);
     let ends = json!([stage_complete("a", 1), { "type": "job_complete" }]);
-    let (_, ()) = tokio::join!(worker.tell(ends), async {
+    let (_, ()) = tokio::join!(worker.post_events(ends), async {
         clients[0].expect("stage_complete").await;
         for some in leaving.chunks_mut(10) {
             let unsubscribe = json!({ "type": "unsubscribe", "job_id": job.id });

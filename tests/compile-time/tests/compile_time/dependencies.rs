@@ -19,7 +19,7 @@ const TLS: [&str; 11] = [
 ];
 
 #[test]
-fn functions_link_only_one_tls_stack() {
+fn functions_have_one_tls_stack() {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["tree", "--locked", "--edges", "normal", "--prefix", "none"]);
     for function in contract::functions::ALL {

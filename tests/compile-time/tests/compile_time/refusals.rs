@@ -4,7 +4,7 @@
 //! one; read it as someone who has never seen the code before you keep it.
 
 #[test]
-fn invalid_programs_do_not_compile_and_errors_name_the_cause() {
+fn what_must_not_compile_does_not_and_says_why() {
     let cases = trybuild::TestCases::new();
     cases.compile_fail("cases/*/*.rs");
 }

@@ -18,7 +18,7 @@ const PAGES: [&str; 5] = [
 ];
 
 #[test]
-fn walkthroughs_of_the_documentation_work() {
+fn walkthroughs_work_as_their_pages_say() {
     let folder = workspace::original().join("docs");
     // One after the other: they share a copy.
     for name in PAGES {

@@ -213,7 +213,7 @@ impl Model for Protocol {
 }
 
 #[test]
-fn every_interleaving_of_dying_workers_and_cancellations_ends_what_was_accepted() {
+fn accepted_cancellations_end_in_every_interleaving() {
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
     let checker = WHOLE.checker().threads(threads).spawn_bfs().join();
     checker.assert_properties();

@@ -14,7 +14,7 @@ const ACCEPTED: &str = "an accepted request ends the job";
 const OVERRULED: &str = "a worker that is back is not overruled";
 
 #[test]
-fn without_a_watchdog_a_cancelled_job_of_a_dead_worker_never_ends() {
+fn cancelled_job_never_ends_without_a_watchdog() {
     let protocol = Protocol {
         watches: false,
         ..WHOLE
@@ -23,7 +23,7 @@ fn without_a_watchdog_a_cancelled_job_of_a_dead_worker_never_ends() {
 }
 
 #[test]
-fn claim_that_does_not_follow_the_one_that_was_read_can_have_no_watchdog() {
+fn unconditional_claim_can_lack_a_watchdog() {
     let protocol = Protocol {
         rereads: false,
         ..WHOLE
@@ -32,7 +32,7 @@ fn claim_that_does_not_follow_the_one_that_was_read_can_have_no_watchdog() {
 }
 
 #[test]
-fn settlement_that_adopts_nothing_leaves_a_job_with_an_uncommitted_event_for_ever() {
+fn job_never_ends_when_settlement_adopts_no_event() {
     let protocol = Protocol {
         adopts: false,
         ..WHOLE
@@ -41,7 +41,7 @@ fn settlement_that_adopts_nothing_leaves_a_job_with_an_uncommitted_event_for_eve
 }
 
 #[test]
-fn watchdog_without_a_claim_overrules_a_worker_that_is_back() {
+fn watchdog_without_a_claim_overrules_a_returning_worker() {
     let protocol = Protocol {
         takes: false,
         ..WHOLE
@@ -50,7 +50,7 @@ fn watchdog_without_a_claim_overrules_a_worker_that_is_back() {
 }
 
 #[test]
-fn later_claim_that_adopts_worker_lost_is_overruled() {
+fn claim_that_adopts_worker_lost_is_overruled() {
     let protocol = Protocol {
         skips: false,
         ..WHOLE
