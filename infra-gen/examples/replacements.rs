@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use infra_gen::diff::replacement::RULES;
+use cloudformation_diff::replacement::RULES;
 
 fn main() -> anyhow::Result<()> {
     let mut output = io::stdout();

@@ -1,7 +1,7 @@
 """Holds what `diff` knows about replacements against the schemas of CloudFormation's registry.
 
 Needs `pip install cfn-lint`, which brings the schemas, and cargo. Run it from anywhere. Exit code 0: the
-rules in src/diff/replacement.rs are those of the schemas but for EXPECTED; 1: they are not.
+rules in crates/cloudformation-diff/src/replacement.rs are those of the schemas but for EXPECTED; 1: they are not.
 """
 
 import json
@@ -22,7 +22,7 @@ EXPECTED = {
 
 def of_schema(kind):
     schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema(REGION, kind).schema
-    for key, when in (("createOnlyProperties", "always"), ("conditionalCreateOnlyProperties", "perhaps")):
+    for key, when in (("createOnlyProperties", "always"), ("conditionalCreateOnlyProperties", "conditional")):
         for pointer in schema.get(key, []):
             yield kind, pointer.removeprefix("/properties/"), when
 

@@ -2,7 +2,7 @@
 
 use super::Finding;
 use crate::{
-    resources::{Properties, cloudwatch::Alarm},
+    resources::cloudwatch::Alarm,
     template::{ParameterName, Template},
 };
 
@@ -10,7 +10,7 @@ pub(super) fn findings(template: &Template) -> Vec<Finding> {
     let mut findings: Vec<_> = template
         .resources()
         .values()
-        .filter(|resource| holds_data(&resource.properties))
+        .filter(|resource| resource.properties.holds_data())
         .filter(|resource| resource.attributes.removal.is_none())
         .map(|resource| {
             Finding::problem(
@@ -32,14 +32,4 @@ pub(super) fn findings(template: &Template) -> Vec<Finding> {
         ));
     }
     findings
-}
-
-fn holds_data(properties: &Properties) -> bool {
-    matches!(
-        properties,
-        Properties::Bucket(_)
-            | Properties::LogGroup(_)
-            | Properties::Queue(_)
-            | Properties::Table(_)
-    )
 }

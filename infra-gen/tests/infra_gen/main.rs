@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod command_line;
+mod comparison;
 mod deploy;
 mod diff;
 mod program;
