@@ -3,6 +3,7 @@
 mod bad_input;
 mod command_line;
 mod comparison;
+mod crates;
 mod deploy;
 mod diff;
 mod program;
