@@ -111,7 +111,7 @@ pub struct Cause {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub follows: Option<String>,
     /// The URL of AWS's documentation.
-    pub source: &'static str,
+    pub source: String,
 }
 
 /// What happens to a resource that is removed from the stack.

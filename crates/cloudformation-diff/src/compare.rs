@@ -11,6 +11,7 @@ use crate::{
     follow,
     path::PropertyPath,
     replace::{decide_replacement, fate, update_in_place},
+    replacement::Rules,
     values::differences,
 };
 
@@ -25,16 +26,24 @@ const IAM_TYPES: [&str; 6] = [
 ];
 
 /// What changes when `new` is deployed over `old`.
+///
+/// Replacements are found by the rules of CloudFormation's registry.
 pub fn compare(old: &TemplateDocument, new: &TemplateDocument) -> Difference {
+    compare_with(old, new, &Rules::registry())
+}
+
+/// What changes when `new` is deployed over `old`, with replacement rules for types that are not in
+/// CloudFormation's registry.
+pub fn compare_with(old: &TemplateDocument, new: &TemplateDocument, rules: &Rules) -> Difference {
     let mut changes: Vec<_> = new
         .resources
         .iter()
         .filter_map(|(id, resource)| match old.resources.get(id) {
             None => Some(added(id, resource)),
-            Some(before) => changed(id, before, resource),
+            Some(before) => changed(id, before, resource, rules),
         })
         .collect();
-    follow::replacements(old, new, &mut changes);
+    follow::replacements(old, new, rules, &mut changes);
     changes.sort_by_key(|change| new.resources.get_index_of(&change.logical_id));
     let old_resources = old.resources.iter();
     let missing = old_resources.filter(|(id, _)| !new.resources.contains_key(*id));
@@ -88,22 +97,28 @@ fn removed(id: &str, resource: &ResourceDocument) -> ResourceChange {
 }
 
 /// The change of a resource that is in both templates. None if it is the same.
-fn changed(id: &str, old: &ResourceDocument, new: &ResourceDocument) -> Option<ResourceChange> {
+fn changed(
+    id: &str,
+    old: &ResourceDocument,
+    new: &ResourceDocument,
+    rules: &Rules,
+) -> Option<ResourceChange> {
     let changes = attribute_changes(Some(old), Some(new));
     if changes.is_empty() && old.kind == new.kind {
         return None;
     }
-    let mut change = update_in_place(id, new);
+    let mut change = update_in_place(id, new, rules);
     change.changes = changes;
     if old.kind != new.kind {
         change.causes.push(Cause {
             property: format!("Type (it was {})", old.kind),
             conditional: false,
             follows: None,
-            source: "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-update-behaviors.html",
+            source: "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-update-behaviors.html"
+                .to_owned(),
         });
     }
-    decide_replacement(&mut change, new);
+    decide_replacement(&mut change, new, rules);
     Some(change)
 }
 

@@ -9,6 +9,7 @@ use crate::{
     document::{PROPERTIES, ResourceDocument, TemplateDocument},
     path::PropertyPath,
     replace::{decide_replacement, update_in_place},
+    replacement::Rules,
     values::{is_leaf, item_name},
 };
 
@@ -17,6 +18,7 @@ use crate::{
 pub(crate) fn replacements(
     old: &TemplateDocument,
     new: &TemplateDocument,
+    rules: &Rules,
     changes: &mut Vec<ResourceChange>,
 ) {
     let referring = referring(old, new);
@@ -34,7 +36,7 @@ pub(crate) fn replacements(
             };
             let position = changes.iter().position(|change| change.logical_id == *id);
             let position = position.unwrap_or_else(|| {
-                changes.push(update_in_place(id, resource));
+                changes.push(update_in_place(id, resource, rules));
                 changes.len() - 1
             });
             let change = &mut changes[position];
@@ -48,7 +50,7 @@ pub(crate) fn replacements(
                     after: None,
                     follows: Some(replaced.clone()),
                 });
-                decide_replacement(change, resource);
+                decide_replacement(change, resource, rules);
             }
         }
         done.insert(replaced);

@@ -22,7 +22,7 @@ pub use change::{
     Cause, ChangeAction, Difference, Disposition, PropertyChange, Refusal, ResourceChange, Section,
     SettingChange, Summary,
 };
-pub use compare::{compare, is_iam};
+pub use compare::{compare, compare_with, is_iam};
 pub use document::{ReadError, TemplateDocument};
 pub use names::{ChosenName, name_property};
 pub use path::PropertyPath;

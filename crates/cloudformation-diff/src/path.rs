@@ -63,9 +63,23 @@ impl PropertyPath {
         self.0.starts_with(&other.0)
     }
 
-    /// Whether the path is the top-level property with this name, or inside it.
-    pub(crate) fn is_in(&self, property: &str) -> bool {
-        matches!(self.0.first(), Some(Step::Name(name)) if name == property)
+    /// How the path relates to a pattern such as `Rule.AllRegions`, in which `*` is any item of a list.
+    pub(crate) fn match_pattern<'a>(&self, pattern: &'a str) -> PatternMatch<'a> {
+        let mut parts = pattern.split('.');
+        for step in &self.0 {
+            match (parts.next(), step) {
+                (None, _) => return PatternMatch::Inside,
+                (Some("*"), Step::Item(_)) => {}
+                (Some(part), Step::Name(name)) if part == name => {}
+                _ => return PatternMatch::None,
+            }
+        }
+        let rest: Vec<_> = parts.collect();
+        if rest.is_empty() {
+            PatternMatch::Inside
+        } else {
+            PatternMatch::Above(rest)
+        }
     }
 
     /// Whether the path is inside an item of a list, and not the item itself.
@@ -73,6 +87,17 @@ impl PropertyPath {
         let item = self.0.iter().position(|step| matches!(step, Step::Item(_)));
         item.is_some_and(|position| position + 1 < self.0.len())
     }
+}
+
+/// How a path relates to a pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PatternMatch<'a> {
+    /// The path is elsewhere.
+    None,
+    /// The path is what the pattern describes, or inside it.
+    Inside,
+    /// What the pattern describes is inside the path, under these names.
+    Above(Vec<&'a str>),
 }
 
 impl fmt::Display for PropertyPath {
@@ -109,8 +134,15 @@ mod tests {
         );
         assert_eq!(kind.property(), "AttributeType");
         assert_eq!(item.property(), "AttributeDefinitions");
-        assert!(kind.is_in("AttributeDefinitions"));
-        assert!(!kind.is_in("Attribute"));
+        assert_eq!(
+            kind.match_pattern("AttributeDefinitions"),
+            PatternMatch::Inside
+        );
+        assert_eq!(kind.match_pattern("Attribute"), PatternMatch::None);
+        assert_eq!(
+            definitions.match_pattern("AttributeDefinitions.*.A"),
+            PatternMatch::Above(vec!["*", "A"])
+        );
         assert!(kind.is_in_item());
         assert!(!item.is_in_item());
     }

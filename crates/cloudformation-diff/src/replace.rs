@@ -5,28 +5,36 @@ use serde_json::Value;
 use crate::{
     change::{Cause, ChangeAction, Disposition, PropertyChange, ResourceChange},
     document::{PROPERTIES, ResourceDocument},
-    replacement::{ReplacementRules, When, rules_of},
+    replacement::{ReplacementRules, Rules},
 };
 
 /// An update in place of a resource, without changes.
-pub(crate) fn update_in_place(id: &str, resource: &ResourceDocument) -> ResourceChange {
+pub(crate) fn update_in_place(
+    id: &str,
+    resource: &ResourceDocument,
+    rules: &Rules,
+) -> ResourceChange {
     ResourceChange {
         logical_id: id.to_owned(),
         kind: resource.kind.clone(),
         action: ChangeAction::Changed,
         causes: Vec::new(),
         fate: None,
-        replacement_unknown: rules_of(&resource.kind).is_none(),
+        replacement_unknown: rules.of(&resource.kind).is_none(),
         refusals: Vec::new(),
         changes: Vec::new(),
     }
 }
 
 /// Sets the causes, and with them the action and the fate, by the changes of a resource.
-pub(crate) fn decide_replacement(change: &mut ResourceChange, resource: &ResourceDocument) {
-    if let Some(rules) = rules_of(&resource.kind) {
+pub(crate) fn decide_replacement(
+    change: &mut ResourceChange,
+    resource: &ResourceDocument,
+    rules: &Rules,
+) {
+    if let Some(rules) = rules.of(&resource.kind) {
         for property in &change.changes {
-            if let Some(cause) = cause(rules, property)
+            if let Some(cause) = cause(&rules, property)
                 && !change.causes.contains(&cause)
             {
                 change.causes.push(cause);
@@ -43,12 +51,13 @@ fn cause(rules: &ReplacementRules, change: &PropertyChange) -> Option<Cause> {
     if change.attribute != PROPERTIES {
         return None;
     }
-    let rule = rules.rule_for(&change.path)?;
+    let (before, after) = (change.before.as_ref(), change.after.as_ref());
+    let (rule, is_certain) = rules.rule_for(&change.path, before, after)?;
     Some(Cause {
-        property: rule.property.to_owned(),
-        conditional: rule.when == When::Conditional,
+        property: rule.property.clone(),
+        conditional: !is_certain,
         follows: change.follows.clone(),
-        source: rules.source,
+        source: rules.source.clone(),
     })
 }
 

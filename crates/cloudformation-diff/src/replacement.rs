@@ -1,30 +1,35 @@
 //! The properties that CloudFormation cannot update in place, so that their change replaces the resource.
 //!
-//! The rules are those of CloudFormation's registry (`createOnlyProperties` and
-//! `conditionalCreateOnlyProperties` of a type's schema). Comments name the source of the exceptions.
+//! [`ReplacementRules::of`] has the rules of every type in CloudFormation's registry
+//! (`createOnlyProperties` and `conditionalCreateOnlyProperties` of the type's schema), with two corrections
+//! for DynamoDB tables, and of the functions of SAM. [`Rules`] adds those of other types.
 
 use serde::Serialize;
+use serde_json::Value;
 
-use crate::path::PropertyPath;
+use crate::{
+    path::{PatternMatch, PropertyPath},
+    values::is_leaf,
+};
 
-/// The rules of a resource type.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// The properties of a resource type whose change replaces the resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ReplacementRules {
     /// The type, `AWS::SQS::Queue`.
     #[serde(rename = "type")]
-    pub kind: &'static str,
-    /// The URL of AWS's documentation.
-    pub source: &'static str,
+    pub kind: String,
+    /// The URL of the type's documentation.
+    pub source: String,
     /// The properties that replace a resource.
-    pub properties: &'static [ReplacementRule],
+    pub properties: Vec<ReplacementRule>,
 }
 
-/// A property whose change can replace its resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// A property whose change replaces its resource.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ReplacementRule {
-    /// The property.
-    pub property: &'static str,
-    /// Which of its changes do.
+    /// The property, `QueueName`, or one within it: `Rule.AllRegions`. `*` is any item of a list.
+    pub property: String,
+    /// Which of its changes replace the resource.
     pub when: When,
 }
 
@@ -40,145 +45,255 @@ pub enum When {
     Conditional,
 }
 
-/// The rules of a type. None if this crate has none for it.
-pub fn rules_of(kind: &str) -> Option<&'static ReplacementRules> {
-    RULES.iter().find(|rules| rules.kind == kind)
+/// The types of CloudFormation's registry, written by `registry.py`.
+const REGISTRY: &str = include_str!("registry.txt");
+
+const REFERENCE: &str = "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference";
+
+/// SAM makes an `AWS::Lambda::Function` of it, with the same properties.
+const SAM_FUNCTION: &str = "AWS::Serverless::Function";
+const SAM_FUNCTION_REFERENCE: &str = "https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-resource-function.html";
+
+/// Rules that differ from the registry's.
+const CORRECTIONS: [(&str, &str, When); 2] = [
+    // Conditional in the registry; DynamoDB never changes the key of a table.
+    ("AWS::DynamoDB::Table", "KeySchema", When::Always),
+    // From the reference page; not in the registry.
+    (
+        "AWS::DynamoDB::Table",
+        "AttributeDefinitions",
+        When::ItemChanges,
+    ),
+];
+
+/// The rules that a comparison uses: CloudFormation's registry, and rules of other types.
+///
+/// ```
+/// use cloudformation_diff::{
+///     ChangeAction, TemplateDocument, compare_with,
+///     replacement::{ReplacementRule, ReplacementRules, Rules, When},
+/// };
+///
+/// let rules = Rules::registry().with(ReplacementRules {
+///     kind: "Custom::Domain".to_owned(),
+///     source: "https://example.com/domains".to_owned(),
+///     properties: vec![ReplacementRule { property: "Name".to_owned(), when: When::Always }],
+/// });
+/// let template = |name: &str| {
+///     let text = format!("Resources: {{D: {{Type: 'Custom::Domain', Properties: {{Name: {name}}}}}}}");
+///     TemplateDocument::parse(&text)
+/// };
+/// let difference = compare_with(&template("a")?, &template("b")?, &rules);
+/// assert_eq!(difference.resources[0].action, ChangeAction::Replaced);
+/// # Ok::<(), cloudformation_diff::ReadError>(())
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    added: Vec<ReplacementRules>,
 }
 
-impl ReplacementRules {
-    /// The rule by which a change at a path replaces the resource.
-    pub(crate) fn rule_for(&self, path: &PropertyPath) -> Option<&'static ReplacementRule> {
-        self.properties.iter().find(|rule| {
-            path.is_in(rule.property)
-                && match rule.when {
-                    When::Always | When::Conditional => true,
-                    When::ItemChanges => path.is_in_item(),
-                }
-        })
+impl Rules {
+    /// The rules of CloudFormation's registry.
+    pub fn registry() -> Self {
+        Self::default()
+    }
+
+    /// These rules and those of another type, in place of what they had for it.
+    #[must_use]
+    pub fn with(mut self, rules: ReplacementRules) -> Self {
+        self.added.retain(|added| added.kind != rules.kind);
+        self.added.push(rules);
+        self
+    }
+
+    /// The rules of a type. None if there are none for it.
+    pub fn of(&self, kind: &str) -> Option<ReplacementRules> {
+        let added = self.added.iter().find(|rules| rules.kind == kind);
+        added.cloned().or_else(|| ReplacementRules::of(kind))
     }
 }
 
-const fn always(property: &'static str) -> ReplacementRule {
-    let when = When::Always;
-    ReplacementRule { property, when }
+impl ReplacementRules {
+    /// The rules of a type of CloudFormation's registry. None if the registry does not have the type.
+    pub fn of(kind: &str) -> Option<Self> {
+        if kind == SAM_FUNCTION {
+            return Some(Self {
+                kind: kind.to_owned(),
+                source: SAM_FUNCTION_REFERENCE.to_owned(),
+                ..Self::of("AWS::Lambda::Function")?
+            });
+        }
+        let mut lines = REGISTRY.lines().filter(|line| !line.starts_with('#'));
+        let properties = lines.find_map(|line| match line.strip_prefix(kind)? {
+            "" => Some(""),
+            more => more.strip_prefix(' '),
+        })?;
+        let corrections = CORRECTIONS.iter().filter(|(of, ..)| *of == kind);
+        let is_corrected =
+            |property: &str| corrections.clone().any(|(_, known, _)| *known == property);
+        let registered = properties
+            .split_terminator(' ')
+            .map(|written| match written.strip_prefix('?') {
+                Some(property) => (property, When::Conditional),
+                None => (written, When::Always),
+            })
+            .filter(|(property, _)| !is_corrected(property));
+        let corrected = corrections
+            .clone()
+            .map(|(_, property, when)| (*property, *when));
+        Some(Self {
+            kind: kind.to_owned(),
+            source: reference_page(kind),
+            properties: registered
+                .chain(corrected)
+                .map(|(property, when)| ReplacementRule {
+                    property: property.to_owned(),
+                    when,
+                })
+                .collect(),
+        })
+    }
+
+    /// The first rule by which a change replaces the resource, and whether it certainly does.
+    pub(crate) fn rule_for(
+        &self,
+        path: &PropertyPath,
+        before: Option<&Value>,
+        after: Option<&Value>,
+    ) -> Option<(&ReplacementRule, bool)> {
+        let matches = self.properties.iter().filter_map(|rule| {
+            let is_certain = match path.match_pattern(&rule.property) {
+                PatternMatch::None => return None,
+                PatternMatch::Inside if rule.when == When::ItemChanges && !path.is_in_item() => {
+                    return None;
+                }
+                PatternMatch::Inside => true,
+                // The change is of a whole that has the property as a part.
+                PatternMatch::Above(rest) => {
+                    let is_known = |value: Option<&Value>| {
+                        value.is_none_or(|value| !(value.is_object() && is_leaf(value)))
+                    };
+                    let is_followed = before.is_none() && after.is_none();
+                    let is_certain = is_known(before) && is_known(after) && !is_followed;
+                    if is_certain && parts(before, &rest) == parts(after, &rest) {
+                        return None;
+                    }
+                    is_certain
+                }
+            };
+            Some((rule, is_certain && rule.when != When::Conditional))
+        });
+        // A certain replacement is reported rather than a possible one.
+        matches.max_by_key(|(_, is_certain)| *is_certain)
+    }
 }
 
-macro_rules! rules {
-    ($($kind:literal at $page:literal: [$($rule:expr),* $(,)?],)*) => {
-        /// The rules of all types that this crate has.
-        pub const RULES: &[ReplacementRules] = &[$(ReplacementRules {
-            kind: $kind,
-            source: concat!("https://docs.aws.amazon.com/", $page, ".html"),
-            properties: &[$($rule),*],
-        },)*];
+/// The values at a path within a value. `*` is every item of a list.
+fn parts<'a>(value: Option<&'a Value>, path: &[&str]) -> Vec<&'a Value> {
+    let (Some(value), Some((name, rest))) = (value, path.split_first()) else {
+        return Vec::from_iter(value);
     };
+    match value {
+        Value::Array(items) if *name == "*" => {
+            let items = items.iter();
+            items.flat_map(|item| parts(Some(item), rest)).collect()
+        }
+        Value::Object(map) => match map.get(*name) {
+            Some(value) => parts(Some(value), rest),
+            None => Vec::new(),
+        },
+        _ => Vec::new(),
+    }
 }
 
-rules! {
-    "AWS::ApiGatewayV2::Api"
-        at "AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-api":
-        [always("ProtocolType")],
-    "AWS::ApiGatewayV2::ApiMapping"
-        at "AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-apimapping":
-        [always("DomainName")],
-    "AWS::ApiGatewayV2::Authorizer"
-        at "AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-authorizer":
-        [always("ApiId")],
-    "AWS::ApiGatewayV2::DomainName"
-        at "AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-domainname":
-        [always("DomainName")],
-    "AWS::ApiGatewayV2::Integration"
-        at "AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-integration":
-        [always("ApiId")],
-    "AWS::ApiGatewayV2::Route"
-        at "AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-route":
-        [always("ApiId")],
-    "AWS::ApiGatewayV2::Stage"
-        at "AWSCloudFormation/latest/TemplateReference/aws-resource-apigatewayv2-stage":
-        [always("ApiId"), always("StageName")],
-    "AWS::CloudWatch::Alarm"
-        at "AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-alarm":
-        [always("AlarmName")],
-    "AWS::CloudWatch::Dashboard"
-        at "AWSCloudFormation/latest/TemplateReference/aws-resource-cloudwatch-dashboard":
-        [always("DashboardName")],
-    "AWS::DynamoDB::Table"
-        at "AWSCloudFormation/latest/TemplateReference/aws-resource-dynamodb-table":
-        [
-            always("TableName"),
-            always("ImportSourceSpecification"),
-            // Conditional in the registry; DynamoDB never changes the key of a table.
-            always("KeySchema"),
-            // From the reference page; not in the registry.
-            ReplacementRule { property: "AttributeDefinitions", when: When::ItemChanges },
-        ],
-    "AWS::IAM::Role"
-        at "AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role":
-        [always("Path"), always("RoleName")],
-    "AWS::Lambda::EventSourceMapping"
-        at "AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-eventsourcemapping":
-        [
-            always("EventSourceArn"),
-            always("SelfManagedEventSource"),
-            always("StartingPosition"),
-            always("StartingPositionTimestamp"),
-        ],
-    "AWS::Lambda::Function"
-        at "AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-function":
-        [
-            always("FunctionName"),
-            always("PackageType"),
-            always("TenancyConfig"),
-            ReplacementRule { property: "DurableConfig", when: When::Conditional },
-        ],
-    "AWS::Lambda::Permission"
-        at "AWSCloudFormation/latest/TemplateReference/aws-resource-lambda-permission":
-        [
-            always("Action"),
-            always("EventSourceToken"),
-            always("FunctionName"),
-            always("FunctionUrlAuthType"),
-            always("InvokedViaFunctionUrl"),
-            always("Principal"),
-            always("PrincipalOrgID"),
-            always("SourceAccount"),
-            always("SourceArn"),
-        ],
-    "AWS::Logs::LogGroup"
-        at "AWSCloudFormation/latest/TemplateReference/aws-resource-logs-loggroup":
-        [always("LogGroupName")],
-    "AWS::S3::Bucket"
-        at "AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucket":
-        [always("BucketName"), always("BucketNamePrefix"), always("BucketNamespace")],
-    "AWS::S3::BucketPolicy"
-        at "AWSCloudFormation/latest/TemplateReference/aws-resource-s3-bucketpolicy":
-        [always("Bucket")],
-    "AWS::SQS::Queue"
-        at "AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue":
-        [always("FifoQueue"), always("QueueName")],
-    // SAM makes an AWS::Lambda::Function of it, with the same properties.
-    "AWS::Serverless::Function"
-        at "serverless-application-model/latest/developerguide/sam-resource-function":
-        [
-            always("FunctionName"),
-            always("PackageType"),
-            always("TenancyConfig"),
-            ReplacementRule { property: "DurableConfig", when: When::Conditional },
-        ],
+/// The page of a type in the template reference.
+fn reference_page(kind: &str) -> String {
+    let name = kind.to_ascii_lowercase();
+    let mut parts = name.splitn(2, "::");
+    match (parts.next(), parts.next()) {
+        (Some("aws"), Some(name)) => {
+            format!("{REFERENCE}/aws-resource-{}.html", name.replace("::", "-"))
+        }
+        _ => format!("{REFERENCE}/aws-template-resource-type-ref.html"),
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    fn path(text: &str) -> PropertyPath {
+        text.split('.')
+            .fold(PropertyPath::default(), |path, step| match step {
+                step if step.starts_with('[') => path.item(step.trim_matches(['[', ']'])),
+                step => path.name(step),
+            })
+    }
+
+    #[test]
+    fn registry_has_types_with_and_without_rules() {
+        let queue = ReplacementRules::of("AWS::SQS::Queue").expect("rules");
+        let names: Vec<_> = queue
+            .properties
+            .iter()
+            .map(|rule| &*rule.property)
+            .collect();
+        assert_eq!(names, ["FifoQueue", "QueueName"]);
+        assert!(queue.source.ends_with("/aws-resource-sqs-queue.html"));
+        let none = ReplacementRules::of("AWS::ApiGateway::Account").expect("rules");
+        assert_eq!(none.properties, []);
+        assert_eq!(ReplacementRules::of("AWS::SQS::Que"), None);
+        assert_eq!(ReplacementRules::of("#"), None);
+        let lambda = ReplacementRules::of("AWS::Lambda::Function").expect("rules");
+        let sam = ReplacementRules::of(SAM_FUNCTION).expect("rules");
+        assert_eq!(sam.properties, lambda.properties);
+    }
 
     #[test]
     fn attribute_definition_is_added_in_place_but_not_changed() {
-        let table = rules_of("AWS::DynamoDB::Table").expect("rules");
-        let item = PropertyPath::default()
-            .name("AttributeDefinitions")
-            .item("job_id");
-        assert_eq!(table.rule_for(&item), None);
-        let rule = table.rule_for(&item.name("AttributeType")).expect("a rule");
-        assert_eq!(rule.property, "AttributeDefinitions");
+        let table = ReplacementRules::of("AWS::DynamoDB::Table").expect("rules");
+        let item = path("AttributeDefinitions.[job_id]");
+        assert_eq!(table.rule_for(&item, None, None), None);
+        let kind = item.name("AttributeType");
+        let (rule, is_certain) = table.rule_for(&kind, None, None).expect("a rule");
+        assert_eq!(
+            (&*rule.property, is_certain),
+            ("AttributeDefinitions", true)
+        );
+        let (_, is_certain) = table
+            .rule_for(&path("KeySchema"), None, None)
+            .expect("a rule");
+        assert!(is_certain);
+    }
+
+    #[test]
+    fn rule_of_a_part_applies_to_changes_of_that_part_only() {
+        let rule = |property: &str| ReplacementRule {
+            property: property.to_owned(),
+            when: When::Always,
+        };
+        let rules = ReplacementRules {
+            kind: "Custom::Rule".to_owned(),
+            source: String::new(),
+            properties: vec![rule("Rule.Regions"), rule("Nodes.*.Server")],
+        };
+        let certain = |at: &str, before: Value, after: Value| {
+            let found = rules.rule_for(&path(at), Some(&before), Some(&after));
+            found.map(|(_, is_certain)| is_certain)
+        };
+        assert_eq!(certain("Rule.Regions.A", json!(1), json!(2)), Some(true));
+        assert_eq!(certain("Rule.Other", json!(1), json!(2)), None);
+        let whole = |regions| json!({ "Regions": regions, "Other": 1 });
+        assert_eq!(certain("Rule", whole("a"), whole("b")), Some(true));
+        assert_eq!(certain("Rule", whole("a"), json!({ "Regions": "a" })), None);
+        let reference = json!({ "Ref": "Rule" });
+        assert_eq!(certain("Rule", whole("a"), reference), Some(false));
+        assert_eq!(certain("Nodes.[0].Server", json!(1), json!(2)), Some(true));
+        assert_eq!(certain("Nodes.[0].Name", json!(1), json!(2)), None);
+        let nodes = |server| json!([{ "Server": server, "Name": "a" }]);
+        assert_eq!(certain("Nodes", nodes("a"), nodes("b")), Some(true));
+        assert_eq!(certain("Nodes", nodes("a"), nodes("a")), None);
     }
 }

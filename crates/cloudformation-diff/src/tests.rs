@@ -192,7 +192,7 @@ fn other_type_is_a_replacement() {
 #[test]
 fn type_without_rules_may_be_replaced() {
     let topic =
-        |name| json!({ "A": { "Type": "AWS::SNS::Topic", "Properties": { "TopicName": name } } });
+        |name| json!({ "A": { "Type": "Custom::Topic", "Properties": { "TopicName": name } } });
     let found = difference(topic("a"), topic("b"));
     assert_eq!(marks(&found.resources), ["~ A"]);
     assert!(found.resources[0].replacement_unknown);

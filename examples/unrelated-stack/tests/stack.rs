@@ -74,6 +74,26 @@ fn other_queue_name_replaces_the_queue_and_its_event_source() {
     );
 }
 
+/// The rules for replacements do not depend on the types that the library has.
+#[test]
+fn other_schedule_name_replaces_the_schedule() {
+    let found = difference(&Settings {
+        schedule_name: "reminder".to_owned(),
+        ..Settings::default()
+    });
+    let [schedule, parameter] = &found.resources[..] else {
+        panic!("{found}");
+    };
+    assert_eq!(schedule.logical_id, "ReminderSchedule");
+    assert_eq!(schedule.action, ChangeAction::Replaced);
+    assert_eq!(schedule.causes[0].property, "Name");
+    // The untyped parameter has the schedule's name as its value.
+    assert_eq!(parameter.logical_id, "ReminderParameter");
+    assert_eq!(parameter.action, ChangeAction::Changed);
+    let replaced = parameter.changes[0].follows.as_deref();
+    assert_eq!(replaced, Some("ReminderSchedule"));
+}
+
 #[test]
 fn other_timeout_updates_resources_in_place() {
     let found = difference(&Settings {

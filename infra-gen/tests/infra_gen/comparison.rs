@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use cloudformation_diff::{TemplateDocument, replacement::rules_of};
+use cloudformation_diff::{TemplateDocument, replacement::ReplacementRules};
 use indexmap::IndexMap;
 use infra_gen::{constructs::NAME_SUFFIX, environments::Environment, stack, template::Format};
 
@@ -30,7 +30,7 @@ fn every_resource_type_of_the_stack_has_replacement_rules() {
             .collect();
         assert!(kinds.len() > 10, "{kinds:?}");
         for kind in kinds {
-            assert!(rules_of(kind).is_some(), "{kind}");
+            assert!(ReplacementRules::of(kind).is_some(), "{kind}");
         }
     }
 }
