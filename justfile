@@ -12,6 +12,10 @@ dev *arguments:
 test *arguments:
     cargo test --workspace {{ arguments }}
 
+# Follow the walkthroughs of the documentation on a copy of the workspace.
+walkthroughs:
+    bash .ci/steps/walkthroughs
+
 # Format the Rust code.
 format:
     cargo fmt

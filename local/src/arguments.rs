@@ -51,10 +51,7 @@ impl Arguments {
 
 /// A name that a `Host` header can carry: without a scheme, a port or a path.
 fn host_name(text: &str) -> Result<String, String> {
-    let is_name = !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-._[]:".contains(&byte));
+    let is_name = !text.is_empty() && contract::names::is_alphanumeric_or(text, b"-._[]:");
     let authority = http::uri::Authority::try_from(text).ok();
     let is_only_a_host = authority.is_some_and(|authority| authority.host() == text);
     if is_name && is_only_a_host {

@@ -5,7 +5,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited, combinators::UnsyncBoxBody};
-use hyper::body::Incoming;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
@@ -54,12 +53,20 @@ pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The whole body, up to a limit in bytes and to [`REQUEST_TIMEOUT`]. The rest of a larger body is
 /// read and dropped, so that clients that only listen after sending get the answer.
-pub(crate) async fn read(request: Request<Incoming>, limit: usize) -> Result<Bytes, BodyError> {
+pub(crate) async fn read<B>(request: Request<B>, limit: usize) -> Result<Bytes, BodyError>
+where
+    B: hyper::body::Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
     read_body(request.into_body(), limit).await
 }
 
 /// [`read`], of a body on its own.
-pub(crate) async fn read_body(body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
+pub(crate) async fn read_body<B>(body: B, limit: usize) -> Result<Bytes, BodyError>
+where
+    B: hyper::body::Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
     read_within(body, limit, REQUEST_TIMEOUT).await
 }
 

@@ -26,6 +26,9 @@ pub struct Options {
     pub environment: BTreeMap<String, BTreeMap<String, String>>,
     /// Visibility timeouts of queues by name, over the template's.
     pub visibility_timeouts: BTreeMap<String, Duration>,
+    /// Receives that messages of a queue, by its name, count as soon as they are sent: their last
+    /// attempt comes without the wait for the others.
+    pub earlier_receives: BTreeMap<String, u32>,
     /// Timeouts of functions (by their names in the contract), over the template's.
     pub function_timeouts: BTreeMap<String, Duration>,
     /// Processes of one function at a time, unless the template reserves a number.
@@ -50,6 +53,7 @@ impl Options {
             parameters: BTreeMap::new(),
             environment: BTreeMap::new(),
             visibility_timeouts: BTreeMap::new(),
+            earlier_receives: BTreeMap::new(),
             function_timeouts: BTreeMap::new(),
             concurrency: 10,
             websocket: WebSocketLimits::default(),
@@ -63,6 +67,9 @@ impl Options {
         for queue in &mut system.queues {
             if let Some(timeout) = self.visibility_timeouts.get(&queue.name) {
                 queue.visibility_timeout = *timeout;
+            }
+            if let Some(receives) = self.earlier_receives.get(&queue.name) {
+                queue.earlier_receives = *receives;
             }
         }
         for function in &mut system.functions {

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use hyper::body::Body;
 use s3s::{
     S3Result,
     auth::{S3Auth, SecretKey},
@@ -80,7 +81,11 @@ impl S3 {
     }
 
     /// Answers a request.
-    pub(crate) async fn answer(&self, mut request: Request<Incoming>) -> Response {
+    pub(crate) async fn answer<B>(&self, mut request: Request<B>) -> Response
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: Into<BoxError>,
+    {
         // Clients that follow a redirect on one host carry their credentials for the HTTP API
         // along; in AWS the hosts differ, and they don't.
         if is_presigned(&request) {

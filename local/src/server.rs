@@ -9,22 +9,16 @@ use serde_json::json;
 use tokio::{net::TcpListener, task::JoinSet};
 
 use crate::{
-    book, dynamodb,
-    faults::{Fault, Faults},
+    book,
     host_check::HostCheck,
     http_api::HttpApi,
-    http_util::{self, Response, access_key_id, header_text},
+    http_util::{self, Response},
     lambda::{RUNTIME_API_PREFIX, RuntimeApi},
     options::Urls,
-    recorder::{Call, Calls},
-    s3::{self, S3},
-    sqs, static_files,
-    storage::Storage,
+    services::Services,
+    static_files,
     websocket::{self, WebSocketApi},
 };
-
-/// Largest request of the services with a JSON protocol, in bytes.
-const MAX_JSON_BYTES: usize = 16 * 1024 * 1024;
 
 /// Everything that answers requests.
 #[derive(Debug)]
@@ -34,13 +28,9 @@ pub(crate) struct Router {
     pub(crate) websocket: Option<Arc<WebSocketApi>>,
     pub(crate) http: Option<HttpApi>,
     pub(crate) runtime_api: RuntimeApi,
-    pub(crate) storage: Storage,
-    pub(crate) calls: Calls,
-    pub(crate) faults: Faults,
+    pub(crate) services: Services,
     /// The folder of the built documentation book.
     pub(crate) book: std::path::PathBuf,
-    /// The functions' names by the access key ids that they sign with.
-    pub(crate) callers: std::collections::BTreeMap<String, String>,
 }
 
 /// A connection that is to break without an answer.
@@ -96,21 +86,17 @@ impl Router {
             let Some(websocket) = &self.websocket else {
                 return Some(http_util::empty(StatusCode::NOT_FOUND));
             };
-            let caller = self.caller(&request);
-            return websocket
-                .manage(request, caller, &self.calls, &self.faults)
-                .await;
+            let caller = self.services.caller(&request);
+            let Services { calls, faults, .. } = &self.services;
+            return websocket.manage(request, caller, calls, faults).await;
         }
         if hyper_tungstenite::is_upgrade_request(&request)
             && let Some(websocket) = &self.websocket
         {
             return Some(websocket.connect(request, peer).await);
         }
-        if request.headers().contains_key("x-amz-target") {
-            return self.json_service(request).await;
-        }
-        if S3::is_meant(&request) {
-            return self.object_service(request).await;
+        if Services::accept(&request) {
+            return self.services.answer(request).await;
         }
         if let Some(response) =
             static_files::answer(&request, &self.urls.http_api, &self.urls.websocket)
@@ -124,69 +110,5 @@ impl Router {
             Some(api) => api.answer(request, peer).await,
             None => http_util::json(StatusCode::NOT_FOUND, &json!({"message": "Not Found"})),
         })
-    }
-
-    async fn json_service(&self, request: Request<Incoming>) -> Option<Response> {
-        let target = header_text(request.headers(), "x-amz-target").to_owned();
-        let caller = self.caller(&request);
-        let body = match http_util::read(request, MAX_JSON_BYTES).await {
-            Ok(body) => body,
-            Err(error) => return http_util::unread(&error),
-        };
-        if let Some(operation) = target.strip_prefix(dynamodb::TARGET_PREFIX) {
-            let calls = dynamodb::calls(&caller, operation, &body);
-            let answer = self.storage.dynamodb.answer(operation, body);
-            let fault_answer = |fault| dynamodb::fault_answer(fault, operation);
-            return self.with_faults(&calls, fault_answer, answer).await;
-        }
-        if let Some(operation) = target.strip_prefix(sqs::TARGET_PREFIX) {
-            let calls = sqs::calls(&caller, operation, &body);
-            let answer = self.storage.sqs.answer(operation, &body);
-            return self.with_faults(&calls, sqs::fault_answer, answer).await;
-        }
-        let body = json!({
-            "__type": "UnknownOperationException",
-            "message": format!("{target} is not run by the local stack"),
-        });
-        Some(http_util::json(StatusCode::BAD_REQUEST, &body))
-    }
-
-    async fn object_service(&self, request: Request<Incoming>) -> Option<Response> {
-        let call = s3::call(&self.caller(&request), &request);
-        let answer = self.storage.s3.answer(request);
-        self.with_faults(&[call], s3::fault_answer, answer).await
-    }
-
-    /// Records a call and lets the fault that is set for it happen.
-    async fn with_faults(
-        &self,
-        calls: &[Call],
-        fault_answer: impl FnOnce(Fault) -> Option<Response>,
-        answer: impl Future<Output = Response>,
-    ) -> Option<Response> {
-        self.calls.record(calls);
-        let fault = calls.first().and_then(|call| self.faults.of_call(call));
-        match fault {
-            None => Some(answer.await),
-            Some(Fault::Delay(time)) => {
-                tokio::time::sleep(time).await;
-                Some(answer.await)
-            }
-            Some(Fault::Hang) => std::future::pending().await,
-            Some(Fault::LostAnswer) => {
-                answer.await;
-                None
-            }
-            Some(fault) => match fault_answer(fault) {
-                Some(refusal) => Some(refusal),
-                // The service knows no such fault.
-                None => Some(answer.await),
-            },
-        }
-    }
-
-    fn caller<B>(&self, request: &Request<B>) -> String {
-        let key = access_key_id(request).unwrap_or_default();
-        self.callers.get(&key).cloned().unwrap_or(key)
     }
 }

@@ -24,6 +24,7 @@ use crate::{
     options::{Options, Urls},
     recorder::Calls,
     server::{self, Router},
+    services::Services,
     sqs::QueueDepth,
     storage::Storage,
     template::{Authorizer, EventSource, FunctionResource, Place, System},
@@ -31,7 +32,7 @@ use crate::{
 };
 
 /// The secret of every access key, the one that tools for local AWS endpoints expect.
-const SECRET: &str = "test";
+pub(crate) const SECRET: &str = "test";
 
 /// How often expired items are deleted.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
@@ -102,11 +103,8 @@ impl LocalStack {
             runtime_api: RuntimeApi {
                 instances: Arc::clone(&host.instances),
             },
-            storage,
-            calls: Calls::default(),
-            faults: Faults::default(),
+            services: Services::new(storage, callers),
             book: options.book,
-            callers,
         });
         let mut stack = Self {
             router,
@@ -126,7 +124,7 @@ impl LocalStack {
         let router = Arc::clone(&self.router);
         self.tasks
             .spawn(async move { match server::serve(listener, router).await {} });
-        let dynamodb = self.router.storage.dynamodb.clone();
+        let dynamodb = self.router.services.storage.dynamodb.clone();
         self.tasks.spawn(async move {
             loop {
                 tokio::time::sleep(SWEEP_INTERVAL).await;
@@ -134,7 +132,7 @@ impl LocalStack {
             }
         });
         for source in event_sources {
-            let queue = self.router.storage.sqs.queue(&source.queue);
+            let queue = self.router.services.storage.sqs.queue(&source.queue);
             let function = self.functions.get(&source.function);
             if let (Some(queue), Some(function)) = (queue, function) {
                 let (queue, function) = (Arc::clone(queue), Arc::clone(function));
@@ -168,12 +166,12 @@ impl LocalStack {
 
     /// What goes wrong on purpose.
     pub fn faults(&self) -> &Faults {
-        &self.router.faults
+        &self.router.services.faults
     }
 
     /// The calls to AWS services so far.
     pub fn calls(&self) -> &Calls {
-        &self.router.calls
+        &self.router.services.calls
     }
 
     /// The last lines that the functions wrote.
@@ -191,12 +189,13 @@ impl LocalStack {
 
     /// Every item of a table, in DynamoDB's JSON: `{"job_id": {"S": "..."}}`.
     pub fn items(&self, table: &str) -> Result<Vec<Value>, DynamoDbError> {
-        self.router.storage.dynamodb.items(table)
+        self.router.services.storage.dynamodb.items(table)
     }
 
     /// How many messages a queue holds; `None` if there is no queue of that name.
     pub fn queue_depth(&self, queue: &str) -> Option<QueueDepth> {
         self.router
+            .services
             .storage
             .sqs
             .queue(queue)
@@ -206,9 +205,7 @@ impl LocalStack {
     /// The bodies of the messages in a queue, in whatever state, oldest first; `None` if there is no
     /// queue of that name.
     pub fn queue_messages(&self, queue: &str) -> Option<Vec<String>> {
-        let queue = self.router.storage.sqs.queue(queue)?;
-        let messages = queue.messages().into_iter();
-        Some(messages.map(|message| message.body).collect())
+        self.router.services.storage.queue_messages(queue)
     }
 
     /// Ends the processes of a function (by its name in the contract), busy or not.
@@ -261,12 +258,7 @@ async fn listen(port: u16) -> Result<(TcpListener, Place), StartError> {
     let listener = TcpListener::bind(("127.0.0.1", port))
         .await
         .map_err(cannot)?;
-    let place = Place {
-        region: "us-east-1".to_owned(),
-        account: "000000000000".to_owned(),
-        stack_name: "stagecast-local".to_owned(),
-        authority: listener.local_addr().map_err(cannot)?.to_string(),
-    };
+    let place = Place::of(&listener.local_addr().map_err(cannot)?.to_string());
     Ok((listener, place))
 }
 

@@ -48,4 +48,10 @@ impl Storage {
             _scratch: scratch,
         })
     }
+
+    /// The bodies of the messages in a queue, in whatever state, oldest first.
+    pub(crate) fn queue_messages(&self, queue: &str) -> Option<Vec<String>> {
+        let messages = self.sqs.queue(queue)?.messages().into_iter();
+        Some(messages.map(|message| message.body).collect())
+    }
 }

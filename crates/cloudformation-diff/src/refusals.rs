@@ -76,7 +76,7 @@ fn refusals(
             found.extend(taken_identity(id, after, old, replaced));
         }
         (ChangeAction::Added, _, Some(after)) => {
-            found.extend(taken_identity(id, after, old, replaced))
+            found.extend(taken_identity(id, after, old, replaced));
         }
         (ChangeAction::Removed, Some(before), _) => found.extend(protected(change, before)),
         _ => {}

@@ -201,9 +201,15 @@ impl References {
     fn collect(&mut self, value: &Value) {
         match value {
             Value::Tagged(tagged) => self.call(&tagged.tag.to_string(), &tagged.value),
-            Value::Sequence(items) => items.iter().for_each(|item| self.collect(item)),
+            Value::Sequence(items) => self.collect_all(items),
             Value::Mapping(entries) => entries.values().for_each(|value| self.collect(value)),
             _ => {}
+        }
+    }
+
+    fn collect_all(&mut self, values: &[Value]) {
+        for value in values {
+            self.collect(value);
         }
     }
 
@@ -211,7 +217,7 @@ impl References {
         match (function, argument) {
             ("!Ref", Value::String(name)) => self.target(name),
             ("!Fn::Sub", Value::String(text)) => {
-                sub_references(text).for_each(|it| self.target(it))
+                sub_references(text).for_each(|it| self.target(it));
             }
             ("!Fn::Sub", Value::Sequence(arguments)) => {
                 if let [Value::String(text), variables] = &arguments[..] {
@@ -225,14 +231,12 @@ impl References {
             ("!Fn::GetAtt", Value::Sequence(path)) => {
                 let resource = path.first().and_then(Value::as_str);
                 self.resources.extend(resource.map(str::to_owned));
-                path.iter()
-                    .skip(1)
-                    .for_each(|attribute| self.collect(attribute));
+                self.collect_all(path.get(1..).unwrap_or_default());
             }
             ("!Fn::If", Value::Sequence(arguments)) => {
                 let condition = arguments.first().and_then(Value::as_str);
                 self.conditions.extend(condition.map(str::to_owned));
-                arguments.iter().for_each(|argument| self.collect(argument));
+                self.collect_all(arguments);
             }
             (_, argument) => self.collect(argument),
         }

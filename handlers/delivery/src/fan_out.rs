@@ -37,6 +37,7 @@ impl Handler {
         }
         let part = |audience| DeliveryTask {
             audience,
+            renewed: false,
             ..pointer.clone()
         };
         // The rest first: its splitting is what the last of the audience wait for.

@@ -105,7 +105,7 @@ impl Queue {
             attributes,
             sent: Moment::now().epoch_milliseconds(),
             first_received: None,
-            receives: 0,
+            receives: self.resource.earlier_receives,
         };
         let delay = delay.unwrap_or(self.resource.delay);
         self.put(message.clone(), delay);
@@ -289,6 +289,7 @@ mod tests {
             visibility_timeout: Duration::from_secs(30),
             delay: Duration::ZERO,
             retention: Duration::from_hours(96),
+            earlier_receives: 0,
             redrive: None,
         }
     }

@@ -11,6 +11,16 @@ pub(crate) struct Place {
 }
 
 impl Place {
+    /// The local account and region, reached at `authority`.
+    pub(crate) fn of(authority: &str) -> Self {
+        Self {
+            region: "us-east-1".to_owned(),
+            account: "000000000000".to_owned(),
+            stack_name: "stagecast-local".to_owned(),
+            authority: authority.to_owned(),
+        }
+    }
+
     pub(crate) fn http_base(&self) -> String {
         format!("http://{}", self.authority)
     }

@@ -241,6 +241,7 @@ impl<'a> Reader<'a> {
                 visibility_timeout: Duration::from_secs(queue.visibility_timeout),
                 delay: Duration::from_secs(queue.delay_seconds),
                 retention: Duration::from_secs(queue.message_retention_period),
+                earlier_receives: 0,
                 redrive: queue.redrive_policy.map(|policy| {
                     (
                         last_of_arn(&policy.dead_letter_target_arn),

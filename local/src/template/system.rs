@@ -120,6 +120,8 @@ pub(crate) struct QueueResource {
     pub(crate) retention: Duration,
     /// The name of the dead-letter queue, and the receives before a message goes there.
     pub(crate) redrive: Option<(String, u32)>,
+    /// Receives that a message counts as soon as it is sent.
+    pub(crate) earlier_receives: u32,
 }
 
 /// A queue that invokes a function.

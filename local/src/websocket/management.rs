@@ -13,6 +13,7 @@ use crate::{
     http_util::{self, BodyError, Response},
     ids,
     recorder::{Call, Calls},
+    services::meet,
 };
 
 /// `{PREFIX}{api}/{stage}/@connections/{connection id}`, as emulators of API Gateway have it. AWS
@@ -24,13 +25,6 @@ const KEYWORD: &str = "@connections";
 
 /// Largest message, in bytes.
 const MAX_MESSAGE_BYTES: usize = 131_072;
-
-/// What a call to `@connections` comes to.
-enum Outcome {
-    Answer(Response),
-    /// The client's connection breaks without an answer.
-    LostAnswer,
-}
 
 impl WebSocketApi {
     /// Answers a request whose path [`is_management`]; without an answer the connection is to break.
@@ -51,12 +45,8 @@ impl WebSocketApi {
             ));
         };
         let method = request.method().clone();
-        calls.record(&[Call {
-            caller: caller.clone(),
-            operation: "execute-api:ManageConnections".to_owned(),
-            resource: method.to_string(),
-        }]);
-        let outcome = match method {
+        calls.record(&[call(&caller, &method)]);
+        match method {
             Method::POST => {
                 let body = match http_util::read(request, MAX_MESSAGE_BYTES).await {
                     Ok(body) => body,
@@ -71,10 +61,10 @@ impl WebSocketApi {
                 };
                 self.post(&post, faults.of_post(&post)).await
             }
-            Method::GET => Outcome::Answer(self.with(&id, |connection| {
+            Method::GET => Some(self.with(&id, |connection| {
                 http_util::json(StatusCode::OK, &describe(connection))
             })),
-            Method::DELETE => Outcome::Answer(self.with(&id, |connection| {
+            Method::DELETE => Some(self.with(&id, |connection| {
                 self.forget(connection);
                 connection.delete();
                 http_util::empty(StatusCode::NO_CONTENT)
@@ -82,42 +72,22 @@ impl WebSocketApi {
             _ => {
                 let body = json!({"message": "Missing Authentication Token"});
                 let kind = "MissingAuthenticationTokenException";
-                Outcome::Answer(error(StatusCode::FORBIDDEN, kind, Some(&body)))
+                Some(error(StatusCode::FORBIDDEN, kind, Some(&body)))
             }
-        };
-        match outcome {
-            Outcome::Answer(response) => Some(response),
-            Outcome::LostAnswer => None,
         }
     }
 
-    async fn post(&self, post: &Post<'_>, fault: Option<Fault>) -> Outcome {
-        match fault {
-            Some(Fault::Throttle) => return Outcome::Answer(limit_exceeded()),
-            Some(Fault::Outage) => {
-                let body = json!({"message": "Internal server error"});
-                let kind = "InternalServerErrorException";
-                let answer = error(StatusCode::INTERNAL_SERVER_ERROR, kind, Some(&body));
-                return Outcome::Answer(answer);
-            }
-            Some(Fault::Denied) => return Outcome::Answer(answer_of_status(403)),
-            Some(Fault::Status(status)) => return Outcome::Answer(answer_of_status(status)),
-            Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
-            Some(Fault::Hang) => std::future::pending().await,
-            Some(Fault::Conflict | Fault::LostAnswer) | None => {}
-        }
-        let answer = self.with(post.connection_id, |connection| {
-            let text = String::from_utf8_lossy(post.body).into_owned();
-            match connection.send(text, self.limits.client_buffer_bytes) {
-                Ok(()) => http_util::empty(StatusCode::OK),
-                Err(_) => limit_exceeded(),
-            }
-        });
-        if fault == Some(Fault::LostAnswer) {
-            Outcome::LostAnswer
-        } else {
-            Outcome::Answer(answer)
-        }
+    async fn post(&self, post: &Post<'_>, fault: Option<Fault>) -> Option<Response> {
+        let answer = async {
+            self.with(post.connection_id, |connection| {
+                let text = String::from_utf8_lossy(post.body).into_owned();
+                match connection.send(text, self.limits.client_buffer_bytes) {
+                    Ok(()) => http_util::empty(StatusCode::OK),
+                    Err(_) => limit_exceeded(),
+                }
+            })
+        };
+        meet(fault, fault_answer, answer).await
     }
 
     fn with(&self, id: &str, answer: impl FnOnce(&Connection) -> Response) -> Response {
@@ -127,8 +97,32 @@ impl WebSocketApi {
         }
         match self.connection(id) {
             Some(connection) => answer(&connection),
-            None => error(StatusCode::GONE, "GoneException", None),
+            None => gone(),
         }
+    }
+}
+
+/// What a request calls, for the recorder.
+pub(crate) fn call(caller: &str, method: &Method) -> Call {
+    Call {
+        caller: caller.to_owned(),
+        operation: "execute-api:ManageConnections".to_owned(),
+        resource: method.to_string(),
+    }
+}
+
+/// The response to a post that meets a fault; none if `@connections` knows no such fault.
+pub(crate) fn fault_answer(fault: Fault) -> Option<Response> {
+    match fault {
+        Fault::Throttle => Some(limit_exceeded()),
+        Fault::Outage => {
+            let body = json!({"message": "Internal server error"});
+            let kind = "InternalServerErrorException";
+            Some(error(StatusCode::INTERNAL_SERVER_ERROR, kind, Some(&body)))
+        }
+        Fault::Denied => Some(answer_of_status(403)),
+        Fault::Status(status) => Some(answer_of_status(status)),
+        Fault::Conflict | Fault::Delay(_) | Fault::Hang | Fault::LostAnswer => None,
     }
 }
 
@@ -136,6 +130,17 @@ impl WebSocketApi {
 pub(crate) fn is_management(path: &str) -> bool {
     let mut segments = path.split('/').skip(2);
     path.starts_with(PREFIX) || segments.next().is_some_and(is_keyword)
+}
+
+/// The id of the connection that a path names, of whichever API and stage.
+pub(crate) fn any_connection_of(path: &str) -> Option<String> {
+    let (_, id) = path.rsplit_once('/')?;
+    is_management(path).then(|| decode(id))
+}
+
+/// The response for a connection that has ended, or that never was.
+pub(crate) fn gone() -> Response {
+    error(StatusCode::GONE, "GoneException", None)
 }
 
 /// The id of the connection that a path names, if it is one of this API and stage.
@@ -194,7 +199,7 @@ fn answer_of_status(status: u16) -> Response {
             let body = json!({"message": "Forbidden"});
             error(StatusCode::FORBIDDEN, "ForbiddenException", Some(&body))
         }
-        410 => error(StatusCode::GONE, "GoneException", None),
+        410 => gone(),
         413 => too_large(),
         429 => limit_exceeded(),
         other => {

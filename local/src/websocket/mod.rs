@@ -4,7 +4,7 @@ mod api;
 mod authorizer;
 mod connection;
 mod event;
-mod management;
+pub(crate) mod management;
 
 pub(crate) use api::WebSocketApi;
 pub use api::WebSocketLimits;

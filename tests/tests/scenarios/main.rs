@@ -17,6 +17,7 @@ mod faults;
 mod floor_plans;
 mod grants;
 mod logs;
+mod overruled;
 mod progress;
 mod queues;
 mod results;

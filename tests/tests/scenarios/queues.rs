@@ -1,8 +1,8 @@
 //! Queues deliver at least once, in any order.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
-use contract::queues::{DeliveryQueue, DeliveryTask, JobQueue, Recipients};
+use contract::queues::{DeliveryQueue, DeliveryTask, JobQueue, MAX_DELIVERY_ATTEMPTS, Recipients};
 use end_to_end::{
     Client, Job, System, needs,
     script::{Gate, Script, StageScript},
@@ -30,6 +30,19 @@ fn is_settled(system: &System, queue: &str) -> bool {
 fn dead_letters(system: &System, queue: &str) -> Vec<String> {
     let name = format!("{queue}-dead-letters");
     system.local().queue_messages(&name).expect("the queue")
+}
+
+/// What the delivery function has logged of deliveries that it gave up.
+fn given_up(system: &System) -> Vec<Value> {
+    let lines = system.local().logs().into_iter();
+    lines
+        .filter(|line| line.function == "delivery")
+        .filter_map(|line| serde_json::from_str(&line.text).ok())
+        .filter(|record: &Value| {
+            let message = record["message"].as_str().unwrap_or_default();
+            message.starts_with("a delivery is given up")
+        })
+        .collect()
 }
 
 async fn durable_until(client: &mut Client, last: &str) -> Vec<Value> {
@@ -82,13 +95,13 @@ async fn tickets_and_pointers_that_come_again_and_out_of_order_change_nothing() 
 }
 
 #[tokio::test]
-async fn only_what_could_not_be_delivered_with_its_whole_budget_is_a_dead_letter() {
-    needs!(InjectFaults, AdjustTheStack);
+async fn unreachable_connection_is_given_up_without_dead_letters() {
+    needs!(InjectFaults, AdjustTheStack, ReadLogs);
     let system = System::scripted_with(|options| {
-        let soon = Duration::from_secs(1);
+        // Each delivery is at its last attempt.
         options
-            .visibility_timeouts
-            .insert("deliveries".to_owned(), soon);
+            .earlier_receives
+            .insert("deliveries".to_owned(), MAX_DELIVERY_ATTEMPTS - 1);
     })
     .await;
     let script = Script {
@@ -111,15 +124,15 @@ async fn only_what_could_not_be_delivered_with_its_whole_budget_is_a_dead_letter
 
     system
         .eventually("what could not be delivered is given up", async |system| {
-            is_settled(system, "deliveries") && !dead_letters(system, "deliveries").is_empty()
+            is_settled(system, "deliveries") && !given_up(system).is_empty()
         })
         .await;
-    // They are that connection's, and nobody else's.
-    for letter in dead_letters(&system, "deliveries") {
-        let pointer: DeliveryTask = serde_json::from_str(&letter).expect("a pointer");
-        assert_eq!(pointer.job_id.as_str(), job.id);
-        assert_eq!(pointer.audience, Recipients::Connections(vec![id.clone()]));
+    // It is that connection's, and nobody else's.
+    for record in given_up(&system) {
+        assert_eq!(record["span"]["job_id"], job.id.as_str(), "{record}");
+        assert_eq!(record["connection_id"], id.as_str(), "{record}");
     }
+    assert!(dead_letters(&system, "deliveries").is_empty());
     assert!(dead_letters(&system, "jobs").is_empty());
 
     // Nothing is lost with it: the client finds it in the log.

@@ -1,4 +1,4 @@
-/** Connections that cannot be had, or are dead without a word. */
+/** Connections that cannot be opened, and connections that are dead without a `close` event. */
 
 import { describe, expect, test, vi } from "vitest";
 import type { StagecastError } from "../../src/index.js";
@@ -11,17 +11,20 @@ function warnings(): string[] {
   return said;
 }
 
-describe("why there is no connection is told", () => {
-  test("when the address cannot be had", async () => {
+describe("a failed connection warns", () => {
+  test("when the function url rejects", async () => {
     const cause = new Error("401");
     start({ url: () => Promise.reject(cause) });
-    const told: StagecastError[] = [];
-    watch.addEventListener("warning", ({ detail }) => told.push(detail));
+    const warnings: StagecastError[] = [];
+    watch.addEventListener("warning", ({ detail }) => warnings.push(detail));
     await settle();
-    expect(told[0]).toMatchObject({ message: "there is no address to connect to", cause });
+    expect(warnings[0]).toMatchObject({
+      message: expect.stringContaining("did not return a URL"),
+      cause,
+    });
   });
 
-  test("when the WebSocket says what it was answered", async () => {
+  test("with the reason that the WebSocket gives", async () => {
     service.connections = "never answered";
     start();
     const said = warnings();
@@ -32,7 +35,7 @@ describe("why there is no connection is told", () => {
     expect(said).toEqual(["Unexpected server response: 403"]);
   });
 
-  test("when the HTTP API answers something else", async () => {
+  test("when the HTTP API returns an error", async () => {
     service.connections = "refused";
     const nothing = async () => Response.json({ message: "Not Found" }, { status: 404 });
     start({ httpApi: "http://elsewhere.test", fetch: nothing });
@@ -43,7 +46,7 @@ describe("why there is no connection is told", () => {
   });
 });
 
-describe("a connection that is dead without a word", () => {
+describe("a dead connection without a close event", () => {
   function die(): void {
     service.answer = (socket) => socket === service.sockets[0];
   }
@@ -57,13 +60,13 @@ describe("a connection that is dead without a word", () => {
     expect(watch.state).toBe("live");
   });
 
-  test("is not asked for life while a job that waits has nothing to say", async () => {
+  test("is not pinged early while the job is queued", async () => {
     await startLive();
     await vi.advanceTimersByTimeAsync(4 * MINUTE);
     expect(service.latest.sent.map(({ type }) => type)).toEqual(["subscribe"]);
   });
 
-  test("does not hold up a request to cancel", async () => {
+  test("does not block a request to cancel", async () => {
     await startLive();
     die();
     const cancelled = watch.cancel();
@@ -73,7 +76,7 @@ describe("a connection that is dead without a word", () => {
   });
 });
 
-test("when the next connection cannot be made and the old one ends, the next attempt is soon", async () => {
+test("failed renewal and a lost connection retry soon", async () => {
   await startLive({ httpApi: "http://service.test", fetch: service.http.fetch });
   service.connections = "refused";
   await vi.advanceTimersByTimeAsync(115 * MINUTE);
@@ -83,7 +86,7 @@ test("when the next connection cannot be made and the old one ends, the next att
   expect(watch.transport).toBe("websocket");
 });
 
-test("a watch that is closed by who is told a frame leaves no timer behind", async () => {
+test("watch closed by a frame listener leaves no timer", async () => {
   start();
   watch.addEventListener("frame", () => watch.close());
   await settle();
@@ -106,7 +109,7 @@ describe("a service that limits replays", () => {
   const asked = () =>
     service.sockets.flatMap(({ sent }) => sent.filter(({ type }) => type === "subscribe")).length;
 
-  test("is asked for what is missing when it says so, not before", async () => {
+  test("gets the request for missing messages after the delay", async () => {
     await startLive();
     const before = asked();
     limit();
@@ -122,7 +125,7 @@ describe("a service that limits replays", () => {
     expect(seqs()).toEqual([1, 2]);
   });
 
-  test("is not connected to again before it says so", async () => {
+  test("gets the next connection after the delay", async () => {
     limit();
     start();
     await settle();
@@ -135,9 +138,9 @@ describe("a service that limits replays", () => {
   });
 });
 
-test("what does not come over a connection is asked for over another one", async () => {
+test("missing messages are requested over another connection", async () => {
   await startLive();
-  // The service takes the message for sent.
+  // The service considers the message sent.
   service.answer = (socket, { type }) => type === "subscribe" && socket === service.sockets[0];
   service.publish(stageComplete(1), true);
   service.publish(stageComplete(2));

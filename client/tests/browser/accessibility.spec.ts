@@ -1,4 +1,4 @@
-/** In light and dark, on a desk and on a phone: accessible, and nothing beside the screen. */
+/** In light and dark, on a desktop and a phone: accessible, and without horizontal overflow. */
 
 import { expect, test } from "./fixtures.js";
 
@@ -12,7 +12,11 @@ for (const colorScheme of ["light", "dark"] as const) {
     test.describe(`${colorScheme}, on a ${device}`, () => {
       test.use({ ...settings, colorScheme });
 
-      test("every state is accessible and fits", async ({ progressPage, page, worker }) => {
+      test("every state is accessible and fits the screen", async ({
+        progressPage,
+        page,
+        worker,
+      }) => {
         const look = async (state: string) => {
           await page.mouse.move(0, 0);
           await progressPage.picture(`${state}-${colorScheme}-${device}`);
@@ -43,7 +47,7 @@ for (const colorScheme of ["light", "dark"] as const) {
   }
 }
 
-test("everything can be done by keyboard", async ({ progressPage, page }) => {
+test("page can be used by keyboard", async ({ progressPage, page }) => {
   await page.keyboard.press("Tab");
   await expect(page.getByRole("link", { name: "Stagecast" })).toBeFocused();
   await page.keyboard.press("Tab");
@@ -56,11 +60,7 @@ test("everything can be done by keyboard", async ({ progressPage, page }) => {
   await expect(progressPage.button("Another job")).toBeFocused();
 });
 
-test("starts, quarters and ends are announced, each once", async ({
-  progressPage,
-  page,
-  worker,
-}) => {
+test("starts, quarters and ends are announced once", async ({ progressPage, page, worker }) => {
   await page.evaluate(() => {
     const said: string[] = [];
     Object.assign(window, { said });

@@ -1,8 +1,8 @@
-/** The jobs of this browser. */
+/** The list of this browser's jobs. */
 
 import { expect, ProgressPage, test } from "./fixtures.js";
 
-test("a job that goes on is found again among the recent ones, and followed there", async ({
+test("running job is followed in the list of recent jobs", async ({
   progressPage,
   page,
   worker,
@@ -25,7 +25,7 @@ test("a job that goes on is found again among the recent ones, and followed ther
   await expect(row).toBeVisible();
 });
 
-test("a job that goes on is listed in two windows over a connection each, which they keep", async ({
+test("running job keeps one connection in each of two windows", async ({
   progressPage,
   context,
   page,
@@ -47,11 +47,7 @@ test("a job that goes on is listed in two windows over a connection each, which 
   expect(connections).toBe(2);
 });
 
-test("what is forgotten is gone, in another window too", async ({
-  progressPage,
-  context,
-  page,
-}) => {
+test("forgotten job disappears in every window", async ({ progressPage, context, page }) => {
   await progressPage.takeSample();
   await progressPage.isDone();
   await progressPage.button("Another job").click();

@@ -1,11 +1,11 @@
-/** What goes wrong is said in words, with a way out. */
+/** Errors are shown with a message that says what to do. */
 
 import { readFile } from "node:fs/promises";
 import { expect, file, hold, ProgressPage, test } from "./fixtures.js";
 
 test.use({ pace: 0 });
 
-test("a file that is no image is refused before it is sent", async ({ progressPage, page }) => {
+test("file that is not an image is rejected before the upload", async ({ progressPage, page }) => {
   await progressPage.choose("notes.txt", "text/plain", Buffer.from("no plan"));
   await expect(page.getByRole("alert")).toContainText("is not PNG or JPEG");
   await progressPage.picture("bad-file");
@@ -13,20 +13,17 @@ test("a file that is no image is refused before it is sent", async ({ progressPa
   await expect(progressPage.button("Choose a file")).toBeVisible();
 });
 
-test("a file that only calls itself an image is refused by the service", async ({
-  progressPage,
-  page,
-}) => {
+test("file with a false extension is rejected by the service", async ({ progressPage, page }) => {
   await progressPage.choose("plan.png", "image/png", Buffer.from("no plan"));
   await expect(page.getByRole("alert")).toContainText("unsupported_media_type");
 });
 
-test("a file that is too large is refused before it is sent", async ({ progressPage, page }) => {
+test("oversized file is rejected before the upload", async ({ progressPage, page }) => {
   await progressPage.choose("plan.png", "image/png", Buffer.alloc(5 * 1024 * 1024));
   await expect(page.getByRole("alert")).toContainText("the limit is 4 MB");
 });
 
-test("a plan without walls fails with the pipeline's words", async ({ progressPage, page }) => {
+test("plan without walls shows the pipeline's error", async ({ progressPage, page }) => {
   const blank = await page.evaluate(() => {
     const canvas = document.createElement("canvas");
     const context = canvas.getContext("2d");
@@ -42,23 +39,25 @@ test("a plan without walls fails with the pipeline's words", async ({ progressPa
   await progressPage.isAccessibleIn("failed");
 });
 
-test("a service that is away is named", async ({ progressPage, page, stack }) => {
+test("unreachable service is named", async ({ progressPage, page, stack }) => {
   await stack.stop();
   const plan = Buffer.from("not read by anyone");
   await progressPage.choose("plan.png", "image/png", plan);
-  await expect(page.getByRole("alert")).toContainText(`${stack.urls.http_api} cannot be reached`);
+  await expect(page.getByRole("alert")).toContainText(
+    `Cannot reach the service at ${stack.urls.http_api}`,
+  );
 });
 
-test("a job that does not exist says so", async ({ progressPage, page, stack }) => {
+test("unknown job shows an error", async ({ progressPage, page, stack }) => {
   await page.goto(
     `${stack.urls.http_api}/#job=job_20260101_0123456789abcdef&key=${"0".repeat(32)}`,
   );
-  await expect(page.getByRole("alert")).toContainText("does not exist any more");
+  await expect(page.getByRole("alert")).toContainText("no longer exists");
   await progressPage.button("Another job").click();
   await expect(page.locator("#recent-list")).toContainText("No longer kept");
 });
 
-test("a damaged link does not take the place of a good key; a good link takes that of a damaged one", async ({
+test("link replaces the stored key only if its key is valid", async ({
   progressPage,
   context,
   page,
@@ -84,7 +83,7 @@ test("a damaged link does not take the place of a good key; a good link takes th
   await follow(accessKey);
 });
 
-test("a sample that cannot be fetched says so", async ({ progressPage, page }) => {
+test("failed fetch of the sample shows an error", async ({ progressPage, page }) => {
   await page.route("**/sample-plan.png", (route) => route.fulfill({ status: 404 }));
   await progressPage.takeSample();
   await expect(page.getByRole("alert")).toContainText("The sample plan cannot be fetched");
@@ -92,10 +91,7 @@ test("a sample that cannot be fetched says so", async ({ progressPage, page }) =
   await expect(progressPage.button("Choose a file")).toBeVisible();
 });
 
-test("what is asked for before the page knows where the service is, is done once it does", async ({
-  progressPage,
-  page,
-}) => {
+test("action before the configuration runs afterwards", async ({ progressPage, page }) => {
   const answer = await hold(page, "**/config.json");
   await page.reload();
   await progressPage.takeSample();
@@ -104,15 +100,12 @@ test("what is asked for before the page knows where the service is, is done once
 });
 
 for (const [trouble, answer, words] of [
-  ["missing", { status: 404 }, "was answered with 404"],
+  ["missing", { status: 404 }, "returned status 404"],
   ["no JSON", { body: "<!doctype html>" }, "is not JSON"],
   ["not complete", { json: { http_api: "http://127.0.0.1" } }, "lacks http_api or websocket"],
   ["out of reach", null, "cannot be reached"],
 ] as const) {
-  test(`a config.json that is ${trouble} is named, and asked for until it can be used`, async ({
-    progressPage,
-    page,
-  }) => {
+  test(`config.json that is ${trouble} is reported and retried`, async ({ progressPage, page }) => {
     await page.route("**/config.json", (route) => (answer ? route.fulfill(answer) : route.abort()));
     await page.reload();
     await expect(page.getByRole("alert")).toContainText(`config.json ${words}`);
@@ -125,10 +118,7 @@ for (const [trouble, answer, words] of [
   });
 }
 
-test("where the browser's store is full, a job is watched all the same, and so is a link", async ({
-  progressPage,
-  page,
-}) => {
+test("full browser storage does not prevent watching", async ({ progressPage, page }) => {
   await page.addInitScript(() => {
     Storage.prototype.setItem = () => {
       throw new DOMException("full", "QuotaExceededError");
@@ -147,26 +137,19 @@ test("where the browser's store is full, a job is watched all the same, and so i
   await progressPage.isDone();
 });
 
-test("a job without its key says where to get it", async ({ page, stack }) => {
+test("job without its key explains where to get it", async ({ page, stack }) => {
   await page.goto(`${stack.urls.http_api}/#job=job_20260101_0123456789abcdef`);
   await expect(page.getByRole("alert")).toContainText("Copy link to watch");
 });
 
-test("where WebSockets are blocked, the job is followed over HTTP", async ({
-  progressPage,
-  page,
-}) => {
+test("blocked WebSockets fall back to HTTP", async ({ progressPage, page }) => {
   await page.routeWebSocket(/live/, (socket) => socket.close());
   await page.reload();
   await progressPage.takeSample();
   await progressPage.isDone();
 });
 
-test("where a WebSocket cannot even be made, the job is followed over HTTP", async ({
-  progressPage,
-  page,
-  stack,
-}) => {
+test("failing WebSocket constructor falls back to HTTP", async ({ progressPage, page, stack }) => {
   const { http_api } = stack.urls;
   await page.route("**/config.json", (route) =>
     route.fulfill({ json: { http_api, websocket: "ws://" } }),
@@ -177,7 +160,7 @@ test("where a WebSocket cannot even be made, the job is followed over HTTP", asy
 });
 
 for (const ending of ["is taken", "fails"]) {
-  test(`an upload that was left and ${ending} does not show in the place of the one on show`, async ({
+  test(`abandoned upload that ${ending} does not replace the current one`, async ({
     progressPage,
     page,
   }) => {
@@ -201,7 +184,7 @@ for (const ending of ["is taken", "fails"]) {
         : page.waitForEvent("requestfinished");
     first?.();
     await answered;
-    // The page has had the time to make something of the answer.
+    // The page has had time to process the response.
     await page.waitForTimeout(300);
     await expect(progressPage.headline).toHaveText("Uploading…");
     await expect(page.locator("#job-name")).toHaveText("second.png");
@@ -211,10 +194,7 @@ for (const ending of ["is taken", "fails"]) {
   });
 }
 
-test("a sample that is fetched late does not take the place of a file chosen meanwhile", async ({
-  progressPage,
-  page,
-}) => {
+test("late sample does not replace a chosen file", async ({ progressPage, page }) => {
   const answer = await hold(page, "**/sample-plan.png");
   await progressPage.takeSample();
   await expect(page.locator("#job-name")).toHaveText("sample-plan.png");
@@ -228,7 +208,7 @@ test("a sample that is fetched late does not take the place of a file chosen mea
   await expect(page.locator("#job-name")).toHaveText("mine.png");
 });
 
-test("the remaining time is not told any more when it is over, or the job is refused", async ({
+test("remaining time is hidden when it is over or the job is rejected", async ({
   context,
   stack,
 }) => {
@@ -236,25 +216,25 @@ test("the remaining time is not told any more when it is over, or the job is ref
   const { page } = progressPage;
   const jobId = "job_20260101_0123456789abcdef";
   const common = { job_id: jobId, correlation_id: "conn_test", timestamp: "2026-01-01T00:00:00Z" };
-  let tell = (_: object) => {};
+  let send = (_: object) => {};
   await page.routeWebSocket(/live/, (socket) => {
-    tell = (message) => socket.send(JSON.stringify({ ...common, ...message }));
+    send = (message) => socket.send(JSON.stringify({ ...common, ...message }));
     socket.onMessage((text) => {
       const { request_id } = JSON.parse(String(text));
       const status = { ...common, seq: 0, status: "queued", stage: null, message: "Waiting" };
-      tell({ type: "subscribed", request_id, seq: 0, recovered: true, status });
+      send({ type: "subscribed", request_id, seq: 0, recovered: true, status });
     });
   });
   const progress = { type: "progress_update", seq: 0, stage: "stage_1", message: "Working..." };
   await page.goto(`${stack.urls.http_api}/#job=${jobId}&key=${"0".repeat(32)}`);
   await expect(progressPage.connection).toHaveText("Live");
   const remaining = page.locator("#remaining");
-  tell({ ...progress, progress: 10, estimated_seconds_remaining: 3 });
+  send({ ...progress, progress: 10, estimated_seconds_remaining: 3 });
   await expect(remaining).toHaveText(/^about \d s left$/);
   await expect(remaining).toHaveText("");
-  tell({ ...progress, progress: 20, estimated_seconds_remaining: 60 });
+  send({ ...progress, progress: 20, estimated_seconds_remaining: 60 });
   await expect(remaining).toHaveText(/^about \d\d s left$/);
-  tell({ type: "error", code: "job_not_found", message: "no such job", request_id: "none" });
+  send({ type: "error", code: "job_not_found", message: "no such job", request_id: "none" });
   await expect(progressPage.headline).toHaveText("That did not work");
   await expect(remaining).toHaveText("");
 });

@@ -3,8 +3,8 @@ import type { StagecastError } from "../../src/index.js";
 import { JOB, jobComplete, progress, stageComplete } from "./messages.js";
 import {
   failing,
-  heard,
   MINUTE,
+  received,
   seqs,
   service,
   settle,
@@ -20,23 +20,23 @@ describe("where WebSockets are blocked", () => {
   }
 
   test.each(["refused", "never answered"] as const)(
-    "when connections are %s, the job is asked for over HTTP",
+    "connections that are %s fall back to HTTP",
     async (connections) => {
       service.publish(progress(0, 40));
       startBlocked(connections);
       await vi.advanceTimersByTimeAsync(6000);
       expect(watch.state).toBe("live");
       expect(watch.transport).toBe("http");
-      expect(heard).toMatchObject([{ type: "progress_update", progress: 40 }]);
+      expect(received).toMatchObject([{ type: "progress_update", progress: 40 }]);
       service.publish(progress(0, 60));
       service.publish(jobComplete(1));
       await vi.advanceTimersByTimeAsync(2000);
-      expect(heard.at(-1)).toMatchObject({ type: "job_complete", results: { done: true } });
+      expect(received.at(-1)).toMatchObject({ type: "job_complete", results: { done: true } });
       expect(watch.state).toBe("ended");
     },
   );
 
-  test("a connection that can be made after all takes over, with all of the log", async () => {
+  test("a later connection replaces polling and replays the log", async () => {
     service.publish(stageComplete(1));
     startBlocked("refused");
     await vi.advanceTimersByTimeAsync(6000);
@@ -50,7 +50,7 @@ describe("where WebSockets are blocked", () => {
     expect(service.http.requests).toHaveLength(asked);
   });
 
-  test("the log that follows does not set back what has been seen over HTTP", async () => {
+  test("replayed log does not set back a polled snapshot", async () => {
     for (const seq of [1, 2]) service.publish(stageComplete(seq));
     service.publish(progress(2, 60));
     startBlocked("refused");
@@ -84,14 +84,14 @@ describe("where WebSockets are blocked", () => {
     ]);
   });
 
-  test("when a WebSocket cannot even be made, that is said once and HTTP is used", async () => {
+  test("failing WebSocket constructor warns once and falls back to HTTP", async () => {
     service.publish(progress(0, 40));
     start({ WebSocket: failing, httpApi: "http://service.test", fetch: service.http.fetch });
     const warnings: StagecastError[] = [];
     watch.addEventListener("warning", ({ detail }) => warnings.push(detail));
     await settle();
     expect(watch.transport).toBe("http");
-    expect(heard).toMatchObject([{ type: "progress_update", progress: 40 }]);
+    expect(received).toMatchObject([{ type: "progress_update", progress: 40 }]);
     await vi.advanceTimersByTimeAsync(MINUTE);
     expect(watch.state).toBe("live");
     expect(watch.retryAt).toBeNull();
@@ -102,7 +102,7 @@ describe("where WebSockets are blocked", () => {
     expect(service.http.requests).toContain(`DELETE /v1/jobs/${JOB}`);
   });
 
-  test("when the next connection cannot be made, HTTP waits for the end of the one before", async () => {
+  test("failed renewal starts polling only after the connection ends", async () => {
     let made = 0;
     const { WebSocket } = service;
     const once = class extends WebSocket {
@@ -126,7 +126,7 @@ describe("where WebSockets are blocked", () => {
     expect(watch.transport).toBe("http");
   });
 
-  test("a browser that cannot combine signals asks over HTTP too, and not for ever", async () => {
+  test("polling works without AbortSignal.any and ends", async () => {
     vi.stubGlobal("AbortSignal", class {});
     service.publish(progress(0, 40));
     let given: AbortSignal | null | undefined;
@@ -149,14 +149,14 @@ describe("where WebSockets are blocked", () => {
     service.http.reachable = true;
     await vi.advanceTimersByTimeAsync(15_000);
     expect(watch.transport).toBe("http");
-    // A request that goes on when the watch ends is given up.
+    // A pending request is aborted at the end of the watch.
     service.http.reachable = false;
     await vi.advanceTimersByTimeAsync(3000);
     watch.close();
     expect(given?.aborted).toBe(true);
   });
 
-  test("without either, the watch says that it resumes, and goes on trying", async () => {
+  test("without WebSocket and HTTP the watch keeps resuming", async () => {
     service.publish(progress(0, 40));
     startBlocked("refused");
     await vi.advanceTimersByTimeAsync(6000);
@@ -168,7 +168,7 @@ describe("where WebSockets are blocked", () => {
     expect(watch.state).toBe("live");
   });
 
-  test("a refused handshake says not why; the HTTP API does", async () => {
+  test("rejected handshake gets its reason from the HTTP API", async () => {
     service.connections = "refused";
     start({
       accessKey: "f".repeat(32),
@@ -180,7 +180,7 @@ describe("where WebSockets are blocked", () => {
     expect(watch.error).toMatchObject({ code: "forbidden", status: 403 });
   });
 
-  test("where there is no WebSocket at all, HTTP is all that is used", async () => {
+  test("without a WebSocket constructor only HTTP is used", async () => {
     vi.stubGlobal("WebSocket", undefined);
     service.publish(progress(0, 40));
     start({
@@ -192,7 +192,7 @@ describe("where WebSockets are blocked", () => {
     expect(watch.transport).toBe("http");
   });
 
-  test("with neither WebSocket nor HTTP, it is said what to pass", () => {
+  test("error without WebSocket and HTTP names the options", () => {
     vi.stubGlobal("WebSocket", undefined);
     expect(() => start({ WebSocket: undefined })).toThrow(/pass one .*'ws'.* or `httpApi`/);
   });

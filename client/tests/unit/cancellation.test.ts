@@ -3,7 +3,7 @@ import { JOB, jobComplete } from "./messages.js";
 import { MINUTE, service, settle, start, startLive, watch } from "./watching.js";
 
 describe("cancelling", () => {
-  test("is asked over the connection, and resolves when it has been taken", async () => {
+  test("is sent over the connection and resolves when accepted", async () => {
     await startLive();
     const cancelled = watch.cancel();
     expect(watch.cancel()).toBe(cancelled);
@@ -13,7 +13,7 @@ describe("cancelling", () => {
     expect(service.latest.sent.map(({ type }) => type)).toEqual(["subscribe", "cancel_job"]);
   });
 
-  test("is asked over HTTP while there is no connection", async () => {
+  test("is sent over HTTP without a connection", async () => {
     service.connections = "refused";
     start({ httpApi: "http://service.test/", fetch: service.http.fetch });
     await settle();
@@ -21,7 +21,7 @@ describe("cancelling", () => {
     expect(service.http.requests).toContain(`DELETE /v1/jobs/${JOB}`);
   });
 
-  test("is asked as soon as there is a connection, where there is no HTTP", async () => {
+  test("waits for a connection if there is no HTTP API", async () => {
     start();
     const cancelled = watch.cancel();
     await settle();
@@ -29,7 +29,7 @@ describe("cancelling", () => {
     expect(service.latest.sent.map(({ type }) => type)).toEqual(["subscribe", "cancel_job"]);
   });
 
-  test("is asked again when the connection was lost before the answer", async () => {
+  test("is repeated when the connection was lost before the reply", async () => {
     await startLive();
     service.answer = (_, { type }) => type === "cancel_job";
     const cancelled = watch.cancel();
@@ -41,9 +41,9 @@ describe("cancelling", () => {
   });
 
   test.each([
-    ["job_already_finished", "resolves: there is nothing to stop"],
+    ["job_already_finished", "resolves because the job has ended"],
     ["forbidden", "rejects"],
-  ])("answered with %s, it %s", async (code, what) => {
+  ])("answered with %s, %s", async (code, what) => {
     await startLive();
     service.answer = (socket, { type, request_id }) => {
       if (type !== "cancel_job") return false;
@@ -52,7 +52,7 @@ describe("cancelling", () => {
       return true;
     };
     const outcome = watch.cancel().then(
-      () => "resolves: there is nothing to stop",
+      () => "resolves because the job has ended",
       () => "rejects",
     );
     await settle();
@@ -60,14 +60,14 @@ describe("cancelling", () => {
     expect(watch.state).toBe("live");
   });
 
-  /** What a service in trouble answers to `cancel_job`. */
+  /** The replies of a failing service to `cancel_job`. */
   const troubles: [string, object][] = [
     ["an internal error", { type: "error", code: "internal", message: "sorry" }],
     ["a frame without a type", { message: "Internal server error", connectionId: "abc=" }],
-    ["no word", { type: "pong" }],
+    ["no reply", { type: "pong" }],
   ];
 
-  /** Answers so many requests to cancel with trouble. */
+  /** Answers this many requests to cancel with a failure. */
   function trouble(answer: object, times: number): void {
     let left = times;
     service.answer = (socket, { type, request_id }) => {
@@ -79,7 +79,7 @@ describe("cancelling", () => {
     };
   }
 
-  test.each(troubles)("answered with %s, is asked again", async (_, answer) => {
+  test.each(troubles)("answered with %s, is repeated", async (_, answer) => {
     await startLive();
     trouble(answer, 2);
     const cancelled = watch.cancel();
@@ -89,21 +89,21 @@ describe("cancelling", () => {
     expect(service.sockets).toHaveLength(1);
   });
 
-  test.each(troubles)("answered with %s time and again, rejects at last", async (_, answer) => {
+  test.each(troubles)("answered with %s every time, rejects in the end", async (_, answer) => {
     await startLive();
     trouble(answer, Infinity);
     const rejected = expect(watch.cancel()).rejects.toMatchObject({ name: "StagecastError" });
     await vi.advanceTimersByTimeAsync(2 * MINUTE);
     await rejected;
     expect(watch.state).toBe("live");
-    // It can be tried once more.
+    // The request can be repeated.
     service.answer = null;
     const cancelled = watch.cancel();
     await settle();
     await cancelled;
   });
 
-  test("over HTTP too, is asked again of a service in trouble", async () => {
+  test("is repeated over HTTP after an internal error", async () => {
     service.connections = "refused";
     let refusals = 2;
     const fetch = async (url: string | URL | Request, request?: RequestInit) => {
@@ -118,7 +118,7 @@ describe("cancelling", () => {
     expect(refusals).toBe(0);
   });
 
-  test("of a job that ends meanwhile resolves", async () => {
+  test("resolves when the job ends first", async () => {
     await startLive();
     service.answer = () => true;
     const cancelled = watch.cancel();
@@ -127,7 +127,7 @@ describe("cancelling", () => {
     await watch.cancel();
   });
 
-  test("rejects when the watch is closed before the service has taken the request", async () => {
+  test("rejects when the watch is closed before the reply", async () => {
     service.connections = "never answered";
     start();
     const cancelled = watch.cancel();
@@ -136,7 +136,7 @@ describe("cancelling", () => {
     await expect(watch.cancel()).rejects.toMatchObject({ name: "StagecastError" });
   });
 
-  test("rejects with the reason why the watch has ended before the job", async () => {
+  test("rejects with the reason of the end of the watch", async () => {
     service.connections = "never answered";
     const aborter = new AbortController();
     start({ signal: aborter.signal });
@@ -146,7 +146,7 @@ describe("cancelling", () => {
     await expect(watch.cancel()).rejects.toThrow("enough");
   });
 
-  test("rejects when the watch is refused", async () => {
+  test("rejects when the watch is rejected", async () => {
     start({ accessKey: "f".repeat(32) });
     const cancelled = watch.cancel();
     await Promise.all([expect(cancelled).rejects.toMatchObject({ code: "forbidden" }), settle()]);

@@ -1,0 +1,141 @@
+//! Workers that come back, or claim again, while their job is ended or claimed without them.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
+};
+
+use contract::tables::{JobEvents, Jobs, Table as _};
+use end_to_end::{
+    System, needs,
+    worker::{progress, stage_complete},
+};
+use http::Method;
+use local::{Fault, Times};
+use serde_json::json;
+
+use crate::abandoned::look;
+
+/// How often the SDK tries.
+const ATTEMPTS: usize = 3;
+
+#[tokio::test]
+async fn worker_that_claims_again_is_not_failed_by_an_uncommitted_worker_lost() {
+    needs!(InjectFaults);
+    let system = System::start().await;
+    let (job, mut worker) = system.create_external("").await;
+    let mut client = system.watch(&job).await;
+    worker.claim(&["a"]).await;
+    system.end_lease(&job).await;
+    // The watchdog claims the job and writes its failure to the log, and never gets further.
+    let updates = AtomicU64::new(0);
+    system.local().faults().on_call(move |call| {
+        let is_update = call.caller == "delivery"
+            && call.operation == "dynamodb:UpdateItem"
+            && call.resource == Jobs::SPEC.name;
+        let is_commit = is_update && updates.fetch_add(1, Ordering::Relaxed) > 0;
+        is_commit.then_some(Fault::Outage)
+    });
+    look(&system, &job, Some(1)).await;
+    system
+        .eventually("the failure is logged", async |system| {
+            system.items(JobEvents::SPEC).await.len() == 1
+        })
+        .await;
+    let logged = system.items(JobEvents::SPEC).await[0]["message"].to_string();
+    assert!(logged.contains("worker_lost"), "{logged}");
+    let refused = worker.refused(409, json!([stage_complete("a", 1)])).await;
+    assert_eq!(refused["code"], "lease_lost", "{refused}");
+    let claimed = worker.claim(&["a"]).await;
+    assert_eq!((&claimed["epoch"], &claimed["seq"]), (&json!(3), &json!(0)));
+    worker.tell(json!([stage_complete("a", 7)])).await;
+    worker.tell(json!([{ "type": "job_complete" }])).await;
+    assert_eq!(client.expect("stage_complete").await["seq"], 1);
+    assert_eq!(client.expect("job_complete").await["seq"], 2);
+    system.local().faults().clear();
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn post_whose_stage_was_committed_without_it_says_that_the_job_has_ended() {
+    needs!(InjectFaults);
+    let system = System::start().await;
+    // What follows the stage in the same post, and what is answered.
+    let cases = [
+        (progress("b", 10), 200, "cancelled"),
+        (stage_complete("b", 8), 409, "job_already_finished"),
+    ];
+    for (next, status, expected) in cases {
+        let (job, mut worker) = system.create_external("").await;
+        let mut client = system.watch(&job).await;
+        worker.claim(&["a", "b"]).await;
+        // The commit waits until the job has ended. The SDK tries it again by then.
+        let is_cancelled = Arc::new(AtomicBool::new(false));
+        let is_over = Arc::clone(&is_cancelled);
+        let waits = Arc::new(AtomicBool::new(false));
+        let has_begun = Arc::clone(&waits);
+        system.local().faults().on_call(move |call| {
+            let is_commit = call.caller == "worker" && call.operation == "dynamodb:UpdateItem";
+            if !is_commit || is_over.load(Ordering::SeqCst) {
+                return None;
+            }
+            has_begun.store(true, Ordering::SeqCst);
+            Some(Fault::Hang)
+        });
+        let body = worker.body(&json!([stage_complete("a", 7), next]));
+        let late = worker.clone();
+        let post = tokio::spawn(async move { late.post(&body).await });
+        system
+            .eventually("the commit waits", async |_| waits.load(Ordering::SeqCst))
+            .await;
+        system.end_lease(&job).await;
+        let path = job.path();
+        let cancelled = system.http.with_key(Method::DELETE, &path, &job.key).await;
+        assert_eq!(cancelled.status, 202);
+        is_cancelled.store(true, Ordering::SeqCst);
+        let answer = post.await.expect("an answer");
+        assert_eq!(answer.status, status, "{:?}", answer.body);
+        let answer = answer.json();
+        let field = if status == 200 {
+            &answer["status"]
+        } else {
+            &answer["error"]["code"]
+        };
+        assert_eq!(*field, expected, "{answer}");
+        system.local().faults().clear();
+        assert_eq!(client.expect("stage_complete").await["seq"], 1);
+        assert_eq!(client.expect("job_cancelled").await["seq"], 2);
+        client.close().await;
+    }
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn claim_that_meets_another_one_is_not_written_before_its_watchdog() {
+    needs!(InjectFaults);
+    let system = System::start().await;
+    let (_, mut worker) = system.create_external("").await;
+    // The first claim is written, but its answer is lost: the attempt after it meets it as it would
+    // meet another request of the worker. Its watchdog cannot be scheduled.
+    let (lost, queue) = (Times::new(1), Times::new(ATTEMPTS));
+    let sends = AtomicU64::new(0);
+    system.local().faults().on_call(move |call| {
+        if call.caller != "worker" {
+            return None;
+        }
+        match call.operation.as_str() {
+            "dynamodb:UpdateItem" if lost.take() => Some(Fault::LostAnswer),
+            "sqs:SendMessage" if sends.fetch_add(1, Ordering::Relaxed) > 0 && queue.take() => {
+                Some(Fault::Outage)
+            }
+            _ => None,
+        }
+    });
+    let claim = json!({ "stages": ["a"], "worker_id": "one" });
+    assert_eq!(worker.try_claim(&claim).await.status, 500);
+    assert_eq!(system.items(Jobs::SPEC).await[0]["epoch"], 1);
+    assert_eq!(worker.try_claim(&claim).await.status, 200);
+    assert_eq!(worker.epoch, 2);
+    system.finish().await;
+}
