@@ -5,10 +5,9 @@
 //! | what the system is made of | [`stack`] |
 //! | what differs between development and production | [`environments`] |
 //! | how a table, a queue, a function or an API is set up | [`constructs`] |
-//! | which properties of an AWS resource type there are | [`resources`] |
-//! | how a template is written | [`template`] |
+//! | resource types of AWS, and how a template is written | the crate [`cloudformation`] |
 //! | what is checked beyond types and schemas | `check` |
-//! | what a change of the code would change in a stack | `diff` |
+//! | the comparison of templates | the crate `cloudformation-diff` |
 //! | how the stack is deployed, and what is told meanwhile | `deploy` |
 //! | AsyncAPI, JSON Schema, TypeScript and the picture | `documents` |
 //! | which files are generated | `generated` |
@@ -28,12 +27,12 @@ pub mod constructs;
 #[cfg(feature = "deploy")]
 pub mod deploy;
 #[cfg(feature = "cli")]
-pub mod diff;
-#[cfg(feature = "cli")]
 pub mod documents;
 pub mod environments;
 #[cfg(feature = "cli")]
 pub mod generated;
-pub mod resources;
 pub mod stack;
-pub mod template;
+
+pub use cloudformation::{self as template, resources};
+#[cfg(feature = "cli")]
+pub use cloudformation_diff as diff;

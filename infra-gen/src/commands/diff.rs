@@ -79,7 +79,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
             };
             let generated = Path::new(GENERATED).join(template_path(name, Format::Sam));
             let old = source.read(&root, &generated)?;
-            let new = TemplateDocument::from_json(new.to_json(old.format())?)?;
+            let format = if old.has_transform() {
+                Format::Sam
+            } else {
+                Format::CloudFormation
+            };
+            let new = TemplateDocument::from_json(new.to_json(format)?)?;
             (Against::Template(source.clone()), compare(&old, &new))
         }
         #[cfg(feature = "deploy")]

@@ -45,7 +45,9 @@ pub struct Sources<'a> {
 pub fn of_packages(bucket: &ArtifactBucket, packages: &[Package]) -> Values {
     let mut values = Values::new();
     for package in packages {
-        let Code { s3_bucket, s3_key } = Code::of(package.function);
+        let Code {
+            s3_bucket, s3_key, ..
+        } = Code::of(package.function);
         values.insert(s3_bucket.as_str().to_owned(), bucket.name.clone());
         values.insert(s3_key.as_str().to_owned(), package.key());
     }
@@ -57,7 +59,9 @@ pub fn of_packages(bucket: &ArtifactBucket, packages: &[Package]) -> Values {
 pub fn of_unknown_packages(deployed: &Values) -> Values {
     let mut values = Values::new();
     for spec in functions::ALL {
-        let Code { s3_bucket, s3_key } = Code::of(spec.name);
+        let Code {
+            s3_bucket, s3_key, ..
+        } = Code::of(spec.name);
         for name in [s3_bucket, s3_key] {
             let value = deployed
                 .get(name.as_str())

@@ -23,23 +23,12 @@ pub enum EnvironmentError {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// CloudWatch keeps logs for a few numbers of days only.
-    #[error("CloudWatch cannot keep logs for '{days}' days; it can for {possible}")]
-    InvalidRetention {
-        /// What was given.
-        days: String,
-        /// The numbers of days there are.
-        possible: String,
-    },
     /// Not a suffix for the names of tables and queues.
     #[error(
         "'{0}' cannot be appended to the names of tables and queues: use up to {max} letters, \
          digits, '-' and '_'", max = NameSuffix::MAX_LENGTH
     )]
     InvalidNameSuffix(String),
-    /// Lambda does not run on it.
-    #[error("Lambda does not run on '{0}'; use arm64 or x86_64")]
-    UnknownArchitecture(String),
     /// Not a domain name.
     #[error("'{0}' is not a domain name; write it in lower case, like live.example.com")]
     InvalidDomainName(String),

@@ -206,11 +206,11 @@ fn what_diff_cannot_compare_is_a_usage_error_that_names_it() {
     for (against, sentence) in [
         (
             "v9",
-            "'v9' is neither a file nor a git revision that holds generated/template.yaml",
+            "'v9' is neither a file nor a git revision that has generated/template.yaml",
         ),
         (
             "notes.txt",
-            "'notes.txt' cannot be compared: its Resources are no map of names",
+            "'notes.txt' cannot be compared: its Resources are not a map of names",
         ),
         (
             "--output=x",
