@@ -1,4 +1,4 @@
-//! A function that matches on the routes has to handle each.
+//! A `match` over the routes must be exhaustive.
 
 use contract::routes::Route;
 
