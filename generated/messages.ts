@@ -147,7 +147,7 @@ export interface JobComplete {
 export interface JobError {
   /**
    * The error code for programs, such as `not_an_image`: letters, digits, `_` and `-`. Stages
-   * define their own codes; Stagecast's are `internal`, `lease_lost`, `stage_panicked`,
+   * define their own codes; Stagecast's are `failed`, `internal`, `lease_lost`, `stage_panicked`,
    * `too_many_attempts` and `worker_lost`. Other characters are replaced by `_`; a code is cut
    * after 64 characters.
    */
@@ -313,7 +313,7 @@ export interface CancelRequested {
   timestamp: Timestamp;
 }
 
-/** The answer to `ping`. */
+/** The reply to `ping`. */
 export interface Pong {
   /** The `request_id` of the request. */
   request_id: string;

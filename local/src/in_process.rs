@@ -11,10 +11,10 @@ use crate::{
     Calls, DynamoDbError, Faults, StartError,
     faults::Post,
     http_util,
-    services::{Services, meet},
+    services::{Services, with_fault},
     stack::SECRET,
     storage::Storage,
-    template::{FunctionResource, Place, System},
+    template::{FunctionResource, StackLocation, System},
     websocket::management,
 };
 
@@ -39,8 +39,8 @@ impl InProcess {
     ///
     /// When the template cannot be read, or a table, bucket or queue cannot be made.
     pub fn open(template: &Value) -> Result<Self, StartError> {
-        let place = Place::of("in-process");
-        let system = System::read(template, &BTreeMap::new(), &place)?;
+        let location = StackLocation::of("in-process");
+        let system = System::read(template, &BTreeMap::new(), &location)?;
         let storage = Storage::open(None, &system, SECRET)?;
         let callers = system
             .functions
@@ -70,11 +70,11 @@ impl InProcess {
         function.environment.get(name).map(String::as_str)
     }
 
-    /// The response to a request; none when a [fault](crate::Fault::LostAnswer) loses it.
+    /// The response to a request; none when a [fault](crate::Fault::LostResponse) loses it.
     pub async fn answer(&self, request: Request<Bytes>) -> Option<Response<Bytes>> {
         let response = match management::any_connection_of(request.uri().path()) {
             Some(id) => self.post(&id, &request).await?,
-            None => self.services.answer(request.map(Full::new)).await?,
+            None => self.services.handle(request.map(Full::new)).await?,
         };
         let (head, body) = response.into_parts();
         // A body that ends early is a lost response, too.
@@ -101,7 +101,7 @@ impl InProcess {
                 None => management::gone(),
             }
         };
-        meet(fault, management::fault_answer, answer).await
+        with_fault(fault, management::fault_response, answer).await
     }
 
     /// Opens a connection, which takes every post.
@@ -127,12 +127,12 @@ impl InProcess {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// The calls so far.
+    /// The recorded calls.
     pub fn calls(&self) -> &Calls {
         &self.services.calls
     }
 
-    /// What goes wrong on purpose.
+    /// The hooks for fault injection.
     pub fn faults(&self) -> &Faults {
         &self.services.faults
     }

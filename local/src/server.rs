@@ -1,4 +1,4 @@
-//! The one port: which part of the stack a request is for.
+//! The HTTP server: routes each request on the stack's port to an API or service.
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
@@ -20,7 +20,7 @@ use crate::{
     websocket::{self, WebSocketApi},
 };
 
-/// Everything that answers requests.
+/// Everything that serves requests.
 #[derive(Debug)]
 pub(crate) struct Router {
     pub(crate) urls: Urls,
@@ -33,35 +33,35 @@ pub(crate) struct Router {
     pub(crate) book: std::path::PathBuf,
 }
 
-/// A connection that is to break without an answer.
+/// Breaks the connection without a response.
 #[derive(Debug, thiserror::Error)]
-#[error("the answer is lost on purpose")]
-struct LostAnswer;
+#[error("an injected fault drops the response")]
+struct LostResponse;
 
-/// Accepts connections until the task is stopped; they stop with it.
+/// Accepts connections until the task is aborted, which also aborts the connections.
 pub(crate) async fn serve(listener: TcpListener, router: Arc<Router>) -> Infallible {
     let mut connections = JoinSet::new();
     loop {
-        // Finished ones give their memory back.
+        // Free the memory of finished connections.
         while connections.try_join_next().is_some() {}
         let (stream, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Mostly too many open files: some will be closed in a moment.
+                // Usually too many open files: some will be closed soon.
                 tracing::warn!("a connection could not be accepted: {error}");
                 tokio::time::sleep(std::time::Duration::from_millis(50)).await;
                 continue;
             }
         };
-        // Small frames go out at once, as over API Gateway. A failure costs only latency.
+        // Send small frames at once. A failure costs only latency.
         let _ = stream.set_nodelay(true);
         let router = Arc::clone(&router);
         connections.spawn(async move {
             let service = service_fn(move |request| {
                 let router = Arc::clone(&router);
-                async move { router.route(request, peer).await.ok_or(LostAnswer) }
+                async move { router.route(request, peer).await.ok_or(LostResponse) }
             });
-            // Errors are clients that went away.
+            // Errors here mean that the client disconnected.
             let _ = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
                 .header_read_timeout(http_util::REQUEST_TIMEOUT)
@@ -73,14 +73,14 @@ pub(crate) async fn serve(listener: TcpListener, router: Arc<Router>) -> Infalli
 }
 
 impl Router {
-    /// The answer, or none if the connection is to break.
+    /// The response; `None` breaks the connection.
     async fn route(&self, request: Request<Incoming>, peer: SocketAddr) -> Option<Response> {
         if let Some(refusal) = self.hosts.refusal(&request) {
             return Some(refusal);
         }
         let path = request.uri().path();
         if path.starts_with(RUNTIME_API_PREFIX) {
-            return Some(self.runtime_api.answer(request).await);
+            return Some(self.runtime_api.handle(request).await);
         }
         if websocket::is_management(path) {
             let Some(websocket) = &self.websocket else {
@@ -96,18 +96,18 @@ impl Router {
             return Some(websocket.connect(request, peer).await);
         }
         if Services::accept(&request) {
-            return self.services.answer(request).await;
+            return self.services.handle(request).await;
         }
         if let Some(response) =
-            static_files::answer(&request, &self.urls.http_api, &self.urls.websocket)
+            static_files::handle(&request, &self.urls.http_api, &self.urls.websocket)
         {
             return Some(response);
         }
-        if let Some(response) = book::answer(&request, &self.book).await {
+        if let Some(response) = book::handle(&request, &self.book).await {
             return Some(response);
         }
         Some(match &self.http {
-            Some(api) => api.answer(request, peer).await,
+            Some(api) => api.handle(request, peer).await,
             None => http_util::json(StatusCode::NOT_FOUND, &json!({"message": "Not Found"})),
         })
     }

@@ -1,4 +1,4 @@
-//! DynamoDB, S3 and SQS: which of them a request is for, its record, and the fault that is set for it.
+//! Routes requests to DynamoDB, S3 and SQS, records the calls and injects faults.
 
 use std::collections::BTreeMap;
 
@@ -26,12 +26,12 @@ pub(crate) struct Services {
     pub(crate) storage: Storage,
     pub(crate) calls: Calls,
     pub(crate) faults: Faults,
-    /// The functions' names by the access key ids that they sign with.
+    /// The functions' names by access key id.
     callers: BTreeMap<String, String>,
 }
 
 impl Services {
-    /// The services on `storage`, which nobody has called yet.
+    /// The services on `storage`, without recorded calls and faults.
     pub(crate) fn new(storage: Storage, callers: BTreeMap<String, String>) -> Self {
         Self {
             storage,
@@ -43,17 +43,17 @@ impl Services {
 
     /// Whether a request is for one of these services.
     pub(crate) fn accept<B>(request: &Request<B>) -> bool {
-        request.headers().contains_key("x-amz-target") || S3::is_meant(request)
+        request.headers().contains_key("x-amz-target") || S3::is_s3_request(request)
     }
 
-    /// The function that signed a request, or else the access key id that it was signed with.
+    /// The name of the function that signed a request; for other callers, the access key id.
     pub(crate) fn caller<B>(&self, request: &Request<B>) -> String {
         let key = access_key_id(request).unwrap_or_default();
         self.callers.get(&key).cloned().unwrap_or(key)
     }
 
-    /// The response, or none if the connection is to break.
-    pub(crate) async fn answer<B>(&self, request: Request<B>) -> Option<Response>
+    /// Serves a request. `None` breaks the connection without a response.
+    pub(crate) async fn handle<B>(&self, request: Request<B>) -> Option<Response>
     where
         B: Body<Data = Bytes> + Unpin,
         B::Error: Into<BoxError>,
@@ -62,8 +62,8 @@ impl Services {
             return self.json_service(request).await;
         }
         let call = s3::call(&self.caller(&request), &request);
-        let answer = self.storage.s3.answer(request);
-        self.with_faults(&[call], s3::fault_answer, answer).await
+        let answer = self.storage.s3.handle(request);
+        self.with_faults(&[call], s3::fault_response, answer).await
     }
 
     async fn json_service<B>(&self, request: Request<B>) -> Option<Response>
@@ -75,42 +75,42 @@ impl Services {
         let caller = self.caller(&request);
         let body = match http_util::read(request, MAX_JSON_BYTES).await {
             Ok(body) => body,
-            Err(error) => return http_util::unread(&error),
+            Err(error) => return http_util::body_error_response(&error),
         };
         if let Some(operation) = target.strip_prefix(dynamodb::TARGET_PREFIX) {
             let calls = dynamodb::calls(&caller, operation, &body);
-            let answer = self.storage.dynamodb.answer(operation, body);
-            let fault_answer = |fault| dynamodb::fault_answer(fault, operation);
-            return self.with_faults(&calls, fault_answer, answer).await;
+            let answer = self.storage.dynamodb.handle(operation, body);
+            let fault_response = |fault| dynamodb::fault_response(fault, operation);
+            return self.with_faults(&calls, fault_response, answer).await;
         }
         if let Some(operation) = target.strip_prefix(sqs::TARGET_PREFIX) {
             let calls = sqs::calls(&caller, operation, &body);
-            let answer = self.storage.sqs.answer(operation, &body);
-            return self.with_faults(&calls, sqs::fault_answer, answer).await;
+            let answer = self.storage.sqs.handle(operation, &body);
+            return self.with_faults(&calls, sqs::fault_response, answer).await;
         }
         let body = json!({
             "__type": "UnknownOperationException",
-            "message": format!("{target} is not run by the local stack"),
+            "message": format!("{target} is not supported by the local stack"),
         });
         Some(http_util::json(StatusCode::BAD_REQUEST, &body))
     }
 
-    /// Records a call and lets the fault that is set for it happen.
+    /// Records the calls of a request and applies the fault that the hooks choose.
     async fn with_faults(
         &self,
         calls: &[Call],
-        fault_answer: impl FnOnce(Fault) -> Option<Response>,
+        fault_response: impl FnOnce(Fault) -> Option<Response>,
         answer: impl Future<Output = Response>,
     ) -> Option<Response> {
         self.calls.record(calls);
         let fault = calls.first().and_then(|call| self.faults.of_call(call));
-        meet(fault, fault_answer, answer).await
+        with_fault(fault, fault_response, answer).await
     }
 }
 
-/// Lets a fault happen to a call: the response, or none if the connection is to break. `refuse` is
-/// the service's response to a fault that refuses; none if the service knows no such fault.
-pub(crate) async fn meet(
+/// Applies a fault to a call. `None` breaks the connection without a response. `refuse` is the service's
+/// own error response to a fault; `None` if the service does not support the fault.
+pub(crate) async fn with_fault(
     fault: Option<Fault>,
     refuse: impl FnOnce(Fault) -> Option<Response>,
     answer: impl Future<Output = Response>,
@@ -122,7 +122,7 @@ pub(crate) async fn meet(
             Some(answer.await)
         }
         Some(Fault::Hang) => std::future::pending().await,
-        Some(Fault::LostAnswer) => {
+        Some(Fault::LostResponse) => {
             answer.await;
             None
         }

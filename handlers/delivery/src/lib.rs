@@ -5,6 +5,8 @@ mod fan_out;
 mod handler;
 mod progress_fanout;
 mod shortfall;
+#[cfg(test)]
+mod tests;
 mod watch;
 
 pub use handler::Handler;

@@ -6,10 +6,12 @@ use contract::{
     functions::{Function, JobsFunction, PipelineFunction, WebSocketFunction},
     ids::{AccessKey, JobId, RequestId, WorkerKey},
     json::RawJson,
+    limits::DEFAULT_MAX_SUBSCRIPTIONS,
     timestamp::Timestamp,
 };
 use handlers_core::{
     aws::{ConnectionsApi, Database, Environment, Objects, Queues},
+    cancellation::{Cancellation, Canceller},
     clock::Clock,
     delivery::{Publisher, Publishes, Stores},
     models::Job,
@@ -17,6 +19,7 @@ use handlers_core::{
         Claim, CommitOutcome, ConnectionStore, EventStore, JobStore, Precondition, ResultStore,
         SubscriptionRequest, SubscriptionStore, correlation_id,
     },
+    unattended::SettleError,
 };
 
 use crate::TestAws;
@@ -117,39 +120,59 @@ pub async fn claimed(aws: &TestAws, clock: &Clock, job: &TestJob) -> Publisher<P
     }
 }
 
-/// Opens a connection that is subscribed to the job, to the end of its log.
+/// Opens a connection that is subscribed to the job. Both began a minute ago, so that the first
+/// message is posted at once and a connection that is closed counts as gone.
 ///
 /// # Panics
 ///
-/// When the subscription is refused.
+/// When the subscription cannot be stored.
 pub async fn subscribed(aws: &TestAws, clock: &Clock, job: &TestJob, connection_id: &str) {
+    let clock = Clock::standing_at(clock.now().plus_seconds(-60));
     let database = Database::new(
         &aws.config::<WebSocketFunction>(),
         &environment::<WebSocketFunction>(aws),
     );
     let connections = ConnectionStore::new(database.clone(), clock.clone());
-    let subscriptions = SubscriptionStore::new(database, clock.clone(), 10);
-    let now = clock.now();
-    let correlation_id = correlation_id(connection_id, now);
-    let connected = connections.connect(connection_id, correlation_id.clone());
-    connected.await.expect("the connection can be stored");
-    let context = subscriptions.load_context(connection_id, &job.id).await;
-    let context = context.expect("the job and the connection can be read");
-    let authorized = subscriptions.authorize(context, Some(&job.access_key));
-    let authorized = authorized.expect("the key opens the job");
+    let subscriptions = SubscriptionStore::new(database, clock.clone(), DEFAULT_MAX_SUBSCRIPTIONS);
     let request = SubscriptionRequest {
         connection_id,
-        connected_at: now,
-        correlation_id,
+        connected_at: clock.now(),
+        correlation_id: correlation_id(connection_id, clock.now()),
         job_id: &job.id,
     };
+    let connected = connections.connect(connection_id, request.correlation_id.clone());
+    connected.await.expect("the connection can be stored");
+    let context = subscriptions.load_context(connection_id, &job.id).await;
+    let context = context.expect("the job can be read");
+    let authorized = subscriptions.authorize(context, Some(&job.access_key));
+    let authorized = authorized.expect("the job's key is right");
     let allowance = authorized.allowance();
     let committed = subscriptions
         .commit(&request, &authorized, allowance, Precondition::All)
-        .await
-        .expect("the subscription can be stored");
-    assert_eq!(committed, CommitOutcome::Committed);
+        .await;
+    assert_eq!(
+        committed.expect("the subscription can be stored"),
+        CommitOutcome::Committed
+    );
     aws.connect(connection_id);
+}
+
+/// Cancels the job, as `DELETE /v1/jobs/{job_id}` does.
+pub async fn cancel(
+    aws: &TestAws,
+    clock: &Clock,
+    job: &TestJob,
+) -> Result<Cancellation, SettleError> {
+    let config = aws.config::<JobsFunction>();
+    let environment = environment::<JobsFunction>(aws);
+    let database = Database::new(&config, &environment);
+    let canceller = Canceller::new(
+        JobStore::new(database.clone(), clock.clone()),
+        EventStore::new(database),
+        Queues::new(&config, &environment),
+        clock.clone(),
+    );
+    canceller.cancel(&job.id).await
 }
 
 /// JSON text, for results.

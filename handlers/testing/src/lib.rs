@@ -6,10 +6,18 @@
 //! without a port, a process or a pause. Two [`TestAws`] share nothing, so tests run beside each other.
 //!
 //! [`fixtures`] makes what most tests begin with: a clock that stands, stores, a job, a connection.
+//! [`http_api`] has the requests of the HTTP API and their answers.
 
 pub mod fixtures;
+pub mod http_api;
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    ops::Range,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
@@ -26,7 +34,7 @@ use bytes::Bytes;
 use contract::{functions::Function, queues::Queue, tables::Table};
 use http_body_util::BodyExt as _;
 use infra_gen::{environments::Environment, stack, template::Format};
-use local::{Calls, Faults, InProcess};
+use local::{Call, Calls, Fault, Faults, InProcess};
 use serde_json::Value;
 
 /// The template of the development environment, synthesized once per process.
@@ -135,6 +143,21 @@ impl TestAws {
     /// What goes wrong on purpose.
     pub fn faults(&self) -> &Faults {
         self.0.faults()
+    }
+
+    /// Lets `fault` happen to some of the calls that `matches` is true for: those with a number in
+    /// `numbers`, counted from 0 and from now on. Replaces the calls' faults before it.
+    pub fn fail(
+        &self,
+        numbers: Range<usize>,
+        fault: Fault,
+        matches: impl Fn(&Call) -> bool + Send + Sync + 'static,
+    ) {
+        let next = AtomicUsize::new(0);
+        self.faults().on_call(move |call| {
+            let fails = matches(call) && numbers.contains(&next.fetch_add(1, Ordering::Relaxed));
+            fails.then_some(fault)
+        });
     }
 }
 

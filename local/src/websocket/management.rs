@@ -1,4 +1,4 @@
-//! `@connections`: posting to a connection, asking about it, closing it.
+//! `@connections`: posts to a connection, describes it or closes it.
 
 use std::sync::Arc;
 
@@ -13,21 +13,21 @@ use crate::{
     http_util::{self, BodyError, Response},
     ids,
     recorder::{Call, Calls},
-    services::meet,
+    services::with_fault,
 };
 
-/// `{PREFIX}{api}/{stage}/@connections/{connection id}`, as emulators of API Gateway have it. AWS
-/// has `/{stage}/@connections/{connection id}` on the host of the WebSocket API; both work here.
+/// The path in emulators of API Gateway is `{PREFIX}{api}/{stage}/@connections/{connection id}`. In AWS
+/// it is `/{stage}/@connections/{connection id}` on the host of the WebSocket API. Both work here.
 const PREFIX: &str = "/_aws/execute-api/";
 
-/// The segment of the path that makes a request one about a connection.
+/// The path segment that identifies requests to `@connections`.
 const KEYWORD: &str = "@connections";
 
 /// Largest message, in bytes.
 const MAX_MESSAGE_BYTES: usize = 131_072;
 
 impl WebSocketApi {
-    /// Answers a request whose path [`is_management`]; without an answer the connection is to break.
+    /// Serves a request whose path [`is_management`]. `None` breaks the connection.
     pub(crate) async fn manage(
         self: &Arc<Self>,
         request: Request<Incoming>,
@@ -51,7 +51,7 @@ impl WebSocketApi {
                 let body = match http_util::read(request, MAX_MESSAGE_BYTES).await {
                     Ok(body) => body,
                     Err(BodyError::TooLarge) => return Some(too_large()),
-                    Err(BodyError::TooSlow) => return Some(http_util::too_slow()),
+                    Err(BodyError::TooSlow) => return Some(http_util::request_timeout()),
                     Err(BodyError::Broken) => return None,
                 };
                 let post = Post {
@@ -87,7 +87,7 @@ impl WebSocketApi {
                 }
             })
         };
-        meet(fault, fault_answer, answer).await
+        with_fault(fault, fault_response, answer).await
     }
 
     fn with(&self, id: &str, answer: impl FnOnce(&Connection) -> Response) -> Response {
@@ -102,7 +102,7 @@ impl WebSocketApi {
     }
 }
 
-/// What a request calls, for the recorder.
+/// The call to record for a request.
 pub(crate) fn call(caller: &str, method: &Method) -> Call {
     Call {
         caller: caller.to_owned(),
@@ -111,8 +111,8 @@ pub(crate) fn call(caller: &str, method: &Method) -> Call {
     }
 }
 
-/// The response to a post that meets a fault; none if `@connections` knows no such fault.
-pub(crate) fn fault_answer(fault: Fault) -> Option<Response> {
+/// The response to a post with an injected fault; `None` if `@connections` does not support the fault.
+pub(crate) fn fault_response(fault: Fault) -> Option<Response> {
     match fault {
         Fault::Throttle => Some(limit_exceeded()),
         Fault::Outage => {
@@ -120,30 +120,30 @@ pub(crate) fn fault_answer(fault: Fault) -> Option<Response> {
             let kind = "InternalServerErrorException";
             Some(error(StatusCode::INTERNAL_SERVER_ERROR, kind, Some(&body)))
         }
-        Fault::Denied => Some(answer_of_status(403)),
-        Fault::Status(status) => Some(answer_of_status(status)),
-        Fault::Conflict | Fault::Delay(_) | Fault::Hang | Fault::LostAnswer => None,
+        Fault::Denied => Some(response_for_status(403)),
+        Fault::Status(status) => Some(response_for_status(status)),
+        Fault::Conflict | Fault::Delay(_) | Fault::Hang | Fault::LostResponse => None,
     }
 }
 
-/// Whether a path is one of `@connections`, of whichever API and stage.
+/// Whether a path belongs to `@connections` of any API and stage.
 pub(crate) fn is_management(path: &str) -> bool {
     let mut segments = path.split('/').skip(2);
     path.starts_with(PREFIX) || segments.next().is_some_and(is_keyword)
 }
 
-/// The id of the connection that a path names, of whichever API and stage.
+/// The connection id in a path of any API and stage.
 pub(crate) fn any_connection_of(path: &str) -> Option<String> {
     let (_, id) = path.rsplit_once('/')?;
     is_management(path).then(|| decode(id))
 }
 
-/// The response for a connection that has ended, or that never was.
+/// The response for a connection that is closed or unknown.
 pub(crate) fn gone() -> Response {
     error(StatusCode::GONE, "GoneException", None)
 }
 
-/// The id of the connection that a path names, if it is one of this API and stage.
+/// The connection id in a path of this API and stage.
 fn connection_of(path: &str, api: &str, stage: &str) -> Option<String> {
     let path = match path.strip_prefix(PREFIX) {
         Some(rest) => rest.strip_prefix(api)?,
@@ -154,7 +154,7 @@ fn connection_of(path: &str, api: &str, stage: &str) -> Option<String> {
     is_keyword(keyword).then(|| decode(id))
 }
 
-/// SDKs differ in whether they encode the `@`.
+/// Some SDKs encode the `@`.
 fn is_keyword(segment: &str) -> bool {
     decode(segment) == KEYWORD
 }
@@ -192,8 +192,8 @@ fn too_large() -> Response {
     )
 }
 
-/// The answer that goes with a status, for faults.
-fn answer_of_status(status: u16) -> Response {
+/// The response of a fault with this status.
+fn response_for_status(status: u16) -> Response {
     match status {
         403 => {
             let body = json!({"message": "Forbidden"});
@@ -209,7 +209,7 @@ fn answer_of_status(status: u16) -> Response {
     }
 }
 
-/// An error as AWS's REST protocols carry it: its name in a header. The body of a 410 is empty.
+/// An error of AWS's REST protocols: its name is in a header. The body of a 410 is empty.
 fn error(status: StatusCode, kind: &'static str, body: Option<&Value>) -> Response {
     let mut response = match body {
         Some(body) => http_util::json(status, body),
@@ -229,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_are_found_beside_the_websocket_url_and_at_the_path_of_emulators() {
+    fn connection_paths_of_aws_and_of_emulators_are_recognized() {
         for path in [
             "/live/@connections/BFHPhfCWIAMCKlQ=",
             "/live/%40connections/BFHPhfCWIAMCKlQ%3D",
@@ -242,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn other_stages_and_apis_are_not_this_one() {
+    fn other_stages_and_apis_are_not_recognized() {
         for path in [
             "/other/@connections/a",
             "/liver/@connections/a",

@@ -1,4 +1,4 @@
-//! The WebSocket API as API Gateway serves it, and `@connections`.
+//! API Gateway's WebSocket API and `@connections`.
 
 mod api;
 mod authorizer;

@@ -1,4 +1,4 @@
-//! The whole system, as its users meet it.
+//! End-to-end scenarios of the whole system.
 
 mod abandoned;
 mod abuse;

@@ -1,4 +1,4 @@
-//! Workers that come back, or claim again, while their job is ended or claimed without them.
+//! Workers that return or claim again while the watchdog or another request ends or claims their job.
 
 use std::sync::{
     Arc,
@@ -14,20 +14,20 @@ use http::Method;
 use local::{Fault, Times};
 use serde_json::json;
 
-use crate::abandoned::look;
+use crate::abandoned::run_watchdog;
 
-/// How often the SDK tries.
+/// The number of attempts of the SDK.
 const ATTEMPTS: usize = 3;
 
 #[tokio::test]
-async fn worker_that_claims_again_is_not_failed_by_an_uncommitted_worker_lost() {
+async fn reclaiming_worker_overrules_an_uncommitted_worker_lost() {
     needs!(InjectFaults);
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     let mut client = system.watch(&job).await;
     worker.claim(&["a"]).await;
     system.end_lease(&job).await;
-    // The watchdog claims the job and writes its failure to the log, and never gets further.
+    // The watchdog claims the job and logs its failure, but cannot commit it.
     let updates = AtomicU64::new(0);
     system.local().faults().on_call(move |call| {
         let is_update = call.caller == "delivery"
@@ -36,7 +36,7 @@ async fn worker_that_claims_again_is_not_failed_by_an_uncommitted_worker_lost() 
         let is_commit = is_update && updates.fetch_add(1, Ordering::Relaxed) > 0;
         is_commit.then_some(Fault::Outage)
     });
-    look(&system, &job, Some(1)).await;
+    run_watchdog(&system, &job, Some(1)).await;
     system
         .eventually("the failure is logged", async |system| {
             system.items(JobEvents::SPEC).await.len() == 1
@@ -44,12 +44,16 @@ async fn worker_that_claims_again_is_not_failed_by_an_uncommitted_worker_lost() 
         .await;
     let logged = system.items(JobEvents::SPEC).await[0]["message"].to_string();
     assert!(logged.contains("worker_lost"), "{logged}");
-    let refused = worker.refused(409, json!([stage_complete("a", 1)])).await;
+    let refused = worker
+        .post_rejected(409, json!([stage_complete("a", 1)]))
+        .await;
     assert_eq!(refused["code"], "lease_lost", "{refused}");
     let claimed = worker.claim(&["a"]).await;
     assert_eq!((&claimed["epoch"], &claimed["seq"]), (&json!(3), &json!(0)));
-    worker.tell(json!([stage_complete("a", 7)])).await;
-    worker.tell(json!([{ "type": "job_complete" }])).await;
+    worker.post_events(json!([stage_complete("a", 7)])).await;
+    worker
+        .post_events(json!([{ "type": "job_complete" }]))
+        .await;
     assert_eq!(client.expect("stage_complete").await["seq"], 1);
     assert_eq!(client.expect("job_complete").await["seq"], 2);
     system.local().faults().clear();
@@ -58,10 +62,10 @@ async fn worker_that_claims_again_is_not_failed_by_an_uncommitted_worker_lost() 
 }
 
 #[tokio::test]
-async fn post_whose_stage_was_committed_without_it_says_that_the_job_has_ended() {
+async fn late_post_gets_the_status_of_the_ended_job() {
     needs!(InjectFaults);
     let system = System::start().await;
-    // What follows the stage in the same post, and what is answered.
+    // The next event in the same post, with the expected status and code.
     let cases = [
         (progress("b", 10), 200, "cancelled"),
         (stage_complete("b", 8), 409, "job_already_finished"),
@@ -70,7 +74,7 @@ async fn post_whose_stage_was_committed_without_it_says_that_the_job_has_ended()
         let (job, mut worker) = system.create_external("").await;
         let mut client = system.watch(&job).await;
         worker.claim(&["a", "b"]).await;
-        // The commit waits until the job has ended. The SDK tries it again by then.
+        // The commit hangs until the job has ended. Then the SDK retries it.
         let is_cancelled = Arc::new(AtomicBool::new(false));
         let is_over = Arc::clone(&is_cancelled);
         let waits = Arc::new(AtomicBool::new(false));
@@ -87,7 +91,7 @@ async fn post_whose_stage_was_committed_without_it_says_that_the_job_has_ended()
         let late = worker.clone();
         let post = tokio::spawn(async move { late.post(&body).await });
         system
-            .eventually("the commit waits", async |_| waits.load(Ordering::SeqCst))
+            .eventually("the commit hangs", async |_| waits.load(Ordering::SeqCst))
             .await;
         system.end_lease(&job).await;
         let path = job.path();
@@ -112,12 +116,12 @@ async fn post_whose_stage_was_committed_without_it_says_that_the_job_has_ended()
 }
 
 #[tokio::test]
-async fn claim_that_meets_another_one_is_not_written_before_its_watchdog() {
+async fn claim_retried_after_a_conflict_has_a_watchdog() {
     needs!(InjectFaults);
     let system = System::start().await;
     let (_, mut worker) = system.create_external("").await;
-    // The first claim is written, but its answer is lost: the attempt after it meets it as it would
-    // meet another request of the worker. Its watchdog cannot be scheduled.
+    // The first claim is written, but its response is lost. For the SDK's retry it looks like a claim of
+    // another request. The watchdog of the second claim cannot be scheduled.
     let (lost, queue) = (Times::new(1), Times::new(ATTEMPTS));
     let sends = AtomicU64::new(0);
     system.local().faults().on_call(move |call| {
@@ -125,7 +129,7 @@ async fn claim_that_meets_another_one_is_not_written_before_its_watchdog() {
             return None;
         }
         match call.operation.as_str() {
-            "dynamodb:UpdateItem" if lost.take() => Some(Fault::LostAnswer),
+            "dynamodb:UpdateItem" if lost.take() => Some(Fault::LostResponse),
             "sqs:SendMessage" if sends.fetch_add(1, Ordering::Relaxed) > 0 && queue.take() => {
                 Some(Fault::Outage)
             }

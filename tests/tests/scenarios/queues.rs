@@ -1,4 +1,4 @@
-//! Queues deliver at least once, in any order.
+//! Queues deliver messages at least once and in any order.
 
 use std::collections::BTreeSet;
 
@@ -10,18 +10,18 @@ use end_to_end::{
 use local::Fault;
 use serde_json::{Value, json};
 
-async fn ticket(system: &System, job: &Job) {
-    system.send::<JobQueue>(&job.ticket()).await;
+async fn send_job_message(system: &System, job: &Job) {
+    system.send::<JobQueue>(&job.job_message()).await;
 }
 
-/// Has the delivery function send everyone the log after `after_seq`.
-pub(crate) async fn pointer(system: &System, job: &Job, after_seq: u64) {
+/// Queues a delivery task that sends the log after `after_seq` to all subscribers.
+pub(crate) async fn send_log_task(system: &System, job: &Job, after_seq: u64) {
     let all = Recipients::AllSubscribers;
-    let pointer = DeliveryTask::log(job.ticket().job_id, all, after_seq);
-    system.send::<DeliveryQueue>(&pointer).await;
+    let task = DeliveryTask::log(job.job_message().job_id, all, after_seq);
+    system.send::<DeliveryQueue>(&task).await;
 }
 
-/// Whether nothing is on the queue, nor being worked on, but the looks of watchdogs that are to come.
+/// Whether the queue has no messages except those of scheduled watchdogs.
 fn is_settled(system: &System, queue: &str) -> bool {
     let messages = system.local().queue_messages(queue).expect("the queue");
     messages.iter().all(|message| message.contains("watchdog"))
@@ -32,7 +32,7 @@ fn dead_letters(system: &System, queue: &str) -> Vec<String> {
     system.local().queue_messages(&name).expect("the queue")
 }
 
-/// What the delivery function has logged of deliveries that it gave up.
+/// The log records of deliveries that the delivery function gave up.
 fn given_up(system: &System) -> Vec<Value> {
     let lines = system.local().logs().into_iter();
     lines
@@ -62,27 +62,27 @@ async fn durable_until(client: &mut Client, last: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn tickets_and_pointers_that_come_again_and_out_of_order_change_nothing() {
+async fn duplicate_and_unordered_queue_messages_change_nothing() {
     needs!(CountMessages);
     let system = System::scripted().await;
     let script = Script {
         stage_1: StageScript::slow(10, 50),
         stage_2: StageScript::slow(10, 50),
     };
-    let (job, mut client) = system.watched(script).await;
-    ticket(&system, &job).await;
+    let (job, mut client) = system.create_and_watch(script).await;
+    send_job_message(&system, &job).await;
     let mut messages = durable_until(&mut client, "stage_complete").await;
-    pointer(&system, &job, 1).await;
-    pointer(&system, &job, 0).await;
+    send_log_task(&system, &job, 1).await;
+    send_log_task(&system, &job, 0).await;
     messages.extend(durable_until(&mut client, "job_complete").await);
-    ticket(&system, &job).await;
-    pointer(&system, &job, 2).await;
+    send_job_message(&system, &job).await;
+    send_log_task(&system, &job, 2).await;
     system
         .eventually("the queues are empty", async |system| {
             is_settled(system, "deliveries") && is_settled(system, "jobs")
         })
         .await;
-    // A message that comes again is the same, to the letter: its `seq` tells who has it.
+    // A repeated message is identical, so clients deduplicate it by its `seq`.
     client.send(&json!({ "type": "ping" })).await;
     messages.extend(durable_until(&mut client, "pong").await);
     messages.pop();
@@ -96,9 +96,9 @@ async fn tickets_and_pointers_that_come_again_and_out_of_order_change_nothing() 
 
 #[tokio::test]
 async fn unreachable_connection_is_given_up_without_dead_letters() {
-    needs!(InjectFaults, AdjustTheStack, ReadLogs);
+    needs!(InjectFaults, AdjustStack, ReadLogs);
     let system = System::scripted_with(|options| {
-        // Each delivery is at its last attempt.
+        // Each delivery task is on its last attempt.
         options
             .earlier_receives
             .insert("deliveries".to_owned(), MAX_DELIVERY_ATTEMPTS - 1);
@@ -120,14 +120,18 @@ async fn unreachable_connection_is_given_up_without_dead_letters() {
         .on_post(move |post| (post.connection_id == refused).then_some(Fault::Outage));
     gate.open();
     let messages = durable_until(&mut other, "job_complete").await;
-    assert_eq!(messages.len(), 3, "the others hear it all: {messages:#?}");
+    assert_eq!(
+        messages.len(),
+        3,
+        "the other client gets all messages: {messages:#?}"
+    );
 
     system
-        .eventually("what could not be delivered is given up", async |system| {
+        .eventually("the failed delivery is given up", async |system| {
             is_settled(system, "deliveries") && !given_up(system).is_empty()
         })
         .await;
-    // It is that connection's, and nobody else's.
+    // Only that connection's delivery was given up.
     for record in given_up(&system) {
         assert_eq!(record["span"]["job_id"], job.id.as_str(), "{record}");
         assert_eq!(record["connection_id"], id.as_str(), "{record}");
@@ -135,14 +139,14 @@ async fn unreachable_connection_is_given_up_without_dead_letters() {
     assert!(dead_letters(&system, "deliveries").is_empty());
     assert!(dead_letters(&system, "jobs").is_empty());
 
-    // Nothing is lost with it: the client finds it in the log.
+    // The messages are not lost: the client gets them from the log.
     system.local().faults().clear();
     let mut unreachable = unreachable;
     let mut subscribe = job.subscribe();
     subscribe["after_seq"] = json!(0);
     unreachable.send(&subscribe).await;
     durable_until(&mut unreachable, "subscribed").await;
-    // Attempts that outlived their ticket's visibility may get through just now, the last one first.
+    // Attempts that outlived their task's visibility timeout may still succeed, the last one first.
     let mut seqs = BTreeSet::new();
     while seqs != BTreeSet::from([1, 2, 3]) {
         let message = unreachable.next().await.expect("a message");

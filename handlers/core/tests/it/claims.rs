@@ -78,7 +78,7 @@ async fn release_succeeds_when_the_response_is_lost() {
     let once = Times::new(1);
     aws.faults().on_call(move |call| {
         let is_write = call.operation == "dynamodb:UpdateItem";
-        (is_write && once.take()).then_some(Fault::LostAnswer)
+        (is_write && once.take()).then_some(Fault::LostResponse)
     });
 
     // The SDK repeats the update on AWS; here the caller does.

@@ -229,7 +229,7 @@ async fn repeated_message_after_a_lost_response_is_published_once() {
     let once = Times::new(1);
     aws.faults().on_call(move |call| {
         let is_append = call.operation == "dynamodb:PutItem";
-        (is_append && once.take()).then_some(Fault::LostAnswer)
+        (is_append && once.take()).then_some(Fault::LostResponse)
     });
 
     run.finish_stage("a", None, json("1")).await.unwrap_err();

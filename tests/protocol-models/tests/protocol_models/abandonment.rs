@@ -1,19 +1,19 @@
-//! Jobs whose external worker dies, is silent for a while, or is replaced, while somebody cancels them.
-//! Each step is one call that is atomic in DynamoDB or SQS, or the death of a process.
+//! External jobs that are cancelled while their worker dies, is silent for a while, or is replaced. Each
+//! step is one atomic call to DynamoDB or SQS, or the death of a process.
 //!
 //! | step here | in `handlers-core` |
 //! | --- | --- |
-//! | `Start` | `Handler::claim`: the job is read, and a watchdog is scheduled for the claim after its last one |
-//! | `Claim` | `JobStore::claim_for`: the claim is written if it follows the one that was read, and what is in the log adopted; otherwise the job is read again |
-//! | `Watch` | what `Handler::claim` would do after a claim that does not follow the one that was read |
+//! | `Start` | `Handler::claim`: reads the job and schedules a watchdog for the next epoch |
+//! | `Claim` | `JobStore::claim_for`: writes the claim if the epoch is the one that was read, and adopts an uncommitted event; otherwise reads the job again |
+//! | `Watch` | without that condition: `Handler::claim` schedules the watchdog after the claim |
 //! | `Append`, `Commit` | `Publisher::publish` of a worker's post |
-//! | `Die` | a worker that never comes back, between any two of its calls |
-//! | `LeaseEnds` | a worker may be silent for so long at any time, and go on later |
-//! | `Cancel` | `JobStore::request_cancel`, then `Unattended::settle` if nothing holds the job; an unclaimed job gets a watchdog before |
-//! | `Look` | the watchdog's `look`: it retires, waits, or settles the job |
+//! | `Die` | a worker dies between two of its calls |
+//! | `LeaseEnds` | a worker is silent until its lease ends, and may continue later |
+//! | `Cancel` | `JobStore::request_cancel`, then `Unattended::settle` if the job has no lease; schedules a watchdog for an unclaimed job before |
+//! | `RunWatchdog` | the watchdog checks the job: it retires, waits, or settles the job |
 //! | `GiveUp` | the same after 15 minutes: `Unattended::give_up` schedules a watchdog for its own claim |
 //! | `Settle` | the next call of `Unattended::give_up` and `settle`: claim, append, commit, notify |
-//! | `Crash` | the process of a settlement ends; a watchdog's pointer comes again |
+//! | `Crash` | the process of a settlement dies; the watchdog's delivery task is received again |
 
 mod mistakes;
 mod state;
@@ -22,12 +22,12 @@ use std::num::NonZero;
 
 use stateright::{Checker as _, Model, Property};
 
-use self::state::{By, Says, State, Worker, through};
+use self::state::{Event, State, Trigger, Worker, through};
 
-/// Claims of the job.
+/// Maximum number of workers that claim the job.
 const CLAIMS: u8 = 2;
-/// Requests to cancel it, times that the watchdog gives it up, and settlements that are cut short: one
-/// of each at most, and so many of them together.
+/// Maximum total of cancellation requests, give-ups by the watchdog, and interrupted settlements. Each
+/// happens at most once.
 const INCIDENTS: u8 = 2;
 /// The worker's durable events: a stage, then the end of the job.
 const EVENTS: u8 = 2;
@@ -42,36 +42,36 @@ enum Step {
     Die(usize),
     LeaseEnds,
     Cancel,
-    Look(usize),
+    RunWatchdog(usize),
     GiveUp(usize),
     Settle(usize),
     Crash(usize),
 }
 
-/// The protocol, or one that lacks something.
+/// The protocol, or a variant that lacks a rule.
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a rule that can be left out"
 )]
 struct Protocol {
-    /// Claims start a watchdog.
-    watches: bool,
-    /// A claim is written only if it follows the one that was read.
-    rereads: bool,
-    /// A settlement commits the event that it finds in its place.
-    adopts: bool,
+    /// Claims schedule a watchdog.
+    schedules_watchdog: bool,
+    /// A claim is written only if the epoch is the one that was read.
+    rejects_stale_claims: bool,
+    /// A settlement commits an uncommitted event that it finds in the log.
+    adopts_events: bool,
     /// The watchdog claims a job before it gives it up.
-    takes: bool,
-    /// A later claim does not adopt the end of a job that was given up.
-    skips: bool,
+    watchdog_claims: bool,
+    /// A later claim discards an uncommitted `worker_lost`.
+    discards_worker_lost: bool,
 }
 
-const WHOLE: Protocol = Protocol {
-    watches: true,
-    rereads: true,
-    adopts: true,
-    takes: true,
-    skips: true,
+const FULL_PROTOCOL: Protocol = Protocol {
+    schedules_watchdog: true,
+    rejects_stale_claims: true,
+    adopts_events: true,
+    watchdog_claims: true,
+    discards_worker_lost: true,
 };
 
 impl Model for Protocol {
@@ -106,9 +106,9 @@ impl Model for Protocol {
             actions.push(Step::Cancel);
         }
         for index in 0..state.watchdogs.len() {
-            if state.has_something_for(index, self) {
-                actions.push(Step::Look(index));
-            } else if is_possible(state.give_ups) && state.is_silent_for(index) {
+            if state.is_actionable(index, self) {
+                actions.push(Step::RunWatchdog(index));
+            } else if is_possible(state.give_ups) && state.can_give_up(index) {
                 actions.push(Step::GiveUp(index));
             }
         }
@@ -125,29 +125,29 @@ impl Model for Protocol {
         match step {
             Step::Start => {
                 state.workers.push(Worker::Claiming { read: state.epoch });
-                if self.watches {
+                if self.schedules_watchdog {
                     state.schedule(state.epoch + 1);
                 }
             }
             Step::Claim(index) => state.claim(index, self),
-            Step::Watch(index) => state.watch(index, self),
+            Step::Watch(index) => state.schedule_missing_watchdog(index, self),
             Step::Append(index) => state.append(index),
             Step::Commit(index) => state.commit(index),
             Step::Die(index) => state.workers[index] = Worker::Over,
             Step::LeaseEnds => state.is_leased = false,
-            Step::Cancel => state.cancel(self.watches),
-            Step::Look(index) => state.look(index),
+            Step::Cancel => state.cancel(self.schedules_watchdog),
+            Step::RunWatchdog(index) => state.run_watchdog(index),
             Step::GiveUp(index) => state.give_up(index, self),
             Step::Settle(index) => state.settle(index, self),
             Step::Crash(index) => {
                 state.crashes += 1;
-                // Nobody repeats a request: the client has got no answer.
-                if let By::Watchdog { epoch } = state.settlements.remove(index).by {
+                // A request is not repeated: its client got no response.
+                if let Trigger::Watchdog { epoch } = state.settlements.remove(index).by {
                     state.watchdogs.push((epoch, true));
                 }
             }
         }
-        // Neither a queue nor processes have an order.
+        // Queued messages and processes are unordered.
         state.watchdogs.sort_unstable();
         state.settlements.sort_unstable();
         Some(state)
@@ -158,7 +158,7 @@ impl Model for Protocol {
             Property::always(
                 "what is committed is in the log and never changes",
                 |_, state: &State| {
-                    let log = state.log.iter().map(|(_, says)| says);
+                    let log = state.log.iter().map(|(_, event)| event);
                     state.committed.iter().eq(log.take(state.committed.len()))
                         && state.committed.len() == usize::from(state.seq)
                 },
@@ -174,48 +174,49 @@ impl Model for Protocol {
                 "a terminal event in the log of a claimed job ends it",
                 |model: &Self, state: &State| {
                     let next = state.adoptable(state.seq, state.epoch, model);
-                    let is_terminal = next.is_some_and(|says| says != Says::Stage);
+                    let is_terminal = next.is_some_and(|event| event != Event::Stage);
                     !state.is_quiet(model) || !state.is_running || !is_terminal
                 },
             ),
             Property::always(
-                "subscribers hear what was committed for a dead worker",
+                "subscribers get what was committed for a dead worker",
                 |model: &Self, state: &State| {
-                    !model.watches || !state.is_quiet(model) || state.sent == through(state.seq)
+                    !model.schedules_watchdog
+                        || !state.is_quiet(model)
+                        || state.sent == through(state.seq)
                 },
             ),
-            Property::always(
-                "a worker that is back is not overruled",
-                |_, state: &State| !state.is_overruled,
-            ),
+            Property::always("a returning worker is not overruled", |_, state: &State| {
+                !state.is_overruled
+            }),
             Property::always("only what is committed is sent", |_, state: &State| {
                 state.sent & !through(state.seq) == 0
             }),
             Property::sometimes("a job fails with its worker", |_, state: &State| {
-                matches!(state.committed.last(), Some(Says::Lost { .. }))
+                matches!(state.committed.last(), Some(Event::Lost { .. }))
             }),
             Property::sometimes(
                 "a worker ends a job that the watchdog wanted to fail",
                 |_, state: &State| {
-                    state.committed.last() == Some(&Says::Complete)
+                    state.committed.last() == Some(&Event::Complete)
                         && state.log.len() == usize::from(state.seq)
                         && state.give_ups > 0
                 },
             ),
             Property::sometimes("a worker ends its job", |_, state: &State| {
-                state.committed.last() == Some(&Says::Complete)
+                state.committed.last() == Some(&Event::Complete)
             }),
             Property::sometimes("a job is cancelled after a stage", |_, state: &State| {
-                state.committed == [Says::Stage, Says::Cancelled]
+                state.committed == [Event::Stage, Event::Cancelled]
             }),
         ]
     }
 }
 
 #[test]
-fn every_interleaving_of_dying_workers_and_cancellations_ends_what_was_accepted() {
+fn accepted_cancellations_end_in_every_interleaving() {
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let checker = WHOLE.checker().threads(threads).spawn_bfs().join();
+    let checker = FULL_PROTOCOL.checker().threads(threads).spawn_bfs().join();
     checker.assert_properties();
     let states = checker.unique_state_count();
     assert!(states > 10_000, "{states}");

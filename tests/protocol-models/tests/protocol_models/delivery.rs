@@ -1,17 +1,16 @@
-//! The protocol of publishing, subscribing and claiming as a model, all of whose interleavings and
-//! faults are explored. Each step is one call that is atomic in DynamoDB, or one post.
+//! Publishing, subscribing and claiming. Each step is one atomic call to DynamoDB, or one post.
 //!
 //! | step here | in `handlers-core` |
 //! | --- | --- |
-//! | `Claim` | `JobStore::claim`; a lease may end at any time, so any run may claim |
+//! | `Claim` | `JobStore::claim`; a lease may end at any time, so any run can claim |
 //! | `Append`, `Commit` | `EventStore::append`, then `JobStore::finish_stage` or `end` |
 //! | `ReadAudience`, `Post` | `Publisher::update_audience`, `Sender::send` |
-//! | `Look`, `Subscribe`, `Replay` | `SubscriptionStore::look`, `commit`, then `Handler::welcome` |
-//! | `SubscribeAnyway`, `Reload` | the last attempt to `commit`, of a job that moves on all the time |
-//! | `Leave`, `FanOut` | `Publisher::leave` for who is beyond its reach, then the delivery function |
-//! | `FailPost`, `FailReplay`, `SendLog` | a budget is spent: the log from there is the delivery function's |
-//! | `Redeliver` | the delivery function, for a run that finds that one before it was cut short |
-//! | `Disconnect` | the client leaves and resumes after the last `seq` without a hole |
+//! | `LoadContext`, `Subscribe`, `Replay` | `SubscriptionStore::load_context`, `commit`, then `send_subscribed_and_replay` |
+//! | `SubscribeUnconditionally`, `Reload` | the last attempt to `commit`, for a job that changes all the time |
+//! | `Defer`, `FanOut` | deferred fan-out to subscribers that the publisher does not post to, by the delivery function |
+//! | `FailPost`, `FailReplay`, `SendLog` | all retries failed: the delivery function sends the log from there |
+//! | `Redeliver` | the delivery function sends the log again after an interrupted run |
+//! | `Disconnect` | the client disconnects and resumes after the last `seq` without a gap |
 
 mod mistakes;
 
@@ -19,38 +18,38 @@ use std::num::NonZero;
 
 use stateright::{Checker as _, Model, Property};
 
-/// Durable messages of the job; the last one ends it.
+/// The number of durable messages. The last one ends the job.
 const MESSAGES: u8 = 3;
-/// Runs that claim the job, crashes and takeovers included.
+/// The number of runs.
 const RUNS: usize = 2;
-/// Times that the client leaves.
+/// Maximum number of disconnects.
 const DISCONNECTS: u8 = 1;
-/// Posts that fail for good, and subscriptions that are stored while the job moves on.
-const MISHAPS: u8 = 1;
+/// Maximum number of failed posts and unconditional subscriptions.
+const INCIDENTS: u8 = 1;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq)]
 struct State {
     job: Job,
-    /// The epoch that wrote each event, by `seq - 1`.
+    /// The epoch that wrote each event, by index `seq - 1`.
     log: Vec<u8>,
-    /// The log as it was when each event was committed: it must never change.
+    /// The log at the last commit. It must never change.
     committed: Vec<u8>,
     runs: Vec<Run>,
     client: Client,
-    /// Commits of the job's last message.
+    /// The number of commits of the last message.
     endings: u8,
-    /// A run was cut short.
+    /// Whether a run has crashed.
     crashed: bool,
-    /// The delivery function has been asked to send the log after this `seq` and through that one.
+    /// The pending redelivery of the log: after the first `seq`, up to the second.
     redelivery: Option<(u8, u8)>,
-    /// The `seq` through which it has ever been asked to: `Job::redelivered`.
+    /// The last `seq` of all redeliveries: `Job::redelivered`.
     redelivered: u8,
-    /// It has been asked to send these published messages.
-    left: Vec<u8>,
-    /// It has been asked to send these connections the log after these `seq`s and through those.
+    /// The messages of the deferred fan-out.
+    deferred: Vec<u8>,
+    /// The delivery tasks for parts of the log: connection, after `seq`, up to `seq`.
     logs: Vec<(u8, u8, u8)>,
-    mishaps: u8,
-    /// Something came to pass after which messages may come twice.
+    incidents: u8,
+    /// Whether an event has happened after which messages may be duplicated.
     may_repeat: bool,
 }
 
@@ -59,37 +58,38 @@ struct Job {
     seq: u8,
     epoch: u8,
     version: u8,
-    /// The connection that is subscribed, by its number, and the `seq` at which it was.
+    /// The subscribed connection.
     subscriber: Option<Subscriber>,
 }
 
-/// A connection and the `seq` at which it subscribed: the log up to there is not the publisher's.
+/// A connection's number and the `seq` at which it subscribed. The publisher does not send the log up to
+/// that `seq`.
 type Subscriber = (u8, u8);
-/// A version of the list of subscribers, and the list.
-type Known = Option<(u8, Option<Subscriber>)>;
+/// The cached list of subscribers, with its version.
+type KnownAudience = Option<(u8, Option<Subscriber>)>;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq)]
 enum Run {
     Waiting,
-    /// Has claimed the job, or has published everything before `seq + 1`.
+    /// Has claimed the job, or has published everything up to `seq`.
     Working {
         epoch: u8,
         seq: u8,
-        known: Known,
+        known: KnownAudience,
     },
     Appended {
         epoch: u8,
         seq: u8,
-        known: Known,
+        known: KnownAudience,
     },
-    /// Has committed `seq` and was told this version.
+    /// Has committed `seq` and got this version of the list of subscribers.
     Committed {
         epoch: u8,
         seq: u8,
         version: u8,
-        known: Known,
+        known: KnownAudience,
     },
-    /// Is about to post `seq` to the connection.
+    /// Will post `seq` to the connection.
     Posting {
         epoch: u8,
         seq: u8,
@@ -101,12 +101,12 @@ enum Run {
 
 #[derive(Clone, Debug, Default, Hash, PartialEq, Eq)]
 struct Client {
-    /// The number of the current connection; the ones before it are gone.
+    /// The number of the current connection.
     connection: u8,
     subscribing: Subscribing,
-    /// What came over the current connection, in the order in which it came.
+    /// The `seq`s received over the current connection, in order.
     wire: Vec<u8>,
-    /// What the client has without a hole: where it resumes.
+    /// The last `seq` without a gap, after which the client resumes.
     has: u8,
     disconnects: u8,
 }
@@ -114,11 +114,11 @@ struct Client {
 #[derive(Clone, Debug, Default, Hash, PartialEq, Eq)]
 enum Subscribing {
     #[default]
-    Not,
-    Looked {
+    Unsubscribed,
+    Loaded {
         seq: u8,
     },
-    /// The subscription is stored, wherever the job was by then.
+    /// The subscription is stored, at an unknown `seq` of the job.
     Stored,
     Replaying {
         next: u8,
@@ -135,14 +135,14 @@ enum Step {
     ReadAudience(usize),
     Post(usize),
     FailPost(usize),
-    Leave(usize),
+    Defer(usize),
     Crash(usize),
     FanOut(usize),
     SendLog(usize),
     Redeliver,
-    Look,
+    LoadContext,
     Subscribe,
-    SubscribeAnyway,
+    SubscribeUnconditionally,
     Reload,
     Replay,
     FailReplay,
@@ -167,7 +167,7 @@ impl State {
         self.runs.iter().all(|run| *run == Run::Over)
             && self.client.subscribing == Subscribing::Done
             && self.redelivery.is_none()
-            && self.left.is_empty()
+            && self.deferred.is_empty()
             && self.logs.is_empty()
     }
 }
@@ -187,9 +187,9 @@ impl Model for Protocol {
             crashed: false,
             redelivery: None,
             redelivered: 0,
-            left: Vec::new(),
+            deferred: Vec::new(),
             logs: Vec::new(),
-            mishaps: 0,
+            incidents: 0,
             may_repeat: false,
         }]
     }
@@ -202,11 +202,11 @@ impl Model for Protocol {
                 Run::Working { .. } | Run::Over => {}
                 Run::Appended { .. } => actions.push(Step::Commit(index)),
                 Run::Committed { .. } => {
-                    actions.extend([Step::ReadAudience(index), Step::Leave(index)]);
+                    actions.extend([Step::ReadAudience(index), Step::Defer(index)]);
                 }
                 Run::Posting { .. } => {
                     actions.push(Step::Post(index));
-                    if state.mishaps < MISHAPS {
+                    if state.incidents < INCIDENTS {
                         actions.push(Step::FailPost(index));
                     }
                 }
@@ -218,15 +218,15 @@ impl Model for Protocol {
         if state.redelivery.is_some() {
             actions.push(Step::Redeliver);
         }
-        // A queue keeps no order.
-        actions.extend((0..state.left.len()).map(Step::FanOut));
+        // Queued messages are unordered.
+        actions.extend((0..state.deferred.len()).map(Step::FanOut));
         actions.extend((0..state.logs.len()).map(Step::SendLog));
-        let may_fail = state.mishaps < MISHAPS;
+        let may_fail = state.incidents < INCIDENTS;
         match state.client.subscribing {
-            Subscribing::Not => actions.push(Step::Look),
-            Subscribing::Looked { .. } => {
+            Subscribing::Unsubscribed => actions.push(Step::LoadContext),
+            Subscribing::Loaded { .. } => {
                 actions.push(Step::Subscribe);
-                actions.extend(may_fail.then_some(Step::SubscribeAnyway));
+                actions.extend(may_fail.then_some(Step::SubscribeUnconditionally));
             }
             Subscribing::Stored => actions.push(Step::Reload),
             Subscribing::Replaying { .. } => {
@@ -254,7 +254,7 @@ impl Model for Protocol {
                 |_, state: &State| !state.is_quiet() || state.client.has == state.job.seq,
             ),
             Property::always(
-                "without a crash, nothing that its publisher sends comes twice",
+                "without a crash, no message of the publisher is duplicated",
                 |_, state: &State| {
                     state.crashed || state.may_repeat || is_unique(&state.client.wire)
                 },
@@ -267,9 +267,10 @@ impl Model for Protocol {
                 "the job has ended when its runs have",
                 |_, state: &State| !state.is_quiet() || state.endings == 1,
             ),
-            Property::sometimes("a client that left has everything", |_, state: &State| {
-                state.is_quiet() && state.client.disconnects == DISCONNECTS
-            }),
+            Property::sometimes(
+                "a client that reconnected has everything",
+                |_, state: &State| state.is_quiet() && state.client.disconnects == DISCONNECTS,
+            ),
             Property::sometimes(
                 "a later run takes over in the middle",
                 |_, state: &State| {
@@ -282,7 +283,7 @@ impl Model for Protocol {
 
 impl State {
     fn claim(&mut self, index: usize) {
-        // What an earlier pointer covers is sent by that, whenever it is.
+        // An earlier redelivery covers its part of the log.
         if self.crashed && self.job.seq > self.redelivered {
             let after = self.redelivery.map_or(self.redelivered, |(after, _)| after);
             self.redelivery = Some((after, self.job.seq));
@@ -309,7 +310,7 @@ impl State {
                     return;
                 };
                 let place = usize::from(seq);
-                // The condition: the place is free, or was written by this run or one before it.
+                // The condition: the position is free, or was written by this or an earlier epoch.
                 if self.log.get(place).is_some_and(|written| *written > epoch) {
                     self.runs[index] = Run::Over;
                 } else {
@@ -353,7 +354,7 @@ impl State {
                 else {
                     return;
                 };
-                // The list is read only when the version is not the one that is known.
+                // The list is read only if the cached version is outdated.
                 let audience = match known {
                     Some((known, audience)) if known == version => audience,
                     _ => self.job.subscriber,
@@ -370,23 +371,23 @@ impl State {
                 };
             }
             Step::Post(index) => {
-                if let Some((to, seq)) = self.posted(index) {
+                if let Some((to, seq)) = self.finish_post(index) {
                     self.client.receive(to.0, seq);
                 }
             }
             Step::FailPost(index) => self.fail_post(index),
-            Step::Leave(index) => self.leave_to_delivery(index),
+            Step::Defer(index) => self.defer(index),
             Step::Crash(index) => {
                 self.crashed = true;
-                // Its ticket comes again.
+                // Its job message is received again.
                 self.runs[index] = Run::Waiting;
             }
             Step::FanOut(_)
             | Step::SendLog(_)
             | Step::Redeliver
-            | Step::Look
+            | Step::LoadContext
             | Step::Subscribe
-            | Step::SubscribeAnyway
+            | Step::SubscribeUnconditionally
             | Step::Reload
             | Step::Replay
             | Step::FailReplay
@@ -394,8 +395,8 @@ impl State {
         }
     }
 
-    /// The run is done with a post: of what, and to whom.
-    fn posted(&mut self, index: usize) -> Option<(Subscriber, u8)> {
+    /// Ends a post. Returns its recipient and `seq`.
+    fn finish_post(&mut self, index: usize) -> Option<(Subscriber, u8)> {
         let Run::Posting {
             epoch,
             seq,
@@ -409,30 +410,30 @@ impl State {
         Some((to, seq))
     }
 
-    /// The run has used up its attempts to send what it has committed.
+    /// All attempts of a post have failed.
     fn fail_post(&mut self, index: usize) {
-        if let Some((to, seq)) = self.posted(index) {
-            self.leave_log(to.0, seq - 1, seq);
+        if let Some((to, seq)) = self.finish_post(index) {
+            self.defer_log(to.0, seq - 1, seq);
         }
     }
 
-    /// The delivery function is asked to send a connection a part of the log.
-    fn leave_log(&mut self, connection: u8, after: u8, through: u8) {
-        self.mishaps += 1;
+    /// Queues a delivery task for a part of the log.
+    fn defer_log(&mut self, connection: u8, after: u8, through: u8) {
+        self.incidents += 1;
         self.may_repeat = true;
         self.logs.push((connection, after, through));
     }
 
-    /// The run has the delivery function send what it has committed.
-    fn leave_to_delivery(&mut self, index: usize) {
+    /// The run defers the fan-out of its committed message.
+    fn defer(&mut self, index: usize) {
         let Run::Committed {
             epoch, seq, known, ..
         } = self.runs[index].clone()
         else {
             return;
         };
-        self.left.push(seq);
-        // Its subscriber may be sent the same by the log that it reads meanwhile.
+        self.deferred.push(seq);
+        // The subscriber may also get the message by its replay.
         self.may_repeat = true;
         self.runs[index] = after_sending(epoch, seq, known);
     }
@@ -450,8 +451,8 @@ impl State {
                 self.redelivery = None;
             }
             Step::FanOut(index) => {
-                // Whoever watches by then, as far as it is not their own to read from the log.
-                let seq = self.left.remove(index);
+                // Sent to the current subscriber, unless the message is part of its replay.
+                let seq = self.deferred.remove(index);
                 if let Some((to, at_seq)) = self.job.subscriber
                     && seq > at_seq
                 {
@@ -464,9 +465,11 @@ impl State {
                     self.client.receive(connection, seq);
                 }
             }
-            Step::Look => self.client.subscribing = Subscribing::Looked { seq: self.job.seq },
+            Step::LoadContext => {
+                self.client.subscribing = Subscribing::Loaded { seq: self.job.seq }
+            }
             Step::Subscribe => {
-                let Subscribing::Looked { seq } = self.client.subscribing else {
+                let Subscribing::Loaded { seq } = self.client.subscribing else {
                     return;
                 };
                 if self.job.seq == seq {
@@ -475,14 +478,14 @@ impl State {
                     let next = self.client.has + 1;
                     self.client.subscribing = Subscribing::Replaying { next, until: seq };
                 } else {
-                    self.client.subscribing = Subscribing::Not;
+                    self.client.subscribing = Subscribing::Unsubscribed;
                 }
             }
-            Step::SubscribeAnyway => {
-                let Subscribing::Looked { seq } = self.client.subscribing else {
+            Step::SubscribeUnconditionally => {
+                let Subscribing::Loaded { seq } = self.client.subscribing else {
                     return;
                 };
-                self.mishaps += 1;
+                self.incidents += 1;
                 self.may_repeat = true;
                 self.job.subscriber = Some((self.client.connection, seq));
                 self.job.version += 1;
@@ -496,7 +499,7 @@ impl State {
                 let Subscribing::Replaying { next, until } = self.client.subscribing else {
                     return;
                 };
-                self.leave_log(self.client.connection, next - 1, until);
+                self.defer_log(self.client.connection, next - 1, until);
                 self.client.subscribing = Subscribing::Done;
             }
             Step::Replay => {
@@ -516,7 +519,7 @@ impl State {
             }
             Step::Disconnect => {
                 self.client.disconnects += 1;
-                leave(self);
+                reconnect(self);
             }
             Step::Claim(_)
             | Step::Append(_)
@@ -524,7 +527,7 @@ impl State {
             | Step::ReadAudience(_)
             | Step::Post(_)
             | Step::FailPost(_)
-            | Step::Leave(_)
+            | Step::Defer(_)
             | Step::Crash(_) => {}
         }
     }
@@ -536,7 +539,7 @@ fn is_unique(seqs: &[u8]) -> bool {
     seqs.windows(2).all(|pair| pair[0] != pair[1])
 }
 
-fn after_sending(epoch: u8, seq: u8, known: Known) -> Run {
+fn after_sending(epoch: u8, seq: u8, known: KnownAudience) -> Run {
     if seq == MESSAGES {
         Run::Over
     } else {
@@ -544,16 +547,16 @@ fn after_sending(epoch: u8, seq: u8, known: Known) -> Run {
     }
 }
 
-/// The connection ends; the client opens another and resumes.
-fn leave(state: &mut State) {
+/// The client opens a new connection and resumes.
+fn reconnect(state: &mut State) {
     let client = &mut state.client;
     client.connection += 1;
     client.wire.clear();
-    client.subscribing = Subscribing::Not;
+    client.subscribing = Subscribing::Unsubscribed;
 }
 
 #[test]
-fn every_interleaving_of_publishing_subscribing_and_taking_over_keeps_the_invariants() {
+fn invariants_of_delivery_hold_in_every_interleaving() {
     let threads = std::thread::available_parallelism().map_or(1, NonZero::get);
     let checker = Protocol.checker().threads(threads).spawn_bfs().join();
     checker.assert_properties();

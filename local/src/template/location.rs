@@ -1,8 +1,8 @@
-//! Where the stack is.
+//! The stack's region, account, name and address.
 
-/// Where the stack is: what references and addresses resolve to.
+/// What pseudo parameters, ARNs and URLs are made of.
 #[derive(Clone, Debug)]
-pub(crate) struct Place {
+pub(crate) struct StackLocation {
     pub(crate) region: String,
     pub(crate) account: String,
     pub(crate) stack_name: String,
@@ -10,7 +10,7 @@ pub(crate) struct Place {
     pub(crate) authority: String,
 }
 
-impl Place {
+impl StackLocation {
     /// The local account and region, reached at `authority`.
     pub(crate) fn of(authority: &str) -> Self {
         Self {

@@ -1,4 +1,4 @@
-//! Events of payload format 2.0, and API Gateway's own answers.
+//! The HTTP API: events in payload format 2.0, and API Gateway's own responses.
 
 use http::{Method, StatusCode};
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::harness::{eventually, get, options, send, start, start_with};
 
 #[tokio::test]
-async fn a_request_is_an_event_of_payload_format_2() {
+async fn request_becomes_an_event_of_payload_format_2() {
     let stack = start().await;
     let url = format!("{}/v1/echo/a%20name?x=1&x=2&y=", stack.urls().http_api);
     let headers = [
@@ -42,7 +42,7 @@ async fn a_request_is_an_event_of_payload_format_2() {
 }
 
 #[tokio::test]
-async fn bodies_that_are_not_text_are_base64() {
+async fn binary_body_is_passed_as_base64() {
     let stack = start().await;
     let url = format!("{}/v1/echo/image", stack.urls().http_api);
     let headers = [("content-type", "image/png")];
@@ -54,7 +54,7 @@ async fn bodies_that_are_not_text_are_base64() {
 }
 
 #[tokio::test]
-async fn answers_carry_status_headers_cookies_and_bytes() {
+async fn response_has_status_headers_cookies_and_bytes() {
     let stack = start().await;
     let answer = get(&format!("{}/v1/echo/cookies", stack.urls().http_api)).await;
     assert_eq!(answer.status, StatusCode::CREATED);
@@ -69,7 +69,7 @@ async fn answers_carry_status_headers_cookies_and_bytes() {
 }
 
 #[tokio::test]
-async fn an_answer_without_a_status_is_the_body_of_a_200() {
+async fn result_without_a_status_becomes_the_body_of_a_200() {
     let stack = start().await;
     let answer = get(&format!("{}/v1/echo/bare", stack.urls().http_api)).await;
     assert_eq!(answer.status, StatusCode::OK);
@@ -77,7 +77,7 @@ async fn an_answer_without_a_status_is_the_body_of_a_200() {
 }
 
 #[tokio::test]
-async fn an_unknown_path_is_not_found_in_the_words_of_api_gateway() {
+async fn unknown_path_gets_the_not_found_of_api_gateway() {
     let stack = start().await;
     let answer = get(&format!("{}/v2/nothing", stack.urls().http_api)).await;
     assert_eq!(answer.status, StatusCode::NOT_FOUND);
@@ -85,7 +85,7 @@ async fn an_unknown_path_is_not_found_in_the_words_of_api_gateway() {
 }
 
 #[tokio::test]
-async fn errors_of_the_function_are_internal_server_errors() {
+async fn function_errors_are_internal_server_errors() {
     let stack = start().await;
     for what in ["fail", "large"] {
         let answer = get(&format!("{}/v1/echo/{what}", stack.urls().http_api)).await;
@@ -99,7 +99,7 @@ async fn errors_of_the_function_are_internal_server_errors() {
 }
 
 #[tokio::test]
-async fn after_a_crash_the_next_request_gets_a_new_process() {
+async fn crash_gives_the_next_request_a_new_process() {
     let stack = start().await;
     let answer = get(&format!("{}/v1/echo/crash", stack.urls().http_api)).await;
     assert_eq!(answer.status, StatusCode::INTERNAL_SERVER_ERROR);
@@ -113,7 +113,7 @@ async fn after_a_crash_the_next_request_gets_a_new_process() {
 }
 
 #[tokio::test]
-async fn a_function_over_its_timeout_is_ended() {
+async fn function_over_its_timeout_is_killed() {
     let mut options = options();
     let timeout = std::time::Duration::from_millis(200);
     options.function_timeouts.insert("echo".to_owned(), timeout);
@@ -130,11 +130,11 @@ async fn a_function_over_its_timeout_is_ended() {
 }
 
 #[tokio::test]
-async fn a_killed_function_is_a_failed_request() {
+async fn request_fails_when_its_function_is_killed() {
     let stack = start().await;
     let url = format!("{}/v1/echo/sleep", stack.urls().http_api);
     let request = tokio::spawn(async move { get(&url).await });
-    // The process that is killed is the one that has the event.
+    // Wait until the process has the event.
     get(&format!("{}/v1/echo/warm", stack.urls().http_api)).await;
     eventually(|| {
         stack.kill("echo");
@@ -146,10 +146,10 @@ async fn a_killed_function_is_a_failed_request() {
 }
 
 #[tokio::test]
-async fn bodies_over_the_limits_are_too_large() {
+async fn body_over_the_limit_is_too_large() {
     let stack = start().await;
     let url = format!("{}/v1/echo/large-body", stack.urls().http_api);
-    // Over Lambda's 6 MB only after Base64; over API Gateway's 10 MB.
+    // One body is over Lambda's 6 MB only in Base64, the other over API Gateway's 10 MB.
     for bytes in [5 * 1024 * 1024, 11 * 1024 * 1024] {
         let answer = send(Method::POST, &url, &[], vec![0; bytes]).await;
         assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE, "{bytes}");
@@ -163,7 +163,7 @@ async fn bodies_over_the_limits_are_too_large() {
 }
 
 #[tokio::test]
-async fn preflight_requests_are_answered_from_the_configuration() {
+async fn preflight_is_answered_from_the_cors_configuration() {
     let stack = start().await;
     let url = format!("{}/v1/echo/x", stack.urls().http_api);
     let method = ("access-control-request-method", "POST");
@@ -183,7 +183,7 @@ async fn preflight_requests_are_answered_from_the_configuration() {
 }
 
 #[tokio::test]
-async fn answers_to_allowed_origins_say_so() {
+async fn response_to_an_allowed_origin_has_cors_headers() {
     let stack = start().await;
     let url = format!("{}/v1/echo/x", stack.urls().http_api);
     let headers = [("origin", "https://app.example.com")];

@@ -1,17 +1,17 @@
-//! Obvious mistakes, which the model must be able to refute.
+//! Faulty variants of the protocol. The model must find a violation in each.
 
 use stateright::{Checker as _, Model, Property};
 
 use super::{Protocol, State, Step, Subscribing, is_unique};
 
-/// The protocol with a mistake in it, and the property that it must break.
-struct Mistaken {
-    /// The state after a step that is done in another way; none for all other steps.
-    otherwise: fn(&State, &Step) -> Option<State>,
+/// A protocol with a changed step, and the property that it must violate.
+struct FaultyProtocol {
+    /// The state after the changed step; `None` for all other steps.
+    override_step: fn(&State, &Step) -> Option<State>,
     holds: fn(&Self, &State) -> bool,
 }
 
-impl Model for Mistaken {
+impl Model for FaultyProtocol {
     type State = State;
     type Action = Step;
 
@@ -24,7 +24,7 @@ impl Model for Mistaken {
     }
 
     fn next_state(&self, state: &State, step: Step) -> Option<State> {
-        (self.otherwise)(state, &step).or_else(|| Protocol.next_state(state, step))
+        (self.override_step)(state, &step).or_else(|| Protocol.next_state(state, step))
     }
 
     fn properties(&self) -> Vec<Property<Self>> {
@@ -32,27 +32,27 @@ impl Model for Mistaken {
     }
 }
 
-impl Mistaken {
-    fn breaks_it(self) -> bool {
+impl FaultyProtocol {
+    fn violates_property(self) -> bool {
         let checker = self.checker().spawn_bfs().join();
         checker.discovery("it holds").is_some()
     }
 }
 
-/// Looks at the job's seq only after the subscription is stored.
+/// Reads the job's `seq` only after the subscription is stored.
 #[test]
-fn reading_the_log_after_the_transaction_would_send_messages_twice() {
-    let read_after = Mistaken {
-        otherwise: |state, step| {
+fn log_read_after_the_transaction_sends_messages_twice() {
+    let read_after = FaultyProtocol {
+        override_step: |state, step| {
             let mut state = state.clone();
             match (step, &state.client.subscribing) {
-                (Step::Look, _) => {
+                (Step::LoadContext, _) => {
                     state.job.subscriber = Some((state.client.connection, 0));
                     state.job.version += 1;
-                    state.client.subscribing = Subscribing::Looked { seq: 0 };
+                    state.client.subscribing = Subscribing::Loaded { seq: 0 };
                     Some(state)
                 }
-                (Step::Subscribe, Subscribing::Looked { .. }) => {
+                (Step::Subscribe, Subscribing::Loaded { .. }) => {
                     let (next, until) = (state.client.has + 1, state.job.seq);
                     state.client.subscribing = Subscribing::Replaying { next, until };
                     Some(state)
@@ -62,15 +62,15 @@ fn reading_the_log_after_the_transaction_would_send_messages_twice() {
         },
         holds: |_, state| state.crashed || state.may_repeat || is_unique(&state.client.wire),
     };
-    assert!(read_after.breaks_it());
+    assert!(read_after.violates_property());
 }
 
-/// Stores a subscription whatever the job's seq is by then, and sends the log up to the seq that was
-/// read before.
+/// Stores a subscription without a condition on the job's `seq`, and sends the log only up to the `seq` read
+/// before.
 #[test]
-fn not_reading_the_job_again_would_lose_what_was_published_meanwhile() {
-    let no_reload = Mistaken {
-        otherwise: |state, step| {
+fn missing_reload_of_the_job_loses_messages() {
+    let no_reload = FaultyProtocol {
+        override_step: |state, step| {
             if *step != Step::Reload {
                 return None;
             }
@@ -82,5 +82,5 @@ fn not_reading_the_job_again_would_lose_what_was_published_meanwhile() {
         },
         holds: |_, state| !state.is_quiet() || state.client.has == state.job.seq,
     };
-    assert!(no_reload.breaks_it());
+    assert!(no_reload.violates_property());
 }

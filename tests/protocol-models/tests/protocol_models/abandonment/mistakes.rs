@@ -1,8 +1,8 @@
-//! Protocols that lack a rule, which the model must be able to refute.
+//! Variants of the protocol that lack a rule. The model must find a violation in each.
 
 use stateright::{Checker as _, HasDiscoveries, Model as _};
 
-use super::{Protocol, WHOLE};
+use super::{FULL_PROTOCOL, Protocol};
 
 fn finds(property: &'static str, protocol: Protocol) -> bool {
     let found = HasDiscoveries::AnyOf([property].into());
@@ -11,49 +11,49 @@ fn finds(property: &'static str, protocol: Protocol) -> bool {
 }
 
 const ACCEPTED: &str = "an accepted request ends the job";
-const OVERRULED: &str = "a worker that is back is not overruled";
+const OVERRULED: &str = "a returning worker is not overruled";
 
 #[test]
-fn without_a_watchdog_a_cancelled_job_of_a_dead_worker_never_ends() {
+fn cancelled_job_never_ends_without_a_watchdog() {
     let protocol = Protocol {
-        watches: false,
-        ..WHOLE
+        schedules_watchdog: false,
+        ..FULL_PROTOCOL
     };
     assert!(finds(ACCEPTED, protocol));
 }
 
 #[test]
-fn claim_that_does_not_follow_the_one_that_was_read_can_have_no_watchdog() {
+fn unconditional_claim_can_lack_a_watchdog() {
     let protocol = Protocol {
-        rereads: false,
-        ..WHOLE
+        rejects_stale_claims: false,
+        ..FULL_PROTOCOL
     };
     assert!(finds(ACCEPTED, protocol));
 }
 
 #[test]
-fn settlement_that_adopts_nothing_leaves_a_job_with_an_uncommitted_event_for_ever() {
+fn job_never_ends_when_settlement_adopts_no_event() {
     let protocol = Protocol {
-        adopts: false,
-        ..WHOLE
+        adopts_events: false,
+        ..FULL_PROTOCOL
     };
     assert!(finds(ACCEPTED, protocol));
 }
 
 #[test]
-fn watchdog_without_a_claim_overrules_a_worker_that_is_back() {
+fn watchdog_without_a_claim_overrules_a_returning_worker() {
     let protocol = Protocol {
-        takes: false,
-        ..WHOLE
+        watchdog_claims: false,
+        ..FULL_PROTOCOL
     };
     assert!(finds(OVERRULED, protocol));
 }
 
 #[test]
-fn later_claim_that_adopts_worker_lost_is_overruled() {
+fn claim_that_adopts_worker_lost_is_overruled() {
     let protocol = Protocol {
-        skips: false,
-        ..WHOLE
+        discards_worker_lost: false,
+        ..FULL_PROTOCOL
     };
     assert!(finds(OVERRULED, protocol));
 }

@@ -1,4 +1,4 @@
-//! Handshakes, routes, limits and ends of WebSocket connections.
+//! The WebSocket API: handshakes, routes, limits and closing.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::{
 use crate::harness::{Socket, eventually, logged, options, start, start_with};
 
 #[tokio::test]
-async fn connect_is_told_the_headers_and_the_query() {
+async fn connect_event_has_the_headers_and_the_query() {
     let stack = start().await;
     let url = format!("{}?job_id=job_1&job_id=job_2", stack.urls().websocket);
     Socket::open(&url).await;
@@ -38,7 +38,7 @@ async fn connect_is_told_the_headers_and_the_query() {
 }
 
 #[tokio::test]
-async fn a_connection_exists_only_after_connect_has_returned() {
+async fn connection_exists_only_after_connect_returns() {
     let stack = start().await;
     Socket::open(&stack.urls().websocket).await;
     let outcome = eventually(|| {
@@ -52,25 +52,25 @@ async fn a_connection_exists_only_after_connect_has_returned() {
 }
 
 #[tokio::test]
-async fn the_answer_of_connect_is_the_answer_of_the_handshake() {
+async fn connect_response_is_the_handshake_response() {
     let stack = start().await;
     let url = &stack.urls().websocket;
-    let (status, body) = Socket::refused(&format!("{url}?answer=403")).await;
+    let (status, body) = Socket::rejected(&format!("{url}?answer=403")).await;
     assert_eq!(status, StatusCode::FORBIDDEN);
     assert_eq!(body["message"], "Forbidden");
-    let (status, _) = Socket::refused(&format!("{url}?answer=429")).await;
+    let (status, _) = Socket::rejected(&format!("{url}?answer=429")).await;
     assert_eq!(status, StatusCode::TOO_MANY_REQUESTS);
-    let (status, body) = Socket::refused(&format!("{url}?throw=1")).await;
+    let (status, body) = Socket::rejected(&format!("{url}?throw=1")).await;
     assert_eq!(status, StatusCode::BAD_GATEWAY);
     assert_eq!(body["message"], "Internal server error");
     assert!(stack.connection_ids().is_empty());
 }
 
 #[tokio::test]
-async fn a_stage_that_does_not_exist_is_forbidden() {
+async fn unknown_stage_is_forbidden() {
     let stack = start().await;
     let url = stack.urls().websocket.replace("/live", "/test");
-    let (status, body) = Socket::refused(&url).await;
+    let (status, body) = Socket::rejected(&url).await;
     assert_eq!(status, StatusCode::FORBIDDEN);
     assert_eq!(body, json!({"message": "Forbidden"}));
 }
@@ -98,7 +98,7 @@ async fn messages_are_routed_by_their_type() {
 }
 
 #[tokio::test]
-async fn an_error_on_a_message_is_told_to_the_client_and_the_connection_stays() {
+async fn message_error_is_sent_and_the_connection_stays_open() {
     let stack = start().await;
     let mut socket = Socket::open(&stack.urls().websocket).await;
     let id = socket.id().await;
@@ -111,12 +111,15 @@ async fn an_error_on_a_message_is_told_to_the_client_and_the_connection_stays() 
 }
 
 #[tokio::test]
-async fn a_binary_message_closes_with_1003() {
+async fn binary_message_closes_with_1003() {
     let stack = start().await;
     let mut socket = Socket::open(&stack.urls().websocket).await;
     socket.send(Message::binary(vec![1, 2, 3])).await;
     assert_eq!(
-        socket.closed().await.map(|frame| u16::from(frame.code)),
+        socket
+            .close_frame()
+            .await
+            .map(|frame| u16::from(frame.code)),
         Some(1003)
     );
     let event = logged(&stack, "disconnect ").await;
@@ -124,7 +127,7 @@ async fn a_binary_message_closes_with_1003() {
 }
 
 #[tokio::test]
-async fn a_frame_over_32_kb_closes_with_1009() {
+async fn frame_over_32_kb_closes_with_1009() {
     let stack = start().await;
     let mut socket = Socket::open(&stack.urls().websocket).await;
     let largest = format!(
@@ -136,33 +139,39 @@ async fn a_frame_over_32_kb_closes_with_1009() {
     assert_eq!(socket.receive().await["body"], *largest);
     socket.send(largest + " ").await;
     assert_eq!(
-        socket.closed().await.map(|frame| u16::from(frame.code)),
+        socket
+            .close_frame()
+            .await
+            .map(|frame| u16::from(frame.code)),
         Some(1009)
     );
 }
 
 #[tokio::test]
-async fn a_message_over_128_kb_closes_with_1009_whatever_its_frames() {
+async fn fragmented_message_over_128_kb_closes_with_1009() {
     let stack = start().await;
     let mut socket = Socket::open(&stack.urls().websocket).await;
-    // Five frames of a text message, of 30 KB each, masked with zeros.
+    // A text message in five frames of 30 KB each, with masks of zeros.
     let payload = vec![b' '; 30 * 1024];
     for index in 0..5_u8 {
         let opcode = u8::from(index == 0);
         let length = u16::try_from(payload.len()).expect("16 bits").to_be_bytes();
         let head = [opcode, 0xfe, length[0], length[1], 0, 0, 0, 0];
-        // The server may have hung up by the last one.
+        // The server may close the connection before the last one.
         let _ = socket.stream().write_all(&head).await;
         let _ = socket.stream().write_all(&payload).await;
     }
     assert_eq!(
-        socket.closed().await.map(|frame| u16::from(frame.code)),
+        socket
+            .close_frame()
+            .await
+            .map(|frame| u16::from(frame.code)),
         Some(1009)
     );
 }
 
 #[tokio::test]
-async fn disconnect_is_told_what_the_client_said() {
+async fn disconnect_event_has_the_close_code_and_reason() {
     let stack = start().await;
     let mut socket = Socket::open(&stack.urls().websocket).await;
     let id = socket.id().await;
@@ -182,7 +191,7 @@ async fn disconnect_is_told_what_the_client_said() {
 }
 
 #[tokio::test]
-async fn disconnect_comes_for_clients_that_vanish() {
+async fn disconnect_event_follows_a_broken_connection() {
     let stack = start().await;
     let socket = Socket::open(&stack.urls().websocket).await;
     drop(socket);
@@ -204,7 +213,10 @@ async fn idle_and_old_connections_are_closed() {
         let stack = start_with(options).await;
         let mut socket = Socket::open(&stack.urls().websocket).await;
         assert_eq!(
-            socket.closed().await.map(|frame| u16::from(frame.code)),
+            socket
+                .close_frame()
+                .await
+                .map(|frame| u16::from(frame.code)),
             Some(1001)
         );
         let event = logged(&stack, "disconnect ").await;
@@ -213,7 +225,7 @@ async fn idle_and_old_connections_are_closed() {
 }
 
 #[tokio::test]
-async fn connect_may_choose_the_subprotocol() {
+async fn connect_chooses_the_subprotocol() {
     let stack = start().await;
     let url = format!("{}?protocol=stagecast", stack.urls().websocket);
     let request =

@@ -1,4 +1,4 @@
-//! Everyone who watches a job: when each message arrived, and how long it had been on its way.
+//! The subscribers of a job: measure the latency of each message.
 
 use std::{path::PathBuf, sync::Arc};
 
@@ -15,60 +15,63 @@ use serde_json::{Value, json};
 use tokio::{net::TcpStream, sync::mpsc};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async, tungstenite::Message};
 
-use crate::{stack::Place, stages::LapTimes, wall_clock::nanoseconds};
+use crate::{stack::StackAddresses, stages::LapTimes, wall_clock::nanoseconds};
 
-/// Connections that are made at a time.
-const AT_A_TIME: usize = 16;
-/// Messages of the comparison.
+/// The number of connections opened concurrently.
+const CONCURRENT_CONNECTS: usize = 16;
+/// The number of messages of the comparison.
 const BARE_MESSAGES: usize = 20;
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 type Http = Client<HttpConnector, Full<Bytes>>;
 
-/// What a watcher saw, in nanoseconds on the way.
+/// The latencies of the received messages, in nanoseconds.
 #[derive(Debug, Default)]
-struct Seen {
+struct Latencies {
     progress: Vec<u64>,
     durable: Vec<u64>,
     bare: Vec<u64>,
 }
 
-/// Watches a job with an audience of this size to its end.
+/// Runs a job with an audience of this size to its end. Returns the latencies and the stages' measurements.
 pub(crate) fn measure(stack: &str, audience: usize, go: &str) -> anyhow::Result<Value> {
-    let place: Place = serde_json::from_str(stack)?;
+    let addresses: StackAddresses = serde_json::from_str(stack)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    runtime.block_on(run(&place, audience, go.into()))
+    runtime.block_on(run(&addresses, audience, go.into()))
 }
 
-async fn run(place: &Place, audience: usize, go: PathBuf) -> anyhow::Result<Value> {
+async fn run(addresses: &StackAddresses, audience: usize, go: PathBuf) -> anyhow::Result<Value> {
     let http: Http = Client::builder(TokioExecutor::new()).build_http();
-    let job = create_job(&http, place).await?;
+    let job = create_job(&http, addresses).await?;
     let (job_id, key) = (text(&job, "job_id")?, text(&job, "access_key")?);
-    let url = format!("{}?job_id={job_id}&access_key={key}", place.urls.websocket);
+    let url = format!(
+        "{}?job_id={job_id}&access_key={key}",
+        addresses.urls.websocket
+    );
     let sockets: Vec<_> = stream::iter(0..audience)
         .map(|_| connect_async(&url))
-        .buffer_unordered(AT_A_TIME)
+        .buffer_unordered(CONCURRENT_CONNECTS)
         .collect()
         .await;
     let (arrived, mut arrivals) = mpsc::unbounded_channel();
-    let mut watchers = Vec::new();
+    let mut clients = Vec::new();
     for (index, socket) in sockets.into_iter().enumerate() {
         let (socket, _) = socket?;
-        // One of them keeps the stages' times.
+        // One subscriber collects the stages' measurements.
         let keep = (index == 0).then(Vec::new);
-        watchers.push(tokio::spawn(watch(socket, arrived.clone(), keep)));
+        clients.push(tokio::spawn(watch(socket, arrived.clone(), keep)));
     }
-    let bare = post_bare(&http, place, &job_id, &mut arrivals).await?;
+    let bare = post_bare(&http, addresses, &job_id, &mut arrivals).await?;
     std::fs::write(&go, "")?;
-    let mut seen = Seen {
+    let mut seen = Latencies {
         bare,
-        ..Seen::default()
+        ..Latencies::default()
     };
     let mut laps = Vec::new();
-    for watcher in try_join_all(watchers).await? {
-        let (mut its, its_laps) = watcher?;
+    for client in try_join_all(clients).await? {
+        let (mut its, its_laps) = client?;
         seen.progress.append(&mut its.progress);
         seen.durable.append(&mut its.durable);
         laps.extend(its_laps);
@@ -81,8 +84,8 @@ async fn run(place: &Place, audience: usize, go: PathBuf) -> anyhow::Result<Valu
     }))
 }
 
-async fn create_job(http: &Http, place: &Place) -> anyhow::Result<Value> {
-    let request = Request::post(format!("{}/v1/jobs", place.urls.http_api))
+async fn create_job(http: &Http, addresses: &StackAddresses) -> anyhow::Result<Value> {
+    let request = Request::post(format!("{}/v1/jobs", addresses.urls.http_api))
         .header("content-type", "image/png")
         .body(Full::new(Bytes::from_static(b"\x89PNG\r\n\x1a\n")))?;
     let answer = http.request(request).await?;
@@ -90,13 +93,13 @@ async fn create_job(http: &Http, place: &Place) -> anyhow::Result<Value> {
     serde_json::from_slice(&body).with_context(|| format!("{body:?}"))
 }
 
-/// Notes what comes, until the job has ended.
+/// Records the latency of each message until the job ends.
 async fn watch(
     mut socket: Socket,
     arrived: mpsc::UnboundedSender<u64>,
     mut keep: Option<Vec<LapTimes>>,
-) -> anyhow::Result<(Seen, Vec<LapTimes>)> {
-    let mut seen = Seen::default();
+) -> anyhow::Result<(Latencies, Vec<LapTimes>)> {
+    let mut seen = Latencies::default();
     loop {
         let frame = socket.next().await.context("the connection has ended")??;
         let now = nanoseconds();
@@ -111,7 +114,7 @@ async fn watch(
                 arrived.send(took(since))?;
             }
             "progress_update" => {
-                // The runner's own messages say no time.
+                // The runner's own messages have no time.
                 if let Ok(since) = message["message"].as_str().unwrap_or_default().parse() {
                     seen.progress.push(took(since));
                 }
@@ -134,26 +137,30 @@ async fn watch(
     Ok((seen, keep.unwrap_or_default()))
 }
 
-/// What is left without anything of ours: one write to a table, then posts of a message as long,
-/// by a bare client, to the connections that our publisher posts to itself.
+/// The baseline without the product: one write to a table, then posts of a message of the same length by a
+/// bare client to the connections that the publisher posts to directly.
 async fn post_bare(
     http: &Http,
-    place: &Place,
+    addresses: &StackAddresses,
     job_id: &str,
     arrivals: &mut mpsc::UnboundedReceiver<u64>,
 ) -> anyhow::Result<Vec<u64>> {
-    let connections = Arc::new(connections(http, place, job_id).await?);
+    let connections = Arc::new(connections(http, addresses, job_id).await?);
     let mut taken = Vec::new();
     for _ in 0..BARE_MESSAGES {
         let since = nanoseconds();
-        write(http, place).await?;
+        write(http, addresses).await?;
         let filling = "x".repeat(crate::posts::MESSAGE.len().saturating_sub(60));
         let body = json!({ "type": "bare", "message": since.to_string(), "filling": filling });
         let body = Bytes::from(body.to_string());
         stream::iter(connections.iter())
             .map(|id| {
                 let id = id.replace('=', "%3D");
-                post(http, format!("{}/{id}", place.connections), body.clone())
+                post(
+                    http,
+                    format!("{}/{id}", addresses.connections),
+                    body.clone(),
+                )
             })
             .buffer_unordered(128)
             .collect::<Vec<_>>()
@@ -177,10 +184,10 @@ async fn post(http: &Http, uri: String, body: Bytes) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One conditional update of an item, as a publish makes it.
-async fn write(http: &Http, place: &Place) -> anyhow::Result<()> {
+/// One conditional update of an item, as in a publish.
+async fn write(http: &Http, addresses: &StackAddresses) -> anyhow::Result<()> {
     let update = json!({
-        "TableName": place.jobs,
+        "TableName": addresses.jobs,
         "Key": { "job_id": { "S": "bench" } },
         "UpdateExpression": "SET progress = :progress, message = :message",
         "ConditionExpression": "attribute_not_exists(epoch)",
@@ -190,19 +197,23 @@ async fn write(http: &Http, place: &Place) -> anyhow::Result<()> {
         },
         "ReturnValues": "ALL_NEW",
     });
-    dynamodb(http, place, "UpdateItem", &update).await?;
+    dynamodb(http, addresses, "UpdateItem", &update).await?;
     Ok(())
 }
 
-/// The connections that the publisher posts to itself.
-async fn connections(http: &Http, place: &Place, job_id: &str) -> anyhow::Result<Vec<String>> {
+/// The connections that the publisher posts to directly.
+async fn connections(
+    http: &Http,
+    addresses: &StackAddresses,
+    job_id: &str,
+) -> anyhow::Result<Vec<String>> {
     let query = json!({
-        "TableName": place.subscribers,
+        "TableName": addresses.subscribers,
         "KeyConditionExpression": "job_id = :job_id",
         "ExpressionAttributeValues": { ":job_id": { "S": job_id } },
         "Limit": contract::limits::MAX_DIRECT_SUBSCRIBERS,
     });
-    let answer = dynamodb(http, place, "Query", &query).await?;
+    let answer = dynamodb(http, addresses, "Query", &query).await?;
     let items = answer["Items"].as_array().context("items")?.iter();
     items
         .map(|item| text(&item["connection_id"], "S"))
@@ -211,13 +222,13 @@ async fn connections(http: &Http, place: &Place, job_id: &str) -> anyhow::Result
 
 async fn dynamodb(
     http: &Http,
-    place: &Place,
+    addresses: &StackAddresses,
     operation: &str,
     body: &Value,
 ) -> anyhow::Result<Value> {
     let request = Request::builder()
         .method(Method::POST)
-        .uri(format!("{}/", place.urls.endpoint_url))
+        .uri(format!("{}/", addresses.urls.endpoint_url))
         .header("x-amz-target", format!("DynamoDB_20120810.{operation}"))
         .body(Full::new(Bytes::from(body.to_string())))?;
     let answer = http.request(request).await?;
