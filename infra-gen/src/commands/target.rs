@@ -1,6 +1,6 @@
 //! Which stack a command is about, and where it is.
 
-use std::future::Future;
+use std::{borrow::Cow, future::Future};
 
 use anyhow::Context;
 use clap::Args;
@@ -161,13 +161,10 @@ pub(crate) fn option(name: &str, value: Option<&str>) -> String {
     value.map_or_else(String::new, |value| format!(" --{name} {}", quoted(value)))
 }
 
-/// A word that a shell takes for just this one.
+/// A word as a shell reads it back unchanged. No argument of a process holds a NUL byte, the only one
+/// that cannot be quoted.
 fn quoted(word: &str) -> String {
-    let is_plain = |it: char| it.is_ascii_alphanumeric() || "-_./:=,@+%".contains(it);
-    if !word.is_empty() && word.chars().all(is_plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
+    shlex::try_quote(word).map_or_else(|_| word.to_owned(), Cow::into_owned)
 }
 
 /// Runs a command that talks to AWS.

@@ -103,9 +103,11 @@ impl Package {
             path: path.clone(),
             cause,
         })?;
-        executable::check(&executable, architecture).map_err(|cause| PackageError::Executable {
-            path: path.clone(),
-            cause,
+        let too_new_glibc = executable::check(&executable, architecture).map_err(|cause| {
+            PackageError::Executable {
+                path: path.clone(),
+                cause,
+            }
         })?;
         if executable.len() as u64 > LARGEST {
             let size = executable.len() as u64;
@@ -116,7 +118,7 @@ impl Package {
             function,
             hash: format!("{:x}", Sha256::digest(&bytes)),
             bytes,
-            too_new_glibc: executable::too_new_glibc(&executable),
+            too_new_glibc,
         })
     }
 
@@ -236,7 +238,7 @@ mod tests {
         let error = Package::of("jobs", folder.path(), Architecture::Arm64).expect_err("not arm64");
         let message = error.to_string();
         assert!(
-            message.contains("is for x86_64, the function for arm64"),
+            message.contains("is built for x86_64, the function runs on arm64"),
             "{message}"
         );
     }

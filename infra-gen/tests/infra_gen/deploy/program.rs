@@ -44,6 +44,8 @@ pub(super) fn binaries() -> tempfile::TempDir {
         executable.resize(18, 0);
         // The machine number of arm64.
         executable.extend([0xb7, 0]);
+        // The rest of the ELF header: no sections.
+        executable.resize(64, 0);
         executable.extend(function.name.as_bytes());
         fs::write(folder.path().join(function.name), executable).expect("writable");
     }
