@@ -3,6 +3,9 @@
 use anyhow::bail;
 use infra_gen::{constructs::stack_tags, deploy::DeployedStack, environments::Environment};
 
+/// The description in the templates of the first version. SAM's stacks have no other mark.
+const FIRST_DESCRIPTION: &str = "Stagecast: tells who waits for a job how far it is, live";
+
 /// Refuses a stack that does not belong to Stagecast, or that belongs to another environment.
 /// `description` is the description in the template of Stagecast's stack; it identifies stacks that
 /// have no tags.
@@ -17,7 +20,7 @@ pub(crate) fn require_own_stack(
         .tags
         .get(application)
         .is_some_and(|value| value == ours);
-    if !is_tagged && stack.description != description {
+    if !is_tagged && ![description, FIRST_DESCRIPTION].contains(&stack.description.as_str()) {
         bail!(
             "the name {name} is taken by a stack that does not belong to Stagecast (\"{}\")\n  help: \
              choose another name with --stack-name, or another region with --region",

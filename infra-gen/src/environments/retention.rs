@@ -1,4 +1,4 @@
-//! How long logs are kept.
+//! The retention of logs.
 
 use std::str::FromStr;
 
@@ -8,7 +8,7 @@ use super::EnvironmentError;
 
 macro_rules! retention {
     ($($(#[$documentation:meta])* $variant:ident = $days:literal,)*) => {
-        /// How long CloudWatch keeps logs.
+        /// The retentions that CloudWatch Logs supports.
         /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html>
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum RetentionDays {
@@ -86,7 +86,7 @@ impl TryFrom<u16> for RetentionDays {
 impl FromStr for RetentionDays {
     type Err = EnvironmentError;
 
-    /// The retention of this number of days.
+    /// Parses a number of days.
     fn from_str(days: &str) -> Result<Self, EnvironmentError> {
         let known = |retention: &Self| retention.days().to_string();
         Self::ALL
@@ -111,7 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_retention_that_cloudwatch_does_not_have_is_answered_with_those_it_has() {
+    fn unsupported_retention_is_reported_with_the_supported_ones() {
         assert_eq!(RetentionDays::try_from(14), Ok(RetentionDays::TwoWeeks));
         let error = RetentionDays::try_from(10).expect_err("no such retention");
         assert!(

@@ -1,4 +1,4 @@
-//! What functions run on and log, and how many requests there may be.
+//! The functions' processor, log level and concurrency, and the APIs' limits.
 
 use std::{fmt, ops::RangeInclusive, str::FromStr};
 
@@ -6,17 +6,17 @@ use serde::Serialize;
 
 use super::EnvironmentError;
 
-/// What the functions log.
+/// The lowest level that the functions log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum LogLevel {
-    /// Also what only its author wants to know.
+    /// Details for development.
     Debug,
-    /// What happened.
+    /// Normal events.
     Info,
-    /// What should not have happened.
+    /// Unexpected events that were handled.
     Warn,
-    /// What went wrong.
+    /// Failures.
     Error,
 }
 
@@ -31,13 +31,13 @@ impl fmt::Display for LogLevel {
     }
 }
 
-/// What functions run on.
+/// A processor that Lambda supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub enum Architecture {
-    /// Graviton.
+    /// AWS Graviton.
     #[serde(rename = "arm64")]
     Arm64,
-    /// Intel and AMD.
+    /// Intel and AMD, 64 bits.
     #[serde(rename = "x86_64")]
     X86_64,
 }
@@ -46,7 +46,7 @@ impl Architecture {
     /// Every architecture.
     pub const ALL: [Self; 2] = [Self::Arm64, Self::X86_64];
 
-    /// The architecture's name, in the template and on the command line.
+    /// The name in the template and on the command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Arm64 => "arm64",
@@ -72,20 +72,20 @@ impl FromStr for Architecture {
     }
 }
 
-/// Invocations at a time that a queue makes of its consumer, at most. In a constant, a number that
-/// Lambda refuses does not compile.
+/// The maximum of concurrent invocations that a queue makes of its consumer. In a constant, a number
+/// that Lambda refuses does not compile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct QueueConcurrency(u32);
 
 impl QueueConcurrency {
-    /// The least and the most that Lambda takes.
+    /// The numbers that Lambda accepts.
     pub const LIMITS: RangeInclusive<u32> = 2..=1000;
 
-    /// So many invocations.
+    /// Validates the number.
     ///
     /// # Panics
     ///
-    /// When Lambda takes no such number.
+    /// If the number is outside of [`Self::LIMITS`].
     #[track_caller]
     pub const fn new(invocations: u32) -> Self {
         assert!(
@@ -95,26 +95,26 @@ impl QueueConcurrency {
         Self(invocations)
     }
 
-    /// The number, but no more than `reserved`: what a function is refused for lack of concurrency
-    /// counts as received, and is hidden for long.
+    /// Limits the number to the function's reserved concurrency. A message that is received without
+    /// free concurrency counts as an attempt and stays invisible for the visibility timeout.
     #[must_use]
     pub fn within(self, reserved: Option<u32>) -> Self {
         let least = *Self::LIMITS.start();
         Self(reserved.map_or(self.0, |reserved| self.0.min(reserved).max(least)))
     }
 
-    /// The number.
+    /// The number of invocations.
     pub const fn invocations(self) -> u32 {
         self.0
     }
 }
 
-/// How many requests an API takes before it answers with 429.
+/// The limit of requests, beyond which API Gateway answers 429.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Throttling {
-    /// Requests a second, in the long run.
+    /// The sustained rate in requests per second.
     pub requests_per_second: u32,
-    /// Requests at once.
+    /// The number of requests in a burst.
     pub burst: u32,
 }
 
@@ -123,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn queue_concurrency_keeps_within_what_is_reserved_and_what_lambda_takes() {
+    fn queue_concurrency_keeps_within_reservation_and_limits() {
         let many = QueueConcurrency::new(600);
         assert_eq!(many.within(None), many);
         assert_eq!(many.within(Some(20)).invocations(), 20);

@@ -115,7 +115,7 @@ fn invalid_route_key_is_refused_with_the_rule() {
     for key in ["", "cancel job", "$other", "übersicht", &"k".repeat(129)] {
         let error = RouteKey::new(key).expect_err(key).to_string();
         assert!(
-            error.starts_with(&format!("'{key}' is no route key")),
+            error.starts_with(&format!("'{key}' is not a route key")),
             "{error}"
         );
         assert!(error.contains("1 to 128 letters"), "{error}");

@@ -4,5 +4,6 @@ mod bad_input;
 mod command_line;
 mod deploy;
 mod diff;
+mod modules;
 mod program;
 mod template;

@@ -142,7 +142,7 @@ pub(super) fn stack(status: &str, (text, other): (&str, &str)) -> Stack {
         name: "stagecast-dev".to_owned(),
         status: status.to_owned(),
         template: template(text, other),
-        description: "Stagecast: tells who waits for a job how far it is, live".to_owned(),
+        description: "Stagecast: streams live progress of long-running jobs".to_owned(),
         parameters: [
             ("NameSuffix", ""),
             ("ArtifactBucket", "earlier"),

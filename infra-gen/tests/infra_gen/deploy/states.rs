@@ -27,6 +27,16 @@ fn deploy_refuses_the_stack_of_another_application() {
     assert_eq!(aws.count("CreateChangeSet"), 0);
 }
 
+/// A stack that the SAM CLI deployed has no tags, only the description of its template.
+#[test]
+fn deploy_recognizes_an_untagged_stack_of_the_first_version() {
+    let mut first = stack("UPDATE_COMPLETE", SAME);
+    first.description = "Stagecast: tells who waits for a job how far it is, live".to_owned();
+    let aws = FakeAws::new().with_stack(first);
+    let output = deploy(&aws, &["--yes"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
 #[test]
 fn deploy_refuses_the_stack_of_another_environment() {
     let mut other = stack("UPDATE_COMPLETE", SAME);
