@@ -129,7 +129,7 @@ fn folder_that_cannot_be_created_is_reported() {
     let before = contents(folder.path());
     let output = synth(&blocked, &[]);
     assert_failed(&output, 1, "template.yaml/generated/");
-    assert_failed(&output, 1, "cannot write");
+    assert_failed(&output, 1, "cannot read");
     assert_eq!(contents(folder.path()), before);
 }
 
