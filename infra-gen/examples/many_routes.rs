@@ -43,7 +43,7 @@ fn synthesize(keys: &[RouteKey]) -> anyhow::Result<String> {
     let function = Function::add(&mut stack, DeliveryFunction::SPEC, &resources)?;
     resources
         .websocket
-        .serve_keys(&mut stack, keys, &function)?;
+        .add_route_keys(&mut stack, keys, &function)?;
     let template = stack.into_template();
     Ok(template.render(Format::CloudFormation).to_yaml()?)
 }

@@ -2,15 +2,15 @@
 //!
 //! | to change | look in |
 //! | --- | --- |
-//! | what the system is made of | [`stack`] |
-//! | what differs between development and production | [`environments`] |
-//! | how a table, a queue, a function or an API is set up | [`constructs`] |
-//! | resource types of AWS, and how a template is written | the crate [`cloudformation`] |
-//! | what is checked beyond types and schemas | `check` |
-//! | the comparison of templates | the crate `cloudformation-diff` |
-//! | how the stack is deployed, and what is told meanwhile | `deploy` |
-//! | AsyncAPI, JSON Schema, TypeScript and the picture | `documents` |
-//! | which files are generated | `generated` |
+//! | the resources of the system | [`stack`] |
+//! | the differences between development and production | [`environments`] |
+//! | the settings of a table, a queue, a function or an API | [`constructs`] |
+//! | the properties of an AWS resource type, the rendering of a template | the crate [`cloudformation`] |
+//! | checks beyond types and schemas | `check` |
+//! | the comparison of two templates | the crate `cloudformation-diff` |
+//! | the deployment of a stack, and its messages | `deploy` |
+//! | AsyncAPI, OpenAPI, JSON Schema, TypeScript and the diagram | `documents` |
+//! | the list of generated files | `generated` |
 //!
 //! ```
 //! use infra_gen::{environments::Environment, stack, template::Format};

@@ -8,7 +8,7 @@ use std::{
 };
 
 use clap::{Parser, Subcommand};
-use commands::{check, diff, synth};
+use commands::{CommandOutcome, check, diff, synth};
 #[cfg(feature = "deploy")]
 use commands::{deploy, destroy, outputs, package};
 
@@ -22,9 +22,9 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Write the templates, or compare them with what is there.
+    /// Write the generated files, or compare them with the existing ones.
     Synth(synth::Arguments),
-    /// Look for what neither the compiler nor CloudFormation's schemas see, and ask validators.
+    /// Find errors that neither the compiler nor CloudFormation's schemas detect, and run validators.
     Check(check::Arguments),
     /// Show what deploying the code's template would change; the functions' code is not compared.
     Diff(diff::Arguments),
@@ -37,30 +37,16 @@ enum Command {
     /// Delete the stack.
     #[cfg(feature = "deploy")]
     Destroy(destroy::Arguments),
-    /// Print what the stack tells: URLs, names, ids.
+    /// Print the stack's outputs: URLs, names, ids.
     #[cfg(feature = "deploy")]
     Outputs(outputs::Arguments),
 }
 
-/// How a command that did not fail ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Outcome {
-    /// As asked.
-    Done,
-    /// It was not the same, or not right.
-    Differs,
-}
-
-impl Outcome {
-    fn and(self, other: Self) -> Self {
-        if self == Self::Done { other } else { self }
-    }
-}
-
-/// How a shell reports a program that SIGPIPE ended, as it ends most that write to `head`.
+/// The exit code that a shell reports for a program that SIGPIPE ended, for example in a pipe to
+/// `head`.
 const BROKEN_PIPE: u8 = 128 + 13;
 
-/// Whether the reader of standard output has gone: it has seen enough.
+/// Whether the command failed because the reader of standard output closed the pipe.
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         let cause = cause.downcast_ref::<io::Error>();
@@ -69,11 +55,11 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
 }
 
 fn main() -> ExitCode {
-    // Clap itself exits with 2 on what it does not understand.
+    // Clap exits with 2 for an invalid command line.
     let (result, failure) = match Arguments::parse().command {
         Command::Synth(arguments) => (synth::run(&arguments), ExitCode::FAILURE),
         Command::Check(arguments) => (check::run(&arguments), ExitCode::FAILURE),
-        // As in diff(1), 1 is kept for "they differ".
+        // As for diff(1), 1 means "they differ".
         Command::Diff(arguments) => (diff::run(&arguments), ExitCode::from(2)),
         #[cfg(feature = "deploy")]
         Command::Package(arguments) => (package::run(&arguments), ExitCode::FAILURE),
@@ -85,11 +71,11 @@ fn main() -> ExitCode {
         Command::Outputs(arguments) => (outputs::run(&arguments), ExitCode::FAILURE),
     };
     match result {
-        Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::Differs) => ExitCode::FAILURE,
+        Ok(CommandOutcome::Done) => ExitCode::SUCCESS,
+        Ok(CommandOutcome::Differs) => ExitCode::FAILURE,
         Err(error) if is_broken_pipe(&error) => ExitCode::from(BROKEN_PIPE),
         Err(error) => {
-            // There is nobody left to tell if this fails.
+            // Standard error is closed; there is no other place to report that.
             let _ = writeln!(io::stderr(), "error: {error:#}");
             failure
         }

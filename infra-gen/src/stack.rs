@@ -1,4 +1,4 @@
-//! The whole system.
+//! The stack of the whole system.
 
 use contract::{
     buckets::{Bucket as _, Objects},
@@ -20,14 +20,14 @@ use crate::{
 /// The stage of the WebSocket API.
 pub const WEBSOCKET_STAGE: StageName = StageName::new("live");
 
-/// Builds the template of the system for an environment.
+/// Synthesizes the template of the system for an environment.
 pub fn synthesize(environment: &Environment) -> Result<Template, SynthError> {
     let mut stack = Stack::new(
-        "Stagecast: tells who waits for a job how far it is, live",
+        "Stagecast: streams live progress of long-running jobs",
         environment,
     )?;
 
-    // What functions are granted something on.
+    // The resources that grants refer to.
     let resources = Grantable {
         tables: vec![
             Table::add(&mut stack, Connections::SPEC)?,
@@ -44,7 +44,7 @@ pub fn synthesize(environment: &Environment) -> Result<Template, SynthError> {
     };
     let http = HttpApi::add(&mut stack)?;
 
-    // The functions, each with what invokes it.
+    // The functions with their triggers.
     let mut functions = Vec::new();
     for spec in functions::ALL {
         let function = Function::add(&mut stack, spec, &resources)?;

@@ -11,44 +11,52 @@ use infra_gen::{
     stack,
 };
 
-use super::known_environment;
-use crate::Outcome;
+use super::{known_environment::known_environment, outcome::CommandOutcome};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// Only this environment.
+    /// Check this environment only.
     #[arg(long, value_name = "NAME", value_parser = known_environment)]
     environment: Option<String>,
-    /// Leave out what other programs say: cfn-lint and cloudformation-validate.
+    /// Do not run cfn-lint and cloudformation-validate.
     #[arg(long)]
     no_validators: bool,
-    /// Take a validator that is not installed for a problem.
+    /// Fail if a validator is not installed in the pinned version.
     #[arg(long, conflicts_with = "no_validators")]
     require_validators: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<CommandOutcome> {
     let mut output = io::stdout();
     let environments: Vec<_> = Environment::names()
         .map(Environment::by_name)
         .collect::<Result<_, _>>()?;
     let findings = check::shared_suffixes(&environments);
-    let mut outcome = report(&mut output, "environments", &findings)?;
+    let mut outcome = print_findings(&mut output, "environments", &findings)?;
     for name in Environment::names() {
         if arguments.environment.as_deref().is_none_or(|it| it == name) {
             let template = stack::synthesize(&Environment::by_name(name)?)?;
-            outcome = outcome.and(report(&mut output, name, &check::findings(&template)?)?);
+            outcome = outcome.and(print_findings(
+                &mut output,
+                name,
+                &check::findings(&template)?,
+            )?);
         }
     }
     if !arguments.no_validators {
-        outcome = outcome.and(report(&mut output, "validators", &validate(arguments)?)?);
+        outcome = outcome.and(print_findings(
+            &mut output,
+            "validators",
+            &validate(arguments)?,
+        )?);
     }
     Ok(outcome)
 }
 
-/// Asks the validators about the templates as they would be written.
+/// Runs the validators on the templates, as `synth` would write them.
 fn validate(arguments: &Arguments) -> anyhow::Result<Vec<Finding>> {
-    let folder = tempfile::tempdir().context("the templates need a folder to be checked in")?;
+    let folder =
+        tempfile::tempdir().context("cannot create a temporary folder for the templates")?;
     let files = generated::templates(&Selection {
         environment: arguments.environment.clone(),
         ..Selection::default()
@@ -72,22 +80,26 @@ fn validate(arguments: &Arguments) -> anyhow::Result<Vec<Finding>> {
     Ok(findings)
 }
 
-fn report(output: &mut impl Write, about: &str, findings: &[Finding]) -> io::Result<Outcome> {
+fn print_findings(
+    output: &mut impl Write,
+    subject: &str,
+    findings: &[Finding],
+) -> io::Result<CommandOutcome> {
     let problems = findings
         .iter()
         .filter(|finding| finding.severity == Severity::Problem)
         .count();
     match problems {
-        0 => writeln!(output, "{about}: no problems")?,
-        1 => writeln!(output, "{about}: 1 problem")?,
-        _ => writeln!(output, "{about}: {problems} problems")?,
+        0 => writeln!(output, "{subject}: no problems")?,
+        1 => writeln!(output, "{subject}: 1 problem")?,
+        _ => writeln!(output, "{subject}: {problems} problems")?,
     }
     for finding in findings {
         writeln!(output, "  {finding}")?;
     }
     Ok(if problems == 0 {
-        Outcome::Done
+        CommandOutcome::Done
     } else {
-        Outcome::Differs
+        CommandOutcome::Differs
     })
 }

@@ -4,202 +4,225 @@ use anyhow::{anyhow, bail};
 use clap::Args;
 use infra_gen::{
     deploy::{
-        DeployedResource, DeployedStack, Ending, Events, Naming, Session, StackState, empty,
-        holds_data, logging_role,
+        AwsSession, DeployedResource, DeployedStack, Events, StackName, StackState, StackStatus,
+        WatchResult, empty_bucket, holds_data, logging_role,
     },
-    environments::Overrides,
+    environments::{Environment, Overrides},
     stack::synthesize,
 };
 
 use super::{
-    operation::{Operation, delete_by_hand, failure},
-    ownership::must_be_ours,
-    target::{Target, block_on, unless_interrupted},
+    follow::follow,
+    hints::{Hints, Interruption},
+    outcome::CommandOutcome,
+    ownership::require_own_stack,
+    runtime::{block_on, unless_interrupted},
+    stack_error::StackError,
+    stack_options::StackOptions,
     terminal::Terminal,
 };
-use crate::Outcome;
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    target: Target,
-    /// Do not ask before anything is deleted.
+    stack: StackOptions,
+    /// Delete the stack without asking.
     #[arg(long)]
     yes: bool,
 }
 
-/// The state of a stack that someone has had deleted, and that is not gone yet.
-const DELETING: &str = "DELETE_IN_PROGRESS";
+/// What a deletion of the stack works with.
+#[derive(Debug)]
+struct DestroyContext<'a> {
+    environment: Environment,
+    name: StackName,
+    session: AwsSession,
+    yes: bool,
+    hints: &'a Hints<'a>,
+}
 
-/// The state of a stack that is being made.
-const MAKING: &str = "CREATE_IN_PROGRESS";
-
-/// What becomes of a stack's resources.
+/// A stack's resources, by what a deletion does to them.
 #[derive(Debug, Default)]
 struct Disposition {
-    kept: Vec<DeployedResource>,
+    retained: Vec<DeployedResource>,
     deleted: Vec<DeployedResource>,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<CommandOutcome> {
+    let hints = Hints::new("destroy", "", &arguments.stack);
     block_on(async {
-        if let Some(result) = unless_interrupted(Box::pin(destroy(arguments))).await {
-            return result;
+        let context = DestroyContext {
+            environment: arguments.stack.environment(&Overrides::default())?,
+            name: arguments.stack.stack_name()?,
+            session: arguments.stack.session().await?,
+            yes: arguments.yes,
+            hints: &hints,
+        };
+        let mut terminal = Terminal::new();
+        let result = unless_interrupted(Box::pin(destroy(&context, &mut terminal))).await;
+        terminal.finish();
+        match result {
+            Some(result) => result.map_err(|error| hints.render(error)),
+            None => {
+                let interruption = unless_interrupted(Box::pin(interruption(&context))).await;
+                Err(interruption.map_or_else(
+                    || anyhow!("interrupted again"),
+                    |interruption| hints.interrupted(interruption),
+                ))
+            }
         }
-        let said = unless_interrupted(Box::pin(stopped(arguments))).await;
-        Err(said.unwrap_or_else(|| anyhow!("interrupted again")))
     })
 }
 
-async fn destroy(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    let mut terminal = Terminal::new();
-    let session = arguments.target.session().await?;
-    let name = arguments.target.stack_name()?.to_string();
-    let Some(stack) = DeployedStack::find(&session, &name).await? else {
+async fn destroy(
+    context: &DestroyContext<'_>,
+    terminal: &mut Terminal,
+) -> Result<CommandOutcome, StackError> {
+    let DestroyContext { session, name, .. } = context;
+    let Some(stack) = DeployedStack::find(session, name.as_str()).await? else {
         terminal.done(format!("there is no stack {name} in {}", session.region));
-        return Ok(Outcome::Done);
+        return Ok(CommandOutcome::Done);
     };
-    let environment = arguments.target.environment(&Overrides::default())?;
-    // What has nothing in it has neither tags nor a description.
-    if stack.status.state() != StackState::Empty {
-        must_be_ours(
-            &stack,
-            &environment,
-            synthesize(&environment)?.description(),
-        )?;
+    require_deletable(context, &stack)?;
+    let disposition = Disposition::of(session, &stack).await?;
+    disposition.show(terminal, session, &stack);
+    let is_being_deleted = stack.status == StackStatus::DeleteInProgress;
+    if !context.yes && !is_being_deleted && !confirm(name, terminal).await? {
+        terminal.line("Nothing was deleted.");
+        return Ok(CommandOutcome::Differs);
     }
-    refuse_what_cannot_be(&stack, &arguments.target)?;
-    let fate = fate(&session, &stack).await?;
-    show(&terminal, &session, &stack, &fate);
-    let goes_already = stack.status.as_str() == DELETING;
-    if !arguments.yes && !goes_already {
-        let question = format!("Type the name of the stack to delete it ({name}):");
-        let instead = "give --yes to have it deleted unasked";
-        if terminal.ask(&question, instead).await? != name {
-            terminal.line("Nothing was deleted.");
-            return Ok(Outcome::Differs);
-        }
-    }
-    let mut ending = if goes_already {
-        let mut events = Events::of_running_operation(&session, &stack.id, &name).await?;
-        follow(
-            arguments,
-            &session,
-            &stack,
-            &fate,
-            &mut events,
-            &mut terminal,
-        )
-        .await?
+    let mut result = if is_being_deleted {
+        let mut events = Events::of_running_operation(session, &stack.id, &stack.name).await?;
+        follow_deletion(session, &stack, &disposition, &mut events, terminal).await?
     } else {
-        delete(arguments, &session, &stack, &fate, &mut terminal).await?
+        delete(session, &stack, &disposition, terminal).await?
     };
-    let asked = arguments.yes || !goes_already;
-    if ending.status.state() != StackState::Gone && asked && fate.buckets().next().is_some() {
-        // A job may have stored something between the emptying and the deletion.
-        ending = delete(arguments, &session, &stack, &fate, &mut terminal).await?;
+    let has_consent = context.yes || !is_being_deleted;
+    let may_retry = has_consent && disposition.buckets().next().is_some();
+    if result.status.state() != StackState::Deleted && may_retry {
+        // A job may have stored an object after the bucket was emptied.
+        result = delete(session, &stack, &disposition, terminal).await?;
     }
-    if ending.status.state() != StackState::Gone {
-        let next = format!(
-            "`infra-gen destroy{}` tries again",
-            arguments.target.repeat()
-        );
-        let naming = arguments.target.naming(&name);
-        return Err(failure(&naming, &ending, None, &next));
+    if result.status.state() != StackState::Deleted {
+        return Err(StackError::OperationFailed {
+            stack: stack.name,
+            result,
+            construct: None,
+        });
     }
-    terminal.done(format!("{name} is gone"));
-    if !fate.kept.is_empty() {
-        terminal.line(format!("  what was kept of it:\n{}", list(&fate.kept)));
-        let protected = fate.kept.iter().filter(|it| it.protected);
-        let protected: Vec<_> = protected.map(|it| it.physical_id.as_str()).collect();
-        let naming = arguments.target.naming(&name);
-        if let Some(first) = delete_by_hand(&protected, &naming) {
-            terminal.line(format!("  before it is deployed again, {first}"));
-        }
-    }
-    terminal.line(others(&stack));
-    Ok(Outcome::Done)
+    terminal.done(format!("{name} is deleted"));
+    disposition.show_retained(context.hints, terminal);
+    terminal.line(shared_resources(&stack));
+    Ok(CommandOutcome::Done)
 }
 
-/// What deploying has made that is no part of the stack: other stacks may use it.
-fn others(stack: &DeployedStack) -> String {
+async fn confirm(name: &StackName, terminal: &mut Terminal) -> anyhow::Result<bool> {
+    let question = format!("Type the name of the stack to delete it ({name}):");
+    let instead = "give --yes to delete it without a question";
+    Ok(terminal.ask(&question, instead).await? == name.as_str())
+}
+
+/// Names what deployments created outside of the stack. Other stacks may use it.
+fn shared_resources(stack: &DeployedStack) -> String {
     let bucket = stack.parameters.get("ArtifactBucket");
     let bucket = bucket.map_or_else(String::new, |name| {
         format!("    the bucket {name}, with the functions' packages\n")
     });
     format!(
-        "  what other stacks may use, and so stays:\n{bucket}    the stack {}, if it was set up",
+        "  these remain, because other stacks may use them:\n{bucket}    the stack {}, if it was \
+         set up",
         logging_role::STACK
     )
 }
 
-/// Says of a stack that CloudFormation would not delete why, and what to do.
-fn refuse_what_cannot_be(stack: &DeployedStack, target: &Target) -> anyhow::Result<()> {
+/// Refuses a stack of another application or environment, and one that CloudFormation would not
+/// delete.
+fn require_deletable(context: &DestroyContext<'_>, stack: &DeployedStack) -> anyhow::Result<()> {
     let DeployedStack { name, status, .. } = stack;
-    let Naming { options, aws, .. } = target.naming(name);
+    // A stack without resources has neither tags nor a description.
+    if status.state() != StackState::Empty {
+        let template = synthesize(&context.environment)?;
+        require_own_stack(stack, &context.environment, template.description())?;
+    }
     if stack.termination_protection {
         bail!(
-            "the stack {name} is protected from being deleted\n  what to do: if it really shall \
-             go, `aws cloudformation update-termination-protection --stack-name {name} \
-             --no-enable-termination-protection{aws}`"
+            "the stack {name} has termination protection\n  help: to delete it, disable the \
+             protection first: {}",
+            context.hints.disable_termination_protection(name)
         );
     }
-    // CloudFormation deletes what it is making, but not what it is changing.
-    let may_go = [DELETING, MAKING].contains(&status.as_str());
-    if status.state() == StackState::Busy && !may_go {
+    // CloudFormation deletes a stack that is being created, but not one that is being updated.
+    let can_be_deleted = matches!(
+        status,
+        StackStatus::CreateInProgress | StackStatus::DeleteInProgress
+    );
+    if status.state() == StackState::InProgress && !can_be_deleted {
         bail!(
-            "the stack {name} is {status}: {}\n  what to do: `infra-gen deploy{options}` watches it to its \
-             end; then destroy it",
-            status.meaning()
+            "the stack {name} is {status}: {}\n  help: {} follows it to its end; then delete it",
+            status.meaning(),
+            context.hints.deploy(name),
         );
     }
     Ok(())
 }
 
-/// Finds out what would go and what would stay.
-async fn fate(session: &Session, stack: &DeployedStack) -> anyhow::Result<Disposition> {
-    // A stack whose first change set was never executed has no template yet.
-    if stack.status.state() == StackState::Empty {
-        return Ok(Disposition::default());
-    }
-    let template = stack.template(session).await?;
-    let retained: Vec<_> = template.document.retained().collect();
-    let (kept, deleted) = stack
-        .resources(session)
-        .await?
-        .into_iter()
-        .partition(|resource| retained.contains(&resource.logical_id.as_str()));
-    Ok(Disposition { kept, deleted })
-}
-
 impl Disposition {
-    /// The buckets that go, and so have to be emptied.
+    /// Reads the stack's resources, and from its template which of them are retained.
+    async fn of(session: &AwsSession, stack: &DeployedStack) -> anyhow::Result<Self> {
+        // A stack whose first change set was never executed has no template.
+        if stack.status.state() == StackState::Empty {
+            return Ok(Self::default());
+        }
+        let template = stack.template(session).await?;
+        let ids: Vec<_> = template.document.retained().collect();
+        let (retained, deleted) = stack
+            .resources(session)
+            .await?
+            .into_iter()
+            .partition(|resource| ids.contains(&resource.logical_id.as_str()));
+        Ok(Self { retained, deleted })
+    }
+
+    /// The buckets that are deleted, which have to be emptied first.
     fn buckets(&self) -> impl Iterator<Item = &DeployedResource> {
         let buckets = self.deleted.iter();
         buckets.filter(|it| it.kind == "AWS::S3::Bucket" && !it.physical_id.is_empty())
     }
 
-    /// What goes and cannot be had again.
+    /// The deleted resources that hold data.
     fn data(&self) -> Vec<DeployedResource> {
         let deleted = self.deleted.iter();
         deleted.filter(|it| holds_data(&it.kind)).cloned().collect()
     }
-}
 
-fn show(terminal: &Terminal, session: &Session, stack: &DeployedStack, fate: &Disposition) {
-    let DeployedStack { name, status, .. } = stack;
-    terminal.line(format!("{name} in {} is {status}", session.region));
-    terminal.line(format!("\n{} resources are deleted", fate.deleted.len()));
-    let data = fate.data();
-    if !data.is_empty() {
-        terminal.line(format!("  with all that these hold:\n{}", list(&data)));
+    fn show(&self, terminal: &Terminal, session: &AwsSession, stack: &DeployedStack) {
+        let DeployedStack { name, status, .. } = stack;
+        terminal.line(format!("{name} in {} is {status}", session.region));
+        terminal.line(format!("\n{} resources are deleted", self.deleted.len()));
+        let data = self.data();
+        if !data.is_empty() {
+            terminal.line(format!("  with the data in these:\n{}", list(&data)));
+        }
+        if !self.retained.is_empty() {
+            terminal.line(format!(
+                "\n{} resources remain in the account, because their DeletionPolicy is Retain\n{}",
+                self.retained.len(),
+                list(&self.retained)
+            ));
+        }
     }
-    if !fate.kept.is_empty() {
-        terminal.line(format!(
-            "\n{} resources are kept in the account, as the environment says\n{}",
-            fate.kept.len(),
-            list(&fate.kept)
-        ));
+
+    /// Names what remains after the deletion, and what the next deployment needs.
+    fn show_retained(&self, hints: &Hints<'_>, terminal: &Terminal) {
+        if self.retained.is_empty() {
+            return;
+        }
+        terminal.line(format!("  these remain:\n{}", list(&self.retained)));
+        let protected = self.retained.iter().filter(|it| it.protected);
+        let protected: Vec<_> = protected.map(|it| it.physical_id.as_str()).collect();
+        if let Some(first) = hints.delete_remaining_tables(&protected) {
+            terminal.line(format!("  before the next deployment, {first}"));
+        }
     }
 }
 
@@ -216,77 +239,45 @@ fn list(resources: &[DeployedResource]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-/// Empties the buckets that go, then has the stack deleted.
+/// Empties the buckets, then deletes the stack.
 async fn delete(
-    arguments: &Arguments,
-    session: &Session,
+    session: &AwsSession,
     stack: &DeployedStack,
-    fate: &Disposition,
+    disposition: &Disposition,
     terminal: &mut Terminal,
-) -> anyhow::Result<Ending> {
-    for bucket in fate.buckets() {
+) -> Result<WatchResult, StackError> {
+    for bucket in disposition.buckets() {
         let name = &bucket.physical_id;
         terminal.start(format!("emptying the bucket {name}"));
-        let count = empty(session, name).await?;
-        terminal.done(format!("emptied the bucket {name} of {count} objects"));
+        let count = empty_bucket(session, name).await?;
+        terminal.done(format!("deleted {count} objects from the bucket {name}"));
     }
     let mut events = Events::from_now(session, &stack.id, &stack.name).await?;
     stack.delete(session).await?;
-    let ending = follow(arguments, session, stack, fate, &mut events, terminal).await?;
-    if ending.status.is_of_deletion() {
-        return Ok(ending);
+    let result = follow_deletion(session, stack, disposition, &mut events, terminal).await?;
+    if result.status.is_of_deletion() {
+        return Ok(result);
     }
-    // It was still being made just before, and that has come to its own end first.
-    follow(arguments, session, stack, fate, &mut events, terminal).await
+    // That was the end of the creation that was in progress; the deletion follows it.
+    follow_deletion(session, stack, disposition, &mut events, terminal).await
 }
 
-async fn follow(
-    arguments: &Arguments,
-    session: &Session,
+async fn follow_deletion(
+    session: &AwsSession,
     stack: &DeployedStack,
-    fate: &Disposition,
+    disposition: &Disposition,
     events: &mut Events,
     terminal: &mut Terminal,
-) -> anyhow::Result<Ending> {
-    let again = format!(
-        "`infra-gen destroy{}` watches it to its end",
-        arguments.target.repeat()
-    );
-    let operation = Operation {
-        session,
-        stack: &stack.name,
-        total: fate.deleted.len(),
-        go_on: &again,
-    };
-    operation.follow(terminal, events).await
+) -> Result<WatchResult, StackError> {
+    let total = disposition.deleted.len();
+    follow(session, &stack.name, total, events, terminal).await
 }
 
-/// What is said to whoever stops the deletion.
-async fn stopped(arguments: &Arguments) -> anyhow::Error {
-    let again = arguments.target.repeat();
-    let found = async {
-        let session = arguments.target.session().await?;
-        let name = arguments.target.stack_name()?;
-        Ok::<_, anyhow::Error>(DeployedStack::find(&session, name.as_str()).await?)
-    };
-    let found = match found.await {
-        Ok(found) => found,
-        Err(error) => {
-            return anyhow!(
-                "interrupted, and the state of the stack cannot be told: {error:#}\n  how to go on: \
-                 `infra-gen destroy{again}` watches what has begun to its end"
-            );
-        }
-    };
-    match found {
-        Some(stack) if stack.status.state() == StackState::Busy => anyhow!(
-            "interrupted; the stack {} is {}: {}, and CloudFormation goes on by itself\n  how to go \
-             on: `infra-gen destroy{again}` watches it to its end",
-            stack.name,
-            stack.status,
-            stack.status.meaning()
-        ),
-        Some(stack) => anyhow!("interrupted; the stack {} is {}", stack.name, stack.status),
-        None => anyhow!("interrupted; the stack is gone"),
+/// What the message about an interruption says of the stack.
+async fn interruption(context: &DestroyContext<'_>) -> Interruption {
+    match DeployedStack::find(&context.session, context.name.as_str()).await {
+        Ok(Some(DeployedStack { name, status, .. })) => Interruption::Stack { name, status },
+        Ok(None) => Interruption::Deleted,
+        Err(error) => Interruption::Unknown(error.into()),
     }
 }

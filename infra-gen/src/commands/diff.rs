@@ -16,13 +16,20 @@ use infra_gen::{
 };
 use serde::Serialize;
 
-use super::{GENERATED, Processor, workspace};
-use crate::Outcome;
+#[cfg(not(feature = "deploy"))]
+use super::known_environment::known_environment;
+#[cfg(feature = "deploy")]
+use super::stack_options::StackOptions;
+use super::{
+    architecture::ArchitectureOptions,
+    outcome::CommandOutcome,
+    workspace::{GENERATED, workspace},
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
-    /// What the code's template would take the place of: a file, or a git revision's generated
-    /// template. The template of the deployed stack unless told otherwise.
+    /// Compare with this template file, or with the generated template of this Git revision.
+    /// Default: the template of the deployed stack.
     #[cfg_attr(feature = "deploy", arg(
         long,
         value_name = "FILE|REVISION",
@@ -35,20 +42,21 @@ pub(crate) struct Arguments {
     against: Option<Source>,
     #[cfg(feature = "deploy")]
     #[command(flatten)]
-    target: super::target::Target,
+    stack: StackOptions,
     #[command(flatten)]
-    processor: Processor,
-    /// The environment whose template is compared.
+    architecture: ArchitectureOptions,
+    /// Environment whose template is compared.
     #[cfg(not(feature = "deploy"))]
-    #[arg(long, value_name = "NAME", default_value = "dev", value_parser = super::known_environment)]
+    #[arg(long, value_name = "NAME", default_value = "dev", value_parser = known_environment)]
     environment: String,
     /// Print the difference as JSON.
     #[arg(long)]
     json: bool,
 }
 
+/// What `--json` prints.
 #[derive(Serialize)]
-struct Report<'a> {
+struct JsonDifference<'a> {
     environment: &'a str,
     against: &'a Against,
     summary: Summary,
@@ -56,7 +64,7 @@ struct Report<'a> {
     difference: &'a Difference,
 }
 
-/// What the code's template was compared with.
+/// What the code's template is compared with.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Against {
@@ -67,136 +75,153 @@ enum Against {
     },
 }
 
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<CommandOutcome> {
     let environment = arguments.environment()?;
     let name = environment.name;
     let (against, difference) = match &arguments.against {
         Some(source) => {
-            let new = stack::synthesize(&environment)?;
-            let root = match source {
-                Source::Revision(_) => workspace()?,
-                Source::File(_) => PathBuf::new(),
-            };
-            let generated = Path::new(GENERATED).join(template_path(name, Format::Sam));
-            let old = source.read(&root, &generated)?;
-            let format = if old.has_transform() {
-                Format::Sam
-            } else {
-                Format::CloudFormation
-            };
-            let new = TemplateDocument::from_json(new.to_json(format)?)?;
-            (Against::Template(source.clone()), compare(&old, &new))
+            let difference = template_difference(&environment, source)?;
+            (Against::Template(source.clone()), difference)
         }
         #[cfg(feature = "deploy")]
-        None => deployed::difference(
-            &arguments.target,
-            environment,
-            &arguments.processor.overrides(),
-        )?,
+        None => {
+            let (stack, difference) = deployed::difference(
+                &arguments.stack,
+                environment,
+                arguments.architecture.chosen(),
+            )?;
+            (Against::Deployed { stack }, difference)
+        }
         #[cfg(not(feature = "deploy"))]
-        None => anyhow::bail!("there is nothing to compare with; give --against"),
+        None => anyhow::bail!("there is nothing to compare with\n  help: give --against"),
     };
     let printed = if arguments.json {
-        let report = Report {
+        let json = JsonDifference {
             environment: name,
             against: &against,
             summary: difference.summary(),
             difference: &difference,
         };
-        serde_json::to_string_pretty(&report)? + "\n"
+        serde_json::to_string_pretty(&json)? + "\n"
     } else {
         difference.to_string()
     };
     io::stdout()
         .write_all(printed.as_bytes())
-        .context("the difference cannot be printed")?;
+        .context("cannot print the difference")?;
     Ok(if difference.is_empty() {
-        Outcome::Done
+        CommandOutcome::Done
     } else {
-        Outcome::Differs
+        CommandOutcome::Differs
     })
+}
+
+/// Compares with a file or a Git revision, in the format of the template there.
+fn template_difference(environment: &Environment, source: &Source) -> anyhow::Result<Difference> {
+    let new = stack::synthesize(environment)?;
+    let root = match source {
+        Source::Revision(_) => workspace()?,
+        Source::File(_) => PathBuf::new(),
+    };
+    let generated = Path::new(GENERATED).join(template_path(environment.name, Format::Sam));
+    let old = source.read(&root, &generated)?;
+    let format = if old.has_transform() {
+        Format::Sam
+    } else {
+        Format::CloudFormation
+    };
+    let new = TemplateDocument::from_json(new.to_json(format)?)?;
+    Ok(compare(&old, &new))
 }
 
 #[cfg(feature = "deploy")]
 impl Arguments {
-    /// What is deployed has got its suffix as a parameter. A template that is not has it as that
-    /// parameter's default.
+    /// A deployed stack has its suffix as a parameter; a template file has it as the default of
+    /// that parameter.
     fn environment(&self) -> anyhow::Result<Environment> {
-        let overrides = self.processor.overrides();
+        let overrides = self.architecture.overrides();
         let overrides = if self.against.is_some() {
             infra_gen::environments::Overrides {
                 architecture: overrides.architecture,
-                ..self.target.suffix()
+                ..self.stack.suffix()
             }
         } else {
             overrides
         };
-        self.target.environment(&overrides)
+        self.stack.environment(&overrides)
     }
 }
 
 #[cfg(not(feature = "deploy"))]
 impl Arguments {
     fn environment(&self) -> anyhow::Result<Environment> {
-        Ok(Environment::by_name(&self.environment)?.with(&self.processor.overrides()))
+        Ok(Environment::by_name(&self.environment)?.with(&self.architecture.overrides()))
     }
 }
 
-/// Comparing with what is deployed.
+/// Compares with the deployed stack.
 #[cfg(feature = "deploy")]
 mod deployed {
     use std::io::{self, Write};
 
     use anyhow::bail;
     use infra_gen::{
-        deploy::{DeployedStack, Session, Sources, StackState, of_unknown_packages, values},
+        deploy::{
+            AwsSession, DeployedStack, ParameterSources, StackState, deployed_package_parameters,
+            resolve_parameters,
+        },
         diff::{Difference, TemplateDocument, compare},
-        environments::{Environment, Overrides},
+        environments::{Architecture, Environment},
         stack,
         template::{Format, Template},
     };
 
-    use super::Against;
-    use crate::commands::target::{Target, block_on, on_its_processor};
+    use crate::commands::{
+        architecture::{kept_architecture, kept_architecture_note},
+        hints::Hints,
+        runtime::block_on,
+        stack_options::StackOptions,
+    };
 
+    /// The name of the stack, and the difference from its template. `chosen` is the processor that
+    /// the command line chooses.
     pub(super) fn difference(
-        target: &Target,
-        environment: Environment,
-        given: &Overrides,
-    ) -> anyhow::Result<(Against, Difference)> {
-        let name = target.stack_name()?.to_string();
+        options: &StackOptions,
+        mut environment: Environment,
+        chosen: Option<Architecture>,
+    ) -> anyhow::Result<(String, Difference)> {
+        let name = options.stack_name()?.to_string();
+        let hints = Hints::new("diff", "", options);
         let difference = block_on(async {
-            let session = target.session().await?;
-            let stack = DeployedStack::find(&session, &name).await?;
-            let stack = match stack {
-                Some(stack) if !stack.status.holds_nothing() => stack,
-                nothing => {
-                    let why = nothing_there(nothing.as_ref(), &name, &session);
-                    writeln!(io::stderr(), "{why}: all is new")?;
+            let session = options.session().await?;
+            let stack = match DeployedStack::find(&session, &name).await? {
+                Some(stack) if !stack.status.has_no_resources() => stack,
+                other => {
+                    let why = nothing_deployed(other.as_ref(), &name, &session);
+                    writeln!(io::stderr(), "{why}: everything is new")?;
                     let (_, document) = synthesized(&environment)?;
                     return Ok(compare(&TemplateDocument::default(), &document));
                 }
             };
-            refuse_what_is_in_between(&stack, target)?;
+            require_ready(&stack, &hints)?;
             let old = stack.template(&session).await?.document;
-            let mut note = None;
-            let environment =
-                on_its_processor(environment, given, Some(&old), |said| note = Some(said));
-            if let Some(note) = note {
+            if let Some(kept) = kept_architecture(&environment, chosen, Some(&old)) {
+                let note = kept_architecture_note(kept, environment.architecture);
                 writeln!(io::stderr(), "{note}")?;
+                environment.architecture = kept;
             }
             let (new, document) = synthesized(&environment)?;
-            // Where the packages are is no difference: that shows when there are some.
-            let sources = Sources {
-                given: &target.given(),
-                filled: &of_unknown_packages(&stack.parameters),
+            // The functions' code is not compared, so the locations of its packages stay.
+            let sources = ParameterSources {
+                given: &options.parameters(),
+                packages: &deployed_package_parameters(&stack.parameters),
                 deployed: Some((&stack.parameters, &old)),
             };
-            let values = values(&new, sources)?;
+            let values = resolve_parameters(&new, sources)?;
             let old = old.with_values(&stack.parameters);
             Ok(compare(&old, &document.with_values(&values)))
         })?;
-        Ok((Against::Deployed { stack: name }, difference))
+        Ok((name, difference))
     }
 
     fn synthesized(environment: &Environment) -> anyhow::Result<(Template, TemplateDocument)> {
@@ -205,28 +230,28 @@ mod deployed {
         Ok((template, document))
     }
 
-    fn nothing_there(stack: Option<&DeployedStack>, name: &str, session: &Session) -> String {
+    fn nothing_deployed(stack: Option<&DeployedStack>, name: &str, session: &AwsSession) -> String {
         let region = &session.region;
         match stack {
             Some(DeployedStack { status, .. }) => {
-                format!("there is nothing in the stack {name} in {region}, which is {status}")
+                format!("the stack {name} in {region} has no resources, it is {status}")
             }
             None => format!("there is no stack {name} in {region}"),
         }
     }
 
-    /// What is in a stack that is changing, or that stopped halfway, is not what its template says.
-    fn refuse_what_is_in_between(stack: &DeployedStack, target: &Target) -> anyhow::Result<()> {
+    /// The resources of a stack that is being updated, or whose update failed halfway, are not those
+    /// of its template.
+    fn require_ready(stack: &DeployedStack, hints: &Hints<'_>) -> anyhow::Result<()> {
         let DeployedStack { name, status, .. } = stack;
-        if status.state() == StackState::Settled {
+        if status.state() == StackState::Ready {
             return Ok(());
         }
-        let remediation = status.remediation(&target.naming(name));
+        let remediation = status.remediation();
+        let help = remediation.map_or_else(String::new, |it| hints.remediation(name, it));
         bail!(
-            "there is nothing certain to compare with: the stack {name} is {status}: {}\n  what to \
-             do: {}",
+            "cannot compare with the stack {name}: it is {status}: {}\n  help: {help}",
             status.meaning(),
-            remediation.unwrap_or_default()
         )
     }
 }

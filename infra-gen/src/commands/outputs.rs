@@ -2,50 +2,63 @@
 
 use std::io::{self, Write};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use clap::Args;
 use infra_gen::deploy::{DeployedStack, StackOutput, StackState};
 use serde_json::{Map, Value};
 
-use super::target::{Target, block_on};
-use crate::Outcome;
+use super::{
+    hints::Hints, outcome::CommandOutcome, runtime::block_on, stack_options::StackOptions,
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
     #[command(flatten)]
-    target: Target,
-    /// Print them as JSON: values by name.
+    stack: StackOptions,
+    /// Print a JSON object with the values by name.
     #[arg(long)]
     json: bool,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
-    block_on(async {
-        let session = arguments.target.session().await?;
-        let stack = arguments.target.stack(&session).await?;
-        refuse_what_tells_nothing(&stack, &arguments.target)?;
-        let printed = if arguments.json {
-            json(&stack.outputs)?
-        } else {
-            table(&stack.outputs)
-        };
-        io::stdout().write_all(printed.as_bytes())?;
-        Ok(Outcome::Done)
-    })
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<CommandOutcome> {
+    let hints = Hints::new("outputs", "", &arguments.stack);
+    let name = arguments.stack.stack_name()?;
+    let stack = block_on(async {
+        let session = arguments.stack.session().await?;
+        let stack = DeployedStack::find(&session, name.as_str()).await?;
+        stack.with_context(|| {
+            format!(
+                "there is no stack {name} in {}\n  help: {} creates it; select another one with \
+                 --stack-name, --name-suffix, --environment, --region and --profile",
+                session.region,
+                hints.deploy(name.as_str())
+            )
+        })
+    })?;
+    require_outputs(&stack, &hints)?;
+    let printed = if arguments.json {
+        json(&stack.outputs)?
+    } else {
+        table(&stack.outputs)
+    };
+    io::stdout().write_all(printed.as_bytes())?;
+    Ok(CommandOutcome::Done)
 }
 
-/// A stack that is not made yet, or could not be made, has no outputs: to print none would look as
-/// if there were none to have.
-fn refuse_what_tells_nothing(stack: &DeployedStack, target: &Target) -> anyhow::Result<()> {
+/// Refuses a stack whose creation has not finished. It has no outputs yet, and an empty list would
+/// look like a stack that declares none.
+fn require_outputs(stack: &DeployedStack, hints: &Hints) -> anyhow::Result<()> {
     let DeployedStack { name, status, .. } = stack;
-    if !stack.outputs.is_empty() || status.state() == StackState::Settled {
+    if !stack.outputs.is_empty() || status.state() == StackState::Ready {
         return Ok(());
     }
-    let remediation = status.remediation(&target.naming(name));
+    let help = match status.remediation() {
+        Some(remediation) => hints.remediation(name, remediation),
+        None => format!("{} creates it", hints.deploy(name)),
+    };
     bail!(
-        "the stack {name} tells nothing: it is {status}: {}\n  what to do: {}",
+        "the stack {name} has no outputs: it is {status}: {}\n  help: {help}",
         status.meaning(),
-        remediation.unwrap_or_else(|| format!("`infra-gen deploy{}` makes it", target.repeat()))
     )
 }
 
@@ -62,14 +75,15 @@ fn table(outputs: &[StackOutput]) -> String {
         let widths = outputs.iter().map(|output| text(output).chars().count());
         widths.max().unwrap_or_default()
     };
-    let (name, value) = (width(|output| &output.name), width(|output| &output.value));
+    let name_width = width(|output| &output.name);
+    let value_width = width(|output| &output.value);
     let lines = outputs.iter().map(|output| {
         let StackOutput {
-            name: a,
-            value: b,
+            name,
+            value,
             description,
         } = output;
-        format!("{a:name$}  {b:value$}  {description}\n")
+        format!("{name:name_width$}  {value:value_width$}  {description}\n")
     });
     lines.collect()
 }
@@ -79,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_has_columns_and_json_has_values_by_name() {
+    fn table_has_columns_and_json_has_values_by_name() {
         let output = |name: &str, value: &str| StackOutput {
             name: name.to_owned(),
             value: value.to_owned(),

@@ -1,11 +1,15 @@
-//! Whose a stack is: nobody else's is written over or deleted, nor another environment's.
+//! Protects stacks of other applications and of other environments.
 
 use anyhow::bail;
 use infra_gen::{constructs::stack_tags, deploy::DeployedStack, environments::Environment};
 
-/// Refuses a stack that is not Stagecast's, or is for another environment. `description` is what
-/// its template says of itself.
-pub(crate) fn must_be_ours(
+/// The description in the templates of the first version. SAM's stacks have no other mark.
+const FIRST_DESCRIPTION: &str = "Stagecast: tells who waits for a job how far it is, live";
+
+/// Refuses a stack that does not belong to Stagecast, or that belongs to another environment.
+/// `description` is the description in the template of Stagecast's stack; it identifies stacks that
+/// have no tags.
+pub(crate) fn require_own_stack(
     stack: &DeployedStack,
     environment: &Environment,
     description: &str,
@@ -16,19 +20,17 @@ pub(crate) fn must_be_ours(
         .tags
         .get(application)
         .is_some_and(|value| value == ours);
-    if !is_tagged && stack.description != description {
+    if !is_tagged && ![description, FIRST_DESCRIPTION].contains(&stack.description.as_str()) {
         bail!(
-            "the name {name} is taken: there is a stack of this name, and it is not Stagecast's \
-             (\"{}\")\n  what to do: give this one another name with --stack-name, or another \
-             region with --region",
+            "the name {name} is taken by a stack that does not belong to Stagecast (\"{}\")\n  help: \
+             choose another name with --stack-name, or another region with --region",
             stack.description
         );
     }
     match stack.tags.get(tag) {
         Some(other) if other != environment => bail!(
-            "the name {name} is taken: the stack is for the environment {other}, not \
-             {environment}\n  what to do: give --environment {other}, or another name with \
-             --stack-name"
+            "the name {name} is taken by a stack of the environment {other}, not {environment}\n  \
+             help: give --environment {other}, or choose another name with --stack-name"
         ),
         _ => Ok(()),
     }

@@ -14,44 +14,46 @@ use infra_gen::{
     template::Format,
 };
 
-use super::{GENERATED, known_environment, workspace};
-use crate::Outcome;
+use super::{
+    known_environment::known_environment,
+    outcome::CommandOutcome,
+    workspace::{GENERATED, workspace},
+};
 
-// What differs from the environments must not end up among the files that CI compares with them.
+// Overrides must not change the files in generated/, which CI compares with the environments.
 #[derive(Debug, Args)]
 #[command(group = ArgGroup::new("elsewhere").args(["output_dir", "stdout"]).multiple(true))]
 pub(crate) struct Arguments {
-    /// Compare instead of writing: print what would change and exit with 1 if anything would.
+    /// Compare instead of writing: print the difference, and exit with 1 if there is one.
     #[arg(long, conflicts_with = "stdout")]
     check: bool,
-    /// Only templates in this format: sam or cloudformation.
+    /// Write templates in this format only: sam or cloudformation.
     #[arg(long)]
     format: Option<Format>,
-    /// Only templates for this environment.
+    /// Write templates of this environment only.
     #[arg(long, value_name = "NAME", value_parser = known_environment)]
     environment: Option<String>,
-    /// Print one template instead of writing files: of dev, for SAM, unless --environment and --format
-    /// say otherwise.
+    /// Print one template instead of writing files. Default: dev, in the format sam.
     #[arg(long)]
     stdout: bool,
-    /// The folder of the generated files. Without it: generated/ in the root of the workspace.
+    /// Folder of the generated files. Default: generated/ in the root of the workspace.
     #[arg(long, value_name = "DIR")]
     output_dir: Option<PathBuf>,
-    /// Where browsers may come from, in place of what the environment says; may be repeated.
+    /// Origin that browsers may send requests from, instead of the environment's; may be repeated.
     #[arg(long, value_name = "ORIGIN", value_parser = Origin::new, requires = "elsewhere")]
     allowed_origin: Vec<Origin>,
-    /// Days that logs are kept, in place of what the environment says.
+    /// Retention of logs in days, instead of the environment's.
     #[arg(long, value_name = "DAYS", requires = "elsewhere")]
     log_retention: Option<RetentionDays>,
-    /// What is appended to the names of tables and queues, in place of what the environment says.
+    /// Suffix of the names of tables and queues, instead of the environment's.
     #[arg(long, value_name = "SUFFIX", value_parser = NameSuffix::new, requires = "elsewhere", allow_hyphen_values = true)]
     name_suffix: Option<NameSuffix>,
-    /// What the functions run on, in place of what the environment says.
+    /// Processor of the functions, instead of the environment's.
     #[arg(long, value_name = "arm64|x86_64", requires = "elsewhere")]
     architecture: Option<Architecture>,
 }
 
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<CommandOutcome> {
     let selection = Selection {
         environment: arguments.environment.clone(),
         format: arguments.format,
@@ -77,19 +79,22 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<Outcome> {
     }
 }
 
-fn print_one(selection: Selection) -> anyhow::Result<Outcome> {
+fn print_one(selection: Selection) -> anyhow::Result<CommandOutcome> {
     let files = generated::templates(&Selection {
         environment: selection.environment.or_else(|| Some("dev".to_owned())),
         format: selection.format.or(Some(Format::Sam)),
         overrides: selection.overrides,
     })?;
     let [file] = &files[..] else {
-        bail!("one template was asked for, but there are {}", files.len());
+        bail!(
+            "--stdout prints one template, but {} are selected",
+            files.len()
+        );
     };
     io::stdout()
         .write_all(file.contents.as_bytes())
-        .context("the template cannot be printed")?;
-    Ok(Outcome::Done)
+        .context("cannot print the template")?;
+    Ok(CommandOutcome::Done)
 }
 
 impl Arguments {
@@ -98,9 +103,9 @@ impl Arguments {
             return Ok(folder.clone());
         }
         let root = workspace().context(
-            "there is no folder of generated files here; --output-dir gives another one",
+            "cannot find the folder of the generated files; --output-dir names another one",
         )?;
-        // As short as it can be said.
+        // A relative path is shorter in messages.
         Ok(if env::current_dir().is_ok_and(|here| here == root) {
             GENERATED.into()
         } else {
@@ -109,9 +114,9 @@ impl Arguments {
     }
 }
 
-fn write(arguments: &Arguments, files: &[GeneratedFile]) -> anyhow::Result<Outcome> {
+fn write(arguments: &Arguments, files: &[GeneratedFile]) -> anyhow::Result<CommandOutcome> {
     let folder = &arguments.folder()?;
-    let (mut changed, mut report) = (Vec::new(), Vec::new());
+    let (mut changed, mut lines) = (Vec::new(), Vec::new());
     for file in files {
         let verb = if file.compare(folder)? == Comparison::Same {
             "unchanged"
@@ -120,17 +125,17 @@ fn write(arguments: &Arguments, files: &[GeneratedFile]) -> anyhow::Result<Outco
             "written  "
         };
         let path = folder.join(&file.path);
-        writeln!(report, "{verb} {}", path.display())?;
+        writeln!(lines, "{verb} {}", path.display())?;
     }
     generated::write(changed, folder)?;
-    io::stdout().write_all(&report)?;
-    Ok(Outcome::Done)
+    io::stdout().write_all(&lines)?;
+    Ok(CommandOutcome::Done)
 }
 
-fn check(arguments: &Arguments, files: &[GeneratedFile]) -> anyhow::Result<Outcome> {
+fn check(arguments: &Arguments, files: &[GeneratedFile]) -> anyhow::Result<CommandOutcome> {
     let folder = arguments.folder()?;
     let mut output = io::stdout();
-    let mut outcome = Outcome::Done;
+    let mut outcome = CommandOutcome::Done;
     for file in files {
         match file.compare(&folder)? {
             Comparison::Same => continue,
@@ -140,19 +145,19 @@ fn check(arguments: &Arguments, files: &[GeneratedFile]) -> anyhow::Result<Outco
             }
             Comparison::Different(diff) => write!(output, "{diff}")?,
         }
-        outcome = Outcome::Differs;
+        outcome = CommandOutcome::Differs;
     }
-    if outcome == Outcome::Differs {
+    if outcome == CommandOutcome::Differs {
         writeln!(
             output,
-            "\nThe generated files are not what the code says. To mend them, run:\n\n    {}",
-            mending_command(arguments)
+            "\nThe generated files are out of date. To update them, run:\n\n    {}",
+            update_command(arguments)
         )?;
     }
     Ok(outcome)
 }
 
-fn mending_command(arguments: &Arguments) -> String {
+fn update_command(arguments: &Arguments) -> String {
     match &arguments.output_dir {
         None => "cargo run -p infra-gen -- synth".to_owned(),
         Some(folder) => format!(

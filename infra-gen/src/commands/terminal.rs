@@ -1,5 +1,5 @@
-//! What people see while something goes on: spinners and colours on a terminal, plain lines
-//! elsewhere. It goes to standard error; standard output is for what was asked for.
+//! Messages on standard error: spinners, progress bars and colours on a terminal, plain lines
+//! elsewhere. Standard output is for a command's result.
 
 use std::{
     io::{self, IsTerminal as _, Write as _},
@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use console::{Style, Term, style};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// Where people are told what goes on.
+/// Standard error, with at most one spinner or progress bar.
 #[derive(Debug)]
 pub(crate) struct Terminal {
     term: Term,
@@ -28,7 +28,7 @@ impl Terminal {
         }
     }
 
-    /// Prints a line, above whatever is moving.
+    /// Prints a line, above the spinner or progress bar.
     pub(crate) fn line(&self, text: impl AsRef<str>) {
         let text = text.as_ref();
         match &self.bar {
@@ -38,11 +38,12 @@ impl Terminal {
     }
 
     fn print(&self, text: &str) {
-        // There is nobody left to tell if this fails.
+        // Standard error is closed; there is no other place to report that.
         let _ = self.term.write_line(text);
     }
 
-    /// Says what is going on until it is done. Without a terminal, only what was done is said.
+    /// Shows a spinner until the next call of another method that ends it. Prints nothing without a
+    /// terminal.
     pub(crate) fn start(&mut self, what: impl Into<String>) {
         self.finish();
         if !self.term.features().is_attended() {
@@ -52,7 +53,7 @@ impl Terminal {
         self.show(bar, what.into());
     }
 
-    /// The same for something of which some parts can be counted.
+    /// Shows a progress bar with `total` steps. Prints nothing without a terminal.
     pub(crate) fn start_counting(&mut self, total: usize, what: impl Into<String>) {
         self.finish();
         if !self.term.features().is_attended() {
@@ -71,25 +72,25 @@ impl Terminal {
         self.bar = Some(bar);
     }
 
-    /// Says how far it is.
+    /// Updates the progress bar: `done` steps, and the steps in progress.
     pub(crate) fn progress(&self, done: usize, what: String) {
         if let Some(bar) = &self.bar {
             let done = done as u64;
-            // Some stand-ins for CloudFormation tell of what is not changed too.
+            // Some emulators of CloudFormation report events of unchanged resources as well.
             bar.set_length(bar.length().unwrap_or_default().max(done));
             bar.set_position(done);
             bar.set_message(what);
         }
     }
 
-    /// Ends what is going on without a word.
+    /// Removes the spinner or progress bar.
     pub(crate) fn finish(&mut self) {
         if let Some(bar) = self.bar.take() {
             bar.finish_and_clear();
         }
     }
 
-    /// Says what was done.
+    /// Removes the spinner or progress bar and prints a success.
     pub(crate) fn done(&mut self, what: impl AsRef<str>) {
         self.finish();
         self.line(format!(
@@ -99,7 +100,7 @@ impl Terminal {
         ));
     }
 
-    /// Says what should be looked at.
+    /// Prints a warning.
     pub(crate) fn warn(&self, what: impl AsRef<str>) {
         self.line(format!(
             "{} {}",
@@ -108,24 +109,26 @@ impl Terminal {
         ));
     }
 
-    /// Asks a question that is answered with yes or no, if anyone can be asked.
+    /// Asks a question with the answers yes and no. Fails without a terminal; `instead` is the help
+    /// for that case.
     pub(crate) async fn confirm(&mut self, question: &str, instead: &str) -> anyhow::Result<bool> {
         let answer = self.ask(&format!("{question} [y/N]"), instead).await?;
         Ok(matches!(answer.to_ascii_lowercase().as_str(), "y" | "yes"))
     }
 
-    /// Refuses to begin what will ask a question, if there is no terminal to ask it on.
-    pub(crate) fn require(&self, what_asks: &str, instead: &str) -> anyhow::Result<()> {
+    /// Fails without a terminal, before a command starts that will ask a question.
+    pub(crate) fn require_interactive(&self, what: &str, instead: &str) -> anyhow::Result<()> {
         if !self.can_ask {
-            bail!("{what_asks}, and there is no terminal to ask on\n  what to do: {instead}");
+            bail!("{what}, and there is no terminal to ask on\n  help: {instead}");
         }
         Ok(())
     }
 
-    /// Asks a question, if there is a terminal. `instead` is what to do if not.
+    /// Asks a question and returns the line that the user types. Fails without a terminal; `instead`
+    /// is the help for that case.
     pub(crate) async fn ask(&mut self, question: &str, instead: &str) -> anyhow::Result<String> {
         self.finish();
-        self.require("this needs a confirmation", instead)?;
+        self.require_interactive("this needs a confirmation", instead)?;
         let mut term = &self.term;
         write!(term, "\n{} ", style(question).bold().for_stderr())?;
         term.flush()?;
@@ -133,12 +136,12 @@ impl Terminal {
             let mut line = String::new();
             io::stdin().read_line(&mut line).map(|_| line)
         });
-        let line = line.await?.context("the answer cannot be read")?;
+        let line = line.await?.context("cannot read the answer")?;
         Ok(line.trim().to_owned())
     }
 }
 
-/// A difference, with its marks in colour.
+/// Colours a difference by its signs.
 pub(crate) fn paint(difference: &str) -> String {
     let painted = difference.lines().map(|line| {
         let text = line.trim_start();

@@ -1,4 +1,4 @@
-//! What an API logs of each request: one line of JSON, to a log group of its own.
+//! The access log of an API: one line of JSON per request, in a separate log group.
 
 use indexmap::IndexMap;
 
@@ -8,7 +8,7 @@ use crate::{
     template::ConstructPath,
 };
 
-/// What a WebSocket API logs. Query strings are left out: they may hold a job's key.
+/// The fields of a WebSocket API's log. Query strings are not logged: they may contain a job's key.
 pub(super) const WEBSOCKET_FIELDS: &[(&str, &str)] = &[
     ("requestId", "$context.requestId"),
     ("requestTime", "$context.requestTime"),
@@ -25,7 +25,7 @@ pub(super) const WEBSOCKET_FIELDS: &[(&str, &str)] = &[
     ("userAgent", "$context.identity.userAgent"),
 ];
 
-/// What an HTTP API logs.
+/// The fields of an HTTP API's log.
 pub(super) const HTTP_FIELDS: &[(&str, &str)] = &[
     ("requestId", "$context.requestId"),
     ("requestTime", "$context.requestTime"),
@@ -44,7 +44,7 @@ pub(super) const HTTP_FIELDS: &[(&str, &str)] = &[
     ("userAgent", "$context.identity.userAgent"),
 ];
 
-/// Adds the log group of an API.
+/// Adds the log group of an API and returns the settings for its stage.
 pub(super) fn add(
     stack: &mut Stack,
     api: &ConstructPath,
@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_of_the_log_is_json_under_api_gateways_limit() {
+    fn log_format_is_json_within_api_gateways_limit() {
         for fields in [WEBSOCKET_FIELDS, HTTP_FIELDS] {
             let format = format(fields).expect("JSON");
             assert!(serde_json::from_str::<serde_json::Value>(&format).is_ok());

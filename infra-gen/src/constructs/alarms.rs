@@ -1,4 +1,4 @@
-//! What someone should be told of.
+//! The alarms of the stack.
 
 use super::{
     Function, Monitored, Queue, Stack, SynthError, Table,
@@ -14,31 +14,31 @@ use crate::{
     },
 };
 
-/// Attempts at a message, each as long as it may be, after which its age is an alarm. All of them
-/// take longer than the watchdog's longest delay.
+/// The number of attempts at a message, each of the longest duration, after which its age raises an
+/// alarm. Together they take longer than the watchdog's longest delay.
 const ATTEMPTS_BEFORE_ALARM: u64 = 6;
 
-/// How long a period is, in seconds.
+/// The period of all metrics in seconds.
 const PERIOD: u32 = 300;
 
-/// Part of its time-out, in percent, that a function's slowest invocations may take.
+/// The part of its timeout, in percent, that a function's slowest invocations may take.
 const SLOW_PERCENT: u64 = 90;
 
-/// The alarms of the stack, and the topic that they go to.
+/// The alarms of the stack, with their topic.
 #[derive(Debug)]
 pub struct Alarms {
     topic: If,
 }
 
-/// When an alarm rings.
-struct When {
+/// The condition of an alarm.
+struct AlarmCondition {
     watched: Watched,
     threshold: u64,
     periods: u32,
 }
 
 impl Alarms {
-    /// Adds the alarms.
+    /// Adds the alarms of all functions, queues, tables and APIs.
     pub fn add(stack: &mut Stack, monitored: Monitored) -> Result<(), SynthError> {
         let alarms = Self {
             topic: add_topic(stack)?,
@@ -57,13 +57,13 @@ impl Alarms {
             &ConstructPath::root("WebSocketApi").child("IntegrationErrorAlarm"),
             "The WebSocket API could not get an answer from its function: see the API's access log"
                 .to_owned(),
-            any(monitored.resources.websocket.metric("IntegrationError")),
+            at_least_one(monitored.resources.websocket.metric("IntegrationError")),
         )?;
         alarms.add_alarm(
             stack,
             &ConstructPath::root("HttpApi").child("ServerErrorAlarm"),
             "The HTTP API answered with a 5xx: see the API's access log".to_owned(),
-            any(monitored.http.metric("5xx")),
+            at_least_one(monitored.http.metric("5xx")),
         )
     }
 
@@ -74,7 +74,7 @@ impl Alarms {
             stack,
             &path.child("ErrorAlarm"),
             format!("Invocations of {name} failed: see the errors in its log"),
-            any(function.metric("Errors")),
+            at_least_one(function.metric("Errors")),
         )?;
         self.add_alarm(
             stack,
@@ -83,7 +83,7 @@ impl Alarms {
                 "Invocations of {name} were refused for lack of concurrency: see the account's \
                  limit and the function's reservation"
             ),
-            any(function.metric("Throttles")),
+            at_least_one(function.metric("Throttles")),
         )?;
         let timeout_milliseconds = u64::from(function.spec.timeout_seconds) * 1000;
         self.add_alarm(
@@ -93,7 +93,7 @@ impl Alarms {
                 "The slowest invocations of {name} take over {SLOW_PERCENT}% of its time-out: see \
                  its traces"
             ),
-            When {
+            AlarmCondition {
                 watched: metric(function.metric("Duration"), P99),
                 threshold: timeout_milliseconds * SLOW_PERCENT / 100,
                 periods: 3,
@@ -111,7 +111,7 @@ impl Alarms {
                 "A message of the queue {name} is older than {ATTEMPTS_BEFORE_ALARM} attempts at it \
                  may take: see the log of its consumer"
             ),
-            When {
+            AlarmCondition {
                 watched: metric(queue.metric("ApproximateAgeOfOldestMessage"), MAXIMUM),
                 threshold: ATTEMPTS_BEFORE_ALARM * u64::from(queue.spec.visibility_timeout_seconds),
                 periods: 1,
@@ -123,7 +123,7 @@ impl Alarms {
             format!(
                 "The queue {name} has dead letters: look at them, mend the cause, then redrive them"
             ),
-            When {
+            AlarmCondition {
                 watched: metric(
                     queue.dead_letter_metric("ApproximateNumberOfMessagesVisible"),
                     MAXIMUM,
@@ -162,7 +162,7 @@ impl Alarms {
             stack,
             &ConstructPath::root(name).child("TableThrottleAlarm"),
             format!("Requests to the table {name} were refused: see its hottest keys"),
-            When {
+            AlarmCondition {
                 watched,
                 threshold: 1,
                 periods: 1,
@@ -175,15 +175,15 @@ impl Alarms {
         stack: &mut Stack,
         path: &ConstructPath,
         description: String,
-        when: When,
+        condition: AlarmCondition,
     ) -> Result<(), SynthError> {
         let alarm = Alarm {
             alarm_description: description,
-            watched: when.watched,
+            watched: condition.watched,
             comparison_operator: Comparison::GreaterThanOrEqualToThreshold,
-            threshold: when.threshold,
-            evaluation_periods: when.periods,
-            datapoints_to_alarm: when.periods,
+            threshold: condition.threshold,
+            evaluation_periods: condition.periods,
+            datapoints_to_alarm: condition.periods,
             treat_missing_data: MissingData::NotBreaching,
             alarm_actions: vec![self.topic.clone()],
             ok_actions: vec![self.topic.clone()],
@@ -194,9 +194,9 @@ impl Alarms {
     }
 }
 
-/// Rings at the first occurrence.
-fn any(counted: Metric) -> When {
-    When {
+/// The condition of at least one occurrence in a period.
+fn at_least_one(counted: Metric) -> AlarmCondition {
+    AlarmCondition {
         watched: metric(counted, SUM),
         threshold: 1,
         periods: 1,
@@ -211,7 +211,7 @@ fn metric(metric: Metric, statistic: Statistic) -> Watched {
     }
 }
 
-/// Adds the parameter that names the topic. Without a value alarms ring in the console only.
+/// Adds the parameter that names the topic. Without a value, alarms appear in the console only.
 fn add_topic(stack: &mut Stack) -> Result<If, SynthError> {
     let topic = ParameterName::new("AlarmTopicArn");
     let has_topic = ConditionName::new("HasAlarmTopic");

@@ -1,4 +1,4 @@
-//! The stack while constructs are added to it.
+//! The stack that constructs add their resources to.
 
 use contract::functions::FunctionSpec;
 
@@ -12,46 +12,46 @@ use crate::{
     },
 };
 
-/// Why there is no template.
+/// Why a stack cannot be synthesized.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum SynthError {
-    /// Two things want the same name.
+    /// Two parts of the template have the same name.
     #[error(transparent)]
     NameCollision(#[from] NameCollision),
-    /// Something could not be written as JSON within the template.
-    #[error("{what} cannot be written as JSON: {cause}")]
+    /// A property that holds JSON cannot be serialized.
+    #[error("cannot write {what} as JSON: {cause}")]
     Json {
-        /// What it is.
+        /// The property.
         what: &'static str,
-        /// Why.
+        /// The serializer's message.
         cause: String,
     },
-    /// With the longest suffix the name would be too long for AWS.
+    /// A name with the longest suffix is too long for AWS.
     #[error(
-        "the {kind} name '{name}' is too long: AWS takes {limit} characters, and {suffix} of them \
-         are kept for the stack's suffix; shorten it by {excess} in contract/src",
+        "the {kind} name '{name}' is too long: AWS allows {limit} characters, and {suffix} of them \
+         are reserved for the stack's suffix\n  help: shorten it by {excess} in contract/src",
         suffix = NameSuffix::MAX_LENGTH,
         excess = name.len() + NameSuffix::MAX_LENGTH - limit,
     )]
     NameTooLong {
-        /// What has the name.
+        /// `table` or `queue`.
         kind: &'static str,
-        /// The name.
+        /// The name without the suffix.
         name: String,
-        /// How long it may be.
+        /// The largest number of characters.
         limit: usize,
     },
-    /// A function uses something that the stack does not have.
+    /// A function refers to a resource that the stack does not have.
     #[error(
-        "the function '{function}' uses the {kind} '{name}', which the stack does not have: add \
+        "the function '{function}' uses the {kind} '{name}', which the stack does not have\n  help: add \
          it in infra-gen/src/stack.rs"
     )]
     NotInStack {
-        /// The function.
+        /// The name of the function.
         function: &'static str,
-        /// What kind of thing it uses.
+        /// `table`, `queue` or `bucket`.
         kind: &'static str,
-        /// Which one.
+        /// The name of the resource.
         name: &'static str,
     },
 }
@@ -70,10 +70,10 @@ impl SynthError {
     }
 }
 
-/// The parameter that holds the suffix of the names of tables and queues.
+/// The parameter with the suffix of the names of tables and queues.
 pub const NAME_SUFFIX: &str = "NameSuffix";
 
-/// The tags of the stack and of everything in it that takes tags.
+/// The tags of the stack and of all its resources that support tags.
 pub fn stack_tags(environment: &Environment) -> [(&'static str, &'static str); 2] {
     [
         ("Application", "stagecast"),
@@ -81,7 +81,7 @@ pub fn stack_tags(environment: &Environment) -> [(&'static str, &'static str); 2
     ]
 }
 
-/// A stack that constructs are added to, for one environment.
+/// The stack of one environment, to which constructs add their resources.
 #[derive(Debug)]
 pub struct Stack<'environment> {
     environment: &'environment Environment,
@@ -91,7 +91,7 @@ pub struct Stack<'environment> {
 }
 
 impl<'environment> Stack<'environment> {
-    /// A stack with nothing in it but the parameter for its suffix.
+    /// A stack with the parameter for its suffix, and no resources.
     pub fn new(
         description: &str,
         environment: &'environment Environment,
@@ -120,17 +120,17 @@ impl<'environment> Stack<'environment> {
         Ok(stack)
     }
 
-    /// What the stack is for.
+    /// The environment that the stack is synthesized for.
     pub fn environment(&self) -> &'environment Environment {
         self.environment
     }
 
-    /// The tags of everything that takes tags.
+    /// The tags of all resources that support tags.
     pub fn tags(&self) -> &Tags {
         &self.tags
     }
 
-    /// Adds a resource.
+    /// Adds a resource without attributes.
     pub fn add<R: ResourceType>(
         &mut self,
         path: &ConstructPath,
@@ -139,7 +139,7 @@ impl<'environment> Stack<'environment> {
         self.add_with(path, properties, Attributes::default())
     }
 
-    /// Adds a resource that holds data: what happens to it is the environment's choice.
+    /// Adds a resource with data. The environment decides whether it is retained.
     pub fn add_data<R: ResourceType>(
         &mut self,
         path: &ConstructPath,
@@ -156,7 +156,7 @@ impl<'environment> Stack<'environment> {
         self.add_with(path, properties, attributes)
     }
 
-    /// Adds a resource with attributes.
+    /// Adds a resource with attributes such as `DependsOn`.
     pub fn add_with<R: ResourceType>(
         &mut self,
         path: &ConstructPath,
@@ -166,7 +166,7 @@ impl<'environment> Stack<'environment> {
         Ok(self.template.add(path, properties, attributes)?)
     }
 
-    /// A resource of the stack, to be changed: its properties and its attributes.
+    /// The properties and attributes of a resource, for changes.
     pub(super) fn resource_mut<R: ResourceType>(
         &mut self,
         handle: &Handle<R>,
@@ -174,7 +174,7 @@ impl<'environment> Stack<'environment> {
         self.template.resource_mut(handle)
     }
 
-    /// Adds a parameter, or leaves it as it is if the stack has the same already.
+    /// Adds a parameter. An equal one may exist already.
     pub fn add_parameter(
         &mut self,
         name: &ParameterName,
@@ -186,7 +186,7 @@ impl<'environment> Stack<'environment> {
         Ok(self.template.add_parameter(name.clone(), parameter)?)
     }
 
-    /// Adds a condition.
+    /// Adds a condition; its name must be new.
     pub fn add_condition(
         &mut self,
         name: &ConditionName,
@@ -195,7 +195,7 @@ impl<'environment> Stack<'environment> {
         Ok(self.template.add_condition(name.clone(), condition)?)
     }
 
-    /// Adds an output.
+    /// Adds an output; its name must be new.
     pub fn add_output(
         &mut self,
         name: &str,
@@ -209,7 +209,7 @@ impl<'environment> Stack<'environment> {
         Ok(self.template.add_output(OutputName::new(name), output)?)
     }
 
-    /// The name of a table or queue: the contract's, then the stack's suffix.
+    /// The name of a table or queue: the contract's name and the stack's suffix.
     pub(super) fn physical_name(
         &self,
         kind: &'static str,
@@ -226,7 +226,7 @@ impl<'environment> Stack<'environment> {
         Ok(sub![name.to_owned(), &self.name_suffix])
     }
 
-    /// The template of everything that has been added.
+    /// The template with everything that was added.
     pub fn into_template(self) -> Template {
         self.template
     }
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn two_constructs_that_get_the_same_logical_id_are_both_named() {
+    fn logical_id_collision_names_both_constructs() {
         let environment = Environment::dev();
         let mut stack = Stack::new("A stack.", &environment).expect("a stack");
         let api = ConstructPath::root("WebSocketApi");
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn a_resource_cannot_have_the_name_of_a_parameter() {
+    fn resource_cannot_have_the_name_of_a_parameter() {
         let environment = Environment::dev();
         let mut stack = Stack::new("A stack.", &environment).expect("a stack");
         let logs = log_group(&stack);
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_leaves_no_room_for_the_suffix_is_refused() {
+    fn name_without_room_for_the_suffix_is_refused() {
         let environment = Environment::dev();
         let stack = Stack::new("A stack.", &environment).expect("a stack");
         let error = stack

@@ -1,4 +1,4 @@
-//! Who may use a route.
+//! The authorizers of the two APIs.
 
 use contract::routes::Route;
 
@@ -12,7 +12,7 @@ use crate::{
     template::{ConstructPath, Handle, Pseudo, sub},
 };
 
-/// A route of the WebSocket API that can have an authorizer.
+/// A route of the WebSocket API that can have an authorizer: `$connect`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AuthorizableRoute(Route);
 
@@ -20,7 +20,7 @@ impl AuthorizableRoute {
     /// The route that opens a connection.
     pub const CONNECT: Self = Self::new(Route::Connect);
 
-    /// A route that can have an authorizer. In a constant, one that can't fails to compile.
+    /// Checks the route. In a constant, a route that cannot have an authorizer does not compile.
     #[track_caller]
     pub const fn new(route: Route) -> Self {
         assert!(
@@ -31,13 +31,13 @@ impl AuthorizableRoute {
         Self(route)
     }
 
-    /// Whether this is that route.
+    /// Whether this is the given route.
     pub fn is(self, route: Route) -> bool {
         self.0 == route
     }
 }
 
-/// Adds an authorizer that lets in bearers of a token.
+/// Adds an authorizer that accepts JSON Web Tokens.
 pub(super) fn add_jwt(
     stack: &mut Stack,
     path: &ConstructPath,
@@ -58,7 +58,7 @@ pub(super) fn add_jwt(
     stack.add(&path.child("Authorizer"), authorizer)
 }
 
-/// Adds an authorizer that lets in whom a function lets in, and lets API Gateway ask the function.
+/// Adds an authorizer that calls a Lambda function, and the permission for API Gateway to call it.
 pub(super) fn add_request(
     stack: &mut Stack,
     path: &ConstructPath,

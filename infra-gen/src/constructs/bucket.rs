@@ -1,4 +1,4 @@
-//! The object bucket.
+//! The bucket with the inputs and results of jobs.
 
 use contract::{buckets::BucketSpec, limits};
 use indexmap::IndexMap;
@@ -18,18 +18,18 @@ use crate::{
     template::{ConstructPath, Handle},
 };
 
-const SECONDS_OF_A_DAY: i64 = 24 * 60 * 60;
+const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
 
-/// Days after which no job refers to an object. S3 counts whole days from midnight on, so an
-/// object never goes before its job.
+/// Days until an object expires. No job refers to it by then: S3 counts whole days from midnight, so an
+/// object never expires before its job.
 #[expect(
     clippy::cast_possible_truncation,
-    reason = "the life of a job is a few days"
+    reason = "jobs expire after a few days"
 )]
-const OBJECT_LIFE_DAYS: u32 =
-    ((limits::JOB_TTL_SECONDS + SECONDS_OF_A_DAY - 1) / SECONDS_OF_A_DAY) as u32;
+const OBJECT_EXPIRATION_DAYS: u32 =
+    ((limits::JOB_TTL_SECONDS + SECONDS_PER_DAY - 1) / SECONDS_PER_DAY) as u32;
 
-/// A bucket of the contract: private, and its objects go with their jobs.
+/// A bucket of the contract: private, and its objects expire with their jobs.
 #[derive(Clone, Debug)]
 pub struct Bucket {
     /// The bucket as the contract declares it.
@@ -60,7 +60,7 @@ impl Bucket {
                 rules: vec![LifecycleRule {
                     id: "ObjectsGoWithTheirJobs",
                     status: RuleStatus::Enabled,
-                    expiration_in_days: OBJECT_LIFE_DAYS,
+                    expiration_in_days: OBJECT_EXPIRATION_DAYS,
                     abort_incomplete_multipart_upload: AbortIncompleteMultipartUpload {
                         days_after_initiation: 1,
                     },
@@ -93,9 +93,9 @@ impl Bucket {
     }
 }
 
-/// The origins whose pages may read objects: the environment's, or all without any. A browser that is
-/// redirected here from the HTTP API sends `null` for the page's origin, so that is one of them. What
-/// lets a browser in is the address, which is signed.
+/// The origins whose pages may read objects: the environment's, or all if it has none. A browser that
+/// the HTTP API redirects to the bucket sends the origin `null`, so that is allowed as well. The signed
+/// URL authorizes the request, not the origin.
 fn allowed_origins(origins: &[Origin]) -> Vec<String> {
     if origins.is_empty() {
         return vec!["*".to_owned()];
@@ -104,7 +104,7 @@ fn allowed_origins(origins: &[Origin]) -> Vec<String> {
     origins.chain(["null".to_owned()]).collect()
 }
 
-/// Denies everything over a connection that is not encrypted.
+/// Denies all requests without TLS.
 fn only_by_tls(bucket: &Handle<s3::Bucket>) -> Statement {
     Statement {
         sid: Some("OnlyByTls".to_owned()),

@@ -1,4 +1,4 @@
-//! The page to look at when something is wrong.
+//! The dashboard.
 
 use super::{
     Monitored, Stack, SynthError,
@@ -11,31 +11,31 @@ use crate::{
     template::{ConstructPath, Pseudo, StringValue, Sub},
 };
 
-/// Columns of the page.
+/// The columns of a dashboard, a limit of CloudWatch.
 const COLUMNS: u32 = 24;
 const WIDTH: u32 = 12;
 const HEIGHT: u32 = 6;
 const PERIOD: u32 = 60;
 
-/// A page of graphs of the whole stack.
+/// A dashboard with graphs of the whole stack.
 #[derive(Debug)]
 pub struct Dashboard;
 
 impl Dashboard {
-    /// Adds the page.
+    /// Adds the dashboard.
     pub fn add(stack: &mut Stack, monitored: Monitored) -> Result<(), SynthError> {
         let body = DashboardBody {
-            widgets: place(graphs(monitored)),
+            widgets: arrange(graphs(monitored)),
         };
         let body = Sub::json(body).map_err(|cause| SynthError::Json {
             what: "the dashboard",
             cause: cause.to_string(),
         })?;
-        let page = cloudwatch::Dashboard {
+        let dashboard = cloudwatch::Dashboard {
             dashboard_body: StringValue::Sub(body),
             tags: stack.tags().list(),
         };
-        stack.add(&ConstructPath::root("Dashboard"), page)?;
+        stack.add(&ConstructPath::root("Dashboard"), dashboard)?;
         Ok(())
     }
 }
@@ -139,15 +139,15 @@ fn line(label: &str, metric: Metric, statistic: Statistic) -> GraphMetric {
     }
 }
 
-/// Puts graphs on the page from left to right, then down.
-fn place(graphs: Vec<Graph>) -> Vec<Widget> {
-    let in_a_row = COLUMNS / WIDTH;
+/// Arranges graphs from left to right, then down.
+fn arrange(graphs: Vec<Graph>) -> Vec<Widget> {
+    let per_row = COLUMNS / WIDTH;
     (0..)
         .zip(graphs)
         .map(|(index, properties)| Widget {
             kind: WidgetType::Metric,
-            x: index % in_a_row * WIDTH,
-            y: index / in_a_row * HEIGHT,
+            x: index % per_row * WIDTH,
+            y: index / per_row * HEIGHT,
             width: WIDTH,
             height: HEIGHT,
             properties,

@@ -1,4 +1,4 @@
-//! A domain name of an API's own.
+//! The custom domain of an API.
 
 use super::{Stack, SynthError};
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     template::{ConstructPath, Handle, Pseudo, sub},
 };
 
-/// Adds a domain name that leads to a stage.
+/// Adds a domain name and its mapping to a stage.
 pub(super) fn add(
     stack: &mut Stack,
     path: &ConstructPath,

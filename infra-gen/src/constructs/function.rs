@@ -1,4 +1,4 @@
-//! A Lambda function with its role and its logs.
+//! A Lambda function with its role and its log group.
 
 use contract::{
     environment::{self, Setting},
@@ -8,7 +8,7 @@ use indexmap::IndexMap;
 
 use super::{
     Grantable, Stack, SynthError,
-    permissions::{self, Granted},
+    permissions::{self, GrantedResource},
 };
 use crate::{
     environments::Origin,
@@ -26,10 +26,10 @@ use crate::{
 /// The workspace, relative to the folder of the templates. `sam build` runs Cargo there.
 const WORKSPACE: &str = "..";
 
-/// What the `provided` runtimes start.
+/// The file name that Lambda's `provided` runtimes start.
 const HANDLER: &str = "bootstrap";
 
-/// A function of the contract. What it may do and what it is told is what its declaration says.
+/// A function of the contract. Its permissions and environment variables follow from its declaration.
 #[derive(Clone, Debug)]
 pub struct Function {
     /// The function as the contract declares it.
@@ -97,7 +97,7 @@ impl Function {
     }
 }
 
-/// Adds the parameters that say where the function's package is.
+/// Adds the parameters with the location of the function's package.
 fn add_code(stack: &mut Stack, spec: &FunctionSpec) -> Result<Code, SynthError> {
     let code = Code::of(spec.name).with_sam_code_uri(WORKSPACE);
     let parameter = |description| Parameter {
@@ -121,8 +121,8 @@ fn add_code(stack: &mut Stack, spec: &FunctionSpec) -> Result<Code, SynthError> 
     Ok(code)
 }
 
-/// What the function finds in its environment: the names of what it is granted something on, its
-/// settings, and what it logs.
+/// The function's environment variables: the names of the resources in its grants, its settings, and
+/// its log level.
 fn variables(
     stack: &Stack,
     spec: &FunctionSpec,
@@ -131,16 +131,16 @@ fn variables(
     let mut variables = IndexMap::new();
     for grant in spec.grants {
         match grantable.find(spec, grant.on)? {
-            Granted::Table(table) | Granted::Index(table, _) => {
+            GrantedResource::Table(table) | GrantedResource::Index(table, _) => {
                 variables.insert(table.spec.variable, table.resource.name());
             }
-            Granted::Queue(queue) => {
+            GrantedResource::Queue(queue) => {
                 variables.insert(queue.spec.variable, queue.resource.url());
             }
-            Granted::Bucket(bucket) => {
+            GrantedResource::Bucket(bucket) => {
                 variables.insert(bucket.spec.variable, bucket.resource.name());
             }
-            Granted::Connections(websocket, _) => {
+            GrantedResource::Connections(websocket, _) => {
                 variables.extend([
                     (environment::WEBSOCKET_API_ID, websocket.id()),
                     (environment::WEBSOCKET_STAGE, websocket.literal_stage_name()),
@@ -162,7 +162,7 @@ fn value(setting: Setting, stack: &Stack, grantable: &Grantable) -> StringValue 
     match setting {
         Setting::WebSocketUrl => grantable.websocket.url(),
         Setting::MaxSubscriptions => environment.max_subscriptions.to_string().into(),
-        // What is deployed works as fast as it can.
+        // A deployed pipeline never waits; `cargo dev` can slow the stages down.
         Setting::StagePace => "0".to_owned().into(),
         Setting::AllowedOrigins => environment
             .allowed_origins

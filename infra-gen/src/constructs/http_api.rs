@@ -1,11 +1,11 @@
-//! The HTTP API.
+//! The HTTP API and its routes.
 
 use contract::routes::HttpRoute;
 use indexmap::IndexMap;
 
 use super::{
-    Function, Stack, SynthError, access_log, authorizer, domain, route_limit,
-    websocket_api::INTEGRATION_TIMEOUT_MILLISECONDS,
+    Function, Stack, SynthError, access_log, authorizer, domain,
+    integration::INTEGRATION_TIMEOUT_MILLISECONDS, route_limit,
 };
 use crate::{
     environments::{Environment, Origin, Throttling},
@@ -19,10 +19,10 @@ use crate::{
     template::{ConstructPath, Handle, Pseudo, StringValue, sub},
 };
 
-/// The stage without a name in the address.
+/// The stage that does not appear in URLs.
 const STAGE_NAME: &str = "$default";
 
-/// The HTTP API with its stage. Its routes come with the function that serves them.
+/// The HTTP API with its stage. [`Self::add_routes`] adds the routes of each function.
 #[derive(Clone, Debug)]
 pub struct HttpApi {
     path: ConstructPath,
@@ -33,7 +33,7 @@ pub struct HttpApi {
 }
 
 impl HttpApi {
-    /// Adds the API, its stage, its access log, and its authorizer and domain name if it has any.
+    /// Adds the API, its stage, its access log, and the authorizer and domain of the environment.
     pub fn add(stack: &mut Stack) -> Result<Self, SynthError> {
         let path = ConstructPath::root("HttpApi");
         let environment = stack.environment();
@@ -83,7 +83,7 @@ impl HttpApi {
         Ok(http)
     }
 
-    /// Lets a function serve these routes.
+    /// Adds routes that invoke a function.
     pub fn add_routes(
         &self,
         stack: &mut Stack,
@@ -128,7 +128,7 @@ impl HttpApi {
         Ok(())
     }
 
-    /// The API's id.
+    /// The id of the API.
     pub fn id(&self) -> StringValue {
         self.api.id()
     }
@@ -137,7 +137,7 @@ impl HttpApi {
         self.stage.name()
     }
 
-    /// Where the routes are.
+    /// The URL to which the paths of routes are appended.
     pub fn url(&self) -> StringValue {
         match &self.custom_domain {
             Some(domain) => format!("https://{domain}").into(),
@@ -152,8 +152,8 @@ impl HttpApi {
         }
     }
 
-    /// A job's own routes ask for one of its keys in the header that a token would be in, so only
-    /// creating a job can ask for a token.
+    /// The routes of a job expect one of its keys in the header that a token would be in, so only job
+    /// creation can have an authorizer.
     fn authorization(&self, route: HttpRoute) -> Authorization {
         match (route, &self.authorizer) {
             (HttpRoute::CreateJob, Some(authorizer)) => Authorization::Jwt {
@@ -172,8 +172,8 @@ impl HttpApi {
         }
     }
 
-    /// The ARN that API Gateway invokes a function for. The stage stays open, as in the permissions
-    /// that AWS's own console makes; there is only one.
+    /// The source ARN of a route's invocations. As in the permissions of AWS's console, it includes all
+    /// stages; the API has one.
     fn execute_arn(&self, route: HttpRoute) -> StringValue {
         sub![
             "arn:",
@@ -191,7 +191,7 @@ impl HttpApi {
     }
 }
 
-/// The limit that a route has beside the stage's. Only the route that strangers may use has one.
+/// The limit of a route beside the stage's. Only the route that needs no key has one.
 fn throttling_of(route: HttpRoute, environment: &Environment) -> Option<Throttling> {
     match route {
         HttpRoute::CreateJob => Some(environment.job_creation_throttling),

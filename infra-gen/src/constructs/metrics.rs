@@ -1,4 +1,4 @@
-//! The metrics that alarms watch and the dashboard shows.
+//! The metrics of alarms and dashboard.
 
 use super::{Function, Grantable, HttpApi, Queue, Table, WebSocketApi};
 use crate::{
@@ -11,12 +11,12 @@ pub(super) const MAXIMUM: Statistic = Statistic::Statistic(SimpleStatistic::Maxi
 pub(super) const P50: Statistic = Statistic::ExtendedStatistic(Percentile::P50);
 pub(super) const P99: Statistic = Statistic::ExtendedStatistic(Percentile::P99);
 
-/// What is watched.
+/// The resources with alarms and graphs.
 #[derive(Clone, Copy, Debug)]
 pub struct Monitored<'a> {
-    /// The functions.
+    /// All functions.
     pub functions: &'a [Function],
-    /// The tables, the queues and the WebSocket API.
+    /// Tables, queues and the WebSocket API.
     pub resources: &'a Grantable,
     /// The HTTP API.
     pub http: &'a HttpApi,

@@ -1,6 +1,6 @@
-//! What a person thinks in: an API, a table, a queue, a function.
+//! Constructs: an API, a table, a queue or a function, with all resources that belong to it.
 //!
-//! A construct adds its resources to a [`Stack`] and hands back what others need of it.
+//! A construct adds its resources to a [`Stack`] and returns what other constructs refer to.
 
 mod access_log;
 mod alarms;
@@ -9,8 +9,10 @@ mod authorizer;
 mod bucket;
 mod dashboard;
 mod domain;
+mod event_source;
 mod function;
 mod http_api;
+mod integration;
 mod metrics;
 mod permissions;
 mod queue;
@@ -19,6 +21,7 @@ mod route_limit;
 mod stage_name;
 mod table;
 mod websocket_api;
+mod websocket_routes;
 
 pub use alarms::Alarms;
 pub use assembly::{NAME_SUFFIX, Stack, SynthError, stack_tags};

@@ -1,4 +1,4 @@
-//! IAM statements, from the grants and triggers of a function.
+//! The IAM statements that follow from a function's grants and triggers.
 
 use contract::{
     buckets::BucketSpec,
@@ -18,28 +18,28 @@ use crate::{
     template::{Handle, LogicalId, StringValue, sub},
 };
 
-/// What Lambda itself does with a queue on behalf of a function that the queue feeds.
+/// The actions of Lambda's event source mapping, which uses the consumer's role.
 const CONSUMER_ACTIONS: [&str; 3] = [
     "sqs:DeleteMessage",
     "sqs:GetQueueAttributes",
     "sqs:ReceiveMessage",
 ];
 
-/// Everything that a function can be granted something on.
+/// The resources that grants can refer to.
 #[derive(Debug)]
 pub struct Grantable {
-    /// The tables.
+    /// All tables.
     pub tables: Vec<Table>,
-    /// The queues.
+    /// All queues.
     pub queues: Vec<Queue>,
-    /// The buckets.
+    /// All buckets.
     pub buckets: Vec<Bucket>,
-    /// The connections.
+    /// The WebSocket API, for grants on its connections.
     pub websocket: WebSocketApi,
 }
 
-/// Something that a function is granted, as the stack has it.
-pub(super) enum Granted<'a> {
+/// The resource of a grant.
+pub(super) enum GrantedResource<'a> {
     Table(&'a Table),
     Index(&'a Table, &'static str),
     Queue(&'a Queue),
@@ -48,22 +48,24 @@ pub(super) enum Granted<'a> {
 }
 
 impl Grantable {
-    /// Finds what a grant is on.
+    /// Finds the resource of a grant.
     pub(super) fn find(
         &self,
         function: &FunctionSpec,
         on: GrantedOn,
-    ) -> Result<Granted<'_>, SynthError> {
+    ) -> Result<GrantedResource<'_>, SynthError> {
         Ok(match on {
-            GrantedOn::Table(spec) => Granted::Table(self.table(function, spec)?),
-            GrantedOn::Index(spec, index) => Granted::Index(self.table(function, spec)?, index),
-            GrantedOn::Queue(spec) => Granted::Queue(self.queue(function, spec)?),
-            GrantedOn::Bucket(spec) => Granted::Bucket(self.bucket(function, spec)?),
-            GrantedOn::Connections(method) => Granted::Connections(&self.websocket, method),
+            GrantedOn::Table(spec) => GrantedResource::Table(self.table(function, spec)?),
+            GrantedOn::Index(spec, index) => {
+                GrantedResource::Index(self.table(function, spec)?, index)
+            }
+            GrantedOn::Queue(spec) => GrantedResource::Queue(self.queue(function, spec)?),
+            GrantedOn::Bucket(spec) => GrantedResource::Bucket(self.bucket(function, spec)?),
+            GrantedOn::Connections(method) => GrantedResource::Connections(&self.websocket, method),
         })
     }
 
-    /// The queue that a function uses.
+    /// Finds the queue that a function uses.
     pub fn queue(&self, function: &FunctionSpec, spec: &QueueSpec) -> Result<&Queue, SynthError> {
         let found = self.queues.iter().find(|queue| queue.spec == spec);
         found.ok_or(SynthError::not_in_stack(function, "queue", spec.name))
@@ -80,8 +82,8 @@ impl Grantable {
     }
 }
 
-impl Granted<'_> {
-    /// What the statement about it is called.
+impl GrantedResource<'_> {
+    /// The id of the statement about the resource.
     fn sid(&self) -> String {
         let of = |id: &LogicalId| id.to_string();
         match self {
@@ -107,8 +109,7 @@ impl Granted<'_> {
     }
 }
 
-/// The statements of a function: one for each thing it is granted something on, then its logs and
-/// its traces.
+/// The statements of a function: one per resource of its grants, then logs and traces.
 pub(super) fn statements(
     function: &FunctionSpec,
     grantable: &Grantable,

@@ -1,38 +1,35 @@
-//! An SQS queue, its dead letters, and the functions that it feeds.
+//! An SQS queue with its dead-letter queue.
 
 use contract::queues::QueueSpec;
 
-use super::{Function, Stack, SynthError};
+use super::{Stack, SynthError};
 use crate::{
-    resources::{
-        lambda::{EventSourceMapping, FunctionResponseType, ScalingConfig},
-        sqs::{self, RedrivePolicy},
-    },
+    resources::sqs::{self, RedrivePolicy},
     template::{ConstructPath, Handle},
 };
 
-/// The longest name that SQS takes.
+/// The longest name that SQS allows.
 const MAX_NAME_LENGTH: usize = 80;
 
-/// How long messages wait to be received: SQS's default.
+/// The retention of messages: SQS's default.
 const RETENTION_SECONDS: u32 = 4 * 24 * 60 * 60;
 
-/// How long dead letters wait for a person: the longest that SQS has.
+/// The retention of dead letters: SQS's maximum.
 const DEAD_LETTER_RETENTION_SECONDS: u32 = 14 * 24 * 60 * 60;
 
-/// A queue of the contract. What is received too often goes to its dead letters.
+/// A queue of the contract, with its dead-letter queue.
 #[derive(Clone, Debug)]
 pub struct Queue {
     /// The queue as the contract declares it.
     pub spec: &'static QueueSpec,
     /// The queue in the template.
     pub resource: Handle<sqs::Queue>,
-    /// Its dead letters in the template.
+    /// The dead-letter queue in the template.
     pub dead_letters: Handle<sqs::Queue>,
 }
 
 impl Queue {
-    /// Adds the queue and its dead letters.
+    /// Adds the queue and its dead-letter queue.
     pub fn add(stack: &mut Stack, spec: &'static QueueSpec) -> Result<Self, SynthError> {
         let path = ConstructPath::root(spec.name);
         let dead_letter_name = format!("{}-dead-letters", spec.name);
@@ -75,33 +72,5 @@ impl Queue {
             resource,
             dead_letters,
         })
-    }
-
-    /// Lets the queue's messages invoke a function. A message that fails comes back alone, not
-    /// with its batch.
-    pub fn add_event_source(
-        &self,
-        stack: &mut Stack,
-        function: &Function,
-        batch_size: u32,
-    ) -> Result<(), SynthError> {
-        let path = ConstructPath::root(self.spec.name)
-            .child(function.spec.name)
-            .child("EventSource");
-        let environment = stack.environment();
-        let mapping = EventSourceMapping {
-            function_name: function.resource.name(),
-            event_source_arn: self.resource.arn(),
-            batch_size,
-            function_response_types: [FunctionResponseType::ReportBatchItemFailures],
-            scaling_config: ScalingConfig {
-                maximum_concurrency: (environment.queue_concurrency)(function.spec)
-                    .within((environment.reserved_concurrency)(function.spec))
-                    .invocations(),
-            },
-            tags: stack.tags().list(),
-        };
-        stack.add(&path, mapping)?;
-        Ok(())
     }
 }

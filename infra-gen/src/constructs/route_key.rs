@@ -1,24 +1,24 @@
-//! The key of a WebSocket route that is known only when the program runs.
+//! WebSocket route keys that are only known at run time.
 
 use std::fmt;
 
 use contract::routes::{Route, is_route_key};
 
-/// What selects a route of the WebSocket API. The keys of the contract's routes are checked by the
-/// compiler; this is for those that come from elsewhere.
+/// The key of a route of the WebSocket API. The compiler checks the keys of the contract's routes; this
+/// type checks others at run time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RouteKey(String);
 
-/// API Gateway would not take this as the key of a route.
+/// A text that API Gateway does not accept as a route key.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "'{0}' is no route key: API Gateway takes $connect, $disconnect, $default, or 1 to 128 letters, \
-     digits, '_' and '-'"
+    "'{0}' is not a route key: API Gateway accepts $connect, $disconnect, $default, or 1 to 128 \
+     letters, digits, '_' and '-'"
 )]
 pub struct InvalidRouteKey(String);
 
 impl RouteKey {
-    /// A key that API Gateway takes.
+    /// Validates a key.
     pub fn new(key: &str) -> Result<Self, InvalidRouteKey> {
         if is_route_key(key) {
             Ok(Self(key.to_owned()))
@@ -27,7 +27,7 @@ impl RouteKey {
         }
     }
 
-    /// The key.
+    /// The key as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

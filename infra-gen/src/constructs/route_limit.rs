@@ -1,5 +1,5 @@
-//! A separate limit for one route of a stage: what strangers may send does not use up what others
-//! are let in with.
+//! A separate limit for one route of a stage, so that anonymous requests do not use up the limit of all
+//! others.
 
 use super::Stack;
 use crate::{
@@ -8,8 +8,8 @@ use crate::{
     template::Handle,
 };
 
-/// Limits a route. All else about it stays as the stage says for every route: settings of a route
-/// replace the default ones.
+/// Limits a route. The other settings are copied from the stage's defaults, because the settings of a
+/// route replace them as a whole.
 pub(super) fn add(
     stack: &mut Stack,
     stage: &Handle<Stage>,
@@ -24,7 +24,7 @@ pub(super) fn add(
             ..stage.default_route_settings
         };
         stage.route_settings.insert(route_key.to_owned(), settings);
-        // API Gateway refuses settings of a route that is not there.
+        // API Gateway refuses settings of a route that does not exist yet.
         attributes.depends_on.push(route.logical_id().clone());
     }
 }

@@ -1,12 +1,11 @@
-//! The name of a stage, checked by the compiler.
+//! The name of a WebSocket API's stage, checked at compile time.
 
-/// The name of a WebSocket API's stage, part of its address.
+/// The name of a WebSocket API's stage, which is part of its URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StageName(&'static str);
 
 impl StageName {
-    /// A name that API Gateway takes for a stage of a WebSocket API. In a constant, one that it
-    /// does not take fails to compile.
+    /// Checks the name. In a constant, a name that API Gateway does not accept does not compile.
     #[track_caller]
     pub const fn new(name: &'static str) -> Self {
         let bytes = name.as_bytes();
@@ -26,7 +25,7 @@ impl StageName {
         Self(name)
     }
 
-    /// The name.
+    /// The name as text.
     pub const fn as_str(self) -> &'static str {
         self.0
     }

@@ -1,4 +1,4 @@
-//! A DynamoDB table.
+//! A DynamoDB table with its indexes.
 
 use contract::tables::{Attribute, KeySpec, TableSpec};
 
@@ -13,10 +13,10 @@ use crate::{
     template::{ConstructPath, Handle},
 };
 
-/// The longest name that DynamoDB takes.
+/// The longest name that DynamoDB allows.
 const MAX_NAME_LENGTH: usize = 255;
 
-/// A table of the contract, on demand.
+/// A table of the contract, with on-demand capacity.
 #[derive(Clone, Debug)]
 pub struct Table {
     /// The table as the contract declares it.
@@ -26,7 +26,7 @@ pub struct Table {
 }
 
 impl Table {
-    /// Adds the table.
+    /// Adds the table and an output with its name.
     pub fn add(stack: &mut Stack, spec: &'static TableSpec) -> Result<Self, SynthError> {
         let path = ConstructPath::root(spec.name).child("Table");
         let environment = stack.environment();
@@ -69,7 +69,7 @@ impl Table {
     }
 }
 
-/// DynamoDB refuses attributes that no key uses, and wants each only once.
+/// The attributes of all keys, each once. DynamoDB refuses attributes that no key uses.
 fn attribute_definitions(spec: &TableSpec) -> Vec<AttributeDefinition> {
     let keys = std::iter::once(&spec.key).chain(spec.indexes.iter().map(|index| &index.key));
     let mut definitions = Vec::new();
@@ -106,7 +106,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_attribute_of_several_keys_is_defined_once() {
+    fn attribute_of_several_keys_is_defined_once() {
         const JOB: Attribute = Attribute {
             name: "job_id",
             kind: AttributeType::String,

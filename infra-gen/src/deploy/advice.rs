@@ -1,68 +1,70 @@
-//! What to do about the reasons that CloudFormation gives for a failure.
+//! Advice on known reasons of CloudFormation's failures.
 
-/// What DynamoDB says of a table that it does not delete.
-const PROTECTED: &str = "protected against deletion";
+/// DynamoDB's reason for not deleting a table.
+const DELETION_PROTECTION: &str = "protected against deletion";
 
-/// A part of a reason, and what to do about it.
-const KNOWN: [(&str, &str); 11] = [
+/// Parts of a reason, with the advice for each. The first one that matches counts.
+const ADVICE: [(&str, &str); 11] = [
     (
         "CloudWatch Logs role ARN must be set",
-        "API Gateway needs a role to log with, once per account and region: deploy with \
-         --set-up-logging",
+        "API Gateway needs a logging role, once per account and region: deploy with --set-up-logging",
     ),
     (
         "already exists",
-        "another stack has the name, or it was left when one went. Give this stack names of its \
-         own with --name-suffix, or delete what has the name",
+        "another stack has a resource with this name, or a deleted stack left one behind. Deploy \
+         with another --name-suffix, or delete the resource",
     ),
     (
         "not authorized to perform",
-        "the credentials that deploy need the permission that is named",
+        "give the credentials that deploy the permission that is named",
     ),
     (
         "AccessDenied",
-        "the credentials that deploy need the permission that is named",
+        "give the credentials that deploy the permission that is named",
     ),
     (
         "is not empty",
-        "the bucket holds objects: `infra-gen destroy`, with the options of this stack, deletes them first",
+        "the bucket contains objects: `infra-gen destroy`, with the options of this stack, deletes \
+         them first",
     ),
     (
         "LimitExceeded",
-        "the account has as many of these as it may: delete some, or ask for more in Service Quotas",
+        "the account has reached its quota: delete resources, or request more in Service Quotas",
     ),
     (
         "UnreservedConcurrentExecution",
-        "the account has too few concurrent executions to reserve any: ask for more in Service \
-         Quotas, or reserve fewer in infra-gen/src/environments",
+        "the account's concurrency is too low to reserve any: request more in Service Quotas, or \
+         reserve less in infra-gen/src/environments",
     ),
     (
-        PROTECTED,
-        "a table is protected: take the protection off, if it really shall go",
+        DELETION_PROTECTION,
+        "the table has deletion protection: to delete it, disable the protection first",
     ),
     (
         "wait 60 seconds after deleting a queue",
-        "a queue of this name was deleted just now: deploy again in a minute",
+        "a queue with this name was deleted less than 60 seconds ago: deploy again in a minute",
     ),
     (
         "custom-named resource requires replacing",
-        "CloudFormation makes the new one before it deletes the old one, so it needs another name: \
-         change back what forces the replacement, or rename it in contract/src, too",
+        "CloudFormation creates the replacement before it deletes the old resource, so it needs \
+         another name: revert the change that forces the replacement, or rename the resource in \
+         contract/src as well",
     ),
     (
         "Rate exceeded",
-        "AWS was asked too much at once: deploy again",
+        "AWS throttled CloudFormation's requests: deploy again",
     ),
 ];
 
-/// Whether a reason says of a table that it is not deleted because it is protected.
-pub(super) fn tells_of_protection(kind: &str, reason: Option<&str>) -> bool {
-    kind == "AWS::DynamoDB::Table" && reason.is_some_and(|reason| reason.contains(PROTECTED))
+/// Whether a table could not be deleted because of its deletion protection.
+pub(super) fn is_deletion_protection(kind: &str, reason: Option<&str>) -> bool {
+    kind == "AWS::DynamoDB::Table"
+        && reason.is_some_and(|reason| reason.contains(DELETION_PROTECTION))
 }
 
-/// What to do about a reason, if it is a known one.
-pub fn on(reason: &str) -> Option<&'static str> {
-    let known = KNOWN.iter().find(|(part, _)| reason.contains(part));
+/// The advice for a reason, if it is a known one.
+pub fn advice_for(reason: &str) -> Option<&'static str> {
+    let known = ADVICE.iter().find(|(part, _)| reason.contains(part));
     known.map(|(_, advice)| *advice)
 }
 
@@ -71,12 +73,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_aws_says_is_found_in_the_words_that_it_says_it_in() {
+    fn advice_is_found_for_the_reasons_that_aws_gives() {
         for (reason, advice) in [
             (
                 "Resource handler returned message: \"Resource cannot be deleted as it is currently \
                  protected against deletion. Disable deletion protection first.\"",
-                "take the protection off",
+                "disable the protection",
             ),
             (
                 "Resource handler returned message: \"You must wait 60 seconds after deleting a \
@@ -89,7 +91,7 @@ mod tests {
                 "another name",
             ),
         ] {
-            let found = on(reason).unwrap_or_default();
+            let found = advice_for(reason).unwrap_or_default();
             assert!(found.contains(advice), "{reason}: {found}");
         }
     }

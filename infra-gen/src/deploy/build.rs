@@ -1,5 +1,5 @@
-//! Building the functions with cargo-lambda, which links against Lambda's glibc and knows how to
-//! build for the other processor.
+//! Builds the functions with cargo-lambda, which links against Lambda's glibc and cross-compiles for
+//! the other processor.
 
 use std::{
     env, io,
@@ -9,44 +9,44 @@ use std::{
 
 use crate::environments::Architecture;
 
-/// Why there are no executables.
+/// Why the functions could not be built.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
     /// cargo-lambda is not installed.
     #[error(
-        "cargo-lambda is not installed, and it builds the functions\n  what to do: `pip install \
-         cargo-lambda`, which brings the linker (zig) too, or `cargo install --locked cargo-lambda` \
-         and zig from https://ziglang.org/download; or build the functions yourself and give their \
-         folder with --binaries"
+        "cargo-lambda is not installed; it is needed to build the functions\n  help: `pip install \
+         cargo-lambda`, which installs the linker (zig) as well, or `cargo install --locked \
+         cargo-lambda` and zig from https://ziglang.org/download; or build the functions in another \
+         way and give their folder with --binaries"
     )]
     NoCargoLambda,
-    /// Cargo does not start.
-    #[error("cargo does not start: {0}")]
+    /// Cargo could not be started.
+    #[error("cannot start cargo: {0}")]
     Start(#[from] io::Error),
     /// The build failed.
-    #[error("`{command}` failed ({status}); what it said is above{missing}")]
+    #[error("`{command}` failed ({status}); its output is above{missing}")]
     Failed {
-        /// What was run.
+        /// The command line.
         command: String,
-        /// How it ended.
+        /// The exit status of the command.
         status: ExitStatus,
-        /// What it needs and this machine lacks, a line each.
+        /// The lines of the message that name what this machine lacks.
         missing: String,
     },
-    /// Cargo has not said where it puts what it builds.
-    #[error("`cargo metadata` does not say where Cargo puts what it builds: {0}")]
+    /// Cargo's target directory is unknown.
+    #[error("`cargo metadata` does not name the target directory: {0}")]
     NoTargetDirectory(String),
 }
 
-/// Builds functions of the workspace with this root and returns the folder with their executables. A caller that stops waiting for that
-/// stops the build.
+/// Builds functions of the workspace with this root and returns the folder with their executables.
+/// Dropping the future kills the build.
 pub async fn build(
     functions: &[&'static str],
     architecture: Architecture,
     workspace: &Path,
 ) -> Result<PathBuf, BuildError> {
     require_cargo_lambda()?;
-    // An executable for one processor must not be taken for one for the other.
+    // Executables for different processors have different folders, so that none is mistaken.
     let folder = target_directory(workspace)?
         .join("lambda")
         .join(architecture.name());
@@ -65,7 +65,7 @@ pub async fn build(
         .arg(&folder)
         .current_dir(workspace)
         .stdin(Stdio::null())
-        // Standard output is for what is asked for, such as --json.
+        // Standard output is for the result of infra-gen.
         .stdout(io::stderr())
         .status()
         .await?;
@@ -84,7 +84,7 @@ fn cargo() -> Command {
     Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
-/// What a build for an architecture needs and this machine lacks.
+/// The tools that a build for an architecture needs and this machine lacks, a line each.
 fn missing(architecture: Architecture) -> String {
     let target = match architecture {
         Architecture::Arm64 => "aarch64-unknown-linux-gnu",
@@ -92,19 +92,19 @@ fn missing(architecture: Architecture) -> String {
     };
     let standard_library = lacks_target(target).then(|| {
         format!(
-            "\n  what is missing: Rust's standard library for {target}\n  what to do: `rustup target \
+            "\n  missing: Rust's standard library for {target}\n  help: `rustup target \
              add {target}`"
         )
     });
     let zig = (!has_zig()).then(|| {
-        "\n  what is missing: zig, which links the functions\n  what to do: `pip install \
-         cargo-lambda` brings it, or get it from https://ziglang.org/download"
+        "\n  missing: zig, which links the functions\n  help: `pip install cargo-lambda` installs it, \
+         or get it from https://ziglang.org/download"
             .to_owned()
     });
     standard_library.into_iter().chain(zig).collect()
 }
 
-/// Whether rustc says where the standard library for a target is, and it is not there.
+/// Whether rustc names a folder for a target's standard library that does not exist.
 fn lacks_target(target: &str) -> bool {
     let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let output = Command::new(rustc)
@@ -116,7 +116,8 @@ fn lacks_target(target: &str) -> bool {
     })
 }
 
-/// Whether zig is where cargo-lambda looks for it: a program, or a package of Python.
+/// Whether zig is in one of the places that cargo-lambda searches: a variable, a program, a Python
+/// package.
 fn has_zig() -> bool {
     let runs = |program: &str, arguments: &[&str]| {
         let output = Command::new(program).args(arguments).output();
@@ -136,7 +137,7 @@ fn require_cargo_lambda() -> Result<(), BuildError> {
     }
 }
 
-/// Where Cargo puts what it builds, the workspace's own configuration included.
+/// Cargo's target directory, according to the environment and the workspace's configuration.
 pub fn target_directory(workspace: &Path) -> Result<PathBuf, BuildError> {
     let output = cargo()
         .current_dir(workspace)
@@ -146,7 +147,7 @@ pub fn target_directory(workspace: &Path) -> Result<PathBuf, BuildError> {
         BuildError::NoTargetDirectory(String::from_utf8_lossy(&output.stderr).trim().to_owned())
     })?;
     let directory = metadata["target_directory"].as_str();
-    directory
-        .map(PathBuf::from)
-        .ok_or_else(|| BuildError::NoTargetDirectory("there is no target_directory".to_owned()))
+    directory.map(PathBuf::from).ok_or_else(|| {
+        BuildError::NoTargetDirectory("its output has no target_directory".to_owned())
+    })
 }

@@ -1,13 +1,13 @@
-//! What has to be agreed to before CloudFormation deploys a template.
+//! The capabilities that a template requires: consent to IAM resources and macros.
 //! <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateChangeSet.html>
 
 use crate::diff::TemplateDocument;
 
-/// What is agreed to: that roles are made, that macros are expanded.
+/// The capabilities that a change set acknowledges.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Capabilities(Vec<&'static str>);
 
-/// The properties that give something of IAM a name of one's own choice.
+/// The properties that set the name of an IAM resource.
 const NAMES: [&str; 5] = [
     "RoleName",
     "UserName",
@@ -17,7 +17,7 @@ const NAMES: [&str; 5] = [
 ];
 
 impl Capabilities {
-    /// What a template needs, and no more.
+    /// The capabilities that a template requires, and no others.
     pub fn of(template: &TemplateDocument) -> Self {
         let mut names = Vec::new();
         if template.has_property("AWS::IAM::", &NAMES) {
@@ -31,7 +31,7 @@ impl Capabilities {
         Self(names)
     }
 
-    /// AWS's names for it.
+    /// CloudFormation's names of the capabilities.
     pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
         self.0.iter().copied()
     }
@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_a_template_needs_is_agreed_to() {
+    fn capabilities_are_those_that_the_template_requires() {
         let of = |kind: &str, properties: serde_json::Value, transform: &str| {
             let mut template =
                 json!({ "Resources": { "It": { "Type": kind, "Properties": properties } } });

@@ -1,4 +1,4 @@
-//! Change sets: the only way in which resources change.
+//! Change sets. infra-gen changes resources in no other way.
 
 use std::time::Duration;
 
@@ -13,127 +13,129 @@ use sha2::{Digest, Sha256};
 use tokio::time::sleep;
 
 use super::{
-    CallError, Capabilities, DeployedStack, Session, StackState, Values, advice, call::Attempt as _,
+    AwsSession, CallError, Capabilities, DeployedStack, ParameterValues, StackState, advice,
+    call_error::Attempt as _,
 };
 
-/// The largest template that is taken in the call itself, in bytes.
+/// The largest template, in bytes, that a request may contain.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>
-pub const LARGEST_BODY: usize = 51_200;
+pub const MAX_TEMPLATE_BODY_BYTES: usize = 51_200;
 
-/// What a stack shall become.
+/// The stack that a change set leads to.
 #[derive(Clone, Debug)]
 pub struct ChangeSetRequest {
     /// The stack's name.
     pub stack: String,
-    /// Whether there is nothing yet.
+    /// Whether the stack does not exist, or has no resources.
     pub is_new: bool,
-    /// The template.
+    /// The text or the URL of the template.
     pub template: TemplateSource,
-    /// The values of its parameters.
-    pub parameters: Values,
+    /// The values of all parameters of the template.
+    pub parameters: ParameterValues,
     /// The tags of the stack itself.
     pub tags: Vec<(String, String)>,
-    /// What has to be agreed to.
+    /// The capabilities that the template requires.
     pub capabilities: Capabilities,
 }
 
-/// Where a template is.
+/// Where CloudFormation gets the template from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TemplateSource {
-    /// Here.
+    /// The text, as part of the request.
     Body(String),
-    /// In the artifact bucket.
+    /// The URL of an object in the artifact bucket.
     Url(String),
 }
 
 /// A change set that can be executed.
 #[derive(Clone, Debug)]
 pub struct ChangeSet {
-    /// Its ARN.
+    /// The ARN of the change set.
     pub id: String,
-    /// The ARN of its stack.
+    /// The ARN of the stack.
     pub stack_id: String,
-    /// What it would do.
+    /// The changes of resources.
     pub changes: Vec<PlannedChange>,
 }
 
-/// What CloudFormation would do to a resource.
+/// A change of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlannedChange {
-    /// The resource's name in the template.
+    /// The resource's logical id in the template.
     pub logical_id: String,
-    /// Its type.
+    /// The resource's type.
     pub kind: String,
-    /// What would be done.
-    pub action: Action,
-    /// What it would be done for.
-    pub details: Vec<Detail>,
+    /// What CloudFormation does to the resource.
+    pub action: PlannedAction,
+    /// The properties that change.
+    pub details: Vec<PlannedDetail>,
 }
 
-/// What CloudFormation would do.
+/// What CloudFormation does to a resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Make it.
+pub enum PlannedAction {
+    /// Create it.
     Add,
-    /// Change it as it stands.
+    /// Update it in place.
     Modify,
-    /// Put another in its place, or perhaps not: that is found out on the way.
+    /// Replace it, or update it in place: CloudFormation decides during the update.
     MaybeReplace,
-    /// Put another in its place.
+    /// Replace it.
     Replace,
-    /// Take it out of the stack.
+    /// Remove it from the stack.
     Remove,
 }
 
-/// A property that would change.
+/// A property that changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Detail {
-    /// `Properties`, or the resource attribute.
+pub struct PlannedDetail {
+    /// `Properties`, or a resource attribute such as `Metadata`.
     pub attribute: String,
-    /// The property.
+    /// The name of the property.
     pub property: String,
-    /// Whether its change makes CloudFormation put another resource in this one's place.
+    /// Whether its change replaces the resource.
     pub recreates: bool,
-    /// The parameter or the resource that it follows.
+    /// The parameter or the resource attribute that the property refers to: `Table.Arn`.
     pub cause: Option<String>,
-    /// Whether it follows a resource: then it changes only if that one gets another id.
+    /// Whether it refers to a resource. Then it changes only if that resource is replaced.
     pub follows_resource: bool,
 }
 
-/// Why there is no change set.
+/// Why a change set cannot be created or executed.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeSetError {
-    /// AWS refused something.
+    /// A call to AWS failed.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// AWS found something wrong with what it should do.
+    /// CloudFormation found errors in the changes.
     #[error(
-        "the change set of the stack {stack} cannot be made\n  AWS answers: {reason}{problems}{}",
-        what_to_do(reason, problems)
+        "cannot create the change set of the stack {stack}\n  AWS answers: {reason}{problems}{}",
+        help(reason, problems)
     )]
     Failed {
         /// The stack.
         stack: String,
-        /// What AWS said.
+        /// The reason in the change set's status.
         reason: String,
-        /// What it found, a line each.
+        /// The errors that CloudFormation's validation found, a line each.
         problems: String,
     },
-    /// It was taken away before it was executed.
+    /// The change set is obsolete or deleted.
     #[error(
-        "the change set of the stack {stack} cannot be executed any more: it is {status}\n  what to \
-         do: somebody else has changed the stack meanwhile; run the same command again"
+        "the change set of the stack {stack} can no longer be executed: {status}\n  help: another \
+         user changed the stack meanwhile; run the same command again"
     )]
     Overtaken {
         /// The stack.
         stack: String,
-        /// What has become of it.
+        /// AWS's message about the change set's status.
         status: String,
     },
 }
 
 impl ChangeSetRequest {
-    /// The name of the change set: what is wished for, so that one that was left over is found.
+    /// The name of the change set, a hash of template and parameters. A repeated deployment finds the
+    /// change set that an interrupted one left behind.
     fn name(&self) -> String {
         let mut hash = Sha256::new();
         let template = match &self.template {
@@ -146,12 +148,15 @@ impl ChangeSetRequest {
         format!("stagecast-{}", &format!("{:x}", hash.finalize())[..16])
     }
 
-    /// Asks for the change set and waits until it is there. None if nothing would change.
-    pub async fn change_set(&self, session: &Session) -> Result<Option<ChangeSet>, ChangeSetError> {
+    /// Creates the change set and waits for it. `None` if it has no changes.
+    pub async fn change_set(
+        &self,
+        session: &AwsSession,
+    ) -> Result<Option<ChangeSet>, ChangeSetError> {
         let name = self.name();
         let stack_id = match self.create(session, &name).await {
             Err(error) if error.is("AlreadyExistsException") => {
-                // What would change may be something else by now.
+                // It was computed for an earlier state of the stack.
                 delete(session, &self.stack, &name).await?;
                 self.create(session, &name).await?
             }
@@ -162,7 +167,7 @@ impl ChangeSetRequest {
             let reason = described.status_reason.unwrap_or_default();
             let problems = self.problems(session, &name).await;
             delete(session, &self.stack, &name).await?;
-            if says_nothing_changes(&reason) {
+            if is_no_change(&reason) {
                 return Ok(None);
             }
             let stack = self.stack.clone();
@@ -181,9 +186,9 @@ impl ChangeSetRequest {
         }))
     }
 
-    /// Takes the change set away, unexecuted, and with it a stack that has nothing else. What cannot
-    /// be taken away does no harm: the next deployment does it.
-    pub async fn discard(&self, session: &Session) {
+    /// Deletes the change set, and a stack that has nothing else. Errors are ignored: the next
+    /// deployment deletes what remains.
+    pub async fn discard(&self, session: &AwsSession) {
         let _ = delete(session, &self.stack, &self.name()).await;
         if !self.is_new {
             return;
@@ -195,7 +200,7 @@ impl ChangeSetRequest {
         }
     }
 
-    async fn create(&self, session: &Session, name: &str) -> Result<String, CallError> {
+    async fn create(&self, session: &AwsSession, name: &str) -> Result<String, CallError> {
         let kind = if self.is_new {
             ChangeSetType::Create
         } else {
@@ -224,13 +229,14 @@ impl ChangeSetRequest {
             TemplateSource::Url(url) => request.template_url(url),
         };
         let answer = request.send().await;
-        let answer = answer.attempt(|| format!("make a change set of the stack {}", self.stack))?;
+        let answer =
+            answer.attempt(|| format!("create a change set of the stack {}", self.stack))?;
         Ok(answer.stack_id.unwrap_or_default())
     }
 
     async fn wait(
         &self,
-        session: &Session,
+        session: &AwsSession,
         name: &str,
     ) -> Result<DescribeChangeSetOutput, CallError> {
         let mut pause = Duration::from_millis(250);
@@ -248,7 +254,7 @@ impl ChangeSetRequest {
 
     async fn describe(
         &self,
-        session: &Session,
+        session: &AwsSession,
         name: &str,
         page: Option<String>,
     ) -> Result<DescribeChangeSetOutput, CallError> {
@@ -264,7 +270,7 @@ impl ChangeSetRequest {
 
     async fn changes(
         &self,
-        session: &Session,
+        session: &AwsSession,
         name: &str,
         mut page: DescribeChangeSetOutput,
     ) -> Result<Vec<PlannedChange>, CallError> {
@@ -280,9 +286,9 @@ impl ChangeSetRequest {
         }
     }
 
-    /// What CloudFormation found wrong before it would do anything, such as names that are taken.
-    /// Only says more; so if it cannot be had, what is known must do.
-    async fn problems(&self, session: &Session, name: &str) -> String {
+    /// The errors that CloudFormation's validation found, such as names that are taken. They add to
+    /// the status reason; if they cannot be read, the message is given without them.
+    async fn problems(&self, session: &AwsSession, name: &str) -> String {
         let request = session
             .cloudformation
             .describe_events()
@@ -299,47 +305,46 @@ impl ChangeSetRequest {
                 let reason = event.validation_status_reason?;
                 let resource = event.logical_resource_id.unwrap_or_default();
                 let kind = event.resource_type.unwrap_or_default();
-                let place = event.validation_path.unwrap_or_default();
-                Some(format!("\n    {resource} ({kind}) {place}: {reason}"))
+                let path = event.validation_path.unwrap_or_default();
+                Some(format!("\n    {resource} ({kind}) {path}: {reason}"))
             })
             .collect()
     }
 }
 
-async fn delete(session: &Session, stack: &str, name: &str) -> Result<(), CallError> {
+async fn delete(session: &AwsSession, stack: &str, name: &str) -> Result<(), CallError> {
     let request = session.cloudformation.delete_change_set();
     let answer = request.stack_name(stack).change_set_name(name).send().await;
     let answer = answer.attempt(|| format!("delete a change set of the stack {stack}"));
     answer.map(|_| ())
 }
 
-/// What to do about what AWS found, on a line of its own. Names that are taken are among the
-/// problems.
-fn what_to_do(reason: &str, problems: &str) -> String {
-    let advice = advice::on(problems).or_else(|| advice::on(reason));
-    advice.map_or_else(String::new, |advice| format!("\n  what to do: {advice}"))
+/// The line with the next step, if the reason or the errors are known ones.
+fn help(reason: &str, problems: &str) -> String {
+    let advice = advice::advice_for(problems).or_else(|| advice::advice_for(reason));
+    advice.map_or_else(String::new, |advice| format!("\n  help: {advice}"))
 }
 
-/// CloudFormation takes a change set without changes for one that failed, and says why only in
-/// words.
-fn says_nothing_changes(reason: &str) -> bool {
+/// CloudFormation reports a change set without changes as failed. Only the text of the reason
+/// distinguishes it from other failures.
+fn is_no_change(reason: &str) -> bool {
     reason.contains("didn't contain changes") || reason.contains("No updates are to be performed")
 }
 
 impl From<ResourceChange> for PlannedChange {
     fn from(change: ResourceChange) -> Self {
         let action = match (change.action, change.replacement) {
-            (Some(ChangeAction::Add | ChangeAction::Import), _) => Action::Add,
-            (Some(ChangeAction::Remove), _) => Action::Remove,
-            (_, Some(Replacement::True)) => Action::Replace,
-            (_, Some(Replacement::Conditional)) => Action::MaybeReplace,
-            _ => Action::Modify,
+            (Some(ChangeAction::Add | ChangeAction::Import), _) => PlannedAction::Add,
+            (Some(ChangeAction::Remove), _) => PlannedAction::Remove,
+            (_, Some(Replacement::True)) => PlannedAction::Replace,
+            (_, Some(Replacement::Conditional)) => PlannedAction::MaybeReplace,
+            _ => PlannedAction::Modify,
         };
         let details = change.details.unwrap_or_default().into_iter();
         let details = details.filter_map(|detail| {
             let target = detail.target?;
             let attribute = target.attribute.as_ref().map(|it| it.as_str().to_owned());
-            Some(Detail {
+            Some(PlannedDetail {
                 attribute: attribute.unwrap_or_else(|| "Properties".to_owned()),
                 property: target.name.unwrap_or_default(),
                 recreates: target
@@ -366,16 +371,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_ways_of_saying_that_nothing_changes_are_understood() {
+    fn change_set_without_changes_is_recognized_by_its_reason() {
         for reason in [
             "The submitted information didn't contain changes. Submit different information to \
              create a change set.",
             "No updates are to be performed.",
         ] {
-            assert!(says_nothing_changes(reason), "{reason}");
+            assert!(is_no_change(reason), "{reason}");
         }
-        assert!(!says_nothing_changes(
-            "Transform AWS::Serverless-2016-10-31 failed"
-        ));
+        assert!(!is_no_change("Transform AWS::Serverless-2016-10-31 failed"));
     }
 }

@@ -1,4 +1,4 @@
-//! Credentials, and what is said if there are none.
+//! Credentials, and the error message if there are none.
 
 use std::{env, fmt};
 
@@ -13,19 +13,19 @@ use aws_credential_types::{
 use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_types::os_shim_internal::{Env, Fs};
 
-/// Where credentials are looked for.
+/// The sources of credentials that the SDK searches.
 #[derive(Clone, Debug)]
 pub(super) struct CredentialSources {
-    /// The profile that was asked for. Then nothing else is looked at.
+    /// The profile of the command line. The SDK then searches no other source.
     profile: Option<String>,
 }
 
-/// A profile that is asked for and missing, or files that cannot be read.
+/// Why a profile cannot be used.
 #[derive(Debug)]
 pub(super) enum ProfileError {
-    /// There is none of this name; those that there are.
+    /// There is no profile with this name, but these.
     Missing(String, Vec<String>),
-    /// The files cannot be read.
+    /// The files with the profiles cannot be read.
     Files(ProfileFileLoadError),
 }
 
@@ -36,8 +36,8 @@ impl CredentialSources {
         }
     }
 
-    /// Looks for the profile that is asked for: by an option, or by `AWS_PROFILE`, which keys in the
-    /// environment come before.
+    /// Checks that the selected profile exists. It is selected by an option, or by `AWS_PROFILE` unless
+    /// the environment has keys, which take precedence.
     pub(super) async fn check_profile(&self) -> Result<(), ProfileError> {
         let of_environment = || {
             let has_keys = env::var_os("AWS_ACCESS_KEY_ID").is_some();
@@ -59,16 +59,16 @@ impl CredentialSources {
         Err(ProfileError::Missing(name, known))
     }
 
-    /// A provider that says where it looked if it finds nothing.
+    /// Wraps a provider; its error then names the sources that were searched.
     pub(super) fn explain(self, provider: SharedCredentialsProvider) -> SharedCredentialsProvider {
-        SharedCredentialsProvider::new(Explaining {
+        SharedCredentialsProvider::new(ExplainingProvider {
             provider,
             sources: self,
         })
     }
 }
 
-/// The files that profiles are in, as the AWS CLI finds them.
+/// The paths of the files with profiles, as the AWS CLI determines them.
 pub(super) fn profile_files() -> String {
     let file =
         |variable: &str, default: &str| env::var(variable).unwrap_or_else(|_| default.to_owned());
@@ -99,12 +99,12 @@ impl fmt::Display for CredentialSources {
 impl std::error::Error for CredentialSources {}
 
 #[derive(Debug)]
-struct Explaining {
+struct ExplainingProvider {
     provider: SharedCredentialsProvider,
     sources: CredentialSources,
 }
 
-impl ProvideCredentials for Explaining {
+impl ProvideCredentials for ExplainingProvider {
     fn provide_credentials<'a>(&'a self) -> Providing<'a>
     where
         Self: 'a,
@@ -120,16 +120,16 @@ impl ProvideCredentials for Explaining {
     }
 }
 
-impl Explaining {
-    /// The last source that is looked at is the metadata service of EC2, and a machine that is not in
-    /// EC2 fails there, with words that have nothing to do with what is missing.
+impl ExplainingProvider {
+    /// The SDK searches EC2's metadata service (IMDS) last. Outside of EC2 that fails with an error
+    /// about the network, which does not help.
     fn explain(&self, error: CredentialsError) -> CredentialsError {
-        let is_last = super::call::chain(&error).contains("IMDS");
+        let is_metadata_service = super::call_error::chain(&error).contains("IMDS");
         match error {
             CredentialsError::CredentialsNotLoaded(_) => {
                 CredentialsError::not_loaded(self.sources.clone())
             }
-            _ if is_last && self.sources.profile.is_none() => {
+            _ if is_metadata_service && self.sources.profile.is_none() => {
                 CredentialsError::not_loaded(self.sources.clone())
             }
             error => error,
@@ -153,7 +153,7 @@ mod tests {
         }
     }
 
-    fn said(profile: Option<&str>, error: fn() -> CredentialsError) -> String {
+    fn message(profile: Option<&str>, error: fn() -> CredentialsError) -> String {
         let runtime = tokio::runtime::Builder::new_current_thread().build();
         let provider = SharedCredentialsProvider::new(Failing(error));
         let provider = CredentialSources::new(profile).explain(provider);
@@ -161,35 +161,35 @@ mod tests {
             .expect("a runtime")
             .block_on(provider.provide_credentials())
             .expect_err("it fails");
-        super::super::call::innermost(&error)
+        super::super::call_error::innermost(&error)
     }
 
     #[test]
-    fn missing_credentials_name_the_sources_and_not_the_metadata_service() {
+    fn missing_credentials_name_sources_not_the_metadata_service() {
         for error in [
             || CredentialsError::not_loaded("the credential provider was not enabled"),
             || CredentialsError::provider_error("failed to load IMDS session token"),
         ] {
-            let said = said(None, error);
-            assert!(said.contains("AWS_ACCESS_KEY_ID"), "{said}");
-            assert!(said.contains("credentials"), "{said}");
-            assert!(!said.contains("IMDS"), "{said}");
-            assert!(!said.contains("not enabled"), "{said}");
+            let message = message(None, error);
+            assert!(message.contains("AWS_ACCESS_KEY_ID"), "{message}");
+            assert!(message.contains("credentials"), "{message}");
+            assert!(!message.contains("IMDS"), "{message}");
+            assert!(!message.contains("not enabled"), "{message}");
         }
     }
 
     #[test]
     fn profile_without_credentials_is_named() {
-        let said = said(Some("theirs"), CredentialsError::not_loaded_no_source);
-        assert!(said.contains("the profile 'theirs' in "), "{said}");
-        assert!(said.contains("has no credentials"), "{said}");
+        let message = message(Some("theirs"), CredentialsError::not_loaded_no_source);
+        assert!(message.contains("the profile 'theirs' in "), "{message}");
+        assert!(message.contains("has no credentials"), "{message}");
     }
 
     #[test]
-    fn failure_of_a_source_that_is_set_up_keeps_its_reason() {
-        let said = said(None, || {
+    fn failure_of_a_configured_source_keeps_its_reason() {
+        let message = message(None, || {
             CredentialsError::provider_error("the sign-in has expired")
         });
-        assert!(said.contains("the sign-in has expired"), "{said}");
+        assert!(message.contains("the sign-in has expired"), "{message}");
     }
 }

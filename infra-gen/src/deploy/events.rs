@@ -1,59 +1,59 @@
-//! What CloudFormation tells about a stack while it works on it.
+//! The events of a stack.
 
 use std::collections::HashSet;
 
-use super::{CallError, Session, StackStatus, advice, call::Attempt as _};
+use super::{AwsSession, CallError, StackStatus, advice, call_error::Attempt as _};
 
-/// Something that has happened to a resource, or to the stack itself.
+/// A change of the status of a resource, or of the stack itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StackEvent {
-    /// The event's id.
+    /// The id of the event.
     pub id: String,
-    /// The name of the resource in the template.
+    /// The resource's logical id in the template.
     pub logical_id: String,
-    /// Its type.
+    /// The resource's type.
     pub kind: String,
-    /// The state that it is in now.
+    /// The resource's new status.
     pub status: String,
-    /// Why.
+    /// The reason of the status.
     pub reason: Option<String>,
-    /// Whether it is about the stack itself.
-    pub of_stack: bool,
-    /// Its name in the account.
+    /// Whether the event is about the stack itself.
+    pub is_stack: bool,
+    /// The resource's id in the account.
     pub physical_id: String,
-    /// What the operation that it belongs to was asked for with.
+    /// The client request token of the operation.
     pub token: Option<String>,
 }
 
 impl StackEvent {
-    /// Whether something did not work.
+    /// Whether the resource failed.
     pub fn is_failure(&self) -> bool {
         self.status.ends_with("_FAILED")
     }
 
-    /// Whether something is finished, well or not.
+    /// Whether the resource is finished, successfully or not.
     pub fn is_final(&self) -> bool {
-        self.status.ends_with("_COMPLETE") || self.is_left() || self.is_failure()
+        self.status.ends_with("_COMPLETE") || self.is_retained() || self.is_failure()
     }
 
-    /// Whether something that should go, or may go, stays in the account.
-    pub fn is_left(&self) -> bool {
-        !self.of_stack && matches!(self.status.as_str(), "DELETE_SKIPPED" | "DELETE_FAILED")
+    /// Whether the resource left the stack, or should have, and remains in the account.
+    pub fn is_retained(&self) -> bool {
+        !self.is_stack && matches!(self.status.as_str(), "DELETE_SKIPPED" | "DELETE_FAILED")
     }
 
-    /// Whether it is about a table that could not be deleted because it is protected.
+    /// Whether a table could not be deleted because of its deletion protection.
     pub fn is_protected(&self) -> bool {
-        advice::tells_of_protection(&self.kind, self.reason.as_deref())
+        advice::is_deletion_protection(&self.kind, self.reason.as_deref())
     }
 
-    /// The state that an operation on the stack ended in, if this event says that it did.
+    /// The status of the stack if this event ends an operation.
     pub(super) fn end(&self) -> Option<StackStatus> {
-        (self.of_stack && self.is_final()).then(|| StackStatus::new(&self.status))
+        (self.is_stack && self.is_final()).then(|| StackStatus::new(&self.status))
     }
 }
 
-/// A stack's events, from a point in time on. Times are AWS's, so events are told apart by their
-/// ids instead.
+/// The events of a stack that are newer than a point in time. Events are distinguished by id, because
+/// their times are those of AWS's clocks.
 #[derive(Debug)]
 pub struct Events {
     stack_id: String,
@@ -62,23 +62,24 @@ pub struct Events {
 }
 
 impl Events {
-    /// The events from now on.
+    /// Skips all events until now.
     pub async fn from_now(
-        session: &Session,
+        session: &AwsSession,
         stack_id: &str,
         stack_name: &str,
     ) -> Result<Self, CallError> {
         let mut events = Self::of(stack_id, stack_name);
-        // A page goes far enough back: what is not on it is not the next to be told.
+        // The events of one page are enough: `next` stops at the first one that it knows.
         let (page, _) = events.page(session, None).await?;
         events.seen.extend(page.into_iter().map(|event| event.id));
         Ok(events)
     }
 
-    /// The events of the operation that is at work. It begins after the end of the one before: how
-    /// it begins differs, since a rollback may be an operation of its own.
+    /// Skips the events before the operation in progress. It starts after the last event that ended
+    /// an operation; its first event has no fixed status, because a rollback can be an operation as
+    /// well.
     pub async fn of_running_operation(
-        session: &Session,
+        session: &AwsSession,
         stack_id: &str,
         stack_name: &str,
     ) -> Result<Self, CallError> {
@@ -100,9 +101,9 @@ impl Events {
         }
     }
 
-    /// The latest events, the newest first.
+    /// The first page of events, the newest first.
     pub(super) async fn newest(
-        session: &Session,
+        session: &AwsSession,
         stack_id: &str,
         stack_name: &str,
     ) -> Result<Vec<StackEvent>, CallError> {
@@ -123,13 +124,13 @@ impl Events {
         &self.stack_id
     }
 
-    /// What has happened since the last call, in the order in which it did.
-    pub async fn next(&mut self, session: &Session) -> Result<Vec<StackEvent>, CallError> {
+    /// The events since the last call, the oldest first.
+    pub async fn next(&mut self, session: &AwsSession) -> Result<Vec<StackEvent>, CallError> {
         let mut found = Vec::new();
         let mut token = None;
         loop {
             let (page, next) = self.page(session, token).await?;
-            // The newest come first.
+            // A page has the newest events first.
             let count = page.len();
             let new = page
                 .into_iter()
@@ -137,8 +138,8 @@ impl Events {
             let before = found.len();
             found.extend(new);
             token = next;
-            let met_the_last = found.len() < before + count;
-            if met_the_last || token.is_none() {
+            let has_known_event = found.len() < before + count;
+            if has_known_event || token.is_none() {
                 break;
             }
         }
@@ -149,7 +150,7 @@ impl Events {
 
     async fn page(
         &self,
-        session: &Session,
+        session: &AwsSession,
         token: Option<String>,
     ) -> Result<(Vec<StackEvent>, Option<String>), CallError> {
         let request = session.cloudformation.describe_stack_events();
@@ -165,7 +166,7 @@ impl Events {
             let physical_id = event.physical_resource_id.unwrap_or_default();
             let status = event.resource_status.as_ref();
             StackEvent {
-                of_stack: physical_id == self.stack_id,
+                is_stack: physical_id == self.stack_id,
                 physical_id,
                 token: event.client_request_token,
                 status: status.map_or_else(String::new, |status| status.as_str().to_owned()),
@@ -184,8 +185,8 @@ impl Events {
     }
 }
 
-/// The event that everything else follows from: the first failure that is not the consequence of
-/// another.
+/// The first cause of a failure: the first failed resource that was not cancelled because of another
+/// one.
 pub fn first_cause(events: &[StackEvent]) -> Option<&StackEvent> {
     let is_consequence = |event: &&StackEvent| {
         let reason = event.reason.as_deref().unwrap_or_default();
@@ -193,9 +194,9 @@ pub fn first_cause(events: &[StackEvent]) -> Option<&StackEvent> {
     };
     let failures = || events.iter().filter(|event| event.is_failure());
     failures()
-        .find(|event| !event.of_stack && !is_consequence(event))
+        .find(|event| !event.is_stack && !is_consequence(event))
         .or_else(|| failures().find(|event| !is_consequence(event)))
-        // A stack that cannot be made at all says so of itself only.
+        // If no resource failed, the reason is that of the stack.
         .or_else(|| {
             events
                 .iter()
@@ -214,14 +215,14 @@ mod tests {
             kind: "AWS::SQS::Queue".to_owned(),
             status: status.to_owned(),
             reason: reason.map(str::to_owned),
-            of_stack: logical_id == "stack",
+            is_stack: logical_id == "stack",
             physical_id: String::new(),
             token: None,
         }
     }
 
     #[test]
-    fn the_first_cause_is_the_first_failure_that_no_other_has_caused() {
+    fn first_cause_is_the_first_failure_that_was_not_cancelled() {
         let events = [
             event("stack", "CREATE_IN_PROGRESS", Some("User Initiated")),
             event("Role", "CREATE_FAILED", Some("Resource creation cancelled")),
@@ -244,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stack_that_only_speaks_of_itself_is_believed() {
+    fn first_cause_is_the_stack_if_no_resource_failed() {
         let events = [
             event(
                 "stack",

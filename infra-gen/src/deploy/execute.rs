@@ -1,4 +1,4 @@
-//! Executing a change set, once, although the call may have to be made again.
+//! Executes a change set once, even if the SDK repeats the call.
 
 use std::time::Duration;
 
@@ -6,15 +6,17 @@ use sha2::{Digest, Sha256};
 use tokio::time::sleep;
 
 use super::{
-    CallError, ChangeSet, ChangeSetError, DeployedStack, Events, Session, StackState,
-    call::Attempt as _,
+    AwsSession, CallError, ChangeSet, ChangeSetError, DeployedStack, Events, StackState,
+    call_error::Attempt as _,
 };
 
 impl ChangeSet {
-    /// Has CloudFormation do it. What it makes and cannot finish goes again, even if the template
-    /// retains it: there is nothing in it yet, and it would stand in the way of the next attempt.
-    /// Tables that are protected stay even so.
-    pub async fn execute(&self, session: &Session, stack: &str) -> Result<(), ChangeSetError> {
+    /// Starts the execution.
+    ///
+    /// A rollback deletes the resources that this execution creates, even if the template retains
+    /// them: they hold no data yet, and would block the next attempt with their names. Tables with
+    /// deletion protection remain nevertheless.
+    pub async fn execute(&self, session: &AwsSession, stack: &str) -> Result<(), ChangeSetError> {
         let token = self.token();
         let request = session.cloudformation.execute_change_set();
         let answer = request
@@ -27,11 +29,11 @@ impl ChangeSet {
         let Err(error) = answer else {
             return Ok(());
         };
-        let is_gone = error.is("InvalidChangeSetStatus") || error.is("ChangeSetNotFound");
-        if !is_gone {
+        let is_obsolete = error.is("InvalidChangeSetStatus") || error.is("ChangeSetNotFound");
+        if !is_obsolete {
             return Err(error.into());
         }
-        // A call that arrived, and whose answer did not, is made again and finds itself done.
+        // If the answer to the first call was lost, the SDK's retry fails: the execution has begun.
         if self.has_begun(session, stack, &token).await? {
             return Ok(());
         }
@@ -41,7 +43,7 @@ impl ChangeSet {
         })
     }
 
-    /// What its events are known by.
+    /// The client request token, which the events of the execution carry.
     fn token(&self) -> String {
         format!(
             "stagecast-{}",
@@ -49,11 +51,10 @@ impl ChangeSet {
         )
     }
 
-    /// Whether the stack is being changed, or was, because this was executed. Events come a little
-    /// later than what they tell.
+    /// Whether the execution has begun. Events appear with a delay, so it reads them several times.
     async fn has_begun(
         &self,
-        session: &Session,
+        session: &AwsSession,
         stack: &str,
         token: &str,
     ) -> Result<bool, CallError> {
@@ -64,7 +65,7 @@ impl ChangeSet {
                 return Ok(true);
             }
             let found = DeployedStack::find(session, &self.stack_id).await?;
-            if found.is_none_or(|stack| stack.status.state() != StackState::Busy) {
+            if found.is_none_or(|stack| stack.status.state() != StackState::InProgress) {
                 return Ok(false);
             }
         }

@@ -1,17 +1,17 @@
-//! The role that API Gateway logs with. An account has one per region, for all its APIs, so no
-//! stack of an application may own it.
+//! The role that API Gateway writes logs with. An account has one per region, for all its APIs, so it
+//! belongs to no stack of an application.
 
-use super::{CallError, Session, call::Attempt as _};
+use super::{AwsSession, CallError, call_error::Attempt as _};
 
 /// The stack that sets up the role, once per account and region.
 pub const STACK: &str = "stagecast-api-gateway-logging";
 
-/// What its template says of itself.
+/// The description in the stack's template.
 pub const DESCRIPTION: &str =
     "The role that API Gateway logs with, for all APIs of this account and region";
 
-/// What sets up the role. Both stay when the stack goes, because other APIs may have come to use
-/// them.
+/// The template with the role and the account's setting. Both are retained when the stack is deleted,
+/// because other APIs may use them.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-apigateway-account.html>
 pub const TEMPLATE: &str = "\
 AWSTemplateFormatVersion: '2010-09-09'
@@ -39,9 +39,10 @@ Resources:
       CloudWatchRoleArn: !GetAtt Role.Arn
 ";
 
-/// The ARN of the role, if there is one.
-pub async fn find(session: &Session) -> Result<Option<String>, CallError> {
+/// The ARN of the role in the account's setting.
+pub async fn find(session: &AwsSession) -> Result<Option<String>, CallError> {
     let account = session.apigateway.get_account().send().await;
-    let account = account.attempt(|| "find out which role API Gateway logs with".to_owned())?;
+    let account =
+        account.attempt(|| "read the role that API Gateway writes logs with".to_owned())?;
     Ok(account.cloudwatch_role_arn.filter(|arn| !arn.is_empty()))
 }

@@ -1,63 +1,69 @@
-//! Deploying the template, and what goes with it.
+//! Deploys the template: packages, change sets, events.
 //!
 //! | to change | look in |
 //! | --- | --- |
-//! | how functions are built | `build` |
-//! | what Lambda gets | `package`, `executable` |
-//! | who deploys, and where | `session`, `credentials`, `first_contact` |
-//! | where packages are uploaded to | `artifacts` |
-//! | what parameters are worth | `parameters` |
-//! | how resources change | `change_set`, `execute`, `capabilities` |
-//! | how that is explained | `plan` |
-//! | what is told meanwhile | `events`, `watch` |
-//! | what is said of a failure | `call`, `status`, `advice` |
-//! | what stacks of this project are called | `name` |
-//! | the account's role for API Gateway's logs | [`logging_role`] |
-//! | who owns what has a name already | `owners` |
-//! | what has to go before a stack can | `objects` |
+//! | the build of the functions | `build` |
+//! | the packages | `package`, `executable` |
+//! | region, credentials and clients | `session`, `credentials`, `connect_retry` |
+//! | the bucket for packages | `artifact_bucket` |
+//! | the values of parameters | `parameters` |
+//! | the changes of resources | `change_set`, `execute`, `capabilities` |
+//! | the explanation of changes | `apply_change_set` |
+//! | the events of an operation | `events`, `watch` |
+//! | errors and advice | `call_error`, `status`, `advice` |
+//! | the names of stacks | `stack_name` |
+//! | the account's logging role for API Gateway | [`logging_role`] |
+//! | the owner of a table or queue | `owner` |
+//! | the deletion of objects before their bucket | `empty_bucket` |
 //!
-//! Types of the SDK do not leave the file that calls it.
+//! The SDK's types are not part of the interface: each file converts those that it uses.
 
-pub mod advice;
-mod artifacts;
+mod advice;
+mod apply_change_set;
+mod artifact_bucket;
 mod build;
-mod call;
+mod call_error;
 mod capabilities;
 mod change_set;
+mod connect_retry;
 mod credentials;
+mod deployed_stack;
+mod empty_bucket;
 mod events;
 mod executable;
 mod execute;
-mod first_contact;
 pub mod logging_role;
-mod name;
-mod objects;
-mod owners;
+mod owner;
 mod package;
 mod parameters;
-mod plan;
 mod session;
-mod stack;
+mod stack_name;
 mod status;
 mod watch;
 
-pub use artifacts::{ArtifactBucket, ArtifactError, Presence, Upload};
+pub use advice::advice_for;
+pub use apply_change_set::{apply_change_set, data_loss_changes, holds_data};
+pub use artifact_bucket::{ArtifactBucket, ArtifactError, BucketStatus, Upload};
 pub use build::{BuildError, build, target_directory};
-pub use call::{CallError, CallErrorKind};
+pub use call_error::{CallError, CallErrorKind};
 pub use capabilities::Capabilities;
 pub use change_set::{
-    Action, ChangeSet, ChangeSetError, ChangeSetRequest, Detail, LARGEST_BODY, PlannedChange,
-    TemplateSource,
+    ChangeSet, ChangeSetError, ChangeSetRequest, MAX_TEMPLATE_BODY_BYTES, PlannedAction,
+    PlannedChange, PlannedDetail, TemplateSource,
 };
+pub use deployed_stack::{
+    DeployedResource, DeployedStack, DeployedTemplate, StackOutput, TemplateError,
+};
+pub use empty_bucket::empty_bucket;
 pub use events::{Events, StackEvent, first_cause};
 pub use executable::ExecutableError;
-pub use name::{InvalidStackName, StackName};
-pub use objects::empty;
-pub use owners::Owner;
+pub use owner::Owner;
 pub use package::{Package, PackageError};
-pub use parameters::{ParameterError, Sources, Values, of_packages, of_unknown_packages, values};
-pub use plan::{data_loss_changes, explain, holds_data};
-pub use session::{Caller, Place, Session, SessionError};
-pub use stack::{DeployedResource, DeployedStack, DeployedTemplate, StackOutput, TemplateError};
-pub use status::{Naming, StackState, StackStatus};
-pub use watch::{Ending, watch};
+pub use parameters::{
+    ParameterError, ParameterSources, ParameterValues, deployed_package_parameters,
+    package_parameters, resolve_parameters,
+};
+pub use session::{AwsSession, Caller, SessionError, SessionOptions};
+pub use stack_name::{InvalidStackName, StackName};
+pub use status::{Remediation, StackState, StackStatus};
+pub use watch::{WatchResult, watch};

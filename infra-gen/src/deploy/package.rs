@@ -1,6 +1,6 @@
-//! Packages: what Lambda runs, in the form that it takes.
+//! Packages: zip archives with a function's executable.
 //!
-//! The same executable always gives the same bytes, so a package's hash says whether AWS has it.
+//! Equal executables give equal bytes, so the hash shows whether a package was uploaded before.
 
 use std::{
     fs,
@@ -14,14 +14,14 @@ use zip::{CompressionMethod, DateTime, ZipWriter, result::ZipError, write::Simpl
 use super::executable::{self, ExecutableError};
 use crate::environments::Architecture;
 
-/// What the `provided` runtimes start.
+/// The file name that Lambda's `provided` runtimes start.
 const BOOTSTRAP: &str = "bootstrap";
 
-/// Lambda takes no more of a package, compressed, from S3 than this unpacked: 250 MB with layers.
+/// The largest executable in bytes. Lambda limits a function to 250 MB, uncompressed, with layers.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
-const LARGEST: u64 = 250 * 1024 * 1024;
+const MAX_EXECUTABLE_BYTES: u64 = 250 * 1024 * 1024;
 
-/// The package of a function.
+/// The package of one function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Package {
     /// The function's name.
@@ -30,68 +30,67 @@ pub struct Package {
     pub hash: String,
     /// The package, a zip archive.
     pub bytes: Vec<u8>,
-    /// The newest version of glibc that the executable asks for, if Lambda's is older: it would
-    /// not start there.
+    /// The version of glibc that the executable needs, if it is newer than Lambda's.
     pub too_new_glibc: Option<String>,
 }
 
-/// Why there is no package.
+/// Why a function cannot be packaged.
 #[derive(Debug, thiserror::Error)]
 pub enum PackageError {
-    /// The executable is not there.
+    /// There is no executable.
     #[error(
         "there is no executable of the function '{function}': neither '{}' nor '{}' is a file\n  \
-         what to do: build it there, or leave out --binaries",
+         help: build it there, or omit --binaries",
         plain.display(), nested.display()
     )]
     Missing {
         /// The function.
         function: &'static str,
-        /// Where Cargo would put it.
+        /// The path that Cargo writes.
         plain: PathBuf,
-        /// Where cargo-lambda would put it.
+        /// The path that cargo-lambda writes.
         nested: PathBuf,
     },
     /// The executable cannot be read.
-    #[error("'{}' cannot be read: {cause}", path.display())]
+    #[error("cannot read '{}': {cause}", path.display())]
     Read {
         /// The executable.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         cause: io::Error,
     },
-    /// Lambda could not start it.
-    #[error("Lambda could not start '{}': {cause}", path.display())]
+    /// Lambda cannot start the executable.
+    #[error("Lambda cannot start '{}': {cause}", path.display())]
     Executable {
         /// The executable.
         path: PathBuf,
-        /// Why.
+        /// The reason.
         cause: ExecutableError,
     },
-    /// It is larger than Lambda takes.
+    /// The executable is larger than Lambda allows.
     #[error(
-        "'{}' has {} MB, and Lambda takes no more than 250\n  what to do: build it with --release",
+        "'{}' has {} MB; Lambda allows 250\n  help: build it with --release",
         path.display(), size / 1024 / 1024
     )]
     TooLarge {
         /// The executable.
         path: PathBuf,
-        /// Its size in bytes.
+        /// The size in bytes.
         size: u64,
     },
-    /// It could not be compressed.
-    #[error("the package of the function '{function}' cannot be made: {cause}")]
+    /// The executable could not be compressed.
+    #[error("cannot package the function '{function}': {cause}")]
     Zip {
         /// The function.
         function: &'static str,
-        /// Why.
+        /// The error of the zip library.
         cause: ZipError,
     },
 }
 
 impl Package {
-    /// Packages the executable of a function that is in a folder, as Cargo or as cargo-lambda
-    /// leaves it there: `websocket` or `websocket/bootstrap`.
+    /// Packages the executable of a function in a folder: `websocket`, as Cargo writes it, or
+    /// `websocket/bootstrap`, as cargo-lambda does.
     pub fn of(
         function: &'static str,
         folder: &Path,
@@ -103,11 +102,13 @@ impl Package {
             path: path.clone(),
             cause,
         })?;
-        executable::check(&executable, architecture).map_err(|cause| PackageError::Executable {
-            path: path.clone(),
-            cause,
+        let too_new_glibc = executable::check(&executable, architecture).map_err(|cause| {
+            PackageError::Executable {
+                path: path.clone(),
+                cause,
+            }
         })?;
-        if executable.len() as u64 > LARGEST {
+        if executable.len() as u64 > MAX_EXECUTABLE_BYTES {
             let size = executable.len() as u64;
             return Err(PackageError::TooLarge { path, size });
         }
@@ -116,11 +117,11 @@ impl Package {
             function,
             hash: format!("{:x}", Sha256::digest(&bytes)),
             bytes,
-            too_new_glibc: executable::too_new_glibc(&executable),
+            too_new_glibc,
         })
     }
 
-    /// Packages the executables of several functions, all at once.
+    /// Packages the executables of several functions in parallel.
     pub fn all(
         functions: &[&'static str],
         folder: &Path,
@@ -141,7 +142,7 @@ impl Package {
         })
     }
 
-    /// The package's name in a folder or a bucket.
+    /// The path of the package in a folder or a bucket: function and hash.
     pub fn key(&self) -> String {
         format!("{}/{}.zip", self.function, self.hash)
     }
@@ -163,7 +164,7 @@ fn find(function: &'static str, folder: &Path) -> Result<PathBuf, PackageError> 
     }
 }
 
-/// An archive with nothing in it that depends on when, where or by whom it is made.
+/// Writes an archive without times, users and other details of this machine.
 fn zip(executable: &[u8]) -> Result<Vec<u8>, ZipError> {
     let options = SimpleFileOptions::default()
         .compression_method(CompressionMethod::Deflated)
@@ -184,14 +185,14 @@ mod tests {
     use crate::deploy::executable::tests::elf;
 
     #[test]
-    fn the_same_executable_gives_the_same_bytes_whenever_and_wherever_it_is_packaged() {
+    fn equal_executables_give_equal_packages() {
         let executable = [elf(Architecture::Arm64), b"code".repeat(1000)].concat();
         let [one, other] = ["jobs", "jobs/bootstrap"].map(|name| {
             let folder = tempfile::tempdir().expect("a folder");
             let path = folder.path().join(name);
             fs::create_dir_all(path.parent().expect("a folder")).expect("writable");
             fs::write(&path, &executable).expect("writable");
-            // Neither the time nor the permissions of the file are part of the package.
+            // Neither the time nor the permissions of the file affect the package.
             fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("mine");
             let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(name.len() as u64);
             fs::File::options()
@@ -207,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_package_holds_the_executable_under_the_name_that_lambda_starts() {
+    fn package_has_the_executable_under_the_name_lambda_starts() {
         let executable = elf(Architecture::X86_64);
         let bytes = zip(&executable).expect("an archive");
         let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).expect("an archive");
@@ -220,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn an_executable_that_is_missing_is_named_with_both_places_where_it_could_be() {
+    fn missing_executable_is_reported_with_both_paths() {
         let folder = tempfile::tempdir().expect("a folder");
         let error = Package::of("jobs", folder.path(), Architecture::Arm64).expect_err("missing");
         let message = error.to_string();
@@ -230,13 +231,13 @@ mod tests {
     }
 
     #[test]
-    fn an_executable_for_another_processor_is_refused_before_it_is_uploaded() {
+    fn executable_for_another_processor_is_refused() {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join("jobs"), elf(Architecture::X86_64)).expect("writable");
         let error = Package::of("jobs", folder.path(), Architecture::Arm64).expect_err("not arm64");
         let message = error.to_string();
         assert!(
-            message.contains("is for x86_64, the function for arm64"),
+            message.contains("is built for x86_64, the function runs on arm64"),
             "{message}"
         );
     }

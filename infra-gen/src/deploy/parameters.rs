@@ -1,4 +1,4 @@
-//! The values of the stack's parameters.
+//! Resolves the values of the stack's parameters.
 
 use contract::functions;
 use indexmap::IndexMap;
@@ -14,36 +14,36 @@ use crate::{
 /// Why a parameter has no value.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum ParameterError {
-    /// The template has no such parameter.
-    #[error("the template has no parameter '{name}'; it has {known}")]
+    /// The template does not declare the parameter.
+    #[error("the template has no parameter '{name}'\n  help: use one of {known}")]
     Unknown {
-        /// What was given.
+        /// The name on the command line.
         name: String,
-        /// What there is.
+        /// The names that the template declares.
         known: String,
     },
-    /// Nobody has given it.
-    #[error("the parameter '{0}' has no value\n  what to do: give one with --parameter {0}=VALUE")]
+    /// No source has a value.
+    #[error("the parameter '{0}' has no value\n  help: give one with --parameter {0}=VALUE")]
     Missing(String),
 }
 
 /// The values of the stack's parameters, by name.
-pub type Values = IndexMap<String, String>;
+pub type ParameterValues = IndexMap<String, String>;
 
-/// What the values of parameters come from.
+/// The sources of values, the first one with a value counts.
 #[derive(Clone, Copy, Debug)]
-pub struct Sources<'a> {
-    /// What was said on the command line.
-    pub given: &'a Values,
-    /// What is filled in: where the packages are.
-    pub filled: &'a Values,
-    /// What is deployed: the values, and the template with its defaults.
-    pub deployed: Option<(&'a Values, &'a TemplateDocument)>,
+pub struct ParameterSources<'a> {
+    /// The command line.
+    pub given: &'a ParameterValues,
+    /// The locations of the functions' packages.
+    pub packages: &'a ParameterValues,
+    /// The deployed stack: its values, and its template with the defaults.
+    pub deployed: Option<(&'a ParameterValues, &'a TemplateDocument)>,
 }
 
-/// The parameters that say where the functions' packages are.
-pub fn of_packages(bucket: &ArtifactBucket, packages: &[Package]) -> Values {
-    let mut values = Values::new();
+/// The parameters with the locations of packages.
+pub fn package_parameters(bucket: &ArtifactBucket, packages: &[Package]) -> ParameterValues {
+    let mut values = ParameterValues::new();
     for package in packages {
         let Code {
             s3_bucket, s3_key, ..
@@ -54,10 +54,10 @@ pub fn of_packages(bucket: &ArtifactBucket, packages: &[Package]) -> Values {
     values
 }
 
-/// The same for packages that nobody has made: those that are deployed stay, and a stack that was
-/// deployed by other means, with its packages in other places, has a place that is not known.
-pub fn of_unknown_packages(deployed: &Values) -> Values {
-    let mut values = Values::new();
+/// The parameters with the locations of the deployed packages, for comparisons without packages. They
+/// are `unknown` in a stack that was deployed without these parameters, such as with the SAM CLI.
+pub fn deployed_package_parameters(deployed: &ParameterValues) -> ParameterValues {
+    let mut values = ParameterValues::new();
     for spec in functions::ALL {
         let Code {
             s3_bucket, s3_key, ..
@@ -72,12 +72,15 @@ pub fn of_unknown_packages(deployed: &Values) -> Values {
     values
 }
 
-/// The value of every parameter of the template.
+/// Resolves the value of every parameter of the template.
 ///
-/// A value that was given once stays until another is given. A parameter that was never given follows
-/// the code's default, except for the suffix of names: another one replaces every table and queue, so
-/// a stack keeps the suffix that it was made with.
-pub fn values(template: &Template, sources: Sources<'_>) -> Result<Values, ParameterError> {
+/// A stack keeps a value that was given once, until another one is given. A parameter that was never
+/// given follows the template's default. The exception is the name suffix: a change of it replaces
+/// every table and queue, so a stack keeps the suffix that it was created with.
+pub fn resolve_parameters(
+    template: &Template,
+    sources: ParameterSources<'_>,
+) -> Result<ParameterValues, ParameterError> {
     let known = || template.parameters().keys().map(ParameterName::as_str);
     if let Some(name) = sources
         .given
@@ -89,10 +92,10 @@ pub fn values(template: &Template, sources: Sources<'_>) -> Result<Values, Param
             known: known().collect::<Vec<_>>().join(", "),
         });
     }
-    let mut values = Values::new();
+    let mut values = ParameterValues::new();
     for (name, parameter) in template.parameters() {
         let name = name.as_str();
-        let stays = || {
+        let kept = || {
             let (deployed, document) = sources.deployed?;
             let value = deployed.get(name)?;
             let was_given = document.default_of(name) != Some(value);
@@ -101,8 +104,8 @@ pub fn values(template: &Template, sources: Sources<'_>) -> Result<Values, Param
         let value = sources
             .given
             .get(name)
-            .or_else(|| sources.filled.get(name))
-            .or_else(stays)
+            .or_else(|| sources.packages.get(name))
+            .or_else(kept)
             .or(parameter.default.as_ref())
             .ok_or_else(|| ParameterError::Missing(name.to_owned()))?;
         values.insert(name.to_owned(), value.clone());
@@ -121,7 +124,7 @@ mod tests {
         stack::synthesize(&Environment::prod()).expect("a template")
     }
 
-    fn code() -> Values {
+    fn code() -> ParameterValues {
         let template = template();
         let without_default = template
             .parameters()
@@ -132,8 +135,8 @@ mod tests {
             .collect()
     }
 
-    fn deployed(suffix: &str, default: &str) -> (Values, TemplateDocument) {
-        let values = Values::from([
+    fn deployed(suffix: &str, default: &str) -> (ParameterValues, TemplateDocument) {
+        let values = ParameterValues::from([
             ("NameSuffix".to_owned(), suffix.to_owned()),
             ("JobsCodeKey".to_owned(), "old".to_owned()),
         ]);
@@ -144,20 +147,23 @@ mod tests {
         (values, document.expect("a template"))
     }
 
-    fn suffix(given: &[(&str, &str)], deployed: Option<&(Values, TemplateDocument)>) -> String {
+    fn suffix(
+        given: &[(&str, &str)],
+        deployed: Option<&(ParameterValues, TemplateDocument)>,
+    ) -> String {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
-        let sources = Sources {
+        let sources = ParameterSources {
             given: &given.iter().map(own).collect(),
-            filled: &code(),
+            packages: &code(),
             deployed: deployed.map(|(values, document)| (values, document)),
         };
-        let values = values(&template(), sources).expect("values");
+        let values = resolve_parameters(&template(), sources).expect("values");
         assert_eq!(values["JobsCodeKey"], "new JobsCodeKey");
         values["NameSuffix"].clone()
     }
 
     #[test]
-    fn what_was_given_once_stays_until_something_else_is_given() {
+    fn given_value_stays_until_another_is_given() {
         let staging = deployed("-staging", "");
         assert_eq!(suffix(&[], Some(&staging)), "-staging");
         assert_eq!(
@@ -168,29 +174,29 @@ mod tests {
     }
 
     #[test]
-    fn parameter_that_was_never_given_follows_the_default_of_the_code() {
+    fn parameter_never_given_follows_the_templates_default() {
         assert_eq!(suffix(&[], None), "-prod");
         let topic = |value: &str, default: &str| {
-            let deployed = Values::from([("AlarmTopicArn".to_owned(), value.to_owned())]);
+            let deployed = ParameterValues::from([("AlarmTopicArn".to_owned(), value.to_owned())]);
             let document = TemplateDocument::from_json(json!({
                 "Parameters": { "AlarmTopicArn": { "Default": default } },
                 "Resources": {},
             }))
             .expect("a template");
-            let sources = Sources {
-                given: &Values::new(),
-                filled: &code(),
+            let sources = ParameterSources {
+                given: &ParameterValues::new(),
+                packages: &code(),
                 deployed: Some((&deployed, &document)),
             };
-            values(&template(), sources).expect("values")["AlarmTopicArn"].clone()
+            resolve_parameters(&template(), sources).expect("values")["AlarmTopicArn"].clone()
         };
         assert_eq!(topic("arn:old", "arn:old"), "");
         assert_eq!(topic("arn:given", "arn:old"), "arn:given");
     }
 
-    /// Stacks of `prod` were once deployed without a suffix, which was the default then.
+    /// Early stacks of `prod` have no suffix, which was the default then.
     #[test]
-    fn stack_keeps_the_suffix_it_was_made_with_when_the_default_changes() {
+    fn stack_keeps_its_suffix_when_the_default_changes() {
         assert_eq!(suffix(&[], Some(&deployed("", ""))), "");
         assert_eq!(suffix(&[], Some(&deployed("-old", "-old"))), "-old");
         assert_eq!(
@@ -200,31 +206,31 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_that_there_is_none_of_is_answered_with_those_there_are() {
-        let given = Values::from([("Suffix".to_owned(), "-a".to_owned())]);
-        let sources = Sources {
+    fn unknown_parameter_is_reported_with_the_known_ones() {
+        let given = ParameterValues::from([("Suffix".to_owned(), "-a".to_owned())]);
+        let sources = ParameterSources {
             given: &given,
-            filled: &code(),
+            packages: &code(),
             deployed: None,
         };
-        let error = values(&template(), sources)
+        let error = resolve_parameters(&template(), sources)
             .expect_err("unknown")
             .to_string();
         assert!(
-            error.contains("no parameter 'Suffix'; it has NameSuffix, "),
+            error.contains("no parameter 'Suffix'\n  help: use one of NameSuffix, "),
             "{error}"
         );
     }
 
     #[test]
-    fn a_parameter_without_a_value_is_named() {
-        let nothing = Values::new();
-        let sources = Sources {
+    fn parameter_without_a_value_is_reported() {
+        let nothing = ParameterValues::new();
+        let sources = ParameterSources {
             given: &nothing,
-            filled: &nothing,
+            packages: &nothing,
             deployed: None,
         };
-        let error = values(&template(), sources)
+        let error = resolve_parameters(&template(), sources)
             .expect_err("missing")
             .to_string();
         assert!(

@@ -1,4 +1,4 @@
-//! Who is deploying, and where: the configuration and the clients that everything else uses.
+//! Region, credentials, and the clients of all services.
 
 use std::time::Duration;
 
@@ -14,27 +14,27 @@ use aws_smithy_http_client::{
 
 use super::{
     CallError,
-    call::Attempt as _,
+    call_error::Attempt as _,
+    connect_retry::ConnectRetryLimit,
     credentials::{CredentialSources, ProfileError, profile_files},
-    first_contact::FirstContact,
 };
 
-/// What the command line says of the account and the region; what it does not say is found as the
-/// AWS CLI finds it.
+/// The options of the command line. For those that are `None`, the SDK uses the environment and the
+/// files that the AWS CLI uses.
 #[derive(Clone, Debug, Default)]
-pub struct Place {
+pub struct SessionOptions {
     /// The region.
     pub region: Option<String>,
-    /// A profile of `~/.aws/config`.
+    /// A profile in `~/.aws/config`.
     pub profile: Option<String>,
-    /// Where AWS is, if not where AWS says.
+    /// The address of all services, for an emulator.
     pub endpoint_url: Option<String>,
 }
 
-/// The clients, and where they lead.
+/// The clients of all services, for one account and region.
 #[derive(Clone, Debug)]
-pub struct Session {
-    /// The region.
+pub struct AwsSession {
+    /// The region of all clients.
     pub region: String,
     pub(super) apigateway: aws_sdk_apigateway::Client,
     pub(super) cloudformation: aws_sdk_cloudformation::Client,
@@ -46,56 +46,55 @@ pub struct Session {
     endpoint_url: Option<String>,
 }
 
-/// Who the credentials belong to.
+/// The identity of the credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// The account's id.
+    /// The id of the account.
     pub account: String,
     /// The ARN of the user or the role.
     pub arn: String,
 }
 
 impl Caller {
-    /// The part of AWS that the account is in, as ARNs name it: `aws`, `aws-cn`, `aws-eusc`.
+    /// The partition of the account, as in ARNs: `aws`, `aws-cn`, `aws-eusc`.
     pub(super) fn partition(&self) -> &str {
         self.arn.split(':').nth(1).unwrap_or("aws")
     }
 }
 
-/// Why there is nowhere to deploy to.
+/// Why a session cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    /// It was not said where.
+    /// No region is configured.
     #[error(
-        "no region is set\n  what to do: give one, as in --region eu-central-1, or set AWS_REGION, \
-         or set one for the profile in ~/.aws/config"
+        "no region is set\n  help: give one, as in --region eu-central-1, or set AWS_REGION or the \
+         profile's region in ~/.aws/config"
     )]
     NoRegion,
-    /// The profile that was asked for does not exist.
+    /// The selected profile does not exist.
     #[error(
-        "there is no profile '{name}' in {files}; {known}\n  what to do: give another with --profile \
-         or AWS_PROFILE, or make this one with `aws configure --profile {name}`"
+        "there is no profile '{name}' in {files}; {known}\n  help: choose another with --profile or \
+         AWS_PROFILE, or create it with `aws configure --profile {name}`"
     )]
     NoSuchProfile {
-        /// The profile.
+        /// The name of the profile.
         name: String,
-        /// Where profiles are.
+        /// The files that were searched.
         files: String,
-        /// Those that there are, as a clause.
+        /// The existing profiles, as a clause.
         known: String,
     },
-    /// The files that profiles are in cannot be read.
-    #[error("the profiles in {files} cannot be read: {cause}")]
+    /// The files with the profiles cannot be read.
+    #[error("cannot read the profiles in {files}: {cause}")]
     Profiles {
         /// The files.
         files: String,
-        /// Why.
+        /// The SDK's message.
         cause: String,
     },
-    /// What was said is no region.
+    /// The region cannot be the name of one.
     #[error(
-        "'{0}' is not the name of a region\n  what to do: give one that AWS has, as in \
-         --region eu-central-1"
+        "'{0}' is not the name of a region\n  help: give a region of AWS, as in --region eu-central-1"
     )]
     InvalidRegion(String),
 }
@@ -121,26 +120,26 @@ impl From<ProfileError> for SessionError {
     }
 }
 
-/// Attempts of a call that AWS throttles or that does not arrive. Deployments run for minutes and
-/// share the account's limits with everyone, so there are more of them than the SDK makes unasked.
+/// Attempts of a call that is throttled or does not arrive. The SDK's default is 3; deployments run
+/// for minutes and share the account's limits with all its users.
 const ATTEMPTS: u32 = 8;
 
-impl Session {
-    /// Finds the configuration. Nobody is asked yet.
-    pub async fn open(place: &Place) -> Result<Self, SessionError> {
-        let sources = CredentialSources::new(place.profile.as_deref());
+impl AwsSession {
+    /// Reads the configuration and creates the clients. Sends no request.
+    pub async fn open(options: &SessionOptions) -> Result<Self, SessionError> {
+        let sources = CredentialSources::new(options.profile.as_deref());
         sources.check_profile().await?;
-        let config = load(place, sources).await;
+        let config = load(options, sources).await;
         let region = config.region().ok_or(SessionError::NoRegion)?.to_string();
         if !is_region(&region) {
             return Err(SessionError::InvalidRegion(region));
         }
-        let contact = FirstContact::default();
+        let retry_limit = ConnectRetryLimit::default();
         macro_rules! builder {
             ($service:ident) => {
                 $service::config::Builder::from(&config)
-                    .retry_classifier(contact.clone())
-                    .interceptor(contact.clone())
+                    .retry_classifier(retry_limit.clone())
+                    .interceptor(retry_limit.clone())
             };
         }
         macro_rules! client {
@@ -148,9 +147,9 @@ impl Session {
                 $service::Client::from_conf(builder!($service).build())
             };
         }
-        let elsewhere = config.endpoint_url().is_some();
-        // What stands in for AWS has one name, and no subdomain for each bucket.
-        let s3 = builder!(aws_sdk_s3).force_path_style(elsewhere);
+        let is_emulator = config.endpoint_url().is_some();
+        // An emulator has one host name, without a subdomain for each bucket.
+        let s3 = builder!(aws_sdk_s3).force_path_style(is_emulator);
         Ok(Self {
             region,
             apigateway: client!(aws_sdk_apigateway),
@@ -159,36 +158,34 @@ impl Session {
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
             sqs: client!(aws_sdk_sqs),
             sts: client!(aws_sdk_sts),
-            profile: place.profile.clone(),
+            profile: options.profile.clone(),
             endpoint_url: config.endpoint_url().map(str::to_owned),
         })
     }
 
-    /// The endpoint of an emulator, if one takes the place of AWS.
+    /// The address of an emulator that is used instead of AWS.
     pub fn endpoint(&self) -> Option<&str> {
         self.endpoint_url.as_deref()
     }
 
-    /// The endpoint of an emulator, if it does not speak TLS.
+    /// The address of the emulator if it does not use TLS.
     pub fn plain_http_endpoint(&self) -> Option<&str> {
         self.endpoint().filter(|endpoint| is_plain_http(endpoint))
     }
 
-    /// Where AWS is asked, for what is said of the first call: it is the one that finds nothing there.
+    /// The address of an emulator, for the message about the first call, which fails if the address is
+    /// wrong.
     pub(super) fn at(&self) -> String {
         let url = self.endpoint_url.as_ref();
         url.map_or_else(String::new, |url| format!(" at {url}"))
     }
 
-    /// Asks AWS who the credentials belong to.
+    /// Requests the identity of the credentials.
     pub async fn caller(&self) -> Result<Caller, CallError> {
         let identity = self.sts.get_caller_identity().send().await;
         let identity = identity.attempt(|| match &self.profile {
-            Some(name) => format!(
-                "find out whose the credentials of the profile '{name}' are{}",
-                self.at()
-            ),
-            None => format!("find out whose the credentials are{}", self.at()),
+            Some(name) => format!("read the identity of the profile '{name}'{}", self.at()),
+            None => format!("read the identity of the credentials{}", self.at()),
         })?;
         Ok(Caller {
             account: identity.account.unwrap_or_default(),
@@ -197,10 +194,9 @@ impl Session {
     }
 }
 
-/// Region, credentials and endpoint as the AWS CLI finds them, one HTTP client for all services.
-///
-/// The client is built here because the SDK's default brings a second TLS stack.
-async fn load(place: &Place, sources: CredentialSources) -> SdkConfig {
+/// Loads region, credentials and endpoint as the AWS CLI does, with one HTTP client for all services.
+/// The client is built here because the SDK's default would add a second TLS stack.
+async fn load(options: &SessionOptions, sources: CredentialSources) -> SdkConfig {
     let http = Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .build_https();
@@ -212,20 +208,19 @@ async fn load(place: &Place, sources: CredentialSources) -> SdkConfig {
                 .connect_timeout(Duration::from_secs(5))
                 .build(),
         );
-    if let Some(region) = &place.region {
+    if let Some(region) = &options.region {
         loader = loader.region(Region::new(region.clone()));
     }
-    if let Some(profile) = &place.profile {
+    if let Some(profile) = &options.profile {
         loader = loader.profile_name(profile);
     }
-    if let Some(endpoint_url) = &place.endpoint_url {
+    if let Some(endpoint_url) = &options.endpoint_url {
         loader = loader.endpoint_url(endpoint_url);
     }
     let config = loader.load().await;
-    let provider = match &place.profile {
-        // As with the AWS CLI, keys in the environment do not come before a profile that was asked
-        // for by name, which they do in the SDK's own chain. Profiles that sign in or take a role
-        // have to know the region.
+    let provider = match &options.profile {
+        // As in the AWS CLI, and not as in the SDK's default chain, --profile takes precedence over keys
+        // in the environment. Profiles that sign in or assume a role need the region.
         Some(profile) => {
             let provider = ProviderConfig::without_region()
                 .with_region(config.region().cloned())
@@ -252,7 +247,7 @@ fn is_plain_http(endpoint: &str) -> bool {
     scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case("http"))
 }
 
-/// Whether it looks like `eu-central-1`. A name that does not would end as an unknown host.
+/// Whether a name looks like `eu-central-1`. Any other one would fail as an unknown host.
 fn is_region(name: &str) -> bool {
     let mut parts = name.rsplit('-');
     let number = parts.next().unwrap_or_default();
@@ -273,7 +268,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_endpoint_without_tls_is_plain_http() {
+    fn endpoint_without_tls_is_plain_http() {
         for (endpoint, expected) in [
             ("http://localhost:4566", true),
             ("HTTP://127.0.0.1:80/", true),
@@ -285,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_no_region_can_have_are_told_from_those_that_one_may() {
+    fn region_names_have_words_and_a_number() {
         for region in [
             "eu-central-1",
             "us-gov-west-1",

@@ -1,167 +1,174 @@
-//! The states of a stack, and what can be done in each.
+//! The statuses of a stack, and what can be done in each.
 
 use std::fmt;
-
-/// The state of a stack, `UPDATE_COMPLETE`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct StackStatus(String);
-
-/// How commands name a stack.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Naming {
-    /// Its name.
-    pub stack: String,
-    /// The options with which infra-gen finds it, each with a space before it.
-    pub options: String,
-    /// Those with which the AWS CLI finds where it is.
-    pub aws: String,
-}
 
 /// What can be done with a stack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StackState {
     /// It can be updated.
-    Settled,
-    /// A first change set was made, and never executed: it has nothing in it.
+    Ready,
+    /// It has a change set that was never executed, and no resources.
     Empty,
-    /// CloudFormation is at work on it.
-    Busy,
-    /// Nothing but removal.
-    Removable,
-    /// An update and its undoing failed, or nobody undid it.
+    /// CloudFormation works on it.
+    InProgress,
+    /// It can be deleted only.
+    DeleteOnly,
+    /// A rollback failed or was not started; it has to be continued or started by hand.
     Stuck,
-    /// It is gone.
-    Gone,
+    /// It does not exist any more.
+    Deleted,
+}
+
+/// What makes it possible to update a stack again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Remediation {
+    /// Continue the rollback that failed, once its cause is fixed.
+    ContinueRollback,
+    /// Start the rollback.
+    Rollback,
+    /// Import the resources again, or delete the stack.
+    RepeatImport,
+    /// Deploy again: that deletes the stack and creates it again.
+    Redeploy,
+    /// Delete the stack, then deploy again.
+    Destroy,
+    /// Wait for the operation in progress.
+    Wait,
+}
+
+macro_rules! statuses {
+    ($($status:ident = $name:literal, $state:ident, $meaning:literal;)*) => {
+        /// The status of a stack.
+        /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html>
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum StackStatus {
+            $(#[doc = concat!("`", $name, "`: ", $meaning, ".")] $status,)*
+            /// A status that AWS added after this version.
+            Unknown(String),
+        }
+
+        impl StackStatus {
+            pub(super) fn new(name: &str) -> Self {
+                match name {
+                    $($name => Self::$status,)*
+                    _ => Self::Unknown(name.to_owned()),
+                }
+            }
+
+            /// CloudFormation's name of the status.
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$status => $name,)*
+                    Self::Unknown(name) => name,
+                }
+            }
+
+            /// What can be done with a stack in this status.
+            pub fn state(&self) -> StackState {
+                match self {
+                    $(Self::$status => StackState::$state,)*
+                    // To wait does no harm, whatever a new status means.
+                    Self::Unknown(_) => StackState::InProgress,
+                }
+            }
+
+            /// The meaning of the status, as a clause about "it".
+            pub fn meaning(&self) -> &'static str {
+                match self {
+                    $(Self::$status => $meaning,)*
+                    Self::Unknown(_) => "this version of infra-gen does not know the status",
+                }
+            }
+        }
+    };
+}
+
+statuses! {
+    CreateComplete = "CREATE_COMPLETE", Ready, "it was created";
+    CreateFailed = "CREATE_FAILED", DeleteOnly,
+        "its creation failed, and the resources that exist remain";
+    CreateInProgress = "CREATE_IN_PROGRESS", InProgress, "it is being created";
+    DeleteComplete = "DELETE_COMPLETE", Deleted, "it was deleted";
+    DeleteFailed = "DELETE_FAILED", DeleteOnly, "some of its resources could not be deleted";
+    DeleteInProgress = "DELETE_IN_PROGRESS", InProgress, "it is being deleted";
+    ImportComplete = "IMPORT_COMPLETE", Ready, "resources were imported into it";
+    ImportInProgress = "IMPORT_IN_PROGRESS", InProgress, "resources are being imported into it";
+    ImportRollbackComplete = "IMPORT_ROLLBACK_COMPLETE", Ready,
+        "an import failed and was rolled back";
+    ImportRollbackFailed = "IMPORT_ROLLBACK_FAILED", Stuck,
+        "an import failed, and so did its rollback";
+    ImportRollbackInProgress = "IMPORT_ROLLBACK_IN_PROGRESS", InProgress,
+        "an import failed and is being rolled back";
+    ReviewInProgress = "REVIEW_IN_PROGRESS", Empty,
+        "it has a change set that was never executed, and no resources";
+    RollbackComplete = "ROLLBACK_COMPLETE", DeleteOnly,
+        "its creation failed and was rolled back";
+    RollbackFailed = "ROLLBACK_FAILED", DeleteOnly,
+        "its creation failed, and so did the rollback: some resources remain";
+    RollbackInProgress = "ROLLBACK_IN_PROGRESS", InProgress,
+        "its creation failed and is being rolled back";
+    UpdateComplete = "UPDATE_COMPLETE", Ready, "it was updated";
+    UpdateCompleteCleanupInProgress = "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS", InProgress,
+        "it was updated, and the replaced resources are being deleted";
+    UpdateFailed = "UPDATE_FAILED", Stuck, "an update failed and was not rolled back";
+    UpdateInProgress = "UPDATE_IN_PROGRESS", InProgress, "it is being updated";
+    UpdateRollbackComplete = "UPDATE_ROLLBACK_COMPLETE", Ready,
+        "an update failed and was rolled back; it works as before";
+    UpdateRollbackCompleteCleanupInProgress = "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS",
+        InProgress,
+        "an update failed and was rolled back, and the resources that it created are being deleted";
+    UpdateRollbackFailed = "UPDATE_ROLLBACK_FAILED", Stuck,
+        "an update failed, and so did its rollback";
+    UpdateRollbackInProgress = "UPDATE_ROLLBACK_IN_PROGRESS", InProgress,
+        "an update failed and is being rolled back";
 }
 
 impl StackStatus {
-    pub(super) fn new(status: impl Into<String>) -> Self {
-        Self(status.into())
-    }
-
-    /// What can be done with a stack in this state.
-    pub fn state(&self) -> StackState {
-        match self.0.as_str() {
-            "CREATE_COMPLETE"
-            | "UPDATE_COMPLETE"
-            | "UPDATE_ROLLBACK_COMPLETE"
-            | "IMPORT_COMPLETE"
-            | "IMPORT_ROLLBACK_COMPLETE" => StackState::Settled,
-            "REVIEW_IN_PROGRESS" => StackState::Empty,
-            "ROLLBACK_COMPLETE" | "ROLLBACK_FAILED" | "CREATE_FAILED" | "DELETE_FAILED" => {
-                StackState::Removable
-            }
-            "UPDATE_ROLLBACK_FAILED" | "UPDATE_FAILED" | "IMPORT_ROLLBACK_FAILED" => {
-                StackState::Stuck
-            }
-            "DELETE_COMPLETE" => StackState::Gone,
-            // Of a state that is newer than this: to wait is never wrong.
-            _ => StackState::Busy,
-        }
-    }
-
-    /// Whether a stack in this state has nothing in it: it is gone, or has not been made.
-    pub fn holds_nothing(&self) -> bool {
-        matches!(self.state(), StackState::Empty | StackState::Gone)
-            || self.0 == "ROLLBACK_COMPLETE"
-    }
-
-    /// Whether an operation ended in this state as it should.
-    pub fn is_success(&self) -> bool {
+    /// Whether a stack in this status has no resources, except those that its template retains.
+    pub fn has_no_resources(&self) -> bool {
         matches!(
-            self.0.as_str(),
-            "CREATE_COMPLETE" | "UPDATE_COMPLETE" | "IMPORT_COMPLETE" | "DELETE_COMPLETE"
+            self,
+            Self::ReviewInProgress | Self::DeleteComplete | Self::RollbackComplete
         )
     }
 
-    /// Whether a deletion ended in this state, well or not.
+    /// Whether the last operation succeeded.
+    pub fn is_success(&self) -> bool {
+        matches!(
+            self,
+            Self::CreateComplete
+                | Self::UpdateComplete
+                | Self::ImportComplete
+                | Self::DeleteComplete
+        )
+    }
+
+    /// Whether this is the end of a deletion, successful or not.
     pub fn is_of_deletion(&self) -> bool {
-        matches!(self.0.as_str(), "DELETE_COMPLETE" | "DELETE_FAILED")
+        matches!(self, Self::DeleteComplete | Self::DeleteFailed)
     }
 
-    /// What the state means, as a clause about "it".
-    pub fn meaning(&self) -> &'static str {
-        match self.0.as_str() {
-            "CREATE_COMPLETE" => "it was made as it should be",
-            "CREATE_IN_PROGRESS" => "it is being made",
-            "CREATE_FAILED" => "it could not be made, and what there is of it was left",
-            "DELETE_COMPLETE" => "it is gone",
-            "DELETE_FAILED" => "some of it could not be deleted",
-            "DELETE_IN_PROGRESS" => "it is being deleted",
-            "IMPORT_COMPLETE" => "resources were imported into it",
-            "IMPORT_IN_PROGRESS" => "resources are being imported into it",
-            "IMPORT_ROLLBACK_COMPLETE" => "an import was undone; it is as it was before",
-            "IMPORT_ROLLBACK_FAILED" => "an import failed, and could not be undone",
-            "IMPORT_ROLLBACK_IN_PROGRESS" => "an import failed, and is being undone",
-            "REVIEW_IN_PROGRESS" => "it has a change set that was never executed, and nothing else",
-            "ROLLBACK_COMPLETE" => {
-                "it could not be made, and what there was of it was deleted, but for what is named as left"
-            }
-            "ROLLBACK_FAILED" => "it could not be made, and not all of it could be deleted",
-            "ROLLBACK_IN_PROGRESS" => {
-                "it could not be made, and what there is of it is being deleted"
-            }
-            "UPDATE_COMPLETE" => "it was updated as it should be",
-            "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS" => {
-                "it was updated, and what was replaced is being deleted"
-            }
-            "UPDATE_FAILED" => "an update failed, and was not undone",
-            "UPDATE_IN_PROGRESS" => "it is being updated",
-            "UPDATE_ROLLBACK_COMPLETE" => "an update failed and was undone; it works as before",
-            "UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS" => {
-                "an update failed and was undone; what the update had made is being deleted"
-            }
-            "UPDATE_ROLLBACK_FAILED" => "an update failed, and could not be undone either",
-            "UPDATE_ROLLBACK_IN_PROGRESS" => "an update failed, and is being undone",
-            _ => "that state is not known here",
-        }
-    }
-
-    /// What brings a stack out of this state, if it cannot be updated in it.
-    pub fn remediation(&self, naming: &Naming) -> Option<String> {
-        let Naming {
-            stack,
-            options,
-            aws,
-        } = naming;
-        Some(match self.0.as_str() {
-            "UPDATE_ROLLBACK_FAILED" => format!(
-                "mend what the events name, then `aws cloudformation continue-update-rollback \
-                 --stack-name {stack}{aws}` (with --resources-to-skip for what cannot be mended)"
-            ),
-            "UPDATE_FAILED" => {
-                format!("`aws cloudformation rollback-stack --stack-name {stack}{aws}`")
-            }
-            "IMPORT_ROLLBACK_FAILED" => format!(
-                "mend what the events name, then delete the stack or import again; see `aws \
-                 cloudformation describe-stack-events --stack-name {stack}{aws}`"
-            ),
-            "ROLLBACK_COMPLETE" => {
-                "mend the cause, then deploy again; it offers to remove the stack and to make it \
-                 again"
-                    .to_owned()
-            }
+    /// What makes an update possible again; `None` if it is possible, or the stack does not exist.
+    pub fn remediation(&self) -> Option<Remediation> {
+        Some(match self {
+            Self::UpdateRollbackFailed => Remediation::ContinueRollback,
+            Self::UpdateFailed => Remediation::Rollback,
+            Self::ImportRollbackFailed => Remediation::RepeatImport,
+            Self::RollbackComplete => Remediation::Redeploy,
             _ => match self.state() {
-                StackState::Removable => {
-                    format!("`infra-gen destroy{options}`, then deploy again")
-                }
-                StackState::Busy => "wait until CloudFormation is done".to_owned(),
-                StackState::Settled | StackState::Empty | StackState::Stuck | StackState::Gone => {
+                StackState::DeleteOnly => Remediation::Destroy,
+                StackState::InProgress => Remediation::Wait,
+                StackState::Ready | StackState::Empty | StackState::Stuck | StackState::Deleted => {
                     return None;
                 }
             },
         })
     }
-
-    /// The state's name.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
 impl fmt::Display for StackStatus {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str(&self.0)
+        formatter.write_str(self.as_str())
     }
 }
 
@@ -172,32 +179,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_state_that_cloudformation_has_is_known_with_its_meaning() {
-        let naming = Naming {
-            stack: "stagecast-dev".to_owned(),
-            options: String::new(),
-            aws: String::new(),
-        };
+    fn every_status_of_the_sdk_is_known() {
         for name in types::StackStatus::values() {
-            let status = StackStatus::new(*name);
-            assert_ne!(status.meaning(), "that state is not known here", "{name}");
+            let status = StackStatus::new(name);
+            assert!(!matches!(status, StackStatus::Unknown(_)), "{name}");
+            assert_eq!(status.as_str(), *name);
             assert_eq!(
-                status.state() == StackState::Busy,
+                status.state() == StackState::InProgress,
                 name.ends_with("_IN_PROGRESS") && *name != "REVIEW_IN_PROGRESS",
                 "{name}"
             );
-            let usable = [StackState::Settled, StackState::Empty, StackState::Gone];
+            let updatable = [StackState::Ready, StackState::Empty, StackState::Deleted];
             assert_eq!(
-                status.remediation(&naming).is_none(),
-                usable.contains(&status.state()),
+                status.remediation().is_none(),
+                updatable.contains(&status.state()),
                 "{name}"
             );
         }
     }
 
     #[test]
-    fn what_was_never_made_and_what_is_gone_hold_nothing() {
-        for (name, nothing) in [
+    fn unknown_status_is_waited_for_and_printed_as_it_came() {
+        let status = StackStatus::new("SOMETHING_NEW");
+        assert_eq!(status.remediation(), Some(Remediation::Wait));
+        assert_eq!(status.to_string(), "SOMETHING_NEW");
+    }
+
+    #[test]
+    fn rolled_back_creation_has_no_resources() {
+        for (name, expected) in [
             ("REVIEW_IN_PROGRESS", true),
             ("ROLLBACK_COMPLETE", true),
             ("DELETE_COMPLETE", true),
@@ -205,12 +215,13 @@ mod tests {
             ("CREATE_IN_PROGRESS", false),
             ("UPDATE_ROLLBACK_COMPLETE", false),
         ] {
-            assert_eq!(StackStatus::new(name).holds_nothing(), nothing, "{name}");
+            let status = StackStatus::new(name);
+            assert_eq!(status.has_no_resources(), expected, "{name}");
         }
     }
 
     #[test]
-    fn only_what_ended_as_asked_is_a_success() {
+    fn rollbacks_and_failures_are_no_success() {
         for (name, success) in [
             ("UPDATE_COMPLETE", true),
             ("UPDATE_ROLLBACK_COMPLETE", false),

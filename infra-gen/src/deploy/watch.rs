@@ -1,51 +1,51 @@
-//! Following an operation on a stack to its end.
+//! Follows an operation on a stack to its end.
 
 use std::time::Duration;
 
 use tokio::time::sleep;
 
 use super::{
-    CallError, CallErrorKind, DeployedStack, Events, Session, StackEvent, StackState, StackStatus,
+    AwsSession, CallError, CallErrorKind, DeployedStack, Events, StackEvent, StackState,
+    StackStatus,
 };
 
-/// How an operation ended, and what happened on the way.
+/// The end of an operation.
 #[derive(Clone, Debug)]
-pub struct Ending {
-    /// The state that the stack is in now.
+pub struct WatchResult {
+    /// The status of the stack after the operation.
     pub status: StackStatus,
-    /// Everything that happened, in order.
+    /// All events of the operation, the oldest first.
     pub events: Vec<StackEvent>,
 }
 
-/// The pause after something has happened: more is to come.
+/// The pause after an event, when more are likely.
 const SHORT_PAUSE: Duration = Duration::from_millis(500);
-/// The longest pause.
+/// The longest pause between two requests.
 const LONG_PAUSE: Duration = Duration::from_secs(4);
 
-/// Calls in a row that may fail, beyond what the SDK itself has tried again.
-const FAILURES: u32 = 5;
+/// Consecutive calls that may fail, beyond the SDK's own retries.
+const MAX_FAILURES: u32 = 5;
 
-/// Follows an operation to its end and tells each event as it comes.
+/// Follows an operation to its end, and calls `on_event` with each event.
 ///
-/// A network that is away for a moment does not end it, since CloudFormation goes on anyway. Nor
-/// does it wait for an end that was told before anyone listened: after a while without news the
-/// stack itself is looked at.
+/// A short network failure does not end it, since CloudFormation continues. If there are no events for
+/// a while, the status of the stack decides: the last event may have come before the first request.
 pub async fn watch(
-    session: &Session,
+    session: &AwsSession,
     events: &mut Events,
-    mut tell: impl FnMut(&StackEvent),
-) -> Result<Ending, CallError> {
+    mut on_event: impl FnMut(&StackEvent),
+) -> Result<WatchResult, CallError> {
     let mut all = Vec::new();
     let mut pause = SHORT_PAUSE;
     let mut failures = 0;
     loop {
-        let mut settled = None;
+        let mut finished = None;
         let answer = match events.next(session).await {
             Ok(new) if new.is_empty() && pause == LONG_PAUSE => {
-                match settled_in(session, events.stack_id()).await {
+                match finished_status(session, events.stack_id()).await {
                     Ok(Some(status)) => {
-                        settled = Some(status);
-                        // What led to it may have been told just now.
+                        finished = Some(status);
+                        // The last events may have appeared since the request for them.
                         events.next(session).await
                     }
                     answer => answer.map(|_| new),
@@ -60,11 +60,11 @@ pub async fn watch(
             }
             Err(error) => {
                 failures += 1;
-                let passes = matches!(
+                let is_transient = matches!(
                     error.kind,
                     CallErrorKind::Throttled | CallErrorKind::Unreachable
                 );
-                if !passes || failures > FAILURES {
+                if !is_transient || failures > MAX_FAILURES {
                     return Err(error);
                 }
                 Vec::new()
@@ -76,18 +76,18 @@ pub async fn watch(
             SHORT_PAUSE
         };
         for event in new {
-            tell(&event);
+            on_event(&event);
             let end = event.end();
             all.push(event);
             if let Some(status) = end {
-                return Ok(Ending {
+                return Ok(WatchResult {
                     status,
                     events: all,
                 });
             }
         }
-        if let Some(status) = settled {
-            return Ok(Ending {
+        if let Some(status) = finished {
+            return Ok(WatchResult {
                 status,
                 events: all,
             });
@@ -96,11 +96,17 @@ pub async fn watch(
     }
 }
 
-/// The state that the stack is in, if nobody works on it any more.
-async fn settled_in(session: &Session, stack_id: &str) -> Result<Option<StackStatus>, CallError> {
+/// The status of the stack if no operation is in progress.
+async fn finished_status(
+    session: &AwsSession,
+    stack_id: &str,
+) -> Result<Option<StackStatus>, CallError> {
     let Some(stack) = DeployedStack::find(session, stack_id).await? else {
-        return Ok(Some(StackStatus::new("DELETE_COMPLETE")));
+        return Ok(Some(StackStatus::DeleteComplete));
     };
-    let at_work = matches!(stack.status.state(), StackState::Busy | StackState::Empty);
-    Ok((!at_work).then_some(stack.status))
+    let is_in_progress = matches!(
+        stack.status.state(),
+        StackState::InProgress | StackState::Empty
+    );
+    Ok((!is_in_progress).then_some(stack.status))
 }

@@ -11,10 +11,10 @@ use crate::stack::WEBSOCKET_STAGE;
 
 const CHANNEL: &str = "connection";
 
-/// The answer to a message that was not done.
+/// The reply to a message that failed.
 const ERROR: &str = "error";
 
-/// What a message is answered with when it was done.
+/// The reply to a message that succeeded.
 const fn reply(request: ClientMessageType) -> &'static str {
     match request {
         ClientMessageType::Subscribe => "subscribed",
@@ -33,7 +33,7 @@ struct Document {
     default_content_type: &'static str,
     servers: IndexMap<&'static str, Server>,
     channels: IndexMap<&'static str, Channel>,
-    operations: IndexMap<String, Operation>,
+    operations: IndexMap<String, ChannelOperation>,
     components: Components,
 }
 
@@ -73,7 +73,7 @@ struct Channel {
 }
 
 #[derive(Serialize)]
-struct Operation {
+struct ChannelOperation {
     action: Action,
     channel: Reference,
     summary: String,
@@ -82,7 +82,7 @@ struct Operation {
     reply: Option<Reply>,
 }
 
-/// What the system does with a message.
+/// What the server does with a message.
 #[derive(Serialize)]
 #[serde(rename_all = "lowercase")]
 enum Action {
@@ -131,7 +131,7 @@ impl Reference {
     }
 }
 
-/// The document.
+/// Writes the document as YAML. `header` is its first line, a comment.
 pub fn asyncapi(schemas: &MessageSchemas, header: &str) -> Result<String, DocumentError> {
     let client = schemas.client_messages()?;
     let server = schemas.server_messages()?;
@@ -140,8 +140,8 @@ pub fn asyncapi(schemas: &MessageSchemas, header: &str) -> Result<String, Docume
         info: Info {
             title: "Stagecast",
             version: env!("CARGO_PKG_VERSION"),
-            description: "Tells who waits for a job how far it is, live. Every message is a JSON \
-                          text frame whose `type` says what it is.",
+            description: "Streams live progress of jobs. Every message is a JSON text frame with a \
+                          `type`.",
             license: License {
                 name: env!("CARGO_PKG_LICENSE"),
             },
@@ -167,7 +167,7 @@ fn aws() -> Server {
         host: "{api_id}.execute-api.{region}.amazonaws.com",
         pathname: format!("/{}", WEBSOCKET_STAGE.as_str()),
         protocol: "wss",
-        description: "The deployed stack. Its output WebSocketUrl is the whole address.",
+        description: "The deployed stack. Its output WebSocketUrl is the complete URL.",
         variables: IndexMap::from([
             (
                 "api_id",
@@ -189,7 +189,7 @@ fn channel(client: &[Variant], server: &[Variant]) -> Channel {
     Channel {
         address: "/",
         description: "A client's connection. It lasts two hours at most, and ten minutes without \
-                      a message. A job that is named in the address is watched from the start.",
+                      a message. The connection is subscribed to the job in its URL, if any.",
         messages: client
             .iter()
             .chain(server)
@@ -206,11 +206,11 @@ fn channel(client: &[Variant], server: &[Variant]) -> Channel {
                     "properties": {
                         "job_id": {
                             "type": "string",
-                            "description": "A job to watch from the start",
+                            "description": "A job to subscribe to",
                         },
                         "access_key": {
                             "type": "string",
-                            "description": "The job's key",
+                            "description": "The access key of the job",
                         },
                     },
                 },
@@ -220,11 +220,11 @@ fn channel(client: &[Variant], server: &[Variant]) -> Channel {
     }
 }
 
-/// The client's requests with their replies, then what the system sends by itself.
+/// The client's requests with their replies, then the messages that are no replies.
 fn operations(
     client: &[Variant],
     server: &[Variant],
-) -> Result<IndexMap<String, Operation>, DocumentError> {
+) -> Result<IndexMap<String, ChannelOperation>, DocumentError> {
     let mut operations = IndexMap::new();
     let mut replies = vec![ERROR];
     for (request, message) in ClientMessageType::ALL.iter().zip(client) {
@@ -236,7 +236,7 @@ fn operations(
             });
         }
         replies.push(reply);
-        let operation = Operation {
+        let operation = ChannelOperation {
             action: Action::Receive,
             channel: Reference::to_channel(),
             summary: message.description.to_owned(),
@@ -253,7 +253,7 @@ fn operations(
     }
     for message in server {
         if !replies.contains(&message.name) {
-            let operation = Operation {
+            let operation = ChannelOperation {
                 action: Action::Send,
                 channel: Reference::to_channel(),
                 summary: message.description.to_owned(),
@@ -275,7 +275,7 @@ fn message(variant: &Variant) -> (String, Message) {
     (variant.name.to_owned(), message)
 }
 
-/// AsyncAPI's schemas are those of draft 7, where nothing may stand beside a `$ref`.
+/// Converts a schema to draft 7, which AsyncAPI uses. It ignores all keywords beside a `$ref`.
 fn as_draft_7(schema: &Value) -> Value {
     match schema {
         Value::Object(fields) => {
@@ -323,7 +323,7 @@ mod tests {
     }
 
     #[test]
-    fn what_stands_beside_a_reference_is_kept() {
+    fn keywords_beside_a_reference_are_kept() {
         let schema = json!({ "$ref": "#/$defs/JobId", "description": "The job." });
         assert_eq!(
             as_draft_7(&schema),

@@ -1,4 +1,4 @@
-//! A picture of the stack, and who may do what in it.
+//! The diagram of the stack, and the permissions of its functions.
 
 use std::fmt::Write;
 
@@ -13,18 +13,18 @@ use crate::{
     template::Template,
 };
 
-/// The picture and the permissions of a stack.
+/// Writes the diagram and the permissions as Markdown. `header` is a comment.
 pub fn diagram(template: &Template, header: &str) -> String {
     format!(
-        "{header}\n# The stack\n\nArrows lead from who calls to who is called.\n\n{}\n## What each \
-         function may do\n\n{}\n## What is allowed on everything\n\n{}",
-        picture(),
+        "{header}\n# The stack\n\nArrows lead from caller to callee.\n\n{}\n## Permissions of the \
+         functions\n\n{}\n## Permissions on all resources\n\n{}",
+        flowchart(),
         permissions(),
         exceptions(template)
     )
 }
 
-/// Something in the picture: what it is called there, and its box.
+/// A node of the diagram: its id, and its text with the shape.
 type Node = (String, String);
 
 fn function_node(function: &FunctionSpec) -> Node {
@@ -59,7 +59,7 @@ fn http_node() -> Node {
     ("http_api".to_owned(), "{{HTTP API}}".to_owned())
 }
 
-fn picture() -> String {
+fn flowchart() -> String {
     let clients = ("clients".to_owned(), "([Clients])".to_owned());
     let mut nodes = IndexMap::from([clients.clone(), websocket_node(), http_node()]);
     let mut arrows = IndexSet::from([
@@ -84,19 +84,19 @@ fn picture() -> String {
             arrows.insert((id.clone(), to));
         }
     }
-    let mut picture = "```mermaid\nflowchart LR\n".to_owned();
+    let mut flowchart = "```mermaid\nflowchart LR\n".to_owned();
     for (id, shape) in nodes {
-        let _ = writeln!(picture, "  {id}{shape}");
+        let _ = writeln!(flowchart, "  {id}{shape}");
     }
     for (from, to) in arrows {
-        let _ = writeln!(picture, "  {from} --> {to}");
+        let _ = writeln!(flowchart, "  {from} --> {to}");
     }
-    picture.push_str("```\n");
-    picture
+    flowchart.push_str("```\n");
+    flowchart
 }
 
 fn permissions() -> String {
-    let mut table = "| function | on | may |\n| --- | --- | --- |\n".to_owned();
+    let mut table = "| function | resource | actions |\n| --- | --- | --- |\n".to_owned();
     for function in functions::ALL {
         let mut by_resource: IndexMap<String, Vec<&str>> = IndexMap::new();
         for grant in function.grants {
@@ -117,7 +117,7 @@ fn permissions() -> String {
     table
 }
 
-/// The statements that allow something on `*`, each with its reason.
+/// The statements with the resource `*`, each with its reason.
 fn exceptions(template: &Template) -> String {
     let mut reasons: IndexMap<(String, &str), Vec<String>> = IndexMap::new();
     for (id, role) in template.resources_of::<Role>() {
@@ -131,7 +131,7 @@ fn exceptions(template: &Template) -> String {
             }
         }
     }
-    let mut table = "| actions | of | because |\n| --- | --- | --- |\n".to_owned();
+    let mut table = "| actions | roles | reason |\n| --- | --- | --- |\n".to_owned();
     for ((actions, reason), roles) in reasons {
         let _ = writeln!(table, "| `{actions}` | {} | {reason} |", roles.join(", "));
     }

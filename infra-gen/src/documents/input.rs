@@ -1,4 +1,4 @@
-//! What jobs are made from, as JSON: what the progress page is built with.
+//! The rules for the input of jobs as JSON, with which the progress page is built.
 
 use contract::input::InputRules;
 use serde::Serialize;
@@ -13,7 +13,7 @@ struct Document<'a> {
     rules: &'a InputRules,
 }
 
-/// The rules as the progress page reads them.
+/// Writes the rules as JSON with a comment.
 pub fn input(rules: &InputRules, notice: &'static str) -> Result<String, DocumentError> {
     let document = serde_json::to_string_pretty(&Document { notice, rules })?;
     Ok(format!("{document}\n"))

@@ -1,4 +1,4 @@
-//! JSON Schema of the messages, from the types of the contract.
+//! The JSON Schemas of the messages, derived from the contract's types.
 
 use contract::messages::{ClientMessage, ServerMessage};
 use schemars::generate::SchemaSettings;
@@ -6,29 +6,29 @@ use serde_json::{Map, Value, json};
 
 use super::DocumentError;
 
-/// Names of the two types that hold every message.
+/// The names of the two types with all messages.
 const CLIENT: &str = "ClientMessage";
 const SERVER: &str = "ServerMessage";
 
-/// The schemas of all messages and of what they are made of, by name.
+/// The schemas of all messages and of the types that they refer to, by name.
 #[derive(Clone, Debug)]
 pub struct MessageSchemas {
     definitions: Map<String, Value>,
 }
 
-/// One message among those of a direction.
+/// One message of a direction.
 #[derive(Clone, Copy, Debug)]
 pub struct Variant<'a> {
-    /// Its `type`.
+    /// The `type` of the message.
     pub name: &'a str,
-    /// What it is for.
+    /// The purpose of the message.
     pub description: &'a str,
-    /// Its schema.
+    /// The schema of the message.
     pub schema: &'a Value,
 }
 
 impl MessageSchemas {
-    /// The schemas of the contract.
+    /// Derives the schemas from the contract's types.
     pub fn of_contract() -> Result<Self, DocumentError> {
         let settings = SchemaSettings::draft2020_12().for_serialize();
         let mut generator = settings.into_generator();
@@ -41,8 +41,8 @@ impl MessageSchemas {
         Ok(schemas)
     }
 
-    /// Every client message may carry a `request_id`. It is read apart from the messages, so their
-    /// types do not show it.
+    /// Adds the optional `request_id` to every client message. The server parses it separately, so the
+    /// messages' types do not have it.
     fn allow_request_ids(&mut self) -> Result<(), DocumentError> {
         let no_variants = |problem| DocumentError::NoVariants {
             name: CLIENT,
@@ -59,14 +59,14 @@ impl MessageSchemas {
                     "request_id".to_owned(),
                     json!({
                         "type": "string",
-                        "description": "The client's own id of the request; the reply repeats it.",
+                        "description": "The client's id of the request; the reply repeats it.",
                     }),
                 );
         }
         Ok(())
     }
 
-    /// The schemas by name.
+    /// All schemas by name.
     pub fn definitions(&self) -> &Map<String, Value> {
         &self.definitions
     }
@@ -76,7 +76,7 @@ impl MessageSchemas {
         self.variants(CLIENT)
     }
 
-    /// The messages that clients are sent.
+    /// The messages that the server sends.
     pub fn server_messages(&self) -> Result<Vec<Variant<'_>>, DocumentError> {
         self.variants(SERVER)
     }
@@ -101,7 +101,7 @@ impl MessageSchemas {
             .collect()
     }
 
-    /// A schema of any message, with everything that it refers to.
+    /// Writes a JSON Schema that accepts any message.
     pub fn document(&self, comment: &str) -> Result<String, DocumentError> {
         let document = json!({
             "$comment": comment,
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reference_of_the_document_leads_somewhere() {
+    fn every_reference_of_the_document_has_a_definition() {
         let schemas = MessageSchemas::of_contract().expect("schemas");
         let document = schemas.document("generated").expect("JSON");
         let mut references = 0;

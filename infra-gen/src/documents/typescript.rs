@@ -1,10 +1,10 @@
-//! The messages as TypeScript types, from their JSON Schema.
+//! TypeScript types of the messages, derived from their JSON Schemas.
 
 use serde_json::{Map, Value};
 
 use super::{DocumentError, MessageSchemas};
 
-/// The types of all messages.
+/// Writes the types of all messages. `header` is a comment.
 pub fn typescript(schemas: &MessageSchemas, header: &str) -> Result<String, DocumentError> {
     let mut lines = Vec::new();
     for (name, schema) in schemas.definitions() {
@@ -69,7 +69,7 @@ fn member(
     Ok(format!("{property}{mark}: {}", choices.join(" | ")))
 }
 
-/// The types that a value may have.
+/// The alternatives of a value's type.
 fn choices(path: &str, schema: &Value) -> Result<Vec<String>, DocumentError> {
     let unsupported = || DocumentError::NoTypeScript {
         path: path.to_owned(),
@@ -129,7 +129,7 @@ fn of_type(path: &str, kind: &str, schema: &Map<String, Value>) -> Result<String
     }
 }
 
-/// An object's type in place, if the schema names properties.
+/// An inline object type, if the schema has properties.
 fn inline_object(path: &str, schema: &Map<String, Value>) -> Result<Option<String>, DocumentError> {
     let Some(properties) = schema.get("properties").and_then(Value::as_object) else {
         return Ok(None);
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn schemas_have_the_types_that_they_describe() {
+    fn schemas_become_typescript_types() {
         assert_eq!(
             type_of(&json!({ "type": ["integer", "null"] })),
             "number | null"
@@ -175,13 +175,13 @@ mod tests {
     }
 
     #[test]
-    fn a_schema_without_a_type_is_an_error_that_says_where_it_is() {
+    fn unsupported_schema_is_an_error_with_its_path() {
         let error = choices("Job.results", &json!({ "not": {} })).expect_err("no type");
         assert!(error.to_string().contains("Job.results"), "{error}");
     }
 
     #[test]
-    fn an_objects_optional_properties_have_a_question_mark() {
+    fn optional_properties_have_a_question_mark() {
         let schema = json!({
             "type": "object",
             "description": "Two lines\nof text.",
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn a_choice_of_objects_is_a_union() {
+    fn alternatives_become_a_union() {
         let schema = json!({ "oneOf": [{ "const": "a" }, { "const": "b" }] });
         assert_eq!(
             declaration("Choice", &schema).expect("a declaration"),

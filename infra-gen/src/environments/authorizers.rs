@@ -1,8 +1,8 @@
-//! Who may connect, and who may create jobs.
+//! The authorizers of connections and of job creation.
 
 use super::EnvironmentError;
 
-/// Who may create jobs: bearers of a token.
+/// Restricts job creation to requests with a JSON Web Token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JwtAuthorizer {
     issuer: String,
@@ -10,7 +10,7 @@ pub struct JwtAuthorizer {
 }
 
 impl JwtAuthorizer {
-    /// Bearers of a token of this issuer for one of these audiences.
+    /// Accepts the tokens of this issuer for one of these audiences.
     pub fn new(issuer: &str, audience: &[&str]) -> Result<Self, EnvironmentError> {
         if !issuer.starts_with("https://") {
             return Err(EnvironmentError::InvalidIssuer(issuer.to_owned()));
@@ -27,19 +27,19 @@ impl JwtAuthorizer {
         })
     }
 
-    /// The address of the issuer.
+    /// The `https://` address of the issuer.
     pub fn issuer(&self) -> &str {
         &self.issuer
     }
 
-    /// The audiences, one of which the token must be for.
+    /// The accepted audiences. A token needs one of them.
     pub fn audience(&self) -> &[String] {
         &self.audience
     }
 }
 
-/// Who may connect: whom a function lets in that is in the stack's region and account, but not in
-/// the stack.
+/// Restricts connections to those that a Lambda authorizer accepts. The function is in the stack's
+/// region and account, but not part of the stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConnectAuthorizer {
     function_name: String,
@@ -47,7 +47,8 @@ pub struct ConnectAuthorizer {
 }
 
 impl ConnectAuthorizer {
-    /// Whom this function lets in, asked only if the request has all of these parts.
+    /// Calls this function for requests that have all of the identity sources. API Gateway refuses
+    /// other requests.
     pub fn new(function_name: &str, identity_sources: &[&str]) -> Result<Self, EnvironmentError> {
         let is_name = (1..=64).contains(&function_name.len())
             && contract::names::is_alphanumeric_or(function_name, b"-_");
@@ -75,12 +76,12 @@ impl ConnectAuthorizer {
         })
     }
 
-    /// The function that decides.
+    /// The name of the authorizer's function.
     pub fn function_name(&self) -> &str {
         &self.function_name
     }
 
-    /// What a request must have for the function to be asked.
+    /// The parts that a request must have, such as `route.request.querystring.token`.
     pub fn identity_sources(&self) -> &[String] {
         &self.identity_sources
     }
@@ -91,14 +92,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_issuer_has_an_https_address_and_an_audience() {
+    fn jwt_authorizer_needs_an_https_issuer_and_an_audience() {
         assert!(JwtAuthorizer::new("https://issuer.example.com", &["stagecast"]).is_ok());
         assert!(JwtAuthorizer::new("issuer.example.com", &["stagecast"]).is_err());
         assert!(JwtAuthorizer::new("https://issuer.example.com", &[]).is_err());
     }
 
     #[test]
-    fn an_authorizer_of_connections_is_a_function_that_is_asked_about_parts_of_a_request() {
+    fn connect_authorizer_needs_a_function_and_valid_sources() {
         assert!(ConnectAuthorizer::new("auth", &["route.request.querystring.token"]).is_ok());
         assert!(ConnectAuthorizer::new("auth", &["$request.querystring.token"]).is_err());
         assert!(ConnectAuthorizer::new("auth", &["route.request.header."]).is_err());

@@ -1,25 +1,25 @@
-//! A name of an API's own.
+//! The custom domain of an API.
 
 use serde::Serialize;
 
 use super::EnvironmentError;
 
-/// A name of an API's own, and the certificate for it.
+/// The custom domain of an API, with its certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomDomain {
-    /// The name.
+    /// The domain name.
     pub name: DomainName,
-    /// The certificate, in the stack's own region and account.
+    /// The certificate, in the stack's region and account.
     pub certificate: CertificateId,
 }
 
-/// A domain name.
+/// A domain name in lower case, with at least one dot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct DomainName(String);
 
 impl DomainName {
-    /// A domain name, in lower case.
+    /// Validates a domain name.
     pub fn new(name: &str) -> Result<Self, EnvironmentError> {
         if is_domain_name(name) {
             Ok(Self(name.to_owned()))
@@ -28,7 +28,7 @@ impl DomainName {
         }
     }
 
-    /// The name.
+    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -49,13 +49,12 @@ pub(super) fn is_domain_name(name: &str) -> bool {
         && !name.ends_with(|last: char| last.is_ascii_digit())
 }
 
-/// The id of a certificate in ACM. Its region and account are the stack's, so they are not
-/// written down.
+/// The id of a certificate in ACM, the last part of its ARN. Region and account are the stack's.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateId(String);
 
 impl CertificateId {
-    /// The last part of the certificate's ARN.
+    /// Validates the id: a UUID.
     pub fn new(id: &str) -> Result<Self, EnvironmentError> {
         let groups: Vec<_> = id.split('-').collect();
         let is_uuid = groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12])
@@ -69,7 +68,7 @@ impl CertificateId {
         }
     }
 
-    /// The id.
+    /// The id as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -95,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_is_given_by_its_id_without_region_and_account() {
+    fn certificate_is_an_id_and_not_an_arn() {
         assert!(CertificateId::new("12345678-90ab-cdef-1234-567890abcdef").is_ok());
         assert!(CertificateId::new("arn:aws:acm:eu-west-1:123456789012:certificate/1").is_err());
     }

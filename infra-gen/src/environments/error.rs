@@ -1,59 +1,62 @@
-//! Why something is no value of an environment.
+//! Invalid values of an environment's settings.
 
-use super::NameSuffix;
-
-/// Why something is no value of an environment.
+/// An invalid value of an environment's setting.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EnvironmentError {
     /// No environment has this name.
     #[error(
-        "there is no environment '{name}'; known are {known} (infra-gen/src/environments/mod.rs)"
+        "there is no environment '{name}'; known are {known} (infra-gen/src/environments/environment.rs)"
     )]
     UnknownEnvironment {
-        /// The name.
+        /// The name that was given.
         name: String,
-        /// Those that there are.
+        /// The names of the existing environments.
         known: String,
     },
-    /// Not an origin as browsers send it.
+    /// The text is not an origin as browsers send it.
     #[error("'{origin}' is not an origin: {problem}; write it like https://app.example.com")]
     InvalidOrigin {
-        /// What was given.
+        /// The text that was given.
         origin: String,
-        /// What is wrong with it.
+        /// The part of the rule that it violates.
         problem: &'static str,
     },
-    /// Not a suffix for the names of tables and queues.
+    /// The text cannot be part of the names of tables and queues.
     #[error(
-        "'{0}' cannot be appended to the names of tables and queues: use up to {max} letters, \
-         digits, '-' and '_'", max = NameSuffix::MAX_LENGTH
+        "'{suffix}' cannot be appended to the names of tables and queues: use up to {max_length} \
+         letters, digits, '-' and '_'"
     )]
-    InvalidNameSuffix(String),
-    /// Not a domain name.
+    InvalidNameSuffix {
+        /// The suffix that was given.
+        suffix: String,
+        /// The largest number of characters.
+        max_length: usize,
+    },
+    /// The text is not a domain name in lower case.
     #[error("'{0}' is not a domain name; write it in lower case, like live.example.com")]
     InvalidDomainName(String),
-    /// Not the id of a certificate.
+    /// The text is not the id of a certificate in ACM.
     #[error(
         "'{0}' is not the id of a certificate; give the last part of its ARN, like \
          12345678-90ab-cdef-1234-567890abcdef"
     )]
     InvalidCertificateId(String),
-    /// Not the ARN of a topic.
+    /// The text is not the ARN of an SNS topic.
     #[error("'{0}' is not the ARN of an SNS topic; it begins with arn: and its service is sns")]
     InvalidTopicArn(String),
-    /// Not an issuer of tokens.
+    /// The issuer of tokens has no `https://` address.
     #[error("'{0}' is not an issuer of tokens; give its https:// address")]
     InvalidIssuer(String),
-    /// Not the name of a function.
+    /// The text is not the name of a Lambda function.
     #[error("'{0}' is not the name of a function: use up to 64 letters, digits, '-' and '_'")]
     InvalidFunctionName(String),
-    /// Not a part of the request that opens a connection.
+    /// API Gateway cannot pass this part of the request to an authorizer.
     #[error(
         "'{0}' is not a part of the request that opens a connection; give one like \
          route.request.querystring.token or route.request.header.Authorization"
     )]
     InvalidIdentitySource(String),
-    /// Nobody could be let in.
+    /// The list of audiences is empty.
     #[error("the issuer '{0}' needs an audience: without one no token would be valid")]
     NoAudience(String),
 }

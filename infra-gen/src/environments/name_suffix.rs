@@ -1,24 +1,28 @@
-//! What is appended to the names of tables and queues.
+//! The suffix of the names of tables and queues.
 
 use super::EnvironmentError;
 
-/// What is appended to the names of tables and queues, so that one account can hold several
-/// stacks. Empty for `dev`; every other environment has a different one.
+/// The suffix of the names of tables and queues, so that one account can hold several stacks: up to
+/// [`Self::MAX_LENGTH`] letters, digits, hyphens and underscores. Empty for `dev`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NameSuffix(String);
 
 impl NameSuffix {
-    /// Leaves room for the longest name within SQS's 80 characters; `check` knows the names.
+    /// The largest number of characters. With the longest name of the contract, it fits SQS's 80;
+    /// synthesis fails otherwise.
     pub const MAX_LENGTH: usize = 40;
 
-    /// A suffix, with the separator that it should have: `-staging`.
+    /// Validates a suffix, which includes its separator: `-staging`.
     pub fn new(suffix: &str) -> Result<Self, EnvironmentError> {
         let fits =
             suffix.len() <= Self::MAX_LENGTH && contract::names::is_alphanumeric_or(suffix, b"-_");
         if fits {
             Ok(Self(suffix.to_owned()))
         } else {
-            Err(EnvironmentError::InvalidNameSuffix(suffix.to_owned()))
+            Err(EnvironmentError::InvalidNameSuffix {
+                suffix: suffix.to_owned(),
+                max_length: Self::MAX_LENGTH,
+            })
         }
     }
 
@@ -27,12 +31,12 @@ impl NameSuffix {
         Self(format!("-{name}"))
     }
 
-    /// The same rule as [`Self::new`]'s, as CloudFormation checks a parameter by it.
+    /// The rule of [`Self::new`] as a pattern for CloudFormation's parameter.
     pub fn pattern() -> String {
         format!("[-_A-Za-z0-9]{{0,{}}}", Self::MAX_LENGTH)
     }
 
-    /// The suffix.
+    /// The suffix as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -43,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_suffix_that_does_not_fit_a_name_is_refused() {
+    fn invalid_suffix_is_refused_with_its_text() {
         assert!(NameSuffix::new("-staging").is_ok());
         assert!(NameSuffix::new("").is_ok());
         for suffix in [" b", "ä", "${x}", &"a".repeat(41)] {

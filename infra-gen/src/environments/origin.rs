@@ -1,16 +1,16 @@
-//! Where browsers may come from.
+//! The origins whose pages may use the APIs.
 
 use serde::Serialize;
 
 use super::{EnvironmentError, domain::is_domain_name};
 
-/// Where a browser may come from: scheme, host and perhaps a port.
+/// An origin as a browser sends it: scheme, host and optional port.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Origin(String);
 
 impl Origin {
-    /// The origin as a browser sends it.
+    /// Validates an origin.
     pub fn new(origin: &str) -> Result<Self, EnvironmentError> {
         let invalid = |problem| EnvironmentError::InvalidOrigin {
             origin: origin.to_owned(),
@@ -42,7 +42,7 @@ impl Origin {
         Ok(Self(origin.to_owned()))
     }
 
-    /// The origin as a browser sends it.
+    /// The origin as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn origins_are_what_browsers_send() {
+    fn origins_that_browsers_send_are_valid() {
         for origin in [
             "https://app.example.com",
             "http://localhost:5173",
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_origin_is_named_with_what_is_wrong() {
+    fn invalid_origin_is_reported_with_the_problem() {
         for (origin, problem) in [
             ("*", "for any origin, list none"),
             ("app.example.com", "neither https:// nor http://"),

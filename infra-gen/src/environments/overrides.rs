@@ -1,23 +1,22 @@
-//! What is different, this once, from what an environment says.
+//! Differences from an environment for a single command.
 
 use super::{Architecture, Environment, NameSuffix, Origin, RetentionDays};
 
-/// What is different, this once, from what an environment says: for a stack of one's own that is
-/// worth no environment.
+/// Differences from an environment for a single command, such as for a developer's own stack.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Overrides {
-    /// Where browsers may come from; as the environment says when empty.
+    /// The allowed origins; those of the environment if empty.
     pub allowed_origins: Vec<Origin>,
-    /// How long logs are kept.
+    /// The retention of logs.
     pub log_retention: Option<RetentionDays>,
-    /// What is appended to the names of tables and queues.
+    /// The suffix of the names of tables and queues.
     pub name_suffix: Option<NameSuffix>,
-    /// What the functions run on.
+    /// The processor of the functions.
     pub architecture: Option<Architecture>,
 }
 
 impl Environment {
-    /// The environment with these differences.
+    /// Applies the differences.
     #[must_use]
     pub fn with(mut self, overrides: &Overrides) -> Self {
         if !overrides.allowed_origins.is_empty() {

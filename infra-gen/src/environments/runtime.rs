@@ -1,21 +1,21 @@
-//! What functions run on and log, and how many requests there may be.
+//! The functions' processor, log level and concurrency, and the APIs' limits.
 
 use std::ops::RangeInclusive;
 
-/// Invocations at a time that a queue makes of its consumer, at most. In a constant, a number that
-/// Lambda refuses does not compile.
+/// The maximum of concurrent invocations that a queue makes of its consumer. In a constant, a number
+/// that Lambda refuses does not compile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct QueueConcurrency(u32);
 
 impl QueueConcurrency {
-    /// The least and the most that Lambda takes.
+    /// The numbers that Lambda accepts.
     pub const LIMITS: RangeInclusive<u32> = 2..=1000;
 
-    /// So many invocations.
+    /// Validates the number.
     ///
     /// # Panics
     ///
-    /// When Lambda takes no such number.
+    /// If the number is outside of [`Self::LIMITS`].
     #[track_caller]
     pub const fn new(invocations: u32) -> Self {
         assert!(
@@ -25,26 +25,26 @@ impl QueueConcurrency {
         Self(invocations)
     }
 
-    /// The number, but no more than `reserved`: what a function is refused for lack of concurrency
-    /// counts as received, and is hidden for long.
+    /// Limits the number to the function's reserved concurrency. A message that is received without
+    /// free concurrency counts as an attempt and stays invisible for the visibility timeout.
     #[must_use]
     pub fn within(self, reserved: Option<u32>) -> Self {
         let least = *Self::LIMITS.start();
         Self(reserved.map_or(self.0, |reserved| self.0.min(reserved).max(least)))
     }
 
-    /// The number.
+    /// The number of invocations.
     pub const fn invocations(self) -> u32 {
         self.0
     }
 }
 
-/// How many requests an API takes before it answers with 429.
+/// The limit of requests, beyond which API Gateway answers 429.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Throttling {
-    /// Requests a second, in the long run.
+    /// The sustained rate in requests per second.
     pub requests_per_second: u32,
-    /// Requests at once.
+    /// The number of requests in a burst.
     pub burst: u32,
 }
 
@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn queue_concurrency_keeps_within_what_is_reserved_and_what_lambda_takes() {
+    fn queue_concurrency_keeps_within_reservation_and_limits() {
         let many = QueueConcurrency::new(600);
         assert_eq!(many.within(None), many);
         assert_eq!(many.within(Some(20)).invocations(), 20);

@@ -1,13 +1,13 @@
-//! Where alarms go.
+//! The SNS topic for alarms.
 
 use super::EnvironmentError;
 
-/// The ARN of an SNS topic.
+/// The ARN of an SNS topic, in any partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicArn(String);
 
 impl TopicArn {
-    /// The ARN of an SNS topic.
+    /// Validates an ARN.
     pub fn new(arn: &str) -> Result<Self, EnvironmentError> {
         match arn.split(':').collect::<Vec<_>>()[..] {
             ["arn", partition, "sns", region, account, name]
@@ -21,7 +21,7 @@ impl TopicArn {
         }
     }
 
-    /// The ARN.
+    /// The ARN as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -32,7 +32,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_topic_is_the_arn_of_an_sns_topic() {
+    fn topic_arn_has_the_service_sns_and_no_empty_part() {
         assert!(TopicArn::new("arn:aws:sns:eu-west-1:123456789012:oncall").is_ok());
         for arn in [
             "arn:aws:sqs:eu-west-1:123456789012:oncall",

@@ -1,4 +1,4 @@
-//! Writing generated files, and comparing what is there with what would be written.
+//! Writes generated files, and compares them with the existing ones.
 
 use std::{
     fs,
@@ -9,53 +9,53 @@ use std::{
 use similar::TextDiff;
 use tempfile::NamedTempFile;
 
-/// A file that is written by this crate only.
+/// A generated file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GeneratedFile {
-    /// Where it is, within the folder of generated files.
+    /// The path in the folder of generated files.
     pub path: PathBuf,
-    /// What is in it.
+    /// The text of the file.
     pub contents: String,
 }
 
-/// What is there, compared with what would be written.
+/// The result of a comparison with the existing file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Comparison {
-    /// The same.
+    /// The files are equal.
     Same,
-    /// Nothing.
+    /// There is no such file.
     Missing,
-    /// Something else. Holds the change that writing would make, as a unified diff.
+    /// The files differ. Contains a unified diff from the existing to the generated file.
     Different(String),
 }
 
-/// A file that could not be written or read.
+/// A file cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
-    /// It could not be written.
+    /// The file cannot be written.
     #[error(
-        "'{}' cannot be written: {cause}; see who owns the folder, or choose another with \
+        "cannot write '{}': {cause}\n  help: check the owner of the folder, or choose another with \
          --output-dir",
         path.display()
     )]
     Write {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         cause: io::Error,
     },
-    /// It could not be read.
-    #[error("'{}' cannot be read: {cause}", path.display())]
+    /// The existing file cannot be read.
+    #[error("cannot read '{}': {cause}", path.display())]
     Read {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         cause: io::Error,
     },
 }
 
-/// Writes files into a folder: all of them, or none if one cannot be written. Whoever reads them
-/// meanwhile sees each as it was or as it will be, never half of it.
+/// Writes files into a folder: all of them, or none if one cannot be written. Each file is replaced
+/// atomically, so a concurrent reader never sees half of one.
 pub fn write<'a>(
     files: impl IntoIterator<Item = &'a GeneratedFile>,
     folder: &Path,
@@ -74,7 +74,7 @@ pub fn write<'a>(
 }
 
 impl GeneratedFile {
-    /// Writes the file beside its place.
+    /// Writes a temporary file beside the path of the file.
     fn stage(&self, folder: &Path) -> Result<(NamedTempFile, PathBuf), FileError> {
         let path = folder.join(&self.path);
         match self.write_beside(&path) {
@@ -86,14 +86,14 @@ impl GeneratedFile {
     fn write_beside(&self, path: &Path) -> io::Result<NamedTempFile> {
         let folder = path.parent().unwrap_or(Path::new("."));
         fs::create_dir_all(folder)?;
-        // A rename replaces a file at once, but only within a file system.
+        // A rename is atomic within one file system only.
         let mut file = NamedTempFile::new_in(folder)?;
         file.write_all(self.contents.as_bytes())?;
         make_readable(file.as_file())?;
         Ok(file)
     }
 
-    /// Compares the file with the one in a folder.
+    /// Compares with the file in a folder.
     pub fn compare(&self, folder: &Path) -> Result<Comparison, FileError> {
         let path = folder.join(&self.path);
         match fs::read_to_string(&path) {
@@ -108,12 +108,12 @@ impl GeneratedFile {
         let path = path.display().to_string();
         TextDiff::from_lines(found, &self.contents)
             .unified_diff()
-            .header(&path, &format!("{path} (as the code says)"))
+            .header(&path, &format!("{path} (generated)"))
             .to_string()
     }
 }
 
-/// Temporary files are their owner's alone; generated ones are everyone's to read.
+/// Temporary files have mode 0600; generated files are readable by all users.
 #[cfg(unix)]
 fn make_readable(file: &fs::File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_the_same_and_what_was_not_is_missing() {
+    fn compare_finds_a_written_file_equal_and_others_missing() {
         let folder = tempfile::tempdir().expect("a folder");
         let file = file("a\n");
         let compare = || file.compare(folder.path()).expect("readable");
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_is_a_unified_diff_towards_what_the_code_says() {
+    fn compare_returns_a_unified_diff_to_the_generated_file() {
         let folder = tempfile::tempdir().expect("a folder");
         write([&file("a\nb\n")], folder.path()).expect("writable");
         let Comparison::Different(diff) = file("a\nc\n").compare(folder.path()).expect("readable")
@@ -158,14 +158,14 @@ mod tests {
     }
 
     #[test]
-    fn if_one_file_cannot_be_written_none_is() {
+    fn no_file_is_written_if_one_cannot_be() {
         let folder = tempfile::tempdir().expect("a folder");
-        fs::write(folder.path().join("deep"), "in the way").expect("writable");
+        fs::write(folder.path().join("deep"), "a file").expect("writable");
         let first = GeneratedFile {
             path: "first.yaml".into(),
             contents: "a\n".to_owned(),
         };
-        write([&first, &file("a\n")], folder.path()).expect_err("in the way");
+        write([&first, &file("a\n")], folder.path()).expect_err("a file");
         let left: Vec<_> = fs::read_dir(folder.path())
             .expect("readable")
             .map(|entry| entry.expect("readable").file_name())
@@ -174,13 +174,13 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_cannot_be_written_is_named() {
+    fn folder_that_cannot_be_written_is_reported() {
         let folder = tempfile::tempdir().expect("a folder");
-        fs::write(folder.path().join("deep"), "in the way").expect("writable");
-        let error = write([&file("a\n")], folder.path()).expect_err("in the way");
+        fs::write(folder.path().join("deep"), "a file").expect("writable");
+        let error = write([&file("a\n")], folder.path()).expect_err("a file");
         let message = error.to_string();
         assert!(
-            message.contains("file.yaml' cannot be written"),
+            message.contains("cannot write '") && message.contains("file.yaml'"),
             "{message}"
         );
         assert!(message.contains("--output-dir"), "{message}");

@@ -1,4 +1,4 @@
-//! What people get wrong: each time a sentence that names it, and nothing half written.
+//! Invalid input: an error that names the value, and no file written.
 
 use std::{
     collections::BTreeMap,
@@ -27,7 +27,7 @@ fn contents(folder: &Path) -> BTreeMap<PathBuf, Option<Vec<u8>>> {
     found
 }
 
-/// A folder in which everything is out of date, so that whatever is written would be noticed.
+/// A folder in which every file is out of date, so that every write would be noticed.
 fn outdated() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     fs::create_dir(folder.path().join("cloudformation")).expect("writable");
@@ -37,7 +37,7 @@ fn outdated() -> tempfile::TempDir {
     folder
 }
 
-/// Runs `synth` into a folder and asserts how it fails, and that the folder is as it was.
+/// Runs `synth` into a folder and asserts how it fails, and that it wrote nothing.
 #[track_caller]
 fn assert_refused(folder: &Path, arguments: &[&str], code: i32, sentence: &str) {
     let before = contents(folder);
@@ -55,7 +55,7 @@ fn assert_failed(output: &Output, code: i32, sentence: &str) {
 }
 
 #[test]
-fn an_environment_that_there_is_none_of_is_answered_with_those_there_are() {
+fn unknown_environment_is_refused_with_the_known_ones() {
     assert_refused(
         outdated().path(),
         &["--environment", "staging"],
@@ -65,7 +65,7 @@ fn an_environment_that_there_is_none_of_is_answered_with_those_there_are() {
 }
 
 #[test]
-fn an_origin_that_no_browser_sends_is_named_with_what_is_wrong() {
+fn invalid_origin_is_refused_with_the_problem() {
     for (origin, problem) in [
         ("app.example.com", "neither https:// nor http://"),
         ("https://app.example.com/", "has no path, not even a slash"),
@@ -82,7 +82,7 @@ fn an_origin_that_no_browser_sends_is_named_with_what_is_wrong() {
 }
 
 #[test]
-fn a_retention_that_cloudwatch_does_not_know_is_answered_with_those_it_knows() {
+fn invalid_retention_is_refused_with_the_valid_ones() {
     for days in ["10", "0", "forever", "70000"] {
         assert_refused(
             outdated().path(),
@@ -94,7 +94,7 @@ fn a_retention_that_cloudwatch_does_not_know_is_answered_with_those_it_knows() {
 }
 
 #[test]
-fn a_suffix_that_makes_names_too_long_is_named_with_the_limit() {
+fn suffix_that_is_too_long_is_refused_with_the_limit() {
     let suffix = "-".to_owned() + &"x".repeat(40);
     assert_refused(
         outdated().path(),
@@ -105,17 +105,17 @@ fn a_suffix_that_makes_names_too_long_is_named_with_the_limit() {
 }
 
 #[test]
-fn what_differs_from_an_environment_is_not_written_among_the_files_that_ci_compares() {
+fn overrides_are_not_written_to_the_generated_folder() {
     let output = infra_gen(&["synth", "--log-retention", "14"]);
     assert_failed(&output, 2, "<--output-dir <DIR>|--stdout>");
 }
 
 #[test]
-fn a_route_key_that_api_gateway_refuses_is_named_with_what_it_takes() {
+fn invalid_route_key_is_refused_with_the_rule() {
     for key in ["", "cancel job", "$other", "übersicht", &"k".repeat(129)] {
         let error = RouteKey::new(key).expect_err(key).to_string();
         assert!(
-            error.starts_with(&format!("'{key}' is no route key")),
+            error.starts_with(&format!("'{key}' is not a route key")),
             "{error}"
         );
         assert!(error.contains("1 to 128 letters"), "{error}");
@@ -123,29 +123,29 @@ fn a_route_key_that_api_gateway_refuses_is_named_with_what_it_takes() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_made_is_named() {
+fn folder_that_cannot_be_created_is_reported() {
     let folder = outdated();
     let blocked = folder.path().join("template.yaml").join("generated");
     let before = contents(folder.path());
     let output = synth(&blocked, &[]);
     assert_failed(&output, 1, "template.yaml/generated/");
-    assert_failed(&output, 1, "cannot be");
+    assert_failed(&output, 1, "cannot read");
     assert_eq!(contents(folder.path()), before);
 }
 
 #[test]
-fn if_one_file_cannot_be_written_the_others_are_left_alone() {
+fn no_file_is_written_if_one_cannot_be() {
     let folder = outdated();
     fs::remove_dir_all(folder.path().join("cloudformation")).expect("writable");
     fs::write(folder.path().join("cloudformation"), "in the way").expect("writable");
-    assert_refused(folder.path(), &[], 1, "cloudformation/dev.yaml' cannot be");
+    assert_refused(folder.path(), &[], 1, "cloudformation/dev.yaml'");
 }
 
 #[test]
-fn a_folder_in_the_place_of_a_file_is_named_and_nothing_is_written() {
+fn folder_in_place_of_a_file_is_reported() {
     let folder = outdated();
     let taken = folder.path().join("messages.ts");
     fs::remove_file(&taken).expect("writable");
     fs::create_dir(&taken).expect("writable");
-    assert_refused(folder.path(), &[], 1, "messages.ts' cannot be");
+    assert_refused(folder.path(), &[], 1, "messages.ts'");
 }

@@ -1,4 +1,4 @@
-//! The command line.
+//! `infra-gen synth` and `check`, and the rules of all commands.
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ fn synth_writes_the_same_bytes_every_time() {
 }
 
 #[test]
-fn the_first_lines_of_every_file_say_that_it_is_generated() {
+fn first_lines_of_every_file_say_that_it_is_generated() {
     let folder = tempfile::tempdir().expect("a folder");
     assert!(synth(folder.path(), &[]).status.success());
     for file in FILES {
@@ -32,7 +32,7 @@ fn the_first_lines_of_every_file_say_that_it_is_generated() {
 }
 
 #[test]
-fn check_is_content_with_what_synth_wrote() {
+fn synth_check_accepts_what_synth_wrote() {
     let folder = tempfile::tempdir().expect("a folder");
     assert!(synth(folder.path(), &[]).status.success());
     let output = synth(folder.path(), &["--check"]);
@@ -41,7 +41,7 @@ fn check_is_content_with_what_synth_wrote() {
 }
 
 #[test]
-fn check_shows_what_was_changed_by_hand_and_the_command_that_mends_it() {
+fn synth_check_shows_a_changed_file_and_the_command() {
     let folder = tempfile::tempdir().expect("a folder");
     assert!(synth(folder.path(), &[]).status.success());
     let template = folder.path().join("template.yaml");
@@ -65,7 +65,7 @@ fn check_shows_what_was_changed_by_hand_and_the_command_that_mends_it() {
 }
 
 #[test]
-fn check_names_files_that_are_missing() {
+fn synth_check_names_missing_files() {
     let folder = tempfile::tempdir().expect("a folder");
     let output = synth(folder.path(), &["--check", "--environment", "dev"]);
     assert_eq!(output.status.code(), Some(1));
@@ -73,7 +73,7 @@ fn check_names_files_that_are_missing() {
 }
 
 #[test]
-fn a_selection_leaves_everything_else_alone() {
+fn synth_writes_the_selected_templates_only() {
     let folder = tempfile::tempdir().expect("a folder");
     let output = synth(folder.path(), &["--format", "sam", "--environment", "prod"]);
     assert!(output.status.success());
@@ -95,7 +95,7 @@ fn stdout_prints_one_template() {
 }
 
 #[test]
-fn what_is_not_there_is_a_usage_error_that_names_what_is() {
+fn unknown_names_are_usage_errors_with_the_known_ones() {
     let output = infra_gen(&["synth", "--environment", "staging"]);
     assert_eq!(output.status.code(), Some(2));
     assert!(
@@ -121,9 +121,9 @@ fn check_finds_no_problems_in_the_stack() {
     assert!(stdout(&output).contains("prod: no problems"));
 }
 
-/// A cfn-lint that is older than a property takes it for a mistake: E3002.
+/// A cfn-lint that is older than a property reports the property as an error: E3002.
 #[test]
-fn check_does_not_ask_a_validator_of_another_version() {
+fn check_skips_a_validator_of_another_version() {
     let folder = tempfile::tempdir().expect("a folder");
     let lint = "#!/bin/sh\n[ \"$1\" = --version ] && echo cfn-lint 0.1.0 || echo '[{}]'";
     script(folder.path(), "cfn-lint", lint);
@@ -144,7 +144,7 @@ fn check_does_not_ask_a_validator_of_another_version() {
 }
 
 #[test]
-fn the_workspace_is_found_from_any_folder_in_it() {
+fn workspace_is_found_from_any_folder_in_it() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     for folder in ["", "infra-gen/src", "generated/cloudformation"] {
         let output = Command::new(env!("CARGO_BIN_EXE_infra-gen"))
@@ -152,7 +152,7 @@ fn the_workspace_is_found_from_any_folder_in_it() {
             .current_dir(workspace.join(folder))
             .output()
             .expect("infra-gen starts");
-        // Whether the files are up to date is for CI to say.
+        // CI checks whether the files are up to date.
         let said = stdout(&output) + &stderr(&output);
         assert!(
             !said.contains("missing") && !said.contains("error"),
@@ -162,7 +162,7 @@ fn the_workspace_is_found_from_any_folder_in_it() {
 }
 
 #[test]
-fn outside_of_the_workspace_nothing_is_written_and_the_next_step_is_named() {
+fn outside_of_the_workspace_nothing_is_written() {
     let folder = tempfile::tempdir().expect("a folder");
     for arguments in [
         &["synth"][..],
@@ -189,7 +189,7 @@ fn outside_of_the_workspace_nothing_is_written_and_the_next_step_is_named() {
 }
 
 #[test]
-fn reader_that_stops_early_ends_the_command_quietly() {
+fn closed_pipe_ends_the_command_without_an_error() {
     for arguments in [&["synth", "--stdout"][..], &["check", "--no-validators"]] {
         let (reader, writer) = std::io::pipe().expect("a pipe");
         drop(reader);

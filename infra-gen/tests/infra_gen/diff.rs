@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::program::{infra_gen, stderr, stdout};
 
-/// The template of the code, in a format, with replacements made in it.
+/// Writes the template of the code in a format, with replacements.
 fn template(folder: &Path, format: &str, replacements: &[(&str, &str)]) -> PathBuf {
     let output = infra_gen(&["synth", "--stdout", "--format", format]);
     assert!(output.status.success(), "{}", stderr(&output));
@@ -30,7 +30,7 @@ fn diff(against: &Path, more: &[&str]) -> Output {
 }
 
 #[test]
-fn diff_is_quiet_if_nothing_would_change_in_either_format() {
+fn diff_of_equal_templates_is_empty_in_both_formats() {
     let folder = tempfile::tempdir().expect("a folder");
     for format in ["sam", "cloudformation"] {
         let output = diff(&template(folder.path(), format, &[]), &[]);
@@ -40,7 +40,7 @@ fn diff_is_quiet_if_nothing_would_change_in_either_format() {
 }
 
 #[test]
-fn diff_is_quiet_about_the_generated_templates() {
+fn diff_with_the_generated_templates_is_empty() {
     let generated = Path::new(env!("CARGO_MANIFEST_DIR")).join("../generated");
     for (file, environment) in [
         ("template.yaml", "dev"),
@@ -54,8 +54,7 @@ fn diff_is_quiet_about_the_generated_templates() {
     }
 }
 
-/// Against a template with another queue name, one resource less, one more, another memory size and
-/// an action less.
+/// Changes a queue's name, a resource, the memory size and an action, and adds an output.
 const CHANGES: [(&str, &str); 5] = [
     (
         "QueueName: !Sub jobs${NameSuffix}",
@@ -68,12 +67,12 @@ const CHANGES: [(&str, &str); 5] = [
 ];
 
 #[test]
-fn diff_marks_what_deploying_would_add_change_replace_and_remove_with_iam_first() {
+fn diff_marks_changes_with_iam_first() {
     let folder = tempfile::tempdir().expect("a folder");
     let output = diff(&template(folder.path(), "sam", &CHANGES), &[]);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
     let printed = stdout(&output);
-    let places: Vec<_> = [
+    let positions: Vec<_> = [
         "IAM\n",
         "  + ObjectsBucketPolicy (AWS::S3::BucketPolicy)\n",
         "+ Policies[grants].PolicyDocument.Statement[JobSubscribersTable].Action: \
@@ -89,8 +88,8 @@ fn diff_marks_what_deploying_would_add_change_replace_and_remove_with_iam_first(
     .into_iter()
     .map(|line| printed.find(line).unwrap_or_else(|| panic!("{line}\n{printed}")))
     .collect();
-    assert!(places.is_sorted(), "{places:?}\n{printed}");
-    // The event source of the queue is made for its ARN.
+    assert!(positions.is_sorted(), "{positions:?}\n{printed}");
+    // The queue's event source refers to the queue's ARN.
     assert!(
         printed.contains(
             "-/+ JobsPipelineEventSource (AWS::Lambda::EventSourceMapping), replaced because of \
@@ -101,7 +100,7 @@ fn diff_marks_what_deploying_would_add_change_replace_and_remove_with_iam_first(
 }
 
 #[test]
-fn diff_as_json_holds_the_same_for_programs() {
+fn diff_as_json_has_the_same_changes() {
     let folder = tempfile::tempdir().expect("a folder");
     let output = diff(&template(folder.path(), "sam", &CHANGES), &["--json"]);
     assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
@@ -131,7 +130,7 @@ fn diff_as_json_holds_the_same_for_programs() {
 }
 
 #[test]
-fn diff_as_json_says_so_if_nothing_would_change() {
+fn diff_as_json_of_equal_templates_is_empty() {
     let folder = tempfile::tempdir().expect("a folder");
     let output = diff(&template(folder.path(), "sam", &[]), &["--json"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -141,12 +140,12 @@ fn diff_as_json_says_so_if_nothing_would_change() {
     }
 }
 
-/// A repository in which the generated template is committed.
+/// A repository with the generated template in its only commit.
 fn repository(replacements: &[(&str, &str)]) -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     fs::create_dir(folder.path().join("generated")).expect("writable");
     template(&folder.path().join("generated"), "sam", replacements);
-    // What the root of the workspace is known by.
+    // These files mark the root of the workspace.
     for member in ["infra-gen", "contract"] {
         fs::create_dir(folder.path().join(member)).expect("writable");
         fs::write(folder.path().join(member).join("Cargo.toml"), "").expect("writable");
@@ -200,7 +199,7 @@ fn diff_reads_the_generated_template_of_a_git_revision() {
 }
 
 #[test]
-fn what_diff_cannot_compare_is_a_usage_error_that_names_it() {
+fn diff_with_something_else_is_a_usage_error() {
     let folder = repository(&[]);
     fs::write(folder.path().join("notes.txt"), "Resources: none\n").expect("writable");
     for (against, sentence) in [
@@ -231,9 +230,9 @@ fn what_diff_cannot_compare_is_a_usage_error_that_names_it() {
     assert!(stderr(&output).contains("known are dev, prod"));
 }
 
-/// `!Sub` and `!Join`, one action and a list of one, numbers and texts, in another order.
+/// `!Sub` and `!Join`, one action and a list of one, numbers and texts.
 #[test]
-fn values_that_mean_the_same_are_no_difference_however_they_are_written() {
+fn equivalent_values_are_no_difference() {
     let folder = tempfile::tempdir().expect("a folder");
     for format in ["sam", "cloudformation"] {
         let rewritten = template(
@@ -262,7 +261,7 @@ fn values_that_mean_the_same_are_no_difference_however_they_are_written() {
 }
 
 #[test]
-fn a_suffix_is_the_default_in_a_template_that_is_compared_with_another() {
+fn diff_against_a_file_has_the_suffix_as_default() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = template(folder.path(), "sam", &[]);
     let file = file.to_str().expect("a name in UTF-8");

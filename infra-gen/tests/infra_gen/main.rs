@@ -1,4 +1,4 @@
-//! The templates as AWS gets them, and the command line as people use it.
+//! The templates, and the commands of `infra-gen` run as processes.
 
 mod bad_input;
 mod command_line;
@@ -6,5 +6,6 @@ mod comparison;
 mod crates;
 mod deploy;
 mod diff;
+mod modules;
 mod program;
 mod template;

@@ -1,4 +1,4 @@
-//! Running infra-gen.
+//! Runs infra-gen.
 
 use std::{
     path::{Path, PathBuf},
@@ -28,8 +28,8 @@ pub(crate) fn stderr(output: &Output) -> String {
 /// Writes a shell script.
 pub(crate) fn script(folder: &Path, name: &str, text: &str) -> PathBuf {
     let path = folder.join(name);
-    // Written by a process of its own: a child that another thread starts meanwhile would hold the
-    // file open for writing, and nothing can be executed that is.
+    // A separate process writes the file. Otherwise a child that another thread starts meanwhile would
+    // inherit the open file, and a file that is open for writing cannot be executed (ETXTBSY).
     let written = Command::new("sh")
         .args([
             "-c",
@@ -43,7 +43,7 @@ pub(crate) fn script(folder: &Path, name: &str, text: &str) -> PathBuf {
     path
 }
 
-/// What `synth` writes.
+/// Some of the files that `synth` writes.
 pub(crate) const FILES: [&str; 9] = [
     "asyncapi.yaml",
     "cloudformation/dev.yaml",

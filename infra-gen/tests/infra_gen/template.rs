@@ -1,4 +1,4 @@
-//! What the templates hold, seen from outside.
+//! The content of the templates.
 
 use std::collections::BTreeSet;
 
@@ -33,14 +33,14 @@ fn resources<'a>(template: &'a Value, kind: &str) -> Vec<(&'a str, &'a Value)> {
         .collect()
 }
 
-/// The name of a function in logical ids.
+/// A function's name as part of logical ids.
 fn capitalized(name: &str) -> String {
     let (first, rest) = name.split_at(1);
     first.to_uppercase() + rest
 }
 
 #[test]
-fn every_route_has_an_integration_explicit_authorization_and_a_permission_of_its_own() {
+fn every_route_has_authorization_and_a_permission() {
     let template = template(&Environment::dev());
     let routes = resources(&template, "AWS::ApiGatewayV2::Route");
     assert_eq!(routes.len(), Route::ALL.len() + HttpRoute::ALL.len());
@@ -62,7 +62,7 @@ fn every_route_has_an_integration_explicit_authorization_and_a_permission_of_its
 }
 
 #[test]
-fn a_role_allows_what_its_function_is_granted_and_nothing_else() {
+fn role_allows_exactly_what_its_function_is_granted() {
     let template = template(&Environment::dev());
     for function in functions::ALL {
         let mut expected: BTreeSet<_> = function.grants.iter().map(|grant| grant.action).collect();
@@ -101,7 +101,7 @@ fn a_role_allows_what_its_function_is_granted_and_nothing_else() {
 }
 
 #[test]
-fn grants_on_one_queue_and_its_consumption_are_one_statement() {
+fn grants_on_a_queue_and_its_consumption_are_one_statement() {
     let template = template(&Environment::dev());
     let statements = &template["Resources"]["PipelineRole"]["Properties"]["Policies"][0]["PolicyDocument"]
         ["Statement"];
@@ -129,7 +129,7 @@ fn grants_on_one_queue_and_its_consumption_are_one_statement() {
 }
 
 #[test]
-fn a_function_is_told_of_everything_it_is_granted_and_of_its_settings() {
+fn function_has_variables_for_its_grants_and_settings() {
     let template = template(&Environment::dev());
     for function in functions::ALL {
         let id = format!("{}Function", capitalized(function.name));
@@ -155,7 +155,7 @@ fn a_function_is_told_of_everything_it_is_granted_and_of_its_settings() {
 }
 
 #[test]
-fn no_template_names_a_region_an_account_or_a_partition() {
+fn templates_contain_no_region_account_or_partition() {
     for name in Environment::names() {
         let environment = Environment::by_name(name).expect("it is known");
         let text = template(&environment).to_string();
@@ -172,7 +172,7 @@ fn no_template_names_a_region_an_account_or_a_partition() {
 }
 
 #[test]
-fn data_goes_with_a_development_stack_and_outlives_a_production_stack() {
+fn data_is_deleted_with_dev_and_retained_with_prod() {
     for (environment, removal, protected) in [
         (Environment::dev(), "Delete", false),
         (Environment::prod(), "Retain", true),
@@ -216,7 +216,7 @@ fn everything_that_takes_tags_has_them() {
 }
 
 #[test]
-fn sam_builds_each_function_and_plain_cloudformation_is_told_where_it_is() {
+fn sam_builds_functions_and_cloudformation_has_locations() {
     let template = stack::synthesize(&Environment::dev()).expect("a template");
     let sam = template.to_json(Format::Sam).expect("JSON");
     let plain = template.to_json(Format::CloudFormation).expect("JSON");
@@ -242,7 +242,7 @@ fn sam_builds_each_function_and_plain_cloudformation_is_told_where_it_is() {
 }
 
 #[test]
-fn outputs_are_what_people_and_clients_need() {
+fn template_has_the_outputs_that_clients_need() {
     let template = template(&Environment::dev());
     let outputs = &template["Outputs"];
     for name in [
@@ -270,7 +270,7 @@ fn outputs_are_what_people_and_clients_need() {
 }
 
 #[test]
-fn a_domain_of_its_own_is_in_every_address_and_has_no_stage() {
+fn custom_domain_is_in_every_address_without_the_stage() {
     let mut environment = Environment::dev();
     environment.websocket_domain = Some(CustomDomain {
         name: DomainName::new("live.example.com").expect("a name"),
@@ -340,7 +340,7 @@ fn origins_reach_cors_and_the_function_that_checks_them() {
 }
 
 #[test]
-fn routes_that_strangers_use_have_limits_and_the_stage_is_made_after_them() {
+fn anonymous_routes_have_limits_and_the_stage_follows_them() {
     for name in Environment::names() {
         let environment = Environment::by_name(name).expect("it is known");
         let template = template(&environment);
@@ -367,7 +367,7 @@ fn routes_that_strangers_use_have_limits_and_the_stage_is_made_after_them() {
             let rate = throttling.requests_per_second;
             assert_eq!(settings["ThrottlingRateLimit"], rate, "{name} {key}");
             assert_eq!(settings["ThrottlingBurstLimit"], throttling.burst);
-            // They replace the default ones, so everything else is said again.
+            // Route settings replace the default ones, so they repeat all other settings.
             for (setting, value) in properties["DefaultRouteSettings"]
                 .as_object()
                 .expect("them")
@@ -381,7 +381,7 @@ fn routes_that_strangers_use_have_limits_and_the_stage_is_made_after_them() {
 }
 
 #[test]
-fn reserved_concurrency_is_for_the_function_that_it_names() {
+fn reserved_concurrency_limits_its_function_and_queue() {
     let mut environment = Environment::dev();
     environment.reserved_concurrency =
         |function| (function == PipelineFunction::SPEC).then_some(20);
@@ -391,7 +391,7 @@ fn reserved_concurrency_is_for_the_function_that_it_names() {
         let expected = (id == "PipelineFunction").then_some(json!(20));
         assert_eq!(reserved, expected.as_ref(), "{id}");
     }
-    // What is received goes no further than there is room for.
+    // A queue invokes its consumer at most as often as concurrency is reserved.
     for (id, mapping) in resources(&template, "AWS::Lambda::EventSourceMapping") {
         let expected = if id == "JobsPipelineEventSource" {
             20
@@ -432,7 +432,7 @@ fn alarms_go_to_the_topic_of_the_environment() {
 }
 
 #[test]
-fn the_dashboard_is_json_once_its_references_are_filled_in() {
+fn dashboard_is_json_after_substitution() {
     let template = template(&Environment::prod());
     let body = template["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
         .as_str()

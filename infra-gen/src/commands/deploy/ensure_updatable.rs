@@ -1,129 +1,125 @@
-//! Bringing a stack into a state in which it can be deployed to.
-
-use std::cell::RefCell;
+//! Waits for, or deletes, a stack that cannot be updated as it is.
 
 use anyhow::bail;
-use infra_gen::deploy::{DeployedStack, Events, Naming, Session, StackState};
+use infra_gen::deploy::{DeployedStack, Events, Remediation, StackState, StackStatus};
 
-use super::{Arguments, execution::InterruptState};
+use super::context::{DeployContext, Progress};
 use crate::commands::{
-    operation::{Operation, delete_by_hand, failure, what_failed},
-    terminal::Terminal,
+    failure::describe_failure, follow::follow, stack_error::StackError, terminal::Terminal,
 };
 
-/// Brings a stack into a state in which it can be deployed to, or says why it is in none. None if
-/// there is no stack, or none with anything in it.
+/// Waits for an operation in progress and deletes a stack whose creation was rolled back. Returns
+/// the stack if it can be updated, and `None` if it has to be created.
 pub(super) async fn ensure_updatable(
+    context: &DeployContext,
     stack: Option<DeployedStack>,
-    arguments: &Arguments,
-    session: &Session,
-    interrupt_state: &RefCell<InterruptState>,
     terminal: &mut Terminal,
-) -> anyhow::Result<Option<DeployedStack>> {
+) -> Result<Option<DeployedStack>, StackError> {
     let Some(mut stack) = stack else {
         return Ok(None);
     };
     loop {
-        let (status, name) = (stack.status.clone(), stack.name.clone());
-        match status.state() {
-            StackState::Settled => return Ok(Some(stack)),
-            StackState::Empty | StackState::Gone => return Ok(None),
-            StackState::Busy => {
-                terminal.line(format!("{name} is {status}: {}; waiting", status.meaning()));
-                let again = format!("run `infra-gen deploy{}` again", arguments.repeat());
-                let operation = Operation {
-                    session,
-                    stack: &name,
-                    total: 0,
-                    go_on: &again,
-                };
-                let mut events = Events::of_running_operation(session, &stack.id, &name).await?;
-                interrupt_state.replace(InterruptState::executing(session, &stack.id));
-                let ending = operation.follow(terminal, &mut events).await?;
-                interrupt_state.replace(InterruptState::Nothing);
-                if !ending.status.is_success() {
-                    let naming = arguments.target.naming(&name);
-                    terminal.warn(what_failed(&naming, &ending, None).trim_start());
-                }
-            }
-            StackState::Removable if status.as_str() == "ROLLBACK_COMPLETE" => {
-                terminal.line(format!("{name} is {status}: {}", status.meaning()));
-                let question = format!("Remove the stack {name} and make it again?");
-                if !arguments.yes
-                    && !terminal
-                        .confirm(&question, "give --yes to have it removed unasked")
-                        .await?
-                {
-                    bail!(
-                        "the stack {name} is {status}, and cannot be updated{}",
-                        reason(&stack)
-                    );
-                }
-                interrupt_state.replace(InterruptState::executing(session, &stack.id));
-                remove(&stack, arguments, session, terminal).await?;
-                interrupt_state.replace(InterruptState::Nothing);
+        match stack.status.state() {
+            StackState::Ready => return Ok(Some(stack)),
+            StackState::Empty | StackState::Deleted => return Ok(None),
+            StackState::InProgress => wait(context, &stack, terminal).await?,
+            StackState::DeleteOnly if stack.status == StackStatus::RollbackComplete => {
+                delete_rolled_back(context, &stack, terminal).await?;
                 return Ok(None);
             }
-            StackState::Removable | StackState::Stuck => {
-                let remediation =
-                    remediation(&stack, &arguments.target.naming(&name), session).await;
-                bail!(
-                    "the stack {name} cannot be updated: it is {status}, {}{}\n  what to do: {remediation}",
-                    status.meaning(),
-                    reason(&stack),
-                );
+            StackState::DeleteOnly | StackState::Stuck => {
+                return Err(not_updatable(context, stack).await);
             }
         }
-        match DeployedStack::find(session, &name).await? {
+        match DeployedStack::find(&context.session, &stack.name).await? {
             Some(found) => stack = found,
             None => return Ok(None),
         }
     }
 }
 
-/// What to do about a stack that cannot be updated. Of one that could not be made and is there
-/// still, its tables may be what keeps it: when it goes they stay, and have the names.
-async fn remediation(stack: &DeployedStack, naming: &Naming, session: &Session) -> String {
-    let status = &stack.status;
-    let remediation = status.remediation(naming).unwrap_or_default();
-    if status.as_str() != "ROLLBACK_FAILED" {
-        return remediation;
+async fn wait(
+    context: &DeployContext,
+    stack: &DeployedStack,
+    terminal: &mut Terminal,
+) -> Result<(), StackError> {
+    let DeployedStack {
+        id, name, status, ..
+    } = stack;
+    terminal.line(format!("{name} is {status}: {}; waiting", status.meaning()));
+    let mut events = Events::of_running_operation(&context.session, id, name).await?;
+    context.set_progress(Progress::Executing(id.clone()));
+    let result = follow(&context.session, name, 0, &mut events, terminal).await?;
+    context.set_progress(Progress::Unchanged);
+    if !result.status.is_success() {
+        terminal.warn(describe_failure(name, &result, None).trim_start());
     }
-    // Only says more; so if they cannot be listed, what is known must do.
-    let resources = stack.resources(session).await.unwrap_or_default();
-    let tables = resources.iter().filter(|it| it.protected);
-    let tables: Vec<_> = tables.map(|it| it.physical_id.as_str()).collect();
-    match delete_by_hand(&tables, naming) {
-        Some(first) => format!("{first}\n    then {remediation}"),
-        None => remediation,
-    }
+    Ok(())
 }
 
-async fn remove(
+/// Deletes a stack that never worked, so that it can be created again.
+async fn delete_rolled_back(
+    context: &DeployContext,
     stack: &DeployedStack,
-    arguments: &Arguments,
-    session: &Session,
     terminal: &mut Terminal,
-) -> anyhow::Result<()> {
-    let mut events = Events::from_now(session, &stack.id, &stack.name).await?;
-    stack.delete(session).await?;
-    let again = format!("run `infra-gen deploy{}` again", arguments.repeat());
-    let operation = Operation {
-        session,
-        stack: &stack.name,
-        total: 1,
-        go_on: &again,
-    };
-    let ending = operation.follow(terminal, &mut events).await?;
-    if ending.status.is_success() {
+) -> Result<(), StackError> {
+    let DeployedStack {
+        id, name, status, ..
+    } = stack;
+    terminal.line(format!("{name} is {status}: {}", status.meaning()));
+    require_consent(context, stack, terminal).await?;
+    context.set_progress(Progress::Executing(id.clone()));
+    let mut events = Events::from_now(&context.session, id, name).await?;
+    stack.delete(&context.session).await?;
+    let result = follow(&context.session, name, 1, &mut events, terminal).await?;
+    context.set_progress(Progress::Unchanged);
+    if result.status.is_success() {
         return Ok(());
     }
-    let naming = arguments.target.naming(&stack.name);
-    Err(failure(&naming, &ending, None, ""))
+    Err(StackError::OperationFailed {
+        stack: name.clone(),
+        result,
+        construct: None,
+    })
 }
 
-/// What CloudFormation says of the state, on a line of its own.
-fn reason(stack: &DeployedStack) -> String {
-    let reason = stack.reason.as_ref();
-    reason.map_or_else(String::new, |reason| format!("\n  AWS says: {reason}"))
+async fn require_consent(
+    context: &DeployContext,
+    stack: &DeployedStack,
+    terminal: &mut Terminal,
+) -> anyhow::Result<()> {
+    let DeployedStack {
+        name,
+        status,
+        reason,
+        ..
+    } = stack;
+    let question = format!("Delete the stack {name} and create it again?");
+    let instead = "give --yes to delete it without a question";
+    if context.request.consent.yes || terminal.confirm(&question, instead).await? {
+        return Ok(());
+    }
+    let reason = reason.as_ref();
+    let reason = reason.map_or_else(String::new, |reason| format!("\n  AWS says: {reason}"));
+    bail!("the stack {name} is {status} and cannot be updated{reason}")
+}
+
+/// A stack whose deletion failed may have protected tables. They have to be deleted first: they
+/// would remain without the stack, under the names that the next deployment needs.
+async fn not_updatable(context: &DeployContext, stack: DeployedStack) -> StackError {
+    let remediation = stack.status.remediation();
+    let may_have_tables =
+        stack.status == StackStatus::RollbackFailed && remediation == Some(Remediation::Destroy);
+    let resources = if may_have_tables {
+        // They only add to the message: if they cannot be listed, it is given without them.
+        stack.resources(&context.session).await.unwrap_or_default()
+    } else {
+        Vec::new()
+    };
+    let tables = resources.into_iter().filter(|it| it.protected);
+    StackError::NotUpdatable {
+        protected_tables: tables.map(|it| it.physical_id).collect(),
+        remediation,
+        stack: Box::new(stack),
+    }
 }

@@ -1,4 +1,4 @@
-//! What can be wrong with the account, before anything is done in it.
+//! Faults of the account that a deployment detects before it changes anything.
 
 use std::{
     fs,
@@ -19,7 +19,7 @@ use super::{
 use crate::program::stderr;
 
 #[test]
-fn without_credentials_it_is_said_how_to_get_some() {
+fn missing_credentials_are_reported_with_ways_to_get_some() {
     let aws = FakeAws::new();
     let output = command(&["outputs", "--endpoint-url", &aws.url])
         .env_remove("AWS_ACCESS_KEY_ID")
@@ -28,10 +28,10 @@ fn without_credentials_it_is_said_how_to_get_some() {
     assert_failed(
         &output,
         &[
-            "cannot look at the stack stagecast-dev",
+            "cannot describe the stack stagecast-dev",
             "no credentials were found in AWS_ACCESS_KEY_ID",
             "the profile 'default' of /nowhere and /nowhere",
-            "what to do: give credentials",
+            "help: give credentials",
             "aws sso login",
         ],
     );
@@ -43,9 +43,9 @@ fn without_credentials_it_is_said_how_to_get_some() {
     assert_eq!(aws.calls(), [""; 0]);
 }
 
-/// A connection that is closed without an answer, as one to a port that nothing listens on.
+/// A connection that is closed without an answer, like one to a port without a listener.
 #[test]
-fn address_at_which_nothing_answers_is_named_after_two_attempts() {
+fn unreachable_address_is_reported_after_two_attempts() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
     let connections = Arc::new(AtomicUsize::new(0));
@@ -62,16 +62,16 @@ fn address_at_which_nothing_answers_is_named_after_two_attempts() {
     assert_failed(
         &output,
         &[
-            &format!("cannot look at the stack stagecast-dev at {url}"),
-            "what to do: see that the region exists",
+            &format!("cannot describe the stack stagecast-dev at {url}"),
+            "help: check that the region exists",
         ],
     );
     assert_eq!(connections.load(Ordering::SeqCst), 2);
 }
 
-/// What `cargo dev` answers a service that it does not have.
+/// `cargo dev` answers 501 for a service that it does not implement.
 #[test]
-fn endpoint_without_cloudformation_is_said_to_be_cargo_devs() {
+fn endpoint_without_cloudformation_is_explained() {
     for verb in ["outputs", "diff"] {
         let aws = FakeAws::new().answering("DescribeStacks", 501, "", 9);
         let output = run(&aws, &[verb]);
@@ -89,14 +89,14 @@ fn endpoint_without_cloudformation_is_said_to_be_cargo_devs() {
 }
 
 #[test]
-fn expired_credentials_are_told_from_wrong_ones() {
+fn expired_credentials_are_distinguished_from_wrong_ones() {
     let aws = FakeAws::new().failing("GetCallerIdentity", 403, "ExpiredToken", 1);
     assert_failed(
         &deploy(&aws, &["--yes"]),
         &[
             "AWS answers: ExpiredToken",
             "(request r-1)",
-            "what to do: sign in again",
+            "help: sign in again",
         ],
     );
     let aws = FakeAws::new().failing("GetCallerIdentity", 403, "InvalidClientTokenId", 1);
@@ -106,9 +106,9 @@ fn expired_credentials_are_told_from_wrong_ones() {
     );
 }
 
-/// S3 answers HEAD without a body, so it cannot say there that credentials have expired.
+/// S3 answers HEAD without a body, so only the answer to the upload names the expired credentials.
 #[test]
-fn credentials_that_expire_before_the_upload_are_told_from_the_answer_to_it() {
+fn credentials_that_expire_before_the_upload_are_reported() {
     let expired = "<Error><Code>ExpiredToken</Code><Message>too old</Message></Error>";
     let aws = FakeAws::new()
         .answering("HeadObject", 400, "", 1)
@@ -118,13 +118,13 @@ fn credentials_that_expire_before_the_upload_are_told_from_the_answer_to_it() {
         &[
             "cannot upload",
             "AWS answers: ExpiredToken: too old",
-            "what to do: sign in again",
+            "help: sign in again",
         ],
     );
 }
 
 #[test]
-fn a_region_that_is_missing_or_cannot_be_one_is_said_without_asking_anyone() {
+fn missing_or_invalid_region_is_reported_without_a_request() {
     let aws = FakeAws::new();
     assert_failed(
         &run(&aws, &["outputs", "--region", "frankfurt"]),
@@ -139,7 +139,7 @@ fn a_region_that_is_missing_or_cannot_be_one_is_said_without_asking_anyone() {
 }
 
 #[test]
-fn a_stack_that_is_not_in_the_region_is_answered_with_where_it_was_looked_for() {
+fn missing_stack_is_reported_with_its_region() {
     assert_failed(
         &run(&FakeAws::new(), &["outputs", "--region", "us-east-1"]),
         &[
@@ -150,7 +150,7 @@ fn a_stack_that_is_not_in_the_region_is_answered_with_where_it_was_looked_for() 
 }
 
 #[test]
-fn throttled_calls_are_tried_again() {
+fn throttled_calls_are_retried() {
     let aws = FakeAws::new().failing("GetCallerIdentity", 400, "Throttling", 1);
     let output = deploy(&aws, &["--yes"]);
     assert!(output.status.success(), "{}", stderr(&output));
@@ -158,7 +158,7 @@ fn throttled_calls_are_tried_again() {
 }
 
 #[test]
-fn missing_rights_on_the_bucket_are_listed() {
+fn missing_permissions_on_the_bucket_are_listed() {
     let aws = FakeAws::new()
         .failing("GetBucketLifecycle", 403, "AccessDenied", 1)
         .failing("CreateBucket", 409, "BucketAlreadyOwnedByYou", 1);
@@ -166,7 +166,7 @@ fn missing_rights_on_the_bucket_are_listed() {
         &deploy(&aws, &["--yes"]),
         &[
             "AccessDenied",
-            "what is needed: s3:GetLifecycleConfiguration",
+            "required permissions: s3:GetLifecycleConfiguration",
             "--artifact-bucket",
         ],
     );
@@ -174,15 +174,15 @@ fn missing_rights_on_the_bucket_are_listed() {
 }
 
 #[test]
-fn a_bucket_name_that_another_account_has_is_no_dead_end() {
+fn bucket_name_of_another_account_is_reported() {
     let aws = FakeAws::new().failing("CreateBucket", 409, "BucketAlreadyExists", 1);
     let name = format!("'stagecast-artifacts-{ACCOUNT}-eu-central-1', is taken");
     assert_failed(&deploy(&aws, &["--yes"]), &[&name, "--artifact-bucket"]);
 }
 
-/// Asked about another account's bucket, S3 says what it says when rights are missing.
+/// S3 answers 403 both for another account's bucket and for missing permissions.
 #[test]
-fn another_accounts_bucket_is_told_from_missing_rights() {
+fn bucket_of_another_account_differs_from_missing_permission() {
     let aws = FakeAws::new()
         .failing("GetBucketLifecycle", 403, "AccessDenied", 1)
         .failing("CreateBucket", 409, "BucketAlreadyExists", 1);
@@ -200,7 +200,7 @@ fn another_accounts_bucket_is_told_from_missing_rights() {
 }
 
 #[test]
-fn the_buckets_policy_names_the_partition_that_the_account_is_in() {
+fn bucket_policy_has_the_accounts_partition() {
     let answer = format!(
         "<GetCallerIdentityResponse><GetCallerIdentityResult><Account>{ACCOUNT}</Account>\
          <Arn>arn:aws-eusc:iam::{ACCOUNT}:user/me</Arn></GetCallerIdentityResult>\
@@ -217,7 +217,7 @@ fn the_buckets_policy_names_the_partition_that_the_account_is_in() {
 }
 
 #[test]
-fn a_bucket_in_another_region_is_said_to_be_there() {
+fn bucket_in_another_region_is_reported() {
     let answer = "<Error><Code>PermanentRedirect</Code><Message>elsewhere</Message></Error>";
     let aws = FakeAws::new().answering("GetBucketLifecycle", 301, answer, 1);
     assert_failed(
@@ -227,20 +227,20 @@ fn a_bucket_in_another_region_is_said_to_be_there() {
 }
 
 #[test]
-fn the_missing_role_for_logs_is_explained_and_not_made_unasked() {
+fn missing_logging_role_is_not_created_without_consent() {
     let aws = FakeAws::new().without_logging_role();
     assert_failed(
         &deploy(&aws, &["--yes"]),
         &[
             "one such role per region, for all its APIs",
-            "what to do: give --set-up-logging",
+            "help: give --set-up-logging",
         ],
     );
     assert_eq!(aws.count("CreateChangeSet"), 0);
 }
 
 #[test]
-fn the_missing_role_for_logs_is_set_up_by_a_stack_of_its_own_if_that_is_wanted() {
+fn missing_logging_role_is_created_with_consent() {
     let aws = FakeAws::new().without_logging_role().with_execution(&[
         ("it", "AWS::CloudFormation::Stack", "CREATE_IN_PROGRESS", ""),
         ("Account", "AWS::ApiGateway::Account", "CREATE_COMPLETE", ""),
@@ -248,7 +248,7 @@ fn the_missing_role_for_logs_is_set_up_by_a_stack_of_its_own_if_that_is_wanted()
     ]);
     let output = deploy(&aws, &["--yes", "--set-up-logging"]);
     assert!(
-        stderr(&output).contains("API Gateway has a role to log with"),
+        stderr(&output).contains("API Gateway has a logging role"),
         "{}",
         stderr(&output)
     );
@@ -268,7 +268,7 @@ fn logging_stack(status: &str) -> Stack {
 }
 
 #[test]
-fn the_stack_of_the_role_for_logs_is_brought_into_a_usable_state_first() {
+fn logging_stack_is_made_updatable_first() {
     let aws = FakeAws::new()
         .without_logging_role()
         .with_stack(logging_stack("ROLLBACK_COMPLETE"));
@@ -291,7 +291,7 @@ fn the_stack_of_the_role_for_logs_is_brought_into_a_usable_state_first() {
 }
 
 #[test]
-fn ctrl_c_while_the_role_for_logs_is_set_up_names_its_stack() {
+fn ctrl_c_while_the_logging_role_is_created_names_its_stack() {
     let aws = FakeAws::new().without_logging_role().with_execution(&[
         ("it", "AWS::CloudFormation::Stack", "CREATE_IN_PROGRESS", ""),
         ("Role", "AWS::IAM::Role", "CREATE_COMPLETE", ""),
@@ -306,7 +306,7 @@ fn ctrl_c_while_the_role_for_logs_is_set_up_names_its_stack() {
 }
 
 #[test]
-fn who_may_not_ask_for_the_role_may_still_deploy() {
+fn deploy_continues_without_permission_to_read_the_role() {
     let aws = FakeAws::new().answering(
         "GetAccount",
         403,
@@ -316,17 +316,17 @@ fn who_may_not_ask_for_the_role_may_still_deploy() {
     let output = deploy(&aws, &["--yes"]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(
-        stderr(&output).contains("going on as if"),
+        stderr(&output).contains("continuing as if"),
         "{}",
         stderr(&output)
     );
 }
 
 #[test]
-fn a_missing_cargo_lambda_is_named_with_how_to_get_it() {
+fn missing_cargo_lambda_is_reported_with_how_to_get_it() {
     let aws = FakeAws::new();
     let empty = tempfile::tempdir().expect("a folder");
-    // A cargo that knows no other commands.
+    // A cargo without cargo-lambda.
     let output = command(&["deploy", "--yes", "--endpoint-url", &aws.url])
         .env("CARGO", "false")
         .env("HOME", empty.path())
@@ -340,7 +340,7 @@ fn a_missing_cargo_lambda_is_named_with_how_to_get_it() {
 }
 
 #[test]
-fn a_profile_that_is_asked_for_comes_before_keys_in_the_environment() {
+fn profile_option_takes_precedence_over_keys_in_environment() {
     let aws = FakeAws::new().with_stack(stack("UPDATE_COMPLETE", SAME));
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("config");
@@ -366,18 +366,18 @@ fn a_profile_that_is_asked_for_comes_before_keys_in_the_environment() {
 }
 
 #[test]
-fn a_profile_that_there_is_none_of_is_named() {
+fn missing_profile_is_reported_with_the_existing_ones() {
     let aws = FakeAws::new();
     let binaries = binaries();
-    let output = deploy_command(&aws, binaries.path(), &["--yes", "--profile", "nobody"])
+    let output = deploy_command(&aws, binaries.path(), &["--yes", "--profile", "other"])
         .env_remove("AWS_ACCESS_KEY_ID")
         .output()
         .expect("infra-gen starts");
     assert_failed(
         &output,
         &[
-            "there is no profile 'nobody' in /nowhere and /nowhere; there are no profiles",
-            "give another with --profile",
+            "there is no profile 'other' in /nowhere and /nowhere; there are no profiles",
+            "choose another with --profile",
         ],
     );
     assert_eq!(aws.calls(), [""; 0]);
@@ -398,12 +398,12 @@ fn a_profile_that_there_is_none_of_is_named() {
     }
 }
 
-/// An emulator with IAM enforced denies every request to the bucket, as AWS would.
+/// An emulator that enforces IAM denies every request to the bucket, like AWS.
 #[test]
 fn deploy_to_an_endpoint_without_tls_warns_about_the_bucket_policy() {
     let aws = FakeAws::new();
     let output = deploy(&aws, &["--yes"]);
     let said = stderr(&output);
-    assert!(said.contains("does not speak TLS"), "{said}");
+    assert!(said.contains("does not use TLS"), "{said}");
     assert!(said.contains("Sid OnlyByTls"), "{said}");
 }

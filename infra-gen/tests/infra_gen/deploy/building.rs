@@ -1,4 +1,4 @@
-//! Building the functions, with a script in place of Cargo.
+//! The build of the functions, with a script instead of Cargo.
 
 use std::{path::Path, process::Command};
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::program::script;
 
-/// `infra-gen deploy` on a machine with cargo-lambda, whose build does this.
+/// `infra-gen deploy` with a cargo-lambda whose build runs the shell command `build`.
 fn deploying(aws: &FakeAws, folder: &Path, build: &str) -> Command {
     let cargo = format!(
         "case \"$1 $2\" in\n\
@@ -23,7 +23,7 @@ fn deploying(aws: &FakeAws, folder: &Path, build: &str) -> Command {
 }
 
 #[test]
-fn what_a_failed_build_lacks_is_named_with_how_to_get_it() {
+fn failed_build_reports_missing_tools_with_how_to_get_them() {
     let (aws, folder) = (FakeAws::new(), tempfile::tempdir().expect("a folder"));
     let rustc = script(folder.path(), "rustc", "echo /nowhere/lib");
     let output = deploying(&aws, folder.path(), "exit 1")
@@ -38,13 +38,13 @@ fn what_a_failed_build_lacks_is_named_with_how_to_get_it() {
             "`cargo lambda build --release --locked --arm64",
             "`rustup target add aarch64-unknown-linux-gnu`",
             "zig, which links the functions",
-            "`pip install cargo-lambda` brings it",
+            "`pip install cargo-lambda` installs it",
         ],
     );
 }
 
 #[test]
-fn a_build_that_fails_for_other_reasons_is_not_explained_by_what_is_there() {
+fn failed_build_with_all_tools_reports_no_missing_tool() {
     let (aws, folder) = (FakeAws::new(), tempfile::tempdir().expect("a folder"));
     let rustc = script(folder.path(), "rustc", "echo /");
     script(folder.path(), "zig", "echo 0.15.1");
@@ -53,20 +53,20 @@ fn a_build_that_fails_for_other_reasons_is_not_explained_by_what_is_there() {
         .env("PATH", folder.path())
         .output()
         .expect("infra-gen starts");
-    assert_failed(&output, &["what it said is above"]);
-    assert!(!crate::program::stderr(&output).contains("what is missing"));
+    assert_failed(&output, &["its output is above"]);
+    assert!(!crate::program::stderr(&output).contains("missing:"));
 }
 
-/// The signal that CI systems send, to infra-gen alone.
+/// CI systems send SIGTERM to infra-gen alone.
 #[test]
-fn a_build_is_stopped_with_the_deployment_that_it_is_for() {
+fn build_ends_with_its_deployment() {
     let (aws, folder) = (FakeAws::new(), tempfile::tempdir().expect("a folder"));
     let mut running = Running::start(deploying(&aws, folder.path(), "exec sleep 60"));
     running.wait_for("it builds");
     running.signal("TERM");
     let said = running.rest();
     assert!(
-        said.contains("interrupted; the stack is as it was"),
+        said.contains("interrupted; the stack was not changed"),
         "{said}"
     );
 }

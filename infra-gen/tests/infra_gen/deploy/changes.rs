@@ -1,4 +1,4 @@
-//! What is deployed, what is said of it before, and how it fails.
+//! Deployments: their changes, their messages and their failures.
 
 use super::{
     fake::FakeAws,
@@ -10,7 +10,7 @@ const STACK: &str = "AWS::CloudFormation::Stack";
 const TABLE: &str = "AWS::DynamoDB::Table";
 
 #[test]
-fn a_first_deployment_makes_everything_and_ends_with_urls_and_a_command_to_try() {
+fn first_deployment_creates_the_stack_and_prints_urls() {
     let aws = FakeAws::new();
     let output = deploy(&aws, &["--yes"]);
     assert!(output.status.success(), "{}", stderr(&output));
@@ -34,23 +34,23 @@ fn a_first_deployment_makes_everything_and_ends_with_urls_and_a_command_to_try()
         "{}",
         stderr(&output)
     );
-    let told = stdout(&output);
+    let printed = stdout(&output);
     for part in [
         "https://http.example",
         "wss://live.example/live",
         "curl --data-binary",
     ] {
-        assert!(told.contains(part), "{told}");
+        assert!(printed.contains(part), "{printed}");
     }
 }
 
 #[test]
-fn a_second_deployment_uploads_nothing_and_asks_for_no_change_set() {
+fn second_deployment_uploads_and_changes_nothing() {
     let aws = FakeAws::new();
     assert!(deploy(&aws, &["--yes"]).status.success());
     let output = deploy(&aws, &["--yes"]);
     assert!(output.status.success(), "{}", stderr(&output));
-    assert!(stderr(&output).contains("up to date: nothing has changed"));
+    assert!(stderr(&output).contains("up to date: there are no changes"));
     assert_eq!(
         (aws.count("CreateChangeSet"), aws.count("PutObject")),
         (1, contract::functions::ALL.len())
@@ -59,7 +59,7 @@ fn a_second_deployment_uploads_nothing_and_asks_for_no_change_set() {
 }
 
 #[test]
-fn a_template_too_large_for_the_call_goes_through_the_bucket() {
+fn template_too_large_for_the_request_is_uploaded() {
     let aws = FakeAws::new();
     let output = deploy(&aws, &["--yes", "--environment", "prod"]);
     assert!(output.status.success(), "{}", stderr(&output));
@@ -75,15 +75,15 @@ fn a_template_too_large_for_the_call_goes_through_the_bucket() {
 }
 
 #[test]
-fn without_a_terminal_deploy_refuses_before_it_begins_and_names_yes() {
+fn deploy_without_a_terminal_fails_early_and_names_yes() {
     let aws = FakeAws::new();
     let output = deploy(&aws, &[]);
     assert_failed(
         &output,
         &[
             "there is no terminal to ask on",
-            "what to do: give --yes",
-            "`infra-gen diff` shows what would change",
+            "help: give --yes",
+            "`infra-gen diff` shows the changes",
         ],
     );
     assert!(!stderr(&output).contains("[y/N]"), "{}", stderr(&output));
@@ -91,7 +91,7 @@ fn without_a_terminal_deploy_refuses_before_it_begins_and_names_yes() {
 }
 
 #[test]
-fn a_table_is_replaced_only_with_an_explicit_yes() {
+fn table_is_replaced_only_with_explicit_consent() {
     let renamed = (
         "TableName: !Sub jobs${NameSuffix}",
         "TableName: !Sub old${NameSuffix}",
@@ -119,10 +119,10 @@ fn a_table_is_replaced_only_with_an_explicit_yes() {
     assert_eq!(aws.count("ExecuteChangeSet"), 1);
 }
 
-/// CloudFormation would find out on the way: "cannot update a stack when a custom-named resource
+/// CloudFormation would fail during the update: "cannot update a stack when a custom-named resource
 /// requires replacing".
 #[test]
-fn a_table_that_keeps_its_name_is_not_replaced_even_with_an_explicit_yes() {
+fn table_that_keeps_its_name_is_not_replaced_with_consent() {
     let other_key = (
         "- AttributeName: job_id\n        KeyType: HASH\n      TimeToLive",
         "- AttributeName: old_id\n        KeyType: HASH\n      TimeToLive",
@@ -142,10 +142,10 @@ fn a_table_that_keeps_its_name_is_not_replaced_even_with_an_explicit_yes() {
     assert_eq!(aws.count("DeleteChangeSet"), 1);
 }
 
-/// DynamoDB would refuse it on the way: "Cannot perform more than one GSI creation or deletion in a
+/// DynamoDB would refuse it during the update: "Cannot perform more than one GSI creation or deletion in a
 /// single update".
 #[test]
-fn update_that_dynamodb_refuses_is_named_and_not_begun() {
+fn update_that_dynamodb_refuses_is_not_executed() {
     let two_indexes = (
         "    Properties:\n      TableName: !Sub jobs${NameSuffix}\n",
         "    Properties:\n      TableName: !Sub jobs${NameSuffix}\n      GlobalSecondaryIndexes:\n      \
@@ -167,14 +167,14 @@ fn update_that_dynamodb_refuses_is_named_and_not_begun() {
             "AWS will refuse these changes:\n    ~ JobsTable",
             "this update deletes a, b",
             "change one index, deploy, then change the next",
-            "the stack stagecast-dev is as it was",
+            "the stack stagecast-dev was not changed",
         ],
     );
     assert_eq!(aws.count("ExecuteChangeSet"), 0);
 }
 
 #[test]
-fn anonymous_job_creation_is_said_before_a_deployment() {
+fn deploy_warns_of_anonymous_job_creation() {
     let output = deploy(&FakeAws::new(), &["--yes"]);
     let said = stderr(&output);
     let warning =
@@ -182,9 +182,9 @@ fn anonymous_job_creation_is_said_before_a_deployment() {
     assert!(said.contains(warning), "{said}");
 }
 
-/// The processor that was chosen once stays, as the suffix does.
+/// The processor that was chosen once stays, like the suffix.
 #[test]
-fn functions_stay_on_the_processor_they_are_deployed_on() {
+fn functions_stay_on_their_deployed_processor() {
     let x86 = ("- arm64", "- x86_64");
     let aws = FakeAws::new().with_stack(stack("UPDATE_COMPLETE", x86));
     let output = run(&aws, &["diff"]);
@@ -193,7 +193,7 @@ fn functions_stay_on_the_processor_they_are_deployed_on() {
     assert_eq!(output.status.code(), Some(0), "{said}");
     assert!(
         said.contains(
-            "the functions stay on x86_64, on which they are deployed; --arm64 changes that"
+            "the functions stay on x86_64, the processor that they are deployed on; --arm64"
         ),
         "{said}"
     );
@@ -208,7 +208,7 @@ fn functions_stay_on_the_processor_they_are_deployed_on() {
 }
 
 #[test]
-fn what_the_change_set_does_not_replace_is_changed_unasked() {
+fn update_in_place_needs_no_consent() {
     let other_key = (
         "- AttributeName: job_id\n        KeyType: HASH\n      TimeToLive",
         "- AttributeName: old_id\n        KeyType: HASH\n      TimeToLive",
@@ -226,7 +226,7 @@ fn what_the_change_set_does_not_replace_is_changed_unasked() {
 }
 
 #[test]
-fn a_suffix_that_was_given_once_stays() {
+fn suffix_that_was_given_once_stays() {
     let mut deployed = stack("UPDATE_COMPLETE", SAME);
     deployed.parameters[0].1 = "-alice".to_owned();
     let aws = FakeAws::new().with_stack(deployed);
@@ -237,7 +237,7 @@ fn a_suffix_that_was_given_once_stays() {
 }
 
 #[test]
-fn a_stack_with_a_name_and_a_suffix_of_its_own_is_found_unchanged_without_the_suffix() {
+fn named_stack_keeps_its_suffix_without_the_option() {
     let aws = FakeAws::new();
     let named = ["--yes", "--stack-name", "team-a"];
     let output = deploy(&aws, &[&named[..], &["--name-suffix=-a"]].concat());
@@ -258,16 +258,19 @@ fn a_stack_with_a_name_and_a_suffix_of_its_own_is_found_unchanged_without_the_su
 }
 
 #[test]
-fn a_template_that_cloudformation_refuses_is_told_with_its_words() {
+fn template_that_cloudformation_refuses_is_reported() {
     let aws = FakeAws::new().failing("CreateChangeSet", 400, "ValidationError", 1);
     assert_failed(
         &deploy(&aws, &["--yes"]),
-        &["cannot make a change set", "ValidationError, says the fake"],
+        &[
+            "cannot create a change set",
+            "ValidationError, says the fake",
+        ],
     );
 }
 
 #[test]
-fn a_change_set_that_fails_is_told_with_its_reason_and_taken_away() {
+fn failed_change_set_is_reported_and_deleted() {
     let aws = FakeAws::new().answering(
         "DescribeChangeSet",
         200,
@@ -283,9 +286,9 @@ fn a_change_set_that_fails_is_told_with_its_reason_and_taken_away() {
     assert_eq!(aws.stack_status(), None);
 }
 
-/// CloudFormation looks for names before it makes anything, and has the answer among its events.
+/// CloudFormation validates names before it creates anything, and reports them as events.
 #[test]
-fn a_name_that_is_found_taken_while_the_change_set_is_made_is_no_dead_end() {
+fn name_taken_during_planning_is_reported_with_advice() {
     let aws = FakeAws::new()
         .answering(
             "DescribeChangeSet",
@@ -312,15 +315,15 @@ fn a_name_that_is_found_taken_while_the_change_set_is_made_is_no_dead_end() {
         &[
             "ResourceExistenceCheck",
             "with identifier 'jobs' already exists",
-            "what to do: another stack has the name",
-            "names of its own with --name-suffix",
+            "help: another stack has a resource with this name",
+            "another --name-suffix",
         ],
     );
     assert_eq!(aws.stack_status(), None);
 }
 
 #[test]
-fn a_failure_ends_with_its_first_cause_the_construct_and_the_state_of_the_stack() {
+fn failed_deployment_reports_cause_construct_and_status() {
     let aws = FakeAws::new().with_execution(&[
         ("it", STACK, "CREATE_IN_PROGRESS", "User Initiated"),
         (
@@ -347,30 +350,30 @@ fn a_failure_ends_with_its_first_cause_the_construct_and_the_state_of_the_stack(
     assert_failed(
         &output,
         &[
-            "error: JobsTable (AWS::DynamoDB::Table) is CREATE_FAILED, the construct jobs/Table",
+            "error: JobsTable (AWS::DynamoDB::Table) is CREATE_FAILED, construct jobs/Table",
             "AWS says: jobs already exists in stack other",
-            "names of its own with --name-suffix",
+            "another --name-suffix",
             "the stack stagecast-dev is ROLLBACK_COMPLETE",
-            "deploy again; it offers to remove the stack",
+            "deploy again; `infra-gen deploy` offers to delete the stack",
         ],
     );
 }
 
-/// Ctrl-C, once a table has been made and the stack has not.
+/// Ctrl-C after a table was created and before the stack was.
 #[test]
-fn ctrl_c_leaves_the_stack_in_a_named_state_and_says_how_to_go_on() {
+fn ctrl_c_reports_the_status_and_the_next_step() {
     let aws = FakeAws::new().with_execution(&[
         ("it", STACK, "CREATE_IN_PROGRESS", "User Initiated"),
         ("JobsTable", TABLE, "CREATE_COMPLETE", ""),
     ]);
     let binaries = binaries();
     let command = deploy_command(&aws, binaries.path(), &["--yes", "--region", "eu-west-1"]);
-    // What the fake says of the stack is what its last event about it says.
+    // The fake's stack has the status of its last event.
     let said = interrupted_at(command, "CREATE_COMPLETE          JobsTable");
     for sentence in [
-        "the stack stagecast-dev is CREATE_IN_PROGRESS: it is being made",
+        "the stack stagecast-dev is CREATE_IN_PROGRESS: it is being created",
         "`infra-gen deploy --region eu-west-1",
-        "watches it to its end",
+        "follows it to its end",
         "; `infra-gen destroy --region eu-west-1",
     ] {
         assert!(said.contains(sentence), "{said}");
@@ -378,7 +381,7 @@ fn ctrl_c_leaves_the_stack_in_a_named_state_and_says_how_to_go_on() {
 }
 
 #[test]
-fn diff_compares_with_what_is_deployed_and_exits_as_diff_does() {
+fn diff_compares_with_the_deployed_stack() {
     let aws = FakeAws::new().with_stack(stack("UPDATE_COMPLETE", SAME));
     let output = run(&aws, &["diff"]);
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
@@ -407,9 +410,9 @@ fn diff_compares_with_what_is_deployed_and_exits_as_diff_does() {
     );
 }
 
-/// What could not be made has a template, and nothing of what is in it.
+/// A stack whose creation failed has a template, and none of its resources.
 #[test]
-fn to_diff_all_is_new_in_a_stack_that_could_not_be_made() {
+fn diff_shows_everything_as_new_for_a_stack_without_resources() {
     for status in ["ROLLBACK_COMPLETE", "REVIEW_IN_PROGRESS"] {
         let aws = FakeAws::new().with_stack(stack(status, SAME));
         let output = run(&aws, &["diff"]);
@@ -420,15 +423,18 @@ fn to_diff_all_is_new_in_a_stack_that_could_not_be_made() {
             stdout(&output)
         );
         let said = stderr(&output);
-        let why = format!("nothing in the stack stagecast-dev in eu-central-1, which is {status}");
-        assert!(said.contains(&(why + ": all is new")), "{said}");
+        let why = format!("stagecast-dev in eu-central-1 has no resources, it is {status}");
+        assert!(said.contains(&(why + ": everything is new")), "{said}");
     }
 }
 
 #[test]
-fn diff_compares_with_nothing_that_is_in_between() {
-    for (status, way_out) in [
-        ("UPDATE_IN_PROGRESS", "wait until CloudFormation is done"),
+fn diff_refuses_a_stack_between_two_states() {
+    for (status, help) in [
+        (
+            "UPDATE_IN_PROGRESS",
+            "wait until CloudFormation has finished",
+        ),
         ("ROLLBACK_FAILED", "`infra-gen destroy --endpoint-url"),
         ("UPDATE_ROLLBACK_FAILED", "continue-update-rollback"),
     ] {
@@ -438,21 +444,24 @@ fn diff_compares_with_nothing_that_is_in_between() {
         assert_eq!(output.status.code(), Some(2), "{said}");
         assert_eq!(stdout(&output), "");
         assert!(said.contains(&format!("is {status}: ")), "{said}");
-        assert!(said.contains(way_out), "{said}");
+        assert!(said.contains(help), "{said}");
     }
 }
 
 #[test]
-fn a_stack_that_tells_nothing_because_it_is_not_made_says_so() {
-    for (status, way_out) in [
+fn outputs_refuse_a_stack_that_was_not_created() {
+    for (status, help) in [
         ("REVIEW_IN_PROGRESS", "`infra-gen deploy --endpoint-url"),
-        ("CREATE_IN_PROGRESS", "wait until CloudFormation is done"),
-        ("ROLLBACK_COMPLETE", "mend the cause, then deploy again"),
+        (
+            "CREATE_IN_PROGRESS",
+            "wait until CloudFormation has finished",
+        ),
+        ("ROLLBACK_COMPLETE", "fix the cause, then deploy again"),
     ] {
         let aws = FakeAws::new().with_stack(stack(status, SAME));
         let output = run(&aws, &["outputs", "--json"]);
-        let state = format!("tells nothing: it is {status}: it ");
-        assert_failed(&output, &[&state, way_out]);
+        let state = format!("has no outputs: it is {status}: it");
+        assert_failed(&output, &[&state, help]);
         assert_eq!(stdout(&output), "");
     }
 }

@@ -1,4 +1,4 @@
-//! Just enough of an HTTP server to stand in for AWS: one request per connection.
+//! A minimal HTTP server for the fake: one request per connection.
 
 use std::{
     collections::HashMap,
@@ -8,16 +8,16 @@ use std::{
     time::Duration,
 };
 
-/// A request as a service sees it.
+/// A parsed request.
 #[derive(Clone, Debug)]
 pub(super) struct Request {
     pub(super) method: String,
-    /// The path, without what follows a question mark.
+    /// The path without the query string.
     pub(super) path: String,
     pub(super) query: String,
-    /// Who asks: the header with the signature.
+    /// The header with the signature, in lower case.
     pub(super) authorization: String,
-    /// The operation, for services that are asked in JSON.
+    /// The header `x-amz-target` with the operation, for services with a JSON protocol.
     pub(super) target: String,
     pub(super) body: String,
 }
@@ -29,7 +29,7 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// The status of an answer that does not come.
+    /// The status for a request that is never answered.
     pub(super) const NEVER: u16 = 0;
 
     pub(super) fn ok(body: impl Into<String>) -> Self {
@@ -86,7 +86,7 @@ impl Request {
         }))
     }
 
-    /// The fields of a form, decoded: what CloudFormation and STS are asked with.
+    /// The decoded fields of a form, the protocol of CloudFormation and STS.
     pub(super) fn form(&self) -> HashMap<String, String> {
         url::form_urlencoded::parse(self.body.as_bytes())
             .into_owned()
@@ -94,7 +94,7 @@ impl Request {
     }
 }
 
-/// Answers requests on a port of its own until the process ends. Returns where that is.
+/// Answers requests on a free port until the process ends. Returns the address.
 pub(super) fn serve(answer: impl Fn(Request) -> Answer + Send + Sync + 'static) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = listener.local_addr().expect("an address");
@@ -120,7 +120,7 @@ pub(super) fn serve(answer: impl Fn(Request) -> Answer + Send + Sync + 'static) 
                 if !is_head {
                     text += &body;
                 }
-                // A client that has gone does not want it.
+                // The client may have closed the connection.
                 let _ = (&stream).write_all(text.as_bytes());
             });
         }

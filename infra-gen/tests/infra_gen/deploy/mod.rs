@@ -1,5 +1,5 @@
-//! `infra-gen deploy`, `destroy`, `outputs` and the deployed side of `diff`, run as people run them,
-//! through the real SDK, against a fake of AWS that fails on demand.
+//! `infra-gen deploy`, `destroy`, `outputs`, and `diff` with a deployed stack, run as processes with
+//! the real SDK against a fake of AWS that fails on demand.
 
 mod account;
 mod building;

@@ -1,4 +1,4 @@
-//! The names of tables and queues: no deployment touches what another stack owns.
+//! The names of tables and queues: a deployment never takes those of another stack.
 
 use super::{
     fake::{FakeAws, Stack},
@@ -6,8 +6,8 @@ use super::{
 };
 use crate::program::stderr;
 
-/// An account in which `dev` is deployed. The fake has one stack; the other one is known by the tags of
-/// what it made.
+/// An account with the stack of `dev`. The fake has one stack; a second one appears in the tags of its
+/// resources only.
 fn with_dev() -> FakeAws {
     FakeAws::new()
         .with_stack(stack("UPDATE_COMPLETE", SAME))
@@ -17,7 +17,7 @@ fn with_dev() -> FakeAws {
 }
 
 #[test]
-fn prod_beside_dev_has_names_of_its_own_by_default() {
+fn prod_has_other_names_than_dev_by_default() {
     let aws = with_dev();
     let output = deploy(&aws, &["--yes", "--environment", "prod"]);
     assert!(output.status.success(), "{}", stderr(&output));
@@ -30,13 +30,13 @@ fn prod_beside_dev_has_names_of_its_own_by_default() {
 }
 
 #[test]
-fn names_of_another_stack_are_refused_before_anything_is_built_or_uploaded() {
+fn names_of_another_stack_are_refused_before_an_upload() {
     let aws = with_dev();
     let options = ["--yes", "--environment", "prod", "--name-suffix="];
     assert_failed(
         &deploy(&aws, &options),
         &[
-            "the stack stagecast-prod needs names that are taken",
+            "names that the stack stagecast-prod needs are taken",
             "JobsTable (AWS::DynamoDB::Table): 'jobs' exists, owned by the stack stagecast-dev",
             "JobEventsTable (AWS::DynamoDB::Table): 'job_events' exists",
             "JobsQueue (AWS::SQS::Queue): 'jobs' exists, owned by the stack stagecast-dev",
@@ -49,9 +49,9 @@ fn names_of_another_stack_are_refused_before_anything_is_built_or_uploaded() {
     }
 }
 
-/// The tables of `prod` outlive its stack, and one that somebody made by hand has no stack.
+/// The tables of `prod` remain without their stack, and resources created by hand have none.
 #[test]
-fn names_that_no_stack_owns_are_refused_with_the_commands_that_delete_them() {
+fn names_without_a_stack_are_refused_with_delete_commands() {
     let aws = FakeAws::new()
         .with_table("jobs-prod", Some("stagecast-prod"))
         .with_queue("deliveries-prod", None);
@@ -76,7 +76,7 @@ fn names_that_no_stack_owns_are_refused_with_the_commands_that_delete_them() {
 }
 
 #[test]
-fn names_that_a_stack_has_already_are_its_own() {
+fn names_of_the_stacks_own_resources_are_accepted() {
     let aws = FakeAws::new()
         .with_stack(stack(
             "UPDATE_COMPLETE",
@@ -88,9 +88,9 @@ fn names_that_a_stack_has_already_are_its_own() {
     assert_eq!(aws.count("ExecuteChangeSet"), 1);
 }
 
-/// Another stack came while the functions were built.
+/// Another stack was created while the functions were built.
 #[test]
-fn names_are_checked_again_just_before_the_change_set_is_executed() {
+fn names_are_checked_again_before_the_execution() {
     let missing = r#"{"__type":"ResourceNotFoundException","message":"none"}"#;
     let tables = 4;
     let aws = with_dev().answering("DescribeTable", 400, missing, tables);
@@ -111,7 +111,7 @@ fn names_are_checked_again_just_before_the_change_set_is_executed() {
 }
 
 #[test]
-fn missing_rights_to_look_at_names_are_said_and_do_not_stop_a_deployment() {
+fn deploy_continues_without_permission_to_check_names() {
     let denied = r#"{"__type":"AccessDeniedException","message":"no dynamodb:DescribeTable"}"#;
     let aws = FakeAws::new().answering("DescribeTable", 400, denied, 8);
     let output = deploy(&aws, &["--yes"]);
@@ -121,9 +121,9 @@ fn missing_rights_to_look_at_names_are_said_and_do_not_stop_a_deployment() {
     assert!(said.contains("not every name could be checked"), "{said}");
 }
 
-/// `prod` had no suffix once.
+/// Early stacks of `prod` have no suffix.
 #[test]
-fn stack_that_was_deployed_without_a_suffix_keeps_its_names() {
+fn stack_deployed_without_a_suffix_keeps_its_names() {
     let mut deployed = stack("UPDATE_COMPLETE", SAME);
     deployed.name = "stagecast-prod".to_owned();
     deployed.tags = vec![("Environment".to_owned(), "prod".to_owned())];

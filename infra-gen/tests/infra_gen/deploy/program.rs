@@ -1,4 +1,4 @@
-//! Running infra-gen against the fake.
+//! Runs infra-gen against the fake.
 
 use std::{
     fs,
@@ -12,7 +12,7 @@ use std::{
 use super::fake::{FakeAws, Stack};
 use crate::program::{infra_gen, stderr, stdout};
 
-/// infra-gen with keys and a region, and with nothing of this machine's own configuration.
+/// infra-gen with keys and a region, isolated from this machine's configuration.
 pub(super) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_infra-gen"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("AWS_")) {
@@ -44,13 +44,15 @@ pub(super) fn binaries() -> tempfile::TempDir {
         executable.resize(18, 0);
         // The machine number of arm64.
         executable.extend([0xb7, 0]);
+        // The rest of the ELF header: no sections.
+        executable.resize(64, 0);
         executable.extend(function.name.as_bytes());
         fs::write(folder.path().join(function.name), executable).expect("writable");
     }
     folder
 }
 
-/// The command that deploys executables without building them, with more arguments.
+/// The command that deploys existing executables, with more arguments.
 pub(super) fn deploy_command(aws: &FakeAws, binaries: &Path, more: &[&str]) -> Command {
     let folder = binaries.to_str().expect("a name in UTF-8");
     let fixed = ["deploy", "--binaries", folder, "--endpoint-url", &aws.url];
@@ -63,11 +65,11 @@ pub(super) fn deploy(aws: &FakeAws, more: &[&str]) -> Output {
     command.output().expect("infra-gen starts")
 }
 
-/// A command that is at work.
+/// A running command.
 #[derive(Debug)]
 pub(super) struct Running {
     child: Child,
-    said: BufReader<ChildStderr>,
+    stderr: BufReader<ChildStderr>,
 }
 
 impl Running {
@@ -77,40 +79,40 @@ impl Running {
             .stdout(Stdio::null())
             .spawn()
             .expect("infra-gen starts");
-        let said = BufReader::new(child.stderr.take().expect("piped"));
-        Self { child, said }
+        let stderr = BufReader::new(child.stderr.take().expect("piped"));
+        Self { child, stderr }
     }
 
-    /// Waits until it says something.
+    /// Waits for a line with this text on standard error.
     #[track_caller]
     pub(super) fn wait_for(&mut self, text: &str) {
         let mut line = String::new();
         while !line.contains(text) {
             line.clear();
-            let length = self.said.read_line(&mut line).expect("readable");
-            assert_ne!(length, 0, "it ended too soon");
+            let length = self.stderr.read_line(&mut line).expect("readable");
+            assert_ne!(length, 0, "it ended before it printed '{text}'");
         }
     }
 
-    /// Sends a signal: INT, as Ctrl-C does, or TERM.
+    /// Sends a signal: INT, like Ctrl-C, or TERM.
     pub(super) fn signal(&self, name: &str) {
         let id = self.child.id().to_string();
         let killed = Command::new("kill").args(["-s", name, &id]).status();
         assert!(killed.expect("kill starts").success());
     }
 
-    /// What it says until it ends, as it does when it was stopped.
+    /// Waits for the end with exit code 1, and returns the rest of standard error.
     #[track_caller]
     pub(super) fn rest(mut self) -> String {
         let mut rest = String::new();
-        self.said.read_to_string(&mut rest).expect("readable");
+        self.stderr.read_to_string(&mut rest).expect("readable");
         let status = self.child.wait().expect("it ends");
         assert_eq!(status.code(), Some(1), "{rest}");
         rest
     }
 }
 
-/// Stops a command with Ctrl-C once it has said something, and returns what it says from then on.
+/// Sends Ctrl-C after a line with `text`, and returns the rest of standard error.
 #[track_caller]
 pub(super) fn interrupted_at(command: Command, text: &str) -> String {
     let mut running = Running::start(command);
@@ -126,7 +128,7 @@ pub(super) fn wait_for_call(aws: &FakeAws, operation: &str) {
     }
 }
 
-/// The template of the code, with a replacement made in it.
+/// The template of the code, with one text replaced by another.
 pub(super) fn template(text: &str, other: &str) -> String {
     let output = infra_gen(&["synth", "--stdout", "--format", "cloudformation"]);
     let template = stdout(&output);
@@ -134,13 +136,13 @@ pub(super) fn template(text: &str, other: &str) -> String {
     template.replace(text, other)
 }
 
-/// A stack of ours, deployed from a template that is the code's but for a replacement.
+/// The stack of `dev`, deployed from the template of the code with one text replaced.
 pub(super) fn stack(status: &str, (text, other): (&str, &str)) -> Stack {
     Stack {
         name: "stagecast-dev".to_owned(),
         status: status.to_owned(),
         template: template(text, other),
-        description: "Stagecast: tells who waits for a job how far it is, live".to_owned(),
+        description: "Stagecast: streams live progress of long-running jobs".to_owned(),
         parameters: [
             ("NameSuffix", ""),
             ("ArtifactBucket", "earlier"),
@@ -156,10 +158,10 @@ pub(super) fn stack(status: &str, (text, other): (&str, &str)) -> Stack {
     }
 }
 
-/// Nothing but a comment differs.
+/// Replaces a comment only.
 pub(super) const SAME: (&str, &str) = ("# Generated", "# An earlier one, generated");
 
-/// Asserts how it failed, what it said, and that it did not panic.
+/// Asserts exit code 1, the texts on standard error, and that there was no panic.
 #[track_caller]
 pub(super) fn assert_failed(output: &Output, sentences: &[&str]) {
     let said = stderr(output);

@@ -11,7 +11,7 @@ use crate::program::stderr;
 const STACK: &str = "AWS::CloudFormation::Stack";
 
 #[test]
-fn destroying_names_what_goes_empties_buckets_and_is_asked_for() {
+fn destroy_asks_lists_resources_and_empties_buckets() {
     let aws = FakeAws::new().with_stack(stack("UPDATE_COMPLETE", SAME));
     aws.add_object("input.png");
     let output = run(&aws, &["destroy"]);
@@ -33,29 +33,29 @@ fn destroying_names_what_goes_empties_buckets_and_is_asked_for() {
     let output = run(&aws, &["destroy", "--yes"]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(
-        stderr(&output).contains("stagecast-dev is gone"),
+        stderr(&output).contains("stagecast-dev is deleted"),
         "{}",
         stderr(&output)
     );
-    for stays in [
+    for remaining in [
         "the bucket earlier, with the functions' packages",
         "the stack stagecast-api-gateway-logging",
     ] {
-        assert!(stderr(&output).contains(stays), "{}", stderr(&output));
+        assert!(stderr(&output).contains(remaining), "{}", stderr(&output));
     }
     assert_eq!(aws.objects(), [""; 0]);
     assert_eq!(aws.stack_status(), None);
 }
 
 #[test]
-fn what_the_template_retains_is_named_and_its_objects_are_left() {
+fn destroy_lists_retained_resources_and_keeps_objects() {
     let kept = ("DeletionPolicy: Delete", "DeletionPolicy: Retain");
     let aws = FakeAws::new().with_stack(stack("UPDATE_COMPLETE", kept));
     aws.add_object("input.png");
     let output = run(&aws, &["destroy", "--yes"]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(
-        stderr(&output).contains("what was kept of it:\n    JobsTable (AWS::DynamoDB::Table) jobs"),
+        stderr(&output).contains("these remain:\n    JobsTable (AWS::DynamoDB::Table) jobs"),
         "{}",
         stderr(&output)
     );
@@ -63,14 +63,14 @@ fn what_the_template_retains_is_named_and_its_objects_are_left() {
 }
 
 #[test]
-fn a_stack_that_is_not_there_is_destroyed_already() {
+fn destroy_of_a_missing_stack_succeeds() {
     let output = run(&FakeAws::new(), &["destroy", "--yes"]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(stderr(&output).contains("there is no stack stagecast-dev in eu-central-1"));
 }
 
 #[test]
-fn what_cannot_be_deleted_is_told_with_its_cause() {
+fn failed_deletion_is_reported_with_its_cause() {
     let aws = FakeAws::new()
         .with_stack(stack("UPDATE_COMPLETE", SAME))
         .with_deletion(&[
@@ -94,9 +94,9 @@ fn what_cannot_be_deleted_is_told_with_its_cause() {
         &run(&aws, &["destroy", "--yes"]),
         &[
             "JobsTable (AWS::DynamoDB::Table) is DELETE_FAILED",
-            "take the protection off",
+            "disable the protection first",
             "is DELETE_FAILED",
-            "how to go on: take the tables' protection off:\n      aws dynamodb update-table \
+            "help: disable the tables' deletion protection:\n      aws dynamodb update-table \
              --no-deletion-protection-enabled --table-name physical --endpoint-url",
             "then `infra-gen destroy --endpoint-url",
         ],
@@ -104,7 +104,7 @@ fn what_cannot_be_deleted_is_told_with_its_cause() {
 }
 
 #[test]
-fn a_protected_stack_is_left_with_the_command_that_takes_the_protection_off() {
+fn destroy_refuses_a_stack_with_termination_protection() {
     let mut protected = stack("UPDATE_COMPLETE", SAME);
     protected.termination_protection = true;
     let aws = FakeAws::new().with_stack(protected);
@@ -116,19 +116,19 @@ fn a_protected_stack_is_left_with_the_command_that_takes_the_protection_off() {
 }
 
 #[test]
-fn the_stack_of_another_environment_is_not_deleted() {
+fn destroy_refuses_the_stack_of_another_environment() {
     let mut other = stack("UPDATE_COMPLETE", SAME);
     other.tags = vec![("Environment".to_owned(), "prod".to_owned())];
     let aws = FakeAws::new().with_stack(other);
     assert_failed(
         &run(&aws, &["destroy", "--yes"]),
-        &["is for the environment prod, not dev"],
+        &["by a stack of the environment prod, not dev"],
     );
     assert_eq!(aws.count("DeleteStack"), 0);
 }
 
 #[test]
-fn a_deletion_that_someone_has_begun_is_watched_unasked() {
+fn destroy_follows_a_deletion_in_progress_without_asking() {
     let aws = FakeAws::new()
         .with_stack(stack("DELETE_IN_PROGRESS", SAME))
         .with_events(&[
@@ -162,7 +162,7 @@ fn destroying(aws: &FakeAws) -> Running {
 }
 
 #[test]
-fn a_stack_whose_state_cannot_be_told_is_not_said_to_be_gone() {
+fn interrupted_destroy_reports_an_unknown_status() {
     let aws = FakeAws::new()
         .with_stack(stack("UPDATE_COMPLETE", SAME))
         .with_deletion(&UNFINISHED);
@@ -173,16 +173,16 @@ fn a_stack_whose_state_cannot_be_told_is_not_said_to_be_gone() {
     running.signal("INT");
     let said = running.rest();
     assert!(
-        said.contains("the state of the stack cannot be told"),
+        said.contains("the status of the stack cannot be read"),
         "{said}"
     );
     assert!(said.contains("sign in again"), "{said}");
-    assert!(!said.contains("gone"), "{said}");
+    assert!(!said.contains("deleted"), "{said}");
     assert_eq!(expired.count("DeleteStack"), 1);
 }
 
 #[test]
-fn a_second_ctrl_c_ends_what_the_first_one_waits_for() {
+fn second_ctrl_c_ends_the_wait_of_the_first() {
     let aws = FakeAws::new()
         .with_stack(stack("UPDATE_COMPLETE", SAME))
         .with_deletion(&UNFINISHED);
@@ -199,7 +199,7 @@ fn a_second_ctrl_c_ends_what_the_first_one_waits_for() {
 }
 
 #[test]
-fn a_stack_that_is_being_worked_on_is_not_deleted() {
+fn destroy_refuses_a_stack_that_is_being_updated() {
     let aws = FakeAws::new().with_stack(stack("UPDATE_IN_PROGRESS", SAME));
     assert_failed(
         &run(&aws, &["destroy", "--yes"]),
@@ -209,7 +209,7 @@ fn a_stack_that_is_being_worked_on_is_not_deleted() {
 }
 
 #[test]
-fn a_stack_that_is_still_being_made_is_deleted() {
+fn destroy_deletes_a_stack_that_is_being_created() {
     let aws = FakeAws::new().with_stack(stack("CREATE_IN_PROGRESS", SAME));
     let output = run(&aws, &["destroy", "--yes"]);
     assert!(output.status.success(), "{}", stderr(&output));
@@ -217,9 +217,9 @@ fn a_stack_that_is_still_being_made_is_deleted() {
     assert_eq!(aws.stack_status(), None);
 }
 
-/// It was made between the look at it and its deletion.
+/// The creation ends between the request for the status and the deletion.
 #[test]
-fn the_end_of_what_was_being_made_is_not_taken_for_that_of_the_deletion() {
+fn end_of_a_creation_is_not_taken_for_the_deletion() {
     let aws = FakeAws::new()
         .with_stack(stack("CREATE_IN_PROGRESS", SAME))
         .with_deletion(&[
@@ -229,6 +229,13 @@ fn the_end_of_what_was_being_made_is_not_taken_for_that_of_the_deletion() {
             ("it", STACK, "DELETE_FAILED", ""),
         ]);
     let output = run(&aws, &["destroy", "--yes"]);
-    assert_failed(&output, &["JobsTable", "is DELETE_FAILED: some of it"]);
-    assert!(!stderr(&output).contains("is gone"), "{}", stderr(&output));
+    assert_failed(
+        &output,
+        &["JobsTable", "is DELETE_FAILED: some of its resources"],
+    );
+    assert!(
+        !stderr(&output).contains("is deleted"),
+        "{}",
+        stderr(&output)
+    );
 }

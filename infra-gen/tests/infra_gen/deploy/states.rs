@@ -1,4 +1,4 @@
-//! What is met under the stack's name: somebody else's stack, or ours in an unusual state.
+//! Stacks that exist under the name: those of others, and our own in an unusual status.
 
 use super::{
     fake::{FakeAws, Stack},
@@ -9,7 +9,7 @@ use crate::program::stderr;
 const STACK: &str = "AWS::CloudFormation::Stack";
 
 #[test]
-fn a_name_that_somebody_else_has_is_not_written_over() {
+fn deploy_refuses_the_stack_of_another_application() {
     let aws = FakeAws::new().with_stack(Stack {
         name: "stagecast-dev".to_owned(),
         status: "UPDATE_COMPLETE".to_owned(),
@@ -27,20 +27,30 @@ fn a_name_that_somebody_else_has_is_not_written_over() {
     assert_eq!(aws.count("CreateChangeSet"), 0);
 }
 
+/// A stack that the SAM CLI deployed has no tags, only the description of its template.
 #[test]
-fn the_stack_of_another_environment_is_not_written_over() {
+fn deploy_recognizes_an_untagged_stack_of_the_first_version() {
+    let mut first = stack("UPDATE_COMPLETE", SAME);
+    first.description = "Stagecast: tells who waits for a job how far it is, live".to_owned();
+    let aws = FakeAws::new().with_stack(first);
+    let output = deploy(&aws, &["--yes"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+#[test]
+fn deploy_refuses_the_stack_of_another_environment() {
     let mut other = stack("UPDATE_COMPLETE", SAME);
     other.tags = vec![("Environment".to_owned(), "prod".to_owned())];
     let aws = FakeAws::new().with_stack(other);
     assert_failed(
         &deploy(&aws, &["--yes"]),
-        &["is for the environment prod, not dev"],
+        &["by a stack of the environment prod, not dev"],
     );
 }
 
 #[test]
-fn a_stack_that_cannot_be_updated_is_told_with_its_state_and_the_way_out() {
-    for (status, way_out) in [
+fn stack_that_cannot_be_updated_is_reported_with_help() {
+    for (status, help) in [
         ("ROLLBACK_FAILED", "`infra-gen destroy --endpoint-url"),
         ("CREATE_FAILED", "`infra-gen destroy --endpoint-url"),
         ("DELETE_FAILED", "`infra-gen destroy --endpoint-url"),
@@ -55,14 +65,14 @@ fn a_stack_that_cannot_be_updated_is_told_with_its_state_and_the_way_out() {
         let state = format!("it is {status}");
         assert_failed(
             &deploy(&aws, &["--yes"]),
-            &["cannot be updated", &state, way_out],
+            &["cannot be updated", &state, help],
         );
         assert_eq!(aws.count("CreateChangeSet"), 0, "{status}");
     }
 }
 
 #[test]
-fn a_stack_that_could_not_be_made_is_removed_and_made_again() {
+fn rolled_back_stack_is_deleted_and_created_again() {
     let failed = || FakeAws::new().with_stack(stack("ROLLBACK_COMPLETE", SAME));
     let aws = failed();
     let output = deploy(&aws, &["--yes"]);
@@ -75,7 +85,7 @@ fn a_stack_that_could_not_be_made_is_removed_and_made_again() {
 }
 
 #[test]
-fn a_stack_that_only_has_an_old_change_set_is_made() {
+fn stack_with_only_an_old_change_set_is_created() {
     let aws = FakeAws::new().with_stack(Stack {
         name: "stagecast-dev".to_owned(),
         status: "REVIEW_IN_PROGRESS".to_owned(),
@@ -85,10 +95,10 @@ fn a_stack_that_only_has_an_old_change_set_is_made() {
     assert!(output.status.success(), "{}", stderr(&output));
 }
 
-/// The deployment of someone else that is at work ends in a state that this one cannot go on from:
-/// so it is known to have waited for it.
+/// The operation in progress ends in a status that does not allow a deployment, which proves that the
+/// deployment waited for it.
 #[test]
-fn what_is_at_work_is_watched_to_its_end() {
+fn operation_in_progress_is_followed_to_its_end() {
     for status in [
         "CREATE_IN_PROGRESS",
         "UPDATE_IN_PROGRESS",
@@ -127,9 +137,9 @@ fn what_is_at_work_is_watched_to_its_end() {
     }
 }
 
-/// What is left of somebody else's attempt looks like what is left of one of ours.
+/// A failed stack of another application looks like a failed one of ours.
 #[test]
-fn what_is_left_of_somebody_elses_stack_is_not_removed() {
+fn rolled_back_stack_of_another_application_is_kept() {
     let theirs = || {
         FakeAws::new().with_stack(Stack {
             name: "stagecast-dev".to_owned(),
@@ -150,7 +160,7 @@ fn what_is_left_of_somebody_elses_stack_is_not_removed() {
 }
 
 #[test]
-fn ways_out_name_the_stack_and_the_place_that_were_given() {
+fn help_repeats_the_options_that_select_the_stack() {
     let given = [
         "--yes",
         "--stack-name",
@@ -158,7 +168,7 @@ fn ways_out_name_the_stack_and_the_place_that_were_given() {
         "--region",
         "eu-west-1",
     ];
-    for (status, way_out) in [
+    for (status, help) in [
         (
             "ROLLBACK_FAILED",
             "`infra-gen destroy --stack-name stagecast-dev --region eu-west-1 --endpoint-url",
@@ -169,12 +179,12 @@ fn ways_out_name_the_stack_and_the_place_that_were_given() {
         ),
     ] {
         let aws = FakeAws::new().with_stack(stack(status, SAME));
-        assert_failed(&deploy(&aws, &given), &[way_out]);
+        assert_failed(&deploy(&aws, &given), &[help]);
     }
 }
 
 #[test]
-fn a_stack_that_cannot_be_updated_is_told_with_what_cloudformation_says_of_it() {
+fn stack_that_cannot_be_updated_is_reported_with_its_reason() {
     let mut stuck = stack("UPDATE_ROLLBACK_FAILED", SAME);
     stuck.reason = "The following resource(s) failed to update: [JobsTable].".to_owned();
     let aws = FakeAws::new().with_stack(stuck);
@@ -184,9 +194,9 @@ fn a_stack_that_cannot_be_updated_is_told_with_what_cloudformation_says_of_it() 
     );
 }
 
-/// `aws cloudformation continue-update-rollback` is an operation of its own, without an update.
+/// `aws cloudformation continue-update-rollback` is a separate operation, without an update.
 #[test]
-fn a_rollback_that_goes_on_is_not_taken_for_the_one_that_failed() {
+fn continued_rollback_is_distinguished_from_the_failed_one() {
     let aws = FakeAws::new()
         .with_stack(stack("UPDATE_ROLLBACK_IN_PROGRESS", SAME))
         .ending_in("UPDATE_ROLLBACK_COMPLETE")
@@ -211,9 +221,9 @@ fn a_rollback_that_goes_on_is_not_taken_for_the_one_that_failed() {
     assert!(!said.contains("UPDATE_FAILED"), "{said}");
 }
 
-/// It ended between the look at the stack and the look at its events.
+/// The operation ends between the requests for the stack and for its events.
 #[test]
-fn an_end_that_nobody_tells_any_more_is_seen_by_the_stack() {
+fn operation_without_further_events_ends_by_the_status() {
     let aws = FakeAws::new()
         .with_stack(stack("UPDATE_IN_PROGRESS", SAME))
         .ending_in("UPDATE_COMPLETE")
@@ -227,7 +237,7 @@ fn an_end_that_nobody_tells_any_more_is_seen_by_the_stack() {
 }
 
 #[test]
-fn the_failure_of_what_was_at_work_is_told_before_going_on() {
+fn failure_of_an_earlier_operation_is_reported_as_a_warning() {
     let aws = FakeAws::new()
         .with_stack(stack("UPDATE_IN_PROGRESS", SAME))
         .ending_in("UPDATE_ROLLBACK_COMPLETE")
@@ -247,8 +257,8 @@ fn the_failure_of_what_was_at_work_is_told_before_going_on() {
     assert!(output.status.success(), "{said}");
     for sentence in [
         "! JobsQueue (AWS::SQS::Queue) is UPDATE_FAILED\n  AWS says: jobs already exists",
-        "what to do: another stack has the name",
-        "the stack stagecast-dev is UPDATE_ROLLBACK_COMPLETE: an update failed and was undone",
+        "help: another stack has a resource with this name",
+        "the stack stagecast-dev is UPDATE_ROLLBACK_COMPLETE: an update failed and was rolled back",
     ] {
         assert!(said.contains(sentence), "'{sentence}' is not in:\n{said}");
     }

@@ -1,4 +1,4 @@
-//! What goes wrong while changes are planned or executed, and nobody's change is to blame.
+//! Failures while changes are planned or executed.
 
 use super::{
     fake::{Event, FakeAws},
@@ -12,12 +12,12 @@ const STACK: &str = "AWS::CloudFormation::Stack";
 const TABLE: &str = "AWS::DynamoDB::Table";
 const FUNCTION: &str = "AWS::Lambda::Function";
 
-/// What AWS says of a change set that is executed already.
+/// AWS's message for a change set that is being executed.
 const EXECUTED: &str = "ChangeSet [arn:aws:cloudformation:eu-central-1:123456789012:changeSet/it/1] \
                         cannot be executed in its current status of [EXECUTE_IN_PROGRESS]";
 
 #[test]
-fn an_execution_whose_answer_was_lost_is_followed_as_ours() {
+fn execution_with_a_lost_answer_is_followed() {
     let aws = FakeAws::new().losing_answer("ExecuteChangeSet", "InvalidChangeSetStatus", EXECUTED);
     let output = deploy(&aws, &["--yes"]);
     assert!(output.status.success(), "{}", stderr(&output));
@@ -25,17 +25,17 @@ fn an_execution_whose_answer_was_lost_is_followed_as_ours() {
 }
 
 #[test]
-fn a_change_set_that_somebody_else_has_overtaken_is_not_executed() {
+fn obsolete_change_set_is_not_executed() {
     let aws = FakeAws::new().failing("ExecuteChangeSet", 400, "InvalidChangeSetStatus", 1);
     assert_failed(
         &deploy(&aws, &["--yes"]),
-        &["cannot be executed any more", "somebody else has changed"],
+        &["can no longer be executed", "another user changed"],
     );
     assert_eq!(aws.stack_status(), None);
 }
 
 #[test]
-fn what_a_failed_update_was_about_is_told_and_the_next_one_works() {
+fn failed_update_is_reported_and_the_next_one_works() {
     let failed: &[Event] = &[
         ("it", STACK, "UPDATE_IN_PROGRESS", "User Initiated"),
         (
@@ -76,7 +76,7 @@ fn what_a_failed_update_was_about_is_told_and_the_next_one_works() {
             "AWS says: Resource handler returned message",
             "the stack stagecast-dev is UPDATE_ROLLBACK_COMPLETE",
             "it works as before",
-            "mend the cause, then deploy again",
+            "fix the cause, then run `infra-gen deploy",
         ],
     );
     let aws = aws.with_execution(&[
@@ -89,7 +89,7 @@ fn what_a_failed_update_was_about_is_told_and_the_next_one_works() {
 }
 
 #[test]
-fn what_a_failed_first_deployment_leaves_is_named() {
+fn failed_creation_lists_remaining_resources() {
     let aws = FakeAws::new().with_execution(&[
         ("it", STACK, "CREATE_IN_PROGRESS", "User Initiated"),
         ("JobsTable", TABLE, "CREATE_COMPLETE", ""),
@@ -103,7 +103,7 @@ fn what_a_failed_first_deployment_leaves_is_named() {
     assert_failed(
         &deploy(&aws, &["--yes"]),
         &[
-            "what is left in the account:\n    JobsTable (AWS::DynamoDB::Table) physical\n  the \
+            "these remain in the account:\n    JobsTable (AWS::DynamoDB::Table) physical\n  the \
              stack",
         ],
     );
@@ -115,17 +115,17 @@ const PROTECTED: &str = "Resource handler returned message: \"Resource cannot be
                          currently protected against deletion. Disable deletion protection \
                          first.\"";
 
-/// How what is protected goes by hand, and what comes after that.
+/// The commands that delete a protected table.
 fn by_hand(table: &str, aws: &str) -> String {
     format!(
-        "delete the tables that their protection left:\n      \
+        "delete the tables that remain because they are protected:\n      \
          aws dynamodb update-table --no-deletion-protection-enabled --table-name {table}{aws}\n      \
          aws dynamodb delete-table --table-name {table}{aws}\n"
     )
 }
 
 #[test]
-fn tables_that_their_protection_left_are_deleted_before_the_next_attempt() {
+fn failed_creation_prints_how_to_delete_protected_tables() {
     let aws = FakeAws::new().with_execution(&[
         ("it", STACK, "CREATE_IN_PROGRESS", "User Initiated"),
         ("JobsTable", TABLE, "CREATE_COMPLETE", ""),
@@ -138,9 +138,9 @@ fn tables_that_their_protection_left_are_deleted_before_the_next_attempt() {
     let place = format!(" --region eu-west-1 --endpoint-url {}", aws.url);
     let then = format!("    then `infra-gen destroy --environment prod{place}`, then deploy again");
     let more = ["--yes", "--environment", "prod", "--region", "eu-west-1"];
-    let way_on = "how to go on: ".to_owned() + &by_hand("physical", &place) + &then;
+    let help = "help: ".to_owned() + &by_hand("physical", &place) + &then;
     let output = deploy(&aws, &more);
-    assert_failed(&output, &["JobsFunction", "is CREATE_FAILED", &way_on]);
+    assert_failed(&output, &["JobsFunction", "is CREATE_FAILED", &help]);
     assert!(
         !stderr(&output).contains("--table-name JobsRole"),
         "{}",
@@ -148,9 +148,9 @@ fn tables_that_their_protection_left_are_deleted_before_the_next_attempt() {
     );
 }
 
-/// Who has not seen how it failed is told, too: on the next attempt, and when the stack has gone.
+/// The commands appear again in the next deployment, and after the deletion of the stack.
 #[test]
-fn tables_that_their_protection_left_are_told_as_long_as_the_stack_is_there() {
+fn protected_tables_are_reported_until_the_stack_is_deleted() {
     let retained = ("DeletionPolicy: Delete", "DeletionPolicy: Retain");
     let resources = format!(
         "<ListStackResourcesResponse><ListStackResourcesResult><StackResourceSummaries><member>\
@@ -165,17 +165,17 @@ fn tables_that_their_protection_left_are_told_as_long_as_the_stack_is_there() {
         .answering("ListStackResources", 200, &resources, 2);
     let place = format!(" --endpoint-url {}", aws.url);
     let commands = by_hand("jobs", &place);
-    let then = format!("what to do: {commands}    then `infra-gen destroy{place}`");
+    let then = format!("help: {commands}    then `infra-gen destroy{place}`");
     assert_failed(&deploy(&aws, &["--yes"]), &["it is ROLLBACK_FAILED", &then]);
 
     let output = run(&aws, &["destroy", "--yes"]);
     let said = stderr(&output);
     assert!(output.status.success(), "{said}");
-    let before = format!("before it is deployed again, {commands}");
+    let before = format!("before the next deployment, {commands}");
     assert!(said.contains(&before), "{said}");
 }
 
-/// A deployment that has been started, and of which nothing has been read yet.
+/// Starts a deployment and reads none of its output.
 fn started(aws: &FakeAws) -> (Running, tempfile::TempDir) {
     let folder = binaries();
     let running = Running::start(deploy_command(aws, folder.path(), &["--yes"]));
@@ -183,7 +183,7 @@ fn started(aws: &FakeAws) -> (Running, tempfile::TempDir) {
 }
 
 #[test]
-fn credentials_that_expire_while_it_is_watched_do_not_end_the_changes() {
+fn expired_credentials_do_not_end_an_execution() {
     let aws = FakeAws::new().with_execution(&[
         ("it", STACK, "CREATE_IN_PROGRESS", "User Initiated"),
         ("JobsTable", TABLE, "CREATE_COMPLETE", ""),
@@ -195,8 +195,8 @@ fn credentials_that_expire_while_it_is_watched_do_not_end_the_changes() {
         .failing("DescribeStackEvents", 403, "ExpiredToken", 100);
     let said = running.rest();
     for sentence in [
-        "the stack stagecast-dev is being worked on, and that goes on by itself",
-        "watches it to its end",
+        "CloudFormation continues to work on the stack stagecast-dev",
+        "follows the operation to its end",
         "sign in again",
     ] {
         assert!(said.contains(sentence), "{said}");
@@ -205,7 +205,7 @@ fn credentials_that_expire_while_it_is_watched_do_not_end_the_changes() {
 }
 
 #[test]
-fn throttling_while_it_is_watched_is_waited_out() {
+fn throttled_event_requests_are_retried() {
     let aws = FakeAws::new().failing("DescribeStackEvents", 400, "Throttling", 2);
     let output = deploy(&aws, &["--yes"]);
     assert!(output.status.success(), "{}", stderr(&output));
@@ -213,7 +213,7 @@ fn throttling_while_it_is_watched_is_waited_out() {
 }
 
 #[test]
-fn ctrl_c_while_it_is_planned_takes_the_change_set_away() {
+fn ctrl_c_during_planning_deletes_the_change_set() {
     let aws = FakeAws::new().answering(
         "DescribeChangeSet",
         200,
@@ -226,7 +226,7 @@ fn ctrl_c_while_it_is_planned_takes_the_change_set_away() {
     running.signal("INT");
     let said = running.rest();
     assert!(
-        said.contains("interrupted; the stack is as it was"),
+        said.contains("interrupted; the stack was not changed"),
         "{said}"
     );
     assert_eq!(aws.count("DeleteChangeSet"), 1);
@@ -234,7 +234,7 @@ fn ctrl_c_while_it_is_planned_takes_the_change_set_away() {
 }
 
 #[test]
-fn ctrl_c_while_what_is_left_is_removed_does_not_say_that_nothing_has_changed() {
+fn ctrl_c_during_a_deletion_reports_its_status() {
     let aws = FakeAws::new()
         .with_stack(stack("ROLLBACK_COMPLETE", SAME))
         .with_deletion(&[
@@ -249,11 +249,11 @@ fn ctrl_c_while_what_is_left_is_removed_does_not_say_that_nothing_has_changed() 
         said.contains("the stack stagecast-dev is DELETE_IN_PROGRESS: it is being deleted"),
         "{said}"
     );
-    assert!(!said.contains("as it was"), "{said}");
+    assert!(!said.contains("not changed"), "{said}");
 }
 
 #[test]
-fn events_that_come_in_pages_are_all_told_in_their_order() {
+fn events_in_several_pages_are_printed_in_order() {
     let aws = FakeAws::new().with_pages_of(2).with_execution(&[
         ("it", STACK, "CREATE_IN_PROGRESS", "User Initiated"),
         ("JobsTable", TABLE, "CREATE_COMPLETE", ""),
@@ -265,12 +265,12 @@ fn events_that_come_in_pages_are_all_told_in_their_order() {
     let output = deploy(&aws, &["--yes"]);
     assert!(output.status.success(), "{}", stderr(&output));
     let said = stderr(&output);
-    let told: Vec<_> = ["JobsTable", "JobsRole", "JobsFunction", "JobsQueue", "it"]
+    let positions: Vec<_> = ["JobsTable", "JobsRole", "JobsFunction", "JobsQueue", "it"]
         .iter()
         .map(|id| said.find(&format!("CREATE_COMPLETE          {id}")))
         .collect();
     assert!(
-        told.iter().all(Option::is_some) && told.is_sorted(),
+        positions.iter().all(Option::is_some) && positions.is_sorted(),
         "{said}"
     );
 }

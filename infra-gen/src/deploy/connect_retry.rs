@@ -1,7 +1,7 @@
-//! How often a connection is tried before AWS has answered for the first time.
+//! Limits the retries of connections until AWS has answered once.
 //!
-//! Deployments run for minutes, so a network that is away for a while must not end them, and calls are
-//! made many times. But an address at which there is nothing has to be named at once.
+//! Deployments run for minutes and have to survive a network failure, so calls are retried many times.
+//! A wrong address, however, has to be reported at once.
 
 use std::sync::{
     Arc,
@@ -22,35 +22,35 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::config_bag::ConfigBag;
 
-/// Attempts to reach AWS while it has never answered.
-const ATTEMPTS: u32 = 2;
+/// Connection attempts before the first answer.
+const ATTEMPTS_BEFORE_ANSWER: u32 = 2;
 
-/// Whether AWS has answered any client that shares this.
+/// Forbids retries of connections until one of the clients that share this has got an answer.
 #[derive(Clone, Debug, Default)]
-pub(super) struct FirstContact(Arc<Contact>);
+pub(super) struct ConnectRetryLimit(Arc<Shared>);
 
 #[derive(Debug, Default)]
-struct Contact {
-    is_made: AtomicBool,
+struct Shared {
+    has_answered: AtomicBool,
     failures: AtomicU32,
 }
 
-impl FirstContact {
-    fn is_made(&self) {
-        self.0.is_made.store(true, Ordering::Relaxed);
+impl ConnectRetryLimit {
+    fn note_answer(&self) {
+        self.0.has_answered.store(true, Ordering::Relaxed);
     }
 
-    /// Whether to give up after a connection that could not be made.
-    fn gives_up(&self) -> bool {
+    /// Counts a failed connection, and returns whether to give up.
+    fn give_up(&self) -> bool {
         let failures = self.0.failures.fetch_add(1, Ordering::Relaxed) + 1;
-        failures >= ATTEMPTS && !self.0.is_made.load(Ordering::Relaxed)
+        failures >= ATTEMPTS_BEFORE_ANSWER && !self.0.has_answered.load(Ordering::Relaxed)
     }
 }
 
 #[dyn_dispatch_hint]
-impl Intercept for FirstContact {
+impl Intercept for ConnectRetryLimit {
     fn name(&self) -> &'static str {
-        "FirstContact"
+        "ConnectRetryLimit"
     }
 
     fn read_before_deserialization(
@@ -59,21 +59,21 @@ impl Intercept for FirstContact {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        self.is_made();
+        self.note_answer();
         Ok(())
     }
 }
 
-impl ClassifyRetry for FirstContact {
+impl ClassifyRetry for ConnectRetryLimit {
     fn name(&self) -> &'static str {
-        "FirstContact"
+        "ConnectRetryLimit"
     }
 
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         let error = context.output_or_error().and_then(Result::err);
         let is_unreachable =
             error.is_some_and(|error| error.is_connector_error() || error.is_timeout_error());
-        if is_unreachable && self.gives_up() {
+        if is_unreachable && self.give_up() {
             RetryAction::RetryForbidden
         } else {
             RetryAction::NoActionIndicated
@@ -86,11 +86,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connection_is_given_up_after_two_attempts_only_before_the_first_answer() {
-        let contact = FirstContact::default();
-        assert!(!contact.gives_up());
-        assert!(contact.gives_up());
-        contact.clone().is_made();
-        assert!(!contact.gives_up());
+    fn retries_end_after_two_attempts_only_before_the_first_answer() {
+        let limit = ConnectRetryLimit::default();
+        assert!(!limit.give_up());
+        assert!(limit.give_up());
+        limit.clone().note_answer();
+        assert!(!limit.give_up());
     }
 }

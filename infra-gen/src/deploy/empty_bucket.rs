@@ -1,12 +1,12 @@
-//! Emptying a bucket: CloudFormation deletes only empty ones.
+//! Empties a bucket: CloudFormation deletes empty buckets only.
 
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 
-use super::{CallError, Session, call::Attempt as _};
+use super::{AwsSession, CallError, call_error::Attempt as _};
 
-/// Deletes everything in a bucket, earlier versions included, and returns how many objects that
-/// were. A bucket that is not there is empty.
-pub async fn empty(session: &Session, bucket: &str) -> Result<usize, CallError> {
+/// Deletes all versions of all objects in a bucket and returns their number. A bucket that does not
+/// exist counts as empty.
+pub async fn empty_bucket(session: &AwsSession, bucket: &str) -> Result<usize, CallError> {
     let mut count = 0;
     loop {
         let request = session.s3.list_object_versions().bucket(bucket);

@@ -1,32 +1,33 @@
-//! What a deployment would do, as the difference of the templates explains it and as
-//! CloudFormation's change set says it.
+//! Combines the difference of two templates, which explains changes, with CloudFormation's change set,
+//! which decides on them.
 
 use serde_json::Value;
 
-use super::{Action, Detail, PlannedChange};
+use super::{PlannedAction, PlannedChange, PlannedDetail};
 use crate::diff::{
     Cause, ChangeAction, Difference, PropertyChange, PropertyPath, ResourceChange, is_iam,
 };
 
-/// The types that hold what cannot be had again.
+/// The types of resources that hold data.
 const DATA: [&str; 3] = ["AWS::DynamoDB::Table", "AWS::S3::Bucket", "AWS::SQS::Queue"];
 
-/// Whether a resource of this type holds what cannot be had again.
+/// Whether resources of this type hold data, which a deletion loses.
 pub fn holds_data(kind: &str) -> bool {
     DATA.contains(&kind)
 }
 
-/// What people are told about changes that only the change set knows.
+/// The source of changes that only the change set has.
 const SOURCE: &str = "https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-updating-stacks-changesets.html";
 
-/// The difference of the templates, with what the change set says beyond it: what follows from a
-/// condition, from another resource's new id, or from rules that are not known here.
+/// Corrects the difference of the templates by the change set, and adds the changes that only the
+/// change set has: those that follow from a condition, from another resource's new id, or from rules
+/// that the comparison does not know.
 #[must_use]
-pub fn explain(mut difference: Difference, planned: &[PlannedChange]) -> Difference {
+pub fn apply_change_set(mut difference: Difference, planned: &[PlannedChange]) -> Difference {
     for known in difference.iam.iter_mut().chain(&mut difference.resources) {
         let is_planned = planned.iter().any(|it| it.logical_id == known.logical_id);
         if known.action == ChangeAction::Replaced && !is_planned {
-            stays(known);
+            keep(known);
         }
     }
     for change in planned {
@@ -37,47 +38,52 @@ pub fn explain(mut difference: Difference, planned: &[PlannedChange]) -> Differe
             .find(|it| it.logical_id == change.logical_id);
         match known {
             Some(known) => confirm(known, change),
-            // Whatever gets another id, and what follows it, the templates have told already.
+            // If the resource that it refers to is replaced, the templates' difference has both.
             None if change.only_follows() => {}
-            None if is_iam(&change.kind) => difference.iam.push(unforeseen(change)),
-            None => difference.resources.push(unforeseen(change)),
+            None if is_iam(&change.kind) => difference.iam.push(change_of(change)),
+            None => difference.resources.push(change_of(change)),
         }
     }
     difference
 }
 
-/// Lets CloudFormation have the last word on what is replaced.
+/// Corrects whether a resource is replaced.
 fn confirm(known: &mut ResourceChange, planned: &PlannedChange) {
-    if matches!(planned.action, Action::Replace | Action::MaybeReplace)
-        && known.action == ChangeAction::Changed
+    if matches!(
+        planned.action,
+        PlannedAction::Replace | PlannedAction::MaybeReplace
+    ) && known.action == ChangeAction::Changed
     {
         known.action = ChangeAction::Replaced;
         known.causes = causes(planned);
     }
-    if planned.action == Action::Modify && known.action == ChangeAction::Replaced {
-        stays(known);
+    if planned.action == PlannedAction::Modify && known.action == ChangeAction::Replaced {
+        keep(known);
     }
     known.replacement_unknown = false;
 }
 
-/// What the templates take for a replacement, and CloudFormation does not.
-fn stays(known: &mut ResourceChange) {
+/// Marks a resource as updated in place, which the templates' difference has as replaced.
+fn keep(known: &mut ResourceChange) {
     known.action = ChangeAction::Changed;
     known.causes.clear();
     known.fate = None;
     known.replacement_unknown = false;
 }
 
-fn unforeseen(planned: &PlannedChange) -> ResourceChange {
-    let replaced = matches!(planned.action, Action::Replace | Action::MaybeReplace);
+fn change_of(planned: &PlannedChange) -> ResourceChange {
+    let replaced = matches!(
+        planned.action,
+        PlannedAction::Replace | PlannedAction::MaybeReplace
+    );
     ResourceChange {
         logical_id: planned.logical_id.clone(),
         kind: planned.kind.clone(),
         action: match planned.action {
-            Action::Add => ChangeAction::Added,
-            Action::Modify => ChangeAction::Changed,
-            Action::Replace | Action::MaybeReplace => ChangeAction::Replaced,
-            Action::Remove => ChangeAction::Removed,
+            PlannedAction::Add => ChangeAction::Added,
+            PlannedAction::Modify => ChangeAction::Changed,
+            PlannedAction::Replace | PlannedAction::MaybeReplace => ChangeAction::Replaced,
+            PlannedAction::Remove => ChangeAction::Removed,
         },
         causes: if replaced {
             causes(planned)
@@ -96,7 +102,7 @@ fn causes(planned: &PlannedChange) -> Vec<Cause> {
     for detail in planned.details.iter().filter(|detail| detail.recreates) {
         let cause = Cause {
             property: detail.property.clone(),
-            conditional: planned.action == Action::MaybeReplace,
+            conditional: planned.action == PlannedAction::MaybeReplace,
             follows: detail.resource(),
             source: SOURCE.to_owned(),
         };
@@ -107,7 +113,7 @@ fn causes(planned: &PlannedChange) -> Vec<Cause> {
     causes
 }
 
-fn properties(details: &[Detail]) -> Vec<PropertyChange> {
+fn properties(details: &[PlannedDetail]) -> Vec<PropertyChange> {
     let mut changes: Vec<PropertyChange> = Vec::new();
     for detail in details {
         let path = PropertyPath::default();
@@ -134,25 +140,28 @@ fn properties(details: &[Detail]) -> Vec<PropertyChange> {
 }
 
 impl PlannedChange {
-    /// Whether it is only listed because something that it refers to is changed.
+    /// Whether the change set lists the resource only because one that it refers to changes.
     fn only_follows(&self) -> bool {
         !holds_data(&self.kind)
-            && matches!(self.action, Action::Modify | Action::MaybeReplace)
+            && matches!(
+                self.action,
+                PlannedAction::Modify | PlannedAction::MaybeReplace
+            )
             && !self.details.is_empty()
             && self.details.iter().all(|detail| detail.follows_resource)
     }
 }
 
-impl Detail {
-    /// The resource that it follows. What CloudFormation names is `Table.Arn`, or a parameter.
+impl PlannedDetail {
+    /// The resource that the property refers to. The cause is `Table.Arn`, or a parameter's name.
     fn resource(&self) -> Option<String> {
         let (resource, _) = self.cause.as_deref()?.split_once('.')?;
         Some(resource.to_owned())
     }
 }
 
-/// The resources that hold data and would be replaced or removed: what is in them would be lost, or
-/// at least be out of the system's reach.
+/// The resources with data that are replaced or removed. Their data is lost, or at least out of the
+/// system's reach.
 pub fn data_loss_changes(difference: &Difference) -> Vec<&ResourceChange> {
     let lost = |change: &&ResourceChange| {
         matches!(
@@ -170,8 +179,8 @@ mod tests {
     fn planned(
         logical_id: &str,
         kind: &str,
-        action: Action,
-        details: Vec<Detail>,
+        action: PlannedAction,
+        details: Vec<PlannedDetail>,
     ) -> PlannedChange {
         PlannedChange {
             logical_id: logical_id.to_owned(),
@@ -181,8 +190,8 @@ mod tests {
         }
     }
 
-    fn detail(property: &str, recreates: bool, cause: Option<&str>) -> Detail {
-        Detail {
+    fn detail(property: &str, recreates: bool, cause: Option<&str>) -> PlannedDetail {
+        PlannedDetail {
             attribute: "Properties".to_owned(),
             property: property.to_owned(),
             recreates,
@@ -205,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn cloudformation_has_the_last_word_on_what_is_replaced() {
+    fn change_set_decides_what_is_replaced() {
         let table = "AWS::DynamoDB::Table";
         let difference = Difference {
             resources: vec![known("Jobs", table, ChangeAction::Changed)],
@@ -215,9 +224,9 @@ mod tests {
             detail("SSESpecification", false, None),
             detail("Odd", true, None),
         ];
-        let plan = explain(
+        let plan = apply_change_set(
             difference,
-            &[planned("Jobs", table, Action::Replace, details)],
+            &[planned("Jobs", table, PlannedAction::Replace, details)],
         );
         assert_eq!(plan.resources[0].action, ChangeAction::Replaced);
         assert_eq!(plan.resources[0].causes[0].property, "Odd");
@@ -225,34 +234,39 @@ mod tests {
     }
 
     #[test]
-    fn what_cloudformation_does_not_replace_is_not_said_to_be_replaced() {
+    fn resource_that_the_change_set_keeps_is_not_replaced() {
         let table = "AWS::DynamoDB::Table";
         let difference = || Difference {
             resources: vec![known("Jobs", table, ChangeAction::Replaced)],
             ..Difference::default()
         };
-        let modified = planned("Jobs", table, Action::Modify, Vec::new());
+        let modified = planned("Jobs", table, PlannedAction::Modify, Vec::new());
         for planned in [vec![modified], Vec::new()] {
-            let plan = explain(difference(), &planned);
+            let plan = apply_change_set(difference(), &planned);
             assert_eq!(plan.resources[0].action, ChangeAction::Changed);
             assert!(data_loss_changes(&plan).is_empty());
         }
-        let replaced = planned("Jobs", table, Action::Replace, Vec::new());
-        let plan = explain(difference(), &[replaced]);
+        let replaced = planned("Jobs", table, PlannedAction::Replace, Vec::new());
+        let plan = apply_change_set(difference(), &[replaced]);
         assert_eq!(plan.resources[0].action, ChangeAction::Replaced);
     }
 
     #[test]
-    fn what_only_the_change_set_knows_is_added_with_its_cause_and_iam_apart() {
+    fn change_of_the_change_set_alone_is_added_with_its_cause() {
         let details = vec![detail("Code", false, Some("JobsCodeKey"))];
-        let plan = explain(
+        let plan = apply_change_set(
             Difference::default(),
             &[
-                planned("Function", "AWS::Lambda::Function", Action::Modify, details),
+                planned(
+                    "Function",
+                    "AWS::Lambda::Function",
+                    PlannedAction::Modify,
+                    details,
+                ),
                 planned(
                     "Permission",
                     "AWS::Lambda::Permission",
-                    Action::Add,
+                    PlannedAction::Add,
                     Vec::new(),
                 ),
             ],
@@ -265,25 +279,30 @@ mod tests {
     }
 
     #[test]
-    fn what_only_refers_to_something_that_keeps_its_id_is_no_change() {
+    fn reference_to_a_resource_that_keeps_its_id_is_no_change() {
         let details = vec![detail("IntegrationUri", true, Some("JobsFunction.Arn"))];
         let kind = "AWS::ApiGatewayV2::Integration";
-        let follows = planned("Integration", kind, Action::MaybeReplace, details.clone());
-        assert!(explain(Difference::default(), &[follows]).is_empty());
+        let follows = planned(
+            "Integration",
+            kind,
+            PlannedAction::MaybeReplace,
+            details.clone(),
+        );
+        assert!(apply_change_set(Difference::default(), &[follows]).is_empty());
         let table = planned(
             "Jobs",
             "AWS::DynamoDB::Table",
-            Action::MaybeReplace,
+            PlannedAction::MaybeReplace,
             details,
         );
         assert_eq!(
-            data_loss_changes(&explain(Difference::default(), &[table])).len(),
+            data_loss_changes(&apply_change_set(Difference::default(), &[table])).len(),
             1
         );
     }
 
     #[test]
-    fn only_what_holds_data_is_a_loss() {
+    fn data_loss_is_limited_to_resources_with_data() {
         let difference = Difference {
             resources: vec![
                 known("Jobs", "AWS::DynamoDB::Table", ChangeAction::Removed),

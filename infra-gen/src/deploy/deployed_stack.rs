@@ -1,92 +1,92 @@
-//! A stack that is deployed.
+//! A deployed stack: its status, template and resources.
 
 use aws_sdk_cloudformation::types::TemplateStage;
 use indexmap::IndexMap;
 use serde::Serialize;
 
-use super::{CallError, Session, StackStatus, advice, call::Attempt as _};
+use super::{AwsSession, CallError, StackStatus, advice, call_error::Attempt as _};
 use crate::diff::{ReadError, TemplateDocument};
 
-/// A stack that is deployed.
+/// A deployed stack.
 #[derive(Clone, Debug)]
 pub struct DeployedStack {
-    /// Its ARN, by which it is still found when it is gone.
+    /// The ARN, by which CloudFormation still finds the stack after its deletion.
     pub id: String,
-    /// Its name.
+    /// The name of the stack.
     pub name: String,
-    /// Its state.
+    /// The status of the stack.
     pub status: StackStatus,
-    /// Why it is in that state, if CloudFormation says so.
+    /// The reason of the status.
     pub reason: Option<String>,
     /// The description in its template.
     pub description: String,
     /// The values of its parameters.
     pub parameters: IndexMap<String, String>,
-    /// Its tags.
+    /// The tags of the stack itself.
     pub tags: IndexMap<String, String>,
-    /// What it tells.
+    /// The outputs of the stack.
     pub outputs: Vec<StackOutput>,
     /// Whether CloudFormation refuses to delete it.
     pub termination_protection: bool,
 }
 
-/// Something that a stack tells.
+/// An output of a stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StackOutput {
-    /// Its name.
+    /// The name in the template.
     pub name: String,
-    /// Its value.
+    /// The value.
     pub value: String,
-    /// What it is.
+    /// The description in the template.
     pub description: String,
 }
 
 /// The template of a deployed stack.
 #[derive(Clone, Debug)]
 pub struct DeployedTemplate {
-    /// As it was given to CloudFormation.
+    /// The text that was passed to CloudFormation.
     pub text: String,
-    /// As CloudFormation understood it, transforms applied.
+    /// The template, after its transforms.
     pub document: TemplateDocument,
 }
 
 /// A resource of a deployed stack.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeployedResource {
-    /// Its name in the template.
+    /// The logical id in the template.
     pub logical_id: String,
-    /// Its name in the account.
+    /// The id in the account.
     pub physical_id: String,
-    /// Its type.
+    /// The type.
     pub kind: String,
-    /// Whether it is a table that could not be deleted because it is protected.
+    /// Whether it is a table that could not be deleted because of its deletion protection.
     pub protected: bool,
 }
 
-/// Why the template of a deployed stack cannot be had.
+/// Why the template of a deployed stack cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
-    /// AWS did not give it.
+    /// A call to AWS failed.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// What AWS gave is no template.
-    #[error("the deployed template of the stack {stack} cannot be read: {cause}")]
+    /// AWS returned a text that is no template.
+    #[error("cannot parse the deployed template of the stack {stack}: {cause}")]
     Read {
         /// The stack.
         stack: String,
-        /// Why.
+        /// The parser's message.
         cause: ReadError,
     },
 }
 
 impl DeployedStack {
-    /// The stack with this name or ARN, if there is one.
-    pub async fn find(session: &Session, name: &str) -> Result<Option<Self>, CallError> {
+    /// Finds the stack with this name or ARN.
+    pub async fn find(session: &AwsSession, name: &str) -> Result<Option<Self>, CallError> {
         let request = session.cloudformation.describe_stacks().stack_name(name);
         let answer = request.send().await;
-        let stacks = match answer.attempt(|| format!("look at the stack {name}{}", session.at())) {
+        let stacks = match answer.attempt(|| format!("describe the stack {name}{}", session.at())) {
             Ok(output) => output.stacks.unwrap_or_default(),
-            // The code is that of everything that is not valid.
+            // CloudFormation uses the code for all invalid requests.
             Err(error) if error.is("ValidationError") && error.answer.contains("not exist") => {
                 return Ok(None);
             }
@@ -95,8 +95,8 @@ impl DeployedStack {
         Ok(stacks.into_iter().next().map(Self::from))
     }
 
-    /// The stack's template.
-    pub async fn template(&self, session: &Session) -> Result<DeployedTemplate, TemplateError> {
+    /// Reads the stack's template.
+    pub async fn template(&self, session: &AwsSession) -> Result<DeployedTemplate, TemplateError> {
         let original = self.template_at(session, TemplateStage::Original);
         let text = original.await?;
         let mut document = self.read(&text)?;
@@ -109,7 +109,7 @@ impl DeployedStack {
 
     async fn template_at(
         &self,
-        session: &Session,
+        session: &AwsSession,
         stage: TemplateStage,
     ) -> Result<String, CallError> {
         let request = session.cloudformation.get_template();
@@ -126,8 +126,11 @@ impl DeployedStack {
         })
     }
 
-    /// The resources that are in the stack now.
-    pub async fn resources(&self, session: &Session) -> Result<Vec<DeployedResource>, CallError> {
+    /// Lists the resources that exist in the stack.
+    pub async fn resources(
+        &self,
+        session: &AwsSession,
+    ) -> Result<Vec<DeployedResource>, CallError> {
         let request = session.cloudformation.list_stack_resources();
         let mut pages = request.stack_name(&self.id).into_paginator().send();
         let mut resources = Vec::new();
@@ -145,7 +148,7 @@ impl DeployedStack {
                         let kind = resource.resource_type.unwrap_or_default();
                         let reason = resource.resource_status_reason.as_deref();
                         DeployedResource {
-                            protected: advice::tells_of_protection(&kind, reason),
+                            protected: advice::is_deletion_protection(&kind, reason),
                             logical_id: resource.logical_resource_id.unwrap_or_default(),
                             physical_id: resource.physical_resource_id.unwrap_or_default(),
                             kind,
@@ -156,8 +159,8 @@ impl DeployedStack {
         Ok(resources)
     }
 
-    /// Has CloudFormation delete the stack.
-    pub async fn delete(&self, session: &Session) -> Result<(), CallError> {
+    /// Starts the deletion of the stack.
+    pub async fn delete(&self, session: &AwsSession) -> Result<(), CallError> {
         let request = session.cloudformation.delete_stack();
         let answer = request.stack_name(&self.id).send().await;
         let answer = answer.attempt(|| format!("delete the stack {}", self.name));

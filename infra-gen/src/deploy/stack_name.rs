@@ -1,23 +1,22 @@
-//! The names of stacks.
+//! The name of a stack.
 
 use std::{fmt, str::FromStr};
 
 use crate::environments::{Environment, NameSuffix};
 
-/// The name of a stack.
+/// The name of a stack: up to 128 letters, digits and hyphens, a letter first.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateChangeSet.html>
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StackName(String);
 
-/// Not the name of a stack.
+/// A text that is not the name of a stack.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("'{0}' is not the name of a stack: use up to 128 letters, digits and '-', a letter first")]
 pub struct InvalidStackName(String);
 
 impl StackName {
-    /// The name of an environment's stack, unless another is given. A suffix of its tables and
-    /// queues that is not the environment's own is a suffix of the stack too, so that the next
-    /// deployment finds it.
+    /// The default name of an environment's stack. A `given` suffix that is not the environment's own
+    /// is part of the name, so that each suffix has its own stack.
     pub fn of(environment: &Environment, given: Option<&NameSuffix>) -> Self {
         let given = given.filter(|given| **given != environment.name_suffix);
         let suffix = given.map_or("", NameSuffix::as_str).replace('_', "-");
@@ -29,7 +28,7 @@ impl StackName {
         Self(format!("stagecast-{}{separator}{suffix}", environment.name))
     }
 
-    /// The name.
+    /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -61,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stack_is_called_after_its_environment_and_its_suffix() {
+    fn stack_name_has_the_environment_and_the_suffix() {
         let name = |suffix: &str| {
             let suffix = NameSuffix::new(suffix).expect("a suffix");
             StackName::of(&Environment::dev(), Some(&suffix)).to_string()
@@ -76,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn environments_own_suffix_is_not_repeated_in_the_stack_name() {
+    fn stack_name_does_not_repeat_the_environments_suffix() {
         let prod = Environment::prod();
         let own = prod.name_suffix.clone();
         let other = NameSuffix::new("-blue").expect("a suffix");
@@ -90,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cloudformation_takes_for_no_name_is_refused() {
+    fn names_that_cloudformation_refuses_are_invalid() {
         for name in ["", "2nd", "-a", "a_b", "a b", &"a".repeat(129)] {
             assert!(name.parse::<StackName>().is_err(), "{name}");
         }

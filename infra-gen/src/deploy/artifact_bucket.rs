@@ -1,4 +1,4 @@
-//! The bucket that packages and large templates are uploaded to, for CloudFormation to read.
+//! The bucket for packages and large templates, from which CloudFormation reads them.
 
 use std::time::Duration;
 
@@ -16,116 +16,124 @@ use aws_sdk_s3::{
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::{CallError, CallErrorKind, Caller, Session, call::Attempt as _};
+use super::{AwsSession, CallError, CallErrorKind, Caller, call_error::Attempt as _};
 
-/// The bucket that packages and large templates are uploaded to.
+/// The bucket for packages and large templates.
 #[derive(Clone, Debug)]
 pub struct ArtifactBucket {
-    /// Its name.
+    /// The name of the bucket.
     pub name: String,
     account: String,
     partition: String,
-    own: bool,
+    /// Whether it is the account's default bucket, which infra-gen creates.
+    is_default: bool,
 }
 
-/// Whether the bucket is there.
+/// Whether the bucket can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
-    /// It is.
+pub enum BucketStatus {
+    /// It can be used.
     Ready,
-    /// It has to be made.
+    /// It has to be created first.
     Missing,
 }
 
-/// What became of an object that should be in the bucket.
+/// Whether an object had to be uploaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Upload {
-    /// It was there.
+    /// The bucket had an object with its key.
     AlreadyThere,
-    /// It was uploaded.
+    /// The object was uploaded.
     Uploaded,
 }
 
 /// Why the bucket cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ArtifactError {
-    /// AWS refused something.
+    /// A call to AWS failed.
     #[error(transparent)]
     Call(#[from] CallError),
-    /// It is in another region.
+    /// The bucket is in another region.
     #[error(
-        "the artifact bucket '{bucket}' is not in {region}, and CloudFormation reads packages from \
-         its own region only\n  what to do: deploy to the bucket's region with --region, or give \
-         another bucket with --artifact-bucket\n{cause}"
+        "the artifact bucket '{bucket}' is not in {region}; CloudFormation reads packages from its \
+         own region only\n  help: deploy to the bucket's region with --region, or choose another \
+         bucket with --artifact-bucket\n{cause}"
     )]
     OtherRegion {
         /// The bucket.
         bucket: String,
-        /// Where it should be.
+        /// The region of the deployment.
         region: String,
-        /// What AWS said.
+        /// The answer of AWS.
         cause: CallError,
     },
-    /// Somebody else has a bucket of this name.
+    /// Another account has a bucket with this name.
     #[error(
-        "the name of the artifact bucket, '{bucket}', is taken by another account\n  what to do: \
-         make a bucket of your own, and give its name with --artifact-bucket"
+        "the name of the artifact bucket, '{bucket}', is taken by another account\n  help: create a \
+         bucket, and give its name with --artifact-bucket"
     )]
     NameTaken {
         /// The bucket.
         bucket: String,
     },
-    /// The caller may not use the bucket.
+    /// The credentials do not allow the use of the default bucket.
     #[error(
-        "{0}\n  what is needed: s3:GetLifecycleConfiguration, s3:GetObject and s3:PutObject on the \
-         artifact bucket, and to make it s3:CreateBucket, s3:PutBucketPolicy, \
+        "{0}\n  required permissions: s3:GetLifecycleConfiguration, s3:GetObject and s3:PutObject on \
+         the artifact bucket, and to create it s3:CreateBucket, s3:PutBucketPolicy, \
          s3:PutBucketPublicAccessBlock, s3:PutBucketTagging, s3:PutEncryptionConfiguration and \
-         s3:PutLifecycleConfiguration; or a bucket that somebody else made, with --artifact-bucket"
+         s3:PutLifecycleConfiguration; or an existing bucket, with --artifact-bucket"
     )]
     Denied(CallError),
-    /// The caller may not use the bucket that was asked for, or it is somebody else's.
+    /// The credentials do not allow the use of the given bucket, or it belongs to another account.
     #[error(
-        "{cause}\n  what is needed: the bucket '{bucket}' must belong to the account {account}, and \
-         the credentials need s3:GetLifecycleConfiguration, s3:GetObject and s3:PutObject on it; or \
-         give another with --artifact-bucket"
+        "{cause}\n  help: the bucket '{bucket}' must belong to the account {account}, and the \
+         credentials need s3:GetLifecycleConfiguration, s3:GetObject and s3:PutObject on it; or \
+         choose another with --artifact-bucket"
     )]
     GivenDenied {
         /// The bucket.
         bucket: String,
-        /// The account that it has to belong to.
+        /// The account of the credentials.
         account: String,
-        /// What AWS said.
+        /// The answer of AWS.
         cause: CallError,
     },
-    /// The bucket that was asked for does not exist.
+    /// The given bucket does not exist.
     #[error(
-        "there is no bucket '{bucket}'\n  what to do: make it, or leave out --artifact-bucket to \
-         have one made"
+        "there is no bucket '{bucket}'\n  help: create it, or omit --artifact-bucket to use the \
+         account's default bucket, which infra-gen creates"
     )]
     NoSuchBucket {
         /// The bucket.
         bucket: String,
     },
-    /// The address of an object cannot be had.
-    #[error("the address of '{key}' in the artifact bucket cannot be had: {cause}")]
+    /// The SDK cannot form the address of an object.
+    #[error("cannot form the address of '{key}' in the artifact bucket: {cause}")]
     Address {
-        /// The object.
+        /// The key of the object.
         key: String,
-        /// Why.
+        /// The SDK's message.
+        cause: String,
+    },
+    /// The SDK refused to send a request because a required field is missing.
+    #[error("the request for the artifact bucket '{bucket}' is incomplete: {cause}")]
+    IncompleteRequest {
+        /// The bucket.
+        bucket: String,
+        /// The SDK's message.
         cause: String,
     },
 }
 
-/// Templates are read once, when a change set is made.
-const TEMPLATE_LIFE_DAYS: i32 = 30;
+/// Days until templates are deleted. CloudFormation reads them once, when it creates a change set.
+const TEMPLATE_EXPIRATION_DAYS: i32 = 30;
 
-/// Where templates are in the bucket.
-const TEMPLATES: &str = "templates/";
+/// The prefix of the keys of templates.
+const TEMPLATE_PREFIX: &str = "templates/";
 
 impl ArtifactBucket {
-    /// The bucket with the name that was given, or the one of the account and the region, which is
-    /// made when it is first needed.
-    pub fn new(given: Option<&str>, caller: &Caller, session: &Session) -> Self {
+    /// The bucket named `given`, or else the default bucket of the account and the region.
+    pub fn new(given: Option<&str>, caller: &Caller, session: &AwsSession) -> Self {
         let account = caller.account.clone();
         let region = &session.region;
         Self {
@@ -133,16 +141,16 @@ impl ArtifactBucket {
                 || format!("stagecast-artifacts-{account}-{region}"),
                 str::to_owned,
             ),
-            own: given.is_none(),
+            is_default: given.is_none(),
             partition: caller.partition().to_owned(),
             account,
         }
     }
 
-    /// Finds out whether the bucket is there and can be used.
+    /// Checks whether the bucket exists and can be used.
     ///
-    /// Its lifecycle is the last that is set when it is made: without one it was not finished.
-    pub async fn find(&self, session: &Session) -> Result<Presence, ArtifactError> {
+    /// [`Self::create`] sets the lifecycle last. A default bucket without one was not finished.
+    pub async fn find(&self, session: &AwsSession) -> Result<BucketStatus, ArtifactError> {
         let request = session.s3.get_bucket_lifecycle_configuration();
         let answer = request
             .bucket(&self.name)
@@ -151,51 +159,51 @@ impl ArtifactBucket {
             .await
             .attempt(|| format!("read the settings of the artifact bucket '{}'", self.name));
         match answer {
-            Ok(_) => Ok(Presence::Ready),
-            Err(error) if error.is("NoSuchLifecycleConfiguration") && !self.own => {
-                Ok(Presence::Ready)
+            Ok(_) => Ok(BucketStatus::Ready),
+            Err(error) if error.is("NoSuchLifecycleConfiguration") && !self.is_default => {
+                Ok(BucketStatus::Ready)
             }
-            Err(error) if error.is("NoSuchLifecycleConfiguration") => Ok(Presence::Missing),
-            Err(error) if error.is("NoSuchBucket") && self.own => Ok(Presence::Missing),
-            Err(error) if error.kind == CallErrorKind::Denied && self.own => {
-                self.tell_why(error, session).await
+            Err(error) if error.is("NoSuchLifecycleConfiguration") => Ok(BucketStatus::Missing),
+            Err(error) if error.is("NoSuchBucket") && self.is_default => Ok(BucketStatus::Missing),
+            Err(error) if error.kind == CallErrorKind::Denied && self.is_default => {
+                self.explain_denied(error, session).await
             }
             Err(error) => Err(self.explain(error, session)),
         }
     }
 
-    /// S3 says of another account's bucket what it says of missing rights. Whose the name is comes
-    /// out when it is asked for.
-    async fn tell_why(
+    /// S3 answers 403 both for another account's bucket and for missing permissions. An attempt to
+    /// create the bucket distinguishes the two.
+    async fn explain_denied(
         &self,
         denied: CallError,
-        session: &Session,
-    ) -> Result<Presence, ArtifactError> {
-        match self.ask_for_name(session).await {
-            Ok(()) => Ok(Presence::Missing),
+        session: &AwsSession,
+    ) -> Result<BucketStatus, ArtifactError> {
+        match self.request_bucket(session).await {
+            Ok(()) => Ok(BucketStatus::Missing),
             Err(error) if error.is("BucketAlreadyExists") => Err(self.explain(error, session)),
             Err(_) => Err(ArtifactError::Denied(denied)),
         }
     }
 
-    /// Makes the bucket: private, encrypted, reached by TLS only, tidied up.
-    pub async fn make(&self, session: &Session) -> Result<(), ArtifactError> {
-        self.create(session).await?;
+    /// Creates the bucket: private, encrypted, TLS only, with a lifecycle.
+    pub async fn create(&self, session: &AwsSession) -> Result<(), ArtifactError> {
+        self.create_if_missing(session).await?;
         self.protect(session).await?;
-        self.tidy(session).await
+        self.set_tags_and_lifecycle(session).await
     }
 
-    async fn create(&self, session: &Session) -> Result<(), ArtifactError> {
-        match self.ask_for_name(session).await {
+    async fn create_if_missing(&self, session: &AwsSession) -> Result<(), ArtifactError> {
+        match self.request_bucket(session).await {
             Ok(()) => Ok(()),
             Err(error) if error.is("BucketAlreadyOwnedByYou") => Ok(()),
             Err(error) => Err(self.explain(error, session)),
         }
     }
 
-    async fn ask_for_name(&self, session: &Session) -> Result<(), CallError> {
+    async fn request_bucket(&self, session: &AwsSession) -> Result<(), CallError> {
         let mut request = session.s3.create_bucket().bucket(&self.name);
-        // The first region has no name here.
+        // S3 does not accept us-east-1 as a location constraint.
         if session.region != "us-east-1" {
             let region = BucketLocationConstraint::from(session.region.as_str());
             request = request.create_bucket_configuration(
@@ -205,11 +213,11 @@ impl ArtifactBucket {
             );
         }
         let made = request.send().await;
-        made.attempt(|| format!("make the artifact bucket '{}'", self.name))
+        made.attempt(|| format!("create the artifact bucket '{}'", self.name))
             .map(|_| ())
     }
 
-    async fn protect(&self, session: &Session) -> Result<(), ArtifactError> {
+    async fn protect(&self, session: &AwsSession) -> Result<(), ArtifactError> {
         let explain = |error| self.explain(error, session);
         let everything = PublicAccessBlockConfiguration::builder()
             .block_public_acls(true)
@@ -224,7 +232,7 @@ impl ArtifactBucket {
             .public_access_block_configuration(everything)
             .send()
             .await
-            .attempt(|| format!("close the artifact bucket '{}' to the public", self.name))
+            .attempt(|| format!("block public access to the artifact bucket '{}'", self.name))
             .map_err(explain)?;
 
         let by_default = ServerSideEncryptionByDefault::builder()
@@ -255,17 +263,12 @@ impl ArtifactBucket {
             .policy(self.only_by_tls())
             .send()
             .await
-            .attempt(|| {
-                format!(
-                    "have the artifact bucket '{}' reached by TLS only",
-                    self.name
-                )
-            })
+            .attempt(|| format!("set the policy of the artifact bucket '{}'", self.name))
             .map_err(explain)?;
         Ok(())
     }
 
-    async fn tidy(&self, session: &Session) -> Result<(), ArtifactError> {
+    async fn set_tags_and_lifecycle(&self, session: &AwsSession) -> Result<(), ArtifactError> {
         let explain = |error| self.explain(error, session);
         let tag = Tag::builder().key("Application").value("stagecast").build();
         let tag = tag.map_err(|error| self.incomplete(&error))?;
@@ -281,7 +284,7 @@ impl ArtifactBucket {
             .attempt(|| format!("tag the artifact bucket '{}'", self.name))
             .map_err(explain)?;
 
-        // Packages stay: whatever a stack may have to be rolled back to is read from here.
+        // Packages never expire: a rollback reads those of the earlier deployment.
         let rules = [
             LifecycleRule::builder()
                 .id("UploadsThatWereCutShort")
@@ -293,10 +296,14 @@ impl ArtifactBucket {
                 ),
             LifecycleRule::builder()
                 .id("TemplatesThatWereRead")
-                .filter(LifecycleRuleFilter::builder().prefix(TEMPLATES).build())
+                .filter(
+                    LifecycleRuleFilter::builder()
+                        .prefix(TEMPLATE_PREFIX)
+                        .build(),
+                )
                 .expiration(
                     LifecycleExpiration::builder()
-                        .days(TEMPLATE_LIFE_DAYS)
+                        .days(TEMPLATE_EXPIRATION_DAYS)
                         .build(),
                 ),
         ];
@@ -313,7 +320,7 @@ impl ArtifactBucket {
             .lifecycle_configuration(lifecycle)
             .send()
             .await
-            .attempt(|| format!("have the artifact bucket '{}' tidied up", self.name))
+            .attempt(|| format!("set the lifecycle of the artifact bucket '{}'", self.name))
             .map_err(explain)?;
         Ok(())
     }
@@ -334,10 +341,11 @@ impl ArtifactBucket {
         policy.to_string()
     }
 
-    /// Uploads an object, if it is not there. Its key says what is in it, so what is there is it.
+    /// Uploads an object, unless one with this key exists. Keys contain the hash of the content, so
+    /// objects with equal keys are equal.
     pub async fn upload(
         &self,
-        session: &Session,
+        session: &AwsSession,
         key: &str,
         bytes: Vec<u8>,
     ) -> Result<Upload, ArtifactError> {
@@ -351,9 +359,10 @@ impl ArtifactBucket {
             .attempt(|| format!("look for '{key}' in the artifact bucket '{}'", self.name));
         match there {
             Ok(_) => return Ok(Upload::AlreadyThere),
-            // Without s3:ListBucket, S3 says 403 of what is not there.
+            // Without s3:ListBucket, S3 answers 403 for a missing object.
             Err(error) if error.is("NotFound") || error.kind == CallErrorKind::Denied => {}
-            // What else is wrong, such as credentials that have expired, HEAD has no words for.
+            // The answer to HEAD has no body that would name the error, such as expired credentials. The
+            // upload fails with the same error and its name.
             Err(error) if error.is("HTTP 400") => {}
             Err(error) => return Err(self.explain(error, session)),
         }
@@ -370,30 +379,30 @@ impl ArtifactBucket {
         Ok(Upload::Uploaded)
     }
 
-    /// Uploads a template and returns the address that CloudFormation reads it from.
+    /// Uploads a template and returns the URL that CloudFormation reads it from.
     pub async fn upload_template(
         &self,
-        session: &Session,
+        session: &AwsSession,
         template: &str,
     ) -> Result<String, ArtifactError> {
-        let key = format!("{TEMPLATES}{:x}.yaml", Sha256::digest(template));
+        let key = format!("{TEMPLATE_PREFIX}{:x}.yaml", Sha256::digest(template));
         self.upload(session, &key, template.into()).await?;
         let address = |cause: String| ArtifactError::Address {
             key: key.clone(),
             cause,
         };
-        // The SDK knows the hosts of all partitions; CloudFormation reads with the caller's rights,
-        // not with the signature.
-        let moment = PresigningConfig::expires_in(Duration::from_mins(1))
+        // A presigned URL has the host of the bucket's partition. The signature is removed:
+        // CloudFormation reads with the caller's permissions.
+        let expiration = PresigningConfig::expires_in(Duration::from_mins(1))
             .map_err(|error| address(error.to_string()))?;
         let request = session.s3.get_object().bucket(&self.name).key(&key);
-        let signed = request.presigned(moment).await;
+        let signed = request.presigned(expiration).await;
         let signed = signed.map_err(|error| address(error.to_string()))?;
         let uri = signed.uri();
         Ok(uri.split_once('?').map_or(uri, |(uri, _)| uri).to_owned())
     }
 
-    fn explain(&self, cause: CallError, session: &Session) -> ArtifactError {
+    fn explain(&self, cause: CallError, session: &AwsSession) -> ArtifactError {
         let bucket = self.name.clone();
         match cause.code.as_deref() {
             Some("BucketAlreadyExists") => ArtifactError::NameTaken { bucket },
@@ -408,20 +417,22 @@ impl ArtifactBucket {
                 region: session.region.clone(),
                 cause,
             },
-            _ if cause.kind == CallErrorKind::Denied && !self.own => ArtifactError::GivenDenied {
-                bucket,
-                account: self.account.clone(),
-                cause,
-            },
+            _ if cause.kind == CallErrorKind::Denied && !self.is_default => {
+                ArtifactError::GivenDenied {
+                    bucket,
+                    account: self.account.clone(),
+                    cause,
+                }
+            }
             _ if cause.kind == CallErrorKind::Denied => ArtifactError::Denied(cause),
             _ => ArtifactError::Call(cause),
         }
     }
 
-    /// The SDK found a request incomplete. It cannot be: what is required is set above.
+    /// The error for a request without a required field. All of them are set above.
     fn incomplete(&self, error: &impl std::fmt::Display) -> ArtifactError {
-        ArtifactError::Address {
-            key: self.name.clone(),
+        ArtifactError::IncompleteRequest {
+            bucket: self.name.clone(),
             cause: error.to_string(),
         }
     }

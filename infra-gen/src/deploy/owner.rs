@@ -1,26 +1,26 @@
-//! Who owns what has a name in the account.
+//! The owner of a table or queue with a given name.
 //!
-//! AWS refuses to make a second table with a name that is taken. Stand-ins for AWS need not: ministack
-//! overwrites the table, and deletes it when the deployment is rolled back. So infra-gen looks first.
+//! AWS refuses to create a second table with a name that is taken. Emulators need not: ministack
+//! overwrites the table, and deletes it when the deployment is rolled back. So infra-gen checks first.
 
 use std::fmt;
 
 use aws_sdk_dynamodb::types::Tag;
 
-use super::{CallError, DeployedStack, Session, StackState, call::Attempt as _};
+use super::{AwsSession, CallError, DeployedStack, StackState, call_error::Attempt as _};
 
-/// The tags that CloudFormation gives to what it makes.
+/// The tags that CloudFormation sets on the resources of a stack.
 const STACK_NAME: &str = "aws:cloudformation:stack-name";
 const STACK_ID: &str = "aws:cloudformation:stack-id";
 
-/// Who owns a resource.
+/// The owner of a resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Owner {
-    /// A stack of this name.
+    /// The stack with this name.
     Stack(String),
-    /// A stack of this name made it, and is gone.
+    /// A stack with this name created the resource and was deleted.
     DeletedStack(String),
-    /// No stack made it.
+    /// The resource was not created by a stack.
     NoStack,
 }
 
@@ -42,9 +42,9 @@ impl fmt::Display for Owner {
 type Tags = Vec<(String, String)>;
 
 impl Owner {
-    /// Who owns the resource of this type and name, if there is one.
+    /// The owner of the resource with this type and name; `None` if there is no such resource.
     pub async fn find(
-        session: &Session,
+        session: &AwsSession,
         kind: &str,
         name: &str,
     ) -> Result<Option<Self>, CallError> {
@@ -60,9 +60,9 @@ impl Owner {
     }
 }
 
-async fn tags_of_table(session: &Session, name: &str) -> Result<Option<Tags>, CallError> {
+async fn tags_of_table(session: &AwsSession, name: &str) -> Result<Option<Tags>, CallError> {
     let table = session.dynamodb.describe_table().table_name(name).send();
-    let table = match table.await.attempt(|| format!("look at the table {name}")) {
+    let table = match table.await.attempt(|| format!("describe the table {name}")) {
         Ok(answer) => answer.table,
         Err(error) if error.is("ResourceNotFoundException") => return Ok(None),
         Err(error) => return Err(error),
@@ -82,11 +82,11 @@ async fn tags_of_table(session: &Session, name: &str) -> Result<Option<Tags>, Ca
     }
 }
 
-async fn tags_of_queue(session: &Session, name: &str) -> Result<Option<Tags>, CallError> {
+async fn tags_of_queue(session: &AwsSession, name: &str) -> Result<Option<Tags>, CallError> {
     let queue = session.sqs.get_queue_url().queue_name(name).send().await;
-    let url = match queue.attempt(|| format!("look at the queue {name}")) {
+    let url = match queue.attempt(|| format!("find the queue {name}")) {
         Ok(answer) => answer.queue_url.unwrap_or_default(),
-        // The SDK has the name without its prefix, and others with it.
+        // The SDK removes the prefix of the code, emulators answer with either.
         Err(error)
             if error.is("QueueDoesNotExist")
                 || error.is("AWS.SimpleQueueService.NonExistentQueue") =>
@@ -100,7 +100,7 @@ async fn tags_of_queue(session: &Session, name: &str) -> Result<Option<Tags>, Ca
     Ok(Some(answer.tags.unwrap_or_default().into_iter().collect()))
 }
 
-async fn owner_by_tags(session: &Session, tags: &Tags) -> Result<Owner, CallError> {
+async fn owner_by_tags(session: &AwsSession, tags: &Tags) -> Result<Owner, CallError> {
     let tag = |wanted: &str| {
         let found = tags.iter().find(|(key, _)| key == wanted);
         found.map(|(_, value)| value.as_str())
@@ -110,16 +110,16 @@ async fn owner_by_tags(session: &Session, tags: &Tags) -> Result<Owner, CallErro
     };
     let stack = DeployedStack::find(session, tag(STACK_ID).unwrap_or(name)).await?;
     Ok(match stack {
-        Some(stack) if stack.status.state() != StackState::Gone => Owner::Stack(name.to_owned()),
+        Some(stack) if stack.status.state() != StackState::Deleted => Owner::Stack(name.to_owned()),
         _ => Owner::DeletedStack(name.to_owned()),
     })
 }
 
-/// What this cannot find is in no stack, and CloudFormation refuses to make a second.
-async fn owner_by_physical_id(session: &Session, id: &str) -> Result<Option<Owner>, CallError> {
+/// Finds resources in stacks only. For others, CloudFormation reports that the name is taken.
+async fn owner_by_physical_id(session: &AwsSession, id: &str) -> Result<Option<Owner>, CallError> {
     let request = session.cloudformation.describe_stack_resources();
     let answer = request.physical_resource_id(id).send().await;
-    match answer.attempt(|| format!("find out which stack has {id}")) {
+    match answer.attempt(|| format!("find the stack of {id}")) {
         Ok(answer) => {
             let first = answer
                 .stack_resources

@@ -1,4 +1,4 @@
-//! A call to AWS that did not work: what was tried, what AWS answered, what to do next.
+//! A failed call to AWS: the attempt, the answer, and the next step.
 
 use std::{error::Error, fmt};
 
@@ -9,40 +9,40 @@ use aws_sdk_cloudformation::{
     operation::RequestId,
 };
 
-/// A call to AWS that did not work.
+/// A failed call to AWS.
 #[derive(Debug)]
 pub struct CallError {
-    /// What was tried, as in "cannot …".
+    /// What was attempted, to be preceded by "cannot".
     pub attempt: String,
-    /// What kind of failure it was.
+    /// The kind of failure.
     pub kind: CallErrorKind,
-    /// AWS's code for it, if AWS was reached.
+    /// AWS's error code, if AWS answered.
     pub code: Option<String>,
-    /// What AWS said, or why it could not be asked.
+    /// AWS's message, or the reason why there was no answer.
     pub answer: String,
     request_id: Option<String>,
 }
 
-/// What kind of failure it was.
+/// The kind of failure, as far as it decides about the next step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CallErrorKind {
     /// There are no credentials.
     NoCredentials,
-    /// There are credentials, but they could not be had.
+    /// A source of credentials failed.
     BrokenCredentials,
-    /// The credentials were good once.
+    /// The credentials have expired.
     ExpiredCredentials,
-    /// AWS does not know the credentials.
+    /// AWS does not accept the credentials.
     UnknownCredentials,
-    /// The credentials do not allow it.
+    /// The credentials do not allow the call.
     Denied,
-    /// There were too many calls, even after waiting.
+    /// AWS throttled the call, and all its retries.
     Throttled,
-    /// Nobody was there.
+    /// There was no connection or no answer in time.
     Unreachable,
-    /// The endpoint has no such service.
+    /// The endpoint does not implement the service.
     NoService,
-    /// Something else.
+    /// Any other failure.
     Other,
 }
 
@@ -75,7 +75,7 @@ impl CallErrorKind {
         }
     }
 
-    /// What to do next, where that follows from the kind alone.
+    /// The next step, where it follows from the kind alone.
     fn advice(self) -> Option<&'static str> {
         match self {
             Self::NoCredentials => Some(
@@ -83,32 +83,32 @@ impl CallErrorKind {
                  of ~/.aws/config, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
             ),
             Self::BrokenCredentials => Some(
-                "mend the profile in ~/.aws/config, sign in again (`aws login` or `aws sso \
-                 login`), or choose another with --profile",
+                "fix the profile in ~/.aws/config, sign in again (`aws login` or `aws sso login`), or \
+                 choose another with --profile",
             ),
             Self::ExpiredCredentials => Some(
                 "sign in again (`aws login` or `aws sso login`, or new keys in the environment), \
                  then run the same command again",
             ),
             Self::UnknownCredentials => Some(
-                "see that the keys are right and active, and that the region is enabled for the \
+                "check that the keys are right and active, and that the region is enabled for the \
                  account",
             ),
             Self::Denied => Some(
-                "ask for the permission that is named, or use other credentials with --profile",
+                "request the permission that is named, or use other credentials with --profile",
             ),
             Self::Throttled => Some(
-                "wait a minute, then run the same command again; others use the same account's \
+                "wait a minute, then run the same command again; all users of the account share its \
                  limit",
             ),
             Self::Unreachable => Some(
-                "see that the region exists (--region), that --endpoint-url or AWS_ENDPOINT_URL \
-                 are what they should be, and that the network is up",
+                "check that the region exists (--region), that --endpoint-url or AWS_ENDPOINT_URL is \
+                 right, and that the network works",
             ),
             Self::NoService => Some(
-                "`cargo dev` runs the functions from the template, so there is nothing to deploy to it, \
-                 and `cargo dev --json` prints its URLs. For CloudFormation, leave out --endpoint-url \
-                 and AWS_ENDPOINT_URL, or give the URL of AWS or of an emulator that has it",
+                "`cargo dev` runs the functions from the template without a deployment, and `cargo dev \
+                 --json` prints its URLs. For CloudFormation, omit --endpoint-url and AWS_ENDPOINT_URL, \
+                 or give the URL of AWS or of an emulator that implements it",
             ),
             Self::Other => None,
         }
@@ -127,13 +127,13 @@ impl fmt::Display for CallError {
         write!(formatter, "cannot {attempt}")?;
         match code {
             Some(code) => write!(formatter, "\n  AWS answers: {code}: {answer}")?,
-            None => write!(formatter, "\n  the reason: {answer}")?,
+            None => write!(formatter, "\n  reason: {answer}")?,
         }
         if let Some(id) = request_id {
             write!(formatter, " (request {id})")?;
         }
         match kind.advice() {
-            Some(advice) => write!(formatter, "\n  what to do: {advice}"),
+            Some(advice) => write!(formatter, "\n  help: {advice}"),
             None => Ok(()),
         }
     }
@@ -141,9 +141,9 @@ impl fmt::Display for CallError {
 
 impl Error for CallError {}
 
-/// Says what a call was for, if it did not work.
+/// Adds the attempt to the error of a call.
 pub(super) trait Attempt<T> {
-    /// What was tried, as in "cannot …".
+    /// `what` completes "cannot …".
     fn attempt(self, what: impl FnOnce() -> String) -> Result<T, CallError>;
 }
 
@@ -165,7 +165,7 @@ impl CallError {
             let status = error
                 .raw_response()
                 .map(|response| response.status().as_u16());
-            // An answer to HEAD has no body to say it in.
+            // The answer to HEAD has no body, and so no error code.
             let code = service.code().map_or_else(
                 || status.map_or_else(String::new, |status| format!("HTTP {status}")),
                 str::to_owned,
@@ -182,7 +182,7 @@ impl CallError {
                 kind,
                 answer: service
                     .message()
-                    .map_or_else(|| silent(kind).to_owned(), str::to_owned),
+                    .map_or_else(|| default_message(kind).to_owned(), str::to_owned),
                 code: Some(code),
                 request_id: service.request_id().map(str::to_owned),
             };
@@ -208,14 +208,14 @@ impl CallError {
         }
     }
 
-    /// A call that AWS answered, but whose answer says that it was not done.
+    /// A call that AWS answered with 200 and a list of errors.
     pub(super) fn refused(attempt: String, code: Option<&str>, answer: Option<&str>) -> Self {
         let code = code.unwrap_or_default();
         Self {
             attempt,
             kind: CallErrorKind::of_code(code),
             code: Some(code.to_owned()),
-            answer: answer.unwrap_or("it gives no reason").to_owned(),
+            answer: answer.unwrap_or("AWS gives no reason").to_owned(),
             request_id: None,
         }
     }
@@ -226,15 +226,15 @@ impl CallError {
     }
 }
 
-/// What is said for an answer that has no text.
-fn silent(kind: CallErrorKind) -> &'static str {
+/// The message for an answer without one.
+fn default_message(kind: CallErrorKind) -> &'static str {
     match kind {
         CallErrorKind::NoService => "this endpoint does not have the service",
-        _ => "it gives no reason",
+        _ => "AWS gives no reason",
     }
 }
 
-/// The causes of an error, from the outermost inwards.
+/// An error and its causes, the outermost first.
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
     let mut next = Some(error);
     std::iter::from_fn(move || {
@@ -248,13 +248,14 @@ fn credentials_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Credent
     causes(error).find_map(|cause| cause.downcast_ref())
 }
 
+/// The innermost cause of an error.
 pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
     causes(error)
         .last()
         .map_or_else(String::new, ToString::to_string)
 }
 
-/// The causes in a row, without those that only repeat the next.
+/// The causes, joined; a cause that only repeats the next one is left out.
 pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
     for cause in causes(error) {

@@ -1,0 +1,279 @@
+//! The settings of an environment, and the environments that exist.
+
+use contract::{
+    functions::{DeliveryFunction, Function as _, FunctionSpec},
+    limits,
+};
+
+use super::{
+    Architecture, ConnectAuthorizer, CustomDomain, EnvironmentError, JwtAuthorizer, LogLevel,
+    NameSuffix, Origin, QueueConcurrency, RetentionDays, Throttling, TopicArn,
+};
+
+/// The settings that differ between environments.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// The name, on the command line and in tags.
+    pub name: &'static str,
+    /// The default of the stack's parameter with the suffix of the names of tables and queues. No two
+    /// environments share one, so that an account can hold all of them.
+    pub name_suffix: NameSuffix,
+    /// The retention of all log groups.
+    pub log_retention: RetentionDays,
+    /// The lowest level that the functions log.
+    pub log_level: LogLevel,
+    /// What the deletion of the stack does to tables, queues, the bucket and logs.
+    pub data: DataPolicy,
+    /// Point-in-time recovery of the tables: any second of the last 35 days.
+    pub point_in_time_recovery: bool,
+    /// The owner of the key that encrypts the tables.
+    pub table_key: TableKey,
+    /// Whether the stack has alarms and a dashboard.
+    pub alarms: bool,
+    /// The default of the stack's parameter with the topic for alarms.
+    pub alarm_topic: Option<TopicArn>,
+    /// The limit of messages to the WebSocket API.
+    pub websocket_throttling: Throttling,
+    /// The limit of new connections to the WebSocket API. Each can request the event log of a job.
+    pub connection_throttling: Throttling,
+    /// The limit of requests to the HTTP API, except those that create jobs.
+    pub http_throttling: Throttling,
+    /// The limit of requests that create jobs, the only ones that need no key.
+    pub job_creation_throttling: Throttling,
+    /// The origins whose pages may use the APIs; all if empty. Jobs are protected by their keys, not by
+    /// this.
+    pub allowed_origins: Vec<Origin>,
+    /// The number of jobs that a connection can be subscribed to at a time.
+    pub max_subscriptions: u32,
+    /// The custom domain of the WebSocket API.
+    pub websocket_domain: Option<CustomDomain>,
+    /// The custom domain of the HTTP API.
+    pub http_domain: Option<CustomDomain>,
+    /// The authorizer of `$connect`; without it anyone can connect. Access keys protect the jobs in
+    /// either case.
+    pub connect_authorizer: Option<ConnectAuthorizer>,
+    /// The authorizer of job creation; without it anyone can create jobs. The other routes of the HTTP
+    /// API expect one of the job's keys, in the header that a token would be in.
+    pub job_authorizer: Option<JwtAuthorizer>,
+    /// The processor of the functions.
+    pub architecture: Architecture,
+    /// The maximum of concurrent invocations that a queue makes of this function. It leaves a part of
+    /// the account's concurrency to the functions that answer requests.
+    pub queue_concurrency: fn(&FunctionSpec) -> QueueConcurrency,
+    /// The reserved concurrency of a function, which is its maximum as well. Lambda requires that 100
+    /// remain unreserved, which a new account may not have: neither environment reserves any.
+    pub reserved_concurrency: fn(&FunctionSpec) -> Option<u32>,
+}
+
+/// What the deletion of the stack does to its data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DataPolicy {
+    /// The data is deleted.
+    Disposable,
+    /// The data is retained, and the tables have deletion protection.
+    Protected,
+}
+
+/// The owner of a table's encryption key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TableKey {
+    /// DynamoDB. Free of charge.
+    Owned,
+    /// The account's KMS, with the alias `aws/dynamodb`: its uses are logged and charged.
+    Managed,
+}
+
+type Constructor = fn() -> Result<Environment, EnvironmentError>;
+
+/// Every environment by name.
+const KNOWN: &[(&str, Constructor)] = &[
+    ("dev", || Ok(Environment::dev())),
+    ("prod", || Ok(Environment::prod())),
+];
+
+impl Environment {
+    /// For development: the data is deleted with the stack, and there are no alarms.
+    pub fn dev() -> Self {
+        Self {
+            name: "dev",
+            name_suffix: NameSuffix::default(),
+            log_retention: RetentionDays::OneWeek,
+            log_level: LogLevel::Debug,
+            data: DataPolicy::Disposable,
+            point_in_time_recovery: false,
+            table_key: TableKey::Owned,
+            alarms: false,
+            alarm_topic: None,
+            websocket_throttling: Throttling {
+                requests_per_second: 200,
+                burst: 100,
+            },
+            connection_throttling: Throttling {
+                requests_per_second: 50,
+                burst: 50,
+            },
+            http_throttling: Throttling {
+                requests_per_second: 50,
+                burst: 50,
+            },
+            job_creation_throttling: Throttling {
+                requests_per_second: 10,
+                burst: 20,
+            },
+            allowed_origins: Vec::new(),
+            max_subscriptions: limits::DEFAULT_MAX_SUBSCRIPTIONS,
+            websocket_domain: None,
+            http_domain: None,
+            connect_authorizer: None,
+            job_authorizer: None,
+            architecture: Architecture::Arm64,
+            queue_concurrency: |function| {
+                const JOBS: QueueConcurrency = QueueConcurrency::new(100);
+                const DELIVERIES: QueueConcurrency = QueueConcurrency::new(10);
+                if function == DeliveryFunction::SPEC {
+                    DELIVERIES
+                } else {
+                    JOBS
+                }
+            },
+            reserved_concurrency: |_| None,
+        }
+    }
+
+    /// For production: the data is retained, and alarms report failures.
+    pub fn prod() -> Self {
+        let name = "prod";
+        Self {
+            name,
+            name_suffix: NameSuffix::of_environment(name),
+            log_retention: RetentionDays::ThreeMonths,
+            log_level: LogLevel::Info,
+            data: DataPolicy::Protected,
+            point_in_time_recovery: true,
+            table_key: TableKey::Managed,
+            alarms: true,
+            websocket_throttling: Throttling {
+                requests_per_second: 2000,
+                burst: 1000,
+            },
+            connection_throttling: Throttling {
+                requests_per_second: 100,
+                burst: 200,
+            },
+            http_throttling: Throttling {
+                requests_per_second: 500,
+                burst: 500,
+            },
+            job_creation_throttling: Throttling {
+                requests_per_second: 20,
+                burst: 40,
+            },
+            // An account's default is 1,000; 350 remain for the functions that answer requests.
+            queue_concurrency: |function| {
+                const JOBS: QueueConcurrency = QueueConcurrency::new(600);
+                const DELIVERIES: QueueConcurrency = QueueConcurrency::new(50);
+                if function == DeliveryFunction::SPEC {
+                    DELIVERIES
+                } else {
+                    JOBS
+                }
+            },
+            ..Self::dev()
+        }
+    }
+
+    /// Returns the environment with this name; the error lists the known ones.
+    pub fn by_name(name: &str) -> Result<Self, EnvironmentError> {
+        let (_, constructor) = KNOWN
+            .iter()
+            .find(|(known, _)| *known == name)
+            .ok_or_else(|| EnvironmentError::UnknownEnvironment {
+                name: name.to_owned(),
+                known: Self::names().collect::<Vec<_>>().join(", "),
+            })?;
+        constructor()
+    }
+
+    /// The names of all environments.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        KNOWN.iter().map(|(name, _)| *name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::functions::Trigger;
+
+    use super::*;
+
+    #[test]
+    fn unknown_environment_is_reported_with_the_known_ones() {
+        let error = Environment::by_name("staging").expect_err("not there");
+        assert_eq!(
+            error.to_string(),
+            "there is no environment 'staging'; known are dev, prod \
+             (infra-gen/src/environments/environment.rs)"
+        );
+    }
+
+    #[test]
+    fn every_environment_has_a_different_valid_name_suffix() {
+        let mut suffixes = Vec::new();
+        for name in Environment::names() {
+            let suffix = Environment::by_name(name).expect("it is known").name_suffix;
+            assert_eq!(NameSuffix::new(suffix.as_str()).as_ref(), Ok(&suffix));
+            assert!(!suffixes.contains(&suffix), "{name}: '{}'", suffix.as_str());
+            suffixes.push(suffix);
+        }
+    }
+
+    #[test]
+    fn queues_of_all_environments_leave_concurrency_for_requests() {
+        // An account's default quota of concurrent invocations. One account can hold all environments.
+        const ACCOUNT: u32 = 1000;
+        let mut taken = 0;
+        for name in Environment::names() {
+            let environment = Environment::by_name(name).expect("it is known");
+            let consumers = contract::functions::ALL.iter().filter(|function| {
+                let mut triggers = function.triggers.iter();
+                triggers.any(|trigger| matches!(trigger, Trigger::Queue { .. }))
+            });
+            taken += consumers
+                .map(|function| (environment.queue_concurrency)(function).invocations())
+                .sum::<u32>();
+        }
+        assert!(taken + 200 <= ACCOUNT, "{taken}");
+    }
+
+    #[test]
+    fn limits_of_anonymous_routes_are_below_those_of_the_stage() {
+        for name in Environment::names() {
+            let environment = Environment::by_name(name).expect("it is known");
+            let pairs = [
+                (
+                    environment.job_creation_throttling,
+                    environment.http_throttling,
+                ),
+                (
+                    environment.connection_throttling,
+                    environment.websocket_throttling,
+                ),
+            ];
+            for (route, stage) in pairs {
+                assert!(
+                    route.requests_per_second < stage.requests_per_second,
+                    "{name}"
+                );
+                assert!(route.burst <= stage.burst, "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_environment_is_found_by_its_own_name() {
+        for name in Environment::names() {
+            let environment = Environment::by_name(name).expect("it is known");
+            assert_eq!(environment.name, name);
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The modules of infra-gen depend on each other in one direction.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::Path,
+};
+
+/// Folders that are not checked: their content moves to crates of its own.
+const SKIPPED: [&str; 4] = ["check", "diff", "resources", "template"];
+
+/// A module: its path in segments, empty for `lib.rs` and `main.rs`.
+type Module = Vec<String>;
+
+/// The use declarations of a module, without those of its tests.
+#[derive(Debug, Default)]
+struct Uses {
+    /// Paths that the module itself uses.
+    private: Vec<Vec<String>>,
+    /// Paths that it re-exports, which are no dependencies.
+    exported: Vec<Vec<String>>,
+}
+
+fn read(folder: &Path, module: &[String], modules: &mut BTreeMap<Module, Uses>) {
+    for entry in fs::read_dir(folder).expect("readable") {
+        let path = entry.expect("readable").path();
+        let name = path.file_stem().expect("a name").to_string_lossy();
+        let child = [module, &[name.to_string()]].concat();
+        if path.is_dir() {
+            if !SKIPPED.contains(&&*name) {
+                read(&path, &child, modules);
+            }
+        } else {
+            let is_parent = ["lib", "main", "mod"].contains(&&*name);
+            let module = if is_parent { module.to_vec() } else { child };
+            let source = fs::read_to_string(&path).expect("readable");
+            let uses = modules.entry(module).or_default();
+            for (is_exported, path) in use_paths(&source) {
+                if is_exported {
+                    uses.exported.push(path);
+                } else {
+                    uses.private.push(path);
+                }
+            }
+        }
+    }
+}
+
+/// The paths of all use declarations, and whether they have a visibility.
+fn use_paths(source: &str) -> Vec<(bool, Vec<String>)> {
+    let code = source.split("#[cfg(test)]").next().unwrap_or_default();
+    let lines = code.lines().map(str::trim);
+    let code: Vec<_> = lines.filter(|line| !line.starts_with("//")).collect();
+    let mut paths = Vec::new();
+    let code = code.join("\n");
+    for (start, _) in code.match_indices("use ") {
+        let line = code[..start].rfind('\n').map_or(0, |end| end + 1);
+        let visibility = code[line..start].trim();
+        if !visibility.is_empty() && !visibility.starts_with("pub") {
+            continue;
+        }
+        let declaration = &code[start + "use ".len()..];
+        let end = declaration.find(';').unwrap_or(declaration.len());
+        let mut found = Vec::new();
+        expand(&declaration[..end].replace('\n', " "), &[], &mut found);
+        paths.extend(found.into_iter().map(|path| (!visibility.is_empty(), path)));
+    }
+    paths
+}
+
+/// Expands `a::{b, c::{d}}` to `a::b` and `a::c::d`.
+fn expand(tree: &str, prefix: &[String], paths: &mut Vec<Vec<String>>) {
+    let segments = |text: &str| -> Vec<String> {
+        let name = text.split(" as ").next().unwrap_or_default();
+        let segments = name.split("::").map(str::trim);
+        segments
+            .filter(|it| !it.is_empty())
+            .map(str::to_owned)
+            .collect()
+    };
+    let Some((head, group)) = tree.split_once('{') else {
+        paths.push([prefix, &segments(tree)].concat());
+        return;
+    };
+    let prefix = [prefix, &segments(head)].concat();
+    let group = group.trim_end().strip_suffix('}').expect("a closing brace");
+    let (mut depth, mut start) = (0, 0);
+    for (index, character) in group.char_indices().chain([(group.len(), ',')]) {
+        match character {
+            '{' => depth += 1,
+            '}' => depth -= 1,
+            ',' if depth == 0 => {
+                let item = group[start..index].trim();
+                if !item.is_empty() {
+                    expand(item, &prefix, paths);
+                }
+                start = index + 1;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The module that a path leads to, through re-exports; `None` for other crates.
+fn resolve(from: &[String], path: &[String], modules: &BTreeMap<Module, Uses>) -> Option<Module> {
+    let mut module = from.to_vec();
+    let mut rest = path.iter().peekable();
+    match rest.peek()?.as_str() {
+        "crate" | "infra_gen" => {
+            module.clear();
+            rest.next();
+        }
+        "self" => {
+            rest.next();
+        }
+        "super" => {
+            while rest.next_if(|it| *it == "super").is_some() {
+                module.pop();
+            }
+        }
+        name if modules.contains_key(&[from, &[name.to_owned()]].concat()) => {}
+        _ => return None,
+    }
+    for name in rest {
+        let child = [&module[..], &[name.clone()]].concat();
+        if modules.contains_key(&child) {
+            module = child;
+            continue;
+        }
+        let exported = modules.get(&module).map(|uses| &uses.exported);
+        let mut exported = exported.into_iter().flatten();
+        return match exported.find(|path| path.last() == Some(name)) {
+            Some(path) => resolve(&module, path, modules),
+            None if module.is_empty() && SKIPPED.contains(&name.as_str()) => None,
+            None => Some(module),
+        };
+    }
+    Some(module)
+}
+
+/// A path from a module back to itself.
+fn circle<'a>(
+    module: &'a Module,
+    dependencies: &'a BTreeMap<Module, BTreeSet<Module>>,
+    path: &mut Vec<&'a Module>,
+    done: &mut BTreeSet<&'a Module>,
+) -> Option<String> {
+    if let Some(start) = path.iter().position(|it| *it == module) {
+        let names = path[start..].iter().chain([&module]);
+        let names: Vec<_> = names
+            .map(|it| format!("crate::{}", it.join("::")))
+            .collect();
+        return Some(names.join(" -> "));
+    }
+    if !done.insert(module) {
+        return None;
+    }
+    path.push(module);
+    let mut targets = dependencies.get(module).into_iter().flatten();
+    let found = targets.find_map(|target| circle(target, dependencies, path, done));
+    path.pop();
+    found
+}
+
+#[test]
+fn modules_have_no_circular_dependencies() {
+    let mut modules = BTreeMap::new();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    read(&source, &[], &mut modules);
+    let dependencies: BTreeMap<Module, BTreeSet<Module>> = modules
+        .iter()
+        .map(|(module, uses)| {
+            let targets = uses.private.iter();
+            let targets = targets.filter_map(|path| resolve(module, path, &modules));
+            (module.clone(), targets.filter(|it| it != module).collect())
+        })
+        .collect();
+    let edges: usize = dependencies.values().map(BTreeSet::len).sum();
+    assert!(edges > 100, "only {edges} dependencies were found");
+    let mut done = BTreeSet::new();
+    for module in dependencies.keys() {
+        let found = circle(module, &dependencies, &mut Vec::new(), &mut done);
+        assert_eq!(found, None);
+    }
+}
+
+#[test]
+fn use_declarations_are_expanded() {
+    let source = "use a::{\n    b as _,\n    c::{self, D},\n};\npub use super::E;\n// use f::G;\n";
+    let paths: Vec<_> = use_paths(source)
+        .into_iter()
+        .map(|(is_exported, path)| (is_exported, path.join("::")))
+        .collect();
+    let expected = [
+        (false, "a::b"),
+        (false, "a::c::self"),
+        (false, "a::c::D"),
+        (true, "super::E"),
+    ];
+    assert_eq!(
+        paths,
+        expected.map(|(is_exported, path)| (is_exported, path.to_owned()))
+    );
+}
