@@ -85,7 +85,7 @@ impl Handler {
             self.stores.redeliver(&job.job_id, 0).await?;
         }
         let (before, job_id) = (job.seq, job.job_id.clone());
-        let mut publisher = Publisher::new(Arc::clone(&self.stores), &job, lease);
+        let mut publisher = Publisher::new(Arc::clone(&self.stores), &self.objects, &job, lease);
         let is_hopeless = job.attempts_without_progress > MAX_ATTEMPTS_WITHOUT_PROGRESS;
         let recovered = match publisher.recover().await {
             Ok(false) if is_hopeless => {

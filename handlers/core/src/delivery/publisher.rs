@@ -25,11 +25,11 @@ use super::{
     terminal_message::{MessageHeader, terminal_message},
 };
 use crate::{
-    aws::ConnectionsApi,
+    aws::{ConnectionsApi, Objects},
     metrics,
     models::{Event, Job, Subscriber},
     progress::Estimate,
-    stores::{Appended, Commit, Lease, ProgressPoint, StoreError, TerminalState},
+    stores::{Appended, Commit, Lease, ProgressPoint, ResultStore, StoreError, TerminalState},
 };
 
 /// A message could not be published.
@@ -83,6 +83,7 @@ pub enum Advanced {
 #[derive(Debug)]
 pub struct Publisher<F: Function> {
     stores: Arc<Stores<F>>,
+    results: ResultStore<F>,
     sender: Sender<ConnectionsApi<F>, ConnectionMaintainer<F>>,
     lease: Lease,
     seq: u64,
@@ -146,8 +147,9 @@ impl<F> Publishes for F where
 }
 
 impl<F: Publishes> Publisher<F> {
-    /// A publisher for the run that has claimed `job`.
-    pub fn new(stores: Arc<Stores<F>>, job: &Job, lease: Lease) -> Self {
+    /// A publisher for the run that has claimed `job`. Large results are stored in the bucket of
+    /// `objects`.
+    pub fn new(stores: Arc<Stores<F>>, objects: &Objects<F>, job: &Job, lease: Lease) -> Self {
         let sender = Sender::new(
             stores.api.clone(),
             ConnectionMaintainer::new(stores.connections.clone(), stores.queues.clone()),
@@ -157,6 +159,7 @@ impl<F: Publishes> Publisher<F> {
         let deferred = DeferredFanOut::new(Arc::clone(&stores), job.job_id.clone());
         Self {
             stores,
+            results: ResultStore::new(objects.clone()),
             sender,
             lease,
             seq: job.seq,
@@ -264,7 +267,6 @@ impl<F: Publishes> Publisher<F> {
         results: RawJson,
     ) -> Result<(LeaseStatus, Results), PublishError> {
         let results = self
-            .stores
             .results
             .pack(&self.lease.job_id, stage, results)
             .await?;

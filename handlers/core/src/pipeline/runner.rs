@@ -29,7 +29,7 @@ use crate::{
     delivery::{LeaseStatus, PublishError, Publisher, Publishes, Stores},
     models::Job,
     progress::{Estimate, Progress},
-    stores::{Claim, Lease, ProgressPoint, StoreError, TerminalState},
+    stores::{Claim, Lease, ProgressPoint, ResultStore, StoreError, TerminalState},
 };
 
 /// Attempts to publish a durable message before the run gives up; the next run repeats it.
@@ -95,6 +95,7 @@ pub enum RunError {
 pub struct Runner<F> {
     stores: Arc<Stores<F>>,
     objects: Objects<F>,
+    results: ResultStore<F>,
     steps: Vec<Step>,
     executor: StageExecutor,
 }
@@ -115,6 +116,7 @@ impl<F: Runs> Runner<F> {
         };
         Ok(Self {
             stores,
+            results: ResultStore::new(objects.clone()),
             objects,
             steps: pipeline.steps,
             executor,
@@ -167,7 +169,8 @@ impl<F: Runs> Runner<F> {
             .record("request_id", job.request_id.as_str())
             .record("correlation_id", job.correlation_id.as_str());
         tracing::info!(epoch = lease.epoch, takeover, "claimed");
-        let mut publisher = Publisher::new(Arc::clone(&self.stores), &job, lease.clone());
+        let mut publisher =
+            Publisher::new(Arc::clone(&self.stores), &self.objects, &job, lease.clone());
         let outcome = self
             .run_claimed(&job, takeover, &lease, &mut publisher, deadline)
             .boxed_local()
@@ -353,11 +356,7 @@ impl<F: Runs> Runner<F> {
             return Err(unreadable(format!("event {seq} is no stage_complete")).into());
         };
         let packed = complete.results;
-        let results = self
-            .stores
-            .results
-            .unpack(&job.job_id, packed.clone())
-            .await?;
+        let results = self.results.unpack(&job.job_id, packed.clone()).await?;
         Ok((results, packed))
     }
 
