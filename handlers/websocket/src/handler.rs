@@ -11,10 +11,10 @@ use contract::{
     timestamp::Timestamp,
 };
 use handlers_core::{
-    aws::{ConnectionsApi, Environment, Queues},
+    aws::{ConnectionsApi, Environment, PostError, Queues},
     cancellation::Canceller,
     clock::Clock,
-    delivery::{PostError, RetryPolicy, Stores},
+    delivery::{RetryPolicy, Stores},
     stores::{
         ConnectionStore, EventStore, JobStore, StoreError, SubscriptionRequest, SubscriptionStore,
         correlation_id,

@@ -16,8 +16,8 @@ use contract::{
 use handlers_core::{
     delivery::{Advanced, PublishError, Publisher},
     http::{ApiError, ApiResponse, ApiResult, read_body},
-    models::Job,
-    stores::{StoreError, TerminalState},
+    models::{Job, TerminalState},
+    stores::StoreError,
 };
 
 use crate::{

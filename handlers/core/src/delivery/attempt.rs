@@ -4,8 +4,11 @@ use bytes::Bytes;
 use contract::timestamp::Timestamp;
 use tokio::time::Instant;
 
-use super::{Post, PostError, RetryPolicy};
-use crate::clock::Clock;
+use super::RetryPolicy;
+use crate::{
+    aws::{Post, PostError},
+    clock::Clock,
+};
 
 /// A connection as far as sending is concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -27,9 +27,9 @@ use super::{
 use crate::{
     aws::{ConnectionsApi, Objects},
     metrics,
-    models::{Event, Job, Subscriber},
+    models::{Event, Job, Subscriber, TerminalState},
     progress::Estimate,
-    stores::{Appended, Commit, Lease, ProgressPoint, ResultStore, StoreError, TerminalState},
+    stores::{Appended, Commit, Lease, ProgressPoint, ResultStore, StoreError},
 };
 
 /// A message could not be published.

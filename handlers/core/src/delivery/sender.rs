@@ -14,14 +14,19 @@ use tokio::{
 };
 
 use super::{
-    Delivery, Destination, Outgoing, Post, PostError, RetryPolicy,
+    Delivery, Destination, Outgoing, RetryPolicy,
     account_throttle::AccountThrottle,
     attempt::deliver,
     mailbox::{Mailbox, Next},
-    stats::{DeliveryStats, StatsSnapshot},
+    stats::DeliveryStats,
     write_priority::{PauseGuard, SendGate},
 };
-use crate::{clock::Clock, models::Subscriber};
+use crate::{
+    aws::{Post, PostError},
+    clock::Clock,
+    metrics::StatsSnapshot,
+    models::Subscriber,
+};
 
 /// Posts in flight at a time, over all connections.
 const CONCURRENT_POSTS: usize = 128;

@@ -10,10 +10,10 @@ use contract::{
     tables::Jobs,
 };
 
+use super::redelivery;
 use crate::{
     aws::{ConnectionsApi, Database, Environment, Queues, SendError},
     clock::Clock,
-    redelivery,
     stores::{ConnectionStore, EventStore, JobStore, SubscriptionStore},
 };
 

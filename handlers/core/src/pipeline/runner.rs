@@ -27,9 +27,9 @@ use super::{
 use crate::{
     aws::{Objects, SendError},
     delivery::{LeaseStatus, PublishError, Publisher, Publishes, Stores},
-    models::Job,
+    models::{Job, TerminalState},
     progress::{Estimate, Progress},
-    stores::{Claim, Lease, ProgressPoint, ResultStore, StoreError, TerminalState},
+    stores::{Claim, Lease, ProgressPoint, ResultStore, StoreError},
 };
 
 /// Attempts to publish a durable message before the run gives up; the next run repeats it.

@@ -23,9 +23,9 @@ use super::{
     error::{condition_met, every_item, is_conflict, retry_on_conflict},
 };
 use crate::{
-    aws::Database,
+    aws::{Database, number, text},
     clock::Clock,
-    models::{Connection, PendingReply, ReplayAllowance, SentRange, Subscriber, number, text},
+    models::{Connection, PendingReply, ReplayAllowance, SentRange, Subscriber},
 };
 
 /// The correlation id of a connection. It follows from what every event of the connection says, so

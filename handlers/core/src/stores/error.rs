@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::{
 };
 use aws_smithy_types::error::operation::BuildError;
 
-use crate::models::{InvalidItem, Item};
+use crate::{aws::Item, models::InvalidItem};
 
 /// A call to a table or to the bucket failed.
 #[derive(Debug, thiserror::Error)]

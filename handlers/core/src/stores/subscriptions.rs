@@ -26,11 +26,9 @@ use super::{
     error::{is_contended, retry_on_conflict},
 };
 use crate::{
-    aws::Database,
+    aws::{Database, number, text},
     clock::Clock,
-    models::{
-        Connection, Job, ReplayAllowance, ReplayLimited, SentRange, Subscriber, number, text,
-    },
+    models::{Connection, Job, ReplayAllowance, ReplayLimited, SentRange, Subscriber},
 };
 
 /// Who wants to watch which job.

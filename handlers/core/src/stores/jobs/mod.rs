@@ -17,16 +17,16 @@ use contract::{
 };
 
 pub use claims::{Claim, ExternalClaim, Lease};
-pub use runs::{Commit, ProgressPoint, TerminalState};
+pub use runs::{Commit, ProgressPoint};
 
 use super::{
     StoreError,
     error::{condition_met, is_conflict, retry_on_conflict},
 };
 use crate::{
-    aws::Database,
+    aws::{Database, text},
     clock::Clock,
-    models::{Job, SentRange, text},
+    models::{Job, SentRange},
 };
 
 /// The jobs in `jobs`.
