@@ -9,6 +9,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("hash", &[]),
     ("progress", &[]),
     ("response_size", &[]),
+    ("retry", &[]),
     ("telemetry", &[]),
     ("metrics", &["clock", "telemetry"]),
     ("aws", &[]),
@@ -22,12 +23,15 @@ const LAYERS: &[(&str, &[&str])] = &[
             "models",
             "progress",
             "response_size",
+            "retry",
         ],
     ),
     ("watchdog", &["aws", "models"]),
     (
         "delivery",
-        &["aws", "clock", "metrics", "models", "progress", "stores"],
+        &[
+            "aws", "clock", "metrics", "models", "progress", "retry", "stores",
+        ],
     ),
     (
         "unattended",
@@ -39,7 +43,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     (
         "pipeline",
-        &["aws", "delivery", "models", "progress", "stores"],
+        &["aws", "delivery", "models", "progress", "retry", "stores"],
     ),
     ("http", &["aws", "response_size", "stores", "unattended"]),
     ("layers", &[]),

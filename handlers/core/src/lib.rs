@@ -29,6 +29,7 @@ pub mod models;
 pub mod pipeline;
 pub mod progress;
 pub mod response_size;
+pub mod retry;
 pub mod stores;
 pub mod telemetry;
 pub mod unattended;

@@ -12,9 +12,10 @@ use contract::{
 use handlers_core::{
     aws::{ConnectionsApi, Environment, Queues, SendError},
     clock::Clock,
-    delivery::{ConnectionMaintainer, Outgoing, RetryPolicy, Sender, Stores, Unfinished},
+    delivery::{ConnectionMaintainer, Outgoing, Sender, Stores, Unfinished},
     metrics,
     models::{Job, Subscriber},
+    retry::RetryPolicy,
     stores::{EventStore, JobStore, StoreError, SubscriptionStore},
     unattended::Unattended,
 };
@@ -202,7 +203,7 @@ impl Handler {
         let sender = Sender::new(
             self.api.clone(),
             shortfall.clone(),
-            RetryPolicy::of::<DeliveryFunction>(),
+            RetryPolicy::post::<DeliveryFunction>(),
             self.clock.clone(),
         );
         if let Some(update) = update {

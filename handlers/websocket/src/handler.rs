@@ -14,7 +14,8 @@ use handlers_core::{
     aws::{ConnectionsApi, Environment, PostError, Queues},
     cancellation::Canceller,
     clock::Clock,
-    delivery::{RetryPolicy, Stores},
+    delivery::Stores,
+    retry::RetryPolicy,
     stores::{
         ConnectionStore, EventStore, JobStore, StoreError, SubscriptionRequest, SubscriptionStore,
         correlation_id,
@@ -67,7 +68,7 @@ impl Session {
     /// What is left of the time for posts: all posts that an event causes share it, for the function
     /// has no more time for many of them than for one.
     pub(crate) fn budget(&self) -> RetryPolicy {
-        let budget = RetryPolicy::of::<WebSocketFunction>();
+        let budget = RetryPolicy::post::<WebSocketFunction>();
         let total = budget.total.saturating_sub(self.began.elapsed());
         RetryPolicy { total, ..budget }
     }

@@ -1,6 +1,6 @@
 //! Sending messages to connections: in order, bounded, retried, never in the way of the job.
 //!
-//! [`deliver`] sends one message to one connection, however long its [`RetryPolicy`] lasts. A
+//! [`deliver`] sends one message to one connection, however long its [`RetryPolicy`](crate::retry::RetryPolicy) lasts. A
 //! [`Sender`] does that for many connections at once, one message at a time each. A [`Publisher`]
 //! writes a job's messages to the tables first and knows whom to send them to.
 
@@ -12,7 +12,6 @@ mod known_audience;
 mod mailbox;
 mod publisher;
 pub(crate) mod redelivery;
-mod retry_policy;
 mod sender;
 mod stats;
 mod stores;
@@ -23,7 +22,6 @@ pub use attempt::{Delivery, Destination, deliver};
 pub use connection_maintainer::{ConnectionMaintainer, MaintainsConnections};
 pub use mailbox::Outgoing;
 pub use publisher::{Advanced, LeaseStatus, PublishError, Publisher, Publishes};
-pub use retry_policy::RetryPolicy;
 pub use sender::{DeliveryObserver, Outcome, Sender, Unfinished};
 pub use stores::Stores;
 pub use terminal_message::{MessageHeader, terminal_message};

@@ -18,7 +18,7 @@ use contract::{
 };
 
 use super::{
-    Outgoing, RetryPolicy, Sender, Stores, Unfinished,
+    Outgoing, Sender, Stores, Unfinished,
     connection_maintainer::{ConnectionMaintainer, MaintainsConnections},
     deferred_fan_out::DeferredFanOut,
     known_audience::{KnownAudience, Purpose},
@@ -29,6 +29,7 @@ use crate::{
     metrics,
     models::{Event, Job, Subscriber, TerminalState},
     progress::Estimate,
+    retry::RetryPolicy,
     stores::{Appended, Commit, Lease, ProgressPoint, ResultStore, StoreError},
 };
 
@@ -153,7 +154,7 @@ impl<F: Publishes> Publisher<F> {
         let sender = Sender::new(
             stores.api.clone(),
             ConnectionMaintainer::new(stores.connections.clone(), stores.queues.clone()),
-            RetryPolicy::of::<F>(),
+            RetryPolicy::post::<F>(),
             stores.clock.clone(),
         );
         let deferred = DeferredFanOut::new(Arc::clone(&stores), job.job_id.clone());
@@ -337,7 +338,7 @@ impl<F: Publishes> Publisher<F> {
     /// then is left to the delivery function, with all that came after `after_seq`.
     pub async fn flush_within_budget(&mut self, after_seq: u64) {
         self.deferred.send().await;
-        let limit = RetryPolicy::of::<F>().total;
+        let limit = RetryPolicy::post::<F>().total;
         let (counts, unfinished) = self.sender.flush_within(limit).await;
         let (job_id, subscribers) = (self.lease.job_id.as_str(), self.direct().len());
         metrics::delivered::<F>(&self.stores.clock, job_id, subscribers, &counts);

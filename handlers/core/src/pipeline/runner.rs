@@ -29,11 +29,9 @@ use crate::{
     delivery::{LeaseStatus, PublishError, Publisher, Publishes, Stores},
     models::{Job, TerminalState},
     progress::{Estimate, Progress},
+    retry::RetryPolicy,
     stores::{Claim, Lease, ProgressPoint, ResultStore, StoreError},
 };
-
-/// Attempts to publish a durable message before the run gives up; the next run repeats it.
-const PUBLISH_ATTEMPTS: u32 = 5;
 
 /// The grants that running a job takes.
 pub trait Runs:
@@ -444,20 +442,22 @@ async fn end<F: Runs>(
     Ok(RunOutcome::Ended)
 }
 
-/// Repeats the publishing of a durable message while the tables fail: each attempt writes the same.
+/// Publishes a durable message, with retries while the tables or the bucket fail. `publish` is
+/// idempotent: each attempt writes the same message at the same `seq`.
 async fn publish_with_retry<T>(
     mut publish: impl AsyncFnMut() -> Result<T, PublishError>,
 ) -> Result<T, PublishError> {
-    let mut attempt = 1;
+    let mut backoff = RetryPolicy::DURABLE_MESSAGE.backoff();
     loop {
         match publish().await {
-            Err(PublishError::Store(error)) if attempt < PUBLISH_ATTEMPTS => {
-                tracing::warn!(attempt, %error, "a durable message could not be written; trying again");
-                let ceiling = 200_u64 << attempt;
-                tokio::time::sleep(Duration::from_millis(fastrand::u64(1..=ceiling))).await;
-                attempt += 1;
+            Err(PublishError::Store(error)) => {
+                let attempt = backoff.attempt();
+                tracing::warn!(attempt, %error, "a durable message could not be published");
+                if !backoff.wait().await {
+                    return Err(error.into());
+                }
             }
-            outcome => return outcome,
+            result => return result,
         }
     }
 }

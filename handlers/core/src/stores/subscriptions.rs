@@ -23,12 +23,13 @@ use super::{
     StoreError,
     allowance::{unchanged, values},
     connections::half_is_gone,
-    error::{is_contended, retry_on_conflict},
+    error::is_contended,
 };
 use crate::{
     aws::{Database, number, text},
     clock::Clock,
     models::{Connection, Job, ReplayAllowance, ReplayLimited, SentRange, Subscriber},
+    retry::RetryPolicy,
 };
 
 /// Who wants to watch which job.
@@ -185,7 +186,8 @@ impl<F: Function> SubscriptionStore<F> {
             })?
             .build();
         // A job that goes on is written all the time, and its item is read here.
-        let answer = retry_on_conflict(|| reading.clone().send(), met_a_writer)
+        let answer = RetryPolicy::TRANSACTION_CONFLICT
+            .run(|| reading.clone().send(), met_a_writer)
             .await
             .map_err(StoreError::of("looking at the job and the connection"))?;
         let now = self.clock.now();
@@ -255,11 +257,12 @@ impl<F: Function> SubscriptionStore<F> {
             + Granted<PutItem<Connections>>
             + Granted<PutItem<Subscribers>>,
     {
-        let written = retry_on_conflict(
-            || self.write(request, authorized, allowance, precondition),
-            |cancelled| matches!(cancelled, Cancelled::Crowded),
-        )
-        .await;
+        let written = RetryPolicy::TRANSACTION_CONFLICT
+            .run(
+                || self.write(request, authorized, allowance, precondition),
+                |cancelled| matches!(cancelled, Cancelled::Crowded),
+            )
+            .await;
         match written {
             Ok(()) => Ok(CommitOutcome::Committed),
             Err(Cancelled::Condition) => Ok(CommitOutcome::Conflict),
@@ -436,7 +439,10 @@ impl<F: Function> SubscriptionStore<F> {
                 .await
                 .map_err(|error| reason("unsubscribing", error))
         };
-        match retry_on_conflict(write, |cancelled| matches!(cancelled, Cancelled::Crowded)).await {
+        match RetryPolicy::TRANSACTION_CONFLICT
+            .run(write, |cancelled| matches!(cancelled, Cancelled::Crowded))
+            .await
+        {
             Ok(_) => Ok(true),
             Err(Cancelled::Condition) => Ok(false),
             Err(Cancelled::Crowded) => Err(crowded("unsubscribing")),
