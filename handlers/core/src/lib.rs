@@ -22,11 +22,14 @@ pub mod clock;
 pub mod delivery;
 mod hash;
 pub mod http;
+#[cfg(test)]
+mod layers;
 pub mod metrics;
 pub mod models;
 pub mod pipeline;
 pub mod progress;
-mod redelivery;
+pub mod response_size;
+pub mod retry;
 pub mod stores;
 pub mod telemetry;
 pub mod unattended;

@@ -11,10 +11,11 @@ use contract::{
     timestamp::Timestamp,
 };
 use handlers_core::{
-    aws::{ConnectionsApi, Database, Environment, Queues},
+    aws::{ConnectionsApi, Environment, PostError, Queues},
     cancellation::Canceller,
     clock::Clock,
-    delivery::{PostError, RetryPolicy},
+    delivery::Stores,
+    retry::RetryPolicy,
     stores::{
         ConnectionStore, EventStore, JobStore, StoreError, SubscriptionRequest, SubscriptionStore,
         correlation_id,
@@ -67,7 +68,7 @@ impl Session {
     /// What is left of the time for posts: all posts that an event causes share it, for the function
     /// has no more time for many of them than for one.
     pub(crate) fn budget(&self) -> RetryPolicy {
-        let budget = RetryPolicy::of::<WebSocketFunction>();
+        let budget = RetryPolicy::post::<WebSocketFunction>();
         let total = budget.total.saturating_sub(self.began.elapsed());
         RetryPolicy { total, ..budget }
     }
@@ -100,18 +101,23 @@ impl Handler {
             .filter(|origin| !origin.is_empty())
             .map(str::to_owned)
             .collect();
-        let database = Database::new(config, environment);
-        let jobs = JobStore::new(database.clone(), clock.clone());
-        let events = EventStore::new(database.clone());
-        let queues = Queues::new(config, environment);
+        let Stores {
+            jobs,
+            events,
+            subscriptions,
+            connections,
+            queues,
+            api,
+            clock,
+        } = Stores::new(config, environment, clock);
         Ok(Self {
-            connections: ConnectionStore::new(database.clone(), clock.clone()),
-            subscriptions: SubscriptionStore::new(database, clock.clone(), max_subscriptions),
+            connections,
+            subscriptions,
             canceller: Canceller::new(jobs.clone(), events.clone(), queues.clone(), clock.clone()),
             jobs,
             events,
             queues,
-            api: ConnectionsApi::new(config, environment),
+            api,
             clock,
             max_subscriptions,
             allowed_origins,

@@ -97,7 +97,11 @@ impl Handler {
             .subscriptions
             .load_context(connection_id, job_id)
             .await?;
-        let authorized = match self.subscriptions.authorize(context, Some(access_key)) {
+        let authorized = match self.subscriptions.authorize(
+            context,
+            Some(access_key),
+            self.max_subscriptions,
+        ) {
             Ok(authorized) => authorized,
             Err(refused) => {
                 tracing::info!(?refused, %job_id, "refused: the job in the URL cannot be watched");

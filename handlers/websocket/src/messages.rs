@@ -334,7 +334,9 @@ impl Handler {
             .subscriptions
             .load_context(connection_id, job_id)
             .await?;
-        Ok(self.subscriptions.authorize(context, access_key))
+        Ok(self
+            .subscriptions
+            .authorize(context, access_key, self.max_subscriptions))
     }
 
     /// Sends `subscribed` and the durable messages after `after`, up to the `seq` of `job`, but for

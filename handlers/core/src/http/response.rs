@@ -5,7 +5,6 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use contract::{
     http::{ErrorBody, HttpError, HttpErrorCode},
     ids::RequestId,
-    limits::MAX_ANSWER_STRING_BYTES,
     routes::HttpRoute,
     worker::InvalidBody,
 };
@@ -155,22 +154,6 @@ impl ApiResponse {
     }
 }
 
-/// The bytes of a text as a JSON string, its quotes included: so the body of an answer stands in what a
-/// function returns.
-pub fn string_bytes(text: &str) -> usize {
-    let escapes = text.bytes().map(|byte| match byte {
-        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 1,
-        ..0x20 => 5,
-        _ => 0,
-    });
-    text.len() + escapes.sum::<usize>() + 2
-}
-
-/// Whether Lambda lets a function answer with `body`.
-pub fn fits_into_an_answer(body: &str) -> bool {
-    string_bytes(body) <= MAX_ANSWER_STRING_BYTES
-}
-
 /// The response of the function that serves `route`.
 pub fn respond(
     route: Option<HttpRoute>,
@@ -233,20 +216,10 @@ fn refusal(route: Option<HttpRoute>, request_id: &RequestId, problem: ApiError) 
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use contract::limits::MAX_ANSWER_STRING_BYTES;
 
-    #[test]
-    fn a_text_is_measured_as_the_string_that_lambda_gets() {
-        for text in [
-            "",
-            "plain é…😀",
-            r#"{"a":"\\ \"b\""}"#,
-            "\u{0}\u{8}\t\n\u{b}\u{c}\r\u{1f} \u{7f}\u{2028}",
-        ] {
-            let string = serde_json::to_string(text).unwrap();
-            assert_eq!(string_bytes(text), string.len(), "{text:?}");
-        }
-    }
+    use super::*;
+    use crate::response_size::fits_into_an_answer;
 
     #[test]
     fn a_body_of_quotes_fits_only_if_its_string_does() {
