@@ -22,7 +22,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 WORKSPACE = HERE.parents[1]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", WORKSPACE / "target")).resolve()
-FUNCTIONS = ("websocket", "jobs", "worker", "pipeline", "delivery")
+# A function is a crate of handlers/ that has an executable; both have its name.
+FUNCTIONS = tuple(sorted(main.parts[-3] for main in (WORKSPACE / "handlers").glob("*/src/main.rs")))
 BARE = "bare-function"
 
 # The functions' environment on Lambda, with names of resources that do not exist.

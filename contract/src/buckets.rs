@@ -37,6 +37,9 @@ impl Resource for Objects {
     const VARIABLE: &'static str = Self::SPEC.variable;
 }
 
+/// All buckets, in the order of the template.
+pub const ALL: &[&BucketSpec] = &[Objects::SPEC];
+
 /// The object key of a job's input.
 pub fn input_key(job: &JobId) -> String {
     format!("jobs/{job}/input")

@@ -7,13 +7,13 @@
 //! [`HasEnvVar`]: crate::environment::HasEnvVar
 
 use crate::{
-    buckets::Objects,
-    const_fmt::{ConstString, const_panic},
+    buckets::{self, Objects},
+    const_fmt::{ConstString, const_panic, equal},
     environment::{Setting, WebSocketApi},
-    grants::Grant,
-    queues::{DeliveryQueue, JobQueue, Queue as _, QueueSpec},
+    grants::{Grant, GrantedOn},
+    queues::{self, DeliveryQueue, JobQueue, Queue as _, QueueSpec},
     routes::HttpRoute,
-    tables::{Connections, JobEvents, Jobs, Subscribers},
+    tables::{self, Connections, JobEvents, Jobs, Subscribers},
 };
 
 /// API Gateway's timeout for an integration, in seconds.
@@ -257,6 +257,69 @@ const _: () = {
         index += 1;
     }
 };
+
+/// Requires that the stack has every resource that a function uses.
+const _: () = {
+    let mut index = 0;
+    while index < ALL.len() {
+        let mut grant = 0;
+        while grant < ALL[index].grants.len() {
+            check_resource(ALL[index], ALL[index].grants[grant].on);
+            grant += 1;
+        }
+        let mut trigger = 0;
+        while trigger < ALL[index].triggers.len() {
+            if let Trigger::Queue { queue, .. } = ALL[index].triggers[trigger] {
+                check_resource(ALL[index], GrantedOn::Queue(queue));
+            }
+            trigger += 1;
+        }
+        index += 1;
+    }
+};
+
+/// Rejects a resource that is declared but is not in the stack.
+#[track_caller]
+const fn check_resource(function: &FunctionSpec, resource: GrantedOn) {
+    let (kind, name, list, is_listed) = match resource {
+        GrantedOn::Table(table) | GrantedOn::Index(table, _) => {
+            let mut index = 0;
+            while index < tables::ALL.len() && !equal(tables::ALL[index].name, table.name) {
+                index += 1;
+            }
+            let is_listed = index < tables::ALL.len();
+            ("table", table.name, "tables", is_listed)
+        }
+        GrantedOn::Queue(queue) => {
+            let mut index = 0;
+            while index < queues::ALL.len() && !equal(queues::ALL[index].name, queue.name) {
+                index += 1;
+            }
+            ("queue", queue.name, "queues", index < queues::ALL.len())
+        }
+        GrantedOn::Bucket(bucket) => {
+            let mut index = 0;
+            while index < buckets::ALL.len() && !equal(buckets::ALL[index].name, bucket.name) {
+                index += 1;
+            }
+            ("bucket", bucket.name, "buckets", index < buckets::ALL.len())
+        }
+        GrantedOn::Connections(_) => return,
+    };
+    if !is_listed {
+        const_panic(&[
+            "the function `",
+            function.name,
+            "` uses the ",
+            kind,
+            " `",
+            name,
+            "`, which the stack does not have: add it to ALL (contract/src/",
+            list,
+            ".rs)",
+        ]);
+    }
+}
 
 /// Rejects a function whose timeout does not fit its time limit for sending or its triggers.
 #[doc(hidden)]

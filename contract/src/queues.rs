@@ -92,6 +92,9 @@ queue! {
     }
 }
 
+/// All queues, in the order of the template.
+pub const ALL: &[&QueueSpec] = &[JobQueue::SPEC, DeliveryQueue::SPEC];
+
 /// Number of receives after which a delivery has failed. Each may send its recipients the same
 /// messages again, and a client that has stopped reading fails all of them.
 pub const MAX_DELIVERY_ATTEMPTS: u32 = 10;

@@ -302,6 +302,14 @@ table! {
     }
 }
 
+/// All tables, in the order of the template.
+pub const ALL: &[&TableSpec] = &[
+    Connections::SPEC,
+    Subscribers::SPEC,
+    Jobs::SPEC,
+    JobEvents::SPEC,
+];
+
 /// Rejects a table that DynamoDB would reject, or whose items would never expire.
 #[doc(hidden)]
 #[track_caller]

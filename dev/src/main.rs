@@ -13,9 +13,6 @@ use std::{
 /// The name of the stack's executable and package.
 const STACK: &str = "local";
 
-/// The packages that are built: the stack and the functions that it runs.
-const PACKAGES: [&str; 6] = [STACK, "websocket", "jobs", "worker", "pipeline", "delivery"];
-
 /// Cargo's own exit code on failure.
 const FAILURE_EXIT_CODE: u8 = 101;
 
@@ -35,7 +32,8 @@ fn build() -> Result<PathBuf, ExitCode> {
         "--bins",
         "--message-format=json-render-diagnostics",
     ]);
-    for package in PACKAGES {
+    let functions = contract::functions::ALL.iter().map(|spec| spec.name);
+    for package in functions.chain([STACK]) {
         command.args(["--package", package]);
     }
     let output = command

@@ -1,11 +1,11 @@
 //! The stack of the whole system.
 
 use contract::{
-    buckets::{Bucket as _, Objects},
+    buckets,
     functions::{self, Trigger},
-    queues::{DeliveryQueue, JobQueue, Queue as _},
+    queues,
     routes::{HttpRoute, Route},
-    tables::{Connections, JobEvents, Jobs, Subscribers, Table as _},
+    tables,
 };
 
 use crate::{
@@ -29,17 +29,9 @@ pub fn synthesize(environment: &Environment) -> Result<Template, SynthError> {
 
     // The resources that grants refer to.
     let resources = Grantable {
-        tables: vec![
-            Table::add(&mut stack, Connections::SPEC)?,
-            Table::add(&mut stack, Subscribers::SPEC)?,
-            Table::add(&mut stack, Jobs::SPEC)?,
-            Table::add(&mut stack, JobEvents::SPEC)?,
-        ],
-        queues: vec![
-            Queue::add(&mut stack, JobQueue::SPEC)?,
-            Queue::add(&mut stack, DeliveryQueue::SPEC)?,
-        ],
-        buckets: vec![Bucket::add(&mut stack, Objects::SPEC)?],
+        tables: add_all(&mut stack, tables::ALL, Table::add)?,
+        queues: add_all(&mut stack, queues::ALL, Queue::add)?,
+        buckets: add_all(&mut stack, buckets::ALL, Bucket::add)?,
         websocket: WebSocketApi::add(&mut stack, WEBSOCKET_STAGE)?,
     };
     let http = HttpApi::add(&mut stack)?;
@@ -80,4 +72,13 @@ pub fn synthesize(environment: &Environment) -> Result<Template, SynthError> {
         Dashboard::add(&mut stack, monitored)?;
     }
     Ok(stack.into_template())
+}
+
+/// Adds a construct for each of the contract's declarations.
+fn add_all<S, C>(
+    stack: &mut Stack,
+    specs: &[&'static S],
+    add: fn(&mut Stack, &'static S) -> Result<C, SynthError>,
+) -> Result<Vec<C>, SynthError> {
+    specs.iter().map(|spec| add(stack, spec)).collect()
 }

@@ -3,6 +3,7 @@
 import json
 import platform
 import subprocess
+from pathlib import Path
 
 from samtranslator.yaml_helper import yaml_parse
 
@@ -18,7 +19,9 @@ ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64"}.get(platform.machine())
 # Timeout of `infra-gen`, in seconds.
 TIMEOUT = 600
 
-FUNCTIONS = ("websocket", "jobs", "pipeline", "delivery", "worker")
+# A function is a crate of handlers/ that has an executable; both have its name.
+HANDLERS = Path(__file__).resolve().parents[2] / "handlers"
+FUNCTIONS = tuple(sorted(main.parts[-3] for main in HANDLERS.glob("*/src/main.rs")))
 
 # The functions with another executable in the stack with the scripted pipeline.
 SCRIPTED = ("jobs", "pipeline")

@@ -12,11 +12,11 @@ use serde_json::Value;
 async fn log_lines_are_json_with_a_time_and_without_keys() {
     needs!(ReadLogs);
     let system = System::scripted_with(|options| {
-        for function in ["websocket", "jobs", "worker", "pipeline", "delivery"] {
+        for function in contract::functions::ALL {
             let level = [("LOG_LEVEL".to_owned(), "debug,hyper=info".to_owned())];
             options
                 .environment
-                .insert(function.to_owned(), level.into());
+                .insert(function.name.to_owned(), level.into());
         }
     })
     .await;
