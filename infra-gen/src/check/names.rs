@@ -12,10 +12,10 @@ use crate::{
 pub(super) fn findings(template: &Template) -> Result<Vec<Finding>, RenderError> {
     let tables = template
         .resources_of::<Table>()
-        .map(|(id, table)| (id, &table.table_name));
+        .filter_map(|(id, table)| Some((id, table.table_name.as_ref()?)));
     let queues = template
         .resources_of::<Queue>()
-        .map(|(id, queue)| (id, &queue.queue_name));
+        .filter_map(|(id, queue)| Some((id, queue.queue_name.as_ref()?)));
     Ok([shared("table", tables)?, shared("queue", queues)?].concat())
 }
 

@@ -74,7 +74,9 @@ mod tests {
 
     #[test]
     fn star_as_resource_needs_a_reason() {
-        let everything = Target::Everything { reason: "so" };
+        let everything = Target::Everything {
+            reason: "so".into(),
+        };
         assert_eq!(
             of(&Statement::allow(
                 "Traces",

@@ -1,6 +1,6 @@
 //! Lambda functions, permissions to invoke them, and event source mappings.
 
-use std::{fmt, str::FromStr};
+use std::{borrow::Cow, fmt, str::FromStr};
 
 use indexmap::IndexMap;
 use serde::Serialize;
@@ -15,13 +15,13 @@ use crate::{Handle, ParameterName, Pseudo, ResourceType, SamResource, StringValu
 #[serde(rename_all = "PascalCase")]
 pub struct Function {
     /// The purpose, up to 256 characters.
-    pub description: &'static str,
+    pub description: Cow<'static, str>,
     /// The processor.
     pub architectures: [Architecture; 1],
     /// The runtime.
     pub runtime: Runtime,
     /// The entry point. The `provided` runtimes start the executable `bootstrap`.
-    pub handler: &'static str,
+    pub handler: Cow<'static, str>,
     /// The location of the package.
     pub code: Code,
     /// Memory in MiB, 128 to 10,240. Processor time is proportional to it.
@@ -107,7 +107,7 @@ pub struct Code {
     pub s3_key: ParameterName,
     /// `CodeUri` in the SAM template: where the SAM CLI builds the function, as a path from the template's
     /// folder.
-    pub sam_code_uri: &'static str,
+    pub sam_code_uri: Cow<'static, str>,
 }
 
 impl Code {
@@ -118,15 +118,15 @@ impl Code {
         Self {
             s3_bucket: ParameterName::new("artifact_bucket"),
             s3_key: ParameterName::new(&format!("{function}_code_key")),
-            sam_code_uri: ".",
+            sam_code_uri: ".".into(),
         }
     }
 
     /// The same location, with another path for the SAM CLI.
     #[must_use]
-    pub fn with_sam_code_uri(self, sam_code_uri: &'static str) -> Self {
+    pub fn with_sam_code_uri(self, sam_code_uri: impl Into<Cow<'static, str>>) -> Self {
         Self {
-            sam_code_uri,
+            sam_code_uri: sam_code_uri.into(),
             ..self
         }
     }
@@ -146,7 +146,7 @@ impl Serialize for Code {
 #[serde(rename_all = "PascalCase")]
 pub struct Variables {
     /// Values by name.
-    pub variables: IndexMap<&'static str, StringValue>,
+    pub variables: IndexMap<Cow<'static, str>, StringValue>,
 }
 
 /// The log group, format and level of a function.
@@ -255,7 +255,7 @@ pub struct Permission {
     /// The function's name or ARN.
     pub function_name: StringValue,
     /// The service, `apigateway.amazonaws.com`.
-    pub principal: &'static str,
+    pub principal: Cow<'static, str>,
     /// The ARN of the service's resource on whose behalf it invokes the function.
     pub source_arn: StringValue,
 }

@@ -1,5 +1,7 @@
 //! Resource types of SAM, the Serverless Application Model.
 
+use std::borrow::Cow;
+
 use indexmap::IndexMap;
 use serde::Serialize;
 
@@ -12,11 +14,11 @@ use crate::{Metadata, ResourceType, StringValue};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Function {
-    description: &'static str,
+    description: Cow<'static, str>,
     architectures: [lambda::Architecture; 1],
     runtime: lambda::Runtime,
-    handler: &'static str,
-    code_uri: &'static str,
+    handler: Cow<'static, str>,
+    code_uri: Cow<'static, str>,
     memory_size: u32,
     timeout: u32,
     role: StringValue,
@@ -34,13 +36,13 @@ impl ResourceType for Function {
 
 /// The metadata by which the SAM CLI builds a function with cargo-lambda from a binary of a workspace.
 /// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/building-rust.html>
-pub fn build_metadata(binary: &str) -> IndexMap<&'static str, Metadata> {
+pub fn build_metadata(binary: &str) -> IndexMap<Cow<'static, str>, Metadata> {
     let method = "rust-cargolambda".to_owned();
     IndexMap::from([
-        ("BuildMethod", Metadata::StringValue(method)),
+        ("BuildMethod".into(), Metadata::StringValue(method)),
         (
-            "BuildProperties",
-            Metadata::Map(IndexMap::from([("Binary", binary.to_owned())])),
+            "BuildProperties".into(),
+            Metadata::Map(IndexMap::from([("Binary".into(), binary.to_owned())])),
         ),
     ])
 }
