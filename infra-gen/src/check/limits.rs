@@ -1,6 +1,6 @@
 //! Limits of CloudFormation and Lambda, which a deployment would exceed only after it has begun.
 
-use super::Finding;
+use super::finding::Finding;
 use crate::{
     resources::lambda::Function,
     template::{Format, RenderError, StringValue, Template},

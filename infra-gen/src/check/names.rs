@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::Finding;
+use super::finding::Finding;
 use crate::{
     environments::Environment,
     resources::{dynamodb::Table, sqs::Queue},

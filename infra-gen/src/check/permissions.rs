@@ -1,6 +1,6 @@
 //! Roles that allow more than they need to.
 
-use super::Finding;
+use super::finding::Finding;
 use crate::{
     resources::iam::{Effect, Role, Statement, Target},
     template::{LogicalId, StringValue, Template},

@@ -1,6 +1,6 @@
 //! Resources with data but without a removal policy, and alarms without a topic.
 
-use super::Finding;
+use super::finding::Finding;
 use crate::{
     resources::cloudwatch::Alarm,
     template::{ParameterName, Template},

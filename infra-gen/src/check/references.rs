@@ -1,6 +1,6 @@
 //! References without a target, and resources that depend on themselves.
 
-use super::Finding;
+use super::finding::Finding;
 use crate::template::{RenderError, Template};
 
 pub(super) fn findings(template: &Template) -> Result<Vec<Finding>, RenderError> {
