@@ -13,7 +13,7 @@ pub mod validators;
 pub use finding::{Finding, Severity};
 pub use names::shared_suffixes;
 
-use crate::template::{RenderError, Template};
+use cloudformation::{RenderError, Template};
 
 /// The findings of this crate's own checks in a template.
 pub fn findings(template: &Template) -> Result<Vec<Finding>, RenderError> {

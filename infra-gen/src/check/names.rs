@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::finding::Finding;
-use crate::{
-    environments::Environment,
+use cloudformation::{
+    LogicalId, RenderError, StringValue, Template,
     resources::{dynamodb::Table, sqs::Queue},
-    template::{LogicalId, RenderError, StringValue, Template},
 };
+
+use super::finding::Finding;
+use crate::environments::Environment;
 
 pub(super) fn findings(template: &Template) -> Result<Vec<Finding>, RenderError> {
     let tables = template

@@ -1,7 +1,8 @@
 //! References without a target, and resources that depend on themselves.
 
+use cloudformation::{RenderError, Template};
+
 use super::finding::Finding;
-use crate::template::{RenderError, Template};
 
 pub(super) fn findings(template: &Template) -> Result<Vec<Finding>, RenderError> {
     let errors = template.check_references()?;
