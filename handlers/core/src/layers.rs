@@ -45,7 +45,8 @@ const LAYERS: &[(&str, &[&str])] = &[
         "pipeline",
         &["aws", "delivery", "models", "progress", "retry", "stores"],
     ),
-    ("http", &["aws", "response_size", "stores", "unattended"]),
+    ("error", &["aws", "stores", "unattended"]),
+    ("http", &["error", "response_size"]),
     ("layers", &[]),
 ];
 
