@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
 
     let queue = Queue {
-        queue_name: "orders".into(),
+        queue_name: Some("orders".into()),
         visibility_timeout: Some(60),
         message_retention_period: 345_600,
         redrive_policy: None,
@@ -64,7 +64,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             "lambda.amazonaws.com",
         )]),
         policies: vec![Policy {
-            policy_name: "grants",
+            policy_name: "grants".into(),
             policy_document: PolicyDocument::new(vec![receive, write_logs]),
         }],
         tags: tags.list(),
@@ -72,17 +72,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let role = template.add(&path.child("Role"), role, Attributes::default())?;
 
     let function = Function {
-        description: "Consumes orders",
+        description: "Consumes orders".into(),
         architectures: [Architecture::Arm64],
         runtime: Runtime::ProvidedAl2023,
-        handler: "bootstrap",
+        handler: "bootstrap".into(),
         // The parameters for the package are needed in the CloudFormation form only.
         code: Code::of("orders"),
         memory_size: 128,
         timeout: 10,
         role: role.arn(),
         environment: Variables {
-            variables: [("QUEUE_URL", queue.url())].into_iter().collect(),
+            variables: [("QUEUE_URL".into(), queue.url())].into_iter().collect(),
         },
         logging_config: LoggingConfig {
             log_group: logs.name(),

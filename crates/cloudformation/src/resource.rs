@@ -1,5 +1,7 @@
 //! A resource with its attributes.
 
+use std::borrow::Cow;
+
 use indexmap::IndexMap;
 use serde::{
     Serialize, Serializer,
@@ -37,7 +39,7 @@ pub struct Attributes {
     /// resource that is retained in one case and deleted in the other is a trap.
     pub removal: Option<RemovalPolicy>,
     /// Data for other tools. CloudFormation ignores it.
-    pub metadata: IndexMap<&'static str, Metadata>,
+    pub metadata: IndexMap<Cow<'static, str>, Metadata>,
 }
 
 /// What happens to a resource that is removed from the stack or replaced.
@@ -56,7 +58,7 @@ pub enum Metadata {
     /// Text.
     StringValue(String),
     /// Text by name.
-    Map(IndexMap<&'static str, String>),
+    Map(IndexMap<Cow<'static, str>, String>),
 }
 
 impl Serialize for Resource {
@@ -102,7 +104,7 @@ mod tests {
     fn log_group(attributes: Attributes) -> serde_json::Value {
         let properties = LogGroup {
             retention_in_days: RetentionDays::OneWeek,
-            tags: Tags::new([]).list(),
+            tags: Tags::default().list(),
         };
         let resource = Resource {
             path: ConstructPath::root("logs"),
@@ -130,7 +132,10 @@ mod tests {
             condition: Some(ConditionName::new("always")),
             depends_on: vec![ConstructPath::root("first").logical_id()],
             removal: Some(RemovalPolicy::Retain),
-            metadata: IndexMap::from([("Purpose", Metadata::StringValue("logs".to_owned()))]),
+            metadata: IndexMap::from([(
+                "Purpose".into(),
+                Metadata::StringValue("logs".to_owned()),
+            )]),
         };
         let written = log_group(attributes);
         assert_eq!(written["Condition"], "Always");

@@ -210,7 +210,7 @@ impl Template {
     /// let mut template = Template::new("A log group");
     /// let logs = LogGroup {
     ///     retention_in_days: RetentionDays::OneWeek,
-    ///     tags: Tags::new([]).list(),
+    ///     tags: Tags::default().list(),
     /// };
     /// let logs = template.add(&ConstructPath::root("logs"), logs, Attributes::default())?;
     /// template.override_property(&logs, "LogGroupClass", "INFREQUENT_ACCESS")?;

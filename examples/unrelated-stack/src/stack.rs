@@ -11,7 +11,7 @@ use cloudformation::{
         },
         dynamodb::{
             AttributeDefinition, BillingMode, KeySchema, KeyType, PointInTimeRecoverySpecification,
-            SseSpecification, Table, TimeToLiveSpecification,
+            SseSpecification, Table,
         },
         iam::{self, Policy, PolicyDocument, Role, Statement},
         lambda::{
@@ -126,21 +126,18 @@ impl Stack {
 
     fn add_table(&mut self) -> Result<Handle<Table>, NameCollision> {
         let table = Table {
-            table_name: sub![Pseudo::StackName, "-orders"],
+            table_name: Some(sub![Pseudo::StackName, "-orders"]),
             billing_mode: BillingMode::PayPerRequest,
             attribute_definitions: vec![AttributeDefinition {
-                attribute_name: "order_id",
-                attribute_type: "S",
+                attribute_name: "order_id".into(),
+                attribute_type: "S".into(),
             }],
             key_schema: vec![KeySchema {
-                attribute_name: "order_id",
+                attribute_name: "order_id".into(),
                 key_type: KeyType::Hash,
             }],
             global_secondary_indexes: Vec::new(),
-            time_to_live_specification: TimeToLiveSpecification {
-                attribute_name: "expires_at",
-                enabled: true,
-            },
+            time_to_live_specification: None,
             point_in_time_recovery_specification: PointInTimeRecoverySpecification {
                 point_in_time_recovery_enabled: true,
             },
@@ -154,7 +151,7 @@ impl Stack {
     fn add_queue(&mut self) -> Result<Handle<Queue>, NameCollision> {
         let path = ConstructPath::root("shipments");
         let dead_letters = Queue {
-            queue_name: format!("{}-dead-letters", self.settings.queue_name).into(),
+            queue_name: Some(format!("{}-dead-letters", self.settings.queue_name).into()),
             visibility_timeout: None,
             message_retention_period: 1_209_600,
             redrive_policy: None,
@@ -162,7 +159,7 @@ impl Stack {
             tags: self.tags.list(),
         };
         let queue = Queue {
-            queue_name: self.settings.queue_name.clone().into(),
+            queue_name: Some(self.settings.queue_name.clone().into()),
             visibility_timeout: Some(6 * self.settings.timeout),
             message_retention_period: 345_600,
             ..dead_letters.clone()
@@ -188,7 +185,7 @@ impl Stack {
         let role = Role {
             assume_role_policy_document: PolicyDocument::new(vec![Statement::trust(service)]),
             policies: vec![Policy {
-                policy_name: "grants",
+                policy_name: "grants".into(),
                 policy_document: PolicyDocument::new(statements),
             }],
             tags: self.tags.list(),
@@ -219,16 +216,19 @@ impl Stack {
         ));
         let role = self.add_role(&path.child("Role"), "lambda.amazonaws.com", statements)?;
         let function = Function {
-            description: "Part of the order intake",
+            description: format!("The function {name} of the order intake").into(),
             architectures: [Architecture::Arm64],
             runtime: Runtime::ProvidedAl2023,
-            handler: "bootstrap",
+            handler: "bootstrap".into(),
             code,
             memory_size: 256,
             timeout: self.settings.timeout,
             role: role.arn(),
             environment: Variables {
-                variables: variables.into_iter().collect(),
+                variables: variables
+                    .into_iter()
+                    .map(|(name, value)| (name.into(), value))
+                    .collect(),
             },
             logging_config: LoggingConfig {
                 log_group: logs.name(),
@@ -301,15 +301,15 @@ impl Stack {
         let path = ConstructPath::root("api");
         let api = Api {
             name: Pseudo::StackName.into(),
-            description: "Takes orders",
+            description: "Takes orders".into(),
             protocol: Protocol::Http {
-                cors_configuration: Cors {
+                cors_configuration: Some(Cors {
                     allow_origins: vec!["https://shop.example.com".to_owned()],
-                    allow_methods: vec!["POST"],
-                    allow_headers: vec!["content-type"],
+                    allow_methods: vec!["POST".into()],
+                    allow_headers: vec!["content-type".into()],
                     expose_headers: Vec::new(),
                     max_age: 3600,
-                },
+                }),
             },
             tags: self.tags.map(),
         };
@@ -333,7 +333,7 @@ impl Stack {
         let permission = Permission {
             action: PermittedAction::InvokeFunction,
             function_name: function.arn(),
-            principal: "apigateway.amazonaws.com",
+            principal: "apigateway.amazonaws.com".into(),
             source_arn: sub![
                 "arn:",
                 Pseudo::Partition,
@@ -354,12 +354,12 @@ impl Stack {
         let logs = self.add(&path.child("Logs"), logs)?;
         let stage = Stage {
             api_id: api.id(),
-            stage_name: "$default",
+            stage_name: "$default".into(),
             auto_deploy: true,
-            access_log_settings: AccessLogSettings {
+            access_log_settings: Some(AccessLogSettings {
                 destination_arn: logs.arn(),
                 format: "$context.requestId $context.status".to_owned(),
-            },
+            }),
             default_route_settings: RouteSettings {
                 detailed_metrics_enabled: true,
                 throttling_rate_limit: 50,

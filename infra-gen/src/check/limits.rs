@@ -1,10 +1,8 @@
 //! Limits of CloudFormation and Lambda, which a deployment would exceed only after it has begun.
 
-use super::Finding;
-use crate::{
-    resources::lambda::Function,
-    template::{Format, RenderError, StringValue, Template},
-};
+use cloudformation::{Format, RenderError, StringValue, Template, resources::lambda::Function};
+
+use super::finding::Finding;
 
 /// Limits of a template.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html>

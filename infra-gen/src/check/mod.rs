@@ -2,6 +2,7 @@
 //!
 //! [`findings`] runs the checks of this crate. [`validators`] runs external validators.
 
+mod finding;
 mod limits;
 mod names;
 mod permissions;
@@ -9,58 +10,10 @@ mod protection;
 mod references;
 pub mod validators;
 
+pub use finding::{Finding, Severity};
 pub use names::shared_suffixes;
 
-use std::fmt;
-
-use crate::template::{RenderError, Template};
-
-/// A mistake, or a remark, that a check has found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// Whether it must be fixed.
-    pub severity: Severity,
-    /// The construct with the mistake, or the rule of a validator.
-    pub subject: String,
-    /// What is wrong, and how to fix it.
-    pub sentence: String,
-}
-
-/// Whether a finding must be fixed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Severity {
-    /// It must be fixed: `infra-gen check` fails.
-    Problem,
-    /// It is reported, and `infra-gen check` passes.
-    Note,
-}
-
-impl Finding {
-    fn problem(subject: impl fmt::Display, sentence: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Problem,
-            subject: subject.to_string(),
-            sentence: sentence.into(),
-        }
-    }
-
-    fn note(subject: impl fmt::Display, sentence: impl Into<String>) -> Self {
-        Self {
-            severity: Severity::Note,
-            ..Self::problem(subject, sentence)
-        }
-    }
-}
-
-impl fmt::Display for Finding {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mark = match self.severity {
-            Severity::Problem => "problem",
-            Severity::Note => "note",
-        };
-        write!(formatter, "{mark}: {}: {}", self.subject, self.sentence)
-    }
-}
+use cloudformation::{RenderError, Template};
 
 /// The findings of this crate's own checks in a template.
 pub fn findings(template: &Template) -> Result<Vec<Finding>, RenderError> {

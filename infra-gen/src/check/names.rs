@@ -2,20 +2,21 @@
 
 use std::collections::BTreeMap;
 
-use super::Finding;
-use crate::{
-    environments::Environment,
+use cloudformation::{
+    LogicalId, RenderError, StringValue, Template,
     resources::{dynamodb::Table, sqs::Queue},
-    template::{LogicalId, RenderError, StringValue, Template},
 };
+
+use super::finding::Finding;
+use crate::environments::Environment;
 
 pub(super) fn findings(template: &Template) -> Result<Vec<Finding>, RenderError> {
     let tables = template
         .resources_of::<Table>()
-        .map(|(id, table)| (id, &table.table_name));
+        .filter_map(|(id, table)| Some((id, table.table_name.as_ref()?)));
     let queues = template
         .resources_of::<Queue>()
-        .map(|(id, queue)| (id, &queue.queue_name));
+        .filter_map(|(id, queue)| Some((id, queue.queue_name.as_ref()?)));
     Ok([shared("table", tables)?, shared("queue", queues)?].concat())
 }
 

@@ -1,10 +1,11 @@
 //! Roles that allow more than they need to.
 
-use super::Finding;
-use crate::{
+use cloudformation::{
+    LogicalId, StringValue, Template,
     resources::iam::{Effect, Role, Statement, Target},
-    template::{LogicalId, StringValue, Template},
 };
+
+use super::finding::Finding;
 
 pub(super) fn findings(template: &Template) -> Vec<Finding> {
     template
@@ -54,7 +55,7 @@ fn check_statement(role: &LogicalId, statement: &Statement) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::template::ConstructPath;
+    use cloudformation::ConstructPath;
 
     fn of(statement: &Statement) -> Vec<String> {
         check_statement(&ConstructPath::root("role").logical_id(), statement)
@@ -74,7 +75,9 @@ mod tests {
 
     #[test]
     fn star_as_resource_needs_a_reason() {
-        let everything = Target::Everything { reason: "so" };
+        let everything = Target::Everything {
+            reason: "so".into(),
+        };
         assert_eq!(
             of(&Statement::allow(
                 "Traces",

@@ -1,10 +1,8 @@
 //! Resources with data but without a removal policy, and alarms without a topic.
 
-use super::Finding;
-use crate::{
-    resources::cloudwatch::Alarm,
-    template::{ParameterName, Template},
-};
+use cloudformation::{ParameterName, Template, resources::cloudwatch::Alarm};
+
+use super::finding::Finding;
 
 pub(super) fn findings(template: &Template) -> Vec<Finding> {
     let mut findings: Vec<_> = template
@@ -31,4 +29,37 @@ pub(super) fn findings(template: &Template) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+#[cfg(test)]
+mod tests {
+    use cloudformation::{
+        Attributes, ConstructPath, RemovalPolicy,
+        resources::{Tags, sqs::Queue},
+    };
+
+    use super::*;
+
+    #[test]
+    fn queue_without_removal_policy_is_a_problem() {
+        for (removal, problems) in [(None, 1), (Some(RemovalPolicy::Delete), 0)] {
+            let mut template = Template::new("A queue");
+            let queue = Queue {
+                queue_name: None,
+                visibility_timeout: None,
+                message_retention_period: 60,
+                redrive_policy: None,
+                sqs_managed_sse_enabled: true,
+                tags: Tags::default().list(),
+            };
+            let attributes = Attributes {
+                removal,
+                ..Attributes::default()
+            };
+            template
+                .add(&ConstructPath::root("jobs"), queue, attributes)
+                .expect("a new name");
+            assert_eq!(findings(&template).len(), problems, "{removal:?}");
+        }
+    }
 }

@@ -1,7 +1,8 @@
 //! References without a target, and resources that depend on themselves.
 
-use super::Finding;
-use crate::template::{RenderError, Template};
+use cloudformation::{RenderError, Template};
+
+use super::finding::Finding;
 
 pub(super) fn findings(template: &Template) -> Result<Vec<Finding>, RenderError> {
     let errors = template.check_references()?;

@@ -9,7 +9,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{Finding, Severity};
+use super::finding::{Finding, Severity};
 
 /// An external validator of templates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]

@@ -142,7 +142,7 @@ impl Alarms {
             metric_stat: Some(MetricStat {
                 metric,
                 period: PERIOD,
-                stat: SUM.name(),
+                stat: SUM.name().into(),
             }),
             return_data: false,
         };

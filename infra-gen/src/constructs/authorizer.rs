@@ -46,9 +46,9 @@ pub(super) fn add_jwt(
 ) -> Result<Handle<Authorizer>, SynthError> {
     let authorizer = Authorizer {
         api_id: api.id(),
-        name: "jobs",
+        name: "jobs".into(),
         decision: Decision::Jwt {
-            identity_source: ["$request.header.Authorization"],
+            identity_source: ["$request.header.Authorization".into()],
             jwt_configuration: JwtConfiguration {
                 issuer: jwt.issuer().to_owned(),
                 audience: jwt.audience().to_vec(),
@@ -77,7 +77,7 @@ pub(super) fn add_request(
     ];
     let authorizer = Authorizer {
         api_id: api.id(),
-        name: "connect",
+        name: "connect".into(),
         decision: Decision::Request {
             identity_source: connect.identity_sources().to_vec(),
             authorizer_uri: lambda::invocation_uri(function_arn.clone()),
@@ -89,7 +89,7 @@ pub(super) fn add_request(
         Permission {
             action: PermittedAction::InvokeFunction,
             function_name: function_arn,
-            principal: "apigateway.amazonaws.com",
+            principal: "apigateway.amazonaws.com".into(),
             source_arn: sub![
                 "arn:",
                 Pseudo::Partition,

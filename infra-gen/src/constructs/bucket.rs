@@ -56,24 +56,24 @@ impl Bucket {
                     object_ownership: ObjectOwnership::BucketOwnerEnforced,
                 }],
             },
-            lifecycle_configuration: LifecycleConfiguration {
+            lifecycle_configuration: Some(LifecycleConfiguration {
                 rules: vec![LifecycleRule {
-                    id: "ObjectsGoWithTheirJobs",
+                    id: "ObjectsGoWithTheirJobs".into(),
                     status: RuleStatus::Enabled,
                     expiration_in_days: OBJECT_EXPIRATION_DAYS,
                     abort_incomplete_multipart_upload: AbortIncompleteMultipartUpload {
                         days_after_initiation: 1,
                     },
                 }],
-            },
-            cors_configuration: CorsConfiguration {
+            }),
+            cors_configuration: Some(CorsConfiguration {
                 cors_rules: vec![CorsRule {
                     allowed_origins: allowed_origins(&stack.environment().allowed_origins),
-                    allowed_methods: vec!["GET"],
-                    allowed_headers: vec!["*"],
+                    allowed_methods: vec!["GET".into()],
+                    allowed_headers: vec!["*".into()],
                     max_age: 300,
                 }],
-            },
+            }),
             tags: stack.tags().list(),
         };
         let resource = stack.add_data(&path.child("Bucket"), bucket)?;
@@ -110,8 +110,11 @@ fn only_by_tls(bucket: &Handle<s3::Bucket>) -> Statement {
         sid: Some("OnlyByTls".to_owned()),
         effect: Effect::Deny,
         principal: Some(Principal::Everyone),
-        action: vec!["s3:*"],
+        action: vec!["s3:*".into()],
         resource: Some(Target::Arns(vec![bucket.arn(), bucket.objects_arn()])),
-        condition: IndexMap::from([("Bool", IndexMap::from([("aws:SecureTransport", "false")]))]),
+        condition: IndexMap::from([(
+            "Bool".into(),
+            IndexMap::from([("aws:SecureTransport".into(), "false".into())]),
+        )]),
     }
 }

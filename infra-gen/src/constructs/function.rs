@@ -57,7 +57,7 @@ impl Function {
                 "lambda.amazonaws.com",
             )]),
             policies: vec![Policy {
-                policy_name: "grants",
+                policy_name: "grants".into(),
                 policy_document: PolicyDocument::new(permissions::statements(
                     spec, grantable, &logs,
                 )?),
@@ -66,16 +66,19 @@ impl Function {
         };
         let role = stack.add(&path.child("Role"), role)?;
         let function = lambda::Function {
-            description: spec.description,
+            description: spec.description.into(),
             architectures: [environment.architecture],
             runtime: Runtime::ProvidedAl2023,
-            handler: HANDLER,
+            handler: HANDLER.into(),
             code: add_code(stack, spec)?,
             memory_size: spec.memory_mib,
             timeout: spec.timeout_seconds,
             role: role.arn(),
             environment: Variables {
-                variables: variables(stack, spec, grantable)?,
+                variables: variables(stack, spec, grantable)?
+                    .into_iter()
+                    .map(|(name, value)| (name.into(), value))
+                    .collect(),
             },
             logging_config: LoggingConfig {
                 log_group: logs.name(),

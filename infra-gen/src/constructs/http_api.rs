@@ -39,18 +39,18 @@ impl HttpApi {
         let environment = stack.environment();
         let api = Api {
             name: sub![Pseudo::StackName, "-http"],
-            description: "Takes jobs, answers with their status and results",
+            description: "Takes jobs, answers with their status and results".into(),
             protocol: Protocol::Http {
-                cors_configuration: cors(&environment.allowed_origins),
+                cors_configuration: Some(cors(&environment.allowed_origins)),
             },
             tags: stack.tags().map(),
         };
         let api = stack.add(&path, api)?;
         let stage = Stage {
             api_id: api.id(),
-            stage_name: STAGE_NAME,
+            stage_name: STAGE_NAME.into(),
             auto_deploy: true,
-            access_log_settings: access_log::add(stack, &path, access_log::HTTP_FIELDS)?,
+            access_log_settings: Some(access_log::add(stack, &path, access_log::HTTP_FIELDS)?),
             default_route_settings: RouteSettings {
                 detailed_metrics_enabled: true,
                 throttling_rate_limit: environment.http_throttling.requests_per_second,
@@ -120,7 +120,7 @@ impl HttpApi {
                 Permission {
                     action: PermittedAction::InvokeFunction,
                     function_name: function.resource.name(),
-                    principal: "apigateway.amazonaws.com",
+                    principal: "apigateway.amazonaws.com".into(),
                     source_arn: self.execute_arn(*route),
                 },
             )?;
@@ -220,9 +220,11 @@ fn cors(origins: &[Origin]) -> Cors {
                 .map(|origin| origin.as_str().to_owned())
                 .collect()
         },
-        allow_methods: methods,
-        allow_headers: vec!["authorization", "content-type", "x-correlation-id"],
-        expose_headers: vec!["x-request-id"],
+        allow_methods: methods.into_iter().map(Into::into).collect(),
+        allow_headers: ["authorization", "content-type", "x-correlation-id"]
+            .map(Into::into)
+            .into(),
+        expose_headers: vec!["x-request-id".into()],
         max_age: 300,
     }
 }

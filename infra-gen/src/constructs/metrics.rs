@@ -25,8 +25,8 @@ pub struct Monitored<'a> {
 impl Function {
     pub(super) fn metric(&self, metric_name: &'static str) -> Metric {
         Metric {
-            namespace: "AWS/Lambda",
-            metric_name,
+            namespace: "AWS/Lambda".into(),
+            metric_name: metric_name.into(),
             dimensions: vec![dimension("FunctionName", self.resource.name())],
         }
     }
@@ -44,8 +44,8 @@ impl Queue {
 
 fn queue_metric(metric_name: &'static str, queue_name: StringValue) -> Metric {
     Metric {
-        namespace: "AWS/SQS",
-        metric_name,
+        namespace: "AWS/SQS".into(),
+        metric_name: metric_name.into(),
         dimensions: vec![dimension("QueueName", queue_name)],
     }
 }
@@ -53,8 +53,8 @@ fn queue_metric(metric_name: &'static str, queue_name: StringValue) -> Metric {
 impl Table {
     pub(super) fn metric(&self, metric_name: &'static str) -> Metric {
         Metric {
-            namespace: "AWS/DynamoDB",
-            metric_name,
+            namespace: "AWS/DynamoDB".into(),
+            metric_name: metric_name.into(),
             dimensions: vec![dimension("TableName", self.resource.name())],
         }
     }
@@ -74,12 +74,15 @@ impl HttpApi {
 
 fn api_metric(metric_name: &'static str, id: StringValue, stage: StringValue) -> Metric {
     Metric {
-        namespace: "AWS/ApiGateway",
-        metric_name,
+        namespace: "AWS/ApiGateway".into(),
+        metric_name: metric_name.into(),
         dimensions: vec![dimension("ApiId", id), dimension("Stage", stage)],
     }
 }
 
 fn dimension(name: &'static str, value: StringValue) -> Dimension {
-    Dimension { name, value }
+    Dimension {
+        name: name.into(),
+        value,
+    }
 }

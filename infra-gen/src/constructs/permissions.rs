@@ -150,7 +150,7 @@ pub(super) fn statements(
         "Traces",
         ["xray:PutTelemetryRecords", "xray:PutTraceSegments"],
         Target::Everything {
-            reason: "X-Ray has no resources that these two actions could be limited to",
+            reason: "X-Ray has no resources that these two actions could be limited to".into(),
         },
     ));
     Ok(statements)

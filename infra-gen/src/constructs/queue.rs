@@ -34,7 +34,7 @@ impl Queue {
         let path = ConstructPath::root(spec.name);
         let dead_letter_name = format!("{}-dead-letters", spec.name);
         let dead_letters = sqs::Queue {
-            queue_name: stack.physical_name("queue", &dead_letter_name, MAX_NAME_LENGTH)?,
+            queue_name: Some(stack.physical_name("queue", &dead_letter_name, MAX_NAME_LENGTH)?),
             visibility_timeout: None,
             message_retention_period: DEAD_LETTER_RETENTION_SECONDS,
             redrive_policy: None,
@@ -43,7 +43,7 @@ impl Queue {
         };
         let dead_letters = stack.add_data(&path.child("DeadLetterQueue"), dead_letters)?;
         let queue = sqs::Queue {
-            queue_name: stack.physical_name("queue", spec.name, MAX_NAME_LENGTH)?,
+            queue_name: Some(stack.physical_name("queue", spec.name, MAX_NAME_LENGTH)?),
             visibility_timeout: Some(spec.visibility_timeout_seconds),
             message_retention_period: RETENTION_SECONDS,
             redrive_policy: Some(RedrivePolicy {

@@ -31,7 +31,7 @@ impl Table {
         let path = ConstructPath::root(spec.name).child("Table");
         let environment = stack.environment();
         let table = dynamodb::Table {
-            table_name: stack.physical_name("table", spec.name, MAX_NAME_LENGTH)?,
+            table_name: Some(stack.physical_name("table", spec.name, MAX_NAME_LENGTH)?),
             billing_mode: BillingMode::PayPerRequest,
             attribute_definitions: attribute_definitions(spec),
             key_schema: key_schema(&spec.key),
@@ -39,17 +39,17 @@ impl Table {
                 .indexes
                 .iter()
                 .map(|index| GlobalSecondaryIndex {
-                    index_name: index.name,
+                    index_name: index.name.into(),
                     key_schema: key_schema(&index.key),
                     projection: Projection {
                         projection_type: ProjectionType::All,
                     },
                 })
                 .collect(),
-            time_to_live_specification: TimeToLiveSpecification {
-                attribute_name: spec.time_to_live.name,
+            time_to_live_specification: Some(TimeToLiveSpecification {
+                attribute_name: spec.time_to_live.name.into(),
                 enabled: true,
-            },
+            }),
             point_in_time_recovery_specification: PointInTimeRecoverySpecification {
                 point_in_time_recovery_enabled: environment.point_in_time_recovery,
             },
@@ -75,8 +75,8 @@ fn attribute_definitions(spec: &TableSpec) -> Vec<AttributeDefinition> {
     let mut definitions = Vec::new();
     for attribute in keys.flat_map(key_attributes) {
         let definition = AttributeDefinition {
-            attribute_name: attribute.name,
-            attribute_type: attribute.kind.code(),
+            attribute_name: attribute.name.into(),
+            attribute_type: attribute.kind.code().into(),
         };
         if !definitions.contains(&definition) {
             definitions.push(definition);
@@ -93,7 +93,7 @@ fn key_schema(key: &KeySpec) -> Vec<KeySchema> {
     key_attributes(key)
         .zip([KeyType::Hash, KeyType::Range])
         .map(|(attribute, key_type)| KeySchema {
-            attribute_name: attribute.name,
+            attribute_name: attribute.name.into(),
             key_type,
         })
         .collect()

@@ -28,9 +28,9 @@ impl WebSocketApi {
         let path = ConstructPath::root("WebSocketApi");
         let api = Api {
             name: sub![Pseudo::StackName, "-websocket"],
-            description: "Streams the progress of jobs",
+            description: "Streams the progress of jobs".into(),
             protocol: Protocol::WebSocket {
-                route_selection_expression: ROUTE_SELECTION_EXPRESSION,
+                route_selection_expression: ROUTE_SELECTION_EXPRESSION.into(),
             },
             tags: stack.tags().map(),
         };
@@ -38,9 +38,9 @@ impl WebSocketApi {
         let throttling = stack.environment().websocket_throttling;
         let stage = Stage {
             api_id: api.id(),
-            stage_name: stage_name.as_str(),
+            stage_name: stage_name.as_str().into(),
             auto_deploy: true,
-            access_log_settings: access_log::add(stack, &path, access_log::WEBSOCKET_FIELDS)?,
+            access_log_settings: Some(access_log::add(stack, &path, access_log::WEBSOCKET_FIELDS)?),
             default_route_settings: RouteSettings {
                 detailed_metrics_enabled: true,
                 throttling_rate_limit: throttling.requests_per_second,

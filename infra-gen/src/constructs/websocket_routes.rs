@@ -102,7 +102,7 @@ impl WebSocketApi {
             Permission {
                 action: PermittedAction::InvokeFunction,
                 function_name: function.resource.name(),
-                principal: "apigateway.amazonaws.com",
+                principal: "apigateway.amazonaws.com".into(),
                 source_arn: self.execute_arn(key.as_str()),
             },
         )?;

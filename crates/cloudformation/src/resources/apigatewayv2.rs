@@ -1,5 +1,7 @@
 //! API Gateway: WebSocket APIs and HTTP APIs.
 
+use std::borrow::Cow;
+
 use indexmap::IndexMap;
 use serde::Serialize;
 
@@ -14,7 +16,7 @@ pub struct Api {
     /// The API's name in the console. Several APIs can have the same.
     pub name: StringValue,
     /// The purpose, up to 1,024 characters.
-    pub description: &'static str,
+    pub description: Cow<'static, str>,
     /// WebSocket or HTTP, with the properties that only one of them has.
     #[serde(flatten)]
     pub protocol: Protocol,
@@ -30,13 +32,14 @@ pub enum Protocol {
     #[serde(rename = "WEBSOCKET")]
     WebSocket {
         /// Where a message has its route key, `$request.body.action`.
-        route_selection_expression: &'static str,
+        route_selection_expression: Cow<'static, str>,
     },
     /// Clients make requests.
     #[serde(rename = "HTTP")]
     Http {
-        /// Cross-origin requests that browsers may make.
-        cors_configuration: Cors,
+        /// Cross-origin requests that browsers may make. None: browsers may make none.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cors_configuration: Option<Cors>,
     },
 }
 
@@ -47,11 +50,11 @@ pub struct Cors {
     /// The origins that may make requests, `https://app.example.com`.
     pub allow_origins: Vec<String>,
     /// The methods that they may use.
-    pub allow_methods: Vec<&'static str>,
+    pub allow_methods: Vec<Cow<'static, str>>,
     /// The headers that they may send.
-    pub allow_headers: Vec<&'static str>,
+    pub allow_headers: Vec<Cow<'static, str>>,
     /// The headers of responses that they may read.
-    pub expose_headers: Vec<&'static str>,
+    pub expose_headers: Vec<Cow<'static, str>>,
     /// Seconds that a browser may cache the response of a preflight request.
     pub max_age: u32,
 }
@@ -75,11 +78,12 @@ pub struct Stage {
     /// The API.
     pub api_id: StringValue,
     /// The stage's name, which is part of the URL. `$default` is not.
-    pub stage_name: &'static str,
+    pub stage_name: Cow<'static, str>,
     /// Whether API Gateway deploys each change of the API to the stage.
     pub auto_deploy: bool,
-    /// Access logs.
-    pub access_log_settings: AccessLogSettings,
+    /// Access logs. None: requests are not logged.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub access_log_settings: Option<AccessLogSettings>,
     /// Throttling and logs of routes without an entry in `route_settings`.
     pub default_route_settings: RouteSettings,
     /// Throttling and logs by route key. An entry replaces all default settings. The stage must depend on
@@ -241,7 +245,7 @@ pub struct Authorizer {
     /// The API.
     pub api_id: StringValue,
     /// The authorizer's name, unique in its API.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// How requests are authorized.
     #[serde(flatten)]
     pub decision: Decision,
@@ -255,7 +259,7 @@ pub enum Decision {
     #[serde(rename = "JWT")]
     Jwt {
         /// Where a request has the token, `$request.header.Authorization`.
-        identity_source: [&'static str; 1],
+        identity_source: [Cow<'static, str>; 1],
         /// Which tokens are valid.
         jwt_configuration: JwtConfiguration,
     },

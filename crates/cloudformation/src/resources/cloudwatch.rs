@@ -1,5 +1,7 @@
 //! CloudWatch: alarms and dashboards.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::TagList;
@@ -65,9 +67,9 @@ pub enum Watched {
 #[serde(rename_all = "PascalCase")]
 pub struct Metric {
     /// The namespace, `AWS/SQS`.
-    pub namespace: &'static str,
+    pub namespace: Cow<'static, str>,
     /// The name in the namespace.
-    pub metric_name: &'static str,
+    pub metric_name: Cow<'static, str>,
     /// The dimensions: the resource that is measured.
     pub dimensions: Vec<Dimension>,
 }
@@ -77,7 +79,7 @@ pub struct Metric {
 #[serde(rename_all = "PascalCase")]
 pub struct Dimension {
     /// The name, `QueueName`.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// The value.
     pub value: StringValue,
 }
@@ -148,7 +150,7 @@ pub struct MetricStat {
     /// The length of a period, in seconds.
     pub period: u32,
     /// The statistic ([`Statistic::name`]).
-    pub stat: &'static str,
+    pub stat: Cow<'static, str>,
 }
 
 /// How an alarm compares values with its threshold.
@@ -251,10 +253,10 @@ impl Serialize for GraphMetric {
         }
 
         let mut line = serializer.serialize_seq(None)?;
-        line.serialize_element(self.metric.namespace)?;
-        line.serialize_element(self.metric.metric_name)?;
+        line.serialize_element(&self.metric.namespace)?;
+        line.serialize_element(&self.metric.metric_name)?;
         for dimension in &self.metric.dimensions {
-            line.serialize_element(dimension.name)?;
+            line.serialize_element(&dimension.name)?;
             line.serialize_element(&dimension.value)?;
         }
         line.serialize_element(&Rendering {

@@ -1,5 +1,7 @@
 //! DynamoDB tables.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::TagList;
@@ -10,8 +12,9 @@ use crate::{Handle, ResourceType, StringValue};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Table {
-    /// The table's name, unique in an account and region.
-    pub table_name: StringValue,
+    /// The table's name, unique in an account and region. None: CloudFormation generates it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table_name: Option<StringValue>,
     /// Which capacity the table is billed for.
     pub billing_mode: BillingMode,
     /// The attributes that are part of a key of the table or of an index, and no others.
@@ -21,8 +24,9 @@ pub struct Table {
     /// The global secondary indexes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub global_secondary_indexes: Vec<GlobalSecondaryIndex>,
-    /// The attribute by which items expire.
-    pub time_to_live_specification: TimeToLiveSpecification,
+    /// The attribute by which items expire. None: items do not expire.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_to_live_specification: Option<TimeToLiveSpecification>,
     /// Continuous backups.
     pub point_in_time_recovery_specification: PointInTimeRecoverySpecification,
     /// Encryption at rest.
@@ -47,9 +51,9 @@ pub enum BillingMode {
 #[serde(rename_all = "PascalCase")]
 pub struct AttributeDefinition {
     /// The attribute's name.
-    pub attribute_name: &'static str,
+    pub attribute_name: Cow<'static, str>,
     /// `S` (string), `N` (number) or `B` (binary).
-    pub attribute_type: &'static str,
+    pub attribute_type: Cow<'static, str>,
 }
 
 /// An attribute of a key.
@@ -57,7 +61,7 @@ pub struct AttributeDefinition {
 #[serde(rename_all = "PascalCase")]
 pub struct KeySchema {
     /// The attribute's name.
-    pub attribute_name: &'static str,
+    pub attribute_name: Cow<'static, str>,
     /// Its role in the key.
     pub key_type: KeyType,
 }
@@ -77,7 +81,7 @@ pub enum KeyType {
 #[serde(rename_all = "PascalCase")]
 pub struct GlobalSecondaryIndex {
     /// The index's name, unique in its table.
-    pub index_name: &'static str,
+    pub index_name: Cow<'static, str>,
     /// The key of the index.
     pub key_schema: Vec<KeySchema>,
     /// The attributes that the index has of each item.
@@ -105,7 +109,7 @@ pub enum ProjectionType {
 #[serde(rename_all = "PascalCase")]
 pub struct TimeToLiveSpecification {
     /// The name of a number attribute: the time of expiry in seconds since 1970.
-    pub attribute_name: &'static str,
+    pub attribute_name: Cow<'static, str>,
     /// Whether DynamoDB deletes expired items.
     pub enabled: bool,
 }

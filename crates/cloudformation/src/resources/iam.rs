@@ -1,5 +1,7 @@
 //! IAM roles and policies.
 
+use std::borrow::Cow;
+
 use indexmap::IndexMap;
 use serde::{Serialize, Serializer};
 
@@ -35,7 +37,7 @@ impl Handle<Role> {
 #[serde(rename_all = "PascalCase")]
 pub struct Policy {
     /// The policy's name, unique in its role.
-    pub policy_name: &'static str,
+    pub policy_name: Cow<'static, str>,
     /// The statements of the policy.
     pub policy_document: PolicyDocument,
 }
@@ -77,13 +79,13 @@ pub struct Statement {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub principal: Option<Principal>,
     /// The actions, `sqs:SendMessage`.
-    pub action: Vec<&'static str>,
+    pub action: Vec<Cow<'static, str>>,
     /// The resources that the actions apply to. None in trust policies.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resource: Option<Target>,
     /// Conditions: values of context keys by operator, then by key.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
-    pub condition: IndexMap<&'static str, IndexMap<&'static str, &'static str>>,
+    pub condition: IndexMap<Cow<'static, str>, IndexMap<Cow<'static, str>, Cow<'static, str>>>,
 }
 
 /// Whether a statement allows or denies.
@@ -96,10 +98,10 @@ pub enum Effect {
 }
 
 /// Who a statement allows or denies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Principal {
     /// An AWS service, `lambda.amazonaws.com`.
-    Service(&'static str),
+    Service(Cow<'static, str>),
     /// Every principal. For statements that deny.
     Everyone,
 }
@@ -121,7 +123,7 @@ pub enum Target {
     /// Every resource. Some actions have no narrower resource.
     Everything {
         /// Why the statement cannot name the resources. Not part of the template.
-        reason: &'static str,
+        reason: Cow<'static, str>,
     },
 }
 
@@ -138,26 +140,26 @@ impl Statement {
     /// A statement that allows actions on resources.
     pub fn allow(
         sid: impl Into<String>,
-        action: impl IntoIterator<Item = &'static str>,
+        action: impl IntoIterator<Item = impl Into<Cow<'static, str>>>,
         resource: Target,
     ) -> Self {
         Self {
             sid: Some(sid.into()),
             effect: Effect::Allow,
             principal: None,
-            action: action.into_iter().collect(),
+            action: action.into_iter().map(Into::into).collect(),
             resource: Some(resource),
             condition: IndexMap::new(),
         }
     }
 
     /// A statement of a trust policy, which lets a service assume the role.
-    pub fn trust(service: &'static str) -> Self {
+    pub fn trust(service: impl Into<Cow<'static, str>>) -> Self {
         Self {
             sid: None,
             effect: Effect::Allow,
-            principal: Some(Principal::Service(service)),
-            action: vec!["sts:AssumeRole"],
+            principal: Some(Principal::Service(service.into())),
+            action: vec!["sts:AssumeRole".into()],
             resource: None,
             condition: IndexMap::new(),
         }

@@ -1,5 +1,7 @@
 //! S3 buckets.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 
 use super::{TagList, iam::PolicyDocument};
@@ -16,10 +18,12 @@ pub struct Bucket {
     pub public_access_block_configuration: PublicAccessBlock,
     /// Ownership of uploaded objects.
     pub ownership_controls: OwnershipControls,
-    /// When S3 deletes objects.
-    pub lifecycle_configuration: LifecycleConfiguration,
-    /// Cross-origin requests that browsers may make (CORS).
-    pub cors_configuration: CorsConfiguration,
+    /// When S3 deletes objects. None: never.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifecycle_configuration: Option<LifecycleConfiguration>,
+    /// Cross-origin requests that browsers may make (CORS). None: browsers may make none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cors_configuration: Option<CorsConfiguration>,
     /// The bucket's tags.
     pub tags: TagList,
 }
@@ -138,7 +142,7 @@ pub struct LifecycleConfiguration {
 #[serde(rename_all = "PascalCase")]
 pub struct LifecycleRule {
     /// The rule's name, unique in its bucket.
-    pub id: &'static str,
+    pub id: Cow<'static, str>,
     /// Whether S3 applies the rule.
     pub status: RuleStatus,
     /// Days from an object's creation to its deletion.
@@ -177,9 +181,9 @@ pub struct CorsRule {
     /// The origins that may make requests, `https://app.example.com`.
     pub allowed_origins: Vec<String>,
     /// The methods that they may use.
-    pub allowed_methods: Vec<&'static str>,
+    pub allowed_methods: Vec<Cow<'static, str>>,
     /// The headers that they may send.
-    pub allowed_headers: Vec<&'static str>,
+    pub allowed_headers: Vec<Cow<'static, str>>,
     /// Seconds that a browser may cache the response of a preflight request.
     pub max_age: u32,
 }

@@ -5,13 +5,14 @@ use serde::Serialize;
 use super::TagList;
 use crate::{Handle, ResourceType, StringValue};
 
-/// A queue. CloudFormation gives it the name `queue_name`, which is unique in an account and region.
+/// A queue.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-sqs-queue.html>
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Queue {
-    /// The queue's name.
-    pub queue_name: StringValue,
+    /// The name, unique in an account and region. None: CloudFormation generates it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue_name: Option<StringValue>,
     /// Seconds that a received message is hidden from other receivers, at most 43,200. None: 30.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub visibility_timeout: Option<u32>,

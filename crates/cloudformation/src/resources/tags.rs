@@ -1,11 +1,13 @@
 //! Tags. Some resource types take them as a list, some as a map.
 
+use std::borrow::Cow;
+
 use indexmap::IndexMap;
 use serde::{Serialize, Serializer};
 
 /// Tags by key, in the order in which they are written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tags(IndexMap<&'static str, &'static str>);
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tags(IndexMap<Cow<'static, str>, Cow<'static, str>>);
 
 /// Tags that serialize as a list of keys and values.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,8 +19,14 @@ pub struct TagMap(Tags);
 
 impl Tags {
     /// Tags of these keys and values. The last value of a repeated key counts.
-    pub fn new(tags: impl IntoIterator<Item = (&'static str, &'static str)>) -> Self {
-        Self(tags.into_iter().collect())
+    pub fn new<K: Into<Cow<'static, str>>, V: Into<Cow<'static, str>>>(
+        tags: impl IntoIterator<Item = (K, V)>,
+    ) -> Self {
+        let tags = tags.into_iter();
+        Self(
+            tags.map(|(key, value)| (key.into(), value.into()))
+                .collect(),
+        )
     }
 
     /// The tags as a list.
@@ -48,9 +56,9 @@ impl Serialize for TagList {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         #[derive(Serialize)]
         #[serde(rename_all = "PascalCase")]
-        struct Tag {
-            key: &'static str,
-            value: &'static str,
+        struct Tag<'a> {
+            key: &'a str,
+            value: &'a str,
         }
         serializer.collect_seq(self.0.0.iter().map(|(key, value)| Tag { key, value }))
     }
