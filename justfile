@@ -1,4 +1,4 @@
-# Short verbs over the commands of the documentation. `just` alone lists them.
+# Short names for the commands of the documentation. `just` lists them.
 
 [private]
 default:
@@ -12,6 +12,10 @@ dev *arguments:
 test *arguments:
     cargo test --workspace {{ arguments }}
 
+# Follow the walkthroughs of the documentation on a copy of the workspace.
+walkthroughs:
+    bash .ci/steps/walkthroughs
+
 # Format the Rust code.
 format:
     cargo fmt
@@ -20,7 +24,7 @@ format:
 lint:
     bash .ci/run format lint
 
-# Build the documentation of the crates. Its front page is the one of `contract`.
+# Build the documentation of the crates. Its front page is that of `contract`.
 doc:
     cargo doc --workspace --no-deps
     echo '<meta http-equiv="refresh" content="0; url=contract/index.html">' > "${CARGO_TARGET_DIR:-target}/doc/index.html"
@@ -38,7 +42,7 @@ spelling:
 dependencies *checks:
     bash .ci/steps/dependencies {{ checks }}
 
-# Check the length of commit subjects, by default of the commits that origin/main lacks.
+# Check the length of commit subjects, by default of the commits that are not in origin/main.
 commits *range:
     bash .ci/steps/commits {{ range }}
 
@@ -51,11 +55,11 @@ docs:
     npm --prefix infra-gen/api-pages ci
     npm --prefix infra-gen/api-pages run build
 
-# Write generated/ from the code.
+# Generate the files in generated/ from the code.
 synth *arguments:
     cargo run --package infra-gen -- synth {{ arguments }}
 
-# Check the stack for what neither the compiler nor CloudFormation's schemas see.
+# Check the stack for errors that neither the compiler nor CloudFormation's schemas find.
 check *arguments:
     cargo run --package infra-gen -- check {{ arguments }}
 
@@ -71,7 +75,7 @@ templates:
 page:
     cd client && npm ci && npm run page
 
-# Test the client library and the progress page, in a browser too.
+# Test the client library and the progress page, also in a browser.
 client:
     bash client/ci
 
@@ -79,11 +83,11 @@ client:
 examples:
     bash .ci/steps/examples
 
-# Deploy to an AWS emulator that enforces IAM, and run the scenarios there.
+# Deploy to an AWS emulator with enforced IAM, and run the scenarios there.
 conformance *arguments:
     tests/conformance/run {{ arguments }}
 
-# Measure which lines the tests run; needs cargo-llvm-cov.
+# Measure the line coverage of the tests; needs cargo-llvm-cov.
 coverage *arguments:
     tests/coverage {{ arguments }}
 
@@ -103,10 +107,10 @@ outputs *arguments:
 destroy *arguments:
     cargo run --package infra-gen -- destroy {{ arguments }}
 
-# Build the functions as they are deployed.
+# Build and pack the functions as for a deployment.
 packages:
     bash .ci/steps/packages
 
-# Run everything that CI runs, or some steps: `just ci format lint`.
+# Run all steps of CI, or some: `just ci format lint`.
 ci *steps:
     bash .ci/run {{ steps }}

@@ -1,4 +1,4 @@
-# Sourced by every script in .ci/steps: the workspace root as working directory, one build cache, pinned Python tools.
+# Sourced by every script in .ci/steps: changes to the workspace root, sets one build cache, installs pinned Python tools.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

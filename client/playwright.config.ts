@@ -1,4 +1,4 @@
-/** The page in a real browser, each test on a local stack of its own. */
+/** Tests of the page in a real browser. Each test has its own local stack. */
 
 import { defineConfig } from "@playwright/test";
 
@@ -9,7 +9,7 @@ export default defineConfig({
   workers: Number(process.env.PLAYWRIGHT_WORKERS ?? 2),
   fullyParallel: true,
   forbidOnly: !!process.env.CI,
-  // For machines that have more to do; what passes does not wait for them.
+  // Generous timeouts for busy machines; they do not slow down passing tests.
   timeout: 300_000,
   expect: { timeout: 90_000 },
   reporter: [["list"]],
@@ -19,7 +19,7 @@ export default defineConfig({
     trace: "retain-on-failure",
     launchOptions: {
       executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-      // As root, which containers mostly are, there is no sandbox.
+      // Chromium has no sandbox as root, the usual user of containers.
       chromiumSandbox: process.getuid?.() !== 0,
       args: ["--disable-gpu", "--disable-dev-shm-usage"],
     },

@@ -7,7 +7,7 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["tests/unit/**/*.test.{ts,tsx}"],
-          // For machines that have more to do; what passes does not wait for them.
+          // Generous timeouts for busy machines; they do not slow down passing tests.
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },

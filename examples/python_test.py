@@ -1,4 +1,4 @@
-"""What the Python examples do when something goes wrong, against fakes of the service.
+"""Tests the error handling of the Python examples against a fake service.
 
     pip install -r examples/python/requirements.txt
     python examples/python_test.py
@@ -26,7 +26,7 @@ CLAIM = {"epoch": 1, "seq": 0, "cancel_requested": False, "finished": []}
 
 @contextlib.contextmanager
 def service(answers, host="127.0.0.1"):
-    """Answers with `(status, headers, body)` one after another; yields its address and what it was asked."""
+    """A server with these responses, each `(status, headers, body)`. Yields its URL and the list of requests."""
     asked = []
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -59,7 +59,7 @@ def ok(answer):
 
 @mock.patch("time.sleep")
 class WorkerTest(unittest.TestCase):
-    def test_results_that_are_too_large_for_the_claim_are_fetched_without_giving_the_key_away(self, _):
+    def test_large_results_of_a_claim_are_fetched_without_leaking_the_key(self, _):
         with service([ok({"many": "rooms"})]) as (store, asked_there):
             finished = [
                 {"stage": "one", "results": {"few": 1}},
@@ -73,12 +73,12 @@ class WorkerTest(unittest.TestCase):
         self.assertEqual(asked[1], ("/v1/jobs/job_1/results?stage=two", "Bearer secret"))
         self.assertEqual(asked_there, [("/object?signature=1", None)])
 
-    def test_an_answer_that_is_cut_short_is_asked_for_again(self, _):
+    def test_truncated_response_is_requested_again(self, _):
         with service([(200, {"content-length": 100}, b'{"epoch":'), ok(CLAIM)]) as (url, asked):
             stagecast.Job(url, "job_1", "secret", ["one"])
         self.assertEqual(len(asked), 2)
 
-    def test_a_refusal_is_told_in_whatever_words_there_are(self, _):
+    def test_rejection_has_the_best_available_message(self, _):
         refusals = [
             (b'{"error":{"code":"forbidden","message":"the key is wrong"}}', "forbidden", "the key is wrong"),
             (b'{"message":"Forbidden"}', "403", "Forbidden"),
@@ -94,7 +94,7 @@ class WorkerTest(unittest.TestCase):
 
 @mock.patch("time.sleep")
 class WatchTest(unittest.TestCase):
-    def test_a_refused_handshake_and_a_frame_without_a_type_are_tried_again(self, _):
+    def test_rejected_handshake_and_untyped_frame_are_retried(self, _):
         end = {"type": "job_complete", "seq": 1, "results": None}
         trouble = {"type": "error", "code": "internal", "message": "try again"}
         frames = [{"message": "Internal server error", "connectionId": "a="}, trouble, end]
@@ -114,7 +114,7 @@ class WatchTest(unittest.TestCase):
             self.assertEqual(list(watch.messages(job)), [end])
             server.shutdown()
 
-    def test_results_that_are_too_large_for_a_message_are_fetched_without_giving_the_key_away(self, _):
+    def test_large_results_of_a_message_are_fetched_without_leaking_the_key(self, _):
         message = {"type": "job_complete", "results": None, "results_url": "/v1/jobs/job_1/results"}
         with service([ok({"many": "rooms"})]) as (store, asked_there):
             moved = (307, {"location": f"{store}/object?signature=1"}, b"")

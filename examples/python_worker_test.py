@@ -1,4 +1,4 @@
-"""Whether the Python worker keeps its job while its own code computes. The service is a fake.
+"""Tests that the Python worker keeps its job while its own code computes, against a fake service.
 
     python examples/python_worker_test.py
 """
@@ -15,12 +15,12 @@ import stagecast
 
 stagecast.HEARTBEAT = 0.05
 
-PATIENCE = 20
-"""Seconds that a stage computes at most while it waits for the worker."""
+TIMEOUT = 20
+"""Maximum time of a stage's computation, in seconds."""
 
 
 class Service(http.server.ThreadingHTTPServer):
-    """Answers claims and posts; keeps the posts, and how many were under way at a time."""
+    """Serves claims and posts. Records the posts, and how many of them overlapped."""
 
     daemon_threads = True
 
@@ -65,8 +65,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 def compute_until(condition):
-    """Keeps the processor busy, as a stage does that has nothing to report."""
-    until = time.monotonic() + PATIENCE
+    """Keeps the processor busy, like a stage between two reports."""
+    until = time.monotonic() + TIMEOUT
     while not condition():
         assert time.monotonic() < until, "the worker does nothing while its stage computes"
 
@@ -89,7 +89,7 @@ def lease_is_renewed_while_the_stage_computes():
     assert len(service.posts) == before, "no heartbeat follows the end"
 
 
-def cancellation_is_heard_while_the_stage_computes():
+def cancellation_is_noticed_while_the_stage_computes():
     service, job = claim()
     service.cancel = True
 
@@ -103,7 +103,7 @@ def cancellation_is_heard_while_the_stage_computes():
     job.cancelled()
 
 
-def lost_lease_is_heard_while_the_stage_computes():
+def lost_lease_is_noticed_while_the_stage_computes():
     service, job = claim()
     service.refusal = "lease_lost"
 
@@ -116,7 +116,7 @@ def lost_lease_is_heard_while_the_stage_computes():
     compute_until(is_refused)
 
 
-def job_that_is_dropped_is_not_kept():
+def dropped_job_is_released():
     service, job = claim()
     compute_until(service.heartbeats)
     del job
@@ -128,9 +128,9 @@ def job_that_is_dropped_is_not_kept():
 
 for test in (
     lease_is_renewed_while_the_stage_computes,
-    cancellation_is_heard_while_the_stage_computes,
-    lost_lease_is_heard_while_the_stage_computes,
-    job_that_is_dropped_is_not_kept,
+    cancellation_is_noticed_while_the_stage_computes,
+    lost_lease_is_noticed_while_the_stage_computes,
+    dropped_job_is_released,
 ):
     test()
     print(f"{test.__name__}: ok")

@@ -1,4 +1,4 @@
-// Opens the React example in Chromium, gives it a floor plan, and waits for its rooms.
+// Opens the React example in Chromium, submits a floor plan and waits for its rooms.
 //
 //   CHROMIUM=/usr/bin/chromium node examples/react_test.mjs http://localhost:5173/ client/page/sample-plan.png
 
@@ -8,13 +8,13 @@ const [url, plan] = process.argv.slice(2);
 const patient = { timeout: 100_000 };
 const browser = await chromium.launch({
   executablePath: process.env.CHROMIUM,
-  // As root, which containers mostly are, there is no sandbox.
+  // Chromium has no sandbox as root, the usual user in containers.
   chromiumSandbox: process.getuid() !== 0,
   args: ["--disable-gpu", "--disable-dev-shm-usage"],
 });
 try {
   const page = await browser.newPage();
-  // For machines that have more to do; what passes does not wait for them.
+  // Generous timeouts for busy machines.
   page.setDefaultTimeout(110_000);
   const mistakes = [];
   page.on("pageerror", (error) => mistakes.push(String(error)));

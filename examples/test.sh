@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Runs every example as its first lines say, against a stack of its own.
+# Runs every example by its own instructions, against a new local stack.
 #
 #   cargo build --workspace --bins
 #   examples/test.sh target/debug/local
 #
-# Needs Python, Node, Bash 4, GNU's coreutils and Chromium, which CHROMIUM names; without Chromium the React example is
-# only built. Installs the examples' dependencies beside them. Gives up on whatever takes longer than PATIENCE seconds
-# (120), and shows what it and the stack have said.
+# Needs Python, Node, Bash 4, GNU coreutils and Chromium, whose path is in CHROMIUM; without Chromium the React example is
+# only built. Installs the examples' dependencies next to them. A step fails after TIMEOUT seconds (120); then the end of
+# its output and of the stack's log is printed.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 stack="$1"
 work="$(mktemp -d)"
 venv="${EXAMPLES_VENV:-$work/venv}"
-patience="${PATIENCE:-120}"
+time_limit="${TIMEOUT:-120}"
 coproc STACK { exec "$stack" --json --port 0 --pace 200 2>"$work/log"; }
 stack_pid="$STACK_PID"
 vite_pid=
@@ -32,27 +32,27 @@ trap finish EXIT
 fail() { echo "$1" >&2; exit 1; }
 expect() { grep --quiet --fixed-strings "$1" "$work/out" || fail "$2: no '$1'"; }
 
-# Runs a command that is not to take long, into what `expect` looks at.
+# Runs a command with a time limit, and stores its output for `expect`.
 run() {
     local name="$1" status=0
-    timeout "$patience" "${@:2}" >"$work/out" || status=$?
+    timeout "$time_limit" "${@:2}" >"$work/out" || status=$?
     case "$status" in
     0) ;;
-    124) fail "$name: has not ended after $patience s" ;;
-    *) fail "$name: ended with $status" ;;
+    124) fail "$name: did not end within $time_limit s" ;;
+    *) fail "$name: ended with status $status" ;;
     esac
 }
 
 # Waits until a command succeeds.
 await() {
-    local what="$1" until=$((SECONDS + patience))
+    local what="$1" until=$((SECONDS + time_limit))
     until "${@:2}"; do
-        [ "$SECONDS" -lt "$until" ] || fail "waited $patience s for $what"
+        [ "$SECONDS" -lt "$until" ] || fail "timeout after $time_limit s: $what"
         sleep 0.1
     done
 }
 
-read -r -t "$patience" urls <&"${STACK[0]}" || fail 'the stack did not say where it is'
+read -r -t "$time_limit" urls <&"${STACK[0]}" || fail 'the stack did not print its addresses'
 STAGECAST_URL="$(sed -n 's/.*"http_api":"\([^"]*\)".*/\1/p' <<<"$urls")"
 export STAGECAST_URL PACE=0.2
 
@@ -78,15 +78,15 @@ npm --prefix examples/react run --silent build
 chromium="${CHROMIUM:-/usr/bin/chromium}"
 if [ -x "$chromium" ]; then
     [ -d client/node_modules/@playwright/test ] || npm --prefix client ci --silent
-    # As `npm run dev`, in one process that can be stopped.
+    # Like `npm run dev`, but in one process that can be stopped.
     (cd examples/react && exec node_modules/.bin/vite --port 0 --clearScreen false) >"$work/vite" 2>&1 &
     vite_pid=$!
     dev_server() { sed -n 's/\x1b\[[0-9;]*m//g; s|.*\(http://localhost:[0-9]*/\).*|\1|p' "$work/vite"; }
-    is_there() { kill -0 "$vite_pid" || fail 'react: the dev server has ended'; dev_server | grep --quiet .; }
-    await "react's dev server" is_there
+    is_ready() { kill -0 "$vite_pid" || fail 'react: the dev server has ended'; dev_server | grep --quiet .; }
+    await "react's dev server" is_ready
     CHROMIUM="$chromium" run react node examples/react_test.mjs "$(dev_server)" client/page/sample-plan.png
 else
-    echo "react: only built, because there is no Chromium at $chromium: say with CHROMIUM where it is" >&2
+    echo "react: only built, because there is no Chromium at $chromium: set CHROMIUM to its path" >&2
 fi
 
 run python_worker_test.py python3 examples/python_worker_test.py
@@ -101,7 +101,7 @@ path="$(made status_url)"
 run results curl --silent --fail-with-body -H "authorization: Bearer $key" "$STAGECAST_URL$path/results"
 expect '"most_common": [["to", 3], ["be", 2],' python-worker
 
-# What docs/guide/external-workers.md does by hand, with the job and the key that it gets.
+# The shell session of docs/guide/external-workers.md, with the id and the key of a new job.
 by_hand="$(sed -n '/By hand:$/,/^```$/p' docs/guide/external-workers.md | sed -n 's/^\$ //p; /^    /p' |
     sed "s|http://127.0.0.1:4800|$STAGECAST_URL|")"
 curl_job="${by_hand%%$'\n'*}"
@@ -112,7 +112,7 @@ run 'the session by hand' bash -ec "$(sed "s|job_[0-9]*_[0-9a-f]*…|$(made job_
 expect 'one two three' 'the session by hand'
 expect '"seq":2,"status":"completed"' 'the session by hand'
 
-# Cancelled before its first stage has finished.
+# Cancel a job during its first stage.
 run submit python3 examples/python-worker/submit.py "$work/text"
 mv "$work/out" "$work/job"
 key="$(made access_key)"
@@ -123,8 +123,8 @@ is_running() {
     curl --silent --max-time 60 -H "authorization: Bearer $key" "$STAGECAST_URL$path" >"$work/status"
     grep --quiet '"status":"running"' "$work/status"
 }
-await 'a worker to have claimed the job' is_running
+await 'a worker claims the job' is_running
 curl --silent --max-time 60 --fail-with-body --request DELETE -H "authorization: Bearer $key" "$STAGECAST_URL$path" >/dev/null
 wait "$worker"
 expect 'was cancelled' python-worker
-echo 'every example runs'
+echo 'all examples passed'

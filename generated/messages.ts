@@ -8,26 +8,29 @@ export type ClientMessage =
   | ({ type: "request_status"; request_id?: string } & RequestStatus)
   | ({ type: "ping"; request_id?: string } & Ping);
 
-/** A job: `job_{yyyymmdd}_{random}`. */
+/**
+ * Identifies a job: `job_{yyyymmdd}_{random}`, the date of its creation in UTC and 64 random
+ * bits.
+ */
 export type JobId = string;
 
 /**
- * What opens a job to whoever holds it: 128 random bits as 32 hexadecimal digits. Never logged;
- * stored only as its SHA-256.
+ * Authorizes its holder to watch and cancel one job: 128 random bits as 32 hexadecimal digits.
+ * Never logged; stored only as its SHA-256.
  */
 export type AccessKey = string;
 
-/** Watch a job. */
+/** Subscribe to a job. */
 export interface Subscribe {
   /** The job. */
   job_id: JobId;
-  /** The job's key. May be left out on a connection that is subscribed to the job. */
+  /** The job's access key. Optional on a connection that is already subscribed to the job. */
   access_key?: AccessKey | null;
-  /** Resume: send what came after this `seq`. All durable messages when left out. */
+  /** Send the durable messages after this `seq`. If absent, all of them are sent. */
   after_seq?: number | null;
 }
 
-/** Stop watching a job. */
+/** Unsubscribe from a job. */
 export interface Unsubscribe {
   /** The job. */
   job_id: JobId;
@@ -37,19 +40,19 @@ export interface Unsubscribe {
 export interface CancelJob {
   /** The job. */
   job_id: JobId;
-  /** The job's key. May be left out on a connection that is subscribed to the job. */
+  /** The job's access key. Optional on a connection that is already subscribed to the job. */
   access_key?: AccessKey | null;
 }
 
-/** Ask for a job's snapshot. */
+/** Request a job's snapshot. */
 export interface RequestStatus {
   /** The job. */
   job_id: JobId;
-  /** The job's key. May be left out on a connection that is subscribed to the job. */
+  /** The job's access key. Optional on a connection that is already subscribed to the job. */
   access_key?: AccessKey | null;
 }
 
-/** A sign of life; keeps an idle connection open. */
+/** Keep an idle connection open. The server answers with `pong`. */
 export interface Ping {
 }
 
@@ -70,29 +73,32 @@ export type ServerMessage =
 /** RFC 3339, UTC, whole seconds */
 export type Timestamp = string;
 
-/** How far a running stage is. Not logged: a later one replaces it. */
+/** The progress of the running stage. Not logged: a later update replaces it. */
 export interface ProgressUpdate {
   /** The job. */
   job_id: JobId;
   /** The running stage. */
   stage: string;
-  /** Percent of the stage, 0 to 100. It never goes back within an attempt. */
+  /** Percent of the stage, 0 to 100. It never decreases within an attempt. */
   progress: number;
-  /** What the stage is doing, for a person. */
+  /** What the stage is doing, for display. */
   message: string;
-  /** Seconds until the job ends, or null while unknown. */
+  /** Estimated seconds until the job ends, or null if unknown. */
   estimated_seconds_remaining: number | null;
-  /** When it was reported. */
+  /** When the progress was reported. */
   timestamp: Timestamp;
-  /** The `seq` of the job's last durable message: who has not seen it has missed something. */
+  /**
+   * The `seq` of the job's last durable message. A client that has not received it has missed a
+   * message.
+   */
   seq: number;
-  /** The id that ties the messages of a job to its request. */
+  /** Correlates all messages and log lines of the job with the request that created it. */
   correlation_id: string;
-  /** Percent of all stages, 0 to 100. It never goes back within an attempt. */
+  /** Percent of the whole job, 0 to 100. It never decreases within an attempt. */
   overall_progress: number;
   /**
-   * The attempt at the stage, from 1. A new claim of the job that starts the stage again makes
-   * the next one, whose percentages start anew.
+   * The attempt at the stage, from 1. A claim that starts the stage again starts the next
+   * attempt, whose percentages start again at 0.
    */
   attempt?: number | null;
 }
@@ -103,15 +109,18 @@ export interface StageComplete {
   job_id: JobId;
   /** The stage. */
   stage: string;
-  /** The results, as they were written; null when they are too large for a message. */
+  /** The results byte for byte; null if they are too large for a message. */
   results: unknown;
-  /** Where the results are, relative to the HTTP API's address, when they are too large. */
+  /**
+   * The URL of the results relative to the HTTP API's address, if they are too large for a
+   * message.
+   */
   results_url?: string | null;
   /** When it finished. */
   timestamp: Timestamp;
-  /** The message's place among the job's durable messages, from 1. */
+  /** The number of this message among the job's durable messages, from 1. */
   seq: number;
-  /** The id that ties the messages of a job to its request. */
+  /** Correlates all messages and log lines of the job with the request that created it. */
   correlation_id: string;
 }
 
@@ -119,27 +128,31 @@ export interface StageComplete {
 export interface JobComplete {
   /** The job. */
   job_id: JobId;
-  /** The results, as they were written; null when they are too large for a message. */
+  /** The results byte for byte; null if they are too large for a message. */
   results: unknown;
-  /** Where the results are, relative to the HTTP API's address, when they are too large. */
+  /**
+   * The URL of the results relative to the HTTP API's address, if they are too large for a
+   * message.
+   */
   results_url?: string | null;
   /** When it finished. */
   timestamp: Timestamp;
-  /** The message's place among the job's durable messages, from 1. */
+  /** The number of this message among the job's durable messages, from 1. */
   seq: number;
-  /** The id that ties the messages of a job to its request. */
+  /** Correlates all messages and log lines of the job with the request that created it. */
   correlation_id: string;
 }
 
 /** Why a job failed. */
 export interface JobError {
   /**
-   * A word that programs can look at, `not_an_image`: letters, digits, `_` and `-`. Stages name
-   * their own; Stagecast's are `internal`, `lease_lost`, `stage_panicked` and
-   * `too_many_attempts`. Other characters become `_`, more than 64 are cut.
+   * The error code for programs, such as `not_an_image`: letters, digits, `_` and `-`. Stages
+   * define their own codes; Stagecast's are `failed`, `internal`, `lease_lost`, `stage_panicked`,
+   * `too_many_attempts` and `worker_lost`. Other characters are replaced by `_`; a code is cut
+   * after 64 characters.
    */
   code: string;
-  /** What went wrong and the way out, for a person. More than 1,024 bytes are cut. */
+  /** What went wrong and what to do, for display. Cut after 1,024 bytes. */
   message: string;
 }
 
@@ -147,15 +160,15 @@ export interface JobError {
 export interface JobFailed {
   /** The job. */
   job_id: JobId;
-  /** Why. */
+  /** The error. */
   error: JobError;
   /** When it failed. */
   timestamp: Timestamp;
-  /** The message's place among the job's durable messages, from 1. */
+  /** The number of this message among the job's durable messages, from 1. */
   seq: number;
-  /** The id that ties the messages of a job to its request. */
+  /** Correlates all messages and log lines of the job with the request that created it. */
   correlation_id: string;
-  /** The stage that was running, if one was. */
+  /** The stage that was running, if any. */
   stage?: string | null;
 }
 
@@ -165,49 +178,52 @@ export interface JobCancelled {
   job_id: JobId;
   /** When it ended. */
   timestamp: Timestamp;
-  /** The message's place among the job's durable messages, from 1. */
+  /** The number of this message among the job's durable messages, from 1. */
   seq: number;
-  /** The id that ties the messages of a job to its request. */
+  /** Correlates all messages and log lines of the job with the request that created it. */
   correlation_id: string;
-  /** The stage that was running, if one was. */
+  /** The stage that was running, if any. */
   stage?: string | null;
 }
 
-/** A job as it is now. */
+/** The current state of a job. */
 export interface JobSnapshot {
   /** The job. */
   job_id: JobId;
-  /** Where it is in its life. */
+  /** The status of the job. */
   status: JobStatus;
-  /** The stage that is, or was last, running. */
+  /** The stage that is running or was the last to run. */
   stage: string | null;
   /** Percent of that stage, 0 to 100. */
   progress: number;
-  /** Percent of all stages, 0 to 100. */
+  /** Percent of the whole job, 0 to 100. */
   overall_progress: number;
-  /** What the stage is doing, for a person. */
+  /** What the stage is doing, for display. */
   message: string;
-  /** Seconds until the job ends, or null while unknown. */
+  /** Estimated seconds until the job ends, or null if unknown. */
   estimated_seconds_remaining: number | null;
   /** The `seq` of the job's last durable message. */
   seq: number;
-  /** When the job was made. */
+  /** When the job was created. */
   created_at: Timestamp;
-  /** When any of this last changed. */
+  /** When the job last changed. */
   updated_at: Timestamp;
-  /** The id that ties the messages of a job to its request. */
+  /** Correlates all messages and log lines of the job with the request that created it. */
   correlation_id: string;
-  /** The attempt at the stage, from 1; left out before the first stage. */
+  /** The attempt at the stage, from 1; absent before the first stage. */
   attempt?: number | null;
-  /** The results, as they were written; null when they are too large for a message. */
+  /** The results byte for byte; null if they are too large for a message. */
   results?: unknown;
-  /** Where the results are, relative to the HTTP API's address, when they are too large. */
+  /**
+   * The URL of the results relative to the HTTP API's address, if they are too large for a
+   * message.
+   */
   results_url?: string | null;
-  /** Why a failed job failed. */
+  /** The error of a failed job. */
   error?: JobError | null;
 }
 
-/** Where a job is in its life. */
+/** The status of a job. */
 export type JobStatus =
   | "queued"
   | "running"
@@ -215,91 +231,97 @@ export type JobStatus =
   | "failed"
   | "cancelled";
 
-/** The connection watches the job; the durable messages it lacks follow. */
+/** The connection is subscribed to the job. The durable messages after `after_seq` follow. */
 export interface Subscribed {
   /** The job. */
   job_id: JobId;
   /** The `seq` of the job's last durable message. */
   seq: number;
-  /** Whether the log still held everything after `after_seq`. If not, the snapshot stands for it. */
+  /**
+   * Whether the log still contained every message after `after_seq`. If not, use the snapshot
+   * instead.
+   */
   recovered: boolean;
-  /** The job as it is now. */
+  /** The current state of the job. */
   status: JobSnapshot;
-  /** The request that this answers. */
+  /** The `request_id` of the request. */
   request_id: string;
-  /** The id that ties the messages of a connection together. */
+  /** Correlates the messages and log lines of the connection. */
   correlation_id: string;
-  /** When the job was looked at. */
+  /** When the state was read. */
   timestamp: Timestamp;
 }
 
-/** The connection no longer watches the job. */
+/** The connection is no longer subscribed to the job. */
 export interface Unsubscribed {
   /** The job. */
   job_id: JobId;
-  /** The request that this answers. */
+  /** The `request_id` of the request. */
   request_id: string;
-  /** When it was done. */
+  /** When the subscription ended. */
   timestamp: Timestamp;
 }
 
-/** The job as it is now. */
+/** The current state of the job. */
 export interface StatusReply {
   /** The job. */
   job_id: JobId;
-  /** Where it is in its life. */
+  /** The status of the job. */
   status: JobStatus;
-  /** The stage that is, or was last, running. */
+  /** The stage that is running or was the last to run. */
   stage: string | null;
   /** Percent of that stage, 0 to 100. */
   progress: number;
-  /** Percent of all stages, 0 to 100. */
+  /** Percent of the whole job, 0 to 100. */
   overall_progress: number;
-  /** What the stage is doing, for a person. */
+  /** What the stage is doing, for display. */
   message: string;
-  /** Seconds until the job ends, or null while unknown. */
+  /** Estimated seconds until the job ends, or null if unknown. */
   estimated_seconds_remaining: number | null;
   /** The `seq` of the job's last durable message. */
   seq: number;
-  /** When the job was made. */
+  /** When the job was created. */
   created_at: Timestamp;
-  /** When any of this last changed. */
+  /** When the job last changed. */
   updated_at: Timestamp;
-  /** The id that ties the messages of a job to its request. */
+  /** Correlates all messages and log lines of the job with the request that created it. */
   correlation_id: string;
-  /** The attempt at the stage, from 1; left out before the first stage. */
+  /** The attempt at the stage, from 1; absent before the first stage. */
   attempt?: number | null;
-  /** The results, as they were written; null when they are too large for a message. */
+  /** The results byte for byte; null if they are too large for a message. */
   results?: unknown;
-  /** Where the results are, relative to the HTTP API's address, when they are too large. */
+  /**
+   * The URL of the results relative to the HTTP API's address, if they are too large for a
+   * message.
+   */
   results_url?: string | null;
-  /** Why a failed job failed. */
+  /** The error of a failed job. */
   error?: JobError | null;
-  /** The request that this answers. */
+  /** The `request_id` of the request. */
   request_id: string;
-  /** When the job was looked at. */
+  /** When the state was read. */
   timestamp: Timestamp;
 }
 
-/** The job has been asked to stop; `job_cancelled` follows when it has. */
+/** The cancellation of the job is requested. `job_cancelled` follows when the job has stopped. */
 export interface CancelRequested {
   /** The job. */
   job_id: JobId;
-  /** The request that this answers. */
+  /** The `request_id` of the request. */
   request_id: string;
-  /** When it was asked. */
+  /** When the request was recorded. */
   timestamp: Timestamp;
 }
 
-/** The answer to `ping`. */
+/** The reply to `ping`. */
 export interface Pong {
-  /** The request that this answers. */
+  /** The `request_id` of the request. */
   request_id: string;
-  /** When it was answered. */
+  /** When the server answered. */
   timestamp: Timestamp;
 }
 
-/** Why a client's message was not done. The codes are part of the protocol. */
+/** Why a client's message was rejected. The codes are part of the protocol. */
 export type ErrorCode =
   | "invalid_json"
   | "invalid_message"
@@ -312,16 +334,16 @@ export type ErrorCode =
   | "message_too_large"
   | "internal";
 
-/** A client's message was not done. */
+/** A client's message was rejected. */
 export interface ErrorReply {
-  /** The code. */
+  /** The error code. */
   code: ErrorCode;
-  /** What is wrong and the way out, for a person. */
+  /** What is wrong and how to correct it, in English. */
   message: string;
-  /** The request that this answers. */
+  /** The `request_id` of the request. */
   request_id: string;
-  /** Where it helps: the field, the limit. */
+  /** Additional data of some codes, such as the field or the limit. */
   details?: unknown;
-  /** When it was refused. */
+  /** When the message was rejected. */
   timestamp: Timestamp;
 }

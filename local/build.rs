@@ -1,14 +1,14 @@
-//! Lists the files of the progress page and of the documentation, so that the executable carries them.
+//! Embeds the files of the progress page and of the API documentation in the executable.
 
 use std::{env, error::Error, fmt::Write as _, fs, path::Path};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    list("../generated/page", "page_files.rs")?;
-    list("../generated/docs", "docs_files.rs")
+    embed("../generated/page", "page_files.rs")?;
+    embed("../generated/docs", "docs_files.rs")
 }
 
-/// Writes the table of the files of a folder.
-fn list(folder: &str, table_name: &str) -> Result<(), Box<dyn Error>> {
+/// Writes a Rust table of name and content of each file in `folder` to `OUT_DIR/table_name`.
+fn embed(folder: &str, table_name: &str) -> Result<(), Box<dyn Error>> {
     let page = Path::new(&env::var("CARGO_MANIFEST_DIR")?).join(folder);
     println!("cargo::rerun-if-changed={}", page.display());
     let mut files = Vec::new();

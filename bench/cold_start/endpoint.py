@@ -1,5 +1,5 @@
-"""AWS, as far as a function's first connection is concerned: endpoint.py CERTIFICATE KEY. A fake: it answers every
-request with an error over TLS, and prints where it does as a line of JSON."""
+"""A fake AWS endpoint for a function's first connection: endpoint.py CERTIFICATE KEY. Rejects every request over TLS with a
+403, and prints its address as a line of JSON."""
 
 import json
 import ssl
@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Refusing(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # Without it the answer waits for the client to acknowledge its head.
+    # Without this, the response waits until the client acknowledges its head.
     wbufsize = -1
 
     def refuse(self):

@@ -1,8 +1,8 @@
 """Measures cold starts: from the start of the process to its first request to Lambda's Runtime API.
 
-Needs cargo, npm and, for boto3, a network to install it from. Run it from anywhere:
-python3 bench/cold_start/run.py [--runs N] [--folder NAME=FOLDER]... . All functions are measured in one run, in turns.
-With --folder nothing is built: NAME is what the functions in FOLDER are called in the table.
+Needs cargo, npm and a network to install boto3. Run from any folder:
+python3 bench/cold_start/run.py [--runs N] [--folder NAME=FOLDER]... . Measures all functions alternately in one run.
+With --folder, uses the executables in FOLDER instead of building them, and labels them NAME in the table.
 """
 
 import argparse
@@ -25,7 +25,7 @@ TARGET = Path(os.environ.get("CARGO_TARGET_DIR", WORKSPACE / "target")).resolve(
 FUNCTIONS = ("websocket", "jobs", "worker", "pipeline", "delivery")
 BARE = "bare-function"
 
-# What the functions are told on Lambda, with names that lead nowhere.
+# The functions' environment on Lambda, with names of resources that do not exist.
 ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -60,8 +60,7 @@ ENVIRONMENT = {
 
 
 class RuntimeApi:
-    """As much of Lambda's Runtime API as a first request needs. A fake: it notes when the request has come, and never
-    answers it."""
+    """A fake Runtime API. It records the time of the first request and never responds."""
 
     def __init__(self):
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=16)
@@ -75,16 +74,16 @@ class RuntimeApi:
         while b"\r\n\r\n" not in request:
             part = connection.recv(65536)
             if not part:
-                raise RuntimeError(f"the function hung up after {request!r}")
+                raise RuntimeError(f"the function closed the connection after {request!r}")
             request += part
         at = time.perf_counter()
         if b"/runtime/invocation/next" not in request:
-            raise RuntimeError(f"the function could not begin: {request!r}")
+            raise RuntimeError(f"the function failed to initialize: {request!r}")
         return at, connection
 
 
 def start(command, environment, api, folder):
-    """Starts a function; returns the seconds to its first poll, and the most memory it has had until then."""
+    """Starts a function. Returns the seconds to its first poll, and its peak memory until then in bytes."""
     environment = ENVIRONMENT | environment | {"AWS_LAMBDA_RUNTIME_API": api.address}
     command = [str(word) for word in command]
     with open(os.devnull, "wb") as nothing, open(folder / "errors", "wb") as errors:
@@ -112,14 +111,14 @@ def run(*command, cwd=WORKSPACE, **more):
 
 
 def build():
-    """The functions with the profile that is deployed, for this machine; returns where they are."""
+    """Builds the functions for this machine with the release profile. Returns their folder."""
     packages = [word for name in (*FUNCTIONS, BARE) for word in ("--package", name)]
     run("cargo", "build", "--release", "--locked", "--quiet", "--bins", *packages)
     return TARGET / "release"
 
 
 def python():
-    """A Python with boto3 and Lambda's own runtime client, beside the build cache."""
+    """Installs boto3 and Lambda's runtime client next to the build cache. Returns the Python interpreter."""
     folder = TARGET / "tools" / "bench"
     interpreter = folder / "bin" / "python"
     if not interpreter.exists():
@@ -129,7 +128,7 @@ def python():
 
 
 def node():
-    """The handler for Node with its packages, beside the build cache."""
+    """Installs the Node handler with its packages next to the build cache. Returns the interpreter and the folder."""
     folder = TARGET / "tools" / "bench-node"
     folder.mkdir(parents=True, exist_ok=True)
     for file in (HERE / "node").iterdir():
@@ -141,7 +140,7 @@ def node():
 
 
 def certificate(folder):
-    """A certificate for 127.0.0.1 of its own making, and the machine's certificates with it among them."""
+    """Creates a self-signed certificate for 127.0.0.1, and a bundle of it and the machine's root certificates."""
     own, key, all_of_them = folder / "own.pem", folder / "key.pem", folder / "all.pem"
     subject = ("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1")
     options = ("-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30")
@@ -152,7 +151,7 @@ def certificate(folder):
 
 
 def packed(path):
-    """Bytes of the package that is uploaded."""
+    """The size of the deployment package in bytes."""
     with tempfile.TemporaryDirectory() as folder:
         archive = Path(folder) / "function.zip"
         with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as package:
@@ -166,7 +165,7 @@ def packed(path):
 
 
 def functions(folders):
-    """What is compared: names with commands, further environment and package sizes."""
+    """The compared functions by name: command, additional environment and package size."""
     compared = {}
     for label, folder in folders.items():
         compared[BARE + label] = ([folder / BARE], {}, packed(folder / BARE))
@@ -175,7 +174,7 @@ def functions(folders):
                 compared[name + label] = ([folder / name], {}, packed(folder / name))
     interpreter = python()
     handler = {"PYTHONPATH": str(HERE / "python"), "_HANDLER": "handler.handle"}
-    # Lambda brings boto3 and the runtime along: only the handler is uploaded.
+    # Lambda includes boto3 and the runtime, so only the handler is uploaded.
     compared["boto3 handler"] = (
         [interpreter, "-m", "awslambdaric", "handler.handle"],
         handler,
@@ -189,7 +188,7 @@ def functions(folders):
 def measure(compared, environment, runs, folder):
     api = RuntimeApi()
     seen = {name: [] for name in compared}
-    # In turns, so that whatever else the machine does meets all of them. The first turn fills caches.
+    # Alternate between the functions, so that other load affects all of them. The first round fills caches.
     for turn in range(runs + 1):
         for name, (command, more, _) in compared.items():
             taken = start(command, environment | more, api, folder)

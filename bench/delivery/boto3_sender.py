@@ -9,7 +9,7 @@ import boto3
 from botocore.config import Config
 
 ADDRESS, CONNECTIONS, MESSAGES = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-# More threads made it no faster: one of them computes at a time.
+# More threads are not faster, because of the interpreter lock.
 THREADS = 16
 MESSAGE = (
     b'{"type":"progress_update","job_id":"job_20260115_c48aaa009a75971f","stage":"stage_1",'

@@ -1,7 +1,7 @@
-"""Measures delivery: what a report costs, posts a second, time from publishing to the client, time that stages lose.
+"""Measures delivery: the cost of a report, posts a second, the time from publishing to the client, and delays of stages.
 
-Needs cargo and, for boto3, a network to install it from. Run it from anywhere:
-python3 bench/delivery/run.py [report] [posts] [audience]. Everything that is compared is measured in one run, in turns.
+Needs cargo and a network to install boto3. Run from any folder:
+python3 bench/delivery/run.py [report] [posts] [audience]. Measures everything that is compared alternately in one run.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ REPORT_ROUNDS = 31
 POST_ROUNDS = 11
 CONNECTIONS = 1000
 AUDIENCES = (1, 100, 1000, 10_000)
-# What the SDKs want to know before they make a client. No call leaves the machine.
+# The SDKs need credentials to create a client. No call leaves the machine.
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
@@ -41,7 +41,7 @@ def run(*command, **more):
 
 
 def build():
-    """The benchmark and the functions; returns the benchmark's path."""
+    """Builds the benchmark. Returns the path of its executable."""
     command = ["cargo", "build", "--profile", PROFILE, "--locked", "--message-format", "json"]
     command += ["--package", "bench-delivery", "--bench", "delivery"]
     output = run(*command, stdout=subprocess.PIPE, text=True).stdout
@@ -55,14 +55,14 @@ def build():
 
 
 def build_functions():
-    """The functions that the stack runs next to the measuring pipeline; returns where they are."""
+    """Builds the functions that the stack runs next to the measuring pipeline. Returns their folder."""
     packages = [word for name in FUNCTIONS for word in ("--package", name)]
     run("cargo", "build", "--profile", PROFILE, "--locked", "--quiet", "--bins", *packages)
     return TARGET / PROFILE
 
 
 def python():
-    """A Python with boto3, beside the build cache."""
+    """Installs boto3 next to the build cache. Returns the Python interpreter."""
     folder = TARGET / "tools" / "bench"
     interpreter = folder / "bin" / "python"
     if not interpreter.exists():
@@ -72,14 +72,14 @@ def python():
 
 
 def ask(command, environment=None):
-    """Runs a command that prints a line of JSON."""
+    """Runs a command that prints a line of JSON. Returns the parsed line."""
     output = run(*command, stdout=subprocess.PIPE, text=True, env=os.environ | (environment or {})).stdout
     return json.loads(output)
 
 
 @contextlib.contextmanager
 def serving(*command):
-    """A process that prints a line of JSON once it serves, and is ended afterwards."""
+    """Starts a server process, yields the line that it prints when ready, and terminates it."""
     process = subprocess.Popen([*map(str, command)], cwd=WORKSPACE, stdout=subprocess.PIPE, text=True)
     try:
         yield process.stdout.readline()
@@ -139,7 +139,7 @@ def posts(bench):
 
 
 def audience(bench):
-    """Jobs of ten laps with audiences of several sizes, on the local stack."""
+    """Runs jobs of ten laps on the local stack, with audiences of several sizes."""
     functions = build_functions()
     latencies, losses = [], []
     for size in AUDIENCES:
@@ -149,8 +149,8 @@ def audience(bench):
                 (folder / name).symlink_to(functions / name)
             (folder / "pipeline").symlink_to(bench)
             go = folder / "go"
-            with serving(bench, "stack", folder, go) as place:
-                seen = ask([bench, "watch", place, size, go])
+            with serving(bench, "stack", folder, go) as addresses:
+                seen = ask([bench, "watch", addresses, size, go])
         in_ms = lambda values: [f"{percentile(values, percent) / 1e6:.1f}" for percent in (50, 99)]
         bare = percentile(seen["bare"], 50)
         for kind in ("progress", "durable"):

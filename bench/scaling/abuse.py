@@ -1,7 +1,7 @@
-"""Computes what a stranger's requests in a loop cost an owner an hour: prints the table of docs/operate/abuse.md.
+"""Computes the hourly cost of requests in a loop by a third party: prints the table of docs/operate/abuse.md.
 
-Run it from anywhere, with nothing but Python: python3 bench/scaling/abuse.py [--check]. With --check it fails if the
-table is not the one that is checked in. Prices are those of docs/operate/costs.md.
+Needs only Python. Run from any folder: python3 bench/scaling/abuse.py [--check]. With --check, fails if the page has
+another table. The prices are those of docs/operate/costs.md.
 """
 
 import sys
@@ -10,7 +10,7 @@ from pathlib import Path
 
 TEXT = Path(__file__).resolve().parents[2] / "docs" / "operate" / "abuse.md"
 
-# Dollars of a million, US East (N. Virginia), as published since November 2024.
+# Dollars per million, US East (N. Virginia), as published since November 2024.
 PRICES = {
     "message": 1.00,
     "request": 1.00,
@@ -22,23 +22,23 @@ PRICES = {
     "s3_write": 5.00,
 }
 HOUR = 3600
-# Posts a second of an account.
+# Posts per second of an account.
 POSTS = 10_000
-# The longest log of an external worker's job: 50 stages and the end, each with 30 KB of results.
+# The longest log of an external job: 50 stages and the end, each with 30 KB of results.
 LOG = 51
-# 8 read units for 30 KB.
+# Read units for the log: 8 for each 30 KB.
 READ_LOG = LOG * 8
-# Subscribers that a publisher posts to itself.
+# Subscribers that a publisher posts to directly.
 AUDIENCE = 500
-# Messages of its own requests that a connection gets: REPLAY_BURST and REPLAYS_PER_SECOND in limits.rs.
+# The limit of replayed messages per connection: REPLAY_BURST and REPLAYS_PER_SECOND in limits.rs.
 BURST, GROWTH = 1200, 2
-# Frames a second over one connection.
+# Frames per second over one connection.
 FRAMES = 200
 
 
 @dataclass
 class Cost:
-    """What one request takes."""
+    """The billed units of one request."""
 
     units: dict = field(default_factory=dict)
 
@@ -51,7 +51,7 @@ def function(seconds, gb=0.5, **units):
 
 
 def hourly(per_second, cost, posts=0):
-    """Requests at this rate for an hour, and the posts that they cause, as far as an account makes them."""
+    """The cost of an hour of requests at this rate, with the posts that they cause, up to the account's limit."""
     return HOUR * (per_second * cost.dollars() + min(posts, POSTS) * PRICES["message"] / 1e6)
 
 
@@ -60,7 +60,7 @@ def dollars(value):
 
 
 def rows():
-    # A 4 MB body counts as 8 requests. The job fails after half a second.
+    # A 4 MB body is billed as 8 requests. The job fails after half a second.
     job = function(0.05, request=8, s3_write=1, write=7, sqs=3)
     job.units["invocation"] += 1
     job.units["gb_second"] += 0.5 * 1.73
@@ -72,7 +72,7 @@ def rows():
     yield (
         f"`subscribe` again and again, {FRAMES} a second over one connection",
         hourly(min(FRAMES, POSTS / LOG), subscribe, FRAMES * LOG),
-        # A repeat is one reply; what is limited here is `unsubscribe` and `subscribe` in turns.
+        # A repeated subscribe is one reply. The replay limit applies to alternating `unsubscribe` and `subscribe`.
         hourly(FRAMES, refused) + hourly(served / LOG, subscribe, served),
     )
 
@@ -120,7 +120,7 @@ def main():
     shown = table()
     print(shown, end="")
     if "--check" in sys.argv[1:] and shown not in TEXT.read_text(encoding="utf-8"):
-        sys.exit(f"{TEXT} does not hold what is computed: run python3 bench/scaling/abuse.py")
+        sys.exit(f"{TEXT} has another table: replace it with the output of python3 bench/scaling/abuse.py")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,7 @@
-"""Posts through API Gateway's token bucket, with and without coalescing; `simulate.py` is what one runs.
+"""Simulates posts through API Gateway's token bucket, with and without coalescing. A module of `simulate.py`.
 
-A connection that watches a running job is due an update as often as its job reports. All posts of an account share one
-token bucket. Connections are dealt with in groups that have the same fate, so that a million are as quick to simulate
-as a thousand; nothing here is random.
+Every connection gets an update whenever its job reports. All posts of an account share one token bucket. Connections are
+simulated in groups with equal delays, so that a million take no longer than a thousand. The simulation is deterministic.
 """
 
 from collections import deque
@@ -12,21 +11,21 @@ RATE = 10_000
 BURST = 5_000
 # contract::limits::MAX_UPDATES_PER_SECOND
 UPDATES_PER_SECOND = 4
-# How long all jobs report.
+# The duration of all jobs' reports, in seconds.
 SECONDS = 60
-# Posts that are told apart of one update.
+# The maximum number of groups of connections.
 GROUPS = 500
 
 
 class Bucket:
-    """When posts may leave. The sender waits for a token; it loses no time to refusals."""
+    """API Gateway's token bucket. The sender waits for tokens and loses no time to 429 responses."""
 
     def __init__(self):
         self.tokens = BURST
         self.at = 0.0
 
     def leave(self, now, posts):
-        """The time at which the last of these posts leaves, the first of which wants to leave at `now`."""
+        """Takes a token for each post from `now` on. Returns the time at which the last one is sent."""
         if now > self.at:
             self.tokens = min(BURST, self.tokens + (now - self.at) * RATE)
             self.at = now
@@ -38,7 +37,7 @@ class Bucket:
 
 
 def delays(connections, coalescing):
-    """Seconds that each delivered update was on its way. The last ones leave after the jobs have stopped reporting."""
+    """The delay of each delivered update in seconds. The last ones are sent after the jobs have stopped reporting."""
     posts = max(1, connections // GROUPS)
     groups = round(connections / posts)
     bucket, waiting, newest, delays = Bucket(), deque(), {}, []
@@ -47,7 +46,7 @@ def delays(connections, coalescing):
         while waiting and bucket.at < end:
             group, reported = waiting.popleft()
             if coalescing:
-                # A newer update has taken the place of the one that waited.
+                # A newer update has replaced the waiting one.
                 reported = newest.pop(group)
             delays.append(bucket.leave(bucket.at, posts) - reported)
 
@@ -64,5 +63,5 @@ def delays(connections, coalescing):
 
 
 def burst(connections):
-    """Seconds until the last of these connections has one durable message."""
+    """Seconds until the last of these connections has got one durable message."""
     return Bucket().leave(0.0, connections)

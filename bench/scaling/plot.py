@@ -1,5 +1,5 @@
-"""A chart of lines over two logarithmic axes, as SVG that follows the reader's light or dark theme and brings its own
-paper, so that it can be read on any page. `simulate.py` is what one runs."""
+"""Draws a line chart with two logarithmic axes as SVG. It follows the reader's light or dark theme and has a background, so
+that it is readable on any page. A module of `simulate.py`."""
 
 import math
 
@@ -29,7 +29,7 @@ STYLE = """
 
 
 class Axis:
-    """From a value to a position, over whole decades."""
+    """A logarithmic axis over whole decades."""
 
     def __init__(self, low, high, start, end):
         self.low, self.high, self.start, self.end = math.log10(low), math.log10(high), start, end
@@ -43,8 +43,8 @@ class Axis:
 
 
 def chart(title, description, x, y, lines, mark):
-    """The chart. `x` and `y` are (low, high, name, label of a value), a line is (class, name, points) and the mark
-    is (x, lines of text)."""
+    """Returns the SVG. `x` and `y` are (low, high, name, function from value to label), a line is (class, name, points) and
+    the mark is (x, lines of text)."""
     across = Axis(x[0], x[1], LEFT, WIDTH - RIGHT)
     up = Axis(y[0], y[1], HEIGHT - BOTTOM, TOP)
     parts = [

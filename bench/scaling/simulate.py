@@ -1,7 +1,8 @@
-"""Simulates how long messages wait for API Gateway: writes docs/images/delay.svg and prints the table of docs/operate/scaling.md.
+"""Simulates the delay of messages by API Gateway's rate limit: writes docs/images/delay.svg and prints the table of
+docs/operate/scaling.md.
 
-Run it from anywhere, with nothing but Python: python3 bench/scaling/simulate.py [--check]. With --check it writes
-nothing and fails if the chart or the table is not the one that is checked in.
+Needs only Python. Run from any folder: python3 bench/scaling/simulate.py [--check]. With --check, writes nothing and fails
+if the chart or the table differs from the stored one.
 """
 
 import sys
@@ -14,7 +15,7 @@ DOCS = Path(__file__).resolve().parents[2] / "docs"
 CHART, TEXT = DOCS / "images" / "delay.svg", DOCS / "operate" / "scaling.md"
 AUDIENCES = sorted(step * 10**power for power in range(2, 8) for step in (1, 2, 2.5, 3, 5) if step * 10**power <= 10**7)
 SHOWN = (1000, 2500, 5000, 10_000, 100_000, 1_000_000, 10_000_000)
-# What is below is shown as if it were this: no time at all has no place on a logarithmic axis.
+# Smaller delays are drawn as this one, because a logarithmic axis has no zero.
 LEAST = 0.01
 
 

@@ -1,7 +1,7 @@
-"""Measures synthesis: infra-gen against AWS CDK on the same stack, and infra-gen against itself with more routes.
+"""Measures synthesis: infra-gen compared with AWS CDK on the same stack, and infra-gen with growing numbers of routes.
 
-Needs cargo, node and npm. Run it from anywhere: python3 bench/synth/run.py [RUNS]. Both programs are measured
-from the start of the process to its end, in turns, and the median of RUNS runs counts.
+Needs cargo, node and npm. Run from any folder: python3 bench/synth/run.py [RUNS]. Measures both programs alternately, from
+start to end of the process, and prints the median of RUNS runs.
 """
 
 import os
@@ -26,7 +26,7 @@ def run(*command, cwd=WORKSPACE, **more):
 
 
 def build():
-    """infra-gen and the example, as released; returns where they are."""
+    """Builds infra-gen and the example with the release profile. Returns their folder."""
     package = ("--release", "--locked", "--quiet", "--package", "infra-gen")
     run("cargo", "build", *package, "--bin", "infra-gen", "--example", "many_routes")
     default = WORKSPACE / "target"
@@ -34,7 +34,7 @@ def build():
 
 
 def milliseconds(command, folder, environment):
-    """One run into a new folder."""
+    """The duration of one run into an empty folder, in milliseconds."""
     shutil.rmtree(folder, ignore_errors=True)
     start = time.perf_counter()
     run(*command, folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -51,13 +51,13 @@ def compare(release, out):
         "AWS CDK, as it comes": (cdk, dict(os.environ)),
     }
     times = {name: [] for name in programs}
-    # In turns, so that whatever else the machine does meets all of them. The first turn fills caches.
+    # Alternate between the programs, so that other load affects all of them. The first round fills caches.
     for turn in range(RUNS + 1):
         for name, (command, environment) in programs.items():
             taken = milliseconds(command, out, environment)
             if turn > 0:
                 times[name].append(taken)
-    # The last run was CDK's: its templates must be ours.
+    # The last run was CDK's: its templates must equal infra-gen's.
     run("node", CDK / "prepare.js", "compare", WORKSPACE / "generated", out)
 
     medians = {name: statistics.median(taken) for name, taken in times.items()}

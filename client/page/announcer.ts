@@ -1,4 +1,7 @@
-/** What a screen reader says by itself: starts, quarters and ends. Each percent would be too much. */
+/**
+ * Announces the start and end of stages and each quarter of the job to screen readers. Announcing
+ * each percent would be too much.
+ */
 
 import type { JobMessage, WatchedJob } from "../src/index.js";
 import { at } from "./dom.js";
@@ -9,7 +12,7 @@ export class Announcer {
   #stage: string | null = null;
   #quarter = 0;
 
-  /** Forgets what it has said, for another job. */
+  /** Resets the state for another job. */
   reset(): void {
     this.#stage = null;
     this.#quarter = 0;
@@ -34,7 +37,7 @@ export class Announcer {
         say("The job was cancelled");
         return;
       case "job_failed":
-        // The failure is an alert of its own.
+        // The failure is announced by an alert.
         say("");
     }
   }

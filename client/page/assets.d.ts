@@ -1,4 +1,4 @@
-/** What the bundler makes of files that are not code. */
+/** Types of imported assets. */
 
 declare module "*.png" {
   const address: string;

@@ -1,33 +1,36 @@
-/** Where the service is: `config.json` lies beside the page. */
+/** Loads `config.json`, a file next to the page with the URLs of the service. */
 
 import { backoff } from "../src/backoff.js";
 import { BUILT_IN, type InputRules } from "./input.js";
 
 export interface Config {
-  /** The HTTP API. */
+  /** URL of the HTTP API. */
   http_api: string;
-  /** The WebSocket API, its stage included. */
+  /** URL of the WebSocket API with its stage. */
   websocket: string;
-  /** What jobs are made from. Optional in the file: the page was built with rules, too. */
+  /** The accepted inputs. Optional: the page was built with default rules. */
   input: InputRules;
 }
 
-/** Asks until it is told: a server that is away comes back, and a wrong file is put right. */
-export async function findConfig(onTrouble: (words: string) => void): Promise<Config> {
+/**
+ * Loads the configuration with retries, so that the page recovers when the server is back or the
+ * file is corrected.
+ */
+export async function findConfig(onError: (words: string) => void): Promise<Config> {
   for (let attempt = 0; ; attempt += 1) {
     const found = await readConfig();
     if (typeof found !== "string") return found;
-    onTrouble(found);
+    onError(found);
     await new Promise((over) => setTimeout(over, backoff(attempt)));
   }
 }
 
-/** Where the service is, or why that is not known. */
+/** Returns the configuration, or a message why it is unusable. */
 async function readConfig(): Promise<Config | string> {
   const address = new URL("config.json", document.baseURI).href;
   try {
     const answer = await fetch(address, { cache: "no-cache" });
-    if (!answer.ok) return `${address} was answered with ${answer.status}`;
+    if (!answer.ok) return `${address} returned status ${answer.status}`;
     const found: Partial<Config> = (await answer.json()) ?? {};
     const { http_api, websocket, input = BUILT_IN } = found;
     if (http_api && websocket) return { http_api, websocket, input };

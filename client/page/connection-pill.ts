@@ -1,4 +1,4 @@
-/** Whether what is shown is live. */
+/** The indicator of the connection's state. */
 
 import type { JobWatch } from "../src/index.js";
 import { at } from "./dom.js";
@@ -7,17 +7,17 @@ const pill = at("connection");
 const words = at("connection-words");
 const seconds = at("connection-seconds");
 
-/** Follows a watch until it has ended. */
+/** Shows the state of a watch until it ends. */
 export function showConnection(watch: JobWatch): void {
   const show = () => {
     if (watch.state === "ended") {
       clearInterval(countdown);
       hideConnection();
     } else {
-      set(watch.state, ...told(watch));
+      set(watch.state, ...describeState(watch));
     }
   };
-  // Seconds until the next attempt are counted down.
+  // Counts down the seconds until the next attempt.
   const countdown = setInterval(show, 1000);
   watch.addEventListener("state", show);
   show();
@@ -27,8 +27,11 @@ export function hideConnection(): void {
   set("ended", "", "");
 }
 
-/** The words, which a screen reader says, and the seconds after them, which it does not: it would say each. */
-function told(watch: JobWatch): [words: string, seconds: string] {
+/**
+ * The announced text and the seconds after it, which are not announced: a screen reader would read
+ * each change.
+ */
+function describeState(watch: JobWatch): [words: string, seconds: string] {
   if (watch.state === "live") return [watch.transport === "http" ? "Live over HTTP" : "Live", ""];
   if (watch.retryAt === null) {
     return [watch.state === "connecting" ? "Connecting…" : "Reconnecting…", ""];
@@ -42,7 +45,7 @@ function set(state: string, ...said: [words: string, seconds: string]): void {
   pill.dataset.state = state;
   for (const [index, part] of [words, seconds].entries()) {
     const text = said[index] ?? "";
-    // What stays the same is not said again.
+    // An unchanged text is not set again, because a screen reader would repeat it.
     if (part.textContent !== text) part.textContent = text;
   }
 }

@@ -1,13 +1,13 @@
-/** The page's elements. */
+/** Helpers for the page's elements. */
 
-/** The element of this id, which is in index.html. */
+/** Returns the element of index.html with this id. */
 export function at<Kind extends HTMLElement = HTMLElement>(id: string): Kind {
   const element = document.getElementById(id);
   if (!element) throw new Error(`index.html has no #${id}`);
   return element as Kind;
 }
 
-/** A new element. */
+/** Creates an element. */
 export function make<Tag extends keyof HTMLElementTagNameMap>(
   tag: Tag,
   className: string,
@@ -19,7 +19,7 @@ export function make<Tag extends keyof HTMLElementTagNameMap>(
   return element;
 }
 
-/** Shows how far something is; null is for not known. */
+/** Sets a progress bar; null for an unknown percentage. */
 export function setMeter(meter: HTMLElement, percent: number | null, text: string): void {
   const bar = meter.firstElementChild as HTMLElement;
   meter.classList.toggle("unknown", percent === null);

@@ -1,8 +1,8 @@
-/** What is said, and how. */
+/** Formats values and errors for display. */
 
 import { StagecastError } from "../src/index.js";
 
-/** The stages of the reference pipeline; others are called what they are named. */
+/** Labels of the reference pipeline's stages. Other stages are shown by their name. */
 const STAGE_NAMES = new Map([
   ["stage_1", "Walls"],
   ["stage_2", "Rooms"],
@@ -30,7 +30,7 @@ export function area(pixels: number): string {
   return `${new Intl.NumberFormat("en").format(pixels)} px²`;
 }
 
-/** How long ago a time was, in milliseconds since 1970. */
+/** Formats a time, in milliseconds since 1970, relative to now. */
 export function ago(time: number): string {
   const minutes = Math.round((Date.now() - time) / 60_000);
   if (minutes < 1) return "just now";
@@ -39,15 +39,15 @@ export function ago(time: number): string {
   return new Intl.DateTimeFormat("en", { day: "numeric", month: "short" }).format(time);
 }
 
-/** What went wrong. */
-export function inWords(error: unknown): string {
+/** The message of an error. */
+export function errorMessage(error: unknown): string {
   if (error instanceof StagecastError) return sentence(error.message);
   const { message } = error as Partial<Error>;
   return `Something went wrong on this page: ${message ?? String(error)}`;
 }
 
-/** What to name when asking for help. */
-export function inDetail(error: unknown): string {
+/** The code and request id of an error, for support requests. */
+export function errorDetails(error: unknown): string {
   if (!(error instanceof StagecastError)) return "";
   return [error.code, error.requestId].filter(Boolean).join(", ");
 }

@@ -1,4 +1,4 @@
-/** What jobs are made from: what the page offers, and what it refuses before it is sent. */
+/** The rules for inputs: what the file picker offers, and what is rejected before the upload. */
 
 import INPUT from "../../generated/input.json" with { type: "json" };
 import { at } from "./dom.js";
@@ -13,7 +13,7 @@ export interface MediaType {
   extensions: readonly string[];
 }
 
-/** The rules that the service accepts inputs by, as `config.json` says them. */
+/** The service's rules for inputs, as in `config.json`. */
 export interface InputRules {
   /** `floor plan` */
   name: string;
@@ -21,12 +21,12 @@ export interface InputRules {
   max_bytes: number;
 }
 
-/** The rules that this page was built with, for a `config.json` that says none. */
+/** The rules that the page was built with, used if `config.json` contains none. */
 export const BUILT_IN: InputRules = INPUT;
 
 const MEBIBYTE = 1024 * 1024;
 
-/** Words the page by the rules. */
+/** Adapts the page's texts to the rules. */
 export function offer(rules: InputRules, sample: File): void {
   const words = `${labels(rules)}, up to ${size(rules.max_bytes)}`;
   at("drop-title").textContent = `Drop ${named(rules)} here`;
@@ -35,30 +35,30 @@ export function offer(rules: InputRules, sample: File): void {
   const file = at<HTMLInputElement>("file");
   file.setAttribute("aria-label", `${capital(rules.name)}, ${labels(rules)}`);
   file.accept = rules.media_types.flatMap(({ name, extensions }) => [name, ...extensions]).join();
-  // The sample and the words about it are the reference pipeline's.
+  // The sample and its texts belong to the reference pipeline.
   const isReference = rules.name === BUILT_IN.name && mediaTypeOf(sample, rules) !== null;
   at("sample").hidden = !isReference;
   at("about").hidden = !isReference;
   if (!isReference) at("question").textContent = `Drop ${named(rules)} and watch its job, live.`;
 }
 
-/** The type that the service knows a file by; null if it accepts no such file. */
+/** The media type to upload a file as; null if the service does not accept the file. */
 export function mediaTypeOf({ name, type }: File, rules: InputRules): string | null {
   const lower = name.toLowerCase();
   const found =
     rules.media_types.find((it) => it.name === type) ??
-    // Systems differ in what they call a file: to some, a CSV file is one of Excel's.
+    // Operating systems report different types: some report a CSV file as an Excel file.
     rules.media_types.find((it) => it.extensions.some((end) => lower.endsWith(end)));
   return found?.name ?? null;
 }
 
-/** Why the service would refuse a file, found without sending it there. */
+/** Why the service would reject a file, checked before the upload; null if it would not. */
 export function whyUnfit(file: File, rules: InputRules): string | null {
   if (mediaTypeOf(file, rules) === null) {
     return `${file.name} is not ${labels(rules)}. Choose a file of that type.`;
   }
   if (file.size <= rules.max_bytes) return null;
-  return `${file.name} has ${size(file.size)}, the limit is ${size(rules.max_bytes)}. Choose a smaller file.`;
+  return `${file.name} is ${size(file.size)} large, the limit is ${size(rules.max_bytes)}. Choose a smaller file.`;
 }
 
 function labels({ media_types }: InputRules): string {

@@ -1,48 +1,48 @@
-/** The jobs of this browser, with what opens them. */
+/** The jobs of this browser and their access keys, in `localStorage`. */
 
 import type { JobStatus } from "../src/index.js";
 
-export interface KeptJob {
+export interface StoredJob {
   jobId: string;
   accessKey: string;
-  /** The file that it was made from. */
+  /** The name of the input file. */
   name: string;
   /** In milliseconds since 1970. */
   createdAt: number;
-  /** As it was last known; `gone` when the service no longer has it. */
+  /** The last known status; `gone` if the service no longer has the job. */
   status: JobStatus | "gone";
-  /** What is worth knowing of its end. */
+  /** A short summary of the job's end. */
   note: string;
 }
 
 const STORE = "stagecast.jobs";
 const MOST = 20;
 
-/** The jobs as long as the page is open, where the browser has not kept them. */
-let unsaved: KeptJob[] | null = null;
+/** The jobs in memory, for browsers that block `localStorage`. */
+let unsaved: StoredJob[] | null = null;
 
-/** The latest first. */
-export function keptJobs(): KeptJob[] {
+/** Returns the jobs, the latest first. */
+export function storedJobs(): StoredJob[] {
   if (unsaved) return unsaved;
   try {
-    const kept: unknown = JSON.parse(localStorage.getItem(STORE) ?? "[]");
-    return Array.isArray(kept) ? kept : [];
+    const stored: unknown = JSON.parse(localStorage.getItem(STORE) ?? "[]");
+    return Array.isArray(stored) ? stored : [];
   } catch {
     return [];
   }
 }
 
-export function keptJob(jobId: string): KeptJob | undefined {
-  return keptJobs().find((job) => job.jobId === jobId);
+export function storedJob(jobId: string): StoredJob | undefined {
+  return storedJobs().find((job) => job.jobId === jobId);
 }
 
-export function keep(job: KeptJob): void {
-  write([job, ...keptJobs().filter(({ jobId }) => jobId !== job.jobId)].slice(0, MOST));
+export function saveJob(job: StoredJob): void {
+  write([job, ...storedJobs().filter(({ jobId }) => jobId !== job.jobId)].slice(0, MOST));
 }
 
-/** Notes what has become of a job, if it is kept. */
-export function note(jobId: string, news: Partial<Pick<KeptJob, "status" | "note">>): void {
-  const jobs = keptJobs();
+/** Updates the status and summary of a stored job. */
+export function updateJob(jobId: string, news: Partial<Pick<StoredJob, "status" | "note">>): void {
+  const jobs = storedJobs();
   const known = jobs.find((job) => job.jobId === jobId);
   if (!known) return;
   const isNews =
@@ -50,23 +50,23 @@ export function note(jobId: string, news: Partial<Pick<KeptJob, "status" | "note
   if (isNews) write(jobs.map((job) => (job === known ? { ...job, ...news } : job)));
 }
 
-export function forget(jobId: string): void {
-  write(keptJobs().filter((job) => job.jobId !== jobId));
+export function removeJob(jobId: string): void {
+  write(storedJobs().filter((job) => job.jobId !== jobId));
 }
 
-/** Calls back when another window has changed what is kept. */
+/** Calls back when another window has changed the stored jobs. */
 export function onOtherWindow(changed: () => void): void {
   window.addEventListener("storage", ({ key }) => {
     if (key === STORE || key === null) changed();
   });
 }
 
-function write(jobs: KeptJob[]): void {
+function write(jobs: StoredJob[]): void {
   try {
     localStorage.setItem(STORE, JSON.stringify(jobs));
     unsaved = null;
   } catch {
-    // The browser keeps nothing, or its store is full.
+    // The browser blocks `localStorage`, or it is full.
     unsaved = jobs;
   }
 }

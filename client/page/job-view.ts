@@ -1,4 +1,4 @@
-/** One job on show: from its messages to what is seen of it. */
+/** The view of one job: applies its messages to the page. */
 
 import {
   HttpApi,
@@ -11,14 +11,14 @@ import {
 import { Announcer } from "./announcer.js";
 import type { Config } from "./config.js";
 import { hideConnection, showConnection } from "./connection-pill.js";
-import { inWords } from "./format.js";
-import { type KeptJob, keep, note } from "./job-storage.js";
+import { errorMessage } from "./format.js";
+import { type StoredJob, saveJob, updateJob } from "./job-storage.js";
 import { otherKey } from "./links.js";
 import { clearLog, log } from "./message-log.js";
 import * as panel from "./panel.js";
-import { keptPicture } from "./pictures.js";
+import { storedPicture } from "./pictures.js";
 import { PlanView } from "./plan-view.js";
-import { noteWatched } from "./recent-jobs.js";
+import { storeResult } from "./recent-jobs.js";
 import { imageOf } from "./results.js";
 import { RoomList } from "./room-list.js";
 
@@ -28,9 +28,9 @@ export class JobView {
   #announcer = new Announcer();
   #config: Config;
   #http: HttpApi;
-  #job: KeptJob | null = null;
+  #job: StoredJob | null = null;
   #watch: JobWatch | null = null;
-  /** Results that were too large for a message. */
+  /** Results that were too large for a message and are fetched over HTTP. */
   #fetched: { of: JobWatch; results: unknown } | null = null;
   #isCancelling = false;
 
@@ -39,12 +39,12 @@ export class JobView {
     this.#http = new HttpApi(config.http_api);
   }
 
-  /** Whether there is a job that has not ended. */
+  /** Whether the view shows a job that has not ended. */
   get isBusy(): boolean {
     return this.#watch !== null && this.#watch.state !== "ended";
   }
 
-  /** Ends the watching and clears the page. */
+  /** Ends the watch and clears the view. */
   clear(name = ""): void {
     this.#watch?.close();
     this.#watch = null;
@@ -57,8 +57,8 @@ export class JobView {
     hideConnection();
   }
 
-  /** Watches a job; `picture` is what it was made from, if that is at hand. */
-  watch(job: KeptJob, picture: Blob | null): void {
+  /** Watches a job. `picture` is its input, if the browser has it. */
+  watch(job: StoredJob, picture: Blob | null): void {
     this.clear(job.name);
     const { websocket: url, http_api: httpApi } = this.#config;
     const { jobId, accessKey } = job;
@@ -71,7 +71,7 @@ export class JobView {
     watch.addEventListener("message", ({ detail }) =>
       this.#announcer.announce(detail, watch.snapshot),
     );
-    watch.addEventListener("warning", ({ detail }) => panel.notify(inWords(detail)));
+    watch.addEventListener("warning", ({ detail }) => panel.notify(errorMessage(detail)));
     watch.addEventListener("change", () => this.#render(watch));
     watch.addEventListener("state", () => this.#stateChanged(watch));
     showConnection(watch);
@@ -84,13 +84,13 @@ export class JobView {
     this.#render(watch);
     try {
       await watch.cancel();
-      // What went wrong before it was taken.
+      // Shows an error that happened before the job was created.
       if (watch === this.#watch) panel.notify(null);
     } catch (error) {
       if (watch !== this.#watch) return;
       this.#isCancelling = false;
       this.#render(watch);
-      panel.notify(inWords(error));
+      panel.notify(errorMessage(error));
     }
   }
 
@@ -104,18 +104,18 @@ export class JobView {
     const isForbidden = error instanceof StagecastError && error.code === "forbidden";
     const key = isForbidden ? otherKey(watch.snapshot.job_id) : null;
     if (key !== null && this.#job) {
-      const job: KeptJob = { ...this.#job, accessKey: key };
-      keep(job);
+      const job: StoredJob = { ...this.#job, accessKey: key };
+      saveJob(job);
       this.watch(job, null);
       return;
     }
     this.plan.working(false);
-    if (error instanceof StagecastError) note(watch.snapshot.job_id, { status: "gone" });
+    if (error instanceof StagecastError) updateJob(watch.snapshot.job_id, { status: "gone" });
     if (isForbidden) {
-      const words = "This job does not exist any more, or the key does not open it.";
-      panel.refuse(`${words} Start another one.`, error.code ?? "");
+      const words = "This job no longer exists, or the link's key is wrong.";
+      panel.showFailure(`${words} Start another one.`, error.code ?? "");
     } else {
-      panel.refuseError(error);
+      panel.showError(error);
     }
   }
 
@@ -129,7 +129,7 @@ export class JobView {
     if (size) this.plan.shape(size);
     this.#rooms.render(job);
     this.plan.working(!hasEnded(job));
-    noteWatched(watch);
+    storeResult(watch);
     if (job.status === "completed" && job.results === null && job.results_url) {
       void this.#fetchResults(watch);
     }
@@ -144,13 +144,13 @@ export class JobView {
       this.#render(watch);
     } catch (error) {
       if (watch !== this.#watch) return;
-      panel.notify(`The results could not be fetched; reload to try again. ${inWords(error)}`);
+      panel.notify(`The results could not be fetched; reload to try again. ${errorMessage(error)}`);
     }
   }
 
-  /** Another window, or this one before it was reloaded, has kept it. */
-  async #showKeptPicture({ jobId, name }: KeptJob, watch: JobWatch): Promise<void> {
-    const picture = await keptPicture(jobId);
+  /** Another window, or this one before a reload, has stored it. */
+  async #showKeptPicture({ jobId, name }: StoredJob, watch: JobWatch): Promise<void> {
+    const picture = await storedPicture(jobId);
     if (watch !== this.#watch) return;
     const hadRooms = this.plan.isShown;
     this.plan.show(picture, name);

@@ -1,22 +1,25 @@
 /**
- * What is on show is behind the address's `#`, which browsers do not send: `#job=…`, and with `&key=…` in a
- * link that is handed on. The key is taken out of the address at once.
+ * The fragment of the URL names the job of the view; browsers do not send it to the server:
+ * `#job=…`, with `&key=…` in a shared link. The page removes the key from the address bar at once.
  */
 
-import { keep, keptJob } from "./job-storage.js";
+import { saveJob, storedJob } from "./job-storage.js";
 
-/** Keys in links to jobs that this browser has another key of: either may be damaged. */
+/**
+ * Keys from links to jobs for which the browser has stored another key. Either of the two may be
+ * damaged.
+ */
 const otherKeys = new Map<string, string>();
 
-/** The job that the address names. */
+/** The id of the job that the URL names. */
 export function linkedJob(): string | null {
   const given = new URLSearchParams(location.hash.slice(1));
   const [jobId, accessKey] = [given.get("job"), given.get("key")];
   if (jobId && accessKey) {
-    const known = keptJob(jobId);
+    const known = storedJob(jobId);
     if (!known || known.status === "gone") {
       const { name, createdAt } = known ?? { name: jobId, createdAt: Date.now() };
-      keep({ jobId, accessKey, name, createdAt, status: "queued", note: "" });
+      saveJob({ jobId, accessKey, name, createdAt, status: "queued", note: "" });
     } else if (known.accessKey !== accessKey) {
       otherKeys.set(jobId, accessKey);
     }
@@ -25,7 +28,7 @@ export function linkedJob(): string | null {
   return jobId;
 }
 
-/** Another key of a job than the kept one, to be tried once. */
+/** Takes the second key of a job, to try it once. */
 export function otherKey(jobId: string): string | null {
   const key = otherKeys.get(jobId) ?? null;
   otherKeys.delete(jobId);
@@ -36,7 +39,7 @@ export function pathTo(jobId: string): string {
   return `#${new URLSearchParams({ job: jobId })}`;
 }
 
-/** A link with which others can watch the job too, and cancel it. */
+/** A link that lets others watch and cancel the job. */
 export function linkFor(jobId: string, accessKey: string): string {
   const link = new URL(location.href);
   link.hash = String(new URLSearchParams({ job: jobId, key: accessKey }));

@@ -1,4 +1,4 @@
-/** The page's beginning: where the service is, and what is clicked and dropped. */
+/** The entry point: loads the configuration and connects the controls. */
 
 import { findConfig } from "./config.js";
 import { at } from "./dom.js";
@@ -8,24 +8,24 @@ import { Page, showView } from "./page.js";
 import * as panel from "./panel.js";
 import "./styles/index.css";
 
-/** Null before `config.json` has come. */
+/** Null until `config.json` is loaded. */
 let page: Page | null = null;
 const opened = open();
-// At once: what is asked for before the page knows where the service is, is done as soon as it does.
+// Registered at once: actions before the configuration is loaded run afterwards.
 wire();
 
 async function open(): Promise<void> {
-  // A key in the address is taken out of it before anything else.
+  // The key in the URL is removed from the address bar first.
   linkedJob();
-  page = new Page(await findConfig(sayTrouble));
+  page = new Page(await findConfig(showConfigError));
   page.follow();
 }
 
-/** Says why the page does not know yet where the service is. */
-function sayTrouble(details: string): void {
+/** Shows why the configuration is not loaded yet. */
+function showConfigError(details: string): void {
   if (document.body.dataset.view !== "job") panel.clear("");
   showView("job");
-  panel.refuse("This page does not know where its service is. It keeps asking.", details);
+  panel.showFailure("The page cannot load its configuration. It keeps trying.", details);
   at("again").hidden = true;
 }
 

@@ -1,4 +1,4 @@
-/** All that goes over the wire, for those who want to see it. */
+/** The log of all frames that are sent and received. */
 
 import { at, make } from "./dom.js";
 

@@ -1,14 +1,14 @@
-/** The page: which view is seen, and from a picture to a job. */
+/** The page: switches between its views and creates jobs from files. */
 
 import { HttpApi } from "../src/index.js";
 import type { Config } from "./config.js";
 import { at } from "./dom.js";
 import { type InputRules, mediaTypeOf, offer, whyUnfit } from "./input.js";
-import { keep, keptJob } from "./job-storage.js";
+import { saveJob, storedJob } from "./job-storage.js";
 import { JobView } from "./job-view.js";
 import { linkedJob, linkFor, pathTo } from "./links.js";
 import * as panel from "./panel.js";
-import { keepPicture } from "./pictures.js";
+import { savePicture } from "./pictures.js";
 import { RecentJobs } from "./recent-jobs.js";
 import samplePlan from "./sample-plan.png";
 
@@ -19,9 +19,9 @@ export class Page {
   #rules: InputRules;
   #view: JobView;
   #recent: RecentJobs;
-  /** The job on show. */
+  /** The view of the current job. */
   #jobId: string | null = null;
-  /** The upload on show, while it goes on. */
+  /** The upload in progress that the page shows. */
   #upload: symbol | null = null;
 
   constructor(config: Config) {
@@ -32,16 +32,16 @@ export class Page {
     this.#recent = new RecentJobs(config);
   }
 
-  /** Whether another plan may take the place of what is on show. */
+  /** Whether the page accepts another file now. */
   get isFree(): boolean {
     return !this.#view.isBusy && this.#upload === null;
   }
 
-  /** Shows what the address says. */
+  /** Shows the view that the URL names. */
   follow(): void {
     const jobId = linkedJob();
     if (jobId === null) this.#showHome();
-    // A link to the job on show may have brought the key that opens it.
+    // A link to the current job may contain a valid key.
     else if (jobId !== this.#jobId || !this.#view.isBusy) this.#showJob(jobId, null);
   }
 
@@ -60,13 +60,13 @@ export class Page {
     this.#jobId = jobId;
     this.#upload = null;
     this.#recent.hide();
-    const job = keptJob(jobId);
+    const job = storedJob(jobId);
     showView("job");
     if (job) {
       this.#view.watch(job, picture);
     } else {
       this.#view.clear(jobId);
-      panel.refuse(
+      panel.showFailure(
         "This browser has no key for this job. Open the link that “Copy link to watch” gives where it was started.",
       );
     }
@@ -78,7 +78,7 @@ export class Page {
     else this.#showHome();
   }
 
-  /** Takes over what another window has done to the jobs of this browser. */
+  /** Applies another window's change of the stored jobs. */
   refresh(): void {
     if (document.body.dataset.view === "home") this.#recent.refresh();
   }
@@ -94,21 +94,24 @@ export class Page {
       const answer = await fetch(samplePlan);
       if (answer.ok) picture = await answer.blob();
     } catch {
-      // Said below.
+      // Reported below.
     }
     if (upload !== this.#upload) return;
     if (picture) await this.#send(sample(picture), upload);
-    else this.#refuse("The sample plan cannot be fetched. Check the connection, or choose a file.");
+    else
+      this.#showFailure(
+        "The sample plan cannot be fetched. Check the connection, or choose a file.",
+      );
   }
 
   async submit(file: File): Promise<void> {
     const upload = this.#begin(file.name);
-    const unfit = whyUnfit(file, this.#rules);
-    if (unfit) this.#refuse(unfit);
+    const rejection = whyUnfit(file, this.#rules);
+    if (rejection) this.#showFailure(rejection);
     else await this.#send(file, upload);
   }
 
-  /** Takes the place of what was on show, also when it is refused. */
+  /** Replaces the current view, even if the file is rejected. */
   #begin(name: string): symbol {
     this.#recent.hide();
     this.#view.clear(name);
@@ -121,9 +124,9 @@ export class Page {
     return upload;
   }
 
-  #refuse(words: string): void {
+  #showFailure(words: string): void {
     this.#upload = null;
-    panel.refuse(words);
+    panel.showFailure(words);
   }
 
   async #send(file: File, upload: symbol): Promise<void> {
@@ -134,9 +137,9 @@ export class Page {
         contentType: mediaTypeOf(file, this.#rules) ?? file.type,
       });
       const job = { jobId, accessKey, name: file.name, createdAt: Date.now() };
-      keep({ ...job, status: "queued", note: "" });
-      void keepPicture(jobId, file);
-      // Whoever has gone elsewhere meanwhile, or to another upload, finds it among the recent jobs.
+      saveJob({ ...job, status: "queued", note: "" });
+      void savePicture(jobId, file);
+      // If the user has left this upload, the job is in the list of recent jobs.
       if (upload !== this.#upload) {
         this.refresh();
         return;
@@ -147,12 +150,12 @@ export class Page {
       if (upload !== this.#upload) return;
       this.#upload = null;
       this.#view.plan.working(false);
-      panel.refuseError(error);
+      panel.showError(error);
     }
   }
 
   async share(): Promise<void> {
-    const job = this.#jobId && keptJob(this.#jobId);
+    const job = this.#jobId && storedJob(this.#jobId);
     if (!job) return;
     const link = linkFor(job.jobId, job.accessKey);
     try {
@@ -164,7 +167,7 @@ export class Page {
   }
 }
 
-/** The sample as a file, with its content once that has come. */
+/** The sample as a file whose content is fetched. */
 function sample(...content: Blob[]): File {
   return new File(content, SAMPLE, { type: "image/png" });
 }

@@ -1,8 +1,8 @@
-/** How far a job is: its bars, its message, the remaining time, what went wrong. */
+/** The progress of a job: its bars, message, remaining time and error. */
 
 import { hasEnded, type WatchedJob, type WatchedStage } from "../src/index.js";
 import { at, make, setMeter } from "./dom.js";
-import { duration, inDetail, inWords, sentence, stageName } from "./format.js";
+import { duration, errorDetails, errorMessage, sentence, stageName } from "./format.js";
 import { found } from "./results.js";
 
 const HEADLINES = {
@@ -17,15 +17,15 @@ const ENDINGS: Partial<Record<WatchedJob["status"], string>> = {
   cancelled: "The job was stopped before its end.",
 };
 
-/** When the job should end, in milliseconds since 1970; null while unknown. */
+/** Estimated end of the job, in milliseconds since 1970; null if unknown. */
 let endsAt: number | null = null;
 let rendered: WatchedJob | null = null;
-/** By the stages' names, which may be anything, so they are no ids. */
+/** The rows by stage name. A name can be any string, so it cannot be an element id. */
 const rows = new Map<string, HTMLElement>();
 
 setInterval(renderRemaining, 1000);
 
-/** Shows a job that is being made. */
+/** Shows an upload in progress. */
 export function uploading(name: string): void {
   clear(name);
   at("headline").textContent = "Uploading…";
@@ -33,7 +33,7 @@ export function uploading(name: string): void {
   document.title = "Uploading · Stagecast";
 }
 
-/** Shows that nothing is known yet of a job. */
+/** Shows a job before its first message. */
 export function clear(name: string): void {
   document.body.dataset.status = "queued";
   at("job-name").textContent = name;
@@ -75,8 +75,8 @@ export function render(job: WatchedJob, isCancelling: boolean): void {
   if (job.error) fail(sentence(job.error.message), job.error.code);
 }
 
-/** Says why there is no job to see; `details` are for whoever is asked for help. */
-export function refuse(words: string, details = ""): void {
+/** Shows why there is no job; `details` are for support requests. */
+export function showFailure(words: string, details = ""): void {
   document.body.dataset.status = "failed";
   at("headline").textContent = "That did not work";
   at("message").textContent = "";
@@ -89,11 +89,11 @@ export function refuse(words: string, details = ""): void {
   fail(words, details);
 }
 
-export function refuseError(error: unknown): void {
-  refuse(inWords(error), inDetail(error));
+export function showError(error: unknown): void {
+  showFailure(errorMessage(error), errorDetails(error));
 }
 
-/** Tells something in passing; null takes it back. */
+/** Shows a notice; null removes it. */
 export function notify(words: string | null): void {
   at("notice").textContent = words ?? "";
   at("notice").hidden = words === null;
@@ -102,13 +102,13 @@ export function notify(words: string | null): void {
 function fail(words: string, details: string): void {
   const failure = at("failure");
   const content = details ? [words, make("small", "", details)] : [words];
-  // An alert is read aloud when it changes: it must not, if it stays the same.
+  // An alert is announced when it is set, so an unchanged text is not set again.
   if (!failure.hidden && failure.textContent === words + details) return;
   failure.replaceChildren(...content);
   failure.hidden = false;
 }
 
-/** A time that is over says nothing: the job was late, or is not heard any more. */
+/** A remaining time in the past is hidden: the job is late or the connection is lost. */
 function renderRemaining(): void {
   const left = endsAt === null ? 0 : endsAt - Date.now();
   at("remaining").textContent = left > 0 ? `${duration(Math.round(left / 1000))} left` : "";
@@ -118,7 +118,7 @@ function renderStage(stage: WatchedStage, job: WatchedJob): void {
   const row = rows.get(stage.stage) ?? newStage(stage);
   row.dataset.state = stage.status;
   const ended = stage.status !== "running";
-  // A stage that was started again is further back than it was: the note says why.
+  // A restarted stage moves backwards; the note gives the reason.
   const isAgain = stage.stage === job.stage && (job.attempt ?? 1) > 1;
   const running = isAgain ? `attempt ${job.attempt}` : "";
   part(row, ".stage-note").textContent =

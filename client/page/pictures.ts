@@ -1,9 +1,12 @@
-/** The pictures of this browser's jobs, so that a reload and another window can show them. */
+/**
+ * The input pictures of this browser's jobs, stored so that a reload and other windows can show
+ * them.
+ */
 
 const DATABASE = "stagecast";
 const PICTURES = "pictures";
 
-/** Null where the browser keeps nothing. */
+/** Null if the browser blocks the cache. */
 const database: Promise<IDBDatabase | null> = new Promise((resolve) => {
   try {
     const opening = indexedDB.open(DATABASE, 1);
@@ -15,17 +18,17 @@ const database: Promise<IDBDatabase | null> = new Promise((resolve) => {
   }
 });
 
-export async function keepPicture(jobId: string, picture: Blob): Promise<void> {
+export async function savePicture(jobId: string, picture: Blob): Promise<void> {
   await inStore("readwrite", (pictures) => pictures.put(picture, jobId));
 }
 
-export async function keptPicture(jobId: string): Promise<Blob | null> {
+export async function storedPicture(jobId: string): Promise<Blob | null> {
   const found = await inStore("readonly", (pictures) => pictures.get(jobId));
   return found instanceof Blob ? found : null;
 }
 
-/** Forgets the pictures of all jobs but these. */
-export async function keepOnlyPicturesOf(jobIds: readonly string[]): Promise<void> {
+/** Deletes the pictures of all other jobs. */
+export async function removeOtherPictures(jobIds: readonly string[]): Promise<void> {
   const keys = await inStore("readonly", (pictures) => pictures.getAllKeys());
   for (const key of keys ?? []) {
     if (!jobIds.includes(String(key))) await inStore("readwrite", (all) => all.delete(key));
@@ -43,7 +46,7 @@ async function inStore<Result>(
       const transaction = open.transaction(PICTURES, mode);
       const request = act(transaction.objectStore(PICTURES));
       transaction.oncomplete = () => resolve(request.result);
-      // Without its picture a job is shown all the same.
+      // The picture is optional.
       transaction.onabort = () => resolve(null);
     } catch {
       resolve(null);

@@ -1,4 +1,4 @@
-/** The plan with its rooms drawn over it. */
+/** The plan with an overlay of its rooms. */
 
 import { at, make } from "./dom.js";
 import { area } from "./format.js";
@@ -7,7 +7,7 @@ import type { Room, Size } from "./results.js";
 const SVG = "http://www.w3.org/2000/svg";
 const HUES = 8;
 
-/** The class of a room's colour. */
+/** The CSS class of a room's colour. */
 export function hue(index: number): string {
   return `hue-${index % HUES}`;
 }
@@ -21,10 +21,10 @@ export class PlanView {
   #shown: string | null = null;
   #onPoint: (id: number | null) => void;
 
-  /** `onPoint` is told the room that is pointed at. */
+  /** `onPoint` is called with the room under the pointer, or null. */
   constructor(onPoint: (id: number | null) => void) {
     this.#onPoint = onPoint;
-    // What is no picture is shown as none; the answer says what is wrong with it.
+    // A file that is not a picture is not shown; the service's error explains it.
     this.#picture.addEventListener("error", () => this.hide());
   }
 
@@ -32,7 +32,7 @@ export class PlanView {
     return !this.#figure.hidden;
   }
 
-  /** Shows a picture, or a blank sheet where there is none. */
+  /** Shows a picture, or a blank sheet without one. */
   show(picture: Blob | null, name: string): void {
     this.hide();
     this.#figure.hidden = false;
@@ -62,12 +62,12 @@ export class PlanView {
     this.#figure.classList.toggle("working", is);
   }
 
-  /** Gives a blank sheet the shape of the image, which may become known only after the sheet is shown. */
+  /** Sets the aspect ratio of a blank sheet, which may become known after the sheet is shown. */
   shape({ width, height }: Size): void {
     if (this.#picture.hidden) this.#sheet.style.aspectRatio = `${width} / ${height}`;
   }
 
-  /** Draws rooms; `size` is that of the image that they were found in. */
+  /** Draws rooms. `size` is the size of the image in which they were found. */
   async draw(rooms: readonly Room[], size: Size | null): Promise<void> {
     const { width, height } = size ?? (await this.#pictureSize()) ?? extent(rooms);
     this.clear();
@@ -111,7 +111,7 @@ export class PlanView {
   }
 }
 
-/** A size that has room for all of the rooms. */
+/** The size of a canvas that contains all rooms. */
 function extent(rooms: readonly Room[]): Size {
   const boxes = rooms.map(({ bounding_box: box }) => box);
   return {
@@ -120,7 +120,7 @@ function extent(rooms: readonly Room[]): Size {
   };
 }
 
-/** As large as the room, so that what it says can depend on how large that is on the screen. */
+/** As large as the room, so that its text can depend on the room's size on the screen. */
 function labelOf(room: Room, index: number, { width, height }: Size): HTMLElement {
   const box = room.bounding_box;
   const tag = make(

@@ -1,15 +1,15 @@
-/** The list of this browser's jobs. Those that are not known to have ended are watched while it is seen. */
+/** The list of this browser's jobs. Unfinished jobs are watched while the list is visible. */
 
 import { hasEnded, type JobWatch, StagecastError, watchJob } from "../src/index.js";
 import type { Config } from "./config.js";
 import { at, make, setMeter } from "./dom.js";
 import { ago } from "./format.js";
-import { forget, type KeptJob, keptJobs, note } from "./job-storage.js";
+import { removeJob, type StoredJob, storedJobs, updateJob } from "./job-storage.js";
 import { pathTo } from "./links.js";
-import { keepOnlyPicturesOf, keptPicture } from "./pictures.js";
+import { removeOtherPictures, storedPicture } from "./pictures.js";
 import { found } from "./results.js";
 
-/** Each is a connection of its own. */
+/** Maximum number of watches; each has its own connection. */
 const MOST_WATCHED = 4;
 
 const STATUS = {
@@ -24,14 +24,14 @@ const STATUS = {
 export class RecentJobs {
   #config: Config;
   #watches: JobWatch[] = [];
-  /** What is listed, in its order. */
+  /** The listed jobs in their order. */
   #rows = new Map<string, HTMLElement>();
   #pictures: string[] = [];
 
   constructor(config: Config) {
     this.#config = config;
     at("forget-all").addEventListener("click", () => {
-      for (const { jobId } of keptJobs()) forget(jobId);
+      for (const { jobId } of storedJobs()) removeJob(jobId);
       this.show();
       at("choose").focus();
     });
@@ -39,7 +39,7 @@ export class RecentJobs {
 
   show(): void {
     this.hide();
-    const jobs = keptJobs();
+    const jobs = storedJobs();
     at("recent").hidden = jobs.length === 0;
     for (const job of jobs) {
       const row = this.#row(job);
@@ -48,12 +48,15 @@ export class RecentJobs {
       const mayRun = job.status === "queued" || job.status === "running";
       if (mayRun && this.#watches.length < MOST_WATCHED) this.#follow(job, row);
     }
-    void keepOnlyPicturesOf(jobs.map(({ jobId }) => jobId));
+    void removeOtherPictures(jobs.map(({ jobId }) => jobId));
   }
 
-  /** Takes over what another window has kept. Watches go on: each window that began anew would make the others do so. */
+  /**
+   * Applies another window's change. Existing watches continue: a new watch would store its result,
+   * which would make the other windows start again.
+   */
   refresh(): void {
-    const jobs = keptJobs();
+    const jobs = storedJobs();
     if (jobs.map(({ jobId }) => jobId).join() !== [...this.#rows.keys()].join()) {
       this.#showAnew();
       return;
@@ -66,7 +69,7 @@ export class RecentJobs {
     }
   }
 
-  /** Shows the list in the place of the one before, with the focus where it was. */
+  /** Replaces the list and restores the focus. */
   #showAnew(): void {
     const focused = document.activeElement;
     const [jobId, row] = [...this.#rows].find(([, row]) => row.contains(focused)) ?? [];
@@ -85,7 +88,7 @@ export class RecentJobs {
     at("recent-list").replaceChildren();
   }
 
-  #row(job: KeptJob): HTMLElement {
+  #row(job: StoredJob): HTMLElement {
     const picture = make("span", "recent-picture");
     const link = make(
       "a",
@@ -101,7 +104,7 @@ export class RecentJobs {
     away.title = "Forget";
     away.setAttribute("aria-label", `Forget ${job.name}`);
     away.addEventListener("click", () => {
-      forget(job.jobId);
+      removeJob(job.jobId);
       this.show();
       const next = at("recent-list").querySelector<HTMLElement>("a") ?? at("choose");
       next.focus();
@@ -113,7 +116,7 @@ export class RecentJobs {
   }
 
   async #showPicture(jobId: string, into: HTMLElement): Promise<void> {
-    const picture = await keptPicture(jobId);
+    const picture = await storedPicture(jobId);
     if (!picture || !into.isConnected) return;
     const image = make("img", "");
     image.src = URL.createObjectURL(picture);
@@ -122,7 +125,7 @@ export class RecentJobs {
     into.append(image);
   }
 
-  #follow({ jobId, accessKey, status }: KeptJob, row: HTMLElement): void {
+  #follow({ jobId, accessKey, status }: StoredJob, row: HTMLElement): void {
     const { websocket: url, http_api: httpApi } = this.#config;
     const watch = watchJob({ url, httpApi, jobId, accessKey });
     this.#watches.push(watch);
@@ -138,38 +141,38 @@ export class RecentJobs {
       setMeter(meter, job.status === "queued" ? null : job.overall_progress, job.status);
       meter.hidden = hasEnded(job);
       const percent = job.status === "running" ? `${job.overall_progress} %` : "";
-      setStatus(row, job.status, percent || noteOn(watch));
-      noteWatched(watch);
+      setStatus(row, job.status, percent || summaryOf(watch));
+      storeResult(watch);
     };
     watch.addEventListener("change", show);
     watch.addEventListener("state", () => {
       if (!(watch.error instanceof StagecastError)) return;
       meter.hidden = true;
-      note(jobId, { status: "gone" });
+      updateJob(jobId, { status: "gone" });
       setStatus(row, "gone", "");
     });
   }
 }
 
 /**
- * Notes what a watch has heard. That a job waits is not noted: it is what is kept of a job from its start, and
- * what a watch tells that has heard nothing yet.
+ * Stores the result of a watch. `queued` is not stored: it is the initial status, and also what a
+ * watch reports before its first message.
  */
-export function noteWatched(watch: JobWatch): void {
+export function storeResult(watch: JobWatch): void {
   const { job_id: jobId, status } = watch.snapshot;
-  if (status !== "queued") note(jobId, { status, note: noteOn(watch) });
+  if (status !== "queued") updateJob(jobId, { status, note: summaryOf(watch) });
 }
 
-/** What is worth keeping of a job's end. */
-function noteOn({ snapshot: job }: JobWatch): string {
+/** The summary of a job's end. */
+function summaryOf({ snapshot: job }: JobWatch): string {
   if (job.status === "failed") return job.error?.code.replaceAll("_", " ") ?? "";
   const last = job.stages.at(-1);
   if (job.status !== "completed" || !last) return "";
-  // Over HTTP, the last stage's results come as the job's.
+  // HTTP reports the last stage's results as those of the job.
   return found(last) || found({ ...last, results: job.results });
 }
 
-function setStatus(row: HTMLElement, status: KeptJob["status"], note: string): void {
+function setStatus(row: HTMLElement, status: StoredJob["status"], note: string): void {
   row.dataset.status = status;
   const words = row.querySelector(".recent-status") as HTMLElement;
   words.textContent = [STATUS[status], note].filter(Boolean).join(" · ");

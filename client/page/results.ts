@@ -1,4 +1,4 @@
-/** What the reference pipeline's stages find. */
+/** The results of the reference pipeline's stages. */
 
 import type { WatchedJob, WatchedStage } from "../src/index.js";
 import { count } from "./format.js";
@@ -21,7 +21,7 @@ interface Walls {
   thickness?: { typical?: number };
 }
 
-/** The rooms in some results; null if these are of another pipeline. */
+/** The rooms in results; null if the results are of another pipeline. */
 export function roomsIn(results: unknown): Room[] | null {
   const { rooms } = (results ?? {}) as { rooms?: unknown };
   return Array.isArray(rooms) && rooms.every(isRoom) ? rooms : null;
@@ -42,17 +42,17 @@ function wallsIn(results: unknown): Walls | null {
   return areNumbers(segments, image?.width, image?.height) ? (walls as Walls) : null;
 }
 
-/** The rooms that a job has found by now; the stage that finds them tells before the job's end. */
+/** The rooms that a job has found so far. The stage reports them before the end of the job. */
 export function roomsOf(job: WatchedJob): Room[] | null {
-  return roomsIn(job.results) ?? firstOf(job, ({ results }) => roomsIn(results));
+  return roomsIn(job.results) ?? firstResult(job, ({ results }) => roomsIn(results));
 }
 
-/** The size of the image that the rooms were found in. */
+/** The size of the image in which the rooms were found. */
 export function imageOf(job: WatchedJob): Size | null {
-  return firstOf(job, ({ results }) => wallsIn(results)?.image ?? null);
+  return firstResult(job, ({ results }) => wallsIn(results)?.image ?? null);
 }
 
-/** What a stage has found, in a few words. */
+/** A short summary of a stage's results. */
 export function found({ results }: WatchedStage): string {
   const rooms = roomsIn(results);
   if (rooms) return count(rooms.length, "room");
@@ -62,9 +62,9 @@ export function found({ results }: WatchedStage): string {
   return count(walls.segments, "wall") + (thickness ? `, ${thickness} px thick` : "");
 }
 
-function firstOf<Found>(job: WatchedJob, look: (stage: WatchedStage) => Found | null) {
+function firstResult<Found>(job: WatchedJob, select: (stage: WatchedStage) => Found | null) {
   for (const stage of job.stages) {
-    const result = look(stage);
+    const result = select(stage);
     if (result !== null) return result;
   }
   return null;

@@ -1,4 +1,4 @@
-/** What a job has found: its rooms, or whatever another pipeline results in. */
+/** The results of a job: its rooms, or the JSON of another pipeline's results. */
 
 import type { WatchedJob } from "../src/index.js";
 import { at, make } from "./dom.js";
@@ -8,7 +8,7 @@ import { imageOf, type Room, roomsOf } from "./results.js";
 
 export class RoomList {
   #plan: PlanView;
-  /** The rooms that are drawn, as JSON: the stage and the job report the same ones. */
+  /** The drawn rooms as JSON, because the stage and the job report the same ones. */
   #drawn: string | null = null;
 
   constructor(plan: PlanView) {
@@ -41,7 +41,7 @@ export class RoomList {
     at("room-list").replaceChildren(...lines);
   }
 
-  /** Shows which room is pointed at, in the list and in the plan. */
+  /** Highlights a room in the list and in the plan. */
   point(id: number | null): void {
     this.#plan.highlight(id);
     for (const line of at("room-list").querySelectorAll<HTMLElement>(".room-line")) {

@@ -1,4 +1,4 @@
-/** Fails unless `generated/page` is what the sources say. */
+/** Fails if `generated/page` differs from what the sources produce. */
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";

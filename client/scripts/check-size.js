@@ -1,4 +1,4 @@
-/** Fails when an entry point has grown over its limit: minified as an app would, then compressed. */
+/** Fails if an entry point exceeds its size limit, minified like an app and compressed. */
 
 import { gzipSync } from "node:zlib";
 import { build } from "vite";
@@ -15,7 +15,7 @@ for (const [entry, limit] of Object.entries(LIMITS)) {
       write: false,
       target: "es2022",
       lib: { entry: `src/${entry}.ts`, formats: ["es"] },
-      // Vite leaves the whitespace of libraries alone; who uses them does not.
+      // Vite keeps the whitespace of libraries; the bundler of an app removes it.
       minify: false,
       rolldownOptions: { external: ["react"], output: { minify: true } },
     },
@@ -26,6 +26,8 @@ for (const [entry, limit] of Object.entries(LIMITS)) {
   tooLarge ||= size > limit;
 }
 if (tooLarge) {
-  console.error("An entry point is too large: make it smaller, or say in ARCHITECTURE.md why not.");
+  console.error(
+    "An entry point is too large: make it smaller, or raise the limit and give the reason.",
+  );
   process.exitCode = 1;
 }

@@ -3,7 +3,10 @@
 import type { ClientMessage, ServerMessage } from "../../generated/messages.js";
 import type { Reviver } from "./http.js";
 
-/** What is needed of a `WebSocket`: the browser's, Node 22's, or that of the package `ws`. */
+/**
+ * The subset of `WebSocket` that a watch uses. Implemented by the browser, Node 22 and the package
+ * `ws`.
+ */
 export interface WebSocketLike {
   readonly readyState: number;
   send(data: string): void;
@@ -15,16 +18,18 @@ export interface WebSocketLike {
 
 export type WebSocketConstructor = new (url: string) => WebSocketLike;
 
-/** A frame without a `type`: API Gateway's own answer when a function has failed or may not be asked. */
-export interface GatewayAnswer {
+/**
+ * A frame without a `type`: API Gateway's own response if a function failed or may not be invoked.
+ */
+export interface GatewayResponse {
   type?: undefined;
   message?: string;
   requestId?: string;
 }
 
-export type Frame = ServerMessage | GatewayAnswer;
+export type Frame = ServerMessage | GatewayResponse;
 
-/** A request, before the connection has numbered it. */
+/** A client message before the connection adds its `request_id`. */
 export type Request = ClientMessage extends infer Each
   ? Each extends ClientMessage
     ? Omit<Each, "request_id">
@@ -32,25 +37,30 @@ export type Request = ClientMessage extends infer Each
   : never;
 
 export interface ConnectionOwner {
-  /** Where to subscribe from. */
-  resumeAt(): number;
+  /** The `seq` of the last received durable message, after which the subscription resumes. */
+  resumeAfter(): number;
   received(connection: Connection, frame: Frame): void;
-  /** The connection is gone, and not because its owner has closed it. Told once. */
+  /** The connection was lost and not closed by its owner. Called once. */
   lost(connection: Connection): void;
-  /** Why the connection cannot be had, where that is told. */
-  refused(words: string): void;
-  /** Whether nothing may come for long although all is well. */
+  /** The connection failed, with the reason if the WebSocket gives one (Node only). */
+  failed(reason: string): void;
+  /** Whether a long silence is normal, because the job is not running. */
   isSilent(): boolean;
-  /** All that goes over the wire, for those who want to watch it. */
-  sawFrame(direction: "in" | "out", frame: object): void;
+  /** Called for every frame that is sent or received. */
+  onFrame(direction: "in" | "out", frame: object): void;
 }
 
 /** API Gateway closes a connection after ten idle minutes. */
-const PING_WHEN_IDLE_MS = 5 * 60_000;
-/** A job that runs says so more often than that: its connection may be dead. */
-const PING_WHEN_MISSED_MS = 45_000;
-/** Without an answer by then, the connection is dead although nobody has said so. */
-const ANSWER_WITHIN_MS = 10_000;
+const IDLE_PING_INTERVAL_MS = 5 * 60_000;
+/**
+ * A running job sends progress more often than this; a longer silence may mean that the connection
+ * is dead.
+ */
+const SILENCE_BEFORE_PING_MS = 45_000;
+/**
+ * A connection without a reply within this time is treated as dead, even without a `close` event.
+ */
+const REPLY_TIMEOUT_MS = 10_000;
 const OPEN = 1;
 
 let requests = 0;
@@ -61,9 +71,9 @@ export class Connection {
   #owner: ConnectionOwner;
   #reviver: Reviver | undefined;
   #closed = false;
-  /** The request whose answer shows that the connection works. */
+  /** The `request_id` whose reply proves that the connection works. */
   #awaited: string | null = null;
-  #answerTimer: ReturnType<typeof setTimeout> | undefined;
+  #replyTimer: ReturnType<typeof setTimeout> | undefined;
   #idleTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(
@@ -76,26 +86,27 @@ export class Connection {
     this.#job = job;
     this.#owner = owner;
     this.#reviver = reviver;
-    this.#expect("the connection");
+    this.#awaitReply("the connection");
     socket.addEventListener("open", () => this.subscribe());
     socket.addEventListener("message", ({ data }) => this.#receive(data));
-    // Always followed by `close`. In browsers it says nothing; unheard, Node throws it.
+    // Always followed by `close`. Browsers give no reason; Node throws the event if there is no
+    // listener.
     socket.addEventListener("error", ({ message }) => {
-      if (message && !this.#closed) owner.refused(message);
+      if (message && !this.#closed) owner.failed(message);
     });
     socket.addEventListener("close", () => this.#lose());
   }
 
-  /** Asks for the job's messages, also when some of them have failed to come. */
+  /** Subscribes to the job, or requests missing messages by subscribing again. */
   subscribe(): void {
-    const after = this.#owner.resumeAt();
+    const after = this.#owner.resumeAfter();
     const resume = after > 0 ? { after_seq: after } : {};
-    this.#expect(this.send({ type: "subscribe", ...this.#job, ...resume }));
+    this.#awaitReply(this.send({ type: "subscribe", ...this.#job, ...resume }));
   }
 
-  /** Makes sure that the connection still works. */
+  /** Checks that the connection still works. */
   probe(): void {
-    if (this.#awaited === null) this.#expect(this.send({ type: "ping" }));
+    if (this.#awaited === null) this.#awaitReply(this.send({ type: "ping" }));
   }
 
   /** Sends a request; returns its id, or null if the connection is not open. */
@@ -104,16 +115,16 @@ export class Connection {
     requests += 1;
     const frame = { ...request, request_id: `client_${requests}` };
     this.#socket.send(JSON.stringify(frame));
-    this.#owner.sawFrame("out", "access_key" in frame ? { ...frame, access_key: "…" } : frame);
-    this.#stayAwake();
+    this.#owner.onFrame("out", "access_key" in frame ? { ...frame, access_key: "…" } : frame);
+    this.#restartIdleTimer();
     return frame.request_id;
   }
 
-  /** Closes the connection; its owner hears no more of it. */
+  /** Closes the connection without calling its owner. */
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    clearTimeout(this.#answerTimer);
+    clearTimeout(this.#replyTimer);
     clearTimeout(this.#idleTimer);
     this.#socket.close(1000);
   }
@@ -121,15 +132,15 @@ export class Connection {
   #receive(data: unknown): void {
     if (this.#closed) return;
     const frame = parse(data, this.#reviver);
-    this.#owner.sawFrame("in", frame);
+    this.#owner.onFrame("in", frame);
     const answered = "request_id" in frame ? frame.request_id : undefined;
     if (answered !== undefined && answered === this.#awaited) {
-      clearTimeout(this.#answerTimer);
+      clearTimeout(this.#replyTimer);
       this.#awaited = null;
     }
     this.#owner.received(this, frame);
-    this.#stayAwake();
-    // It does not say what it answers: if anything is waited for, it may be that.
+    this.#restartIdleTimer();
+    // The frame has no `request_id`, so it may be the reply to the awaited request.
     if (frame.type === undefined && this.#awaited !== null) this.#lose();
   }
 
@@ -139,19 +150,19 @@ export class Connection {
     this.#owner.lost(this);
   }
 
-  #expect(answer: string | null): void {
-    if (answer === null || this.#closed) return;
-    this.#awaited = answer;
-    clearTimeout(this.#answerTimer);
-    this.#answerTimer = setTimeout(() => this.#lose(), ANSWER_WITHIN_MS);
+  #awaitReply(requestId: string | null): void {
+    if (requestId === null || this.#closed) return;
+    this.#awaited = requestId;
+    clearTimeout(this.#replyTimer);
+    this.#replyTimer = setTimeout(() => this.#lose(), REPLY_TIMEOUT_MS);
   }
 
-  #stayAwake(): void {
+  #restartIdleTimer(): void {
     clearTimeout(this.#idleTimer);
-    // Whoever was told a frame may have closed the connection.
+    // A listener may have closed the connection.
     if (this.#closed) return;
-    const patience = this.#owner.isSilent() ? PING_WHEN_IDLE_MS : PING_WHEN_MISSED_MS;
-    this.#idleTimer = setTimeout(() => this.probe(), patience);
+    const delay = this.#owner.isSilent() ? IDLE_PING_INTERVAL_MS : SILENCE_BEFORE_PING_MS;
+    this.#idleTimer = setTimeout(() => this.probe(), delay);
   }
 }
 
@@ -160,7 +171,9 @@ function parse(data: unknown, reviver?: Reviver): Frame {
     const frame: unknown = JSON.parse(String(data), reviver);
     if (typeof frame === "object" && frame !== null) return frame as Frame;
   } catch {
-    // Told below, together with what is JSON but no message.
+    // Reported below, like JSON that is not an object.
   }
-  return { message: `an answer that is no message: ${String(data).slice(0, 200)}` };
+  return {
+    message: `the service sent a frame that is not a JSON object: ${String(data).slice(0, 200)}`,
+  };
 }

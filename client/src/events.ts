@@ -1,6 +1,6 @@
-/** An `EventTarget` whose events are known by name. */
+/** An `EventTarget` with typed events. */
 
-// Not by the names that the DOM's types have for them: Node's have others.
+// Derived from `EventTarget`, because the DOM's types and Node's have different names for them.
 type Listener = Parameters<EventTarget["addEventListener"]>[1];
 type Options = Parameters<EventTarget["addEventListener"]>[2];
 type RemoveOptions = Parameters<EventTarget["removeEventListener"]>[2];
@@ -20,7 +20,7 @@ export interface KnownEventTarget<Events> extends EventTarget {
   removeEventListener(type: string, listener: Listener, options?: RemoveOptions): void;
 }
 
-/** `EventTarget`, to be extended with the events that a class has. */
+/** The base class of an `EventTarget` with the events of `Events`. */
 export function knownEventTarget<Events>(): new () => KnownEventTarget<Events> {
   return EventTarget as unknown as new () => KnownEventTarget<Events>;
 }

@@ -9,14 +9,19 @@ interface Waiter {
   reject(error: unknown): void;
 }
 
-/** Holds what a reader has not read yet: of progress only the latest, so that a slow one is not left behind. */
+/**
+ * Buffers unread messages. Of consecutive progress updates it keeps only the latest, so that a slow
+ * reader does not fall behind.
+ */
 export class Feed implements AsyncIterator<JobMessage, undefined> {
   #unread: JobMessage[];
   #waiters: Waiter[] = [];
   #end: { error: unknown } | null = null;
   #onReturn: () => void;
 
-  /** Starts with `backlog`; `onReturn` is called when the reader leaves its loop. */
+  /**
+   * Starts with the messages of `backlog`. `onReturn` is called when the reader leaves its loop.
+   */
   constructor(backlog: readonly JobMessage[], onReturn: () => void) {
     this.#unread = [...backlog];
     this.#onReturn = onReturn;
@@ -34,7 +39,7 @@ export class Feed implements AsyncIterator<JobMessage, undefined> {
     this.#unread.push(message);
   }
 
-  /** Ends the loop after what is unread; with an error, throws it there. */
+  /** Ends the loop after the unread messages, or makes it throw `error` there. */
   end(error: unknown): void {
     this.#end ??= { error };
     for (const waiter of this.#waiters.splice(0)) this.#finish(waiter);
@@ -58,7 +63,7 @@ export class Feed implements AsyncIterator<JobMessage, undefined> {
 
   #finish({ resolve, reject }: Waiter): void {
     const error = this.#end?.error ?? null;
-    // An error is thrown once; whoever asks again has been told.
+    // An error is thrown once; later calls of `next` are done.
     this.#end = { error: null };
     if (error === null) resolve({ done: true, value: undefined });
     else reject(error);

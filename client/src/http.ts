@@ -1,38 +1,41 @@
-/** The HTTP API. */
+/** The client of the HTTP API. */
 
 import type { JobSnapshot } from "../../generated/messages.js";
 import { StagecastError } from "./errors.js";
 
-/** What opens a job. */
+/** The id of a job and the key that authorizes watching and cancelling it. */
 export interface JobKey {
   readonly jobId: string;
   readonly accessKey: string;
 }
 
-/** The answer to a new job. */
+/** The response to a new job. */
 export interface CreatedJob {
   job_id: string;
-  /** Shown this once: keep it. */
+  /** Returned only once: store it. */
   access_key: string;
-  /** The WebSocket API, for `watchJob`. */
+  /** The URL of the WebSocket API, for `watchJob`. */
   websocket_url: string;
-  /** Where the snapshot is, relative to the HTTP API's address. */
+  /** The URL of the snapshot, relative to the HTTP API's address. */
   status_url: string;
-  /** What lets an external worker run the job, if it was made for one. Shown this once. */
+  /**
+   * Authorizes an external worker to run the job, if it was created for one. Returned only once.
+   */
   worker_key?: string;
 }
 
 export interface HttpApiOptions {
-  /** In place of the global `fetch`. */
+  /** Replaces the global `fetch`. */
   fetch?: typeof fetch | undefined;
-  /** Passed to `JSON.parse` with each answer: see `Reviver`. */
+  /** Passed to `JSON.parse` for each response: see `Reviver`. */
   reviver?: Reviver | undefined;
 }
 
 /**
- * The second parameter of `JSON.parse`. Results hold any JSON, and a JavaScript number holds only some of
- * it: no integers beyond 2^53, no more than 17 digits, `1e400` as `Infinity`. Where the engine has
- * `context.source` (Node 22, Chrome 114, Firefox 135, Safari 18.4), a reviver can keep the digits.
+ * The second parameter of `JSON.parse`. Results can be any JSON, and JavaScript numbers cannot
+ * represent all of it: not integers beyond 2^53, not more than 17 digits, and `1e400` becomes
+ * `Infinity`. Where the engine has `context.source` (Node 22, Chrome 114, Firefox 135, Safari
+ * 18.4), a reviver can keep the digits.
  */
 export type Reviver = (key: string, value: unknown, context?: { source?: string }) => unknown;
 
@@ -41,17 +44,17 @@ export interface RequestOptions {
 }
 
 export interface CreateJobOptions extends RequestOptions {
-  /** Keeps the job for an external worker, which gets the answer's `worker_key`. */
+  /** Reserves the job for an external worker, which needs the response's `worker_key`. */
   worker?: "external";
-  /** The media type of the input, if it is not a `Blob` that has one. */
+  /** The media type of the input, unless it is a `Blob` with a type. */
   contentType?: string;
-  /** Sent along, for example an `authorization` where only bearers of a token may create jobs. */
+  /** Additional headers, such as an `authorization` if creating jobs requires a token. */
   headers?: Record<string, string>;
 }
 
-/** The HTTP API of a Stagecast system. */
+/** The HTTP API of a Stagecast stack. */
 export class HttpApi {
-  /** Without a slash at its end. */
+  /** The base URL without a trailing slash. */
   readonly base: string;
   #fetch: typeof fetch;
   #reviver: Reviver | undefined;
@@ -62,7 +65,7 @@ export class HttpApi {
     this.#reviver = options.reviver;
   }
 
-  /** Makes a job from an input. */
+  /** Creates a job from an input. */
   createJob(
     input: Blob | ArrayBuffer | ArrayBufferView<ArrayBuffer>,
     options: CreateJobOptions = {},
@@ -77,12 +80,12 @@ export class HttpApi {
     });
   }
 
-  /** The job as it is now. */
+  /** Fetches the job's current snapshot. */
   job(key: JobKey, options: RequestOptions = {}): Promise<JobSnapshot> {
     return this.#request(path(key), { ...authorized(key), signal: options.signal ?? null });
   }
 
-  /** The results of a completed job, or those of one of its stages. */
+  /** Fetches the results of a completed job, or of one of its stages. */
   results(key: JobKey, options: RequestOptions & { stage?: string } = {}): Promise<unknown> {
     const query = options.stage ? `?${new URLSearchParams({ stage: options.stage })}` : "";
     return this.#request(`${path(key)}/results${query}`, {
@@ -91,7 +94,7 @@ export class HttpApi {
     });
   }
 
-  /** Asks the job to stop; its last message says when it has. */
+  /** Requests the cancellation of the job. `job_cancelled` follows when the job has stopped. */
   async cancel(key: JobKey, options: RequestOptions = {}): Promise<void> {
     await this.#request(path(key), {
       method: "DELETE",
@@ -106,12 +109,12 @@ export class HttpApi {
     try {
       answer = await this.#fetch(this.base + at, request);
       const text = await answer.text();
-      // Null is an answer too: results may be.
+      // `null` is a valid response: results can be `null`.
       body = parse(text, this.#reviver);
     } catch (cause) {
       if (request.signal?.aborted) throw cause;
       throw new StagecastError(
-        `the service at ${this.base} cannot be reached; check the connection and try again`,
+        `cannot reach the service at ${this.base}; check the connection and try again`,
         { status: 0 },
         { cause },
       );
@@ -121,7 +124,7 @@ export class HttpApi {
   }
 }
 
-/** Undefined if it is no JSON. */
+/** Returns undefined if the text is not JSON. */
 function parse(text: string, reviver?: Reviver): unknown {
   try {
     return JSON.parse(text, reviver);
@@ -140,7 +143,7 @@ function authorized({ accessKey }: JobKey) {
 
 interface ErrorBody {
   error?: { code?: string; message?: string; request_id?: string };
-  /** API Gateway answers some requests itself, with a `message` and no more. */
+  /** API Gateway's own error responses have only a `message`. */
   message?: string;
   Message?: string;
 }

@@ -1,4 +1,4 @@
-/** Watch a Stagecast job: typed messages, durable ones once and in order. */
+/** Watches a Stagecast job: typed messages, durable ones exactly once and in order. */
 
 export type * from "../../generated/messages.js";
 export type { WebSocketConstructor, WebSocketLike } from "./connection.js";

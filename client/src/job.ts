@@ -1,4 +1,4 @@
-/** A job as it is known by now, and how messages change it. */
+/** The known state of a job, and how messages and snapshots change it. */
 
 import type { JobError, JobSnapshot, JobStatus } from "../../generated/messages.js";
 import type { JobMessage } from "./messages.js";
@@ -10,44 +10,51 @@ export interface WatchedStage {
   readonly status: "running" | "completed" | "failed" | "cancelled";
   /** Percent, 0 to 100. */
   readonly progress: number;
-  /** What it is doing, for a person; empty once it has ended. */
+  /** What the stage is doing, for display; empty after its end. */
   readonly message: string;
-  /** What `stage_complete` carried; null when too large for a message, or not told. */
+  /**
+   * The results in `stage_complete`; null if they are too large for a message or were not received.
+   */
   readonly results: unknown;
   readonly results_url: string | null;
 }
 
-/** A job as it is known by now. A change makes a new object. */
+/** The known state of a job. Immutable: each change creates a new object. */
 export interface WatchedJob {
   readonly job_id: string;
   readonly status: JobStatus;
-  /** The stage that is, or was last, running. */
+  /** The stage that is running or was the last to run. */
   readonly stage: string | null;
-  /** All stages that have been heard of, in the order in which they ran. */
+  /** All known stages, in the order in which they ran. */
   readonly stages: readonly WatchedStage[];
-  /** The attempt at that stage, from 1; null before the first stage. The next one starts its percentages anew. */
+  /**
+   * The attempt at that stage, from 1; null before the first stage. Percentages start again with
+   * each attempt.
+   */
   readonly attempt: number | null;
   /** Percent of the running stage, 0 to 100. */
   readonly progress: number;
-  /** Percent of all stages, 0 to 100. */
+  /** Percent of the whole job, 0 to 100. */
   readonly overall_progress: number;
-  /** What the job is doing, for a person. */
+  /** What the job is doing, for display. */
   readonly message: string;
-  /** Seconds until the job ends, or null while unknown. */
+  /** Estimated seconds until the job ends, or null if unknown. */
   readonly estimated_seconds_remaining: number | null;
   /** The `seq` of the last durable message. */
   readonly seq: number;
-  /** The results; null when they are too large for a message. */
+  /** The results of a completed job; null if they are too large for a message. */
   readonly results: unknown;
-  /** Where the results are, relative to the HTTP API's address, when they are too large. */
+  /**
+   * The URL of the results relative to the HTTP API's address, if they are too large for a message.
+   */
   readonly results_url: string | null;
-  /** Why the job failed. */
+  /** The error of a failed job. */
   readonly error: JobError | null;
-  /** Whether the service has confirmed to this watch that it was asked to cancel the job. */
+  /** Whether the service has confirmed to this watch that the cancellation is requested. */
   readonly cancel_requested: boolean;
 }
 
-/** A job of which nothing is known yet. */
+/** The state of a job before its first message. */
 export function unknownJob(jobId: string): WatchedJob {
   return {
     job_id: jobId,
@@ -67,8 +74,8 @@ export function unknownJob(jobId: string): WatchedJob {
   };
 }
 
-/** The job after a message. */
-export function changedBy(job: WatchedJob, message: JobMessage): WatchedJob {
+/** Applies a message to the state of a job. */
+export function applyMessage(job: WatchedJob, message: JobMessage): WatchedJob {
   const { stage = null } = message as { stage?: string | null };
   const seq = Math.max(job.seq, message.seq ?? 0);
   switch (message.type) {
@@ -90,7 +97,8 @@ export function changedBy(job: WatchedJob, message: JobMessage): WatchedJob {
         estimated_seconds_remaining: message.estimated_seconds_remaining ?? null,
       };
     case "stage_complete": {
-      // The log may bring what the job, seen over HTTP, has left behind: that does not set it back.
+      // Replayed messages may be older than a snapshot that came over HTTP; they do not set the
+      // state back.
       const isPast = message.seq <= job.seq && stage !== job.stage;
       return {
         ...job,
@@ -127,12 +135,12 @@ export function changedBy(job: WatchedJob, message: JobMessage): WatchedJob {
   }
 }
 
-/** The job after a look at it, apart from what the message says that the look amounts to. */
-export function seen(job: WatchedJob, snapshot: JobSnapshot): WatchedJob {
+/** Applies a snapshot to the state of a job, except for what `messageOf` derives from it. */
+export function applySnapshot(job: WatchedJob, snapshot: JobSnapshot): WatchedJob {
   if (job.status === "queued" && snapshot.status === "queued") {
     return job.message === snapshot.message ? job : { ...job, message: snapshot.message };
   }
-  // Over HTTP no `stage_complete` comes: the stage that runs now tells that those before it are done.
+  // HTTP has no `stage_complete`: the stages before the running one have finished.
   const isOther = ({ stage, status }: WatchedStage) =>
     status === "running" && stage !== snapshot.stage;
   const isOld =
@@ -153,7 +161,7 @@ function ended(job: WatchedJob, status: "completed" | "failed" | "cancelled", at
     ...job,
     status,
     stage: at ?? job.stage,
-    // Nothing goes on after the end.
+    // No stage is running after the end of the job.
     stages: stages.map((each) => (each.status === "running" ? { ...each, ...change } : each)),
     message: "",
     estimated_seconds_remaining: null,
@@ -176,11 +184,11 @@ function withStage(
     results_url: null,
   };
   const stages = [...job.stages];
-  // What ran before comes before the stage that runs.
+  // Finished stages come before the running one.
   if (!found) stages.splice(isPast ? -1 : stages.length, 0, started);
   return stages.map((each) => {
     if (each.stage !== name) return each;
-    // Between two stages the job still says that it is at the end of the one before.
+    // Between two stages the snapshot still names the finished one as the current stage.
     const isDone = each.status === "completed" && change.status === "running";
     return isDone && change.progress === 100 ? each : { ...each, ...change };
   });

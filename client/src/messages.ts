@@ -1,4 +1,4 @@
-/** The messages as a watch hands them over. All of them come from `generated/messages.ts`. */
+/** The messages that a watch delivers. The generated types are in `generated/messages.ts`. */
 
 import type {
   JobCancelled,
@@ -11,7 +11,7 @@ import type {
   StageComplete,
 } from "../../generated/messages.js";
 
-/** Logged before it is sent; comes once and in the order of `seq`. */
+/** A message that is logged before it is sent. Delivered exactly once, in the order of `seq`. */
 export type DurableMessage = ({ type: "stage_complete" } & StageComplete) | EndMessage;
 
 /** The last message of a job. */
@@ -20,30 +20,30 @@ export type EndMessage =
   | ({ type: "job_failed" } & JobFailed)
   | ({ type: "job_cancelled" } & JobCancelled);
 
-/** How far a running stage is; the latest wins. */
+/** The progress of the running stage; a later one replaces it. */
 export type ProgressMessage = { type: "progress_update" } & ProgressUpdate;
 
-/** What a job tells those who watch it. */
+/** A message of a job. */
 export type JobMessage = ProgressMessage | DurableMessage;
 
 const DURABLE = new Set(["stage_complete", "job_complete", "job_failed", "job_cancelled"]);
 
-/** Whether a message is the job's, and not the answer to a request. */
+/** Whether the message is about the job and not a reply. */
 export function isJobMessage(message: ServerMessage): message is JobMessage {
   return message.type === "progress_update" || DURABLE.has(message.type);
 }
 
-/** Whether nothing comes after this message. */
+/** Whether this is the last message of the job. */
 export function isEnd(message: JobMessage): message is EndMessage {
   return message.type !== "progress_update" && message.type !== "stage_complete";
 }
 
-/** Whether a job has come to its end, good or bad. */
+/** Whether the job is completed, failed or cancelled. */
 export function hasEnded({ status }: { readonly status: JobStatus }): boolean {
   return status === "completed" || status === "failed" || status === "cancelled";
 }
 
-/** The message that a snapshot amounts to; null while the job has nothing to tell. */
+/** The message that is equivalent to a snapshot; null while the job is queued. */
 export function messageOf(snapshot: JobSnapshot): ProgressMessage | EndMessage | null {
   const { job_id, seq, correlation_id, stage, updated_at: timestamp } = snapshot;
   const common = { job_id, seq, correlation_id, timestamp };
@@ -56,7 +56,7 @@ export function messageOf(snapshot: JobSnapshot): ProgressMessage | EndMessage |
         results_url: snapshot.results_url ?? null,
       };
     case "failed": {
-      const unknown = { code: "internal", message: "the job failed and did not say why" };
+      const unknown = { code: "internal", message: "the job failed without an error message" };
       return { type: "job_failed", ...common, stage, error: snapshot.error ?? unknown };
     }
     case "cancelled":

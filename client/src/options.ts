@@ -1,4 +1,4 @@
-/** What a watch is told, and what it tells. */
+/** The options and events of a watch. */
 
 import type { WebSocketConstructor } from "./connection.js";
 import type { StagecastError } from "./errors.js";
@@ -8,50 +8,53 @@ import type { JobMessage } from "./messages.js";
 
 export interface WatchOptions {
   /**
-   * The WebSocket API, its stage included: `websocket_url` of the answer to a new job. A function is
-   * asked for each connection, for addresses that carry a token.
+   * The URL of the WebSocket API with its stage: `websocket_url` of the response to a new job. A
+   * function is called for each connection, which allows URLs that contain a short-lived token.
    */
   url: string | URL | (() => string | URL | Promise<string | URL>);
   jobId: string;
   accessKey: string;
-  /** The HTTP API. With it, a job can be watched where WebSockets are blocked. */
+  /** The URL of the HTTP API, which is polled where WebSockets are blocked. */
   httpApi?: string | URL | undefined;
-  /** Resume after this `seq`, when the messages up to it are known. */
+  /** Skip the durable messages up to this `seq`. */
   afterSeq?: number | undefined;
-  /** Ends the watch; whoever iterates gets its `reason` thrown. */
+  /** Ends the watch. Iterators throw its `reason`. */
   signal?: AbortSignal | undefined;
-  /** In place of the global `WebSocket`, which Node has from version 22: the package `ws` has one. */
+  /**
+   * Replaces the global `WebSocket`, which Node has from version 22. Node 20 can use the package
+   * `ws`.
+   */
   WebSocket?: WebSocketConstructor | undefined;
-  /** In place of the global `fetch`. */
+  /** Replaces the global `fetch`. */
   fetch?: typeof fetch | undefined;
-  /** Passed to `JSON.parse` with each message: see `Reviver`. */
+  /** Passed to `JSON.parse` for each message: see `Reviver`. */
   reviver?: Reviver | undefined;
 }
 
 /**
- * - `connecting`: nothing is known of the job yet
- * - `live`: what the job tells is heard
- * - `resuming`: it was, and is being brought back
- * - `ended`: the job has ended, or its watching
+ * - `connecting`: nothing has been received yet
+ * - `live`: messages arrive as the job sends them
+ * - `resuming`: the watch was live and reconnects
+ * - `ended`: the job or the watch has ended
  */
 export type WatchState = "connecting" | "live" | "resuming" | "ended";
 
-/** How a watch that is `live` hears of its job. */
+/** How a `live` watch receives the job's state. */
 export type Transport = "websocket" | "http";
 
-/** The events of a watch; `detail` is what each is about. */
+/** The events of a watch, with the type of their `detail`. */
 export interface WatchEvents {
-  /** A message of the job: durable ones once and in order, progress while it is news. */
+  /** A message of the job: durable ones exactly once and in order, progress only if it is newer. */
   message: CustomEvent<JobMessage>;
-  /** `snapshot` is another. */
+  /** `snapshot` has changed. */
   change: CustomEvent<WatchedJob>;
-  /** `state`, `transport` or `retryAt` is another. */
+  /** `state`, `transport` or `retryAt` has changed. */
   state: CustomEvent<WatchState>;
   /**
-   * The service has answered something else than what was asked for, or no `WebSocket` can be made and
-   * HTTP takes its place. The watch goes on.
+   * A recoverable error: the service rejected a request, or no `WebSocket` can be created and HTTP
+   * is used instead. The watch continues.
    */
   warning: CustomEvent<StagecastError>;
-  /** What goes over the wire, without access keys. */
+  /** Every frame that is sent or received, without access keys. */
   frame: CustomEvent<{ direction: "in" | "out"; frame: object }>;
 }

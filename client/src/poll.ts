@@ -1,30 +1,30 @@
-/** Asks for a job again and again, where nothing better can be had. */
+/** Polls a job over HTTP, the fallback where WebSockets are blocked. */
 
 import type { JobSnapshot } from "../../generated/messages.js";
 import { backoff } from "./backoff.js";
 import { StagecastError } from "./errors.js";
 import type { HttpApi, JobKey } from "./http.js";
 
-const ASK_EVERY_MS = 2000;
-const ANSWER_WITHIN_MS = 10_000;
+const POLL_INTERVAL_MS = 2000;
+const RESPONSE_TIMEOUT_MS = 10_000;
 
 export interface PollOwner {
-  told(snapshot: JobSnapshot): void;
+  received(snapshot: JobSnapshot): void;
   failed(error: StagecastError): void;
 }
 
 export class Poll {
-  /** Whether the latest answer was one. */
-  isTelling = false;
+  /** Whether the latest request succeeded. */
+  isReachable = false;
   #http: HttpApi;
   #key: JobKey;
   #owner: PollOwner;
   #stopped = false;
-  /** Gives up the request that goes on. */
-  #giveUp = new AbortController();
+  /** Aborts the pending request. */
+  #abort = new AbortController();
   #failures = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #asking = false;
+  #isPending = false;
 
   constructor(http: HttpApi, key: JobKey, owner: PollOwner) {
     this.#http = http;
@@ -33,45 +33,49 @@ export class Poll {
   }
 
   start(): void {
-    void this.#ask();
+    void this.#poll();
   }
 
-  /** Asks now instead of later. */
+  /** Sends the next request now. */
   wake(): void {
-    if (!this.#asking) void this.#ask();
+    if (!this.#isPending) void this.#poll();
   }
 
   stop(): void {
     this.#stopped = true;
     clearTimeout(this.#timer);
-    this.#giveUp.abort();
+    this.#abort.abort();
   }
 
-  async #ask(): Promise<void> {
+  async #poll(): Promise<void> {
     clearTimeout(this.#timer);
-    this.#asking = true;
-    // By hand: not every browser that has WebSockets can make one signal of two.
-    const giveUp = new AbortController();
-    this.#giveUp = giveUp;
-    this.#timer = setTimeout(() => giveUp.abort(), ANSWER_WITHIN_MS);
+    this.#isPending = true;
+    // `AbortSignal.any` and `AbortSignal.timeout` are missing in some supported browsers.
+    const abort = new AbortController();
+    this.#abort = abort;
+    this.#timer = setTimeout(() => abort.abort(), RESPONSE_TIMEOUT_MS);
     try {
-      const snapshot = await this.#http.job(this.#key, { signal: giveUp.signal });
+      const snapshot = await this.#http.job(this.#key, { signal: abort.signal });
       if (this.#stopped) return;
       this.#failures = 0;
-      this.isTelling = true;
-      this.#owner.told(snapshot);
+      this.isReachable = true;
+      this.#owner.received(snapshot);
     } catch (cause) {
       if (this.#stopped) return;
       this.#failures += 1;
-      this.isTelling = false;
+      this.isReachable = false;
       const late = () =>
-        new StagecastError(`no answer in ${ANSWER_WITHIN_MS / 1000} s`, { status: 0 }, { cause });
+        new StagecastError(
+          `no response within ${RESPONSE_TIMEOUT_MS / 1000} s`,
+          { status: 0 },
+          { cause },
+        );
       this.#owner.failed(cause instanceof StagecastError ? cause : late());
     }
     clearTimeout(this.#timer);
-    this.#asking = false;
+    this.#isPending = false;
     if (this.#stopped) return;
-    const wait = this.#failures > 0 ? backoff(this.#failures) : ASK_EVERY_MS;
-    this.#timer = setTimeout(() => void this.#ask(), wait);
+    const wait = this.#failures > 0 ? backoff(this.#failures) : POLL_INTERVAL_MS;
+    this.#timer = setTimeout(() => void this.#poll(), wait);
   }
 }

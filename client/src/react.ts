@@ -1,4 +1,4 @@
-/** `useJob`: a job in a React component. */
+/** The React hook `useJob`. */
 
 import { useCallback, useEffect, useRef, useState } from "react";
 import { StagecastError } from "./errors.js";
@@ -6,15 +6,18 @@ import type { WatchedJob } from "./job.js";
 import type { Transport, WatchOptions, WatchState } from "./options.js";
 import { type JobWatch, watchJob } from "./watch.js";
 
-/** A job as a component sees it. */
+/** The state of a watched job in a component. */
 export interface Job {
-  /** As it is known by now; null before anything is, and without a job. */
+  /** The known state of the job; null before its first message and without a job. */
   readonly snapshot: WatchedJob | null;
   readonly state: WatchState;
   readonly transport: Transport | null;
-  /** Why the watch has ended before the job, otherwise null. */
+  /** Why the watch ended before the job; null otherwise. */
   readonly error: unknown;
-  /** Asks the job to stop, as `cancel()` of a watch does; always the same function. Rejects without a job. */
+  /**
+   * Requests the cancellation of the job, as `JobWatch.cancel()` does. The function is the same in
+   * every render. Rejects without a job.
+   */
   readonly cancel: () => Promise<void>;
 }
 
@@ -23,9 +26,9 @@ type Seen = Omit<Job, "cancel">;
 const NOTHING: Seen = { snapshot: null, state: "connecting", transport: null, error: null };
 
 /**
- * Watches a job while the component is mounted; `null` watches none. Another `url`, `jobId`,
- * `accessKey` or `httpApi` starts another watch; a `url` that is a function is asked for each
- * connection and may change freely.
+ * Watches a job while the component is mounted; `null` watches none. A change of `url`, `jobId`,
+ * `accessKey` or `httpApi` starts another watch; a `url` that is a function is called for each
+ * connection and may change in every render.
  */
 export function useJob(options: WatchOptions | null): Job {
   const [seen, setSeen] = useState({ of: "", job: NOTHING });
@@ -38,7 +41,7 @@ export function useJob(options: WatchOptions | null): Job {
     " ",
   );
 
-  // The identity stands for the options, which are another object with every render.
+  // `identity` replaces the options, which are a new object in every render.
   useEffect(() => {
     setSeen({ of: identity, job: NOTHING });
     const given = latest.current;
@@ -51,18 +54,18 @@ export function useJob(options: WatchOptions | null): Job {
     watching.current = watch;
     const unknown = watch.snapshot;
     let isKnown = false;
-    const look = () => {
+    const update = () => {
       const { snapshot, state, transport, error } = watch;
       isKnown ||= snapshot !== unknown || transport !== null;
       const job = { snapshot: isKnown ? snapshot : null, state, transport, error };
       setSeen({ of: identity, job });
     };
-    watch.addEventListener("change", look);
-    watch.addEventListener("state", look);
-    look();
+    watch.addEventListener("change", update);
+    watch.addEventListener("state", update);
+    update();
     return () => {
-      watch.removeEventListener("change", look);
-      watch.removeEventListener("state", look);
+      watch.removeEventListener("change", update);
+      watch.removeEventListener("state", update);
       watch.close();
       watching.current = null;
     };
@@ -72,6 +75,6 @@ export function useJob(options: WatchOptions | null): Job {
     if (!watching.current) throw new StagecastError("there is no job to cancel");
     await watching.current.cancel();
   }, []);
-  // Until the effect has run, what was seen is of the job before.
+  // Until the effect has run, the state is that of the previous job.
   return { ...(seen.of === identity ? seen.job : NOTHING), cancel };
 }

@@ -1,117 +1,119 @@
-/** Puts a job's messages in order: durable ones once and by their `seq`, progress only if it is news. */
+/**
+ * Orders and deduplicates a job's messages: durable ones by `seq`, progress only if it is newer.
+ */
 
 import type { JobSnapshot } from "../../generated/messages.js";
 import type { DurableMessage, JobMessage, ProgressMessage } from "./messages.js";
 import { hasEnded, isEnd, messageOf } from "./messages.js";
 
 export class Sequence {
-  /** All durable messages up to this `seq` have been handed over. */
+  /** `seq` of the last durable message that was released. */
   #seq: number;
-  /** The highest `seq` that anything has spoken of. */
-  #heardOf: number;
+  /** The highest `seq` that any message or snapshot has mentioned. */
+  #highestSeq: number;
   #ended = false;
-  /** Durable messages that came before their predecessors. */
+  /** Durable messages that arrived before their predecessors, by `seq`. */
   #early = new Map<number, DurableMessage>();
-  /** Progress that tells of durable messages which are still to come. */
+  /** The latest progress whose `seq` is ahead of the released durable messages. */
   #waiting: ProgressMessage | null = null;
   #latest: ProgressMessage | null = null;
 
-  /** `after`: the `seq` of the last durable message that is already known. */
+  /** Starts after the durable message `after`, the last one that is already known. */
   constructor(after = 0) {
     this.#seq = after;
-    this.#heardOf = after;
+    this.#highestSeq = after;
   }
 
-  /** Where to resume. */
+  /** The `seq` to resume after. */
   get seq(): number {
     return this.#seq;
   }
 
   /** Whether a durable message is known to be missing. */
   get hasGap(): boolean {
-    return !this.#ended && this.#heardOf > this.#seq;
+    return !this.#ended && this.#highestSeq > this.#seq;
   }
 
-  /** Takes a message; returns what can now be handed over, in order. */
-  take(message: JobMessage): JobMessage[] {
+  /** Accepts a message and returns the messages that are now in order. */
+  accept(message: JobMessage): JobMessage[] {
     if (this.#ended) return [];
-    if (message.type === "progress_update") return this.#takeProgress(message);
+    if (message.type === "progress_update") return this.#acceptProgress(message);
     const { seq } = message;
-    // A publisher that does not number its messages sends them once.
-    if (!Number.isInteger(seq)) return this.#handOver([message]);
-    this.#heardOf = Math.max(this.#heardOf, seq);
+    // Messages without a `seq` cannot be deduplicated.
+    if (!Number.isInteger(seq)) return this.#release([message]);
+    this.#highestSeq = Math.max(this.#highestSeq, seq);
     if (seq > this.#seq) this.#early.set(seq, message);
     return this.#drain();
   }
 
   /**
-   * Takes the snapshot that comes with a subscription. With `recovered`, the log up to it follows;
-   * otherwise the log no longer holds what is missing, and the snapshot stands for it.
+   * Accepts the snapshot of a `subscribed` message. With `recovered`, the log up to the snapshot
+   * follows; otherwise the log has expired, and the snapshot replaces the missing messages.
    */
-  takeSnapshot(snapshot: JobSnapshot, recovered: boolean): JobMessage[] {
+  acceptSubscribed(snapshot: JobSnapshot, recovered: boolean): JobMessage[] {
     if (this.#ended) return [];
-    this.#heardOf = Math.max(this.#heardOf, snapshot.seq);
+    this.#highestSeq = Math.max(this.#highestSeq, snapshot.seq);
     if (!recovered) {
-      // An end is a durable message of its own, and comes last.
+      // The end of a job is a durable message itself, the last one.
       const lost = hasEnded(snapshot) ? snapshot.seq - 1 : snapshot.seq;
       const early = [...this.#early.keys()].filter((seq) => seq <= lost).sort((a, b) => a - b);
       const survivors = early.flatMap((seq) => this.#early.get(seq) ?? []);
       for (const seq of early) this.#early.delete(seq);
       this.#seq = Math.max(this.#seq, lost);
-      return [...survivors, ...this.#drain(), ...this.#takeWhole(snapshot)];
+      return [...survivors, ...this.#drain(), ...this.#releaseSnapshot(snapshot)];
     }
-    // The log ends with the end; only who knows all of the log has to be told by the snapshot.
-    return hasEnded(snapshot) && this.#seq < snapshot.seq ? [] : this.#takeWhole(snapshot);
+    // The replayed log contains the end, unless the client already has the whole log.
+    return hasEnded(snapshot) && this.#seq < snapshot.seq ? [] : this.#releaseSnapshot(snapshot);
   }
 
   /**
-   * Takes a snapshot that was asked for apart from any subscription: it tells how the job is, but
-   * the log remains to be had.
+   * Accepts a snapshot that was fetched over HTTP. It reports the current state but does not
+   * replace the missing messages of the log.
    */
-  applySnapshot(snapshot: JobSnapshot): JobMessage[] {
+  acceptPolled(snapshot: JobSnapshot): JobMessage[] {
     if (this.#ended || snapshot.seq < this.#seq) return [];
     const message = messageOf(snapshot);
     if (message === null) return [];
-    if (message.type !== "progress_update") return this.#handOver([message]);
-    return this.#isNews(message) ? this.#handOver([message]) : [];
+    if (message.type !== "progress_update") return this.#release([message]);
+    return this.#isNewer(message) ? this.#release([message]) : [];
   }
 
-  #takeWhole(snapshot: JobSnapshot): JobMessage[] {
+  #releaseSnapshot(snapshot: JobSnapshot): JobMessage[] {
     const message = messageOf(snapshot);
     if (message === null || this.#ended) return [];
-    if (message.type === "progress_update") return this.#takeProgress(message);
-    return this.#handOver([message]);
+    if (message.type === "progress_update") return this.#acceptProgress(message);
+    return this.#release([message]);
   }
 
-  #takeProgress(message: ProgressMessage): JobMessage[] {
+  #acceptProgress(message: ProgressMessage): JobMessage[] {
     const seq = message.seq ?? this.#seq;
-    this.#heardOf = Math.max(this.#heardOf, seq);
-    // Reported before a durable message that has been handed over.
+    this.#highestSeq = Math.max(this.#highestSeq, seq);
+    // Older than a durable message that was already released.
     if (seq < this.#seq) return [];
     if (seq > this.#seq) {
       this.#waiting = message;
       return [];
     }
-    return this.#isNews(message) ? this.#handOver([message]) : [];
+    return this.#isNewer(message) ? this.#release([message]) : [];
   }
 
-  /** What follows what has been handed over without a gap. */
+  /** Releases the buffered messages that follow without a gap. */
   #drain(): JobMessage[] {
     const ready: JobMessage[] = [];
     for (let next = this.#early.get(this.#seq + 1); next; next = this.#early.get(this.#seq + 1)) {
       this.#seq += 1;
       this.#early.delete(this.#seq);
-      ready.push(...this.#handOver([next]));
+      ready.push(...this.#release([next]));
     }
     const waiting = this.#waiting;
     if (waiting && waiting.seq <= this.#seq && !this.#ended) {
       this.#waiting = null;
-      ready.push(...this.#takeProgress(waiting));
+      ready.push(...this.#acceptProgress(waiting));
     }
     return ready;
   }
 
-  #handOver(messages: JobMessage[]): JobMessage[] {
+  #release(messages: JobMessage[]): JobMessage[] {
     for (const message of messages) {
       if (message.type === "progress_update") this.#latest = message;
       if (isEnd(message)) this.#ended = true;
@@ -119,12 +121,12 @@ export class Sequence {
     return messages;
   }
 
-  /** Two connections bring the same progress, and not in step. */
-  #isNews(message: ProgressMessage): boolean {
+  /** During a renewal, two connections deliver the same progress with different delays. */
+  #isNewer(message: ProgressMessage): boolean {
     const latest = this.#latest;
     if (latest === null || message.seq > latest.seq) return true;
     if (message.stage === latest.stage && message.seq === latest.seq) {
-      // A stage that was started again begins below where the attempt before it was.
+      // A later attempt restarts the percentages.
       const [attempt, known] = [message.attempt ?? 1, latest.attempt ?? 1];
       if (attempt !== known) return attempt > known;
     }

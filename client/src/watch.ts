@@ -1,7 +1,8 @@
-/** Watches one job: over WebSockets while it can, over HTTP where it cannot. */
+/** Watches one job over a WebSocket, with HTTP as the fallback. */
 
 import type { ErrorReply, JobSnapshot, Subscribed } from "../../generated/messages.js";
 import { backoff } from "./backoff.js";
+import { Cancellation } from "./cancellation.js";
 import type { ConnectionOwner, Frame, WebSocketConstructor } from "./connection.js";
 import { Connection } from "./connection.js";
 import { retryAfterMs, StagecastError } from "./errors.js";
@@ -9,33 +10,37 @@ import { knownEventTarget } from "./events.js";
 import { Feed } from "./feed.js";
 import { HttpApi } from "./http.js";
 import type { WatchedJob } from "./job.js";
-import { changedBy, seen, unknownJob } from "./job.js";
+import { applyMessage, applySnapshot, unknownJob } from "./job.js";
 import type { JobMessage } from "./messages.js";
 import { hasEnded, isEnd, isJobMessage } from "./messages.js";
 import type { Transport, WatchEvents, WatchOptions, WatchState } from "./options.js";
 import { Poll } from "./poll.js";
 import { Sequence } from "./sequence.js";
+import { onWake } from "./wake.js";
 
-/** API Gateway closes a connection after two hours: the next one is opened well before, and not by all at once. */
+/**
+ * API Gateway closes a connection after two hours. It is replaced 100 to 110 minutes after its
+ * start; the spread keeps clients from reconnecting together.
+ */
 const RENEW_AFTER_MS = 110 * 60_000;
-const RENEW_SPREAD_MS = 10 * 60_000;
-/** A connection that has lasted so long was a good one: the next attempt need not wait long. */
-const GOOD_AFTER_MS = 5000;
-/** What is missing may still be on its way; only then it is asked for. */
-const GAP_PATIENCE_MS = 1500;
-/** Every so many attempts to get what is missing, it is asked for over a new connection. */
+const RENEW_JITTER_MS = 10 * 60_000;
+/** A connection that lasted longer than this resets the backoff. */
+const STABLE_AFTER_MS = 5000;
+/** Missing messages may still be in flight; they are requested after this delay. */
+const GAP_TIMEOUT_MS = 1500;
+/** Every third request for missing messages goes over a new connection. */
 const ATTEMPTS_BEFORE_NEW_CONNECTION = 3;
-/** Attempts to connect before the job is asked for over HTTP. */
+/** Number of failed attempts to connect after which the watch polls over HTTP. */
 const ATTEMPTS_BEFORE_HTTP = 2;
-/** Where connections are neither refused nor made, it is not waited for a second attempt. */
-const PATIENCE_BEFORE_HTTP_MS = 5000;
-/** A request to cancel that is not answered by then is taken for lost. */
-const CANCEL_ANSWER_WITHIN_MS = 10_000;
-/** So often a service in trouble is asked to cancel. */
-const CANCEL_ATTEMPTS = 6;
-
-/** Answers that stay the same however often one asks. */
-const FINAL = new Set(["forbidden", "job_not_found", "invalid_job_id", "invalid_message"]);
+/** Time without an open or rejected connection after which the watch polls over HTTP. */
+const CONNECT_TIMEOUT_MS = 5000;
+/** Error codes that end the watch, because a repeated request would get the same. */
+const PERMANENT_ERRORS = new Set([
+  "forbidden",
+  "job_not_found",
+  "invalid_job_id",
+  "invalid_message",
+]);
 
 type Timer = ReturnType<typeof setTimeout> | undefined;
 
@@ -45,10 +50,10 @@ export function watchJob(options: WatchOptions): JobWatch {
 }
 
 /**
- * A job that is watched. Listen to its events, iterate over its messages, or look at `snapshot`.
+ * A watch on a job. Listen to its events, iterate over its messages, or read `snapshot`.
  *
- * An iteration starts with what has come so far and ends with the job. Leaving the loop ends the
- * watch; it throws if the watch is refused or aborted.
+ * An iteration starts with the messages received so far and ends with the job. Leaving the loop
+ * ends the watch. The iteration throws if the watch is rejected or aborted.
  */
 export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIterable<JobMessage> {
   #options: WatchOptions;
@@ -57,33 +62,32 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
   #poll: Poll | null = null;
   #sequence: Sequence;
   #snapshot: WatchedJob;
-  /** The durable messages so far, then the latest progress. */
-  #told: JobMessage[] = [];
+  /** The durable messages so far, and the latest progress if it came after them. */
+  #history: JobMessage[] = [];
   #feeds = new Set<Feed>();
 
   #live: Connection | null = null;
   #opening: Connection | null = null;
-  /** Counts the connections that were asked for, so that a late address is not taken for the latest. */
-  #turn = 0;
+  /** Counts the attempts to connect, so that a URL that arrives late is not used. */
+  #connectCount = 0;
   #liveSince = 0;
   #attempt = 0;
   #retryAt: number | null = null;
-  #timers: Record<"retry" | "renew" | "gap" | "http" | "cancel", Timer> = {
+  #timers: Record<"retry" | "renew" | "gap" | "http", Timer> = {
     retry: undefined,
     renew: undefined,
     gap: undefined,
     http: undefined,
-    cancel: undefined,
   };
   #gapAttempt = 0;
-  /** The service has said that it sends nothing more of the log before this time. */
+  /** The end of the service's rate limit on replays, in milliseconds since 1970. */
   #limitedUntil = 0;
 
   #state: WatchState = "connecting";
   #wasLive = false;
   #error: unknown = null;
-  #toldState = "";
-  #cancelling: Cancelling | null = null;
+  #lastState = "";
+  #cancellation: Cancellation | null = null;
   #stopListening: () => void;
 
   constructor(options: WatchOptions) {
@@ -93,7 +97,7 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
     this.#http = options.httpApi ? new HttpApi(options.httpApi, options) : null;
     if (!this.#WebSocket && !this.#http) {
       throw new TypeError(
-        "there is no WebSocket here: pass one (`import { WebSocket } from 'ws'`), or `httpApi` to ask over HTTP",
+        "no WebSocket is available: pass one (`import { WebSocket } from 'ws'`), or `httpApi` to poll over HTTP",
       );
     }
     this.#sequence = new Sequence(options.afterSeq);
@@ -108,48 +112,61 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
     return this.#state;
   }
 
-  /** How a `live` watch hears of the job; null while it does not. */
+  /** How a `live` watch receives the job's state; null in other states. */
   get transport(): Transport | null {
     if (this.#state !== "live") return null;
     return this.#live ? "websocket" : "http";
   }
 
-  /** The job as it is known by now; another object after each change. */
+  /** The known state of the job. Each change creates a new object. */
   get snapshot(): WatchedJob {
     return this.#snapshot;
   }
 
-  /** When the next attempt to connect is made, in milliseconds since 1970; null while none is planned. */
+  /**
+   * When the next attempt to connect starts, in milliseconds since 1970; null if none is planned.
+   */
   get retryAt(): number | null {
     return this.#retryAt;
   }
 
-  /** Why the watch has ended before the job: a `StagecastError` or the signal's reason; null otherwise. */
+  /**
+   * Why the watch ended before the job: a `StagecastError` or the signal's reason; null otherwise.
+   */
   get error(): unknown {
     return this.#error;
   }
 
   /**
-   * Asks the job to stop; resolves when the service has taken the request, or has nothing to stop.
-   * Without a connection it is asked as soon as there is one. A service in trouble is asked again a
-   * few times; then it rejects, as it does when it is refused or the watch ends before the job.
+   * Requests the cancellation of the job. Resolves when the service has accepted the request or the
+   * job has already ended. Without a connection, the request is sent as soon as there is one.
+   * Internal errors are retried a few times. Rejects if the service rejects the request, if the
+   * retries fail, or if the watch ends first.
    */
   cancel(): Promise<void> {
-    if (this.#cancelling) return this.#cancelling.promise;
-    const cancelling = new Cancelling();
-    this.#cancelling = cancelling;
-    if (this.#isOver) this.#cannotCancel();
-    else this.#askToCancel();
-    return cancelling.promise;
+    if (this.#cancellation && !this.#cancellation.isSettled) return this.#cancellation.promise;
+    const cancellation = new Cancellation({
+      sendCancel: () => {
+        const { jobId: job_id, accessKey: access_key } = this.#options;
+        return this.#live?.send({ type: "cancel_job", job_id, access_key });
+      },
+      postCancel: () => this.#http?.cancel(this.#options),
+      probe: () => this.#live?.probe(),
+      accepted: () => this.#cancelAccepted(),
+    });
+    this.#cancellation = cancellation;
+    if (this.#isOver) this.#endCancellation();
+    else cancellation.send();
+    return cancellation.promise;
   }
 
-  /** Ends the watch. The job goes on. */
+  /** Ends the watch. The job continues. */
   close(): void {
     this.#end(null);
   }
 
   [Symbol.asyncIterator](): AsyncIterator<JobMessage, undefined> {
-    const feed = new Feed(this.#told, () => this.close());
+    const feed = new Feed(this.#history, () => this.close());
     if (this.#isOver) feed.end(this.#error);
     else this.#feeds.add(feed);
     return feed;
@@ -165,21 +182,28 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
     const { url, jobId: job_id, accessKey: access_key, reviver } = this.#options;
     clearTimeout(this.#timers.retry);
     this.#retryAt = null;
-    this.#turn += 1;
-    const turn = this.#turn;
+    this.#connectCount += 1;
+    const count = this.#connectCount;
     if (!this.#live) {
-      this.#timers.http ??= setTimeout(() => this.#startPolling(), PATIENCE_BEFORE_HTTP_MS);
+      this.#timers.http ??= setTimeout(() => this.#startPolling(), CONNECT_TIMEOUT_MS);
     }
-    this.#tellState();
-    const isLate = () => turn !== this.#turn || this.#isOver;
+    this.#updateState();
+    const isLate = () => count !== this.#connectCount || this.#isOver;
     let address: string | URL;
     try {
-      // Waited for in any case: what comes of it is told to who listens as soon as there is a watch.
+      // Awaited even if it is not a promise, so that the caller can add listeners before the first
+      // event.
       address = await (typeof url === "function" ? url() : url);
     } catch (cause) {
-      // Whatever it is that cannot give an address now: it may later.
+      // Any failure to get a URL is treated as temporary.
       if (isLate()) return;
-      this.#warn(new StagecastError("there is no address to connect to", {}, { cause }));
+      this.#warn(
+        new StagecastError(
+          "the function `url` did not return a URL to connect to; the watch retries",
+          {},
+          { cause },
+        ),
+      );
       this.#retry();
       return;
     }
@@ -191,13 +215,13 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
       this.#cannotConnect(cause);
       return;
     }
-    // Another attempt is planned if the connection was lost while the address was asked for.
+    // A retry is planned if the previous connection was lost while the URL was awaited.
     clearTimeout(this.#timers.retry);
     this.#retryAt = null;
-    this.#tellState();
+    this.#updateState();
   }
 
-  /** An address that is none, or that the page may not connect to, will not become better. */
+  /** An invalid URL, or one that the page may not connect to, is a permanent failure. */
   #cannotConnect(cause: unknown): void {
     if (!this.#http) {
       this.#end(cause);
@@ -205,39 +229,40 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
     }
     const { message = String(cause) } = cause as Partial<Error>;
     this.#warn(new StagecastError(message, {}, { cause }));
-    // Otherwise this was to be the next connection, and the one before it goes on.
+    // If this was the renewal of a connection, the current one stays in use.
     if (!this.#live) this.#startPolling();
   }
 
   #owner: ConnectionOwner = {
-    resumeAt: () => this.#sequence.seq,
+    resumeAfter: () => this.#sequence.seq,
     received: (connection, frame) => this.#received(connection, frame),
     lost: (connection) => this.#lost(connection),
-    refused: (words) => this.#warn(new StagecastError(words)),
+    failed: (reason) => this.#warn(new StagecastError(reason)),
     isSilent: () => this.#snapshot.status !== "running",
-    sawFrame: (direction, frame) => this.#tell("frame", { direction, frame }),
+    onFrame: (direction, frame) => this.#emit("frame", { direction, frame }),
   };
 
   #received(connection: Connection, frame: Frame): void {
     if (frame.type === undefined) {
-      const told = frame.message ?? "the service answered with a frame without a type";
-      const error = new StagecastError(told, { requestId: frame.requestId ?? null });
+      const message = frame.message ?? "the service sent a frame without a type";
+      const error = new StagecastError(message, { requestId: frame.requestId ?? null });
       this.#warn(error);
-      // It does not say what it answers.
-      if (connection === this.#live && this.#cancelling?.isAsked) this.#askToCancelLater(error);
+      // The frame has no `request_id`, so it may be the reply to `cancel_job`.
+      if (connection === this.#live && this.#cancellation?.isSent) this.#cancellation.retry(error);
       return;
     }
     if ("job_id" in frame && frame.job_id !== this.#options.jobId) return;
     if (frame.type === "subscribed") this.#subscribed(connection, frame);
-    else if (frame.type === "error") this.#refused(connection, frame);
-    else if (frame.type === "cancel_requested") this.#cancelRequested();
-    // What comes over a connection that is not yet subscribed, comes over the other one too.
-    else if (isJobMessage(frame)) this.#handOver(this.#sequence.take(frame));
+    else if (frame.type === "error") this.#rejected(connection, frame);
+    else if (frame.type === "cancel_requested") this.#cancelAccepted();
+    // During a renewal, both connections deliver; the sequence removes the duplicates.
+    else if (isJobMessage(frame)) this.#deliver(this.#sequence.accept(frame));
   }
 
   #subscribed(connection: Connection, message: Subscribed): void {
     if (connection === this.#opening) {
-      // Only now the one before can go: what it would still bring is in the log that follows.
+      // The previous connection is closed only now; the replayed log contains what it has not
+      // delivered.
       this.#live?.close();
       this.#live = connection;
       this.#opening = null;
@@ -247,37 +272,37 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
       clearTimeout(this.#timers.http);
       this.#timers.http = undefined;
       clearTimeout(this.#timers.renew);
-      const renewIn = RENEW_AFTER_MS - Math.random() * RENEW_SPREAD_MS;
+      const renewIn = RENEW_AFTER_MS - Math.random() * RENEW_JITTER_MS;
       this.#timers.renew = setTimeout(() => void this.#connect(), renewIn);
       this.#nowLive();
-      this.#askToCancel();
+      this.#cancellation?.send();
     }
-    this.#look(message.status);
-    this.#handOver(this.#sequence.takeSnapshot(message.status, message.recovered));
+    this.#applySnapshot(message.status);
+    this.#deliver(this.#sequence.acceptSubscribed(message.status, message.recovered));
   }
 
-  #refused(connection: Connection, reply: ErrorReply): void {
+  #rejected(connection: Connection, reply: ErrorReply): void {
     const { code, message, request_id: requestId } = reply;
     const error = new StagecastError(message, { code, requestId });
-    if (this.#cancelling?.isAnsweredBy(requestId)) {
-      if (code === "job_already_finished") this.#cancelled(null);
-      else if (code !== "internal") this.#cancelled(error);
-      else {
+    if (this.#cancellation?.hasSent(requestId)) {
+      if (code === "internal") {
         this.#warn(error);
-        this.#askToCancelLater(error);
+        this.#cancellation.retry(error);
+      } else {
+        this.#cancellation.rejected(error);
       }
-    } else if (FINAL.has(code)) {
+    } else if (PERMANENT_ERRORS.has(code)) {
       this.#end(error);
     } else {
       const waitMs = retryAfterMs(reply);
       if (code === "replay_limited") this.#limitedUntil = Date.now() + waitMs;
       this.#warn(error);
-      // It was not subscribed: another connection may be.
+      // The subscription failed; retry over another connection.
       if (connection === this.#opening) {
         connection.close();
         this.#lost(connection, waitMs);
       } else if (code === "replay_limited") {
-        // What is missing is asked for again, but not before it can be had.
+        // Requests the missing messages again after the rate limit.
         clearTimeout(this.#timers.gap);
         this.#timers.gap = undefined;
         this.#watchGap();
@@ -289,9 +314,9 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
     if (connection === this.#live) {
       this.#live = null;
       clearTimeout(this.#timers.renew);
-      if (Date.now() - this.#liveSince > GOOD_AFTER_MS) this.#attempt = 0;
-      // The next connection may be on its way, because this one was about to reach its limit.
-      if (this.#opening) this.#tellState();
+      if (Date.now() - this.#liveSince > STABLE_AFTER_MS) this.#attempt = 0;
+      // A renewal may be in progress.
+      if (this.#opening) this.#updateState();
       else this.#retry();
     } else if (connection === this.#opening) {
       this.#opening = null;
@@ -299,7 +324,7 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
     }
   }
 
-  /** Plans the next attempt to connect, `leastMs` from now at the earliest. */
+  /** Schedules the next attempt to connect, `leastMs` from now at the earliest. */
   #retry(leastMs = 0): void {
     const wait = Math.max(leastMs, backoff(this.#attempt));
     this.#attempt += 1;
@@ -307,10 +332,13 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
     this.#retryAt = Date.now() + wait;
     this.#timers.retry = setTimeout(() => void this.#connect(), wait);
     if (this.#attempt >= ATTEMPTS_BEFORE_HTTP && !this.#live) this.#startPolling();
-    this.#tellState();
+    this.#updateState();
   }
 
-  /** A network that has changed, or a device that has woken up, may have lost a connection without a word. */
+  /**
+   * Checks the connection after a change of the network or the wake-up of the device, which may
+   * have lost it without a `close` event.
+   */
   #wake(): void {
     if (this.#live) this.#live.probe();
     else if (this.#retryAt !== null) void this.#connect();
@@ -320,21 +348,11 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
   #listen(): () => void {
     const { signal } = this.#options;
     const abort = () => this.#end(signal?.reason);
-    const wake = () => this.#wake();
-    const seen = () => document.visibilityState === "visible" && this.#wake();
-    const page = typeof window === "object" && typeof document === "object";
     signal?.addEventListener("abort", abort);
-    if (page) {
-      window.addEventListener("online", wake);
-      window.addEventListener("offline", wake);
-      document.addEventListener("visibilitychange", seen);
-    }
+    const stopWaking = onWake(() => this.#wake());
     return () => {
       signal?.removeEventListener("abort", abort);
-      if (!page) return;
-      window.removeEventListener("online", wake);
-      window.removeEventListener("offline", wake);
-      document.removeEventListener("visibilitychange", seen);
+      stopWaking();
     };
   }
 
@@ -343,17 +361,17 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
   #startPolling(): void {
     if (!this.#http || this.#poll || this.#isOver) return;
     this.#poll = new Poll(this.#http, this.#options, {
-      told: (snapshot) => {
+      received: (snapshot) => {
         this.#nowLive();
-        this.#look(snapshot);
-        this.#handOver(this.#sequence.applySnapshot(snapshot));
-        if (this.#timers.cancel === undefined) this.#askToCancel();
+        this.#applySnapshot(snapshot);
+        this.#deliver(this.#sequence.acceptPolled(snapshot));
+        if (!this.#cancellation?.isActive) this.#cancellation?.send();
       },
       failed: (error) => {
-        if (error.code !== null && FINAL.has(error.code)) this.#end(error);
-        // Whoever cannot be reached is no news; who answers otherwise than asked is.
+        if (error.code !== null && PERMANENT_ERRORS.has(error.code)) this.#end(error);
+        // An unreachable service is visible as the state; an error response is not.
         else if (error.status) this.#warn(error);
-        this.#tellState();
+        this.#updateState();
       },
     });
     this.#poll.start();
@@ -361,25 +379,25 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
 
   /* The job */
 
-  #look(snapshot: JobSnapshot): void {
-    this.#change(seen(this.#snapshot, snapshot));
+  #applySnapshot(snapshot: JobSnapshot): void {
+    this.#change(applySnapshot(this.#snapshot, snapshot));
   }
 
-  #handOver(messages: JobMessage[]): void {
+  #deliver(messages: JobMessage[]): void {
     if (this.#isOver) return;
     let job = this.#snapshot;
-    for (const message of messages) job = changedBy(job, message);
-    // Whoever is told a message sees it in the snapshot too.
+    for (const message of messages) job = applyMessage(job, message);
+    // Listeners of a message see it in the snapshot.
     this.#snapshot = job;
     for (const message of messages) {
-      // Whoever was told the one before may have closed the watch.
+      // A listener of the previous message may have closed the watch.
       if (this.#isOver) return;
-      if (this.#told.at(-1)?.type === "progress_update") this.#told.pop();
-      this.#told.push(message);
+      if (this.#history.at(-1)?.type === "progress_update") this.#history.pop();
+      this.#history.push(message);
       for (const feed of this.#feeds) feed.push(message);
-      this.#tell("message", message);
+      this.#emit("message", message);
     }
-    if (messages.length > 0) this.#tell("change", job);
+    if (messages.length > 0) this.#emit("change", job);
     if (messages.some(isEnd)) this.#end(null);
     this.#watchGap();
   }
@@ -392,110 +410,59 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
       return;
     }
     if (this.#timers.gap !== undefined) return;
-    const patience = Math.max(
-      GAP_PATIENCE_MS * 2 ** Math.min(this.#gapAttempt, 4),
+    const delay = Math.max(
+      GAP_TIMEOUT_MS * 2 ** Math.min(this.#gapAttempt, 4),
       this.#limitedUntil - Date.now(),
     );
     this.#timers.gap = setTimeout(() => {
       this.#timers.gap = undefined;
       this.#gapAttempt += 1;
-      // The service sends a connection each durable message of the log once: another one gets it again.
+      // The service replays each durable message only once per connection, so another connection
+      // gets it again.
       if (this.#gapAttempt % ATTEMPTS_BEFORE_NEW_CONNECTION !== 0) this.#live?.subscribe();
       else if (this.#live && !this.#opening) void this.#connect();
       this.#watchGap();
-    }, patience);
+    }, delay);
   }
 
-  #askToCancel(): void {
-    const cancelling = this.#cancelling;
-    this.#stopCancelTimer();
-    if (!cancelling) return;
-    if (this.#live) {
-      const { jobId: job_id, accessKey: access_key } = this.#options;
-      cancelling.asked(this.#live.send({ type: "cancel_job", job_id, access_key }));
-    } else if (this.#http) {
-      this.#http.cancel(this.#options).then(
-        () => this.#cancelRequested(),
-        (error: StagecastError) => {
-          if (error.code === "job_already_finished") this.#cancelled(null);
-          else if (error.code !== null && error.code !== "internal") this.#cancelled(error);
-          else if (error.status) this.#askToCancelLater(error);
-          // It could not be asked, and is asked when there is a connection.
-          else this.#stopCancelTimer();
-        },
-      );
-    } else {
-      return;
-    }
-    this.#timers.cancel = setTimeout(() => {
-      // A connection that is dead without a word is replaced, and the next one asked.
-      this.#live?.probe();
-      const words = `no answer to the request to cancel in ${CANCEL_ANSWER_WITHIN_MS / 1000} s`;
-      this.#askToCancelLater(new StagecastError(words));
-    }, CANCEL_ANSWER_WITHIN_MS);
-  }
-
-  #askToCancelLater(error: StagecastError): void {
-    const cancelling = this.#cancelling;
-    if (!cancelling) return;
-    cancelling.failures += 1;
-    if (cancelling.failures >= CANCEL_ATTEMPTS) {
-      this.#cancelled(error);
-      return;
-    }
-    this.#stopCancelTimer();
-    const wait = backoff(cancelling.failures);
-    this.#timers.cancel = setTimeout(() => this.#askToCancel(), wait);
-  }
-
-  #stopCancelTimer(): void {
-    clearTimeout(this.#timers.cancel);
-    this.#timers.cancel = undefined;
-  }
-
-  #cancelRequested(): void {
-    this.#cancelled(null);
+  #cancelAccepted(): void {
+    this.#cancellation?.settle(null);
     this.#change({ ...this.#snapshot, cancel_requested: true });
   }
 
-  /** The watch has ended: what was not taken by then, will not be. A job that has ended needs no stopping. */
-  #cannotCancel(): void {
-    const words = "the watch was closed before the service had taken the request to cancel";
-    this.#cancelled(hasEnded(this.#snapshot) ? null : (this.#error ?? new StagecastError(words)));
+  /** Settles a pending cancellation at the end of the watch. */
+  #endCancellation(): void {
+    const message = "the watch was closed before the service accepted the request to cancel";
+    const error = this.#error ?? new StagecastError(message);
+    this.#cancellation?.settle(hasEnded(this.#snapshot) ? null : error);
   }
 
-  #cancelled(error: unknown): void {
-    this.#stopCancelTimer();
-    this.#cancelling?.settle(error);
-    this.#cancelling = null;
-  }
-
-  /* Telling */
+  /* Events */
 
   #nowLive(): void {
     this.#wasLive = true;
-    this.#tellState();
+    this.#updateState();
   }
 
   #change(job: WatchedJob): void {
     if (job === this.#snapshot || this.#isOver) return;
     this.#snapshot = job;
-    this.#tell("change", job);
+    this.#emit("change", job);
   }
 
-  #tellState(): void {
+  #updateState(): void {
     if (!this.#isOver) {
-      const isHeard = this.#live !== null || this.#poll?.isTelling === true;
-      this.#state = isHeard ? "live" : this.#wasLive ? "resuming" : "connecting";
+      const isConnected = this.#live !== null || this.#poll?.isReachable === true;
+      this.#state = isConnected ? "live" : this.#wasLive ? "resuming" : "connecting";
     }
     const now = `${this.#state} ${this.transport} ${this.#retryAt}`;
-    if (now === this.#toldState) return;
-    this.#toldState = now;
-    this.#tell("state", this.#state);
+    if (now === this.#lastState) return;
+    this.#lastState = now;
+    this.#emit("state", this.#state);
   }
 
   #warn(error: StagecastError): void {
-    this.#tell("warning", error);
+    this.#emit("warning", error);
   }
 
   #end(error: unknown): void {
@@ -509,48 +476,15 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
     this.#live = this.#opening = null;
     this.#poll?.stop();
     this.#stopListening();
-    this.#cannotCancel();
+    this.#endCancellation();
     for (const feed of this.#feeds) feed.end(this.#error);
     this.#feeds.clear();
-    this.#tellState();
+    this.#updateState();
   }
 
-  #tell<Type extends keyof WatchEvents>(type: Type, detail: WatchEvents[Type]["detail"]): void {
-    // Whoever closes a watch hears that it has ended, and no more of the job.
+  #emit<Type extends keyof WatchEvents>(type: Type, detail: WatchEvents[Type]["detail"]): void {
+    // After its end, a watch emits only the change of its state.
     if (this.#isOver && type !== "state") return;
     this.dispatchEvent(new CustomEvent(type, { detail }));
-  }
-}
-
-/** A request to cancel that is not answered yet. */
-class Cancelling {
-  readonly promise: Promise<void>;
-  failures = 0;
-  #resolve!: () => void;
-  #reject!: (error: unknown) => void;
-  #requests = new Set<string>();
-
-  constructor() {
-    this.promise = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
-    });
-  }
-
-  asked(requestId: string | null): void {
-    if (requestId !== null) this.#requests.add(requestId);
-  }
-
-  get isAsked(): boolean {
-    return this.#requests.size > 0;
-  }
-
-  isAnsweredBy(requestId: string): boolean {
-    return this.#requests.has(requestId);
-  }
-
-  settle(error: unknown): void {
-    if (error === null) this.#resolve();
-    else this.#reject(error);
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The local stack in a process of its own: the executable that `STAGECAST_LOCAL` names, or what `cargo dev`
- * builds.
+ * Starts the local stack as a process: the executable that `STAGECAST_LOCAL` names, or the build of
+ * `cargo dev`.
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
@@ -14,7 +14,7 @@ export interface Urls {
 }
 
 export interface LocalStackOptions {
-  /** The least time that a stage takes, in milliseconds. */
+  /** Minimum duration of a stage, in milliseconds. */
   pace: number;
   port?: number;
   dataDir?: string;
@@ -48,7 +48,7 @@ export class LocalStack {
       cwd: REPOSITORY,
       stdio: ["ignore", "pipe", "pipe"],
     });
-    // What building says is of interest, what the functions log is not.
+    // The output of the build is shown, the logs of the functions are not.
     started.stderr.pipe(process.stderr, { end: false });
     const ended = once(started, "exit").then(([code]) => {
       throw new Error(`${command} ended with ${code} before it was ready`);
@@ -64,12 +64,12 @@ export class LocalStack {
     return Number(new URL(this.urls.http_api).port);
   }
 
-  /** Ends it as Ctrl-C does. */
+  /** Stops the stack as Ctrl-C does. */
   async stop(): Promise<void> {
     await this.#end("SIGTERM");
   }
 
-  /** Ends it without a goodbye. Its functions outlive it until they find that it is gone. */
+  /** Kills the stack. Its functions keep running until they detect that it is gone. */
   async kill(): Promise<void> {
     await this.#end("SIGKILL");
   }

@@ -1,8 +1,8 @@
-//! The object bucket: inputs, and results too large for a message.
+//! The object bucket, which stores inputs and the results that are too large for a message.
 
 use crate::{environment::Resource, ids::JobId};
 
-/// A bucket as the template declares it.
+/// The properties of a bucket in the template.
 #[derive(Debug, PartialEq, Eq)]
 pub struct BucketSpec {
     /// The construct's name, in the template's logical ids.
@@ -11,14 +11,14 @@ pub struct BucketSpec {
     pub variable: &'static str,
 }
 
-/// A bucket of the contract.
+/// An S3 bucket of the contract.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no bucket",
+    message = "`{Self}` is not a bucket",
     label = "this takes a bucket",
     note = "buckets are declared in contract/src/buckets.rs"
 )]
 pub trait Bucket: Resource {
-    /// How the template declares it.
+    /// The properties of the bucket in the template.
     const SPEC: &'static BucketSpec;
 }
 
@@ -37,13 +37,13 @@ impl Resource for Objects {
     const VARIABLE: &'static str = Self::SPEC.variable;
 }
 
-/// Where the input of a job is kept.
+/// The object key of a job's input.
 pub fn input_key(job: &JobId) -> String {
     format!("jobs/{job}/input")
 }
 
-/// Where results of a job are kept, by the SHA-256 of their JSON: nobody can write others in the
-/// place of those that a message tells of.
+/// The object key of a job's results. It contains the SHA-256 of their JSON, so that other results
+/// cannot overwrite those that a message refers to.
 pub fn results_key(job: &JobId, sha256: &str) -> String {
     format!("jobs/{job}/results/{sha256}.json")
 }

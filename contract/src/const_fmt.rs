@@ -1,8 +1,8 @@
-//! Text where the compiler evaluates: there `str::eq` and `format!` do not exist.
+//! String functions for `const` contexts, where `str::eq` and `format!` are not available.
 //!
-//! Public for the macros of this crate, which are expanded in other crates too.
+//! Public because the macros of this crate expand to calls of it in other crates.
 
-/// Whether two strings are the same.
+/// `left == right`.
 pub const fn equal(left: &str, right: &str) -> bool {
     let (left, right) = (left.as_bytes(), right.as_bytes());
     if left.len() != right.len() {
@@ -18,7 +18,7 @@ pub const fn equal(left: &str, right: &str) -> bool {
     true
 }
 
-/// Where a string is among others.
+/// The index of `text` in `among`.
 pub const fn position(text: &str, among: &[&str]) -> Option<usize> {
     let mut index = 0;
     while index < among.len() {
@@ -30,7 +30,7 @@ pub const fn position(text: &str, among: &[&str]) -> Option<usize> {
     None
 }
 
-/// Why the compiler refuses a declaration: a sentence that names what was declared.
+/// A compile-time error message, built from parts that name the faulty declaration.
 #[derive(Debug)]
 pub struct ConstString {
     bytes: [u8; Self::MAX_BYTES],
@@ -40,29 +40,30 @@ pub struct ConstString {
 impl ConstString {
     const MAX_BYTES: usize = 600;
 
-    /// The parts in a row. What does not fit is left out.
+    /// Concatenates the parts. A part that would exceed the capacity of 600 bytes is left out as a
+    /// whole.
     pub const fn of(parts: &[&str]) -> Self {
-        let mut sentence = Self {
+        let mut message = Self {
             bytes: [0; Self::MAX_BYTES],
             length: 0,
         };
         let mut part = 0;
         while part < parts.len() {
             let bytes = parts[part].as_bytes();
-            if sentence.length + bytes.len() <= Self::MAX_BYTES {
+            if message.length + bytes.len() <= Self::MAX_BYTES {
                 let mut index = 0;
                 while index < bytes.len() {
-                    sentence.bytes[sentence.length] = bytes[index];
-                    sentence.length += 1;
+                    message.bytes[message.length] = bytes[index];
+                    message.length += 1;
                     index += 1;
                 }
             }
             part += 1;
         }
-        sentence
+        message
     }
 
-    /// A number in decimal digits.
+    /// `number` in decimal digits.
     pub const fn number(number: u32) -> Self {
         const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
         let last = DIGITS[(number % 10) as usize];
@@ -73,7 +74,7 @@ impl ConstString {
         }
     }
 
-    /// The sentence as text.
+    /// The message as a string slice.
     pub const fn text(&self) -> &str {
         match std::str::from_utf8(self.bytes.split_at(self.length).0) {
             Ok(text) => text,
@@ -82,7 +83,7 @@ impl ConstString {
     }
 }
 
-/// Ends the compilation with a sentence put together from these parts.
+/// Fails the compilation with the concatenation of `parts`.
 #[track_caller]
 pub const fn const_panic(parts: &[&str]) -> ! {
     panic!("{}", ConstString::of(parts).text())
@@ -93,14 +94,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sentences_are_put_together_from_texts_and_numbers() {
+    fn of_concatenates_texts_and_numbers() {
         let sentence = ConstString::of(&["wait ", ConstString::number(5400).text(), " seconds"]);
         assert_eq!(sentence.text(), "wait 5400 seconds");
         assert_eq!(ConstString::number(0).text(), "0");
     }
 
     #[test]
-    fn what_does_not_fit_is_left_out_whole() {
+    fn of_leaves_out_whole_parts_that_exceed_the_capacity() {
         let long = "x".repeat(ConstString::MAX_BYTES - 1);
         assert_eq!(
             ConstString::of(&[&long, "ab", "c"]).text(),
@@ -109,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_found_by_what_they_say() {
+    fn position_compares_whole_texts() {
         assert_eq!(position("b", &["a", "b"]), Some(1));
         assert_eq!(position("ab", &["a", "b"]), None);
     }

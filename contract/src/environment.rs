@@ -1,13 +1,13 @@
-//! Environment variables of the functions. Which function gets which follows from its grants and
-//! its settings, so reading one that is not there does not compile.
+//! Environment variables of the functions. A function gets the variables of its grants and its
+//! settings; reading any other variable does not compile.
 
-/// Something that a function finds through an environment variable of its own.
+/// A resource or value whose name a function reads from an environment variable.
 pub trait Resource: 'static {
     /// The variable that holds the resource's physical name.
     const VARIABLE: &'static str;
 }
 
-/// The function `Self` is given the environment variable of `R`.
+/// The function `Self` has the environment variable of `R`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not given the environment variable of `{R}`",
     label = "this function is not given `{R}`",
@@ -32,15 +32,15 @@ macro_rules! settings {
             }
         )*
 
-        /// A setting of a function: a value that infra-gen fills in from the environment or from
-        /// the stack.
+        /// A value that infra-gen writes into a function's environment, from the configuration of
+        /// the environment or from the stack.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum Setting {
             $($(#[$documentation])* $name,)*
         }
 
         impl Setting {
-            /// The variable that holds the setting.
+            /// The name of the setting's environment variable.
             pub const fn variable(self) -> &'static str {
                 match self {
                     $(Self::$name => $variable,)*
@@ -50,21 +50,21 @@ macro_rules! settings {
     };
 }
 
-/// The type that stands for a [`Setting`].
+/// Implemented by the marker type of each [`Setting`].
 pub trait SettingMarker: Resource {
-    /// The setting.
+    /// The setting that the type marks.
     const SETTING: Setting;
 }
 
 settings! {
-    /// The address that clients connect to, `wss://...`.
+    /// The URL that clients connect to, `wss://...`.
     WebSocketUrl = "WEBSOCKET_URL",
-    /// Jobs that one connection may be subscribed to at a time.
+    /// Maximum number of subscriptions per connection.
     MaxSubscriptions = "MAX_SUBSCRIPTIONS",
-    /// Origins that a browser may connect from, separated by commas; empty for any.
+    /// Allowed `Origin`s of browsers, separated by commas; empty to allow any.
     AllowedOrigins = "ALLOWED_ORIGINS",
-    /// The least time that a stage of the reference pipeline takes, in milliseconds. 0 but on a
-    /// developer's machine, where its progress would be over before anyone could look.
+    /// Minimum duration of a stage of the reference pipeline, in milliseconds. 0 except on a
+    /// developer's machine, where the progress would otherwise end before it can be seen.
     StagePace = "STAGE_PACE_MS",
 }
 
@@ -72,12 +72,12 @@ settings! {
 pub const WEBSOCKET_API_ID: &str = "WEBSOCKET_API_ID";
 /// The stage of the WebSocket API.
 pub const WEBSOCKET_STAGE: &str = "WEBSOCKET_STAGE";
-/// The address of `@connections`; unused where `AWS_ENDPOINT_URL` names an emulator.
+/// The URL of `@connections`; unused where `AWS_ENDPOINT_URL` names an emulator.
 pub const WEBSOCKET_ENDPOINT: &str = "WEBSOCKET_ENDPOINT";
-/// What a function logs, in the syntax of `tracing`'s environment filter.
+/// The log filter of a function, in the syntax of `tracing-subscriber`'s `EnvFilter`.
 pub const LOG_LEVEL: &str = "LOG_LEVEL";
 
-/// The WebSocket API as a resource: `@connections` is called on it.
+/// The WebSocket API as the resource of `@connections` calls.
 #[derive(Debug)]
 pub struct WebSocketApi;
 

@@ -1,4 +1,4 @@
-//! The functions: what triggers them, what they may do, what they are told.
+//! The Lambda functions: their triggers, permissions and environment variables.
 //!
 //! One declaration per function yields the trait impls that the compiler checks ([`Granted`],
 //! [`HasEnvVar`]) and the [`FunctionSpec`] that infra-gen reads.
@@ -16,53 +16,55 @@ use crate::{
     tables::{Connections, JobEvents, Jobs, Subscribers},
 };
 
-/// The longest that API Gateway waits for an integration, in seconds.
+/// API Gateway's timeout for an integration, in seconds.
 pub const INTEGRATION_LIMIT_SECONDS: u32 = 29;
 
-/// What invokes a function.
+/// An event source of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trigger {
     /// Every route of the WebSocket API.
     WebSocketRoutes,
-    /// The routes of the HTTP API that name the function: `HttpRoute::function`.
+    /// The routes of the HTTP API for which `HttpRoute::function` returns this function.
     HttpRoutes,
-    /// Messages of a queue.
+    /// The messages of a queue.
     Queue {
-        /// The queue.
+        /// The queue that Lambda polls.
         queue: &'static QueueSpec,
-        /// Messages of one invocation, at most.
+        /// Maximum number of messages per invocation.
         batch_size: u32,
     },
 }
 
-/// A function as the template declares it.
+/// The properties of a function in the template.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FunctionSpec {
-    /// The function's name; its crate and its binary are called the same.
+    /// The function's name, which is also the name of its crate and its binary.
     pub name: &'static str,
-    /// What the function is for, in a sentence.
+    /// The function's description in the template: the first sentence of its documentation.
     pub description: &'static str,
-    /// Memory in MiB; processor time grows with it.
+    /// Memory in MiB. Lambda assigns CPU time in proportion to it.
     pub memory_mib: u32,
-    /// Longest invocation, in seconds.
+    /// Timeout of an invocation, in seconds.
     pub timeout_seconds: u32,
-    /// How long it goes on trying to send a message, in seconds; 0 when it sends none.
+    /// Time limit for sending one message including its retries, in seconds; 0 if the function
+    /// sends none.
     pub retry_budget_seconds: u32,
-    /// What invokes it.
+    /// The event sources of the function.
     pub triggers: &'static [Trigger],
-    /// What it may do.
+    /// The permissions of the function.
     pub grants: &'static [Grant],
-    /// What it is told beside the names of the resources it is granted.
+    /// The settings that the function gets as environment variables, in addition to the names of
+    /// the resources that it is granted.
     pub settings: &'static [Setting],
 }
 
-/// A function of the contract.
+/// A Lambda function that is declared with `function!`.
 pub trait Function: 'static {
-    /// How the template declares it.
+    /// The properties of the function in the template.
     const SPEC: &'static FunctionSpec;
 }
 
-/// Every function, in the order of the template.
+/// All functions, in the order of the template.
 pub const ALL: &[&FunctionSpec] = &[
     WebSocketFunction::SPEC,
     JobsFunction::SPEC,
@@ -71,8 +73,8 @@ pub const ALL: &[&FunctionSpec] = &[
     DeliveryFunction::SPEC,
 ];
 
-/// Declares a function: its type, what triggers it, what it may do, what it is told. Public so that
-/// a product can declare functions of its own.
+/// Declares a function: its type, triggers, permissions and settings. Public so that a product can
+/// declare additional functions.
 #[macro_export]
 macro_rules! function {
     (
@@ -171,7 +173,7 @@ function! {
 }
 
 function! {
-    /// Serves workers of their own: claim a job, its input, what happens to it.
+    /// Serves external workers: claim a job, fetch its input, post its events.
     WorkerFunction = "worker" {
         memory_mib: 512,
         timeout_seconds: 20,
@@ -212,7 +214,7 @@ function! {
 }
 
 function! {
-    /// Redelivers messages, fans out to wide audiences, and looks after jobs that nothing runs.
+    /// Redelivers messages, fans out to large audiences, and recovers jobs whose runner died.
     DeliveryFunction = "delivery" {
         memory_mib: 512,
         timeout_seconds: 30,
@@ -231,7 +233,7 @@ function! {
     }
 }
 
-/// Every route of the HTTP API is served by a function that API Gateway invokes.
+/// Requires that API Gateway invokes the function of every HTTP route.
 const _: () = {
     let mut index = 0;
     while index < HttpRoute::ALL.len() {
@@ -256,7 +258,7 @@ const _: () = {
     }
 };
 
-/// Refuses a function whose times do not go together with each other, or with what triggers it.
+/// Rejects a function whose timeout does not fit its time limit for sending or its triggers.
 #[doc(hidden)]
 #[track_caller]
 pub const fn check(function: &FunctionSpec) {
@@ -318,7 +320,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn functions_are_described_by_their_documentation() {
+    fn description_is_the_first_sentence_of_the_documentation() {
         assert_eq!(
             WebSocketFunction::SPEC.description,
             "Serves every route of the WebSocket API."
@@ -326,7 +328,7 @@ mod tests {
     }
 
     #[test]
-    fn no_function_holds_a_grant_twice() {
+    fn functions_declare_each_grant_once() {
         for function in ALL {
             for (index, grant) in function.grants.iter().enumerate() {
                 assert!(

@@ -1,7 +1,7 @@
-//! The kinds of permission there are, and which function holds which.
+//! The kinds of permission, and the trait that records which function holds which.
 //!
-//! A grant is an operation on a resource, `PutItem<Connections>`. Functions declare theirs in
-//! [`crate::functions`]; the clients in `handlers-core` ask for them as trait bounds, and
+//! A grant is an operation on a resource, such as `PutItem<Connections>`. Functions declare their
+//! grants in [`crate::functions`]; the clients in `handlers-core` require them as trait bounds, and
 //! `infra-gen` turns the same declaration into IAM statements.
 
 use std::marker::PhantomData;
@@ -24,41 +24,42 @@ use crate::{
 )]
 pub trait Granted<G> {}
 
-/// An operation that can be granted.
+/// An operation on a resource that can be granted to a function.
 pub trait Operation {
-    /// What the operation is done to.
+    /// The resource that the operation acts on.
     type Resource: Resource;
-    /// The grant as infra-gen reads it.
+    /// The grant as a value, for infra-gen.
     const GRANT: Grant;
 }
 
-/// A grant as a value.
+/// A grant as a value, from which infra-gen builds an IAM statement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant {
-    /// The IAM action, `dynamodb:GetItem`.
+    /// The IAM action, such as `dynamodb:GetItem`.
     pub action: &'static str,
-    /// What it is granted on.
+    /// The resource of the IAM statement.
     pub on: GrantedOn,
 }
 
-/// What a grant is on.
+/// The resource of a grant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum GrantedOn {
     /// A table.
     Table(&'static TableSpec),
-    /// An index of a table, by the index's name.
+    /// A table and the name of one of its indexes.
     Index(&'static TableSpec, &'static str),
     /// A queue.
     Queue(&'static QueueSpec),
     /// The objects of a bucket.
     Bucket(&'static BucketSpec),
-    /// The connections of the WebSocket API, with the HTTP method of `@connections`.
+    /// `@connections` of the WebSocket API, restricted to an HTTP method.
     Connections(&'static str),
 }
 
-/// No resource. Every function holds every operation on it, which means nothing, but keeps the
-/// compiler from taking a function's only grant of an operation for the one that a call needs: it
-/// would complain about the call's arguments instead of the missing grant.
+/// No resource. Every function holds every operation on it, which grants nothing but improves
+/// errors: with two candidates, the compiler does not infer a function's only grant of an operation
+/// as the one that a call needs, and so reports the missing grant instead of a mismatch of the
+/// call's arguments.
 #[derive(Debug)]
 #[doc(hidden)]
 pub struct Undecided;
@@ -85,33 +86,33 @@ macro_rules! operations {
 }
 
 operations! { Table, Table:
-    /// Read one item.
+    /// `GetItem`: read one item.
     GetItem = "dynamodb:GetItem",
-    /// Write one item, alone or in a transaction.
+    /// `PutItem`, alone or in a transaction.
     PutItem = "dynamodb:PutItem",
-    /// Change one item, alone or in a transaction.
+    /// `UpdateItem`, alone or in a transaction.
     UpdateItem = "dynamodb:UpdateItem",
-    /// Delete one item, alone or in a transaction.
+    /// `DeleteItem`, alone or in a transaction.
     DeleteItem = "dynamodb:DeleteItem",
-    /// Read the items of a partition.
+    /// `Query`: read the items of a partition.
     Query = "dynamodb:Query",
 }
 
 operations! { Queue, Queue:
-    /// Put a message on a queue.
+    /// `SendMessage`: enqueue a message.
     SendMessage = "sqs:SendMessage",
-    /// Change how long a received message stays hidden.
+    /// `ChangeMessageVisibility`: change the visibility timeout of a received message.
     ChangeMessageVisibility = "sqs:ChangeMessageVisibility",
 }
 
 operations! { Bucket, Bucket:
-    /// Read an object.
+    /// `GetObject`: read an object.
     GetObject = "s3:GetObject",
-    /// Write an object.
+    /// `PutObject`: write an object.
     PutObject = "s3:PutObject",
 }
 
-/// Read the items of a partition of the index `I`.
+/// `Query` on the index `I`: read the items of a partition.
 #[derive(Debug)]
 pub struct QueryIndex<I>(PhantomData<fn() -> I>);
 

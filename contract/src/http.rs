@@ -8,40 +8,41 @@ use crate::{
     routes::HttpRoute,
 };
 
-/// The answer to `POST /v1/jobs`.
+/// The response to `POST /v1/jobs`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JobCreated {
-    /// The new job.
+    /// The id of the new job.
     pub job_id: JobId,
-    /// What opens it. Shown this once.
+    /// Authorizes its holder to watch and cancel the job. Returned only here.
     pub access_key: AccessKey,
-    /// Where to connect and subscribe.
+    /// The URL of the WebSocket API, to connect and subscribe to the job.
     pub websocket_url: String,
-    /// Where to ask for its snapshot, relative to the HTTP API's address.
+    /// The URL of the job's snapshot, relative to the HTTP API's address.
     pub status_url: String,
-    /// What lets a worker of its own run the job, when the job was made for one. Shown this once.
+    /// Authorizes an external worker to run the job; present if the job was created with
+    /// `?worker=external`. Returned only here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker_key: Option<WorkerKey>,
 }
 
-/// The query parameter of `POST /v1/jobs` that says who runs the job.
+/// The query parameter of `POST /v1/jobs` that selects who runs the job.
 pub const WORKER_PARAMETER: &str = "worker";
 
-/// The value of [`WORKER_PARAMETER`] that keeps a job for a worker of its own.
+/// The value of [`WORKER_PARAMETER`] that reserves a job for an external worker.
 pub const EXTERNAL_WORKER: &str = "external";
 
-/// The answer to `DELETE /v1/jobs/{job_id}`.
+/// The response to `DELETE /v1/jobs/{job_id}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CancelAccepted {
     /// The job.
     pub job_id: JobId,
-    /// Always true: the job ends as soon as its stage looks.
+    /// Always true. The job ends as soon as its stage checks for a cancellation.
     pub cancel_requested: bool,
 }
 
-/// Why a request was not done, as the HTTP API answers.
+/// The body of an error response of the HTTP API.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErrorBody {
@@ -49,24 +50,24 @@ pub struct ErrorBody {
     pub error: HttpError,
 }
 
-/// Why a request was not done.
+/// An error of the HTTP API.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HttpError {
-    /// A word that programs can look at.
+    /// The error code, for programs.
     pub code: HttpErrorCode,
-    /// What is wrong and the way out, for a person.
+    /// What is wrong and how to correct it, in English.
     pub message: String,
-    /// The id to ask about.
+    /// The request id, to find the request in the logs.
     pub request_id: RequestId,
-    /// Where it helps: the limit, the types that are taken.
+    /// Additional data of some codes, such as the limit or the accepted types.
     #[serde(flatten)]
     pub details: Map<String, Value>,
 }
 
 macro_rules! http_errors {
     ($(#[doc = $documentation:literal] $variant:ident = $status:literal,)*) => {
-        /// Why a request was not done; each code has one HTTP status.
+        /// The codes of HTTP errors; each has one HTTP status.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(rename_all = "snake_case")]
@@ -75,7 +76,7 @@ macro_rules! http_errors {
         }
 
         impl HttpErrorCode {
-            /// What the code says, in a sentence.
+            /// The code's description in OpenAPI: the first sentence of its documentation.
             pub const fn description(self) -> &'static str {
                 match self {
                     $(Self::$variant => $documentation.trim_ascii(),)*
@@ -95,52 +96,52 @@ macro_rules! http_errors {
 http_errors! {
     /// The body is empty.
     EmptyBody = 400,
-    /// The body has an accepted type, but not the content that the pipeline needs.
+    /// The body has an accepted type but invalid content.
     InvalidInput = 400,
-    /// The path does not hold a job id.
+    /// The path contains no valid job id.
     InvalidJobId = 400,
-    /// A query parameter has a value that it cannot have.
+    /// A query parameter has an invalid value.
     InvalidParameter = 400,
     /// The body is not JSON.
     InvalidJson = 400,
-    /// A field of the body is missing, or cannot have its value.
+    /// A field of the body is missing or invalid.
     InvalidBody = 400,
-    /// There is no event with that `type`.
+    /// The event's `type` does not exist.
     UnknownType = 400,
-    /// The claim has not named that stage.
+    /// The claim did not declare the stage.
     UnknownStage = 400,
-    /// The key is missing or wrong, or there is no such job.
+    /// The key is missing or wrong, or the job does not exist.
     Forbidden = 403,
-    /// There is no such route.
+    /// The route does not exist.
     NotFound = 404,
-    /// The job has no results (yet).
+    /// The job has no results, or none yet.
     NoResults = 404,
-    /// The job has ended; nothing can be done to it any more.
+    /// The job has ended and can no longer change.
     JobAlreadyFinished = 409,
-    /// The job is the pipeline's, not a worker's of its own.
+    /// The job is run by the pipeline, not by an external worker.
     NotExternal = 409,
-    /// Another worker has the job.
+    /// Another worker holds the job's lease.
     JobHeld = 409,
-    /// The job has no claim with that epoch (yet), or has a later one.
+    /// The epoch is not that of the job's current claim.
     LeaseLost = 409,
-    /// The job's durable messages are not what the post takes them for.
+    /// `after_seq` or the events do not match the job's durable messages.
     SeqConflict = 409,
-    /// The stage has finished already.
+    /// The stage has already finished.
     StageFinished = 409,
-    /// Nobody has asked the job to stop.
+    /// The cancellation of the job was not requested.
     NotCancelled = 409,
-    /// The body is over the limit.
+    /// The body exceeds the size limit.
     BodyTooLarge = 413,
-    /// The body is of none of the types that jobs are made from.
+    /// The body has none of the accepted types.
     UnsupportedMediaType = 415,
-    /// The fault is ours.
+    /// An internal error.
     Internal = 500,
-    /// The request met another one at the same job; it can be repeated as it is.
+    /// The request conflicted with another one for the same job; send it again.
     ConflictRetry = 503,
 }
 
 impl HttpRoute {
-    /// The errors that the route answers with. API Gateway's own are not among them.
+    /// The error codes that the route can return, without API Gateway's own errors.
     pub const fn errors(self) -> &'static [HttpErrorCode] {
         use HttpErrorCode as Code;
         match self {

@@ -1,32 +1,29 @@
-//! Identifiers: what they look like, how they are checked, how they are kept out of logs.
+//! Identifiers and keys: their format, their validation, and their redaction in logs.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
-use crate::timestamp::Timestamp;
+use crate::{names::is_alphanumeric_or, timestamp::Timestamp};
 
-/// A text that is not the identifier it should be.
+/// A string that does not have the format of the expected identifier.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("'{text}' is not {expected}")]
 pub struct InvalidId {
-    /// What was given, shortened.
+    /// The offending string, cut after 64 characters.
     pub text: String,
-    /// What it should have been.
+    /// The expected kind of identifier with an example, as a noun phrase.
     pub expected: &'static str,
 }
 
-/// Longest identifier, in bytes.
+/// Length limit of an identifier, in bytes.
 const MAX_LENGTH: usize = 64;
 
 fn is_id(text: &str, prefix: &str) -> bool {
     text.len() <= MAX_LENGTH
-        && text.strip_prefix(prefix).is_some_and(|rest| {
-            !rest.is_empty()
-                && rest
-                    .bytes()
-                    .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-        })
+        && text
+            .strip_prefix(prefix)
+            .is_some_and(|rest| !rest.is_empty() && is_alphanumeric_or(rest, b"_"))
 }
 
 fn shorten(text: &str) -> String {
@@ -94,37 +91,39 @@ macro_rules! id {
 }
 
 id! {
-    /// A job: `job_{yyyymmdd}_{random}`.
+    /// Identifies a job: `job_{yyyymmdd}_{random}`, the date of its creation in UTC and 64 random
+    /// bits.
     JobId, "job_", "a job id like job_20240115_0123456789abcdef"
 }
 
 id! {
-    /// A request to the HTTP API or from a client: `req_{timestamp}_{random}`.
+    /// Identifies a request to the HTTP API or of a WebSocket client: `req_{epoch
+    /// seconds}_{random}`.
     RequestId, "req_", "a request id like req_1705314615_0123456789abcdef"
 }
 
 id! {
-    /// A connection, for correlation: `conn_{timestamp}_{random}`. API Gateway's own connection id
-    /// stays the key of the tables.
+    /// Correlates the messages and log lines of a connection: `conn_{epoch seconds}_{random}`. The
+    /// key of the tables remains API Gateway's own connection id.
     CorrelationId, "conn_", "a correlation id like conn_1705314615_0123456789abcdef"
 }
 
 impl JobId {
-    /// The id of a job made now, from 64 random bits.
+    /// Builds the id of a job that is created at `now`.
     pub fn new(now: Timestamp, random: [u8; 8]) -> Self {
         Self(format!("job_{}_{}", now.compact_date(), hex(&random)))
     }
 }
 
 impl RequestId {
-    /// The id of a request that arrived now, from 64 random bits.
+    /// Builds the id of a request that arrived at `now`.
     pub fn new(now: Timestamp, random: [u8; 8]) -> Self {
         Self(format!("req_{}_{}", now.epoch_seconds(), hex(&random)))
     }
 }
 
 impl CorrelationId {
-    /// The id of a connection opened now, from 64 random bits.
+    /// Builds the id of a connection that was opened at `now`.
     pub fn new(now: Timestamp, random: [u8; 8]) -> Self {
         Self(format!("conn_{}_{}", now.epoch_seconds(), hex(&random)))
     }
@@ -139,18 +138,19 @@ macro_rules! key {
         pub struct $name(String);
 
         impl $name {
-            /// A key from 128 random bits.
+            /// Encodes 128 random bits.
             pub fn new(random: [u8; 16]) -> Self {
                 Self(hex(&random))
             }
 
-            /// The key as a client sent it. Any text will do: a wrong key and a malformed one are
-            /// answered alike.
+            /// Wraps a key that a client sent, without a check of its format: a malformed key gets
+            /// the same error as a wrong one.
             pub fn from_client(text: impl Into<String>) -> Self {
                 Self(text.into())
             }
 
-            /// The key itself, to hash it or to show it to the one who made the job.
+            /// The secret itself. Use it only to hash the key and to return it to the creator of
+            /// the job.
             pub fn reveal(&self) -> &str {
                 &self.0
             }
@@ -165,14 +165,14 @@ macro_rules! key {
 }
 
 key! {
-    /// What opens a job to whoever holds it: 128 random bits as 32 hexadecimal digits. Never logged;
-    /// stored only as its SHA-256.
+    /// Authorizes its holder to watch and cancel one job: 128 random bits as 32 hexadecimal digits.
+    /// Never logged; stored only as its SHA-256.
     AccessKey
 }
 
 key! {
-    /// What lets a worker of its own run a job: as long and as secret as an [`AccessKey`], but not
-    /// one. Who watches cannot write, and who writes need not be able to watch.
+    /// Authorizes an external worker to run one job. Same format and secrecy as an [`AccessKey`],
+    /// but separate from it: access keys can watch and cancel, worker keys can run the job.
     WorkerKey
 }
 
@@ -183,7 +183,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_epoch_seconds(1_705_314_615);
 
     #[test]
-    fn ids_have_the_form_of_the_protocol() {
+    fn new_ids_have_the_format_of_the_protocol() {
         assert_eq!(
             JobId::new(NOW, [0xab; 8]).as_str(),
             "job_20240115_abababababababab"
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_of_another_kind_is_named_in_the_error() {
+    fn parse_error_names_the_id_and_the_expected_kind() {
         let error = "req_1_a".parse::<JobId>().expect_err("not a job");
         assert_eq!(
             error.to_string(),
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_does_not_show_in_debug_output() {
+    fn keys_are_redacted_in_debug_output() {
         let key = AccessKey::new([0x5a; 16]);
         assert_eq!(key.reveal().len(), 32);
         assert_eq!(format!("{key:?}"), "AccessKey(***)");

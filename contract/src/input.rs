@@ -1,14 +1,14 @@
-//! What the jobs of the pipeline are made from.
+//! The inputs that the reference pipeline accepts.
 //!
 //! A product that replaces the reference pipeline replaces [`INPUT`]. Everything that depends on it
-//! follows: what `POST /v1/jobs` accepts, what its errors say, the OpenAPI document, and what the
-//! progress page offers and accepts. Jobs for external workers accept any input.
+//! follows: the validation of `POST /v1/jobs`, its error messages, the OpenAPI document, and the
+//! file picker of the progress page. Jobs for external workers accept any input.
 
 use serde::Serialize;
 
 use crate::{const_fmt::const_panic, limits::MAX_INPUT_BYTES};
 
-/// What the jobs of the pipeline are made from.
+/// The inputs that the reference pipeline accepts.
 pub const INPUT: InputRules = InputRules {
     name: "floor plan",
     media_types: &[
@@ -30,47 +30,50 @@ pub const INPUT: InputRules = InputRules {
     example: "client/page/sample-plan.png",
 };
 
-/// Which inputs jobs are made from. As JSON, it is what the progress page reads.
+/// The accepted inputs. The progress page reads these rules as JSON.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct InputRules {
-    /// What an input is, as a noun for people: `floor plan`.
+    /// What an input is called in messages, a noun without its article: `floor plan`.
     pub name: &'static str,
-    /// The accepted types. The first one is used in examples.
+    /// The accepted types, at least one. Examples use the first.
     pub media_types: &'static [MediaType],
-    /// Size of the largest input, in bytes; at most [`MAX_INPUT_BYTES`].
+    /// Size limit of an input, in bytes; at most [`MAX_INPUT_BYTES`].
     pub max_bytes: usize,
-    /// Looks at an input of an accepted type before a job is made from it. An error says what is
-    /// wrong and the way out; the client gets it with the code `invalid_input`. [`no_check`] accepts
-    /// everything. What takes more than milliseconds belongs into the first stage.
+    /// Validates an input of an accepted type before the job is created. The error is sent to the
+    /// client with the code `invalid_input`: it says what is wrong and how to correct it.
+    /// [`no_check`] accepts every input. A check that takes more than milliseconds belongs in the
+    /// first stage.
     #[serde(skip)]
     pub check: fn(&'static MediaType, &[u8]) -> Result<(), String>,
-    /// A file of the repository that is such an input, for commands to try. Empty if there is none.
+    /// Path of a sample input in the repository, used in the commands that `cargo dev` prints.
+    /// Empty if there is none.
     #[serde(skip)]
     pub example: &'static str,
 }
 
-/// A type of input that jobs are made from.
+/// An accepted type of input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct MediaType {
-    /// `image/png`, in lower case.
+    /// The media type in lower case: `image/png`.
     pub name: &'static str,
-    /// What people call it: `PNG`.
+    /// What the type is called in messages: `PNG`.
     pub label: &'static str,
-    /// How the names of such files end: `.png`, in lower case.
+    /// The file name extensions in lower case: `.png`.
     pub extensions: &'static [&'static str],
-    /// The first bytes of every input of this type. They decide, whatever the request's
-    /// `content-type` says. A type without a signature is recognised by the `content-type`.
+    /// The first bytes of every input of this type. They take precedence over the request's
+    /// `content-type`. A type with an empty signature is recognised by the `content-type`.
     #[serde(skip)]
     pub signature: &'static [u8],
 }
 
-/// Accepts every input: the `check` of rules that have none.
+/// Accepts every input. Used as [`InputRules::check`] where nothing has to be validated.
 pub const fn no_check(_: &'static MediaType, _: &[u8]) -> Result<(), String> {
     Ok(())
 }
 
 impl InputRules {
-    /// The type of an input, by its first bytes or by the request's `content-type`.
+    /// Determines the type of an input by its first bytes, else by the request's `content-type`.
+    /// `None` if no accepted type matches.
     pub fn media_type(
         &self,
         bytes: &[u8],
@@ -80,7 +83,7 @@ impl InputRules {
             !media_type.signature.is_empty() && bytes.starts_with(media_type.signature)
         });
         by_signature.or_else(|| {
-            // Without parameters: `text/csv; charset=utf-8` is `text/csv`.
+            // Parameters are ignored: `text/csv; charset=utf-8` is `text/csv`.
             let named = content_type?.split(';').next()?.trim();
             self.media_types.iter().find(|media_type| {
                 media_type.signature.is_empty() && media_type.name.eq_ignore_ascii_case(named)
@@ -88,7 +91,7 @@ impl InputRules {
         })
     }
 
-    /// The labels for people: `PNG or JPEG`.
+    /// The labels of all types, for a message: `PNG or JPEG`.
     pub fn labels(&self) -> String {
         let labels: Vec<_> = self.media_types.iter().map(|it| it.label).collect();
         match &labels[..] {
@@ -109,7 +112,7 @@ impl InputRules {
         format!("{article} {}", self.name)
     }
 
-    /// [`Self::max_bytes`] for people: `4 MB`.
+    /// [`Self::max_bytes`] with its unit, for a message: `4 MB`.
     pub fn max_size(&self) -> String {
         const KIB: usize = 1024;
         match self.max_bytes {
@@ -120,15 +123,15 @@ impl InputRules {
     }
 }
 
-/// Refuses rules that no input could follow.
+/// Rejects rules that no input can satisfy.
 const _: () = {
     if INPUT.name.is_empty() || INPUT.media_types.is_empty() {
         const_panic(&["INPUT has no name or no media type (contract/src/input.rs)"]);
     }
     if INPUT.max_bytes == 0 || INPUT.max_bytes > MAX_INPUT_BYTES {
         const_panic(&[
-            "INPUT has a max_bytes that no request can have: it must be 1 to MAX_INPUT_BYTES, \
-             because Lambda takes no more (contract/src/input.rs)",
+            "INPUT has a max_bytes that no request can satisfy: it must be 1 to MAX_INPUT_BYTES, \
+             because Lambda accepts no more (contract/src/input.rs)",
         ]);
     }
 };
@@ -159,7 +162,7 @@ mod tests {
     };
 
     #[test]
-    fn signature_decides_before_the_content_type_does() {
+    fn signature_takes_precedence_over_content_type() {
         let name = |bytes: &[u8], content_type| {
             let media_type = RULES.media_type(bytes, content_type);
             media_type.map(|media_type| media_type.name)
@@ -175,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn rules_are_worded_for_people() {
+    fn rules_are_formatted_for_messages() {
         assert_eq!(RULES.labels(), "PDF or CSV");
         assert_eq!(RULES.name_with_article(), "an order");
         assert_eq!(RULES.max_size(), "1536 KB");

@@ -1,20 +1,20 @@
-//! JSON that passes through unchanged.
+//! JSON that is stored and sent byte for byte.
 //!
-//! Results belong to their writer. They are kept as text from the request body to the log, the
-//! bucket and both APIs: every digit, key order, duplicate key and escape stays. Parsing and
-//! writing them again would change doubles, large integers, `-0` and `1e400`.
+//! Results are opaque to Stagecast. They stay text from the request body to the log, the bucket and
+//! both APIs, with every digit, key order, duplicate key and escape. Parsing and serializing them
+//! would change doubles, large integers, `-0` and `1e400`.
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, de::DeserializeOwned};
 use serde_json::{Value, value::RawValue};
 
-/// Valid JSON in the bytes that its writer chose.
+/// Valid JSON with its original bytes.
 ///
-/// It can be read from JSON text only, and not through an internally tagged or flattened type:
-/// serde buffers those, and a buffer does not keep the text.
+/// It deserializes from JSON text only, and not through an internally tagged or flattened type:
+/// serde buffers those, and a buffer loses the text.
 ///
-/// Two are equal if they differ in nothing but whitespace between tokens.
+/// Equality ignores whitespace between tokens.
 #[derive(Clone, Debug, Serialize)]
 #[serde(transparent)]
 pub struct RawJson(Arc<RawValue>);
@@ -25,12 +25,12 @@ impl RawJson {
         Self(RawValue::NULL.to_owned().into())
     }
 
-    /// The JSON of a value.
+    /// Serializes a value.
     pub fn of(value: &(impl Serialize + ?Sized)) -> Result<Self, serde_json::Error> {
         serde_json::value::to_raw_value(value).map(|raw| Self(raw.into()))
     }
 
-    /// A text, if it is JSON.
+    /// Checks that a text is JSON.
     pub fn from_text(text: String) -> Result<Self, serde_json::Error> {
         RawValue::from_string(text).map(|raw| Self(raw.into()))
     }
@@ -40,12 +40,12 @@ impl RawJson {
         self.0.get()
     }
 
-    /// The value as a Rust type.
+    /// Deserializes the value.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
         serde_json::from_str(self.get())
     }
 
-    /// How many arrays and objects are open at the innermost place; 0 for a string or a number.
+    /// Depth of nesting of arrays and objects; 0 for a string or a number.
     pub fn depth(&self) -> usize {
         let (mut depth, mut deepest) = (0_usize, 0);
         for byte in outside_strings(self.get()) {
@@ -78,7 +78,7 @@ impl Eq for RawJson {}
 
 impl From<Value> for RawJson {
     fn from(value: Value) -> Self {
-        // Values have string keys and finite numbers only, so they always serialize.
+        // A `Value` has only string keys and finite numbers, so it always serializes.
         Self::from_text(value.to_string()).unwrap_or_else(|_| Self::null())
     }
 }
@@ -98,7 +98,7 @@ impl schemars::JsonSchema for RawJson {
     }
 }
 
-/// The bytes of JSON, and whether each is part of a string.
+/// The bytes of JSON text, each with whether it is part of a string.
 fn bytes(text: &str) -> impl Iterator<Item = (u8, bool)> {
     let (mut in_string, mut escaped) = (false, false);
     text.bytes().map(move |byte| {
@@ -118,7 +118,7 @@ fn outside_strings(text: &str) -> impl Iterator<Item = u8> {
     bytes(text).filter_map(|(byte, in_string)| (!in_string).then_some(byte))
 }
 
-/// The bytes that are not whitespace between tokens.
+/// The bytes without the whitespace between tokens.
 fn significant(text: &str) -> impl Iterator<Item = u8> {
     bytes(text).filter_map(|(byte, in_string)| {
         let is_space = matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn text_survives_being_read_and_written() {
+    fn text_is_unchanged_by_a_round_trip() {
         for text in [
             "12.917521550408111",
             "123456789012345678901234567890",
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn only_whitespace_between_tokens_makes_no_difference() {
+    fn equality_ignores_whitespace_between_tokens_only() {
         assert_eq!(raw(r#"{"a": [1,  2]}"#), raw("{\"a\":\n[1,2]\t}"));
         assert_ne!(raw(r#"{"a": "b c"}"#), raw(r#"{"a": "bc"}"#));
         assert_ne!(raw(r#""\" a""#), raw(r#""\"a""#));
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn values_and_types_have_the_json_that_serde_writes() {
+    fn values_and_types_serialize_as_serde_does() {
         assert_eq!(
             RawJson::from(json!({ "a": [null] })).get(),
             r#"{"a":[null]}"#

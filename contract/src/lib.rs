@@ -1,29 +1,32 @@
-//! What Stagecast's functions and its infrastructure agree on.
+//! The shared contract of Stagecast's functions and its infrastructure.
 //!
 //! Every route, table, queue, bucket, function, permission and message is declared here once. The
 //! functions are written against these declarations and `infra-gen` builds the template from them,
-//! so the two cannot disagree and still compile.
+//! so a mismatch is a compile error.
 //!
 //! | to change | look in |
 //! | --- | --- |
 //! | the routes of both APIs | [`routes`](mod@routes) |
 //! | a table, its keys and indexes | [`tables`] |
 //! | a queue, the bucket | [`queues`], [`buckets`] |
-//! | a function, its triggers and what it may do | [`functions`] |
-//! | the kinds of permission there are | [`grants`] |
+//! | a function, its triggers and permissions | [`functions`] |
+//! | the kinds of permission | [`grants`] |
 //! | names of environment variables | [`environment`] |
-//! | what travels over the APIs | [`messages`], [`http`], [`worker`] |
-//! | what the jobs of the pipeline are made from | [`input`] |
-//! | how results pass through unchanged | [`json`] |
-//! | limits that clients notice | [`limits`] |
+//! | the messages and bodies of both APIs | [`messages`], [`http`], [`worker`] |
+//! | which inputs the pipeline accepts | [`input`] |
+//! | JSON that is stored and sent byte for byte | [`json`] |
+//! | the character sets of names | [`names`] |
+//! | limits of the APIs | [`limits`] |
 //!
 //! # The crates of the workspace
 //!
-//! This is the front page of what `just doc` builds.
+//! `just doc` builds the documentation of these crates, with this page first.
 //!
 //! | crate | contains | run by |
 //! | --- | --- | --- |
 //! | `contract` | the declarations above | every other crate |
+//! | [`cloudformation`](../cloudformation/index.html) | library: templates and resources as typed values | |
+//! | [`cloudformation_diff`](../cloudformation_diff/index.html) | library: the comparison of templates | |
 //! | [`infra_gen`](../infra_gen/index.html) | typed infrastructure, templates, `deploy`, `diff` | `infra-gen` |
 //! | [`handlers_core`](../handlers_core/index.html) | stores, delivery and the pipeline's runner | the functions |
 //! | [`websocket`](../websocket/index.html) | the routes of the WebSocket API | API Gateway |
@@ -46,6 +49,7 @@ pub mod input;
 pub mod json;
 pub mod limits;
 pub mod messages;
+pub mod names;
 pub mod queues;
 mod reading;
 pub mod routes;

@@ -1,4 +1,4 @@
-//! Limits that clients and authors of pipelines notice. API Gateway's own are in `local`.
+//! Limits of the APIs and of pipelines. API Gateway's own limits are in `local`.
 
 /// Largest body of `POST /v1/jobs`, in bytes. API Gateway puts a body into the function's event,
 /// which Lambda limits to 6 MB: as base64, so that 4 MB always fit, or, if its media type is `text/*`,
@@ -12,23 +12,23 @@ pub const MAX_MESSAGE_BYTES: usize = 128 * 1024;
 /// Results over this many bytes of JSON go to the bucket; the message carries their address.
 pub const MAX_INLINE_RESULTS_BYTES: usize = 32 * 1024;
 
-/// Largest answer with results in its body, in bytes; larger ones are a redirect to the bucket.
-/// What a function returns is limited, too: see [`MAX_ANSWER_STRING_BYTES`].
+/// Largest response with results in its body, in bytes; larger results are served by a redirect to
+/// the bucket. The function's response has a limit, too: see [`MAX_ANSWER_STRING_BYTES`].
 pub const MAX_RESULTS_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
-/// Largest body of an answer as the JSON string that a function returns it in, in bytes: a quote
-/// counts twice. Lambda takes 6 MB and 100 bytes, headers included.
+/// Largest body of a response as the JSON string in which a function returns it, in bytes: a quote
+/// counts twice. Lambda's limit is 6 MB and 100 bytes, headers included.
 pub const MAX_ANSWER_STRING_BYTES: usize = 6 * 1024 * 1024 - 16 * 1024;
 
-/// Results in the answer to a claim, as bytes of the JSON string that a function returns them in.
-/// Stages whose results no longer fit come with their address.
+/// Largest sum of results in the response to a claim, in bytes of the JSON string in which the
+/// function returns them. Results beyond it are replaced by their URL.
 pub const MAX_CLAIM_RESULTS_BYTES: usize = 4 * 1024 * 1024;
 
-/// Deepest nesting of arrays and objects in results. Most JSON parsers take 128 levels, some of which
-/// the messages around the results need.
+/// Deepest nesting of arrays and objects in results. Most JSON parsers accept 128 levels, some of
+/// which the messages around the results need.
 pub const MAX_RESULTS_DEPTH: usize = 120;
 
-/// Largest client message that is looked at, in bytes. The largest valid one is under 1 KB.
+/// Largest client message that is parsed, in bytes. The largest valid one is under 1 KB.
 pub const MAX_CLIENT_MESSAGE_BYTES: usize = 8 * 1024;
 
 /// Largest body of `POST /v1/jobs/{job_id}/events` and of a claim, in bytes. As with
@@ -36,63 +36,72 @@ pub const MAX_CLIENT_MESSAGE_BYTES: usize = 8 * 1024;
 /// as `application/octet-stream`, it is not.
 pub const MAX_EVENTS_BYTES: usize = 4 * 1024 * 1024;
 
-/// Events of one `POST /v1/jobs/{job_id}/events`.
+/// Maximum number of events in one `POST /v1/jobs/{job_id}/events`.
 pub const MAX_EVENTS: usize = 10;
 
-/// Stages that a worker of its own may declare.
+/// Maximum number of stages that an external worker may declare.
 pub const MAX_STAGES: usize = 50;
 
-/// Longest name of a stage and longest `code` of a failure, in bytes. A longer code is cut.
+/// Length limit of a stage's name and of the `code` of a failure, in bytes. A longer code is cut.
 pub const MAX_NAME_BYTES: usize = 64;
 
-/// Longest message for people that a stage may give, in bytes; a longer one is cut. It is in the
-/// job's item, which each progress update pays for.
+/// Length limit of a stage's message, in bytes; a longer one is cut. The message is in the job's
+/// item, so it adds to the cost of each progress update.
 pub const MAX_TEXT_BYTES: usize = 1024;
 
-/// Longest remaining time that a worker may give, in seconds: a year.
+/// Upper limit of `estimated_seconds_remaining`, in seconds: a year.
 pub const MAX_REMAINING_SECONDS: u64 = 365 * 24 * 60 * 60;
 
-/// Jobs that one connection may be subscribed to at a time, unless the environment says otherwise.
+/// Maximum number of subscriptions per connection, unless the environment configures another.
 pub const DEFAULT_MAX_SUBSCRIPTIONS: u32 = 20;
 
-/// Messages that a connection may be sent at once by its own subscriptions: each counts as one, and so
-/// does each event of the log that it brings. Enough for the longest log of an external worker's job,
-/// for each of [`DEFAULT_MAX_SUBSCRIPTIONS`].
-pub const REPLAY_BURST: u64 = 1200;
+/// Burst of the rate limit for replays, per subscription that the connection may have: a `subscribed`
+/// message counts as one, and so does each event of the log that it replays. Enough for the longest
+/// log of an external worker's job.
+pub const REPLAYS_PER_SUBSCRIPTION: u64 = 60;
+const _: () = assert!(REPLAYS_PER_SUBSCRIPTION > MAX_STAGES as u64 + 1);
 
-/// Messages by which that allowance grows again each second.
+/// Burst of the rate limit for replays of a connection with at most `max_subscriptions`
+/// subscriptions, in messages.
+pub const fn replay_burst(max_subscriptions: u32) -> u64 {
+    REPLAYS_PER_SUBSCRIPTION * max_subscriptions as u64
+}
+
+/// Refill rate of [`replay_burst`], in messages per second.
 pub const REPLAYS_PER_SECOND: u64 = 2;
 
-/// Life of a connection's items after the last sign of life, in seconds.
+/// Time to live of a connection's items after its last message, in seconds.
 pub const CONNECTION_TTL_SECONDS: i64 = 60 * 60;
 
-/// Life of a job, its events and its objects after its creation, in seconds.
+/// Time to live of a job, its events and its objects after the job's creation, in seconds.
 pub const JOB_TTL_SECONDS: i64 = 7 * 24 * 60 * 60;
 
-/// Subscribers that a publisher reads and posts to itself; the rest is the delivery function's.
+/// Number of subscribers that a publisher posts to directly; the delivery function posts to the
+/// rest.
 pub const MAX_DIRECT_SUBSCRIBERS: usize = 500;
 
-/// Claims of a job without a stage finished between them before the job is failed.
+/// Number of consecutive claims without a finished stage after which the job is failed.
 pub const MAX_ATTEMPTS_WITHOUT_PROGRESS: u32 = 3;
 
-/// How long a claimed job belongs to its runner without a renewal, in seconds.
+/// Duration of the lease on a claimed job, in seconds. Each accepted write of its holder renews it.
 pub const LEASE_SECONDS: i64 = 30;
 
-/// How long after the end of a lease the watchdog looks at the job, in seconds: the holder's last
-/// post may be on its way.
+/// Delay of the watchdog's check after a lease has expired, in seconds: the holder's last post may
+/// be in flight.
 pub const WATCHDOG_MARGIN_SECONDS: i64 = 5;
 
-/// Longest time between two looks of the watchdog at a job, in seconds.
+/// Longest interval between two checks of a running job by the watchdog, in seconds.
 pub const WATCHDOG_MAX_DELAY_SECONDS: i64 = 180;
 
-/// An external worker that has not renewed its lease for this long after the lease has ended, and
-/// that no other worker has replaced, has its job failed. In seconds.
+/// Time after the expiry of an external worker's lease, in seconds, after which the watchdog fails
+/// the job if no worker has claimed it.
 pub const ABANDONED_AFTER_SECONDS: i64 = 15 * 60;
 
-/// Progress updates a second per job, at most.
+/// Maximum number of progress updates per second and job.
 pub const MAX_UPDATES_PER_SECOND: u32 = 4;
 
-/// The beginning of a text that is longer than `max_bytes`, with an ellipsis.
+/// Cuts a text to at most `max_bytes` on a character boundary and ends it with an ellipsis. A text
+/// within the limit is unchanged.
 pub fn truncate_with_ellipsis(mut text: String, max_bytes: usize) -> String {
     const ELLIPSIS: &str = "…";
     if text.len() > max_bytes {
@@ -107,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_text_is_cut_between_two_characters() {
+    fn truncation_cuts_on_a_character_boundary() {
         let cut = |text: &str, max_bytes| truncate_with_ellipsis(text.to_owned(), max_bytes);
         assert_eq!(cut("whole", 5), "whole");
         assert_eq!(cut("too long", 7), "too …");

@@ -8,38 +8,38 @@ use crate::{
     limits::{LEASE_SECONDS, WATCHDOG_MARGIN_SECONDS},
 };
 
-/// A queue as the template declares it, together with its dead-letter queue.
+/// The properties of a queue and its dead-letter queue in the template.
 #[derive(Debug, PartialEq, Eq)]
 pub struct QueueSpec {
     /// The queue's name, before the stack's suffix.
     pub name: &'static str,
     /// The environment variable that holds the queue's URL in functions that use it.
     pub variable: &'static str,
-    /// Seconds that a received message is hidden from other receivers. At least the consumer's
-    /// timeout: Lambda refuses an event source mapping otherwise. It is also how long a message
-    /// waits when its consumer dies before it can do anything, so it is no longer than that.
-    /// Lambda's documentation advises six timeouts, so that a throttled invocation is retried before
-    /// the message becomes visible; here, `max_receives` leaves room for such receives instead.
+    /// The visibility timeout, in seconds. It is at least the consumer's timeout, because Lambda
+    /// rejects the event source mapping otherwise, and no longer than that, because it is also how
+    /// long a message waits if its consumer dies at once. Lambda's documentation advises six
+    /// timeouts, so that a throttled invocation is retried before the message becomes visible;
+    /// here, `max_receives` leaves room for such receives instead.
     pub visibility_timeout_seconds: u32,
-    /// Receives after which a message goes to the dead-letter queue.
+    /// Number of receives after which SQS moves a message to the dead-letter queue.
     pub max_receives: u32,
 }
 
-/// A queue of the contract.
+/// An SQS queue that is declared with `queue!`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no queue",
+    message = "`{Self}` is not a queue",
     label = "this takes a queue",
     note = "queues are declared with `queue!` in contract/src/queues.rs"
 )]
 pub trait Queue: Resource {
-    /// What travels on the queue.
+    /// The type of the queue's messages.
     type Message: Serialize + for<'de> Deserialize<'de>;
-    /// How the template declares it.
+    /// The properties of the queue in the template.
     const SPEC: &'static QueueSpec;
 }
 
-/// Declares a queue: its type, what travels on it, its description. Public so that a product can
-/// declare queues of its own.
+/// Declares a queue: its type, its message type and its properties. Public so that a product can
+/// declare additional queues.
 #[macro_export]
 macro_rules! queue {
     (
@@ -71,43 +71,60 @@ macro_rules! queue {
 }
 
 queue! {
-    /// Jobs that wait for a pipeline.
+    /// Jobs that wait for the pipeline function.
     JobQueue = "jobs" in "JOBS_QUEUE_URL" {
         message: JobMessage,
         visibility_timeout_seconds: 905,
-        // A run that is cut short is a receive, and each stage of a job may have some of them.
+        // Each interrupted run is a receive, and each stage of a job may be interrupted several
+        // times.
         max_receives: 20,
     }
 }
 
 queue! {
-    /// Deliveries that a publisher could not, or should not, make itself.
+    /// Deliveries that a publisher defers to the delivery function, because they failed or are too
+    /// many.
     DeliveryQueue = "deliveries" in "DELIVERIES_QUEUE_URL" {
         message: DeliveryTask,
         visibility_timeout_seconds: 35,
-        max_receives: 10,
+        // A watchdog is the only message of its job, so it outlasts an outage of the function. The
+        // attempts of the other messages have a limit of their own: `MAX_DELIVERY_ATTEMPTS`.
+        max_receives: 500,
     }
 }
 
-/// A message that comes from a dead consumer is visible again soon after a lease would have ended.
+/// Maximum number of attempts at a delivery. Each may send its recipients the same messages again,
+/// and fails for a client that has stopped reading.
+pub const MAX_DELIVERY_ATTEMPTS: u32 = 10;
+
+/// Longest delay of an SQS message, in seconds.
+pub const MAX_DELAY_SECONDS: i64 = 900;
+
+/// An outage of the delivery function of a few hours moves no watchdog to the dead-letter queue.
+const _: () = assert!(
+    DeliveryQueue::SPEC.visibility_timeout_seconds * DeliveryQueue::SPEC.max_receives
+        >= 4 * 60 * 60
+);
+
+/// A delivery task whose consumer died is visible again soon after a lease would have expired.
 const _: () = assert!(
     DeliveryQueue::SPEC.visibility_timeout_seconds as i64
         <= LEASE_SECONDS + WATCHDOG_MARGIN_SECONDS
 );
 
-/// A job to run. The job's item says everything else.
+/// Asks the pipeline function to run a job. Everything else is in the job's item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobMessage {
     /// The job.
     pub job_id: JobId,
-    /// The watchdog has sent it, in case the ticket before it is lost or held by a dead run. It is
-    /// dropped if the job is held or has ended.
+    /// Whether the watchdog sent the message, because the first one may be lost or held by a dead
+    /// run. The pipeline drops such a message if the job is leased or has ended.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub from_watchdog: bool,
 }
 
 impl JobMessage {
-    /// The ticket of a job that waits to be run.
+    /// The message for a newly created job.
     pub fn new(job_id: JobId) -> Self {
         Self {
             job_id,
@@ -115,7 +132,7 @@ impl JobMessage {
         }
     }
 
-    /// A second ticket of the job, for the case that the first is lost.
+    /// The watchdog's message for a job whose first message may be lost.
     pub fn from_watchdog(job_id: JobId) -> Self {
         Self {
             job_id,
@@ -124,26 +141,32 @@ impl JobMessage {
     }
 }
 
-/// What some connections lack of a job's messages: a pointer, no payload.
+/// Asks the delivery function to send messages of a job to some connections. It references the log
+/// and contains no payload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeliveryTask {
     /// The job.
     pub job_id: JobId,
-    /// Who lacks it.
+    /// The connections to send to.
     pub audience: Recipients,
-    /// What it is. Pointers that were on the queue when this was added are of the [`DeliveryKind::Log`].
+    /// The messages to send. Tasks that were enqueued before this field existed are of the
+    /// [`DeliveryKind::Log`].
     #[serde(default)]
     pub content: DeliveryKind,
-    /// The audience has every durable message up to and including this.
+    /// `seq` of the last durable message that the recipients have received.
     pub after_seq: u64,
-    /// The last durable message that the pointer stands for. Without it, a pointer to the log stands
-    /// for all that follows, one to published messages for the one after `after_seq`.
+    /// `seq` of the last durable message to send. If absent, [`DeliveryKind::Log`] sends the rest
+    /// of the log and [`DeliveryKind::Published`] sends the one message after `after_seq`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through_seq: Option<u64>,
+    /// Whether the task replaces one that failed [`MAX_DELIVERY_ATTEMPTS`] times. Such a task is not
+    /// replaced again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub renewed: bool,
 }
 
 impl DeliveryTask {
-    /// The whole log after `after_seq`.
+    /// A task to send the log after `after_seq`.
     pub fn log(job_id: JobId, audience: Recipients, after_seq: u64) -> Self {
         Self {
             job_id,
@@ -151,10 +174,11 @@ impl DeliveryTask {
             content: DeliveryKind::Log,
             after_seq,
             through_seq: None,
+            renewed: false,
         }
     }
 
-    /// A look at the job: see [`DeliveryKind::Watchdog`].
+    /// A task to check the job: see [`DeliveryKind::Watchdog`].
     pub fn watchdog(job_id: JobId, epoch: Option<u64>) -> Self {
         Self {
             content: DeliveryKind::Watchdog { epoch },
@@ -162,8 +186,8 @@ impl DeliveryTask {
         }
     }
 
-    /// The same pointer for the durable messages through `through_seq` only. Those that follow are
-    /// sent by their publisher, and would come twice.
+    /// Limits the task to the durable messages through `through_seq`. Later ones are sent by their
+    /// publisher; without the limit, clients would receive them twice.
     #[must_use]
     pub fn through(self, through_seq: u64) -> Self {
         Self {
@@ -171,40 +195,48 @@ impl DeliveryTask {
             ..self
         }
     }
+
+    /// The same task as a new message, whose receives are counted from zero.
+    #[must_use]
+    pub fn renew(self) -> Self {
+        Self {
+            renewed: true,
+            ..self
+        }
+    }
 }
 
-/// Whom a delivery is for.
+/// The recipients of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Recipients {
-    /// Everyone who watches the job.
+    /// All subscribers of the job.
     AllSubscribers,
-    /// Who watches the job and whose connection's id sorts after this one: the subscribers beyond
-    /// those that a publisher posts to itself.
+    /// The subscribers whose connection id sorts after this one: those beyond the ones that a
+    /// publisher posts to directly.
     SubscribersAfter(String),
-    /// These connections, by API Gateway's ids: one, or a stretch of neighbours in the order of the
-    /// subscribers' table, which is read as one range.
+    /// The connections with these API Gateway ids: one, or neighbours in the order of the
+    /// subscribers' table, which are read as one range.
     Connections(Vec<String>),
 }
 
-/// What a delivery brings.
+/// The messages that a delivery sends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryKind {
     /// The log after `after_seq`.
     #[default]
     Log,
-    /// The durable messages after `after_seq` and through `through_seq`, to whom they are their
-    /// publisher's to send: who has read one from the log when it subscribed is left out. Those that
-    /// follow have pointers of their own.
+    /// The durable messages after `after_seq` through `through_seq`, sent to the subscribers that
+    /// have not read them from the log when they subscribed. Later messages have separate tasks.
     Published,
-    /// How far the job is now. Worth nothing once a durable message has followed `after_seq`.
+    /// The current progress of the job. Obsolete once a durable message follows `after_seq`.
     Progress,
-    /// Nothing yet: a delayed look at a job whose run or worker may be dead. It ends the job if it
-    /// was cancelled, commits what is in its log, has it run again, or fails it.
+    /// No message: a delayed check of a job whose run or worker may be dead. It ends the job if it
+    /// was cancelled, commits the events of its log, enqueues it again, or fails it.
     Watchdog {
-        /// The claim that is watched; a later claim has another watchdog. Without it, the job
-        /// is watched until it ends.
+        /// The epoch of the monitored claim; a later claim has its own watchdog. Without it, the
+        /// job is monitored until it ends.
         epoch: Option<u64>,
     },
 }
@@ -214,18 +246,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_pointer_from_before_an_update_is_still_understood() {
+    fn delivery_task_of_an_earlier_version_is_deserialized() {
         let earlier = r#"{"job_id":"job_1_a","audience":"all_subscribers","after_seq":2}"#;
-        let pointer: DeliveryTask = serde_json::from_str(earlier).unwrap();
-        assert_eq!(pointer.content, DeliveryKind::Log);
+        let task: DeliveryTask = serde_json::from_str(earlier).unwrap();
+        assert_eq!(task.content, DeliveryKind::Log);
+        assert!(!task.renewed);
+        assert_eq!(serde_json::to_value(&task).unwrap().get("renewed"), None);
     }
 
     #[test]
-    fn ticket_from_before_an_update_is_no_watchdogs() {
-        let ticket: JobMessage = serde_json::from_str(r#"{"job_id":"job_1_a"}"#).unwrap();
-        assert_eq!(ticket, JobMessage::new("job_1_a".parse().unwrap()));
+    fn job_message_of_an_earlier_version_is_not_the_watchdogs() {
+        let message: JobMessage = serde_json::from_str(r#"{"job_id":"job_1_a"}"#).unwrap();
+        assert_eq!(message, JobMessage::new("job_1_a".parse().unwrap()));
         assert_eq!(
-            serde_json::to_string(&ticket).unwrap(),
+            serde_json::to_string(&message).unwrap(),
             r#"{"job_id":"job_1_a"}"#
         );
     }

@@ -1,8 +1,8 @@
-//! Reads JSON into types and names the field that cannot be read.
+//! Deserializes JSON with errors that name the path of the offending field.
 //!
 //! serde buffers an internally tagged or flattened type before it reads its fields, which loses the
-//! field's path and the text of numbers. Such types are read in two steps here: first the tag, then
-//! the type that it selects.
+//! field's path and the text of numbers. Such types are deserialized in two steps here: first the
+//! tag, then the type that it selects.
 
 use std::{borrow::Cow, fmt};
 
@@ -11,31 +11,31 @@ use serde::{
     de::{self, IgnoredAny, Unexpected, Visitor},
 };
 
-/// Why a value could not be read.
+/// A field that could not be deserialized.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct FieldError {
-    /// The path of the field, `events[0].progress`; empty for the whole body.
+    /// The path of the field, such as `events[0].progress`; empty for the whole body.
     pub(crate) path: String,
-    /// What is wrong with it.
+    /// The problem, as the predicate of a sentence about the field.
     pub(crate) problem: String,
 }
 
-/// The text of a body, if it is JSON. Only the grammar counts: no number is too large here, and
-/// nothing is nested too deep.
+/// Checks that a body is UTF-8 and JSON. Only the grammar is checked: numbers of any size and any
+/// depth of nesting pass.
 pub(crate) fn json(body: &[u8]) -> Result<&str, String> {
     let text = std::str::from_utf8(body)
-        .map_err(|error| format!("byte {} is no UTF-8", error.valid_up_to()))?;
+        .map_err(|error| format!("byte {} is not UTF-8", error.valid_up_to()))?;
     serde_json::from_str::<IgnoredAny>(text).map_err(|error| error.to_string())?;
     Ok(text)
 }
 
-/// Reads an object that stands at the path `at` of a body, whose grammar has been checked.
+/// Deserializes the object at the path `at` of a body whose grammar has been checked.
 pub(crate) fn object<'de, T: Deserialize<'de>>(at: &str, text: &'de str) -> Result<T, FieldError> {
-    // A struct would be read from an array, too.
+    // serde would deserialize a struct from an array, too.
     if !text.trim_start().starts_with('{') {
         return Err(FieldError {
             path: at.to_owned(),
-            problem: "is no JSON object".to_owned(),
+            problem: "is not a JSON object".to_owned(),
         });
     }
     let mut deserializer = serde_json::Deserializer::from_str(text);
@@ -43,7 +43,7 @@ pub(crate) fn object<'de, T: Deserialize<'de>>(at: &str, text: &'de str) -> Resu
         .map_err(|error| field_error(at, &error.path().to_string(), error.inner()))
 }
 
-/// The `type` of an object at the path `at`.
+/// Reads the `type` of the object at the path `at`.
 pub(crate) fn tag<'de>(at: &str, text: &'de str) -> Result<Cow<'de, str>, FieldError> {
     #[derive(Deserialize)]
     struct Tag<'a> {
@@ -60,7 +60,7 @@ fn field_error(at: &str, inner: &str, error: &serde_json::Error) -> FieldError {
         (at, inner) => format!("{at}.{inner}"),
     };
     let mut problem = error.to_string();
-    // The position is one in the part that was read, which the sender does not know.
+    // serde's position refers to this part of the body, so it would mislead the sender.
     if let Some((cause, _)) = problem.rsplit_once(" at line ") {
         problem = cause.to_owned();
     }
@@ -75,7 +75,7 @@ fn field_error(at: &str, inner: &str, error: &serde_json::Error) -> FieldError {
     FieldError { path, problem }
 }
 
-/// Reads a whole number of at most `MAX`. As in JSON Schema, `50.0` is one.
+/// Deserializes an integer from 0 to `MAX`. As in JSON Schema, `50.0` is an integer.
 struct WholeNumber<const MAX: u64>;
 
 impl<const MAX: u64> Visitor<'_> for WholeNumber<MAX> {
@@ -115,7 +115,7 @@ impl<const MAX: u64> Visitor<'_> for WholeNumber<MAX> {
     }
 }
 
-/// For `deserialize_with`: a number that only its type limits.
+/// For `deserialize_with`: an integer within the range of its type.
 pub(crate) fn whole_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
     deserializer.deserialize_u64(WholeNumber::<{ u64::MAX }>)
 }
@@ -127,7 +127,7 @@ pub(crate) fn optional_whole_number<'de, D: Deserializer<'de>>(
     optional::<{ u64::MAX }, D>(deserializer)
 }
 
-/// For `deserialize_with`: a percentage.
+/// For `deserialize_with`: an integer from 0 to 100.
 pub(crate) fn percent<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u8, D::Error> {
     let percent = deserializer.deserialize_u64(WholeNumber::<100>)?;
     u8::try_from(percent).map_err(de::Error::custom)
@@ -158,8 +158,8 @@ pub(crate) fn optional<'de, const MAX: u64, D: Deserializer<'de>>(
     Ok(number.map(|number| number.0))
 }
 
-/// For `deserialize_with`: a text for people. Half of a surrogate pair, which a text cut by UTF-16
-/// units ends with, becomes U+FFFD; serde would refuse the whole body for it.
+/// For `deserialize_with`: a string in which half of a surrogate pair becomes U+FFFD. Programs that
+/// cut strings by UTF-16 units produce such halves; serde alone would reject the whole body.
 pub(crate) fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     struct Text;
     impl Visitor<'_> for Text {
@@ -194,7 +194,8 @@ pub(crate) fn optional_text<'de, D: Deserializer<'de>>(
     Ok(text.map(|text| text.0))
 }
 
-/// `serde_json` hands over half of a surrogate pair as the three bytes that UTF-8 would have for it.
+/// `serde_json` passes half of a surrogate pair as the three bytes that a UTF-8 encoder without a
+/// surrogate check would write.
 fn from_wtf8(mut bytes: &[u8]) -> String {
     let mut text = String::with_capacity(bytes.len());
     while let Err(error) = std::str::from_utf8(bytes) {
@@ -241,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_are_read_in_every_notation() {
+    fn integers_are_accepted_in_every_notation() {
         for (number, expected) in [
             ("0", 0),
             ("100", 100),
@@ -254,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn other_numbers_are_named_with_their_path_and_the_range() {
+    fn number_out_of_range_is_reported_with_path_and_range() {
         for number in [
             "33.3",
             "101",
@@ -275,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_field_is_named_by_its_own_path() {
+    fn missing_field_is_reported_by_its_path() {
         let error = read(r#"{"inner":{}}"#).expect_err("a missing field");
         assert_eq!(error.path, "events[0].inner.percent");
         assert_eq!(error.problem, "is missing");
@@ -283,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn half_of_a_surrogate_pair_becomes_a_replacement_character() {
+    fn half_surrogate_pair_becomes_replacement_character() {
         let note = |text: &str| read(&format!(r#"{{"note":{text}}}"#)).map(|outer| outer.note);
         assert_eq!(note(r#""cut \ud83d""#), Ok(Some("cut \u{fffd}".to_owned())));
         assert_eq!(
@@ -300,11 +301,11 @@ mod tests {
     }
 
     #[test]
-    fn json_is_checked_by_its_grammar_alone() {
+    fn json_checks_only_the_grammar() {
         let deep = "[".repeat(100_000) + &"]".repeat(100_000);
         assert!(json(deep.as_bytes()).is_ok());
         assert!(json(br#"[1e400, "\ud800"]"#).is_ok());
-        assert_eq!(json(b"\"\xff\""), Err("byte 1 is no UTF-8".to_owned()));
+        assert_eq!(json(b"\"\xff\""), Err("byte 1 is not UTF-8".to_owned()));
         assert!(json(b"{} {}").is_err());
     }
 }

@@ -4,13 +4,15 @@ use crate::{
     const_fmt::{self, const_panic},
     functions::{Function as _, FunctionSpec, JobsFunction, WorkerFunction},
     messages::ClientMessageType,
+    names::is_alphanumeric_or,
 };
 
-/// Where API Gateway finds a message's route key (the WebSocket API's route selection expression).
+/// The WebSocket API's route selection expression: API Gateway reads the route key from a message's
+/// `type`.
 pub const ROUTE_SELECTION_EXPRESSION: &str = "$request.body.type";
 
-/// Declares the routes of a WebSocket API and refuses, at compile time, keys that API Gateway would
-/// refuse, keys that two routes share, and routes and client messages that do not match.
+/// Declares the routes of a WebSocket API. Rejects, at compile time, keys that API Gateway would
+/// reject, duplicate keys, and routes and client messages that do not match.
 #[macro_export]
 macro_rules! routes {
     (
@@ -29,7 +31,7 @@ macro_rules! routes {
             /// Every route, in the order of declaration.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// The route key as API Gateway knows it.
+            /// The route key in API Gateway.
             pub const fn key(self) -> &'static str {
                 match self {
                     $(Self::$variant => $key,)*
@@ -41,8 +43,8 @@ macro_rules! routes {
                 Self::ALL.iter().copied().find(|route| route.key() == key)
             }
 
-            /// The client message that selects this route; none for the routes of the connection
-            /// itself.
+            /// The client message that selects this route; `None` for `$connect`, `$disconnect` and
+            /// `$default`.
             pub const fn client_message(self) -> Option<$message> {
                 $message::from_name(self.key())
             }
@@ -60,19 +62,20 @@ routes! {
     pub enum Route for ClientMessageType {
         /// A client opens a connection. The only route that can be authorized.
         Connect = "$connect",
-        /// A connection has ended; best effort, late when the client vanished.
+        /// A connection has ended. API Gateway calls it on a best-effort basis, and late if the
+        /// client vanished.
         Disconnect = "$disconnect",
-        /// What is not JSON or selects no other route.
+        /// A message that is not JSON or whose `type` selects no other route.
         Default = "$default",
-        /// Watch a job.
+        /// Subscribe to a job.
         Subscribe = "subscribe",
-        /// Stop watching a job.
+        /// Unsubscribe from a job.
         Unsubscribe = "unsubscribe",
         /// Cancel a job.
         CancelJob = "cancel_job",
-        /// Ask for a job's snapshot.
+        /// Request a job's snapshot.
         RequestStatus = "request_status",
-        /// A sign of life.
+        /// Keep an idle connection open.
         Ping = "ping",
     }
 }
@@ -84,7 +87,7 @@ impl Route {
     }
 }
 
-/// Refuses routes, given by name and key, that do not go together with each other or with the
+/// Rejects routes, given by name and key, whose keys are invalid or duplicate, or do not match the
 /// client messages.
 #[doc(hidden)]
 #[track_caller]
@@ -98,7 +101,7 @@ pub const fn check(routes: &[(&str, &str)], messages: &[&str]) {
                 name,
                 "` is `",
                 key,
-                "`, which API Gateway does not take: use $connect, $disconnect, $default, or 1 to \
+                "`, which API Gateway does not accept: use $connect, $disconnect, $default, or 1 to \
                  128 letters, digits, '_' and '-' (contract/src/routes.rs)",
             ]);
         }
@@ -112,7 +115,7 @@ pub const fn check(routes: &[(&str, &str)], messages: &[&str]) {
                     name,
                     "` have the same key `",
                     key,
-                    "`, so API Gateway could not tell them apart: give each its own \
+                    "`, so API Gateway could not distinguish them: give each its own \
                      (contract/src/routes.rs)",
                 ]);
             }
@@ -150,42 +153,34 @@ pub const fn check(routes: &[(&str, &str)], messages: &[&str]) {
     }
 }
 
-/// Whether this is the key of a route that API Gateway selects by itself.
+/// Whether API Gateway selects the route by itself, not by a client message.
 const fn is_lifecycle_key(key: &str) -> bool {
     const_fmt::equal(key, "$connect")
         || const_fmt::equal(key, "$disconnect")
         || const_fmt::equal(key, "$default")
 }
 
-/// Whether API Gateway takes this as the key of a WebSocket route.
+/// Whether API Gateway accepts `key` as the key of a WebSocket route.
 pub const fn is_route_key(key: &str) -> bool {
     if is_lifecycle_key(key) {
         return true;
     }
-    let key = key.as_bytes();
-    let mut index = 0;
-    while index < key.len() {
-        if !(key[index].is_ascii_alphanumeric() || key[index] == b'_' || key[index] == b'-') {
-            return false;
-        }
-        index += 1;
-    }
-    !key.is_empty() && key.len() <= 128
+    !key.is_empty() && key.len() <= 128 && is_alphanumeric_or(key, b"_-")
 }
 
 /// Methods of the HTTP API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Method {
-    /// Delete, cancel.
+    /// Cancels or deletes.
     Delete,
-    /// Read.
+    /// Reads.
     Get,
-    /// Create.
+    /// Creates or claims.
     Post,
 }
 
 impl Method {
-    /// The method as it stands in a request.
+    /// The method's name in a request.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Delete => "DELETE",
@@ -195,7 +190,7 @@ impl Method {
     }
 }
 
-/// Declares the routes of an HTTP API and refuses, at compile time, two routes with the same method
+/// Declares the routes of an HTTP API. Rejects, at compile time, two routes with the same method
 /// and path.
 #[macro_export]
 macro_rules! http_routes {
@@ -215,7 +210,7 @@ macro_rules! http_routes {
             /// Every route, in the order of declaration.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// What the route is for, in a sentence.
+            /// The route's description in OpenAPI: the first sentence of its documentation.
             pub const fn description(self) -> &'static str {
                 match self {
                     $(Self::$variant => concat!($($route_documentation),*).trim_ascii(),)*
@@ -236,7 +231,7 @@ macro_rules! http_routes {
                 }
             }
 
-            /// The route key as API Gateway knows it, `GET /v1/jobs/{job_id}`.
+            /// The route key in API Gateway, such as `GET /v1/jobs/{job_id}`.
             pub fn key(self) -> String {
                 format!("{} {}", self.method().name(), self.path())
             }
@@ -256,19 +251,19 @@ macro_rules! http_routes {
 http_routes! {
     /// A route of the HTTP API.
     pub enum HttpRoute {
-        /// Takes an input, answers with the new job.
+        /// Creates a job from an input.
         CreateJob = Post "/v1/jobs",
-        /// The job's snapshot.
+        /// Returns the job's snapshot.
         GetJob = Get "/v1/jobs/{job_id}",
-        /// The job's results.
+        /// Returns the job's results.
         GetResults = Get "/v1/jobs/{job_id}/results",
         /// Cancels the job.
         CancelJob = Delete "/v1/jobs/{job_id}",
-        /// Takes a job that waits for a worker of its own, to run it.
+        /// Claims a job for an external worker.
         ClaimJob = Post "/v1/jobs/{job_id}/claim",
-        /// What the job was made from, for the worker that runs it.
+        /// Returns the job's input to the worker that runs it.
         GetInput = Get "/v1/jobs/{job_id}/input",
-        /// Takes what the worker that runs the job has to tell.
+        /// Posts events of the job from the worker that runs it.
         PostEvents = Post "/v1/jobs/{job_id}/events",
     }
 }
@@ -284,7 +279,7 @@ impl HttpRoute {
         }
     }
 
-    /// The routes that a function serves.
+    /// The routes that `function` serves.
     pub fn of(function: &FunctionSpec) -> Vec<Self> {
         let all = Self::ALL.iter().copied();
         all.filter(|route| route.function().name == function.name)
@@ -292,7 +287,7 @@ impl HttpRoute {
     }
 }
 
-/// Refuses HTTP routes, given by name, method and path, of which two are the same.
+/// Rejects HTTP routes, given by name, method and path, if two have the same method and path.
 #[doc(hidden)]
 #[track_caller]
 pub const fn check_http(routes: &[(&str, Method, &str)]) {
@@ -328,7 +323,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_route_is_found_by_its_key() {
+    fn routes_are_found_by_their_exact_key() {
         for route in Route::ALL {
             assert_eq!(Route::from_key(route.key()), Some(*route));
         }
@@ -339,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn route_keys_are_what_api_gateway_takes() {
+    fn route_keys_have_the_characters_api_gateway_accepts() {
         assert!(is_route_key("$default"));
         assert!(is_route_key("cancel-job_2"));
         assert!(!is_route_key("$other"));

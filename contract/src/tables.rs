@@ -1,11 +1,11 @@
-//! The tables, their keys, indexes and times to live.
+//! The DynamoDB tables with their keys, indexes and time-to-live attributes.
 
 use crate::{
     const_fmt::{self, const_panic},
     environment::Resource,
 };
 
-/// The type of an attribute that is part of a key or a time to live.
+/// The type of a key attribute or a time-to-live attribute.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum AttributeType {
     /// A string, `S`.
@@ -15,7 +15,7 @@ pub enum AttributeType {
 }
 
 impl AttributeType {
-    /// The type as DynamoDB writes it.
+    /// DynamoDB's code of the type, `S` or `N`.
     pub const fn code(self) -> &'static str {
         match self {
             Self::String => "S",
@@ -24,7 +24,7 @@ impl AttributeType {
     }
 }
 
-/// An attribute of a table that DynamoDB itself looks at.
+/// An attribute that is part of a key, or holds the time to live.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attribute {
     /// The attribute's name.
@@ -33,12 +33,12 @@ pub struct Attribute {
     pub kind: AttributeType,
 }
 
-/// A key: where an item lives and how the items of one partition are ordered.
+/// The attributes of a primary key or of an index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeySpec {
     /// The partition key.
     pub partition: Attribute,
-    /// The sort key.
+    /// The sort key, which orders the items of a partition.
     pub sort: Option<Attribute>,
 }
 
@@ -51,7 +51,7 @@ pub struct IndexSpec {
     pub key: KeySpec,
 }
 
-/// A table as the template declares it.
+/// The properties of a table in the template.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TableSpec {
     /// The table's name, before the stack's suffix.
@@ -60,31 +60,31 @@ pub struct TableSpec {
     pub variable: &'static str,
     /// The primary key.
     pub key: KeySpec,
-    /// The attribute that holds the time to live, a number of epoch seconds.
+    /// The attribute that holds the item's expiry in epoch seconds.
     pub time_to_live: Attribute,
     /// The global secondary indexes.
     pub indexes: &'static [IndexSpec],
 }
 
-/// A table of the contract.
+/// A DynamoDB table that is declared with `table!`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no table",
+    message = "`{Self}` is not a table",
     label = "this takes a table",
     note = "tables are declared with `table!` in contract/src/tables.rs"
 )]
 pub trait Table: Resource {
-    /// Where an item of the table lives: one field for each attribute of the primary key.
+    /// The primary key of an item, with one field for each key attribute.
     type Key<'a>: Key<Table = Self>;
-    /// How the template declares it.
+    /// The properties in the template.
     const SPEC: &'static TableSpec;
 }
 
 /// The primary key of one item.
 pub trait Key {
-    /// The table that the item is in.
+    /// The table of the item.
     type Table: Table;
 
-    /// The attributes of the key, by name.
+    /// The key attributes and their names.
     fn attributes(&self) -> Vec<(&'static str, KeyValue)>;
 }
 
@@ -109,7 +109,7 @@ impl From<u64> for KeyValue {
     }
 }
 
-/// A type whose values are stored as items of a table: it has the attributes of the table's key.
+/// A type whose values are stored as items of a table. It has the attributes of the table's key.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is stored in no table",
     label = "this type does not say which table it is stored in, nor under which key",
@@ -120,34 +120,34 @@ pub trait Record {
     /// The table.
     type Table: Table;
 
-    /// Where the item lives.
+    /// The item's primary key.
     fn key(&self) -> <Self::Table as Table>::Key<'_>;
 }
 
-/// An index of a table, which can be granted and queried apart from it.
+/// A global secondary index of a table. It is granted and queried separately from the table.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no index",
+    message = "`{Self}` is not an index",
     label = "this takes an index",
     note = "indexes are declared with their table in contract/src/tables.rs"
 )]
 pub trait Index: Resource {
     /// The table.
     type Table: Table;
-    /// How the template declares it.
+    /// The properties in the template.
     const SPEC: IndexSpec;
 }
 
-/// The index `Self` is of the table `T`.
+/// `Self` is an index of the table `T`.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` is no index of the table `{T}`",
+    message = "`{Self}` is not an index of the table `{T}`",
     label = "this index belongs to another table",
     note = "query the table that the index is declared for in contract/src/tables.rs, or declare \
             an index there"
 )]
 pub trait IndexOf<T: Table>: Index {}
 
-/// Declares a table: its type, the type of its keys, its indexes, its description. Public so that a
-/// product can declare tables of its own.
+/// Declares a table: its type, the type of its keys, its indexes and its description. Public so
+/// that a product can declare additional tables.
 ///
 /// ```
 /// contract::table! {
@@ -186,13 +186,13 @@ macro_rules! table {
         #[derive(Debug)]
         pub struct $table;
 
-        #[doc = concat!("Where an item of [`", stringify!($table), "`] lives.")]
+        #[doc = concat!("The primary key of an item of [`", stringify!($table), "`].")]
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub struct $key<'a> {
             /// The partition key.
             pub $partition: $crate::table!(@type $partition_type 'a),
             $(
-                /// The sort key.
+                /// The sort key, which orders the items of a partition.
                 pub $sort: $crate::table!(@type $sort_type 'a),
             )?
         }
@@ -270,8 +270,8 @@ macro_rules! table {
 }
 
 table! {
-    /// Connections and what they watch. A connection that watches nothing yet is one item whose
-    /// `job_id` is [`CONNECTION_SENTINEL`].
+    /// Connections and their subscriptions. Each connection also has an item whose `job_id` is
+    /// [`CONNECTION_SENTINEL`], which exists before its first subscription.
     Connections = "websocket_connections" in "WEBSOCKET_CONNECTIONS_TABLE" {
         ConnectionKey { connection_id: String, job_id: String },
         time_to_live: expires_at: Number,
@@ -279,7 +279,7 @@ table! {
 }
 
 table! {
-    /// Who watches a job: the other side of [`Connections`].
+    /// The subscribers of each job: the reverse of [`Connections`].
     Subscribers = "job_subscribers" in "JOB_SUBSCRIBERS_TABLE" {
         SubscriberKey { job_id: String, connection_id: String },
         time_to_live: expires_at: Number,
@@ -287,7 +287,7 @@ table! {
 }
 
 table! {
-    /// The jobs: state, snapshot, lease and checkpoints.
+    /// The jobs: state, snapshot, lease and finished stages.
     Jobs = "jobs" in "JOBS_TABLE" {
         JobKey { job_id: String },
         time_to_live: expires_at: Number,
@@ -295,14 +295,14 @@ table! {
 }
 
 table! {
-    /// The log of durable messages.
+    /// The log of each job's durable messages.
     JobEvents = "job_events" in "JOB_EVENTS_TABLE" {
         JobEventKey { job_id: String, seq: Number },
         time_to_live: expires_at: Number,
     }
 }
 
-/// Refuses a table that DynamoDB would refuse, or whose items would never expire.
+/// Rejects a table that DynamoDB would reject, or whose items would never expire.
 #[doc(hidden)]
 #[track_caller]
 pub const fn check(table: &TableSpec) {
@@ -327,7 +327,7 @@ pub const fn check(table: &TableSpec) {
     }
 }
 
-/// An attribute has one type, whichever key it is part of.
+/// Requires that an attribute has the same type in all keys of the table.
 #[track_caller]
 const fn check_attribute(table: &TableSpec, attribute: Attribute, before: usize) {
     check_same(table, attribute, table.time_to_live);
@@ -363,7 +363,7 @@ const fn check_same(table: &TableSpec, one: Attribute, other: Attribute) {
     }
 }
 
-/// The `job_id` of a connection's own item. No job id looks like it.
+/// The `job_id` of the item that represents the connection itself. It is not a valid job id.
 pub const CONNECTION_SENTINEL: &str = "-";
 
 #[cfg(test)]
@@ -371,7 +371,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_connections_table_is_the_one_the_protocol_names() {
+    fn connections_table_has_the_names_of_the_protocol() {
         let spec = Connections::SPEC;
         assert_eq!(spec.name, "websocket_connections");
         assert_eq!(spec.key.partition.name, "connection_id");

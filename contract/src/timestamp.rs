@@ -1,4 +1,4 @@
-//! Points in time as they travel: RFC 3339 in UTC with whole seconds, `2024-01-15T10:30:15Z`.
+//! Timestamps of the protocol: RFC 3339 in UTC with whole seconds, `2024-01-15T10:30:15Z`.
 
 use std::fmt;
 
@@ -13,8 +13,8 @@ pub struct Timestamp(i64);
 const LATEST: i64 = 253_402_300_799;
 
 impl Timestamp {
-    /// The point that many seconds after 1970. Seconds before 1970 or after 9999 are moved to
-    /// the nearest point that RFC 3339 can write.
+    /// Converts seconds since 1970. Values outside of the years 1970 to 9999 are clamped, because
+    /// RFC 3339 cannot represent later years.
     pub const fn from_epoch_seconds(seconds: i64) -> Self {
         if seconds < 0 {
             Self(0)
@@ -30,7 +30,7 @@ impl Timestamp {
         self.0
     }
 
-    /// The point this many seconds later (earlier if negative).
+    /// Adds seconds, or subtracts them if negative.
     #[must_use]
     pub const fn plus_seconds(self, seconds: i64) -> Self {
         Self::from_epoch_seconds(self.0.saturating_add(seconds))
@@ -68,7 +68,7 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// A text that is not a point in time.
+/// A string that is not an RFC 3339 time.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("'{0}' is not an RFC 3339 time; write it like 2024-01-15T10:30:15Z")]
 pub struct InvalidTimestamp(String);
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_written_as_rfc_3339_in_utc_with_seconds() {
+    fn timestamp_is_formatted_as_rfc_3339_in_utc() {
         let time = Timestamp::from_epoch_seconds(1_705_314_615);
         assert_eq!(time.to_string(), "2024-01-15T10:30:15Z");
         assert_eq!(time.compact_date(), "20240115");
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_that_is_not_a_time_is_named() {
+    fn parse_error_names_the_text() {
         let error = "yesterday".parse::<Timestamp>().expect_err("no time");
         assert!(
             error

@@ -1,5 +1,5 @@
-//! What a worker of its own says to run a job, and what it is told. Such a worker is any program,
-//! in any language, that holds a job's worker key.
+//! Requests and responses of the routes for external workers. An external worker is any program, in
+//! any language, that holds a job's worker key.
 
 mod body;
 
@@ -17,7 +17,7 @@ use crate::{
     timestamp::Timestamp,
 };
 
-/// What a name consists of.
+/// The characters of the name of a stage or a worker.
 #[cfg(feature = "schema")]
 const NAME_PATTERN: &str = "^[A-Za-z0-9_-]+$";
 
@@ -25,8 +25,8 @@ const NAME_PATTERN: &str = "^[A-Za-z0-9_-]+$";
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ClaimRequest {
-    /// The stages that the worker runs, in their order. Each counts the same for the overall
-    /// progress, unless the worker gives that itself. No name twice.
+    /// The stages that the worker runs, in their order, without duplicates. Each has the same
+    /// weight in the overall progress, unless the worker reports `overall_progress` itself.
     #[cfg_attr(
         feature = "schema",
         schemars(
@@ -35,8 +35,8 @@ pub struct ClaimRequest {
         )
     )]
     pub stages: Vec<String>,
-    /// The worker's own name, if it has one that no other worker has. It gets its job back at once
-    /// with it, after a restart or a lost answer, instead of waiting for its lease to end.
+    /// A name that identifies this worker uniquely. With it, the worker can claim its own job again
+    /// at once after a restart or a lost response, instead of waiting for its lease to expire.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(
         feature = "schema",
@@ -45,24 +45,24 @@ pub struct ClaimRequest {
     pub worker_id: Option<String>,
 }
 
-/// The answer to `POST /v1/jobs/{job_id}/claim`: the job is the worker's.
+/// The response to `POST /v1/jobs/{job_id}/claim`: the worker holds the job's lease.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Claimed {
     /// The job.
     pub job_id: JobId,
-    /// The number of this claim. Every post carries it; a later claim ends its validity.
+    /// The number of this claim. Send it with every post; a later claim invalidates it.
     pub epoch: u64,
     /// The `seq` of the job's last durable message: `after_seq` of the first post.
     pub seq: u64,
-    /// Whether someone has asked the job to stop: post `job_cancelled`.
+    /// Whether the cancellation of the job was requested: stop and post `job_cancelled`.
     pub cancel_requested: bool,
     /// The media type of the input.
     pub content_type: String,
-    /// Until when the job is the worker's. Every post that is accepted renews it.
+    /// When the lease expires. Every accepted post renews it.
     pub lease_expires_at: Timestamp,
-    /// The stages that an earlier worker has finished, in their order, with their results or, when
-    /// they are large, with their address: the worker key opens it. They cannot be run again.
+    /// The stages that earlier claims have finished, in their order, with their results or, if
+    /// these are large, their URL, which the worker key authorizes. They cannot run again.
     pub finished: Vec<FinishedStage>,
 }
 
@@ -72,7 +72,7 @@ pub struct Claimed {
 pub struct FinishedStage {
     /// The stage.
     pub stage: String,
-    /// What it found.
+    /// The stage's results.
     #[serde(flatten)]
     pub results: Results,
 }
@@ -81,51 +81,52 @@ pub struct FinishedStage {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EventsRequest {
-    /// The number of the worker's claim.
+    /// The `epoch` of the worker's claim.
     pub epoch: u64,
-    /// The `seq` of the last answer. It says where the events belong, so that the same post, sent
-    /// again because its answer was lost, changes nothing.
+    /// The `seq` of the last response. It makes the post idempotent: a post that is repeated
+    /// because its response was lost changes nothing.
     pub after_seq: u64,
-    /// What happened, in its order. None is a heartbeat: it renews the lease.
+    /// The events in their order. An empty array is a heartbeat: it renews the lease.
     #[cfg_attr(feature = "schema", schemars(length(max = MAX_EVENTS)))]
     pub events: Vec<WorkerEvent>,
 }
 
-/// Something that happened to a job. `type` selects the variant.
+/// An event of a job. `type` selects the variant.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum WorkerEvent {
-    /// How far a running stage is. Only the latest counts.
+    /// The progress of the running stage. Only the latest is kept.
     ProgressUpdate(WorkerProgress),
     /// A stage has finished. Durable.
     StageComplete(WorkerStageComplete),
-    /// The job is done, whether all its stages have run or not; its results are those of the stage
-    /// that has finished last. Durable, the last event of the job.
+    /// The job is complete, even if not all declared stages have run. Its results are those of the
+    /// stage that finished last. Durable, the last event of the job.
     JobComplete {},
     /// The job has failed. Durable, the last event of the job.
     JobFailed(WorkerFailure),
-    /// The job has stopped because someone has asked it to. Durable, the last event of the job.
+    /// The job has stopped after its cancellation was requested. Durable, the last event of the
+    /// job.
     JobCancelled(WorkerCancellation),
 }
 
-/// How far a running stage is.
+/// The progress of the running stage.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WorkerProgress {
-    /// The running stage, one of those that the claim named.
+    /// The running stage, one of those that the claim declared.
     #[serde(deserialize_with = "reading::text")]
     pub stage: String,
-    /// Percent of the stage, 0 to 100. Less than before counts as what was before, within one claim.
-    /// To start a stage again, or to correct a percentage, claim the job again: that is the next
-    /// attempt at the stage.
+    /// Percent of the stage, 0 to 100. Within one claim, a lower value than before is raised to the
+    /// one before. To start a stage again or to lower a percentage, claim the job again: that
+    /// starts the next attempt at the stage.
     #[serde(deserialize_with = "reading::percent")]
     #[cfg_attr(feature = "schema", schemars(range(max = 100)))]
     pub progress: u8,
-    /// What the stage is doing, for a person. More than 1,024 bytes are cut.
+    /// What the stage is doing, for display. Cut after 1,024 bytes.
     #[serde(deserialize_with = "reading::text")]
     pub message: String,
-    /// Percent of the whole job, if the worker knows better than that all stages count the same.
+    /// Percent of the whole job. If absent, it is computed with equal weights of the stages.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -133,8 +134,7 @@ pub struct WorkerProgress {
     )]
     #[cfg_attr(feature = "schema", schemars(range(max = 100)))]
     pub overall_progress: Option<u8>,
-    /// Seconds until the job ends, if the worker knows; else they are estimated from its progress. At
-    /// most a year.
+    /// Seconds until the job ends, at most a year. If absent, it is estimated from the progress.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -148,11 +148,11 @@ pub struct WorkerProgress {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WorkerStageComplete {
-    /// The stage, one of those that the claim named, and not finished yet.
+    /// The stage, one of those that the claim declared and that have not finished.
     #[serde(deserialize_with = "reading::text")]
     pub stage: String,
-    /// What the stage found; any JSON of up to 120 nested arrays and objects. It is passed on byte
-    /// for byte, numbers included.
+    /// The stage's results: any JSON of up to 120 nested arrays and objects. It is stored and sent
+    /// byte for byte, numbers included.
     pub results: RawJson,
 }
 
@@ -160,10 +160,10 @@ pub struct WorkerStageComplete {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WorkerFailure {
-    /// Why.
+    /// The error.
     #[serde(deserialize_with = "body::job_error")]
     pub error: JobError,
-    /// The stage that was running, if one was. A stage that the claim has not named is ignored.
+    /// The stage that was running, if any. A stage that the claim did not declare is ignored.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -176,7 +176,7 @@ pub struct WorkerFailure {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WorkerCancellation {
-    /// The stage that was running, if one was. A stage that the claim has not named is ignored.
+    /// The stage that was running, if any. A stage that the claim did not declare is ignored.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -185,7 +185,7 @@ pub struct WorkerCancellation {
     pub stage: Option<String>,
 }
 
-/// The answer to `POST /v1/jobs/{job_id}/events`.
+/// The response to `POST /v1/jobs/{job_id}/events`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EventsAccepted {
@@ -193,21 +193,21 @@ pub struct EventsAccepted {
     pub job_id: JobId,
     /// The `seq` of the job's last durable message: `after_seq` of the next post.
     pub seq: u64,
-    /// Where the job is in its life.
+    /// The status of the job.
     pub status: JobStatus,
-    /// Whether someone has asked the job to stop: post `job_cancelled`.
+    /// Whether the cancellation of the job was requested: stop and post `job_cancelled`.
     pub cancel_requested: bool,
-    /// Until when the job is the worker's. Every post that is accepted renews it.
+    /// When the lease expires. Every accepted post renews it.
     pub lease_expires_at: Timestamp,
 }
 
 impl WorkerEvent {
-    /// Whether the event is logged, and takes the next `seq`.
+    /// Whether the event is logged with the next `seq`.
     pub const fn is_durable(&self) -> bool {
         !matches!(self, Self::ProgressUpdate(_))
     }
 
-    /// Whether the job ends with it.
+    /// Whether the event ends the job.
     pub const fn ends_the_job(&self) -> bool {
         matches!(
             self,
@@ -215,7 +215,7 @@ impl WorkerEvent {
         )
     }
 
-    /// The stage that the event is about.
+    /// The stage that the event refers to.
     pub fn stage(&self) -> Option<&str> {
         match self {
             Self::ProgressUpdate(progress) => Some(&progress.stage),
@@ -226,7 +226,8 @@ impl WorkerEvent {
         }
     }
 
-    /// Forgets the stage of an event that ends the job unless `is_known`: the job ends all the same.
+    /// Removes the stage from an event that ends the job unless `is_known`, so that an unknown
+    /// stage does not prevent the end of the job.
     pub fn forget_stage_unless(&mut self, is_known: impl Fn(&str) -> bool) {
         match self {
             Self::JobFailed(WorkerFailure { stage, .. })

@@ -1,7 +1,7 @@
 //! `cargo dev`: builds the functions and the local stack together, then runs the stack.
 //!
-//! One `cargo build` for all of them: asked for one by one, the packages would be built with
-//! different features of what they share, and that more than once.
+//! One `cargo build` covers all packages: separate builds would compile shared dependencies several
+//! times, with different features.
 
 use std::{
     env,
@@ -10,14 +10,14 @@ use std::{
     process::{Command, ExitCode, Stdio},
 };
 
-/// The executable that is run.
+/// The name of the stack's executable and package.
 const STACK: &str = "local";
 
 /// The packages that are built: the stack and the functions that it runs.
 const PACKAGES: [&str; 6] = [STACK, "websocket", "jobs", "worker", "pipeline", "delivery"];
 
-/// What Cargo itself exits with when it fails.
-const FAILED: u8 = 101;
+/// Cargo's own exit code on failure.
+const FAILURE_EXIT_CODE: u8 = 101;
 
 fn main() -> ExitCode {
     match build() {
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Builds everything and says where the stack's executable is.
+/// Builds everything. Returns the path of the stack's executable.
 fn build() -> Result<PathBuf, ExitCode> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
@@ -42,16 +42,16 @@ fn build() -> Result<PathBuf, ExitCode> {
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
-        .map_err(|error| complain(format_args!("cargo does not start: {error}")))?;
+        .map_err(|error| print_error(format_args!("cargo cannot be started: {error}")))?;
     if !output.status.success() {
-        return Err(code(output.status.code()));
+        return Err(exit_code(output.status.code()));
     }
     let messages = String::from_utf8_lossy(&output.stdout);
     let executable = messages
         .lines()
         .filter_map(executable)
         .find(|path| path.file_stem().is_some_and(|name| name == STACK));
-    executable.ok_or_else(|| complain("cargo has not said where it put the executable `local`"))
+    executable.ok_or_else(|| print_error("cargo's output does not name the executable `local`"))
 }
 
 /// The path in a line such as `{"reason":"compiler-artifact",...,"executable":"/path/local",...}`.
@@ -62,39 +62,45 @@ fn executable(message: &str) -> Option<PathBuf> {
     loop {
         match characters.next()? {
             '"' => return Some(path.into()),
-            // Of JSON's escapes only quotes and backslashes are to be expected in a path.
+            // In a path, JSON escapes only quotes and backslashes.
             '\\' => path.push(characters.next()?),
             character => path.push(character),
         }
     }
 }
 
-/// Becomes the stack, so that signals and the exit code are its own.
+/// Replaces this process with the stack, so that the stack gets all signals and sets the exit code.
 #[cfg(unix)]
 fn run(stack: &PathBuf) -> ExitCode {
     use std::os::unix::process::CommandExt as _;
 
     let error = Command::new(stack).args(env::args_os().skip(1)).exec();
-    complain(format_args!("{} does not start: {error}", stack.display()))
+    print_error(format_args!(
+        "{} cannot be started: {error}",
+        stack.display()
+    ))
 }
 
-/// Runs the stack and passes its exit code on. A console sends Ctrl-C to both.
+/// Runs the stack and returns its exit code. A console sends Ctrl-C to both processes.
 #[cfg(not(unix))]
 fn run(stack: &PathBuf) -> ExitCode {
     match Command::new(stack).args(env::args_os().skip(1)).status() {
-        Ok(status) => code(status.code()),
-        Err(error) => complain(format_args!("{} does not start: {error}", stack.display())),
+        Ok(status) => exit_code(status.code()),
+        Err(error) => print_error(format_args!(
+            "{} cannot be started: {error}",
+            stack.display()
+        )),
     }
 }
 
-fn complain(what: impl Display) -> ExitCode {
-    eprintln!("error: {what}");
-    ExitCode::from(FAILED)
+fn print_error(message: impl Display) -> ExitCode {
+    eprintln!("error: {message}");
+    ExitCode::from(FAILURE_EXIT_CODE)
 }
 
-fn code(code: Option<i32>) -> ExitCode {
+fn exit_code(code: Option<i32>) -> ExitCode {
     let code = code.and_then(|code| u8::try_from(code).ok());
-    code.unwrap_or(FAILED).into()
+    code.unwrap_or(FAILURE_EXIT_CODE).into()
 }
 
 #[cfg(test)]
@@ -102,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_executable_is_found_in_what_cargo_says() {
+    fn executable_is_read_from_the_messages_of_cargo() {
         let message =
             r#"{"reason":"compiler-artifact","executable":"C:\\a \"b\"\\local.exe","fresh":true}"#;
         assert_eq!(

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes a job from a floor plan and shows its messages until it has ended: curl and wscat.
+# Creates a job from a floor plan and prints its messages until it ends, with curl and wscat.
 #
 #   examples/curl/watch.sh client/page/sample-plan.png
 set -euo pipefail
@@ -14,7 +14,7 @@ access_key="$(field access_key)"
 websocket_url="$(field websocket_url)"
 
 subscribe="{\"type\":\"subscribe\",\"job_id\":\"$job_id\",\"access_key\":\"$access_key\"}"
-# wscat goes on for as long as its standard input is open.
+# wscat runs while its standard input is open.
 coproc WSCAT { npx --yes wscat@6.1.0 --connect "$websocket_url" --execute "$subscribe" --wait -1; }
 while read -r message <&"${WSCAT[0]}"; do
     printf '%s\n' "$message"
@@ -24,6 +24,6 @@ while read -r message <&"${WSCAT[0]}"; do
 done
 exec {WSCAT[1]}>&-
 
-# The same results, without a connection.
+# The same results over HTTP.
 curl --silent --show-error --fail-with-body -H "authorization: Bearer $access_key" "$url/v1/jobs/$job_id/results"
 echo

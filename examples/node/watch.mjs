@@ -1,4 +1,4 @@
-// Makes a job from a floor plan and shows how far it is until it has ended.
+// Creates a job from a floor plan and prints its progress until it ends.
 //
 //   npm --prefix client ci && npm --prefix client run build
 //   npm --prefix examples/node ci
@@ -7,7 +7,7 @@
 import { readFile } from "node:fs/promises";
 
 import { HttpApi, watchJob } from "@stagecast/client";
-import WebSocket from "ws"; // Node has one of its own from version 22.
+import WebSocket from "ws"; // Node 22 and later have a built-in WebSocket.
 
 const api = new HttpApi(process.env.STAGECAST_URL ?? "http://127.0.0.1:4800");
 
@@ -26,7 +26,7 @@ for await (const message of job) {
       console.log(`${message.stage} has finished`);
       break;
     case "job_complete":
-      // What does not fit into a message is fetched.
+      // Large results are not in the message: fetch them.
       console.log(JSON.stringify(message.results ?? (await api.results(key)), null, 2));
       break;
     case "job_failed":

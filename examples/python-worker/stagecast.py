@@ -1,6 +1,6 @@
-"""Runs a Stagecast job from outside: claims it, fetches its input, tells what happens to it.
+"""Runs a Stagecast job as an external worker: claims it, fetches its input, posts its events.
 
-Only the standard library. Copy it beside your own worker.
+Uses only the standard library. Copy this file next to your own worker.
 """
 
 import http.client
@@ -12,18 +12,18 @@ import urllib.error
 import urllib.request
 import weakref
 
-PATIENCE = 8
-"""Attempts at one request before the worker gives up."""
+ATTEMPTS = 8
+"""Maximum number of attempts of one request."""
 
 INTERVAL = 0.25
-"""Shortest time between two progress updates, in seconds."""
+"""Minimum interval of progress updates, in seconds."""
 
 HEARTBEAT = 10
-"""Longest time between two posts, in seconds. The job's lease ends 30 seconds after the last one."""
+"""Maximum interval of posts, in seconds. The job's lease ends 30 seconds after the last post."""
 
 
 class Refused(Exception):
-    """The job cannot be worked on (any more). `code` says why: `lease_lost`, `job_already_finished`..."""
+    """The service has rejected a request. `code` is the reason: `lease_lost`, `job_already_finished`..."""
 
     def __init__(self, code, message):
         super().__init__(message)
@@ -31,15 +31,15 @@ class Refused(Exception):
 
 
 class Cancelled(Exception):
-    """Someone has asked the job to stop."""
+    """A client has cancelled the job."""
 
 
 class Job:
-    """A job that this worker has claimed. One thread uses it.
+    """A claimed job, for use by one thread.
 
-    Another thread renews the lease, so that the work between two calls may take as long as it takes.
-    Only an extension that holds Python's global lock for longer than the lease keeps it from that.
-    It stops with the job's end, with `close`, and when nothing refers to the job any more.
+    A second thread renews the lease, so that the work between two calls may take any time, unless an
+    extension holds Python's global lock for longer than the lease. The thread stops when the job ends,
+    on `close`, and when the last reference to the job is dropped.
     """
 
     def __init__(self, url, job_id, worker_key, stages, worker_id=None):
@@ -52,49 +52,49 @@ class Job:
         self._seq = claimed["seq"]
         self._reported_at = 0.0
         self._cancelled = claimed["cancel_requested"]
-        # One request at a time: each carries the `seq` of the last answer.
+        # One request at a time: each has the `seq` of the previous response.
         self._lock = threading.Lock()
         self._renewed_at = time.monotonic()
-        #: Why the job is not this worker's any more, as a heartbeat was answered.
+        #: The error of a rejected heartbeat.
         self._refused = None
         self._ended = threading.Event()
         keep = threading.Thread(target=_keep, args=[weakref.ref(self), self._ended], name="heartbeat")
         keep.daemon = True
         keep.start()
-        #: The results of the stages that an earlier worker has finished, by their names.
+        #: The results of the stages that earlier workers have finished, by stage name.
         self.finished = {stage["stage"]: self._results(stage) for stage in claimed["finished"]}
 
     def input(self):
-        """What the job was made from."""
+        """The input of the job, as bytes."""
         return self._request("GET", f"{self._path}/input")
 
     def progress(self, stage, percent, message):
-        """Says how far a stage is; call it as often as you like. Raises `Cancelled`."""
+        """Reports progress; may be called as often as you like. Raises `Cancelled`."""
         now = time.monotonic()
         if now - self._reported_at >= INTERVAL or percent == 100:
             self._reported_at = now
-            self._tell({"type": "progress_update", "stage": stage, "progress": int(percent), "message": message})
+            self._post_events({"type": "progress_update", "stage": stage, "progress": int(percent), "message": message})
         self.check_cancelled()
 
     def finish_stage(self, stage, results):
-        """A stage has finished. Once this returns, its results are not lost. Raises `Cancelled`."""
-        self._tell({"type": "stage_complete", "stage": stage, "results": results})
+        """Posts the results of a stage. They are stored when this returns. Raises `Cancelled`."""
+        self._post_events({"type": "stage_complete", "stage": stage, "results": results})
         self.check_cancelled()
 
     def complete(self):
-        """All stages have finished."""
-        self._tell({"type": "job_complete"})
+        """Ends the job as completed. All stages must have finished."""
+        self._post_events({"type": "job_complete"})
 
     def fail(self, code, message):
-        """The job cannot be done."""
-        self._tell({"type": "job_failed", "error": {"code": code, "message": message}})
+        """Ends the job as failed."""
+        self._post_events({"type": "job_failed", "error": {"code": code, "message": message}})
 
     def cancelled(self):
-        """The work has stopped, as someone has asked."""
-        self._tell({"type": "job_cancelled"})
+        """Ends the job as cancelled, after a client has requested it."""
+        self._post_events({"type": "job_cancelled"})
 
     def close(self):
-        """Gives up the job: its lease is not renewed any more, and the next claim goes on with it."""
+        """Stops renewing the lease. Another worker can continue the job after the lease ends."""
         self._ended.set()
 
     def __enter__(self):
@@ -104,22 +104,22 @@ class Job:
         self.close()
 
     def check_cancelled(self):
-        """Raises `Cancelled` if the job has been asked to stop, `Refused` if it is another worker's."""
+        """Raises `Cancelled` if a client has cancelled the job, `Refused` if the worker has lost it."""
         if self._refused:
             raise self._refused
         if self._cancelled:
             raise Cancelled
 
-    def _tell(self, *events):
+    def _post_events(self, *events):
         if self._refused:
             raise self._refused
         with self._lock:
-            self._post(list(events), PATIENCE)
+            self._post(list(events), ATTEMPTS)
         if any(event["type"] in ("job_complete", "job_failed", "job_cancelled") for event in events):
             self._ended.set()
 
     def _heartbeat(self):
-        """Renews the lease if nothing else has. Answers with how long that is not needed, in seconds."""
+        """Renews the lease unless a recent post has. Returns the seconds until the next heartbeat."""
         with self._lock:
             left = self._renewed_at + HEARTBEAT - time.monotonic()
             if left > 0 or self._ended.is_set():
@@ -132,11 +132,11 @@ class Job:
                 self._ended.set()
                 return 0
             except (OSError, http.client.HTTPException):
-                # The next one may get through: a lease is longer than two of them.
+                # Retry soon: a lease is longer than two heartbeats.
                 return HEARTBEAT / 10
 
     def _post(self, events, attempts):
-        # The same body each time: what has happened already does not happen twice.
+        # Retries send the same body, so that the events take effect only once.
         body = {"epoch": self._epoch, "after_seq": self._seq, "events": events}
         posted_at = time.monotonic()
         answer = json.loads(self._request("POST", f"{self._path}/events", body, attempts))
@@ -145,20 +145,20 @@ class Job:
         self._cancelled = answer["cancel_requested"]
 
     def _results(self, stage):
-        """The results of a finished stage; those that are too large for an answer are elsewhere."""
+        """The results of a finished stage. Large results are not in the claim's response: fetch them."""
         if stage["results"] is None and stage.get("results_url"):
             return json.loads(self._request("GET", stage["results_url"]))
         return stage["results"]
 
-    def _request(self, method, path, body=None, attempts=PATIENCE):
-        """The answer; asked for again while the network or the system fails."""
-        # Bodies of this type may have 4 MB. Those of `application/json` reach the function as a string, whose
-        # quotes count twice against Lambda's limit. NaN and Infinity are no JSON: they raise a ValueError here.
+    def _request(self, method, path, body=None, attempts=ATTEMPTS):
+        """Sends a request and returns the response's body. Retries after network and server errors."""
+        # Bodies of this type may have 4 MB. Bodies of `application/json` are passed to the function as a string,
+        # in which each quote counts twice against Lambda's limit. NaN and Infinity raise a ValueError.
         headers = {"content-type": "application/octet-stream"}
         data = None if body is None else json.dumps(body, allow_nan=False).encode()
         for attempt in range(1, attempts + 1):
             request = urllib.request.Request(self._base + path, data, headers, method=method)
-            # Where large results are, another host may be, which is none of the key's business.
+            # Not sent to other hosts: a redirect to large results must not get the key.
             request.add_unredirected_header("authorization", f"Bearer {self._key}")
             try:
                 with urllib.request.urlopen(request, timeout=40) as answer:
@@ -175,7 +175,7 @@ class Job:
 
 
 def _keep(reference, ended):
-    """Sends the heartbeats of a job, until it has ended or nothing refers to it."""
+    """Sends heartbeats until the job ends or the last reference to it is dropped."""
     wait = HEARTBEAT
     while not ended.wait(wait):
         job = reference()
@@ -186,7 +186,7 @@ def _keep(reference, ended):
 
 
 def _refused(error):
-    """API Gateway's own refusals have a `message` and no more, those of a proxy may be no JSON at all."""
+    """Parses an error response. API Gateway's own errors have only a `message`; a proxy's may not be JSON."""
     try:
         answer = json.load(error)
     except (ValueError, OSError, http.client.HTTPException):

@@ -1,4 +1,4 @@
-"""Makes a job from a text, for a worker of its own, and prints what was answered.
+"""Creates a job for an external worker from a text, and prints the response.
 
     python examples/python-worker/submit.py README.md | python examples/python-worker/worker.py
 """

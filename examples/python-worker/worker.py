@@ -1,9 +1,9 @@
-"""A worker in Python: what is a text made of? Reads what submit.py prints.
+"""An external worker in Python that counts the words of a text. Reads the output of submit.py.
 
     python examples/python-worker/submit.py README.md | python examples/python-worker/worker.py
 
-Each stage goes on from the results of the one before, so a worker that takes over from one that has
-crashed does not begin anew.
+Each stage starts from the results of the previous one, so the next worker continues the job of a crashed
+one.
 """
 
 import collections
@@ -18,13 +18,13 @@ from stagecast import Cancelled, Job, Refused
 
 URL = os.environ.get("STAGECAST_URL", "http://127.0.0.1:4800")
 PACE = float(os.environ.get("PACE", "0.5"))
-"""Seconds that a stage takes at least: a text is counted too fast to see."""
+"""Minimum duration of a stage in seconds, so that its progress can be seen."""
 
 STAGES = ["split", "count", "pairs"]
 
 
 def steps(job, stage, doing, items):
-    """The items, with progress."""
+    """Yields the items and reports progress."""
     for done, item in enumerate(items, 1):
         yield item
         time.sleep(PACE / len(items))

@@ -1,9 +1,9 @@
-"""Makes a job from a floor plan and shows how far it is until it has ended.
+"""Creates a job from a floor plan and prints its progress until it ends.
 
     pip install -r examples/python/requirements.txt
     python examples/python/watch.py client/page/sample-plan.png
 
-A connection that breaks is opened again; the job's durable messages come once and in order.
+Reconnects after a broken connection. Durable messages are shown once and in order.
 """
 
 import json
@@ -28,7 +28,7 @@ def create(path):
 
 
 def messages(job):
-    """The job's messages: durable ones once and in order, progress as it comes."""
+    """Yields the job's messages: durable ones once and in order, progress as it comes."""
     seq = 0
     attempt = 0
     while True:
@@ -39,17 +39,17 @@ def messages(job):
                 for frame in connection:
                     message = json.loads(frame)
                     if "type" not in message:
-                        break  # API Gateway's own answer, when it could not ask: connect again.
+                        break  # An error message of API Gateway itself: connect again.
                     if message["type"] == "error" and message["code"] == "internal":
-                        break  # The service is in trouble: connect again.
+                        break  # An error of the service: connect again.
                     attempt = 0
                     if message["type"] == "error":
                         sys.exit(f"{message['code']}: {message['message']}")
                     if message["type"] in ENDS | {"stage_complete"}:
                         if message["seq"] <= seq:
-                            continue  # It came again: a run was taken over.
+                            continue  # A repeat, for example after a takeover of the job.
                         if message["seq"] > seq + 1:
-                            break  # One is missing: subscribe again after the last.
+                            break  # A message is missing: subscribe again after the last one.
                         seq = message["seq"]
                     yield message
                     if message["type"] in ENDS:
@@ -61,11 +61,11 @@ def messages(job):
 
 
 def results(job, message):
-    """What the job has found. What does not fit into a message is fetched."""
+    """The job's results. Large results are not in the message: fetch them."""
     if message.get("results_url") is None:
         return message["results"]
     request = urllib.request.Request(URL + message["results_url"])
-    # Very large results are a redirect to the bucket, which the key does not concern.
+    # Very large results redirect to the bucket, which must not get the key.
     request.add_unredirected_header("authorization", f"Bearer {job['access_key']}")
     with urllib.request.urlopen(request) as answer:
         return json.load(answer)

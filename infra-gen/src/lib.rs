@@ -5,10 +5,9 @@
 //! | the resources of the system | [`stack`] |
 //! | the differences between development and production | [`environments`] |
 //! | the settings of a table, a queue, a function or an API | [`constructs`] |
-//! | the properties of an AWS resource type | [`resources`] |
-//! | the rendering of a template | [`template`] |
+//! | the resource types of AWS, and the rendering of a template | the crate [`cloudformation`] |
 //! | checks beyond types and schemas | `check` |
-//! | the comparison of two templates | `diff` |
+//! | the comparison of two templates | the crate `cloudformation-diff` |
 //! | the deployment of a stack, and its messages | `deploy` |
 //! | AsyncAPI, OpenAPI, JSON Schema, TypeScript and the diagram | `documents` |
 //! | the list of generated files | `generated` |
@@ -28,12 +27,12 @@ pub mod constructs;
 #[cfg(feature = "deploy")]
 pub mod deploy;
 #[cfg(feature = "cli")]
-pub mod diff;
-#[cfg(feature = "cli")]
 pub mod documents;
 pub mod environments;
 #[cfg(feature = "cli")]
 pub mod generated;
-pub mod resources;
 pub mod stack;
-pub mod template;
+
+pub use cloudformation::{self as template, resources};
+#[cfg(feature = "cli")]
+pub use cloudformation_diff as diff;

@@ -1,11 +1,10 @@
-//! A function for the tests of the local stack: it does what its event asks for, and tells what it
-//! was given.
+//! A function for the tests of the local stack. The event selects its behaviour.
 //!
-//! - HTTP: `/v1/echo/{what}` answers with the event; `fail`, `crash`, `sleep`, `large`, `bare` and
-//!   `cookies` do that.
-//! - WebSocket: `$connect` looks at its query; a message is posted back as the event that it came in.
-//! - As an authorizer it lets in whom the query says.
-//! - SQS: a message that says `fail` fails, one that says `crash` ends the process.
+//! - HTTP: `/v1/echo/{name}` returns the event. The names `fail`, `crash`, `sleep`, `large`, `bare`,
+//!   `cookies` and `environment` select other responses.
+//! - WebSocket: the query of `$connect` selects its response. A message's event is posted back.
+//! - Authorizer: the query parameter `token` selects the decision.
+//! - SQS: a message `fail` is reported as failed, a message `crash` ends the process.
 
 use std::{env, process, time::Duration};
 
@@ -55,7 +54,7 @@ fn connections() -> Client {
     Client::from_conf(config)
 }
 
-/// What an authorizer of `$connect` answers.
+/// The response of an authorizer of `$connect`.
 fn authorizer(event: &Value) -> Result<Value, Error> {
     let effect = match event["queryStringParameters"]["token"].as_str() {
         Some("allow") => "Allow",
@@ -79,7 +78,7 @@ fn authorizer(event: &Value) -> Result<Value, Error> {
 
 async fn http(event: Value) -> Result<Value, Error> {
     match event["pathParameters"]["name"].as_str().unwrap_or_default() {
-        "fail" => Err("told to".into()),
+        "fail" => Err("the request asks for an error".into()),
         "crash" => process::exit(3),
         "sleep" => {
             tokio::time::sleep(Duration::from_mins(1)).await;

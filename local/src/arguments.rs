@@ -1,4 +1,4 @@
-//! The command line.
+//! The command-line arguments.
 
 use std::path::PathBuf;
 
@@ -6,32 +6,32 @@ use anyhow::Context as _;
 use clap::Parser;
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
-/// Runs the whole system on this machine: APIs, functions, tables, queues and objects on one port.
+/// Run the whole system on this machine: APIs, functions, tables, queues and objects on one port.
 #[derive(Debug, Parser)]
 #[command(name = "local", bin_name = "cargo dev", version)]
 pub(crate) struct Arguments {
-    /// The port to listen on; 0 for any that is free.
+    /// The port to listen on; 0 chooses a free port.
     #[arg(long, default_value_t = 4800)]
     pub(crate) port: u16,
-    /// Also answer requests for this host name; may be repeated. Other names than localhost and
-    /// 127.0.0.1 are refused, as protection from web pages that resolve their name to this machine.
+    /// Also accept requests for this host name; may be repeated. By default only localhost and loopback
+    /// addresses are accepted, as protection from DNS rebinding.
     #[arg(long = "allow-host", value_name = "NAME", value_parser = host_name)]
     pub(crate) allowed_hosts: Vec<String>,
     /// Keep tables, objects and queued messages in this folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) data_dir: Option<PathBuf>,
-    /// When ready, print the addresses as one line of JSON and nothing else.
+    /// When ready, print the addresses as one line of JSON instead of text.
     #[arg(long)]
     pub(crate) json: bool,
-    /// What the functions log: a level (off, error, warn, info, debug, trace), or a filter such as
-    /// `info,pipeline=debug`. The template's level is for what is deployed.
+    /// The functions' log level (off, error, warn, info, debug, trace), or a filter such as
+    /// `info,pipeline=debug`. Replaces the template's level.
     #[arg(long, value_name = "FILTER", default_value = "info", value_parser = log_filter)]
     pub(crate) log_level: String,
-    /// The least time that a stage of the reference pipeline takes, in milliseconds: a small plan is
-    /// done before anyone could see its progress. 0 for as fast as it can.
+    /// The minimum duration of a stage of the reference pipeline, in milliseconds, so that the progress
+    /// of a small plan can be seen. 0 turns the delay off.
     #[arg(long, value_name = "MS", default_value_t = 4000)]
     pub(crate) pace: u64,
-    /// The folder with the functions' executables, unless they are beside this one.
+    /// The folder with the functions' executables; by default the folder of this executable.
     #[arg(long, value_name = "DIR")]
     pub(crate) bin_dir: Option<PathBuf>,
 }
@@ -43,28 +43,27 @@ impl Arguments {
             return Ok(folder.clone());
         }
         let this = std::env::current_exe()
-            .context("this executable does not know where it is: say so with --bin-dir")?;
-        let folder = this.parent().context("this executable is in no folder")?;
+            .context("this executable's path is unknown: name its folder with --bin-dir")?;
+        let folder = this
+            .parent()
+            .context("this executable is in no folder: name one with --bin-dir")?;
         Ok(folder.to_owned())
     }
 }
 
-/// A name that a `Host` header can carry: without a scheme, a port or a path.
+/// Checks a host name: no scheme, no port, no path.
 fn host_name(text: &str) -> Result<String, String> {
-    let is_name = !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-._[]:".contains(&byte));
+    let is_name = !text.is_empty() && contract::names::is_alphanumeric_or(text, b"-._[]:");
     let authority = http::uri::Authority::try_from(text).ok();
     let is_only_a_host = authority.is_some_and(|authority| authority.host() == text);
     if is_name && is_only_a_host {
         return Ok(text.to_owned());
     }
-    Err("write a host name without a scheme and a port, such as stack.example".to_owned())
+    Err("write a host name without scheme, port and path, such as stack.example".to_owned())
 }
 
-/// A filter of `tracing_subscriber`. It takes a word that is no level for the name of a crate, of
-/// which everything is logged, so that a misspelt level would log nothing of ours.
+/// Checks a filter of `tracing_subscriber`. That crate reads an unknown word as the name of a target,
+/// so a misspelt level would turn the functions' logs off without an error.
 fn log_filter(text: &str) -> Result<String, String> {
     const HELP: &str = "write a level (off, error, warn, info, debug, trace), or directives such as \
                         info,pipeline=debug";
@@ -80,7 +79,7 @@ fn log_filter(text: &str) -> Result<String, String> {
             return Err(format!("'{directive}' does not name a level; {HELP}"));
         }
     }
-    // The functions' parser takes no spaces.
+    // The functions' parser accepts no spaces.
     let filter = directives.join(",");
     EnvFilter::builder()
         .parse(&filter)
@@ -93,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn log_filters_name_levels() {
+    fn log_filter_must_name_a_level() {
         for text in [
             "info",
             "OFF",

@@ -1,7 +1,7 @@
-//! The documentation as a book, in the folder that `just book` builds it to.
+//! Serves the documentation book from the folder that `just book` builds it to.
 //!
-//! The book is not part of the executable: it is built by mdBook, which a Rust toolchain does not
-//! bring. Without it, a page names the command that builds it.
+//! The book is not embedded in the executable, because building it needs mdBook. Until it is built, a
+//! placeholder page names the command.
 
 use std::path::{Component, Path, PathBuf};
 
@@ -12,13 +12,13 @@ use crate::{
     static_files::{media_type, moved_to},
 };
 
-/// Where `just book` builds the book.
+/// The folder that `just book` builds the book to.
 pub(crate) const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/book");
 
-/// The address of the book's front page.
+/// The path of the book's front page.
 const ROOT: &str = "/book/";
 
-/// The page in place of a book that is not built.
+/// The placeholder page.
 const NOT_BUILT: &str = "<!doctype html>
 <html lang=\"en\">
 <meta charset=\"utf-8\">
@@ -29,14 +29,14 @@ It needs Python 3.9 or later. The sources of the book are the Markdown files in 
 <p>The reference pages of both APIs are always there: <a href=\"/docs/\">/docs/</a>.</p>
 ";
 
-/// Answers a request for the book; `None` if it is for something else.
-pub(crate) async fn answer<B>(request: &Request<B>, folder: &Path) -> Option<Response> {
+/// The response to a request for the book; `None` for any other path.
+pub(crate) async fn handle<B>(request: &Request<B>, folder: &Path) -> Option<Response> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return None;
     }
     let path = request.uri().path();
     if path == ROOT.trim_end_matches('/') {
-        // Relative addresses on a page are relative to its folder.
+        // Relative links on the front page need the slash.
         return Some(moved_to(ROOT));
     }
     let relative = file(path.strip_prefix(ROOT)?)?;
@@ -56,7 +56,7 @@ pub(crate) async fn answer<B>(request: &Request<B>, folder: &Path) -> Option<Res
     ))
 }
 
-/// The file below the folder of the book; `None` for a path that would leave it.
+/// The path of a file relative to the book's folder; `None` if it would leave the folder.
 fn file(path: &str) -> Option<PathBuf> {
     let path = percent_encoding::percent_decode_str(path)
         .decode_utf8()
@@ -76,7 +76,7 @@ fn page(status: StatusCode, media_type: &'static str, content: Vec<u8>) -> Respo
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
-    // The book may be built again at any time.
+    // The book may be rebuilt at any time.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }
@@ -87,7 +87,7 @@ mod tests {
 
     async fn get(folder: &Path, path: &str) -> Option<Response> {
         let request = Request::get(path).body(()).expect("a request");
-        answer(&request, folder).await
+        handle(&request, folder).await
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Wall-clock time and the formats that AWS writes it in.
+//! Wall-clock time, in the formats that AWS uses.
 
 use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::format_description};
 
@@ -6,16 +6,15 @@ use time::{OffsetDateTime, format_description::BorrowedFormatItem, macros::forma
 const COMMON_LOG: &[BorrowedFormatItem<'_>] =
     format_description!("[day]/[month repr:short]/[year]:[hour]:[minute]:[second] +0000");
 
-/// `2024-01-15T10:30:15Z`, as in the answers of `@connections`.
+/// `2024-01-15T10:30:15Z`, as in responses of `@connections`.
 const ISO: &[BorrowedFormatItem<'_>] =
     format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
 
-/// A point in time as events carry it.
+/// A point in wall-clock time, in UTC.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment(OffsetDateTime);
+pub(crate) struct Timestamp(OffsetDateTime);
 
-impl Moment {
-    /// This moment.
+impl Timestamp {
     pub(crate) fn now() -> Self {
         Self(OffsetDateTime::now_utc())
     }
@@ -25,12 +24,12 @@ impl Moment {
         i64::try_from(self.0.unix_timestamp_nanos() / 1_000_000).unwrap_or(i64::MAX)
     }
 
-    /// As `requestContext.requestTime` has it.
+    /// The format of `requestContext.requestTime`.
     pub(crate) fn common_log(self) -> String {
         self.0.format(COMMON_LOG).unwrap_or_default()
     }
 
-    /// As `@connections` has it.
+    /// The format of `@connections`.
     pub(crate) fn iso(self) -> String {
         self.0.format(ISO).unwrap_or_default()
     }

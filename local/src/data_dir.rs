@@ -1,5 +1,5 @@
-//! The folder that keeps data between runs belongs to one stack at a time: two would read each other's
-//! queued messages once and overwrite the rest.
+//! The folder that keeps data between runs. One stack at a time may use it: each stack reads the
+//! queued messages only on start, so two stacks would overwrite each other's.
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -9,11 +9,11 @@ use std::{
 
 use crate::error::StartError;
 
-/// The file that a stack locks as long as it runs. The operating system releases the lock when the
-/// process ends, however it ends.
+/// The lock file, held while the stack runs. The operating system releases the lock when the process
+/// ends, even by SIGKILL.
 const LOCK: &str = "stack.lock";
 
-/// A folder that no other stack uses.
+/// A data folder, locked for this stack until drop.
 #[derive(Debug)]
 pub(crate) struct DataDir {
     path: PathBuf,
@@ -21,7 +21,7 @@ pub(crate) struct DataDir {
 }
 
 impl DataDir {
-    /// Makes the folder unless it exists, and locks it.
+    /// Creates the folder if necessary, and locks it.
     pub(crate) fn open(path: &Path) -> Result<Self, StartError> {
         let failed = |source| StartError::Folder {
             path: path.to_owned(),
@@ -39,7 +39,7 @@ impl DataDir {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut process = String::new();
-                // Windows does not let others read a locked file; the folder is named all the same.
+                // Windows does not let others read a locked file. The error then has no process id.
                 let _ = lock.read_to_string(&mut process);
                 return Err(StartError::FolderInUse {
                     path: path.to_owned(),
@@ -48,7 +48,7 @@ impl DataDir {
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }
-        // For the message of the next stack only.
+        // Only for the error message of the next stack.
         let noted = lock
             .set_len(0)
             .and_then(|()| lock.rewind())
@@ -60,7 +60,7 @@ impl DataDir {
         })
     }
 
-    /// A file or folder in it.
+    /// The path of a file or folder in the data folder.
     pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
@@ -71,16 +71,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folder_in_use_is_refused_until_its_stack_has_ended() {
+    fn data_dir_in_use_is_rejected_until_its_stack_ends() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("data");
-        let first = DataDir::open(&path).expect("it is free");
-        let error = DataDir::open(&path).expect_err("it is in use");
+        let first = DataDir::open(&path).expect("the folder is free");
+        let error = DataDir::open(&path).expect_err("the folder is in use");
         let message = error.to_string();
         assert!(message.contains(&path.display().to_string()), "{message}");
         let process = format!("process {}", std::process::id());
         assert!(message.contains(&process), "{message}");
         drop(first);
-        DataDir::open(&path).expect("it is free again");
+        DataDir::open(&path).expect("the folder is free again");
     }
 }

@@ -14,18 +14,18 @@ use crate::{
     recorder::Call,
 };
 
-/// What `X-Amz-Target` begins with.
+/// The prefix of `X-Amz-Target`.
 pub(crate) const TARGET_PREFIX: &str = "DynamoDB_20120810.";
 
-/// The tables could not be made.
+/// An operation on the database failed outside of a client's request.
 #[derive(Debug, thiserror::Error)]
-#[error("DynamoDB refuses to {doing}: {reason}")]
+#[error("DynamoDB cannot {doing}: {reason}")]
 pub struct DynamoDbError {
     doing: String,
     reason: String,
 }
 
-/// The database.
+/// The database of all tables.
 #[derive(Clone)]
 pub(crate) struct DynamoDb {
     database: Database,
@@ -37,7 +37,7 @@ impl std::fmt::Debug for DynamoDb {
     }
 }
 
-/// Runs the operation whose name matches; each reads its own request and writes its own answer.
+/// Runs the operation with this name, from request JSON to response JSON.
 macro_rules! dispatch {
     ($database:expr, $operation:expr, $body:expr, { $($name:literal => $method:ident,)* }) => {
         match $operation {
@@ -48,14 +48,14 @@ macro_rules! dispatch {
                     .map_err(|error| DynoxideError::InternalServerError(error.to_string()))
             })*
             other => Err(DynoxideError::ValidationException(format!(
-                "{other} is not run by the local stack: add it to local/src/dynamodb.rs"
+                "{other} is not supported by the local stack: add it to local/src/dynamodb.rs"
             ))),
         }
     };
 }
 
 impl DynamoDb {
-    /// Opens the database in a file, or in memory.
+    /// Opens the database in `file`, or in memory.
     pub(crate) fn open(file: Option<&Path>) -> Result<Self, DynamoDbError> {
         let database = match file {
             Some(file) => Database::new(&file.to_string_lossy()),
@@ -71,7 +71,7 @@ impl DynamoDb {
         Ok(Self { database })
     }
 
-    /// Makes a table unless it is there, and sets its time-to-live attribute.
+    /// Creates a table if it does not exist, with its time-to-live attribute.
     pub(crate) fn create_table(
         &self,
         request: &Value,
@@ -83,7 +83,7 @@ impl DynamoDb {
             reason: error.to_string(),
         };
         match self.run("CreateTable", request.to_string().as_bytes()) {
-            // A table of an earlier run has its time to live, too.
+            // The table is from an earlier run and already has its time-to-live attribute.
             Err(DynoxideError::ResourceInUseException(_)) => return Ok(()),
             created => created.map_err(failed)?,
         };
@@ -121,7 +121,7 @@ impl DynamoDb {
         }
     }
 
-    /// Deletes what has expired, as DynamoDB does some time after.
+    /// Deletes expired items. DynamoDB, too, deletes them some time after they expire.
     pub(crate) async fn sweep(&self) {
         let database = self.database.clone();
         let swept = tokio::task::spawn_blocking(move || database.sweep_ttl()).await;
@@ -130,8 +130,8 @@ impl DynamoDb {
         }
     }
 
-    /// Answers an operation.
-    pub(crate) async fn answer(&self, operation: &str, body: Bytes) -> Response {
+    /// Serves an operation.
+    pub(crate) async fn handle(&self, operation: &str, body: Bytes) -> Response {
         let (database, name) = (self.clone(), operation.to_owned());
         let ran = tokio::task::spawn_blocking(move || database.run(&name, &body)).await;
         match ran {
@@ -163,8 +163,8 @@ impl DynamoDb {
     }
 }
 
-/// What a fault answers instead of the database to an operation; `None` if it is not one of answers.
-pub(crate) fn fault_answer(fault: Fault, operation: &str) -> Option<Response> {
+/// The response of a fault to an operation; `None` if the fault does not replace the response.
+pub(crate) fn fault_response(fault: Fault, operation: &str) -> Option<Response> {
     match fault {
         Fault::Conflict => conflict(operation),
         Fault::Throttle => {
@@ -189,12 +189,12 @@ pub(crate) fn fault_answer(fault: Fault, operation: &str) -> Option<Response> {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
             Some(http_util::empty(status))
         }
-        Fault::Delay(_) | Fault::Hang | Fault::LostAnswer => None,
+        Fault::Delay(_) | Fault::Hang | Fault::LostResponse => None,
     }
 }
 
-/// What DynamoDB answers when a transaction meets another writer, or a write a transaction. Reads on
-/// their own meet nobody.
+/// DynamoDB's response when a transaction or a single write conflicts with a transaction; `None` for
+/// single reads, which never conflict.
 fn conflict(operation: &str) -> Option<Response> {
     let answer = match operation {
         "TransactGetItems" | "TransactWriteItems" => {
@@ -218,7 +218,7 @@ fn conflict(operation: &str) -> Option<Response> {
     Some(respond(StatusCode::BAD_REQUEST, answer.to_string()))
 }
 
-/// What a request calls, for the recorder. The operation itself comes first.
+/// The calls to record for a request. The operation itself comes first, then its parts.
 pub(crate) fn calls(caller: &str, operation: &str, body: &[u8]) -> Vec<Call> {
     let body = serde_json::from_slice::<Value>(body).unwrap_or_default();
     let call = |operation: &str, resource: &str| Call {

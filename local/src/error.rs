@@ -1,66 +1,68 @@
-//! Why a stack does not start.
+//! Errors on start.
 
 use std::{io, path::PathBuf};
 
 use crate::{dynamodb::DynamoDbError, s3::BucketError, template::TemplateError};
 
-/// Why a stack does not start.
+/// Why a stack cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// The port is taken.
-    #[error("port {port} is in use: stop what listens there, or take another with --port")]
+    /// Another process listens on the port.
+    #[error(
+        "port {port} is in use: stop the process that listens there, or choose another with --port"
+    )]
     PortInUse {
         /// The port.
         port: u16,
     },
-    /// The port cannot be listened on.
-    #[error("port {port} cannot be listened on: {source}; take another with --port")]
+    /// The operating system refuses the port for another reason.
+    #[error("cannot listen on port {port}: {source}; choose another with --port")]
     Listen {
         /// The port.
         port: u16,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// A folder cannot be made.
+    /// A folder cannot be created or opened.
     #[error("the folder {} cannot be used: {source}", path.display())]
     Folder {
         /// The folder.
         path: PathBuf,
-        /// Why.
+        /// The error of the operating system.
         source: io::Error,
     },
-    /// Another stack uses the folder.
+    /// Another stack uses the data folder.
     #[error(
-        "the folder {} is in use by another local stack{}; stop that one, or give another folder \
-         with --data-dir",
+        "the folder {} is in use by another local stack{}; stop that stack, or choose another \
+         folder with --data-dir",
         path.display(),
         process.map(|id| format!(" (process {id})")).unwrap_or_default()
     )]
     FolderInUse {
         /// The folder.
         path: PathBuf,
-        /// The id of the other stack's process, if it is known.
+        /// The id of the other stack's process, where the lock file names it.
         process: Option<u32>,
     },
     /// An executable is missing.
     #[error(
         "the function '{function}' has no executable at {}; build it with `cargo build -p \
-         {function} --bins`, or say where it is with --bin-dir",
+         {function} --bins`, or name its folder with --bin-dir",
         path.display()
     )]
     NoExecutable {
-        /// The function.
+        /// The function's name in the contract.
         function: String,
-        /// Where it should be.
+        /// The expected path.
         path: PathBuf,
     },
-    /// The template cannot be run.
+    /// The template has an error, or uses what the stack does not support.
     #[error(transparent)]
     Template(#[from] TemplateError),
-    /// The tables cannot be made.
+    /// A table cannot be created.
     #[error(transparent)]
     DynamoDb(#[from] DynamoDbError),
-    /// The buckets cannot be made.
+    /// A bucket's folder cannot be created.
     #[error(transparent)]
     Bucket(#[from] BucketError),
 }

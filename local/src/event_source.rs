@@ -1,4 +1,4 @@
-//! Event source mappings: queues that invoke functions.
+//! Lambda's event source mappings: queues that invoke functions.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -13,13 +13,13 @@ use crate::{
     template::EventSource,
 };
 
-/// How long one receive waits.
-const WAIT: Duration = Duration::from_secs(20);
+/// The long-polling wait of one receive.
+const RECEIVE_WAIT: Duration = Duration::from_secs(20);
 
-/// A function's partial answer. Without failures every message is done.
+/// A function's partial batch response. Every message that it does not list was processed.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct BatchAnswer {
+struct BatchResponse {
     batch_item_failures: Vec<ItemFailure>,
 }
 
@@ -29,7 +29,7 @@ struct ItemFailure {
     item_identifier: String,
 }
 
-/// Receives, invokes, settles; forever.
+/// Receives batches and invokes the function with each, forever.
 pub(crate) async fn poll(
     source: EventSource,
     queue: Arc<Queue>,
@@ -46,7 +46,7 @@ pub(crate) async fn poll(
         let Ok(slot) = Arc::clone(&slots).acquire_owned().await else {
             return;
         };
-        let received = queue.receive(source.batch_size, None, WAIT).await;
+        let received = queue.receive(source.batch_size, None, RECEIVE_WAIT).await;
         if received.is_empty() {
             continue;
         }
@@ -57,9 +57,9 @@ pub(crate) async fn poll(
             let event = event(&received, &queue.resource.arn, &region);
             let answer = function.invoke(Bytes::from(event.to_string())).await;
             if let Ok(answer) = answer {
-                settle(&source, &queue, &received, &answer);
+                delete_processed(&source, &queue, &received, &answer);
             }
-            // After an error the messages show again when their visibility timeout is over.
+            // After an error the messages become visible when their visibility timeout expires.
         });
     }
 }
@@ -72,7 +72,7 @@ fn event(received: &[Received], arn: &str, region: &str) -> Value {
             "body": received.message.body,
             "attributes": received.attributes(),
             "messageAttributes": message_attributes(&received.message.attributes),
-            "md5OfBody": received.digest(),
+            "md5OfBody": received.body_md5(),
             "eventSource": "aws:sqs",
             "eventSourceARN": arn,
             "awsRegion": region,
@@ -81,7 +81,7 @@ fn event(received: &[Received], arn: &str, region: &str) -> Value {
     json!({"Records": records.collect::<Vec<_>>()})
 }
 
-/// The same attributes as in the protocol of SQS, under the names of the event.
+/// The message attributes of SQS's protocol, under the field names of the event.
 fn message_attributes(attributes: &Value) -> Value {
     let mut renamed = Map::new();
     for (name, attribute) in attributes.as_object().into_iter().flatten() {
@@ -100,12 +100,12 @@ fn message_attributes(attributes: &Value) -> Value {
     renamed.into()
 }
 
-/// Deletes what the function has done. A failure that names no message of the batch fails all of
-/// it, as Lambda does.
-fn settle(source: &EventSource, queue: &Queue, received: &[Received], answer: &Bytes) {
+/// Deletes the messages that the function has processed. As in Lambda, a failure that names an unknown
+/// message fails the whole batch.
+fn delete_processed(source: &EventSource, queue: &Queue, received: &[Received], answer: &Bytes) {
     let mut failed = BTreeSet::new();
     if source.reports_item_failures {
-        let answer = serde_json::from_slice::<Option<BatchAnswer>>(answer);
+        let answer = serde_json::from_slice::<Option<BatchResponse>>(answer);
         let Ok(answer) = answer else {
             return;
         };

@@ -1,46 +1,46 @@
-//! Faults on demand: what tests ask the stack's AWS services to do wrong.
+//! Fault injection: tests make calls to the stack's AWS services fail, hang or slow down.
 
 use std::{
     fmt,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use crate::recorder::Call;
+use crate::{recorder::Call, sync::Mutex};
 
-/// What happens to a call instead of, or before, what it asks for.
+/// What happens to a call, instead of or in addition to its operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The service refuses because of its rate, in the way it does that: 429 of `@connections`,
-    /// `ThrottlingException` of DynamoDB.
+    /// The service throttles the call: status 429 of `@connections`, `ThrottlingException` of
+    /// DynamoDB.
     Throttle,
-    /// Another writer is at the item, in the way that DynamoDB says that: a transaction is cancelled,
-    /// a single write refused. Other services know no such thing and do what they are asked to.
+    /// DynamoDB reports a conflict with another writer: it cancels a transaction and rejects a
+    /// single write. Other services ignore this fault.
     Conflict,
     /// The service fails with an internal error.
     Outage,
-    /// The service refuses because no policy allows the call: 403 of `@connections`, `AccessDenied`
-    /// of S3 and SQS, `AccessDeniedException` of DynamoDB.
+    /// No policy allows the call: status 403 of `@connections`, `AccessDenied` of S3 and SQS,
+    /// `AccessDeniedException` of DynamoDB.
     Denied,
-    /// The answer has this status and no body that explains it.
+    /// The response has this status and an empty body.
     Status(u16),
-    /// The call is done, but only after this time.
+    /// The call takes effect after this time.
     Delay(Duration),
-    /// The call is never answered.
+    /// The call has no effect and never gets a response.
     Hang,
-    /// The call is done, and the connection breaks before the answer.
-    LostAnswer,
+    /// The call takes effect, and the connection breaks before the response.
+    LostResponse,
 }
 
-/// A post to a connection, as a hook sees it.
+/// A post to a WebSocket connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Post<'a> {
-    /// Who posts: the function's name in the contract.
+    /// The posting function's name in the contract.
     pub caller: &'a str,
-    /// API Gateway's id of the connection.
+    /// The connection id.
     pub connection_id: &'a str,
     /// The message.
     pub body: &'a [u8],
@@ -49,10 +49,10 @@ pub struct Post<'a> {
 type PostHook = Arc<dyn Fn(&Post<'_>) -> Option<Fault> + Send + Sync>;
 type CallHook = Arc<dyn Fn(&Call) -> Option<Fault> + Send + Sync>;
 
-/// The faults that are set.
+/// The hooks that choose the fault of each call.
 #[derive(Clone, Default)]
 pub struct Faults {
-    hooks: Arc<RwLock<Hooks>>,
+    hooks: Arc<Mutex<Hooks>>,
 }
 
 #[derive(Default)]
@@ -68,52 +68,44 @@ impl fmt::Debug for Faults {
 }
 
 impl Faults {
-    /// Asks `hook` about every post to a connection; it replaces the hook before it.
+    /// Calls `hook` for every post to a connection. Replaces the previous hook.
     pub fn on_post(&self, hook: impl Fn(&Post<'_>) -> Option<Fault> + Send + Sync + 'static) {
-        self.write().post = Some(Arc::new(hook));
+        self.hooks.lock().post = Some(Arc::new(hook));
     }
 
-    /// Asks `hook` about every call to DynamoDB, S3 and SQS; it replaces the hook before it. Of a
-    /// transaction it sees the `dynamodb:TransactWriteItems` only.
+    /// Calls `hook` for every call to DynamoDB, S3 and SQS. Replaces the previous hook. A transaction
+    /// is one call, `dynamodb:TransactWriteItems` or `dynamodb:TransactGetItems`.
     pub fn on_call(&self, hook: impl Fn(&Call) -> Option<Fault> + Send + Sync + 'static) {
-        self.write().call = Some(Arc::new(hook));
+        self.hooks.lock().call = Some(Arc::new(hook));
     }
 
-    /// Everything works again.
+    /// Removes both hooks.
     pub fn clear(&self) {
-        *self.write() = Hooks::default();
+        *self.hooks.lock() = Hooks::default();
     }
 
     pub(crate) fn of_post(&self, post: &Post<'_>) -> Option<Fault> {
-        let hook = self.read().post.clone();
+        let hook = self.hooks.lock().post.clone();
         hook.and_then(|hook| hook(post))
     }
 
     pub(crate) fn of_call(&self, call: &Call) -> Option<Fault> {
-        let hook = self.read().call.clone();
+        let hook = self.hooks.lock().call.clone();
         hook.and_then(|hook| hook(call))
-    }
-
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Hooks> {
-        self.hooks.write().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, Hooks> {
-        self.hooks.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A budget for hooks: `take` is true that many times.
+/// A counter for hooks: `take` returns true a limited number of times.
 #[derive(Debug)]
 pub struct Times(AtomicUsize);
 
 impl Times {
-    /// A budget of `count`.
+    /// Lets `take` return true `count` times.
     pub fn new(count: usize) -> Self {
         Self(AtomicUsize::new(count))
     }
 
-    /// Whether the budget lasts for one more; if so, it is spent.
+    /// Whether the count is above zero; decrements it.
     pub fn take(&self) -> bool {
         let decrement = |left: usize| left.checked_sub(1);
         self.0

@@ -1,8 +1,7 @@
-//! Which hosts the stack answers for.
+//! Protection from DNS rebinding: rejects requests whose `Host` header has an unknown name.
 //!
-//! A web page can have its own name resolve to 127.0.0.1 and then read the answers of this port,
-//! because the browser takes both for one origin (DNS rebinding). The `Host` header still carries
-//! the page's name, so only known names are answered.
+//! A web page can let its own name resolve to 127.0.0.1. The browser then takes the page and this port
+//! for one origin and lets the page read responses. The `Host` header still has the page's name.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -11,15 +10,15 @@ use serde_json::json;
 
 use crate::http_util::{self, Response};
 
-/// The hosts that the stack answers for.
+/// The accepted host names.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct HostCheck {
-    /// Names beside this machine's own, in lower case.
+    /// Accepted names besides the loopback ones, in lower case.
     allowed: Vec<String>,
 }
 
 impl HostCheck {
-    /// Allows names beside this machine's own.
+    /// Accepts `allowed` besides the loopback names and addresses.
     pub(crate) fn new(allowed: &[String]) -> Self {
         Self {
             allowed: allowed
@@ -29,14 +28,14 @@ impl HostCheck {
         }
     }
 
-    /// The answer to a request for a host that is not this one; none if the request may pass.
+    /// The error response to a request with an unknown host; `None` if the request is accepted.
     pub(crate) fn refusal<B>(&self, request: &Request<B>) -> Option<Response> {
         let mut hosts = request.headers().get_all(header::HOST).iter();
         let (first, more) = (hosts.next(), hosts.next());
         if more.is_some() {
             return Some(bad("the request has more than one `Host` header"));
         }
-        // The host of an absolute request target comes before the header: RFC 9112, section 3.2.2.
+        // The host of an absolute request target overrides the header: RFC 9112, section 3.2.2.
         let authority = match (request.uri().authority(), first) {
             (Some(authority), _) => Some(authority.clone()),
             (None, Some(host)) => match Authority::try_from(host.as_bytes()) {
@@ -48,7 +47,7 @@ impl HostCheck {
         match authority {
             Some(authority) if self.allows(authority.host()) => None,
             Some(authority) => Some(misdirected(authority.host())),
-            // HTTP/1.0 knows no hosts. No browser speaks it.
+            // HTTP/1.0 has no `Host` header, and browsers do not use it.
             None if request.version() == Version::HTTP_10 => None,
             None => Some(bad("the request has no `Host` header")),
         }
@@ -56,13 +55,13 @@ impl HostCheck {
 
     fn allows(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
-        // `localhost.` is the same name.
+        // `localhost.` is the fully qualified form of `localhost`.
         let host = host.strip_suffix('.').unwrap_or(&host);
         is_loopback(host) || self.allowed.iter().any(|name| name == host)
     }
 }
 
-/// Whether a host can only be this machine: browsers and resolvers do not ask DNS for these.
+/// Whether a host is always this machine: browsers and resolvers do not look it up in DNS.
 fn is_loopback(host: &str) -> bool {
     let address = host
         .strip_prefix('[')
@@ -83,9 +82,8 @@ fn bad(reason: &str) -> Response {
 
 fn misdirected(host: &str) -> Response {
     let message = format!(
-        "this stack does not answer for the host '{host}', as protection from web pages that \
-         resolve their name to this machine; use localhost or 127.0.0.1, or start the stack with \
-         --allow-host {host}"
+        "the host '{host}' is not allowed, as protection from DNS rebinding; use localhost or \
+         127.0.0.1, or start the stack with --allow-host {host}"
     );
     http_util::json(
         StatusCode::MISDIRECTED_REQUEST,
@@ -113,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn names_of_this_machine_are_answered() {
+    fn local_host_names_are_accepted() {
         let check = HostCheck::default();
         for host in [
             "localhost",
@@ -131,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn other_names_are_misdirected() {
+    fn unknown_host_names_are_misdirected() {
         let check = HostCheck::default();
         for host in [
             "evil.example:4800",
@@ -148,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn allowed_names_are_answered_in_any_case_and_with_any_port() {
+    fn allowed_names_match_in_any_case_and_with_any_port() {
         let check = HostCheck::new(&["Stack.Test".to_owned()]);
         assert_eq!(status(&check, "/", &[b"stack.test:4800"]), None);
         assert_eq!(status(&check, "/", &[b"STACK.TEST"]), None);
@@ -156,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn absolute_request_target_comes_before_the_header() {
+    fn absolute_request_target_overrides_the_host_header() {
         let check = HostCheck::default();
         assert_eq!(
             status(&check, "http://evil.example/", &[b"localhost"]),

@@ -1,11 +1,10 @@
-//! Requests and answers of the one port.
+//! Helpers for HTTP requests and responses.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderMap, Request, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited, combinators::UnsyncBoxBody};
-use hyper::body::Incoming;
 use serde_json::Value;
 use tokio::time::{Instant, timeout_at};
 
@@ -13,21 +12,21 @@ pub(crate) type BoxError = Box<dyn std::error::Error + Send + Sync>;
 pub(crate) type Body = UnsyncBoxBody<Bytes, BoxError>;
 pub(crate) type Response = http::Response<Body>;
 
-/// A body that is in memory.
+/// A body from memory.
 pub(crate) fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into())
         .map_err(|never| match never {})
         .boxed_unsync()
 }
 
-/// An answer without a body.
+/// A response without a body.
 pub(crate) fn empty(status: StatusCode) -> Response {
     let mut response = Response::new(full(Bytes::new()));
     *response.status_mut() = status;
     response
 }
 
-/// An answer with a JSON body.
+/// A response with a JSON body.
 pub(crate) fn json(status: StatusCode, body: &Value) -> Response {
     let mut response = Response::new(full(body.to_string()));
     *response.status_mut() = status;
@@ -43,23 +42,31 @@ pub(crate) fn json(status: StatusCode, body: &Value) -> Response {
 pub(crate) enum BodyError {
     /// It is over the limit.
     TooLarge,
-    /// It has not ended in time.
+    /// It has not ended within [`REQUEST_TIMEOUT`].
     TooSlow,
     /// The connection broke.
     Broken,
 }
 
-/// How long a client may take for a request's headers, and how long for its body.
+/// The time limit for a request's headers, and again for its body.
 pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// The whole body, up to a limit in bytes and to [`REQUEST_TIMEOUT`]. The rest of a larger body is
-/// read and dropped, so that clients that only listen after sending get the answer.
-pub(crate) async fn read(request: Request<Incoming>, limit: usize) -> Result<Bytes, BodyError> {
+/// Reads the whole body, up to `limit` bytes and within [`REQUEST_TIMEOUT`]. The rest of a larger body
+/// is read and dropped: many clients read the response only after they have sent everything.
+pub(crate) async fn read<B>(request: Request<B>, limit: usize) -> Result<Bytes, BodyError>
+where
+    B: hyper::body::Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
     read_body(request.into_body(), limit).await
 }
 
-/// [`read`], of a body on its own.
-pub(crate) async fn read_body(body: Incoming, limit: usize) -> Result<Bytes, BodyError> {
+/// [`read`] for a body without its request.
+pub(crate) async fn read_body<B>(body: B, limit: usize) -> Result<Bytes, BodyError>
+where
+    B: hyper::body::Body<Data = Bytes> + Unpin,
+    B::Error: Into<BoxError>,
+{
     read_within(body, limit, REQUEST_TIMEOUT).await
 }
 
@@ -74,7 +81,7 @@ where
         Ok(Ok(collected)) => Ok(collected.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => {
             let rest = async { while let Some(Ok(_)) = body.frame().await {} };
-            // A client that goes on sending gets the answer, and then a closed connection.
+            // A client that is still sending gets the response and then a closed connection.
             let _ = timeout_at(deadline, rest).await;
             Err(BodyError::TooLarge)
         }
@@ -83,20 +90,20 @@ where
     }
 }
 
-/// The answer to a request whose body could not be read; none if the connection is broken.
-pub(crate) fn unread(error: &BodyError) -> Option<Response> {
+/// The response to a request whose body could not be read; `None` if the connection is broken.
+pub(crate) fn body_error_response(error: &BodyError) -> Option<Response> {
     match error {
         BodyError::TooLarge => Some(empty(StatusCode::PAYLOAD_TOO_LARGE)),
-        BodyError::TooSlow => Some(too_slow()),
+        BodyError::TooSlow => Some(request_timeout()),
         BodyError::Broken => None,
     }
 }
 
-/// The answer to a request whose body does not end. The rest of the body is not read, so the
-/// connection cannot be used for another request.
-pub(crate) fn too_slow() -> Response {
+/// The response to a request whose body did not end in time. It closes the connection, because the
+/// rest of the body is not read.
+pub(crate) fn request_timeout() -> Response {
     let message = format!(
-        "the request's body has not ended within {} seconds",
+        "the request's body did not end within {} seconds",
         REQUEST_TIMEOUT.as_secs()
     );
     let mut response = json(
@@ -108,7 +115,7 @@ pub(crate) fn too_slow() -> Response {
     response
 }
 
-/// A header's text, empty if there is none.
+/// A header's value; empty if it is missing or not text.
 pub(crate) fn header_text(headers: &HeaderMap, name: impl header::AsHeaderName) -> &str {
     let value = headers.get(name);
     value
@@ -116,7 +123,7 @@ pub(crate) fn header_text(headers: &HeaderMap, name: impl header::AsHeaderName) 
         .unwrap_or_default()
 }
 
-/// The access key id that a request is signed with, in its header or in its query.
+/// The access key id of a request's signature, from the `Authorization` header or the query.
 pub(crate) fn access_key_id<B>(request: &Request<B>) -> Option<String> {
     let authorization = header_text(request.headers(), header::AUTHORIZATION);
     if authorization.starts_with("AWS4-HMAC-SHA256") {
@@ -137,7 +144,7 @@ mod tests {
 
     use super::*;
 
-    /// A body of these chunks that goes on as `rest` says.
+    /// A body of these chunks, followed by `rest`.
     fn body(
         chunks: &[&'static str],
         rest: impl futures_util::Stream<Item = &'static str> + Unpin,
@@ -146,7 +153,7 @@ mod tests {
         StreamBody::new(chunks.map(|chunk| Ok(Frame::data(Bytes::from_static(chunk.as_bytes())))))
     }
 
-    /// A chunk each second, for ever.
+    /// An endless body, with one chunk per second.
     fn trickle() -> impl futures_util::Stream<Item = &'static str> + Unpin {
         Box::pin(stream::unfold((), async |()| {
             tokio::time::sleep(Duration::from_secs(1)).await;
@@ -161,7 +168,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn body_that_never_ends_is_cut() {
+    async fn endless_body_times_out() {
         for rest in [stream::pending().left_stream(), trickle().right_stream()] {
             let start = Instant::now();
             let read = read_within(body(&["a"], rest), 1000, REQUEST_TIMEOUT).await;
@@ -171,7 +178,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn rest_of_a_large_body_is_not_read_for_ever() {
+    async fn draining_a_large_body_times_out() {
         let start = Instant::now();
         let read = read_within(body(&["abc"], trickle()), 2, REQUEST_TIMEOUT).await;
         assert!(matches!(read, Err(BodyError::TooLarge)), "{read:?}");

@@ -1,30 +1,30 @@
-//! Random identifiers in the shapes that AWS gives them.
+//! Random identifiers in the formats of AWS.
 
 use std::fmt::Write as _;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE};
 
-/// Bytes of a connection id before encoding: 11 make 16 characters that end in `=`.
+/// Bytes of a connection id before encoding: 11 bytes make 16 characters that end in `=`.
 const CONNECTION_ID_BYTES: usize = 11;
 
-/// An id like API Gateway's, `BFHPhfCWIAMCKlQ=`.
+/// A connection id in API Gateway's format, `BFHPhfCWIAMCKlQ=`.
 pub(crate) fn connection_id() -> String {
     URL_SAFE.encode(random::<CONNECTION_ID_BYTES>())
 }
 
-/// Whether API Gateway would take this for a connection id, of whatever connection.
+/// Whether the text has the format of a connection id.
 pub(crate) fn is_connection_id(text: &str) -> bool {
     URL_SAFE
         .decode(text)
         .is_ok_and(|bytes| bytes.len() == CONNECTION_ID_BYTES)
 }
 
-/// An id like API Gateway's of requests and messages, `JKJaXmPLvHcESHA=`.
+/// The id of a request or message in API Gateway's format, `JKJaXmPLvHcESHA=`.
 pub(crate) fn gateway_request_id() -> String {
     URL_SAFE.encode(random::<CONNECTION_ID_BYTES>())
 }
 
-/// A version 4 UUID, as Lambda and SQS use it.
+/// A version 4 UUID, the format of Lambda's and SQS's ids.
 pub(crate) fn uuid() -> String {
     let mut bytes = random::<16>();
     bytes[6] = bytes[6] & 0x0f | 0x40;
@@ -55,11 +55,11 @@ fn hexadecimal(bytes: &[u8]) -> String {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "this is the one place of the stack that randomness comes from"
+    reason = "the stack's only source of randomness"
 )]
 fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the operating system hands out random bytes");
+    getrandom::fill(&mut bytes).expect("the operating system provides random bytes");
     bytes
 }
 
@@ -68,7 +68,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connection_ids_look_like_the_ones_of_api_gateway() {
+    fn connection_ids_have_the_format_of_api_gateway() {
         let id = connection_id();
         assert_eq!(id.len(), "BFHPhfCWIAMCKlQ=".len());
         assert!(id.ends_with('='));

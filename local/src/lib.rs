@@ -1,19 +1,19 @@
-//! The deployed system on one machine, read from the synthesized template.
+//! Runs the synthesized CloudFormation template on one machine.
 //!
-//! [`LocalStack::start`] takes the template as plain CloudFormation and runs what it describes on
-//! one port: the functions' real executables, the APIs in front of them, and the AWS services that
-//! they call. Functions have no local mode; only their environment variables differ.
+//! [`LocalStack::start`] reads the template and serves everything in it on one port: the functions'
+//! real executables, the APIs in front of them, and the AWS services that they call. Functions have
+//! no local mode; only their environment variables differ.
 //!
 //! | part | module |
 //! | --- | --- |
 //! | reading the template | `template` |
-//! | which request is for whom | `server` |
+//! | routing a request to an API or service | `server` |
 //! | API Gateway's WebSocket API and `@connections` | `websocket` |
 //! | API Gateway's HTTP API | `http_api` |
 //! | Lambda's Runtime API and the functions' processes | `lambda` |
 //! | Lambda's event source mappings | `event_source` |
 //! | DynamoDB, S3, SQS | `dynamodb`, `s3`, `sqs` |
-//! | what tests look at and break | [`Calls`], [`Faults`] |
+//! | recorded calls and injected faults, for tests | [`Calls`], [`Faults`] |
 //!
 //! ```no_run
 //! # async fn example(template: serde_json::Value) -> Result<(), Box<dyn std::error::Error>> {
@@ -22,7 +22,7 @@
 //! let stack = LocalStack::start(Options::new(template, "target/debug")).await?;
 //! let twice = Times::new(2);
 //! stack.faults().on_post(move |_| twice.take().then_some(Fault::Throttle));
-//! // Talk to stack.urls().http_api and stack.urls().websocket, then look at what happened:
+//! // Send requests to stack.urls().http_api and stack.urls().websocket, then inspect the stack:
 //! let puts = stack.calls().count(|call| call.operation == "dynamodb:PutItem");
 //! let jobs = stack.items("jobs")?;
 //! stack.shutdown().await;
@@ -30,8 +30,9 @@
 //! # }
 //! ```
 //!
-//! What AWS does beyond that and the stack does not: it enforces no IAM policy (it records the
-//! calls, and tests compare them with the grants), throttles nothing but what [`Faults`] say, and lets functions run on between their events.
+//! Differences from AWS: the stack enforces no IAM policy (it records the calls, and tests compare
+//! them with the grants), throttles only where [`Faults`] say so, and does not freeze functions
+//! between events.
 
 mod book;
 mod clock;
@@ -44,22 +45,26 @@ mod host_check;
 mod http_api;
 mod http_util;
 mod ids;
+mod in_process;
 mod lambda;
 mod logs;
 mod options;
 mod recorder;
 mod s3;
 mod server;
+mod services;
 mod sqs;
 mod stack;
 mod static_files;
 mod storage;
+mod sync;
 mod template;
 mod websocket;
 
 pub use dynamodb::DynamoDbError;
 pub use error::StartError;
 pub use faults::{Fault, Faults, Post, Times};
+pub use in_process::InProcess;
 pub use logs::{LogLine, ShowLogs};
 pub use options::{Options, Urls};
 pub use recorder::{Call, Calls};

@@ -1,15 +1,12 @@
-//! What the functions write to standard output and standard error.
+//! The functions' standard output and standard error.
 
-use std::{
-    collections::VecDeque,
-    fmt::Write as _,
-    io::Write as _,
-    sync::{Arc, Mutex, PoisonError},
-};
+use std::{collections::VecDeque, fmt::Write as _, io::Write as _, sync::Arc};
 
 use serde_json::{Map, Value};
 
-/// Lines that are kept.
+use crate::sync::Mutex;
+
+/// The maximum number of lines kept in memory.
 const CAPACITY: usize = 20_000;
 
 /// A line that a function wrote.
@@ -17,26 +14,26 @@ const CAPACITY: usize = 20_000;
 pub struct LogLine {
     /// The function's name in the contract.
     pub function: String,
-    /// The line.
+    /// The line, without the line break.
     pub text: String,
 }
 
 /// How the functions' logs are shown on standard error.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ShowLogs {
-    /// They are not.
+    /// Not shown.
     #[default]
-    Not,
+    Hidden,
     /// As the functions write them.
     Raw,
-    /// JSON records as lines for people.
+    /// JSON records as readable lines.
     Readable {
-        /// Whether levels are coloured.
+        /// Whether ANSI colours mark the levels.
         colour: bool,
     },
 }
 
-/// The functions' logs: the last lines, and how they are shown.
+/// The last lines of the functions' logs.
 #[derive(Clone, Debug)]
 pub(crate) struct Logs {
     lines: Arc<Mutex<VecDeque<LogLine>>>,
@@ -53,7 +50,7 @@ impl Logs {
 
     pub(crate) fn add(&self, function: &str, text: String) {
         let shown = match self.show {
-            ShowLogs::Not => None,
+            ShowLogs::Hidden => None,
             ShowLogs::Raw => Some(text.clone()),
             ShowLogs::Readable { colour } => Some(readable(function, &text, colour)),
         };
@@ -61,7 +58,7 @@ impl Logs {
             // A closed standard error must not stop the stack.
             let _ = writeln!(std::io::stderr().lock(), "{shown}");
         }
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines.lock();
         if lines.len() == CAPACITY {
             lines.pop_front();
         }
@@ -72,7 +69,7 @@ impl Logs {
     }
 
     pub(crate) fn lines(&self) -> Vec<LogLine> {
-        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = self.lines.lock();
         lines.iter().cloned().collect()
     }
 }
@@ -126,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_are_lines_for_people() {
+    fn json_records_are_shown_as_readable_lines() {
         let record = r#"{"timestamp":"2024-01-15T10:30:15.123Z","level":"INFO","message":"claimed",
             "target":"pipeline","span":{"name":"run","job_id":"job_1"}}"#;
         assert_eq!(
@@ -136,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_a_record_is_shown_as_it_is() {
+    fn plain_text_lines_are_shown_unchanged() {
         assert_eq!(
             readable("jobs", "oops", false),
             "               jobs       oops"

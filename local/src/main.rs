@@ -31,8 +31,8 @@ async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let stack = LocalStack::start(options(arguments)?).await?;
     output::announce(&stack, arguments)?;
     stopped().await?;
-    output::say_goodbye(&stack, arguments);
-    // A second Ctrl-C does not wait for anything.
+    output::announce_shutdown(&stack, arguments);
+    // A second Ctrl-C exits without waiting for the shutdown.
     tokio::select! {
         () = stack.shutdown() => {}
         _ = stopped() => {}
@@ -61,19 +61,19 @@ fn options(arguments: &Arguments) -> anyhow::Result<Options> {
     Ok(options)
 }
 
-/// Returns on Ctrl-C, and when the process is told to end.
+/// Returns on Ctrl-C and on SIGTERM.
 async fn stopped() -> anyhow::Result<()> {
     #[cfg(unix)]
     {
         let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())
-            .context("SIGTERM cannot be listened to")?;
+            .context("the handler for SIGTERM cannot be installed")?;
         tokio::select! {
-            interrupted = signal::ctrl_c() => interrupted.context("Ctrl-C cannot be listened to"),
+            interrupted = signal::ctrl_c() => interrupted.context("the handler for Ctrl-C cannot be installed"),
             _ = terminate.recv() => Ok(()),
         }
     }
     #[cfg(not(unix))]
     signal::ctrl_c()
         .await
-        .context("Ctrl-C cannot be listened to")
+        .context("the handler for Ctrl-C cannot be installed")
 }

@@ -1,4 +1,4 @@
-//! How a stack is started, and where it is reached.
+//! The options and the addresses of a stack.
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
@@ -7,39 +7,42 @@ use serde_json::Value;
 
 use crate::{book, logs::ShowLogs, template::System, websocket::WebSocketLimits};
 
-/// How a stack is to be started.
+/// The options of a stack.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The template, as CloudFormation's long-form JSON.
+    /// The template, in CloudFormation's long form as JSON.
     pub template: Value,
     /// The folder with the functions' executables.
     pub binaries: PathBuf,
-    /// The port to listen on; 0 for any that is free.
+    /// The port to listen on; 0 chooses a free port.
     pub port: u16,
-    /// Names in `Host` headers that are answered, beside this machine's own.
+    /// Accepted names in `Host` headers, besides `localhost` and loopback addresses.
     pub allowed_hosts: Vec<String>,
-    /// Where tables, objects and queued messages are kept; without it they end with the stack.
+    /// The folder for tables, objects and queued messages; without it, they end with the stack.
     pub data_dir: Option<PathBuf>,
-    /// Values of template parameters, over their defaults.
+    /// Values of template parameters; they override the defaults.
     pub parameters: BTreeMap<String, String>,
-    /// Environment variables of functions (by their names in the contract), over the template's.
+    /// Environment variables of functions, by their names in the contract; they override the template.
     pub environment: BTreeMap<String, BTreeMap<String, String>>,
-    /// Visibility timeouts of queues by name, over the template's.
+    /// Visibility timeouts of queues, by name; they override the template.
     pub visibility_timeouts: BTreeMap<String, Duration>,
-    /// Timeouts of functions (by their names in the contract), over the template's.
+    /// The initial receive count of messages, by queue name. Tests use it to reach the last attempt
+    /// without waiting for the earlier ones.
+    pub earlier_receives: BTreeMap<String, u32>,
+    /// Timeouts of functions, by their names in the contract; they override the template.
     pub function_timeouts: BTreeMap<String, Duration>,
-    /// Processes of one function at a time, unless the template reserves a number.
+    /// Maximum number of processes of a function without reserved concurrency.
     pub concurrency: usize,
     /// Limits of WebSocket connections.
     pub websocket: WebSocketLimits,
-    /// The folder of the built documentation book; a page in its place says how to build it.
+    /// The folder of the built documentation book. If it is missing, a page names the command to build it.
     pub book: PathBuf,
-    /// How the functions' logs are shown on standard error.
+    /// The format of the functions' logs on standard error.
     pub show_logs: ShowLogs,
 }
 
 impl Options {
-    /// The defaults: any free port, nothing kept, logs not shown.
+    /// The defaults: a free port, no data folder, hidden logs.
     pub fn new(template: Value, binaries: impl Into<PathBuf>) -> Self {
         Self {
             template,
@@ -50,19 +53,23 @@ impl Options {
             parameters: BTreeMap::new(),
             environment: BTreeMap::new(),
             visibility_timeouts: BTreeMap::new(),
+            earlier_receives: BTreeMap::new(),
             function_timeouts: BTreeMap::new(),
             concurrency: 10,
             websocket: WebSocketLimits::default(),
             book: book::FOLDER.into(),
-            show_logs: ShowLogs::Not,
+            show_logs: ShowLogs::Hidden,
         }
     }
 
-    /// The system with what these options set differently.
+    /// Applies the overrides to a system.
     pub(crate) fn applied_to(&self, mut system: System) -> System {
         for queue in &mut system.queues {
             if let Some(timeout) = self.visibility_timeouts.get(&queue.name) {
                 queue.visibility_timeout = *timeout;
+            }
+            if let Some(receives) = self.earlier_receives.get(&queue.name) {
+                queue.earlier_receives = *receives;
             }
         }
         for function in &mut system.functions {
@@ -78,13 +85,13 @@ impl Options {
     }
 }
 
-/// Where a stack is reached.
+/// The addresses of a stack.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Urls {
-    /// The HTTP API, without a slash at its end. The progress page is at its root.
+    /// The URL of the HTTP API, without a slash at the end. The progress page is at its root.
     pub http_api: String,
-    /// The WebSocket API, stage included.
+    /// The URL of the WebSocket API with its stage.
     pub websocket: String,
-    /// The AWS services, for `AWS_ENDPOINT_URL`.
+    /// The URL of the AWS services, for `AWS_ENDPOINT_URL`.
     pub endpoint_url: String,
 }

@@ -1,4 +1,4 @@
-//! What people and programs read.
+//! The output on the terminal.
 
 use std::{
     collections::BTreeMap,
@@ -10,7 +10,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::arguments::Arguments;
 
-/// Sends the stack's own log to standard error: warnings, or what `RUST_LOG` asks for.
+/// Writes the stack's own log to standard error, at the level of `RUST_LOG` or `warn`.
 pub(crate) fn log_to_standard_error() {
     let filter =
         EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,s3s=error"));
@@ -22,7 +22,7 @@ pub(crate) fn log_to_standard_error() {
         .init();
 }
 
-/// How the functions' logs are shown.
+/// The format of the functions' logs.
 pub(crate) fn logs(arguments: &Arguments) -> ShowLogs {
     if arguments.json {
         ShowLogs::Raw
@@ -33,7 +33,7 @@ pub(crate) fn logs(arguments: &Arguments) -> ShowLogs {
     }
 }
 
-/// Says where everything is.
+/// Prints the addresses of the stack, as text or as JSON.
 pub(crate) fn announce(stack: &LocalStack, arguments: &Arguments) -> io::Result<()> {
     let mut output = io::stdout().lock();
     let urls = stack.urls();
@@ -65,7 +65,7 @@ pub(crate) fn announce(stack: &LocalStack, arguments: &Arguments) -> io::Result<
             "Data",
             match &arguments.data_dir {
                 Some(folder) => folder.display().to_string(),
-                None => "in memory; --data-dir keeps it".to_owned(),
+                None => "in memory; --data-dir DIR keeps it".to_owned(),
             },
         ),
     ];
@@ -77,35 +77,35 @@ pub(crate) fn announce(stack: &LocalStack, arguments: &Arguments) -> io::Result<
     }
     writeln!(
         output,
-        "\n  Ctrl-C stops it. What the functions log follows.\n"
+        "\n  Press Ctrl-C to stop. The functions' logs follow.\n"
     )?;
     output.flush()
 }
 
-/// Says on standard error that the stack stops, and what becomes of the work that this cuts short.
-pub(crate) fn say_goodbye(stack: &LocalStack, arguments: &Arguments) {
+/// Prints on standard error that the stack stops, and what happens to interrupted jobs.
+pub(crate) fn announce_shutdown(stack: &LocalStack, arguments: &Arguments) {
     if arguments.json {
         return;
     }
     let is_kept = arguments.data_dir.is_some();
-    // A closed standard error must not keep the stack from ending in order.
+    // A closed standard error must not prevent an orderly shutdown.
     let _ = writeln!(
         io::stderr(),
         "{}",
-        goodbye(&stack.busy_functions(), is_kept)
+        shutdown_message(&stack.busy_functions(), is_kept)
     );
 }
 
-fn goodbye(busy: &BTreeMap<String, usize>, is_kept: bool) -> String {
+fn shutdown_message(busy: &BTreeMap<String, usize>, is_kept: bool) -> String {
     let jobs = match busy.get("pipeline") {
         None => return "\n  Stopping.".to_owned(),
         Some(1) => "a running job".to_owned(),
         Some(count) => format!("{count} running jobs"),
     };
     let what = if is_kept {
-        "the next start with the same --data-dir continues after the finished stages"
+        "the next start with the same --data-dir continues after the last finished stage"
     } else {
-        "its state is lost with the rest of the data; --data-dir would keep it"
+        "its state is lost with all other data; use --data-dir to keep it"
     };
     format!("\n  Stopping. This interrupts {jobs}: {what}.")
 }
@@ -115,12 +115,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn goodbye_says_what_becomes_of_running_jobs() {
+    fn shutdown_message_names_interrupted_jobs() {
         let busy = |count| BTreeMap::from([("pipeline".to_owned(), count)]);
         let idle = BTreeMap::from([("websocket".to_owned(), 1)]);
-        assert_eq!(goodbye(&idle, false).trim(), "Stopping.");
-        assert!(goodbye(&busy(1), false).contains("a running job: its state is lost"));
-        let kept = goodbye(&busy(2), true);
+        assert_eq!(shutdown_message(&idle, false).trim(), "Stopping.");
+        assert!(shutdown_message(&busy(1), false).contains("a running job: its state is lost"));
+        let kept = shutdown_message(&busy(2), true);
         assert!(kept.contains("2 running jobs: the next start"), "{kept}");
     }
 }

@@ -1,10 +1,11 @@
-//! S3: `s3s` over a folder.
+//! S3: the `s3s` server, with objects as files in a folder.
 
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use http_body_util::BodyExt as _;
-use hyper::body::Incoming;
+use hyper::body::Body;
 use s3s::{
     S3Result,
     auth::{S3Auth, SecretKey},
@@ -18,11 +19,10 @@ use crate::{
     recorder::Call,
 };
 
-/// Largest body of one request, in bytes. S3 takes 5 GB; clients send what is larger than a few
-/// megabytes in parts anyway.
+/// Largest body of one request, in bytes. S3 accepts 5 GB, but clients upload large objects in parts.
 const MAX_PUT_BYTES: usize = 64 * 1024 * 1024;
 
-/// The buckets could not be made.
+/// A bucket's folder cannot be created or opened.
 #[derive(Debug, thiserror::Error)]
 #[error("the bucket folder {} cannot be used: {reason}", path.display())]
 pub struct BucketError {
@@ -30,7 +30,7 @@ pub struct BucketError {
     reason: String,
 }
 
-/// The buckets.
+/// The buckets, each a folder.
 pub(crate) struct S3 {
     service: S3Service,
 }
@@ -41,19 +41,19 @@ impl std::fmt::Debug for S3 {
     }
 }
 
-/// One secret for every access key: who calls is known from the key, and signatures (of presigned
-/// addresses, too) are checked.
-struct OneSecret(String);
+/// One secret for all access keys. The key identifies the caller; signatures are verified, presigned
+/// URLs included.
+struct SharedSecret(String);
 
 #[async_trait::async_trait]
-impl S3Auth for OneSecret {
+impl S3Auth for SharedSecret {
     async fn get_secret_key(&self, _access_key: &str) -> S3Result<SecretKey> {
         Ok(SecretKey::from(self.0.clone()))
     }
 }
 
 impl S3 {
-    /// Opens the buckets under `root`, and makes those that are not there.
+    /// Opens the buckets under `root` and creates missing ones.
     pub(crate) fn open(root: &Path, buckets: &[String], secret: &str) -> Result<Self, BucketError> {
         for bucket in buckets {
             let path = root.join(bucket);
@@ -67,22 +67,26 @@ impl S3 {
             reason: format!("{error:?}"),
         })?;
         let mut builder = S3ServiceBuilder::new(files);
-        builder.set_auth(OneSecret(secret.to_owned()));
+        builder.set_auth(SharedSecret(secret.to_owned()));
         Ok(Self {
             service: builder.build(),
         })
     }
 
-    /// Whether a request can only be meant for S3: it is signed, in its header or its query.
-    pub(crate) fn is_meant<B>(request: &Request<B>) -> bool {
+    /// Whether a request is for S3: it has a signature, in a header or in the query.
+    pub(crate) fn is_s3_request<B>(request: &Request<B>) -> bool {
         header_text(request.headers(), header::AUTHORIZATION).starts_with("AWS4-HMAC-SHA256")
             || is_presigned(request)
     }
 
-    /// Answers a request.
-    pub(crate) async fn answer(&self, mut request: Request<Incoming>) -> Response {
-        // Clients that follow a redirect on one host carry their credentials for the HTTP API
-        // along; in AWS the hosts differ, and they don't.
+    /// Serves a request.
+    pub(crate) async fn handle<B>(&self, mut request: Request<B>) -> Response
+    where
+        B: Body<Data = Bytes> + Unpin,
+        B::Error: Into<BoxError>,
+    {
+        // A client that follows a redirect to the same host keeps its `Authorization` header for the
+        // HTTP API. In AWS the hosts differ, and clients drop it.
         if is_presigned(&request) {
             request.headers_mut().remove(header::AUTHORIZATION);
         }
@@ -98,15 +102,15 @@ impl S3 {
         match self.service.call(request).await {
             Ok(response) => response.map(|body| body.map_err(BoxError::from).boxed_unsync()),
             Err(error) => {
-                tracing::warn!("S3 could not answer: {error:?}");
+                tracing::warn!("S3 could not serve a request: {error:?}");
                 http_util::empty(StatusCode::INTERNAL_SERVER_ERROR)
             }
         }
     }
 }
 
-/// What a fault answers instead of the buckets; `None` if it is not one of answers.
-pub(crate) fn fault_answer(fault: Fault) -> Option<Response> {
+/// The response of a fault; `None` if the fault does not replace the response.
+pub(crate) fn fault_response(fault: Fault) -> Option<Response> {
     match fault {
         Fault::Throttle => Some(refuse(StatusCode::SERVICE_UNAVAILABLE, "SlowDown")),
         Fault::Outage => Some(refuse(StatusCode::INTERNAL_SERVER_ERROR, "InternalError")),
@@ -115,11 +119,11 @@ pub(crate) fn fault_answer(fault: Fault) -> Option<Response> {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
             Some(http_util::empty(status))
         }
-        Fault::Conflict | Fault::Delay(_) | Fault::Hang | Fault::LostAnswer => None,
+        Fault::Conflict | Fault::Delay(_) | Fault::Hang | Fault::LostResponse => None,
     }
 }
 
-/// What a request calls, for the recorder: named as IAM names it.
+/// The call to record for a request, with the IAM action as its operation.
 pub(crate) fn call<B>(caller: &str, request: &Request<B>) -> Call {
     let path = request.uri().path().trim_start_matches('/');
     let (bucket, key) = path.split_once('/').unwrap_or((path, ""));

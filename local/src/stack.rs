@@ -1,4 +1,4 @@
-//! The stack: everything that the template describes, started and stopped together.
+//! Starts and stops everything in the template.
 
 use std::{
     collections::BTreeMap,
@@ -24,19 +24,20 @@ use crate::{
     options::{Options, Urls},
     recorder::Calls,
     server::{self, Router},
+    services::Services,
     sqs::QueueDepth,
     storage::Storage,
-    template::{Authorizer, EventSource, FunctionResource, Place, System},
+    template::{Authorizer, EventSource, FunctionResource, StackLocation, System},
     websocket::WebSocketApi,
 };
 
-/// The secret of every access key, the one that tools for local AWS endpoints expect.
-const SECRET: &str = "test";
+/// The secret of all access keys; the usual one for local AWS endpoints.
+pub(crate) const SECRET: &str = "test";
 
 /// How often expired items are deleted.
 const SWEEP_INTERVAL: Duration = Duration::from_mins(1);
 
-/// A running stack. It stops when it is dropped, or in order with [`LocalStack::shutdown`].
+/// A running stack. [`LocalStack::shutdown`] stops it in order; dropping it stops it at once.
 #[derive(Debug)]
 pub struct LocalStack {
     router: Arc<Router>,
@@ -46,25 +47,25 @@ pub struct LocalStack {
     outputs: BTreeMap<String, String>,
     shutdown: watch::Sender<bool>,
     tasks: JoinSet<()>,
-    /// Keeps other stacks from the data as long as this one runs.
+    /// Holds the lock on the data folder.
     _data_dir: Option<DataDir>,
 }
 
 impl LocalStack {
-    /// Starts everything that the template describes.
+    /// Starts everything in the template. Returns when the stack accepts requests.
     pub async fn start(options: Options) -> Result<Self, StartError> {
-        let (listener, place) = listen(options.port).await?;
-        let system = System::read(&options.template, &options.parameters, &place)?;
+        let (listener, location) = listen(options.port).await?;
+        let system = System::read(&options.template, &options.parameters, &location)?;
         let mut system = options.applied_to(system);
-        add_authorizers(&mut system, &options.binaries, &place);
+        add_authorizers(&mut system, &options.binaries, &location);
         let data_dir = options.data_dir.as_deref().map(DataDir::open).transpose()?;
         let storage = Storage::open(data_dir.as_ref(), &system, SECRET)?;
         let (shutdown, down) = watch::channel(false);
         let logs = Logs::new(options.show_logs);
         let host = Arc::new(Host {
             binaries: options.binaries,
-            authority: place.authority.clone(),
-            region: place.region.clone(),
+            authority: location.authority.clone(),
+            region: location.region.clone(),
             secret: SECRET.to_owned(),
             concurrency: options.concurrency,
             instances: Instances::default(),
@@ -83,9 +84,9 @@ impl LocalStack {
         });
         let stage = websocket.as_ref().map_or("", |api| api.stage());
         let urls = Urls {
-            http_api: place.http_base(),
-            websocket: format!("{}/{stage}", place.websocket_base()),
-            endpoint_url: place.http_base(),
+            http_api: location.http_base(),
+            websocket: format!("{}/{stage}", location.websocket_base()),
+            endpoint_url: location.http_base(),
         };
         let callers = functions
             .values()
@@ -102,11 +103,8 @@ impl LocalStack {
             runtime_api: RuntimeApi {
                 instances: Arc::clone(&host.instances),
             },
-            storage,
-            calls: Calls::default(),
-            faults: Faults::default(),
+            services: Services::new(storage, callers),
             book: options.book,
-            callers,
         });
         let mut stack = Self {
             router,
@@ -118,15 +116,20 @@ impl LocalStack {
             tasks: JoinSet::new(),
             _data_dir: data_dir,
         };
-        stack.run(listener, &system.event_sources, &place);
+        stack.run(listener, &system.event_sources, &location);
         Ok(stack)
     }
 
-    fn run(&mut self, listener: TcpListener, event_sources: &[EventSource], place: &Place) {
+    fn run(
+        &mut self,
+        listener: TcpListener,
+        event_sources: &[EventSource],
+        location: &StackLocation,
+    ) {
         let router = Arc::clone(&self.router);
         self.tasks
             .spawn(async move { match server::serve(listener, router).await {} });
-        let dynamodb = self.router.storage.dynamodb.clone();
+        let dynamodb = self.router.services.storage.dynamodb.clone();
         self.tasks.spawn(async move {
             loop {
                 tokio::time::sleep(SWEEP_INTERVAL).await;
@@ -134,54 +137,54 @@ impl LocalStack {
             }
         });
         for source in event_sources {
-            let queue = self.router.storage.sqs.queue(&source.queue);
+            let queue = self.router.services.storage.sqs.queue(&source.queue);
             let function = self.functions.get(&source.function);
             if let (Some(queue), Some(function)) = (queue, function) {
                 let (queue, function) = (Arc::clone(queue), Arc::clone(function));
-                let (source, region) = (source.clone(), place.region.clone());
+                let (source, region) = (source.clone(), location.region.clone());
                 self.tasks
                     .spawn(event_source::poll(source, queue, function, region));
             }
         }
         for function in self.functions.values() {
-            // What is wrong shows with the first event, too; this only spares it the start.
+            // Only saves the first event the start-up time. An error appears again with that event.
             if let Err(error) = function.warm() {
                 tracing::error!("{error}");
             }
         }
     }
 
-    /// Where the stack is reached.
+    /// The stack's addresses.
     pub fn urls(&self) -> &Urls {
         &self.router.urls
     }
 
-    /// The template's outputs, with the addresses that things have here.
+    /// The template's outputs, with local addresses.
     pub fn outputs(&self) -> &BTreeMap<String, String> {
         &self.outputs
     }
 
-    /// What in the template has no effect here, in sentences.
+    /// Sentences about parts of the template that have no effect here.
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 
-    /// What goes wrong on purpose.
+    /// The hooks for fault injection.
     pub fn faults(&self) -> &Faults {
-        &self.router.faults
+        &self.router.services.faults
     }
 
-    /// The calls to AWS services so far.
+    /// The recorded calls to AWS services.
     pub fn calls(&self) -> &Calls {
-        &self.router.calls
+        &self.router.services.calls
     }
 
-    /// The last lines that the functions wrote.
+    /// The last 20,000 lines of the functions' logs.
     pub fn logs(&self) -> Vec<LogLine> {
         self.logs.lines()
     }
 
-    /// API Gateway's ids of the open WebSocket connections.
+    /// The ids of the open WebSocket connections.
     pub fn connection_ids(&self) -> Vec<String> {
         let websocket = self.router.websocket.as_ref();
         websocket
@@ -191,27 +194,26 @@ impl LocalStack {
 
     /// Every item of a table, in DynamoDB's JSON: `{"job_id": {"S": "..."}}`.
     pub fn items(&self, table: &str) -> Result<Vec<Value>, DynamoDbError> {
-        self.router.storage.dynamodb.items(table)
+        self.router.services.storage.dynamodb.items(table)
     }
 
     /// How many messages a queue holds; `None` if there is no queue of that name.
     pub fn queue_depth(&self, queue: &str) -> Option<QueueDepth> {
         self.router
+            .services
             .storage
             .sqs
             .queue(queue)
             .map(|queue| queue.depth())
     }
 
-    /// The bodies of the messages in a queue, in whatever state, oldest first; `None` if there is no
-    /// queue of that name.
+    /// The bodies of all messages in a queue, oldest first, in-flight and delayed ones included; `None`
+    /// if there is no queue of that name.
     pub fn queue_messages(&self, queue: &str) -> Option<Vec<String>> {
-        let queue = self.router.storage.sqs.queue(queue)?;
-        let messages = queue.messages().into_iter();
-        Some(messages.map(|message| message.body).collect())
+        self.router.services.storage.queue_messages(queue)
     }
 
-    /// Ends the processes of a function (by its name in the contract), busy or not.
+    /// Kills all processes of a function (by its name in the contract), busy or idle.
     pub fn kill(&self, function: &str) {
         for candidate in self.functions.values() {
             if candidate.name() == function {
@@ -220,8 +222,8 @@ impl LocalStack {
         }
     }
 
-    /// How many events each function (by its name in the contract) works on; those that work on none
-    /// are left out.
+    /// The number of running invocations of each function (by its name in the contract), without idle
+    /// functions.
     pub fn busy_functions(&self) -> BTreeMap<String, usize> {
         let functions = self.functions.values();
         let busy = functions.map(|function| (function.name().to_owned(), function.busy()));
@@ -235,11 +237,11 @@ impl LocalStack {
         }
     }
 
-    /// Closes the connections and ends the functions' processes.
+    /// Closes the connections and waits for the functions' processes to end.
     pub async fn shutdown(mut self) {
         self.stop();
         self.tasks.shutdown().await;
-        self.router.runtime_api.wait_for_the_end().await;
+        self.router.runtime_api.wait_for_all_exits().await;
     }
 }
 
@@ -249,8 +251,8 @@ impl Drop for LocalStack {
     }
 }
 
-/// Takes the port, and with it the place where everything will be.
-async fn listen(port: u16) -> Result<(TcpListener, Place), StartError> {
+/// Binds the port, which determines all local addresses.
+async fn listen(port: u16) -> Result<(TcpListener, StackLocation), StartError> {
     let cannot = |source: io::Error| {
         if source.kind() == io::ErrorKind::AddrInUse {
             StartError::PortInUse { port }
@@ -261,18 +263,13 @@ async fn listen(port: u16) -> Result<(TcpListener, Place), StartError> {
     let listener = TcpListener::bind(("127.0.0.1", port))
         .await
         .map_err(cannot)?;
-    let place = Place {
-        region: "us-east-1".to_owned(),
-        account: "000000000000".to_owned(),
-        stack_name: "stagecast-local".to_owned(),
-        authority: listener.local_addr().map_err(cannot)?.to_string(),
-    };
-    Ok((listener, place))
+    let location = StackLocation::of(&listener.local_addr().map_err(cannot)?.to_string());
+    Ok((listener, location))
 }
 
-/// Adds the functions that authorizers ask: they are not in the template. One without an executable is
-/// not asked, and a warning says that its route is open.
-fn add_authorizers(system: &mut System, binaries: &Path, place: &Place) {
+/// Adds the authorizer functions, which are not in the template. An authorizer without an executable is
+/// skipped, with a warning that its route is open.
+fn add_authorizers(system: &mut System, binaries: &Path, location: &StackLocation) {
     let Some(websocket) = &mut system.websocket else {
         return;
     };
@@ -285,7 +282,7 @@ fn add_authorizers(system: &mut System, binaries: &Path, place: &Place) {
         }
         let path = executable(binaries, function);
         if path.is_file() {
-            let (region, account) = (&place.region, &place.account);
+            let (region, account) = (&location.region, &location.account);
             system.functions.push(FunctionResource {
                 name: function.clone(),
                 binary: function.clone(),
@@ -297,7 +294,7 @@ fn add_authorizers(system: &mut System, binaries: &Path, place: &Place) {
             });
         } else {
             system.warnings.push(format!(
-                "the authorizer of '{key}' is not run locally, so the route is open: its function \
+                "the authorizer of '{key}' does not run locally, so the route is open: its function \
                  '{function}' has no executable at {}",
                 path.display()
             ));

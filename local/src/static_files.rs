@@ -1,4 +1,4 @@
-//! The progress page and the documentation of the APIs, in the executable.
+//! The progress page and the API documentation, embedded in the executable.
 
 use contract::input::INPUT;
 use http::{HeaderValue, Method, Request, StatusCode, header};
@@ -6,14 +6,14 @@ use serde_json::json;
 
 use crate::http_util::{self, Response};
 
-/// Name and content of each file of `generated/page`, which is built from `client/page`.
+/// Name and content of each file in `generated/page`, which is built from `client/page`.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/page_files.rs"));
 
-/// Name and content of each file of `generated/docs`.
+/// Name and content of each file in `generated/docs`.
 const DOCS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/docs_files.rs"));
 
-/// Answers a request for the page or the documentation; `None` if it is for something else.
-pub(crate) fn answer<B>(request: &Request<B>, http_api: &str, websocket: &str) -> Option<Response> {
+/// The response to a request for the page or the documentation; `None` for any other path.
+pub(crate) fn handle<B>(request: &Request<B>, http_api: &str, websocket: &str) -> Option<Response> {
     if request.method() != Method::GET && request.method() != Method::HEAD {
         return None;
     }
@@ -26,7 +26,7 @@ pub(crate) fn answer<B>(request: &Request<B>, http_api: &str, websocket: &str) -
         return Some(http_util::json(StatusCode::OK, &body));
     }
     let (files, name) = match name.strip_prefix("docs") {
-        // Relative addresses on the page are relative to its folder.
+        // Relative links on the page need the slash.
         Some("") => return Some(moved_to("/docs/")),
         Some("/") => (DOCS, "index.html"),
         Some(rest) => (DOCS, rest.strip_prefix('/')?),
@@ -38,7 +38,7 @@ pub(crate) fn answer<B>(request: &Request<B>, http_api: &str, websocket: &str) -
     response
         .headers_mut()
         .insert(header::CONTENT_TYPE, media_type);
-    // The names stay when the page changes: browsers are to ask each time.
+    // File names do not change with their content, so browsers must revalidate.
     response
         .headers_mut()
         .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));

@@ -1,4 +1,4 @@
-//! The services that keep something: tables, objects, queued messages.
+//! The stateful services: tables, objects and queues.
 
 use std::sync::Arc;
 
@@ -6,20 +6,20 @@ use crate::{
     data_dir::DataDir, dynamodb::DynamoDb, error::StartError, s3::S3, sqs::Sqs, template::System,
 };
 
-/// The services, on a folder that is kept or on what ends with the stack.
+/// The stateful services. Without a data folder, their contents end with the stack.
 #[derive(Debug)]
 pub(crate) struct Storage {
     pub(crate) dynamodb: DynamoDb,
     pub(crate) s3: S3,
     pub(crate) sqs: Arc<Sqs>,
-    /// Holds what is not kept.
+    /// The objects' folder when there is no data folder; deleted on drop.
     _scratch: tempfile::TempDir,
 }
 
 impl Storage {
-    /// Opens the services with the tables, buckets and queues of the system.
+    /// Opens the services and creates the tables, buckets and queues of `system`.
     pub(crate) fn open(
-        kept: Option<&DataDir>,
+        data_dir: Option<&DataDir>,
         system: &System,
         secret: &str,
     ) -> Result<Self, StartError> {
@@ -27,7 +27,7 @@ impl Storage {
             path: std::env::temp_dir(),
             source,
         })?;
-        let objects = match kept {
+        let objects = match data_dir {
             Some(folder) => folder.join("objects"),
             None => scratch.path().join("objects"),
         };
@@ -35,11 +35,15 @@ impl Storage {
             path: objects.clone(),
             source,
         })?;
-        let dynamodb = DynamoDb::open(kept.map(|folder| folder.join("tables.sqlite")).as_deref())?;
+        let dynamodb = DynamoDb::open(
+            data_dir
+                .map(|folder| folder.join("tables.sqlite"))
+                .as_deref(),
+        )?;
         for (table, time_to_live) in &system.tables {
             dynamodb.create_table(table, time_to_live.as_deref())?;
         }
-        let queues = kept.map(|folder| folder.join("queues"));
+        let queues = data_dir.map(|folder| folder.join("queues"));
         let sqs = Arc::new(Sqs::open(&system.queues, queues.as_deref())?);
         Ok(Self {
             dynamodb,
@@ -47,5 +51,11 @@ impl Storage {
             sqs,
             _scratch: scratch,
         })
+    }
+
+    /// The bodies of the messages in a queue, in whatever state, oldest first.
+    pub(crate) fn queue_messages(&self, queue: &str) -> Option<Vec<String>> {
+        let messages = self.sqs.queue(queue)?.messages().into_iter();
+        Some(messages.map(|message| message.body).collect())
     }
 }

@@ -1,4 +1,4 @@
-"""An emulator of AWS: ministack, with IAM enforced and TLS spoken, on a free port of this machine."""
+"""Runs ministack, an AWS emulator, with enforced IAM and TLS, on a free port of this machine."""
 
 import datetime
 import ipaddress
@@ -23,29 +23,29 @@ from pace import limit
 
 REGION = "us-east-1"
 
-# Whoever has this key is the account's root user.
+# The credentials of the account's root user.
 ROOT = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": REGION}
 
-# Seconds that the emulator may take to start.
+# Timeout for the emulator's start, in seconds.
 START = 60
 
-# Lines of its log that are shown when something takes too long.
+# The number of log lines shown after a timeout.
 SHOWN = 40
 
 
 class Emulator:
-    """A running emulator. Everything that it keeps is below `folder` and goes with it."""
+    """A running emulator. All its data is in `folder`."""
 
     def __init__(self, folder):
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         self.log = folder / "emulator.log"
-        # The template refuses the bucket to whoever does not speak TLS, and the emulator enforces it.
+        # The bucket's policy denies requests without TLS, and the emulator enforces it.
         self.certificate, key = self_signed(folder)
         listener = socket.create_server(("127.0.0.1", 0), backlog=1024)
         port = listener.getsockname()[1]
         self.url = f"https://localhost:{port}"
-        # What the functions inherit: no credentials of whoever runs this.
+        # The functions inherit the environment: remove the user's AWS credentials.
         clean = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         self.environment = clean | ROOT | {
             "AWS_ENDPOINT_URL": self.url,
@@ -62,8 +62,8 @@ class Emulator:
             "IOT_MTLS_ENABLED": "0",
             "TMPDIR": str(folder),
         }
-        # The services of AWS that are called most speak HTTP/1.1 only. hypercorn would end an HTTP/2
-        # connection after a thousand requests, with all that is on it, and our clients share one.
+        # Most AWS services support only HTTP/1.1. hypercorn would close an HTTP/2 connection after a
+        # thousand requests, including those in flight, and the clients share one connection.
         config = folder / "hypercorn.toml"
         config.write_text('alpn_protocols = ["http/1.1"]\n', encoding="utf-8")
         command = [sys.executable, "-m", "hypercorn", "ministack.app:app", "--config", str(config)]
@@ -92,7 +92,7 @@ class Emulator:
                 waited = time.monotonic() - began
                 if ended or waited > limit(START):
                     self.kill()
-                    why = "it has ended" if ended else f"not within {waited:.0f} s: {error}"
+                    why = "the process has ended" if ended else f"not within {waited:.0f} s: {error}"
                     sys.exit(f"the emulator did not start: {why}\n{self.end_of_log()}")
                 time.sleep(0.1)
 
@@ -100,7 +100,7 @@ class Emulator:
         self.kill()
 
     def kill(self):
-        """Ends the emulator. The functions' processes are in the same group."""
+        """Kills the emulator and the functions, which are in its process group."""
         try:
             os.killpg(self.process.pid, signal.SIGKILL)
         except ProcessLookupError:
@@ -108,13 +108,13 @@ class Emulator:
         self.process.wait()
 
     def end_of_log(self):
-        """What the emulator, and the functions on it, have logged last."""
+        """The last log lines of the emulator and its functions."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return "\n".join(["the emulator's log ends with", *lines[-SHOWN:]])
 
-    def run(self, what, command, patience):
-        """Runs a program that finds the emulator; answers with how it ended. It may take `patience`
-        seconds, as the machine has them."""
+    def run(self, what, command, timeout):
+        """Runs a program with the emulator's environment. Returns the completed process. The timeout is
+        `timeout` seconds on an idle machine."""
         process = subprocess.Popen(
             command, env=self.environment, text=True,
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -126,25 +126,25 @@ class Emulator:
                 return subprocess.CompletedProcess(command, process.returncode, stdout, stderr)
             except subprocess.TimeoutExpired as late:
                 waited = time.monotonic() - began
-                if waited <= limit(patience):
+                if waited <= limit(timeout):
                     continue
                 process.kill()
                 process.wait()
-                # Whatever text it was asked for, it has bytes.
+                # The exception has bytes even in text mode.
                 said = b"".join([late.stdout or b"", late.stderr or b""]).decode(errors="replace")
                 sys.exit(f"{what} did not end within {waited:.0f} s:\n{said}\n{self.end_of_log()}")
 
-    def follow(self, what, command, patience, heard, environment):
-        """Runs a program that finds the emulator, and calls `heard` with each line that it writes;
-        answers with its exit code and all that it wrote. It may be silent for `patience` seconds, as
-        the machine has them."""
+    def follow(self, what, command, timeout, on_line, environment):
+        """Runs a program with the emulator's environment, and calls `on_line` with each line of its
+        output. Returns its exit code and output. The timeout between two lines is `timeout` seconds on
+        an idle machine."""
         try:
-            return follow(command, self.environment | environment, patience, heard, limit)
+            return follow(command, self.environment | environment, timeout, on_line, limit)
         except Late as late:
-            sys.exit(f"{what} has said nothing for too long:\n{late.output}\n{self.end_of_log()}")
+            sys.exit(f"{what} printed no line for too long:\n{late.output}\n{self.end_of_log()}")
 
     def client(self, service):
-        """A client of a service, as the account's root user."""
+        """A boto3 client of a service, with the root user's credentials."""
         return boto3.client(
             service,
             endpoint_url=self.url,
@@ -157,7 +157,7 @@ class Emulator:
 
 
 def self_signed(folder):
-    """Makes a certificate for this machine, and its key."""
+    """Creates a certificate and a key for this machine. Returns their paths."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
     now = datetime.datetime.now(datetime.timezone.utc)

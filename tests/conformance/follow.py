@@ -1,4 +1,4 @@
-"""Running a program whose lines are news."""
+"""Runs a program with a timeout between its lines."""
 
 import queue
 import subprocess
@@ -7,17 +7,17 @@ import time
 
 
 class Late(Exception):
-    """A program has not printed a line for too long. It was ended."""
+    """A program was killed because it printed no line for too long."""
 
     def __init__(self, output):
         super().__init__("no line for too long")
         self.output = output
 
 
-def follow(command, environment, patience, heard, limit):
-    """Runs a program, and calls `heard` with each line that it writes, to either output. Answers with
-    its exit code and all that it wrote. It may be silent for `patience` seconds, as `limit` has them
-    at the time."""
+def follow(command, environment, timeout, on_line, limit):
+    """Runs a program, and calls `on_line` with each line of its standard output and standard error.
+    Returns its exit code and its output. Raises `Late` after `timeout` seconds without a line; `limit`
+    converts them to the load of the machine."""
     process = subprocess.Popen(
         command, env=environment, text=True, errors="replace",
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -35,7 +35,7 @@ def follow(command, environment, patience, heard, limit):
         try:
             line = lines.get(timeout=1)
         except queue.Empty:
-            if time.monotonic() - last > limit(patience):
+            if time.monotonic() - last > limit(timeout):
                 process.kill()
                 process.wait()
                 raise Late("".join(output)) from None
@@ -44,4 +44,4 @@ def follow(command, environment, patience, heard, limit):
             return process.wait(), "".join(output)
         last = time.monotonic()
         output.append(line)
-        heard(line.rstrip("\n"))
+        on_line(line.rstrip("\n"))

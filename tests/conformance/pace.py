@@ -1,8 +1,8 @@
-"""Time limits that follow the machine.
+"""Time limits that adapt to the load of the machine.
 
-Limits are given for an idle machine of two cores. A limit is multiplied by how much longer a fixed
-amount of work takes now, or by the number of runnable processes per core, whichever is more. What
-takes longer than its limit is thus stuck, and not only slow.
+Limits are for an idle machine of two cores. The current factor is how much longer a fixed amount of work
+takes now, or the number of runnable processes per core, whichever is larger. A process that exceeds its
+limit is therefore stuck, not only slow.
 """
 
 import hashlib
@@ -10,21 +10,21 @@ import os
 import threading
 import time
 
-# Seconds that the work takes on an idle machine of 2026.
+# The duration of the work on an idle machine of 2026, in seconds.
 REFERENCE = 0.3
 
-# Megabytes that are hashed.
+# The work: megabytes to hash.
 WORK = 400
 
-# Seconds that a measurement is good for.
+# How long a measurement is valid, in seconds.
 FRESH = 30
 
-# The most that a limit is multiplied by: a machine that is slower than this fails.
+# The maximum factor. Checks fail on slower machines.
 MOST = 20
 
 
 def measure():
-    """How many times as long as on the reference machine things take now; at least 1."""
+    """The current factor, between 1 and MOST."""
     block = bytes(1 << 20)
     digest = hashlib.sha256()
     began = time.monotonic()
@@ -36,7 +36,7 @@ def measure():
 
 
 class Pace:
-    """The factor of now. It is measured again when it is old."""
+    """The current factor, measured again after FRESH seconds."""
 
     def __init__(self, measured=measure, clock=time.monotonic):
         self.measured = measured
@@ -56,5 +56,5 @@ PACE = Pace()
 
 
 def limit(seconds):
-    """A limit of so many seconds on an idle machine, in seconds on this one as it is now."""
+    """Converts a limit for an idle machine into one for this machine now, in seconds."""
     return seconds * PACE()

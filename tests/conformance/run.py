@@ -1,8 +1,8 @@
-"""Proves the deployed system on an AWS that we did not write: `just conformance`.
+"""Tests the deployed system on a third-party AWS emulator: `just conformance`.
 
-Needs Linux on a processor that Lambda has, `strip`, and the packages in requirements.txt. It starts
-ministack, has `infra-gen` deploy the stack to it, and runs the scenarios of tests/tests/scenarios there.
-Exit code 0: all is as it should be; 1: it is not.
+Needs Linux on a processor that Lambda supports, `strip`, and the packages in requirements.txt. Starts
+ministack, deploys the stack to it with `infra-gen`, and runs the scenarios of tests/tests/scenarios there.
+Exit code 0: all checks passed; 1: a check failed.
 """
 
 import argparse
@@ -27,10 +27,10 @@ WORKSPACE = Path(__file__).resolve().parents[2]
 
 
 def build():
-    """Builds everything; answers with the folder of executables and the scenarios' executable."""
+    """Builds everything. Returns the folder of executables and the scenarios' executable."""
     cargo = [os.environ.get("CARGO", "cargo")]
     subprocess.run([*cargo, "build", "--workspace", "--bins"], cwd=WORKSPACE, check=True)
-    # With the features of the whole workspace: what is built already is not built again.
+    # With the features of the whole workspace, so that nothing is built twice.
     scenarios = ["test", "--workspace", "--test", "scenarios", "--no-run"]
     built = subprocess.run(
         [*cargo, *scenarios, "--message-format", "json-render-diagnostics"],
@@ -50,47 +50,47 @@ def build():
 
 
 def step(what):
-    """Says what is done next."""
+    """Prints the next step."""
     say(what, 0)
 
 
 def prove(emulator, executables, executable):
-    """All that is proved."""
+    """Runs all checks."""
     stacks = Stacks(emulator, executables)
     scenarios = Scenarios(emulator, executable)
-    step("deploying the stack, and one with the scripted pipeline")
+    step("deploying the stack, and a stack with the scripted pipeline")
     outputs = [
         stacks.deploy("reference", stacks.reference),
         stacks.deploy("scripted", stacks.scripted),
     ]
     step("running the scenarios, with IAM enforced")
     scenarios.all(*outputs)
-    step("deploying what is deployed, what has a new route, and the SAM template")
+    step("deploying without a change, with a new route, and from the SAM template")
     deployments.unchanged(stacks, "reference")
     deployments.route_added(stacks, "route")
     deployments.sam(stacks, scenarios, "sam")
-    step("deploying what replaces a table, and what fails")
+    step("deploying with a replaced table, and with a failure")
     deployments.replaced(stacks, scenarios, "replaced")
-    step("taking statements out of policies")
+    step("removing statements from policies")
     statements.check(stacks, scenarios)
     step("deploying prod beside dev")
     deployments.beside(stacks)
-    step("destroying what was deployed")
+    step("destroying the stack")
     deployments.destroyed(stacks, "reference")
 
 
 def main():
-    """Builds, starts the emulator, proves."""
+    """Builds everything, starts the emulator and runs all checks."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--log", type=Path, help="where to keep the emulator's log, the functions' included")
+    parser.add_argument("--log", type=Path, help="the file for the emulator's log, which includes the functions' logs")
     arguments = parser.parse_args()
     if platform.system() != "Linux" or ARCHITECTURE is None:
-        sys.exit("the emulator runs Lambda's executables, which takes Linux on x86_64 or aarch64")
-    # So that the emulator is ended, too.
+        sys.exit("the emulator runs Lambda executables: use Linux on x86_64 or aarch64")
+    # Raise an exception, so that the emulator is stopped too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("terminated"))
-    step("building; Cargo says how far it is")
+    step("building")
     executables, executable = build()
-    step(f"starting the emulator; time limits are multiplied by {PACE():.1f}, and follow the machine")
+    step(f"starting the emulator; the load multiplies time limits, now by {PACE():.1f}")
     with tempfile.TemporaryDirectory(prefix="stagecast-conformance-") as folder:
         with Emulator(Path(folder)) as emulator:
             try:

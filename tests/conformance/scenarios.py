@@ -1,4 +1,4 @@
-"""The scenarios of tests/tests/scenarios, run on stacks that are deployed."""
+"""Runs the scenarios of tests/tests/scenarios on deployed stacks."""
 
 import re
 
@@ -7,28 +7,27 @@ from progress import say
 
 RESULT = re.compile(r"^test result: .*?(\d+) passed; (\d+) failed", re.MULTILINE)
 
-# What libtest prints first, and after each scenario.
+# The first line of libtest, and its line after each scenario.
 COUNT = re.compile(r"^running (\d+) tests?$")
 ENDED = re.compile(r"^test (\S+) \.\.\. (ok|FAILED|ignored.*)$")
 
-# Seconds without a scenario's end after which all of them are given up. They give up by themselves
-# before.
+# Seconds without a line of output after which the run is killed. Each scenario times out before.
 SILENCE = 600
 
-# Seconds that a scenario waits for a message that is sure to come.
-PATIENCE = 180
+# Seconds that a scenario waits for a message, on an idle machine.
+TIMEOUT = 180
 
 
 class Scenarios:
-    """The executable that holds the scenarios, and where it finds the emulator."""
+    """The executable of the scenarios, and the emulator that it runs against."""
 
     def __init__(self, emulator, executable):
         self.emulator = emulator
         self.executable = executable
 
-    def run(self, reference, scripted, arguments, heard=lambda _: None, environment=None):
-        """Runs scenarios on two stacks whose outputs are in these files; answers with whether all
-        of them passed, and what was written. Each line is passed to `heard` as it comes."""
+    def run(self, reference, scripted, arguments, on_line=lambda _: None, environment=None):
+        """Runs scenarios on two stacks with outputs in these files. Returns whether all of them
+        passed, and the output. Calls `on_line` with each line as it comes."""
         environment = (environment or {}) | {
             "STAGECAST_OUTPUTS": str(reference),
             "STAGECAST_SCRIPTED_OUTPUTS": str(scripted),
@@ -36,16 +35,16 @@ class Scenarios:
         }
         what = " ".join(["scenarios", *arguments])
         command = [self.executable, *arguments]
-        status, output = self.emulator.follow(what, command, SILENCE, heard, environment)
+        status, output = self.emulator.follow(what, command, SILENCE, on_line, environment)
         return status == 0, output
 
     def all(self, reference, scripted):
-        """Runs every scenario; lists what was skipped, and why."""
+        """Runs all scenarios, and lists the skipped ones with their reasons."""
         skipped = self.emulator.folder / "skipped"
         skipped.touch()
         count, ended = "?", 0
 
-        def heard(line):
+        def on_line(line):
             nonlocal count, ended
             if found := COUNT.match(line):
                 count = found[1]
@@ -55,9 +54,9 @@ class Scenarios:
 
         environment = {
             "STAGECAST_SKIPPED": str(skipped),
-            "STAGECAST_TEST_TIMEOUT": str(round(limit(PATIENCE))),
+            "STAGECAST_TEST_TIMEOUT": str(round(limit(TIMEOUT))),
         }
-        passed, output = self.run(reference, scripted, [], heard, environment)
+        passed, output = self.run(reference, scripted, [], on_line, environment)
         if not passed:
             raise SystemExit(f"{output}\nscenarios failed on {self.emulator.url}")
         reasons = sorted(skipped.read_text(encoding="utf-8").splitlines())
@@ -65,15 +64,14 @@ class Scenarios:
         for reason in reasons:
             say(reason, 2)
 
-    def one(self, stacks, name, patience, queue_is_held=False):
-        """Runs one scenario, which gives up after `patience` seconds, as the machine has them,
-        without a message."""
-        environment = {"STAGECAST_TEST_TIMEOUT": str(round(limit(patience)))}
+    def one(self, stacks, name, timeout, queue_is_held=False):
+        """Runs one scenario. Its waits time out after `timeout` seconds on an idle machine."""
+        environment = {"STAGECAST_TEST_TIMEOUT": str(round(limit(timeout)))}
         if queue_is_held:
             environment["STAGECAST_QUEUE_IS_HELD"] = "1"
         passed, output = self.run(*stacks, ["--exact", name], environment=environment)
         if RESULT.search(output).groups() not in (("1", "0"), ("0", "1")):
             raise SystemExit(f"there is no scenario {name}:\n{output}")
         if "skipped " in output:
-            raise SystemExit(f"the scenario {name} was skipped, it proves nothing:\n{output}")
+            raise SystemExit(f"the scenario {name} was skipped, so it proves nothing:\n{output}")
         return passed, output

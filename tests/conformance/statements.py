@@ -1,7 +1,7 @@
-"""Each statement of each function's policy is needed: without it, a scenario fails.
+"""Checks that every statement of every function's policy is needed.
 
-A statement is taken out of the role's policy in place. The scenario that is named for it here passes
-with the whole policy, fails without the statement, and the function's log says what was refused.
+For each statement, the scenario listed here passes with the whole policy and fails when the statement
+is removed from the deployed role, and the function's log names the denied action.
 """
 
 import json
@@ -14,64 +14,64 @@ from pace import limit
 from progress import say
 from stacks import FUNCTIONS
 
-# Pairs of stacks that scenarios run on at the same time: they mostly wait.
+# The number of stack pairs, on which scenarios run concurrently: they mostly wait.
 PAIRS = 3
 
-# Seconds without a message after which a scenario fails that is meant to, on an idle machine. Those that
-# pass take a fraction of it.
-PATIENCE = 20
+# Timeout of a scenario that is expected to fail, in seconds on an idle machine. Passing scenarios take a
+# fraction of it.
+FAIL_TIMEOUT = 20
 
-# The same for one that is meant to pass.
-ENOUGH = 180
+# Timeout of a scenario that is expected to pass.
+PASS_TIMEOUT = 180
 
-# Seconds that a function may go on after the scenario that needed it has failed.
+# Maximum time that a function runs on after its scenario has failed, in seconds.
 LONGEST_RUN = 90
 
-# What CloudFormation calls the function's resources, by the function's name.
+# The prefixes of the functions' resources in the template.
 PREFIXES = {name: name.capitalize() for name in FUNCTIONS}
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """A scenario, and what it takes."""
+    """A scenario with its settings."""
 
     name: str
-    patience: int = PATIENCE
-    # Whether jobs have to stay queued: no run can claim one without access to the table of jobs.
+    timeout: int = FAIL_TIMEOUT
+    # Whether jobs must stay queued: the pipeline then has no access to the table of jobs.
     queue_is_held: bool = False
 
 
 CONNECTING = Scenario("connections::websocket_connection_lifecycle_works_correctly")
 SUBSCRIBING = Scenario(
-    "connections::subscribing_associates_the_job_with_the_connection_and_disconnecting_cleans_up"
+    "connections::job_is_associated_with_its_connection_until_disconnect"
 )
-CATCHING_UP = Scenario("resuming::a_client_that_comes_late_gets_the_whole_log")
+CATCHING_UP = Scenario("resuming::late_client_gets_the_whole_log")
 CANCELLING = Scenario(
-    "cancellation::a_client_that_watches_a_queued_job_hears_that_another_has_cancelled_it",
+    "cancellation::subscriber_is_notified_when_another_client_cancels",
     queue_is_held=True,
 )
 CANCELLING_OVER_HTTP = Scenario(
-    "cancellation::a_client_that_watches_a_queued_job_hears_that_it_was_cancelled_over_http",
+    "cancellation::subscriber_is_notified_when_the_job_is_cancelled_over_http",
     queue_is_held=True,
 )
-ASKING = Scenario("progress::a_snapshot_over_http_says_the_same_as_the_messages")
+ASKING = Scenario("progress::snapshot_over_http_equals_the_messages")
 WATCHING = Scenario(
-    "progress::progress_updates_are_sent_at_the_start_during_and_at_the_end_of_each_stage"
+    "progress::progress_updates_are_sent_at_start_during_and_end_of_stages"
 )
-LIVING_ON = Scenario("deliveries::a_connection_that_progress_reaches_lives_on")
-REDELIVERING = Scenario("deliveries::a_ticket_that_comes_twice_has_the_log_sent_again")
-LIVING_ON_BY_DELIVERY = Scenario("deliveries::a_connection_that_a_delivery_reaches_lives_on")
-SPLITTING = Scenario("deliveries::an_audience_too_wide_for_one_invocation_is_served_in_parts")
-LOOKING_AGAIN = Scenario(
-    "deliveries::a_ticket_that_comes_twice_while_its_job_runs_is_looked_at_when_the_lease_has_ended",
+LIVING_ON = Scenario("deliveries::progress_renews_the_connection")
+REDELIVERING = Scenario("deliveries::duplicate_job_message_sends_the_log_again")
+LIVING_ON_BY_DELIVERY = Scenario("deliveries::delivery_renews_the_connection")
+SPLITTING = Scenario("deliveries::audience_over_one_chunk_is_served_in_parts")
+RETRYING_A_JOB_MESSAGE = Scenario(
+    "deliveries::duplicate_job_message_is_retried_after_the_lease",
     # A lease lasts for 30 seconds.
-    patience=45,
+    timeout=45,
 )
-SENDING_A_TICKET_AGAIN = Scenario("abandoned::watchdog_sends_the_ticket_of_a_queued_job_again")
-WORKING = Scenario("workers::a_worker_runs_a_job_and_everyone_who_watches_sees_the_same")
-REPEATING = Scenario("workers::repeats::a_repeat_has_the_log_sent_again")
+REQUEUEING = Scenario("abandoned::watchdog_sends_the_job_message_of_a_queued_job_again")
+WORKING = Scenario("workers::external_worker_runs_a_job_for_all_subscribers")
+REPEATING = Scenario("workers::repeats::repeated_post_sends_the_log_again")
 LIVING_ON_BY_A_WORKER = Scenario(
-    "deliveries::a_connection_that_the_progress_of_a_worker_of_its_own_reaches_lives_on"
+    "deliveries::external_progress_renews_the_connection"
 )
 
 NEEDED_BY = {
@@ -92,14 +92,14 @@ NEEDED_BY = {
     ("pipeline", "JobEventsTable"): WATCHING,
     ("pipeline", "ObjectsBucket"): WATCHING,
     ("pipeline", "ConnectionsPOST"): WATCHING,
-    ("pipeline", "JobsQueue"): LOOKING_AGAIN,
+    ("pipeline", "JobsQueue"): RETRYING_A_JOB_MESSAGE,
     ("pipeline", "DeliveriesQueue"): REDELIVERING,
     ("delivery", "WebsocketConnectionsTable"): LIVING_ON_BY_DELIVERY,
     ("delivery", "JobSubscribersTable"): REDELIVERING,
     ("delivery", "JobsTable"): REDELIVERING,
     ("delivery", "JobEventsTable"): REDELIVERING,
     ("delivery", "ConnectionsPOST"): REDELIVERING,
-    ("delivery", "JobsQueue"): SENDING_A_TICKET_AGAIN,
+    ("delivery", "JobsQueue"): REQUEUEING,
     ("delivery", "DeliveriesQueue"): SPLITTING,
     ("worker", "WebsocketConnectionsTable"): LIVING_ON_BY_A_WORKER,
     ("worker", "JobSubscribersTable"): WORKING,
@@ -110,10 +110,10 @@ NEEDED_BY = {
     ("worker", "DeliveriesQueue"): REPEATING,
 }
 
-# Statements, whichever function they are of, that nothing on the emulator needs.
-IDLE_HERE = {
+# Statements that are not needed on the emulator, with the reason.
+UNUSED_ON_EMULATOR = {
     "Logs": "ministack writes the functions' logs itself, without their role",
-    "Traces": "ministack takes no trace segments: Lambda would send them",
+    "Traces": "ministack accepts no trace segments; Lambda would send them",
 }
 
 
@@ -130,25 +130,25 @@ class Pair:
         self.dynamodb = stacks.emulator.client("dynamodb")
 
     def policies(self, function):
-        """The policies of a function, in both stacks, by their roles."""
+        """The policies of a function in both stacks, by role."""
         roles = [resources[f"{PREFIXES[function]}Role"] for resources in self.resources]
         answers = [self.iam.get_role_policy(RoleName=role, PolicyName="grants") for role in roles]
         return {answer["RoleName"]: answer["PolicyDocument"] for answer in answers}
 
     def statements(self, function):
-        """The statements of a function's policy, by their names."""
+        """The statements of a function's policy, by name."""
         document = next(iter(self.policies(function).values()))
         return {statement["Sid"]: statement for statement in document["Statement"]}
 
     def put(self, policies):
-        """Sets the policies of roles."""
+        """Writes policies to their roles."""
         for role, document in policies.items():
             self.iam.put_role_policy(
                 RoleName=role, PolicyName="grants", PolicyDocument=json.dumps(document)
             )
 
-    def refusals(self, function, actions, since):
-        """What the function's logs say it was refused, of these actions."""
+    def denials(self, function, actions, since):
+        """The log lines about denials of these actions to the function."""
         groups = [resources[f"{PREFIXES[function]}LogGroup"] for resources in self.resources]
         pages = self.logs.get_paginator("filter_log_events")
         messages = [
@@ -160,7 +160,7 @@ class Pair:
         return [
             message
             for message in messages
-            # What the service says, or what our function says of a 403 that says nothing.
+            # The message of the service, or the function's own for a 403 without a message.
             if any(
                 f"{words} {action}" in message
                 for words in ("not authorized to perform:", "role allows")
@@ -168,18 +168,18 @@ class Pair:
             )
         ]
 
-    def was_refused(self, function, actions, since):
-        """Whether the function's logs say that it was refused one of these actions. The emulator
-        writes them when the invocation ends."""
+    def was_denied(self, function, actions, since):
+        """Whether the function's logs report a denial of one of these actions. The emulator writes the
+        logs when the invocation ends, so this waits for them."""
         began = time.monotonic()
-        while not self.refusals(function, actions, since):
+        while not self.denials(function, actions, since):
             if time.monotonic() - began > limit(LONGEST_RUN):
                 return False
             time.sleep(1)
         return True
 
     def empty(self):
-        """Empties the tables of what a scenario that failed has left."""
+        """Deletes the items that a failed scenario has left in the tables."""
         for resources in self.resources:
             for logical_id, name in resources.items():
                 if not logical_id.endswith("Table"):
@@ -192,7 +192,7 @@ class Pair:
 
 
 def without(policies, statement):
-    """Policies without a statement."""
+    """Copies of policies without a statement."""
     return {
         role: document | {"Statement": [it for it in document["Statement"] if it["Sid"] != statement]}
         for role, document in policies.items()
@@ -200,15 +200,15 @@ def without(policies, statement):
 
 
 def prove(pair, scenarios, scenario, needed):
-    """Proves that a scenario passes, and fails without each of these statements of functions."""
+    """Checks that a scenario passes, and that it fails without each of these statements."""
     problems = []
     held = pair.policies("pipeline") if scenario.queue_is_held else {}
     pair.put(without(held, "JobsTable"))
 
-    def run(patience):
-        return scenarios.one(pair.outputs, scenario.name, patience, scenario.queue_is_held)
+    def run(timeout):
+        return scenarios.one(pair.outputs, scenario.name, timeout, scenario.queue_is_held)
 
-    passed, output = run(ENOUGH)
+    passed, output = run(PASS_TIMEOUT)
     if not passed:
         problems.append(f"{scenario.name} fails with whole policies:\n{output}")
         needed = []
@@ -217,15 +217,15 @@ def prove(pair, scenarios, scenario, needed):
         actions = pair.statements(function)[statement]["Action"]
         since = int(time.time() * 1000)
         pair.put(without(policies, statement))
-        passed, output = run(scenario.patience)
+        passed, output = run(scenario.timeout)
         pair.put(policies)
         where = f"the statement {statement} of {function}"
         if passed:
-            problems.append(f"{where} is idle: {scenario.name} passes without it")
-        elif not pair.was_refused(function, actions, since):
+            problems.append(f"{where} is not needed: {scenario.name} passes without it")
+        elif not pair.was_denied(function, actions, since):
             problems.append(
-                f"without {where} {scenario.name} fails, but {function} does not log that it was "
-                f"refused any of {', '.join(actions)}:\n{output}"
+                f"without {where} {scenario.name} fails, but {function} does not log a denial of "
+                f"{' or '.join(actions)}:\n{output}"
             )
         else:
             say(f"without {statement}, {function} fails {scenario.name}")
@@ -235,23 +235,23 @@ def prove(pair, scenarios, scenario, needed):
 
 
 def listed(pair):
-    """Problems with the lists above: each statement that is deployed is in one of them."""
+    """Problems of the lists above: each deployed statement must be in one of them."""
     deployed = {
         (function, statement) for function in PREFIXES for statement in pair.statements(function)
     }
-    expected = set(NEEDED_BY) | {it for it in deployed if it[1] in IDLE_HERE}
+    expected = set(NEEDED_BY) | {it for it in deployed if it[1] in UNUSED_ON_EMULATOR}
     return [
-        f"{function} has a statement {statement}, and no scenario is named that needs it: add it to "
+        f"{function} has a statement {statement} without a scenario that needs it: add one to "
         f"{__file__}"
         for function, statement in sorted(deployed - expected)
     ] + [
-        f"{function} has no statement {statement}: take it out of {__file__}"
+        f"{function} has no statement {statement}: remove it from {__file__}"
         for function, statement in sorted(expected - deployed)
     ]
 
 
 def check(stacks, scenarios):
-    """Proves of every statement that it is needed, or says why that cannot be proved here."""
+    """Checks that every statement is needed, and prints those that cannot be checked here."""
     pairs = queue.SimpleQueue()
     for number in range(PAIRS):
         pairs.put(Pair(stacks, number))
@@ -267,12 +267,12 @@ def check(stacks, scenarios):
         finally:
             pairs.put(pair)
 
-    # Those that take longest begin first.
-    order = sorted(set(NEEDED_BY.values()), key=lambda it: (-it.patience, it.name))
+    # The longest scenarios start first.
+    order = sorted(set(NEEDED_BY.values()), key=lambda it: (-it.timeout, it.name))
     with ThreadPoolExecutor(PAIRS) as pool:
         for found in pool.map(task, order):
             problems += found
-    for statement, reason in IDLE_HERE.items():
-        say(f"not tried: {statement} of every function: {reason}")
+    for statement, reason in UNUSED_ON_EMULATOR.items():
+        say(f"not checked: {statement} of every function: {reason}")
     if problems:
         raise SystemExit("\n".join(problems))

@@ -1,4 +1,4 @@
-//! A WebSocket client that expects one message after the other.
+//! A WebSocket client.
 
 use std::collections::VecDeque;
 
@@ -12,30 +12,30 @@ use tokio_tungstenite::{
 
 use crate::{timeout::timeout, tls};
 
-/// The messages that a job ends with.
+/// The types of terminal messages.
 const ENDS: [&str; 3] = ["job_complete", "job_failed", "job_cancelled"];
-/// The messages that a job's log keeps.
+/// The types of durable messages.
 const DURABLE: [&str; 4] = ["stage_complete", ENDS[0], ENDS[1], ENDS[2]];
 
 /// A connection to the WebSocket API.
 #[derive(Debug)]
 pub struct Client {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    /// Durable messages that came before the reply that was waited for.
+    /// Durable messages that came before an awaited reply.
     early: VecDeque<Value>,
 }
 
-/// Why there is no message.
+/// Why there is no further message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Closed {
-    /// The server closed the connection, with this code.
+    /// The server closed the connection with this code.
     Code(u16),
     /// The connection broke.
     Broken,
 }
 
 impl Client {
-    /// Connects, or answers with the status that the handshake was refused with.
+    /// Connects. The error is the status of a rejected handshake.
     pub async fn connect(url: &str) -> Result<Self, u16> {
         let connector = Connector::Rustls(tls::config());
         match connect_async_tls_with_config(url, None, false, Some(connector)).await {
@@ -53,7 +53,7 @@ impl Client {
         self.send_frame(Message::text(message.to_string())).await;
     }
 
-    /// Sends a frame, whatever it is.
+    /// Sends a frame unchanged.
     pub async fn send_frame(&mut self, frame: Message) {
         self.socket.send(frame).await.expect("the frame is sent");
     }
@@ -71,7 +71,7 @@ impl Client {
         Ok(serde_json::from_str(&text).expect("messages are JSON"))
     }
 
-    /// The next message as it was sent. Messages that [`Self::ask`] has put aside are not among them.
+    /// The text of the next message. Skips the messages that [`Self::ask`] has kept for [`Self::next`].
     pub async fn next_text(&mut self) -> Result<String, Closed> {
         loop {
             let frame = tokio::time::timeout(timeout(), self.socket.next())
@@ -90,7 +90,7 @@ impl Client {
         }
     }
 
-    /// The next message that is no `progress_update`; it must be of this type.
+    /// The next message that is not a `progress_update`. It must have this type.
     pub async fn expect(&mut self, kind: &str) -> Value {
         loop {
             let message = self.next().await.expect("a message");
@@ -104,8 +104,8 @@ impl Client {
         }
     }
 
-    /// Sends a message and takes the reply of this type. What a job has said by then is next, but
-    /// for its progress.
+    /// Sends a message and waits for the reply of this type. Keeps the durable messages that come before
+    /// for [`Self::next`], and drops progress.
     pub async fn ask(&mut self, message: &Value, reply: &str) -> Value {
         self.send(message).await;
         loop {
@@ -124,8 +124,8 @@ impl Client {
         }
     }
 
-    /// Every message until the job has ended, that one included.
-    pub async fn until_the_end(&mut self) -> Vec<Value> {
+    /// All messages up to and including the job's terminal message.
+    pub async fn until_job_ends(&mut self) -> Vec<Value> {
         let mut messages = Vec::new();
         loop {
             let message = self.next().await.expect("a message");
@@ -143,8 +143,8 @@ impl Client {
         while let Some(Ok(_)) = self.socket.next().await {}
     }
 
-    /// Breaks the connection without a word.
-    pub fn vanish(self) {
+    /// Breaks the connection without a close frame.
+    pub fn drop_connection(self) {
         drop(self);
     }
 }

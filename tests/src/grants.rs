@@ -1,4 +1,4 @@
-//! What functions may do, and what they did.
+//! Compares the functions' grants with their recorded calls.
 
 use std::collections::BTreeMap;
 
@@ -8,11 +8,11 @@ use contract::{
 };
 use local::Call;
 
-/// Not an action that can be granted: IAM asks for the grants of a transaction's parts, which are
-/// recorded next to it.
+/// Operations that are not IAM actions. IAM checks the parts of a transaction, which the stack records
+/// too.
 const TRANSACTIONS: [&str; 2] = ["dynamodb:TransactGetItems", "dynamodb:TransactWriteItems"];
 
-/// Grants that none of these calls needed, in sentences.
+/// Grants that none of these calls used, as sentences.
 pub fn unused(calls: &BTreeMap<Call, u64>) -> Vec<String> {
     let mut sentences = Vec::new();
     for function in functions::ALL {
@@ -32,7 +32,7 @@ pub fn unused(calls: &BTreeMap<Call, u64>) -> Vec<String> {
     sentences
 }
 
-/// Calls of functions that none of their grants allows, in sentences.
+/// Calls of functions without a matching grant, as sentences.
 pub fn missing(calls: &BTreeMap<Call, u64>) -> Vec<String> {
     let mut sentences = Vec::new();
     for call in calls.keys() {
@@ -59,7 +59,7 @@ fn is_allowed(function: &FunctionSpec, grant: &Grant, call: &Call) -> bool {
         GrantedOn::Table(table) => call.resource == table.name,
         GrantedOn::Index(table, index) => call.resource == format!("{}/{index}", table.name),
         GrantedOn::Queue(queue) => call.resource == queue.name,
-        // CloudFormation names it, and there is but one.
+        // CloudFormation generates the name, and there is only one bucket.
         GrantedOn::Bucket(_) => call.operation.starts_with("s3:"),
         GrantedOn::Connections(method) => call.resource == method,
     };
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_grant_is_used_by_its_function_its_operation_and_its_resource_only() {
+    fn grant_is_used_only_by_its_function_operation_and_resource() {
         let of_delivery = |calls: &[Call]| -> Vec<String> {
             let calls = calls.iter().cloned().map(|call| (call, 1)).collect();
             let all = unused(&calls).into_iter();
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_without_its_grant_is_named_and_so_is_no_call_of_anyone_else() {
+    fn only_calls_of_functions_without_a_grant_are_missing() {
         let calls = [
             call("delivery", "dynamodb:PutItem", "jobs"),
             call("delivery", "dynamodb:TransactGetItems", "jobs"),

@@ -13,16 +13,16 @@ use serde_json::Value;
 
 use crate::tls;
 
-/// A client of one server.
+/// An HTTP client for one server.
 #[derive(Clone, Debug)]
 pub struct Http {
     base: String,
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
 }
 
-/// What a server answered.
+/// A response with its whole body.
 #[derive(Clone, Debug)]
-pub struct Answer {
+pub struct Response {
     /// The status.
     pub status: StatusCode,
     /// The headers.
@@ -31,16 +31,16 @@ pub struct Answer {
     pub body: Bytes,
 }
 
-impl Answer {
+impl Response {
     /// The body as JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
-            .unwrap_or_else(|error| panic!("no JSON: {error}: {:?}", self.body))
+            .unwrap_or_else(|error| panic!("not JSON: {error}: {:?}", self.body))
     }
 }
 
 impl Http {
-    /// A client of the server at `base`.
+    /// A client for the server at `base`.
     pub fn new(base: impl Into<String>) -> Self {
         let connector = HttpsConnectorBuilder::new()
             .with_tls_config(ClientConfig::clone(&tls::config()))
@@ -60,7 +60,7 @@ impl Http {
         path: &str,
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
-    ) -> Answer {
+    ) -> Response {
         let uri = if path.starts_with("http") {
             path.to_owned()
         } else {
@@ -74,15 +74,15 @@ impl Http {
         let response = self.client.request(request).await.expect("an answer");
         let (parts, body) = response.into_parts();
         let body = body.collect().await.expect("a body").to_bytes();
-        Answer {
+        Response {
             status: parts.status,
             headers: parts.headers,
             body,
         }
     }
 
-    /// Sends a request about a job with its key.
-    pub async fn with_key(&self, method: Method, path: &str, key: &str) -> Answer {
+    /// Sends a request with a key as the bearer token.
+    pub async fn with_key(&self, method: Method, path: &str, key: &str) -> Response {
         let authorization = format!("Bearer {key}");
         self.request(method, path, &[("authorization", &authorization)], "")
             .await

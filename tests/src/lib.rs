@@ -1,8 +1,8 @@
-//! What the scenarios are told with: a running system, a WebSocket client, an HTTP client.
+//! The library of the scenarios: a running system, WebSocket and HTTP clients, an external worker.
 //!
 //! The system is the real one: the synthesized template, the function binaries, and an
-//! [engine] that runs them. Only where a scenario needs a stage to be slow, to fail or to
-//! crash on request does it run the [scripted pipeline](script) instead of the reference pipeline.
+//! [engine] that runs them. A scenario that needs a slow, failing or crashing stage runs the
+//! [scripted pipeline](script) instead of the reference pipeline.
 
 mod client;
 pub mod engine;
@@ -17,5 +17,5 @@ pub mod worker;
 
 pub use client::{Client, Closed};
 pub use engine::{Ability, skips};
-pub use http::{Answer, Http};
+pub use http::{Http, Response};
 pub use system::{Job, System};

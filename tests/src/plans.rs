@@ -1,4 +1,4 @@
-//! Floor plans whose rooms are known.
+//! Generates floor plans with known rooms.
 
 use std::sync::LazyLock;
 
@@ -8,18 +8,18 @@ use image::{ExtendedColorType, GrayImage, ImageEncoder as _, Luma, codecs::png::
 const WALL: u32 = 8;
 /// Width of the door openings, in pixels.
 const DOOR: u32 = 40;
-/// Floor of a room, in pixels.
+/// Width and height of a room, in pixels.
 const ROOM: (u32, u32) = (200, 160);
 const COLUMNS: u32 = 3;
 const ROWS: u32 = 2;
 const MARGIN: u32 = 40;
 
-/// Rooms of [`HOUSE`].
+/// The number of rooms of [`HOUSE`].
 pub const ROOMS: usize = (COLUMNS * ROWS) as usize;
-/// Floor of each room of [`HOUSE`], in pixels.
+/// The area of each room of [`HOUSE`], in pixels.
 pub const ROOM_AREA: u64 = (ROOM.0 * ROOM.1) as u64;
 
-/// Six rooms of the same size, each open to its neighbour by a door, as a PNG.
+/// A PNG of six rooms of the same size, with doors between neighbours.
 pub static HOUSE: LazyLock<Vec<u8>> = LazyLock::new(house);
 
 fn house() -> Vec<u8> {
@@ -64,12 +64,12 @@ fn house() -> Vec<u8> {
     png(&plan)
 }
 
-/// A picture of one brightness.
+/// A PNG of one colour.
 pub fn blank(width: u32, height: u32) -> Vec<u8> {
     png(&GrayImage::from_pixel(width, height, Luma([255])))
 }
 
-/// A PNG of a few bytes whose header promises 20,000 x 20,000 pixels.
+/// A PNG of a few bytes whose header declares 20,000 x 20,000 pixels.
 pub fn bomb() -> Vec<u8> {
     const SIZE_AT: usize = 16;
     const CHUNK: std::ops::Range<usize> = 12..29;

@@ -1,5 +1,5 @@
-//! The scripted pipeline's input: what its stages should do. A fake, for scenarios that no plan
-//! can bring about.
+//! Scripts, the input of the scripted pipeline. A script sets the behaviour of each stage, for
+//! scenarios that no floor plan can produce.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,7 @@ use tempfile::{NamedTempFile, TempPath};
 
 use crate::engine::Engine;
 
-/// What the jobs of the scripted pipeline are made from, in place of [`contract::input::INPUT`].
+/// The input rules of the scripted pipeline, in place of [`contract::input::INPUT`].
 pub static INPUT: InputRules = InputRules {
     name: "script",
     media_types: &[MediaType {
@@ -33,34 +33,34 @@ fn is_script(_: &'static MediaType, bytes: &[u8]) -> Result<(), String> {
     let script: Result<Script, _> = serde_json::from_slice(bytes);
     match script {
         Ok(_) => Ok(()),
-        Err(error) => Err(format!("the body is no script: {error}")),
+        Err(error) => Err(format!("the body is not a script: {error}")),
     }
 }
 
-/// What both stages do.
+/// The behaviour of both stages.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Script {
-    /// What `stage_1` does.
+    /// The first stage, `stage_1`.
     pub stage_1: StageScript,
-    /// What `stage_2` does.
+    /// The second stage, `stage_2`.
     pub stage_2: StageScript,
 }
 
-/// What one stage does.
+/// The behaviour of a stage.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct StageScript {
-    /// What it waits for before it does anything.
+    /// What the stage waits for before it starts.
     pub wait: Wait,
-    /// Whether it blocks its thread instead of awaiting, and never checks for cancellation. It
+    /// Whether the stage blocks its thread instead of awaiting, without checks for cancellation. It then
     /// reports 50 % before it waits.
     pub blocking: bool,
-    /// Reports, evenly over the stage.
+    /// The number of progress reports, in even steps.
     pub steps: u32,
-    /// Time between two reports, in milliseconds.
+    /// The time between two reports, in milliseconds.
     pub step_millis: u64,
-    /// How the stage ends.
+    /// The end of the stage.
     pub then: StageResult,
-    /// Size of the results' filling, in bytes.
+    /// The size of the padding in the results, in bytes.
     pub results_bytes: usize,
 }
 
@@ -70,22 +70,21 @@ pub enum Wait {
     /// Nothing.
     #[default]
     Nothing,
-    /// The end of a file on the machine that stage and scenario share.
+    /// The deletion of a file, where stage and scenario run on one machine.
     File(PathBuf),
-    /// Seconds, where they share none.
+    /// A number of seconds, where they do not.
     Seconds(u64),
 }
 
-/// Holds a stage back until everything is in its place: who watches, what is to fail. It is open
-/// once it is dropped.
+/// Holds a stage until the scenario is set up: subscribers, faults. Dropping the gate opens it.
 #[derive(Debug)]
 pub struct Gate {
-    /// Is there as long as the gate is closed, and for no run after that.
+    /// Exists while the gate is closed.
     file: TempPath,
 }
 
 impl Gate {
-    /// A gate that is closed.
+    /// A closed gate.
     pub fn closed() -> Self {
         let file = NamedTempFile::new().expect("a file");
         Self {
@@ -93,7 +92,7 @@ impl Gate {
         }
     }
 
-    /// Lets the stage begin.
+    /// Lets the stage start.
     pub fn open(self) {
         self.file.close().expect("the gate opens");
     }
@@ -106,15 +105,15 @@ impl Gate {
     }
 }
 
-/// How a stage ends.
+/// The end of a stage.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub enum StageResult {
-    /// With results.
+    /// The stage returns results.
     #[default]
     Finish,
-    /// With an error of this code.
+    /// The stage fails with this error code.
     Fail(String),
-    /// With a panic.
+    /// The stage panics.
     Panic,
 }
 
@@ -128,7 +127,7 @@ impl StageScript {
         }
     }
 
-    /// A stage that blocks its thread until a gate is open.
+    /// A stage that blocks its thread until `gate` opens.
     pub fn blocking_until(gate: &Gate) -> Self {
         Self {
             blocking: true,
@@ -137,7 +136,7 @@ impl StageScript {
         .behind(gate)
     }
 
-    /// The same once a gate is open.
+    /// The same stage, waiting for `gate`.
     #[must_use]
     pub fn behind(self, gate: &Gate) -> Self {
         Self {
@@ -148,7 +147,7 @@ impl StageScript {
 }
 
 impl Script {
-    /// The same, but its first stage begins once a gate is open.
+    /// The same script, with a first stage that waits for `gate`.
     #[must_use]
     pub fn behind(self, gate: &Gate) -> Self {
         Self {
@@ -162,7 +161,7 @@ impl Script {
         serde_json::to_vec(self).expect("a script is JSON")
     }
 
-    /// The script in the input of a job.
+    /// Reads a script from the input of a job.
     pub fn read(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }

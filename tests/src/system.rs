@@ -1,4 +1,4 @@
-//! A running system, and what every scenario does with it.
+//! A running system, with the operations that scenarios share.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -14,19 +14,19 @@ use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::{
-    Answer, Client, Http,
+    Client, Http, Response,
     engine::{self, Engine, Operator, Outputs},
     grants,
     script::{self, Gate, Script},
     timeout::timeout,
 };
 
-/// Whose turn it is on the stack that is deployed.
+/// Lets one scenario at a time use the deployed stack.
 static TURN: Mutex<()> = Mutex::const_new(());
-/// Whose turn it is on the stack that is deployed with the scripted pipeline.
+/// Lets one scenario at a time use the deployed stack with the scripted pipeline.
 static SCRIPTED_TURN: Mutex<()> = Mutex::const_new(());
 
-/// How often something is looked at that is sure to come.
+/// The time between two checks of an awaited condition.
 const LOOK: Duration = Duration::from_millis(50);
 
 /// A running system.
@@ -39,26 +39,26 @@ pub struct System {
     host: Host,
 }
 
-/// What the system runs on.
+/// The stack that the system runs on.
 #[derive(Debug)]
 enum Host {
-    /// A stack of the scenario's own.
+    /// A local stack for this scenario only.
     Local {
         stack: LocalStack,
         _binaries: Option<TempDir>,
     },
-    /// A stack that every scenario uses.
+    /// A deployed stack that all scenarios share.
     Deployed { _turn: MutexGuard<'static, ()> },
 }
 
-/// A job that was made.
+/// A created job.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// Its id.
+    /// The job id.
     pub id: String,
-    /// What opens it.
+    /// The access key.
     pub key: String,
-    /// Where to connect.
+    /// The URL of the WebSocket API.
     pub websocket_url: String,
 }
 
@@ -92,7 +92,7 @@ impl System {
         Self::local_with(binaries.path().to_owned(), Some(binaries), adjust).await
     }
 
-    /// [`Self::scripted`], on a local stack whose pipeline has one process, and that one processor.
+    /// [`Self::scripted`], on a local stack with one pipeline process, which has one processor.
     pub async fn scripted_on_one_core() -> Self {
         let binaries = engine::scripted_binaries_on_one_core();
         Self::local_with(binaries.path().to_owned(), Some(binaries), |options| {
@@ -101,7 +101,7 @@ impl System {
         .await
     }
 
-    /// [`Self::scripted`], with a jobs queue whose jobs stay queued.
+    /// [`Self::scripted`], with jobs that stay queued.
     pub async fn with_held_jobs() -> Self {
         let system = Self::scripted().await;
         if let Host::Local { stack, .. } = &system.host {
@@ -142,13 +142,13 @@ impl System {
             host: Host::Deployed { _turn: turn },
         };
         system
-            .wait_until_clean("a scenario before it, or someone else")
+            .wait_until_clean("an earlier scenario, or another client")
             .await;
         system
     }
 
-    /// The local stack, for what only it is able to do. A scenario says with
-    /// [`needs!`](crate::needs) that it needs this.
+    /// The local stack, for abilities that deployed stacks lack. A scenario that uses it declares them
+    /// with [`needs!`](crate::needs).
     pub fn local(&self) -> &LocalStack {
         match &self.host {
             Host::Local { stack, .. } => stack,
@@ -159,7 +159,7 @@ impl System {
         }
     }
 
-    /// Makes a job of the pipeline from an input of this media type.
+    /// Creates a pipeline job from an input of this media type.
     pub async fn create(&self, media_type: &str, input: impl Into<Vec<u8>>) -> Job {
         let input: Vec<u8> = input.into();
         let headers = [("content-type", media_type)];
@@ -171,14 +171,14 @@ impl System {
         self.job(&answer)
     }
 
-    /// The job that `POST /v1/jobs` has answered with.
-    pub fn job(&self, answer: &Answer) -> Job {
+    /// The job in a response of `POST /v1/jobs`.
+    pub fn job(&self, answer: &Response) -> Job {
         let created = answer.json();
         let field = |name: &str| created[name].as_str().expect("a string").to_owned();
         assert_eq!(
             field("websocket_url"),
             self.outputs.advertised_websocket(),
-            "clients are sent where the stack says that they connect"
+            "the response has the WebSocket URL of the stack's outputs"
         );
         Job {
             id: field("job_id"),
@@ -187,14 +187,13 @@ impl System {
         }
     }
 
-    /// Makes a job that follows a script.
+    /// Creates a job with a script.
     pub async fn create_scripted(&self, script: &Script) -> Job {
         self.create(script::MEDIA_TYPE, script.body()).await
     }
 
-    /// Makes a job that follows a script, and someone who watches it before its first stage does
-    /// anything.
-    pub async fn watched(&self, script: Script) -> (Job, Client) {
+    /// Creates a job with a script, and a client that subscribes before the first stage starts.
+    pub async fn create_and_watch(&self, script: Script) -> (Job, Client) {
         let gate = Gate::closed();
         let job = self.create_scripted(&script.behind(&gate)).await;
         let client = self.watch(&job).await;
@@ -208,14 +207,14 @@ impl System {
         connected.expect("the connection is accepted")
     }
 
-    /// Connects and watches a job from its first message on.
+    /// Connects and subscribes to a job.
     pub async fn watch(&self, job: &Job) -> Client {
         let mut client = self.connect().await;
         client.ask(&job.subscribe(), "subscribed").await;
         client
     }
 
-    /// Connects and watches a job once its first stage has reported that it starts.
+    /// Waits until the job's first stage has reported its start, then connects and subscribes.
     pub async fn watch_started(&self, job: &Job) -> Client {
         self.eventually("the first stage has started", async |system| {
             let path = job.path();
@@ -241,12 +240,12 @@ impl System {
         self.operator.send::<Q>(message).await;
     }
 
-    /// Whether API Gateway has a connection of this id.
+    /// Whether API Gateway has an open connection with this id.
     pub async fn is_connected(&self, connection_id: &str) -> bool {
         self.operator.is_connected(connection_id).await
     }
 
-    /// Waits until `condition` holds; fails the test when it never does.
+    /// Waits until `condition` is true. Fails the test at the timeout.
     pub async fn eventually(&self, what: &str, condition: impl AsyncFn(&Self) -> bool) {
         for _ in 0..timeout().as_millis() / LOOK.as_millis() {
             if condition(self).await {
@@ -259,14 +258,14 @@ impl System {
             Host::Deployed { .. } => Vec::new(),
         };
         panic!(
-            "it never came to this: {what}\nconnections: {:#?}\nsubscribers: {:#?}\nlogs: {:#?}",
+            "timeout while waiting until {what}\nconnections: {:#?}\nsubscribers: {:#?}\nlogs: {:#?}",
             self.items(Connections::SPEC).await,
             self.items(Subscribers::SPEC).await,
             logs.iter().rev().take(80).collect::<Vec<_>>()
         );
     }
 
-    /// Leaves every connection and subscription ten minutes to live; answers until when that is,
+    /// Sets the time to live of all connections and subscriptions to ten minutes. Returns the expiry
     /// in epoch seconds.
     pub async fn age_connections(&self) -> i64 {
         let soon = self.age_subscriptions().await;
@@ -274,7 +273,7 @@ impl System {
         soon
     }
 
-    /// The same with subscriptions only, as of a connection whose client has said something lately.
+    /// The same for subscriptions only, as if their client had sent a message lately.
     pub async fn age_subscriptions(&self) -> i64 {
         let soon = Clock::system().now().plus_seconds(600).epoch_seconds();
         self.age(Subscribers::SPEC, soon, |_| true).await;
@@ -291,9 +290,9 @@ impl System {
         self.operator.set_time(table, attribute, soon, of).await;
     }
 
-    /// Waits until the tables hold nothing of connections.
+    /// Waits until the tables have no connections and subscriptions.
     pub async fn wait_until_clean(&self, by: &str) {
-        let what = format!("the tables hold nothing of the connections of {by}");
+        let what = format!("the tables have no connections of {by}");
         self.eventually(&what, async |system| {
             system.items(Connections::SPEC).await.is_empty()
                 && system.items(Subscribers::SPEC).await.is_empty()
@@ -301,13 +300,13 @@ impl System {
         .await;
     }
 
-    /// Lets the lease of a job's run end, as if it had not been heard of for long.
+    /// Expires the lease of a job, as if its holder had been silent for long.
     pub async fn end_lease(&self, job: &Job) {
         self.operator.end_lease(&job.id).await;
     }
 
-    /// Ends a scenario whose clients have all left: nothing of them may remain, and nobody may
-    /// have done what they are not granted.
+    /// Ends a scenario whose clients have disconnected: waits until their items are deleted, and asserts
+    /// that every recorded call was granted.
     pub async fn finish(self) {
         if let Host::Local { stack, .. } = &self.host {
             let missing = grants::missing(&stack.calls().all());
@@ -326,14 +325,14 @@ impl Job {
         json!({ "type": "subscribe", "job_id": self.id, "access_key": self.key })
     }
 
-    /// Where to connect to watch the job from the handshake on.
+    /// The WebSocket URL that subscribes to the job in the handshake.
     pub fn url(&self) -> String {
         let (url, id, key) = (&self.websocket_url, &self.id, &self.key);
         format!("{url}?job_id={id}&access_key={key}")
     }
 
-    /// The ticket that puts the job on its queue.
-    pub fn ticket(&self) -> JobMessage {
+    /// The job message that puts the job on its queue.
+    pub fn job_message(&self) -> JobMessage {
         let job_id = self.id.parse().expect("a job's id");
         JobMessage::new(job_id)
     }
@@ -344,7 +343,7 @@ impl Job {
     }
 }
 
-/// Whether an item is a connection's own, not one of its subscriptions'.
+/// Whether an item of the table is a connection, not a subscription.
 fn is_own(item: &Value) -> bool {
     item["job_id"] == CONNECTION_SENTINEL
 }

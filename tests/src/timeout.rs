@@ -1,20 +1,19 @@
-//! How long to wait for what is sure to come.
+//! The time limit of a wait.
 
 use std::{env, fs, num::NonZero, thread, time::Duration};
 
-/// Seconds of patience, in place of [`DEFAULT_SECONDS`] on an idle machine: where a scenario is meant
-/// to fail, waiting longer than a success takes is of no use.
+/// Names the variable with the timeout in seconds. It replaces [`DEFAULT_SECONDS`] for scenarios that
+/// are expected to fail, so that they fail soon.
 const SECONDS: &str = "STAGECAST_TEST_TIMEOUT";
 
-/// Seconds of patience on an idle machine: more than the end of a lease and of what hides a ticket.
+/// The timeout in seconds on an idle machine: longer than a lease and than a job message is hidden.
 const DEFAULT_SECONDS: u64 = 180;
 
-/// The most that the default is multiplied by on a busy machine.
+/// The maximum factor on a busy machine.
 const MOST: f64 = 10.0;
 
-/// How long something may take that is sure to come. A test that waits this long has failed: no
-/// outcome depends on it. The default follows the machine: it is multiplied by the number of
-/// runnable processes for each processor, as it is now.
+/// The timeout of a wait for an event that must come. A test fails when it is reached. The default is
+/// multiplied by the current number of runnable processes per processor, up to a limit.
 pub(crate) fn timeout() -> Duration {
     match env::var(SECONDS) {
         Ok(seconds) => {
@@ -25,7 +24,8 @@ pub(crate) fn timeout() -> Duration {
     }
 }
 
-/// Runnable processes for each processor, over the last minute; none where the system does not say.
+/// The average number of runnable processes per processor over the last minute; `None` where the
+/// operating system does not report it.
 fn load() -> Option<f64> {
     let text = fs::read_to_string("/proc/loadavg").ok()?;
     let runnable: f64 = text.split(' ').next()?.parse().ok()?;
@@ -42,7 +42,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn patience_grows_with_the_load_within_bounds() {
+    fn timeout_grows_with_the_load_within_bounds() {
         for (load, expected) in [
             (None, 1.0),
             (Some(0.1), 1.0),

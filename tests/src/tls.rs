@@ -1,10 +1,10 @@
-//! TLS as clients of deployed systems speak it.
+//! TLS for clients of deployed systems.
 
 use std::sync::{Arc, OnceLock};
 
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 
-/// Trusts whom the machine trusts, or the certificates in the file that `SSL_CERT_FILE` names.
+/// Trusts the machine's root certificates, or those in the file that `SSL_CERT_FILE` names.
 pub(crate) fn config() -> Arc<ClientConfig> {
     static CONFIG: OnceLock<Arc<ClientConfig>> = OnceLock::new();
     let config = CONFIG.get_or_init(|| {
@@ -12,7 +12,7 @@ pub(crate) fn config() -> Arc<ClientConfig> {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
-            .expect("ring speaks TLS")
+            .expect("ring supports the default versions of TLS")
             .with_root_certificates(roots)
             .with_no_client_auth();
         Arc::new(config)

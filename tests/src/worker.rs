@@ -1,25 +1,25 @@
-//! A worker of its own: a program outside that runs a job over the HTTP API.
+//! An external worker: runs a job over the HTTP API.
 
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::{Answer, Http, Job, System};
+use crate::{Http, Job, Response, System};
 
-/// A worker, and what it knows of its job.
+/// An external worker with the state of its claim.
 #[derive(Clone, Debug)]
 pub struct Worker {
     http: Http,
     path: String,
     /// The job's worker key.
     pub key: String,
-    /// The number of the worker's claim.
+    /// The epoch of the worker's claim.
     pub epoch: u64,
-    /// The `seq` of the last answer.
+    /// The `seq` of the last response.
     pub seq: u64,
 }
 
 impl System {
-    /// Makes a job for a worker of its own.
+    /// Creates a job for an external worker.
     pub async fn create_external(&self, body: impl Into<Vec<u8>>) -> (Job, Worker) {
         let body: Vec<u8> = body.into();
         let text = [("content-type", "text/plain")];
@@ -43,7 +43,7 @@ impl System {
 
 impl Worker {
     /// Sends a request about the job.
-    pub async fn request(&self, method: Method, what: &str, body: impl Into<Vec<u8>>) -> Answer {
+    pub async fn request(&self, method: Method, what: &str, body: impl Into<Vec<u8>>) -> Response {
         let authorization = format!("Bearer {}", self.key);
         let headers = [
             ("authorization", authorization.as_str()),
@@ -55,7 +55,7 @@ impl Worker {
     }
 
     /// Tries to claim the job.
-    pub async fn try_claim(&mut self, claim: &Value) -> Answer {
+    pub async fn try_claim(&mut self, claim: &Value) -> Response {
         let answer = self.request(Method::POST, "claim", claim.to_string()).await;
         if answer.status == 200 {
             let claimed = answer.json();
@@ -72,33 +72,33 @@ impl Worker {
         answer.json()
     }
 
-    /// The body of a post of these events.
+    /// The body of a post with these events.
     pub fn body(&self, events: &Value) -> Value {
         json!({ "epoch": self.epoch, "after_seq": self.seq, "events": events })
     }
 
-    /// Posts a body, whatever it is.
-    pub async fn post(&self, body: &Value) -> Answer {
+    /// Posts a body unchanged. Does not check the response.
+    pub async fn post(&self, body: &Value) -> Response {
         self.request(Method::POST, "events", body.to_string()).await
     }
 
-    /// Posts events, which are taken.
-    pub async fn tell(&mut self, events: Value) -> Value {
+    /// Posts events, which must be accepted. Returns the response.
+    pub async fn post_events(&mut self, events: Value) -> Value {
         let answer = self.post(&self.body(&events)).await;
         assert_eq!(answer.status, 200, "{events}: {:?}", answer.body);
-        let told = answer.json();
-        self.seq = told["seq"].as_u64().expect("a seq");
-        told
+        let accepted = answer.json();
+        self.seq = accepted["seq"].as_u64().expect("a seq");
+        accepted
     }
 
-    /// Posts events, again and again while the fault is the system's.
-    pub async fn insist(&mut self, events: Value) -> Value {
+    /// Posts events, with retries after server errors.
+    pub async fn post_with_retry(&mut self, events: Value) -> Value {
         while self.post(&self.body(&events)).await.status == 500 {}
-        self.tell(events).await
+        self.post_events(events).await
     }
 
-    /// Posts events, which are refused with this status; answers with the error.
-    pub async fn refused(&self, status: u16, events: Value) -> Value {
+    /// Posts events, which must be rejected with this status. Returns the error.
+    pub async fn post_rejected(&self, status: u16, events: Value) -> Value {
         let answer = self.post(&self.body(&events)).await;
         assert_eq!(answer.status, status, "{events}: {:?}", answer.body);
         answer.json()["error"].clone()

@@ -1,4 +1,4 @@
-//! The least that a Lambda function in Rust is: a runtime, and an answer. No SDK, no logs.
+//! A minimal Lambda function in Rust: only the runtime and a constant response, no SDK and no logs.
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde_json::Value;

@@ -1,5 +1,5 @@
-// The least that a runtime for Node is, in the place of aws-lambda-ric, whose native addon is compiled when it is
-// installed: imports the handler, then asks the Runtime API for events.
+// A minimal runtime for Node: imports the handler, then polls the Runtime API. Replaces aws-lambda-ric, whose native addon
+// must be compiled on installation.
 
 import http from "node:http";
 

@@ -1,4 +1,4 @@
-// What a function for Node would begin with: the same two clients that ours have.
+// A minimal handler for Node, with the same two AWS clients as the product's functions.
 
 import { ApiGatewayManagementApiClient } from "@aws-sdk/client-apigatewaymanagementapi";
 import { DynamoDBClient } from "@aws-sdk/client-dynamodb";

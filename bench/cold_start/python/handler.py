@@ -1,4 +1,4 @@
-"""What a function in Python would begin with: the same two clients that ours have."""
+"""A minimal handler in Python, with the same two AWS clients as the product's functions."""
 
 import os
 

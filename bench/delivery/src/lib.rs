@@ -1,2 +1,2 @@
-//! Nothing: a package has to have a target that is always built. What measures is the benchmark
-//! `delivery`, which `bench/delivery/run.py` builds and runs.
+//! Empty, because a package needs a target that is always built. The benchmark is the target `delivery`,
+//! which `bench/delivery/run.py` builds and runs.

@@ -1,6 +1,6 @@
-// The stack as an AWS CDK app: both environments, every resource as the L1 construct CfnResource, whose
-// properties are ready as they stand. That is the least that CDK can do for these templates: typed
-// L1s would validate and convert every property, L2s would work out the rest.
+// The stack as an AWS CDK app: both environments, every resource as the L1 construct CfnResource with final
+// properties. This is the minimum of work for CDK: typed L1s would validate and convert every property, and L2s
+// would compute it.
 const { App, BootstraplessSynthesizer, CfnCondition, CfnOutput, CfnParameter, CfnResource, Stack } = require("aws-cdk-lib");
 const stacks = require("./stacks.json");
 

@@ -1,5 +1,5 @@
-// Turns the generated templates into JSON, which the app has in the place of code, and compares what
-// the app makes of them with what it was given: node prepare.js write|compare GENERATED CDK_OUT
+// `write` converts the generated templates to JSON, the app's input. `compare` compares the app's output with them:
+// node prepare.js write|compare GENERATED CDK_OUT
 const { deepStrictEqual } = require("node:assert");
 const { readFileSync, writeFileSync } = require("node:fs");
 const { join } = require("node:path");

@@ -1,4 +1,4 @@
-/** A stack for each test, and what one does with the page. */
+/** Fixtures: a stack for each test, and the actions of a user on the page. */
 
 import { mkdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -17,7 +17,7 @@ interface Fixtures {
 }
 
 export const test = base.extend<Fixtures>({
-  /** The least time that a stage takes, in milliseconds. */
+  /** Minimum duration of a stage, in milliseconds. */
   pace: [1500, { option: true }],
   stack: async ({ pace }, use) => {
     const stack = await LocalStack.start({ pace });
@@ -26,7 +26,7 @@ export const test = base.extend<Fixtures>({
   },
   progressPage: async ({ page, stack }, use) => {
     const opened = new ProgressPage(page);
-    // What a test does to the service is not done to the page's own beginning.
+    // Faults that a test injects do not affect the loading of the page.
     const config = page.waitForResponse("**/config.json");
     await page.goto(stack.urls.http_api);
     await (await config).finished();
@@ -40,7 +40,7 @@ export const test = base.extend<Fixtures>({
 
 export { expect };
 
-/** Holds back the answers to requests of this address, until what it returns is called. */
+/** Holds back the responses to requests of this URL until the returned function is called. */
 export async function hold(page: Page, address: string): Promise<() => void> {
   let letGo = () => {};
   const held = new Promise<void>((go) => {
@@ -55,7 +55,7 @@ export async function hold(page: Page, address: string): Promise<() => void> {
 
 export class ProgressPage {
   readonly page: Page;
-  /** What the page's own code threw. */
+  /** Errors that the page's code has thrown. */
   readonly mistakes: string[] = [];
 
   constructor(page: Page) {
@@ -95,24 +95,24 @@ export class ProgressPage {
     await this.page.locator("#file").setInputFiles({ name, mimeType, buffer: content });
   }
 
-  /** Waits until some work has been done, but not all. */
+  /** Waits until the job is between its start and its end. */
   async midway(): Promise<void> {
     await expect(this.headline).toHaveText("Working");
     await expect(this.overall).toHaveAttribute("aria-valuenow", /^[1-9]/);
   }
 
-  /** Waits for the sample's rooms, in the list and over the plan. */
+  /** Waits for the sample's rooms in the list and in the plan. */
   async isDone(): Promise<void> {
     await expect(this.headline).toHaveText("Done");
     await expect(this.rooms).toHaveCount(8);
     await expect(this.drawnRooms).toHaveCount(8);
-    // What lies on a sheet without a height is drawn, but not seen.
+    // An overlay on a sheet without a height would be invisible.
     await expect(this.page.locator("#sheet")).toBeVisible();
     await expect(this.overall).toHaveAttribute("aria-valuenow", "100");
     await expect(this.page.locator("#failure")).toBeHidden();
   }
 
-  /** Fails on anything that axe finds serious, and on contrast in any case. */
+  /** Fails on serious findings of axe, and on any finding about contrast. */
   async isAccessible(): Promise<void> {
     const { violations } = await new AxeBuilder({ page: this.page }).analyze();
     const found = violations.map(({ id, impact, nodes }) => ({
@@ -123,10 +123,13 @@ export class ProgressPage {
     expect(found).toEqual([]);
   }
 
-  /** In light and dark: takes a picture and fails as `isAccessible` does. For states that `looks.spec.ts` does not come to. */
+  /**
+   * Checks `isAccessible` and takes a screenshot in light and dark. For states that `accessibility.spec.ts`
+   * does not reach.
+   */
   async isAccessibleIn(state: string): Promise<void> {
     for (const colorScheme of ["light", "dark"] as const) {
-      // Colours that are on their way from one scheme to the other have a contrast of their own.
+      // Colours in transition between the schemes would fail the contrast check.
       await this.page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
       await this.picture(`${state}-${colorScheme}`);
       await this.isAccessible();
@@ -134,7 +137,7 @@ export class ProgressPage {
     await this.page.emulateMedia({ colorScheme: null, reducedMotion: null });
   }
 
-  /** Takes a picture for people to look at, where `SCREENSHOTS` says where to. */
+  /** Saves a screenshot in the folder `SCREENSHOTS`, if it is set. */
   async picture(name: string): Promise<void> {
     if (!SCREENSHOTS) return;
     mkdirSync(SCREENSHOTS, { recursive: true });

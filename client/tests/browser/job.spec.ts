@@ -1,4 +1,4 @@
-/** A job from a picture to its rooms, and all that may come between. */
+/** A job from its picture to its rooms, with interruptions. */
 
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -8,7 +8,7 @@ import { expect, file, ProgressPage, test } from "./fixtures.js";
 
 const plan = () => readFile(file("page/sample-plan.png"));
 
-test("a plan that is chosen becomes rooms, in the list and over the plan", async ({
+test("chosen plan shows its rooms in the list and the plan", async ({
   progressPage,
   page,
   worker,
@@ -27,7 +27,7 @@ test("a plan that is chosen becomes rooms, in the list and over the plan", async
   await expect(progressPage.connection).toBeHidden();
 });
 
-test("a plan that is dropped is taken", async ({ progressPage, page }) => {
+test("dropped plan is uploaded", async ({ progressPage, page }) => {
   const bytes = [...(await plan())];
   const dropped = await page.evaluateHandle((content) => {
     const transfer = new DataTransfer();
@@ -39,14 +39,14 @@ test("a plan that is dropped is taken", async ({ progressPage, page }) => {
   await progressPage.isDone();
 });
 
-test("rooms that are pointed at in the list are shown in the plan", async ({ progressPage }) => {
+test("room under the pointer is highlighted in the plan", async ({ progressPage }) => {
   await progressPage.takeSample();
   await progressPage.isDone();
   await progressPage.rooms.nth(2).getByRole("button").focus();
   await expect(progressPage.page.locator("#rooms .pointed")).toHaveAttribute("data-room", "3");
 });
 
-test("stages may have any name, and results any shape", async ({
+test("stages can have any name and results any shape", async ({
   progressPage,
   page,
   request,
@@ -82,7 +82,7 @@ test("stages may have any name, and results any shape", async ({
 });
 
 test.describe("in mid-job", () => {
-  test("a reload resumes where it was", async ({ progressPage, page, worker }) => {
+  test("reload resumes the job", async ({ progressPage, page, worker }) => {
     await progressPage.takeSample();
     await worker.begin();
     await worker.findWalls();
@@ -91,13 +91,13 @@ test.describe("in mid-job", () => {
     await expect(progressPage.connection).toHaveText("Live");
     await expect(page.locator("#stages")).toContainText("27 walls");
     await expect(progressPage.headline).toHaveText("Working");
-    // The picture is at hand again.
+    // The picture was stored.
     await expect(page.locator("#picture")).toBeVisible();
     await worker.findRooms();
     await progressPage.isDone();
   });
 
-  test("a second window on the same job shows the same", async ({
+  test("second window shows the same job", async ({
     progressPage,
     context,
     browser,
@@ -108,7 +108,7 @@ test.describe("in mid-job", () => {
     await progressPage.takeSample();
     await worker.begin();
     await progressPage.midway();
-    // It says so for a moment only, which a busy machine may not look into.
+    // The text is shown only briefly; a busy machine might miss it.
     const saidSo = page.locator("#share").evaluate(
       (button) =>
         new Promise<void>((seen) => {
@@ -124,7 +124,7 @@ test.describe("in mid-job", () => {
     await window.page.goto(page.url());
     const elsewhere = new ProgressPage(await browser.newPage());
     await elsewhere.page.goto(link);
-    // The key does not stay in the address.
+    // The key is removed from the URL.
     await expect(elsewhere.page).not.toHaveURL(/key=/);
 
     const all = [progressPage, window, elsewhere];
@@ -140,13 +140,13 @@ test.describe("in mid-job", () => {
     await elsewhere.page.close();
   });
 
-  test("offline is shown, and when it is over the job is where it would have been", async ({
+  test("offline is shown and the job catches up afterwards", async ({
     progressPage,
     context,
     page,
     worker,
   }) => {
-    // Chromium lets connections live that were open before it went offline, so this one is closed by hand.
+    // Chromium keeps open connections when it goes offline, so the test closes this one.
     const close: (() => Promise<void>)[] = [];
     await page.routeWebSocket(/live/, (socket) => {
       socket.connectToServer();
@@ -173,14 +173,10 @@ test.describe("in mid-job", () => {
 });
 
 test.describe("in a long job", () => {
-  // Long enough for a second window to open and for Cancel to come in time, however busy the machine is.
+  // Long enough to open a second window and to cancel in time on a busy machine.
   test.use({ pace: 20_000 });
 
-  test("a job can be cancelled, and the other window hears of it", async ({
-    progressPage,
-    context,
-    page,
-  }) => {
+  test("cancelled job is shown in both windows", async ({ progressPage, context, page }) => {
     await progressPage.takeSample();
     await progressPage.midway();
     const window = new ProgressPage(await context.newPage());
@@ -196,14 +192,11 @@ test.describe("in a long job", () => {
   });
 });
 
-test.describe("of a service in trouble", () => {
+test.describe("with a failing service", () => {
   test.use({ pace: 20_000 });
 
-  test("a job that cannot be cancelled says so, and can be tried again", async ({
-    progressPage,
-    page,
-  }) => {
-    // Attempts follow each other at once.
+  test("failed cancellation is shown and can be repeated", async ({ progressPage, page }) => {
+    // Removes the backoff between attempts.
     await page.addInitScript(() => {
       Math.random = () => 0;
     });
@@ -235,11 +228,7 @@ test.describe("of a service in trouble", () => {
 test.describe("without a connection", () => {
   test.use({ pace: 20_000 });
 
-  test("the seconds to the next attempt are seen, but not said", async ({
-    progressPage,
-    page,
-    stack,
-  }) => {
+  test("countdown is visible but not announced", async ({ progressPage, page, stack }) => {
     await progressPage.takeSample();
     await progressPage.midway();
     await stack.stop();
@@ -251,8 +240,8 @@ test.describe("without a connection", () => {
   });
 });
 
-test("a server that is killed in mid-job and started again goes on with it", async ({ page }) => {
-  // A run that was cut short holds its lease for half a minute.
+test("killed and restarted server continues the job", async ({ page }) => {
+  // An interrupted run holds its lease for half a minute.
   test.setTimeout(420_000);
   const dataDir = await mkdtemp(join(tmpdir(), "stagecast-"));
   const progressPage = new ProgressPage(page);
@@ -265,7 +254,7 @@ test("a server that is killed in mid-job and started again goes on with it", asy
     await expect(progressPage.connection).toHaveAttribute("data-state", "resuming");
     await progressPage.picture("server-gone");
     stack = await LocalStack.start({ pace: 500, dataDir, port: stack.port });
-    // Until the job has ended: a machine that has more to do may have it end before the page is back.
+    // Waits for the end of the job, which a busy machine may reach before the page is back.
     await expect(progressPage.connection).toHaveAttribute("data-state", /^(live|ended)$/);
     await progressPage.isDone();
     expect(progressPage.mistakes).toEqual([]);

@@ -1,4 +1,4 @@
-/** The page as static files, in a folder of a web server that knows nothing of the APIs. */
+/** The page as static files of a web server that does not serve the APIs. */
 
 import { readFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
@@ -14,7 +14,7 @@ const MEDIA_TYPES: Record<string, string> = {
   ".png": "image/png",
 };
 
-/** Serves `generated/page`, and a `config.json` that says where the APIs are. */
+/** Serves `generated/page` and a `config.json` with the URLs of the APIs. */
 async function serve(config: object): Promise<Server> {
   const server = createServer(async (request, response) => {
     const name = (request.url ?? "").slice(FOLDER.length) || "index.html";
@@ -33,10 +33,7 @@ async function serve(config: object): Promise<Server> {
   return server;
 }
 
-test("any web server can have the page, with a config.json that says where the APIs are", async ({
-  page,
-  stack,
-}) => {
+test("page works as static files with a config.json", async ({ page, stack }) => {
   const { http_api, websocket } = stack.urls;
   const site = await serve({ http_api, websocket });
   const { port } = site.address() as AddressInfo;

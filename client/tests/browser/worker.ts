@@ -1,4 +1,7 @@
-/** A test in the place of the pipeline: the page's jobs are as far as it says, however busy the machine is. */
+/**
+ * An external worker that replaces the pipeline, so that a test controls the progress of the page's
+ * jobs independently of the machine's speed.
+ */
 
 import { type APIRequestContext, type BrowserContext, expect } from "@playwright/test";
 import type { LocalStack } from "../local-stack.js";
@@ -24,7 +27,7 @@ interface Lease {
   seq: number;
 }
 
-/** Works off the one job that is made after it has come. */
+/** Runs the next job that is created. */
 export class Worker {
   #request: APIRequestContext;
   #job: Promise<{ url: string; key: string }>;
@@ -43,10 +46,10 @@ export class Worker {
     });
   }
 
-  /** Begins with the job and goes half-way through its first stage. */
+  /** Claims the job and reports 50 percent of its first stage. */
   async begin(): Promise<void> {
     this.#lease = await this.#ask("claim", { stages: STAGES });
-    await this.#tell({
+    await this.#post({
       type: "progress_update",
       stage: "stage_1",
       progress: 50,
@@ -54,23 +57,23 @@ export class Worker {
     });
   }
 
-  /** Ends the first stage, with 27 walls, and begins with the second. */
+  /** Finishes the first stage with 27 walls and starts the second. */
   async findWalls(): Promise<void> {
-    await this.#tell(
+    await this.#post(
       { type: "stage_complete", stage: "stage_1", results: WALLS },
       { type: "progress_update", stage: "stage_2", progress: 30, message: "Looking for rooms..." },
     );
   }
 
-  /** Ends the job, with eight rooms. */
+  /** Completes the job with eight rooms. */
   async findRooms(): Promise<void> {
-    await this.#tell(
+    await this.#post(
       { type: "stage_complete", stage: "stage_2", results: ROOMS },
       { type: "job_complete" },
     );
   }
 
-  async #tell(...events: object[]): Promise<void> {
+  async #post(...events: object[]): Promise<void> {
     const { epoch, seq } = this.#lease ?? { epoch: 0, seq: 0 };
     const answer = await this.#ask("events", { epoch, after_seq: seq, events });
     this.#lease = { epoch, seq: answer.seq };

@@ -1,11 +1,11 @@
-/** Starts two local stacks once for all tests of this folder. */
+/** Starts two local stacks for all tests of this folder. */
 
 import type { TestProject } from "vitest/node";
 import { LocalStack, type Urls } from "../local-stack.js";
 
 declare module "vitest" {
   interface ProvidedContext {
-    /** The addresses of a stack whose stages are quick, and of one where they go on. */
+    /** The URLs of a stack with fast stages and of one with slow stages. */
     quick: Urls;
     slow: Urls;
   }

@@ -1,4 +1,4 @@
-/** The library against the functions themselves, as the local stack runs them. */
+/** Tests the library against the functions on the local stack. */
 
 import { readFileSync } from "node:fs";
 import { expect, inject, test } from "vitest";
@@ -7,7 +7,7 @@ import { HttpApi, type JobKey, type JobMessage, watchJob } from "../../src/index
 
 const { http_api: httpApi, websocket: url } = inject("quick");
 const api = new HttpApi(httpApi);
-/** Whose jobs do not end by themselves. */
+/** A stack whose jobs do not end before they are cancelled. */
 const slow = inject("slow");
 const slowApi = new HttpApi(slow.http_api);
 const plan = readFileSync(new URL("../../page/sample-plan.png", import.meta.url));
@@ -34,7 +34,7 @@ const WHOLE_LOG = [
   [3, "job_complete"],
 ];
 
-test("a job is watched from its start to its rooms", async () => {
+test("job is watched from its start to its rooms", async () => {
   const key = await newJob();
   const watch = watchJob({ url, ...key, WebSocket });
   const messages = await collect(watch);
@@ -47,7 +47,7 @@ test("a job is watched from its start to its rooms", async () => {
   expect(await api.results(key)).toEqual(watch.snapshot.results);
 });
 
-test("two watches of one job hear the same", async () => {
+test("two watches of one job get the same messages", async () => {
   const key = await newJob();
   const [first, second] = await Promise.all([
     collect(watchJob({ url, ...key, WebSocket })),
@@ -57,7 +57,7 @@ test("two watches of one job hear the same", async () => {
   expect(durable(second)).toEqual(WHOLE_LOG);
 });
 
-test("connections that break all the time lose nothing and double nothing", async () => {
+test("breaking connections lose and duplicate nothing", async () => {
   const key = await newJob();
   const broken: WebSocket[] = [];
   class Breaking extends WebSocket {
@@ -76,12 +76,12 @@ test("connections that break all the time lose nothing and double nothing", asyn
   expect(broken.length).toBeGreaterThan(1);
 });
 
-test("a cancelled job says so, and the watch ends", async () => {
+test("cancelled job ends the watch", async () => {
   let cancelling: Promise<void> | undefined;
   let last: JobMessage | undefined;
   const watch = watchJob({ url: slow.websocket, ...(await newJob(slowApi)), WebSocket });
   for await (const message of watch) {
-    // Once it is seen to go on.
+    // After the first progress.
     if (message.type === "progress_update") cancelling ??= watch.cancel();
     last = message;
   }
@@ -91,7 +91,7 @@ test("a cancelled job says so, and the watch ends", async () => {
   await watch.cancel();
 });
 
-test("a cancelled job was cancelled over HTTP just as well", async () => {
+test("job can be cancelled over HTTP", async () => {
   const key = await newJob(slowApi);
   const messages = collect(watchJob({ url: slow.websocket, ...key, WebSocket }));
   await slowApi.cancel(key);
@@ -102,7 +102,7 @@ test("a cancelled job was cancelled over HTTP just as well", async () => {
   });
 });
 
-test("a wrong key ends the watch with the service's words", async () => {
+test("wrong key ends the watch with the service's error", async () => {
   const { jobId } = await newJob();
   const watch = watchJob({ url, jobId, accessKey: "0".repeat(32), WebSocket });
   await expect(collect(watch)).rejects.toMatchObject({
@@ -111,7 +111,7 @@ test("a wrong key ends the watch with the service's words", async () => {
   });
 });
 
-test("where WebSockets are blocked, the job is followed over HTTP", async () => {
+test("blocked WebSockets fall back to HTTP", async () => {
   const key = await newJob();
   class Blocked extends WebSocket {
     constructor(address: string) {
@@ -124,14 +124,14 @@ test("where WebSockets are blocked, the job is followed over HTTP", async () => 
   expect(watch.snapshot.results).toEqual(await api.results(key));
 });
 
-test("a watch that begins after the end hears the whole log", async () => {
+test("watch after the end gets the whole log", async () => {
   const key = await newJob();
   await collect(watchJob({ url, ...key, WebSocket }));
   const messages = await collect(watchJob({ url, ...key, WebSocket }));
   expect(durable(messages)).toEqual(WHOLE_LOG);
 });
 
-test("what the service refuses, it refuses in words", async () => {
+test("rejected requests have a message", async () => {
   const text = new Blob(["not an image"], { type: "text/plain" });
   await expect(api.createJob(text)).rejects.toMatchObject({
     name: "StagecastError",

@@ -1,6 +1,6 @@
 /**
- * A fake of the service, in memory: it subscribes, replays its log, and sends what a test publishes. The real
- * one is asked in `tests/stack`.
+ * A fake service in memory: it accepts subscriptions, replays its log, and sends the messages that
+ * a test publishes. `tests/stack` tests against the real one.
  */
 
 import type { ClientMessage, JobSnapshot, ServerMessage } from "../../../generated/messages.js";
@@ -10,15 +10,15 @@ import { JOB, KEY, snapshot, time } from "./messages.js";
 type Sent = ClientMessage & { request_id: string };
 
 export class FakeService {
-  /** All connections that were ever asked for. */
+  /** All connections that were opened. */
   readonly sockets: FakeSocket[] = [];
   readonly log: DurableMessage[] = [];
   status: JobSnapshot = snapshot(0, { status: "queued", stage: null, message: "Waiting" });
-  /** What happens to a connection that is asked for. */
+  /** The fate of new connections. */
   connections: "accepted" | "refused" | "never answered" = "accepted";
-  /** What the log has forgotten: everything up to this `seq`. */
+  /** The log has expired up to this `seq`. */
   forgottenUpTo = 0;
-  /** Answers that take the place of the usual ones. */
+  /** Replies that replace the usual ones. */
   answer: ((socket: FakeSocket, sent: Sent) => boolean) | null = null;
 
   get WebSocket(): new (
@@ -45,7 +45,7 @@ export class FakeService {
     return socket;
   }
 
-  /** Logs a durable message or notes progress, and sends it to whoever is subscribed. */
+  /** Logs a durable message or stores progress, and sends it to all subscribers. */
   publish(message: DurableMessage | ProgressMessage, lostOnTheWay = false): void {
     if (message.type === "progress_update") {
       const { type: _, timestamp: updated_at, ...now } = message;
@@ -65,7 +65,7 @@ export class FakeService {
     for (const socket of this.open) if (socket.isSubscribed) socket.deliver(message);
   }
 
-  /** Loses all connections without a goodbye. */
+  /** Drops all connections. */
   drop(): void {
     for (const socket of this.open) socket.lose();
   }
@@ -104,7 +104,7 @@ export class FakeService {
     }
   }
 
-  /** The HTTP API's `fetch`; `reachable` may be changed while it is used. */
+  /** The `fetch` of the HTTP API; `reachable` may change during a test. */
   readonly http = {
     reachable: true,
     requests: [] as string[],
@@ -161,7 +161,7 @@ export class FakeSocket extends EventTarget {
     this.dispatchEvent(new Event("close"));
   }
 
-  /** Closes from the other side. */
+  /** Closes the connection from the server's side. */
   lose(): void {
     this.readyState = FakeSocket.CLOSED;
     this.dispatchEvent(new Event("error"));

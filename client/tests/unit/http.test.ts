@@ -8,11 +8,11 @@ function answering(body: string): HttpApi {
   return new HttpApi("http://service.test/", { fetch: async () => new Response(body) });
 }
 
-test("results may be null", async () => {
+test("results can be null", async () => {
   await expect(answering("null").results(key)).resolves.toBeNull();
 });
 
-test("a job for an external worker is asked for in the query, and has its key", async () => {
+test("createJob requests an external worker in the query", async () => {
   const asked: string[] = [];
   const api = new HttpApi("http://service.test", {
     fetch: async (url) => {
@@ -29,7 +29,7 @@ test("a job for an external worker is asked for in the query, and has its key", 
   ]);
 });
 
-test("a reviver decides what becomes of numbers in results", async () => {
+test("reviver converts the numbers of results", async () => {
   const reviver: Reviver = (_, value) => (typeof value === "number" ? `${value}` : value);
   const api = new HttpApi("http://service.test", {
     fetch: async () => new Response('{"a":[1,0.5]}'),
@@ -38,14 +38,14 @@ test("a reviver decides what becomes of numbers in results", async () => {
   await expect(api.results(key)).resolves.toEqual({ a: ["1", "0.5"] });
 });
 
-test("an answer that is no JSON is none", async () => {
+test("response that is not JSON is an error", async () => {
   await expect(answering("<html>").results(key)).rejects.toMatchObject({
     name: "StagecastError",
     status: 200,
   });
 });
 
-test("an answer that breaks off has not come", async () => {
+test("truncated response is a network error", async () => {
   const broken = new ReadableStream({
     pull: (stream) => stream.error(new TypeError("terminated")),
   });
@@ -53,7 +53,7 @@ test("an answer that breaks off has not come", async () => {
   await expect(api.results(key)).rejects.toMatchObject({ name: "StagecastError", status: 0 });
 });
 
-test("who gives up while an answer comes is told that, and no failure of the service", async () => {
+test("abort during a response rejects with the signal's reason", async () => {
   const giveUp = new AbortController();
   const slow = new ReadableStream({
     start: (stream) =>

@@ -1,11 +1,11 @@
-/** Connections that outlast minutes and hours. */
+/** Connections over minutes and hours. */
 
 import { describe, expect, test, vi } from "vitest";
 import { jobComplete, progress, stageComplete } from "./messages.js";
-import { heard, MINUTE, seqs, service, settle, startLive, states, watch } from "./watching.js";
+import { MINUTE, received, seqs, service, settle, startLive, states, watch } from "./watching.js";
 
 describe("long-lived connections", () => {
-  test("an idle connection is kept open by pings", async () => {
+  test("idle connection is kept open by pings", async () => {
     await startLive();
     await vi.advanceTimersByTimeAsync(30 * MINUTE);
     expect(service.sockets).toHaveLength(1);
@@ -13,7 +13,7 @@ describe("long-lived connections", () => {
     expect(pings).toHaveLength(6);
   });
 
-  test("a connection that does not answer a ping is replaced", async () => {
+  test("connection without a pong is replaced", async () => {
     await startLive();
     service.answer = (_, { type }) => type === "ping";
     await vi.advanceTimersByTimeAsync(5 * MINUTE + 10_000);
@@ -23,7 +23,7 @@ describe("long-lived connections", () => {
     expect(service.open).toHaveLength(1);
   });
 
-  test("the next connection is made before the limit, and the watch stays live meanwhile", async () => {
+  test("connection is renewed before the limit while the watch stays live", async () => {
     await startLive();
     service.publish(stageComplete(1));
     await vi.advanceTimersByTimeAsync(115 * MINUTE);
@@ -36,10 +36,10 @@ describe("long-lived connections", () => {
     expect(states).toEqual(["connecting", "live"]);
   });
 
-  test("what is told while both connections are open comes once", async () => {
+  test("message over both connections is delivered once", async () => {
     vi.spyOn(Math, "random").mockReturnValue(0);
     await startLive();
-    // The new connection's subscription is answered late, while the old one goes on.
+    // The reply to the new connection's subscription is late, while the old connection continues.
     const late: (() => void)[] = [];
     service.answer = (socket, { type, ...sent }) => {
       if (socket === service.sockets[0] || type !== "subscribe") return false;
@@ -61,11 +61,11 @@ describe("long-lived connections", () => {
     service.publish(progress(1, 30));
     service.publish(jobComplete(2));
     expect(seqs()).toEqual([1, 2]);
-    expect(heard.filter(({ type }) => type === "progress_update")).toHaveLength(3);
+    expect(received.filter(({ type }) => type === "progress_update")).toHaveLength(3);
     expect(states).toEqual(["connecting", "live", "ended"]);
   });
 
-  test("if the next connection cannot be made, the present one is kept and it is tried again", async () => {
+  test("failed renewal keeps the connection and is retried", async () => {
     await startLive();
     service.connections = "refused";
     await vi.advanceTimersByTimeAsync(110 * MINUTE);

@@ -7,7 +7,7 @@ export const JOB = "job_20260101_0123456789abcdef";
 export const KEY = "0123456789abcdef0123456789abcdef";
 const common = { job_id: JOB, correlation_id: "conn_test" };
 
-/** The time `second` seconds after some point. */
+/** The timestamp `second` seconds after a fixed time. */
 export function time(second: number): string {
   return new Date(Date.UTC(2026, 0, 1, 0, 0, second)).toISOString().replace(".000", "");
 }

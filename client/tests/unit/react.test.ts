@@ -10,7 +10,7 @@ import { JOB, jobComplete, KEY, progress } from "./messages.js";
 let service: FakeService;
 let root: Root;
 let shown: Job;
-/** What was rendered, one after the other. */
+/** The rendered states in order. */
 let rendered: (Job & { jobId: string | undefined })[];
 
 beforeEach(() => {
@@ -40,7 +40,7 @@ async function render(watched: WatchOptions | null): Promise<void> {
   await act(async () => root.render(createElement(Shown, { watched })));
 }
 
-test("a component shows a job as it changes, and its end", async () => {
+test("component renders each change of a job and its end", async () => {
   await render(options());
   expect(shown.state).toBe("live");
   await act(async () => service.publish(progress(0, 40)));
@@ -50,7 +50,7 @@ test("a component shows a job as it changes, and its end", async () => {
   expect(shown.state).toBe("ended");
 });
 
-test("before anything is known of a job, there is no snapshot", async () => {
+test("snapshot is null before the first message", async () => {
   service.connections = "never answered";
   await render(options());
   expect(shown.state).toBe("connecting");
@@ -58,7 +58,7 @@ test("before anything is known of a job, there is no snapshot", async () => {
   expect(document.body.textContent).toBe("none");
 });
 
-test("a job that waits is known, also while its connection is lost", async () => {
+test("queued job stays known while the connection is lost", async () => {
   service.status = { ...service.status, message: "" };
   await render(options());
   expect(shown.snapshot?.status).toBe("queued");
@@ -68,7 +68,7 @@ test("a job that waits is known, also while its connection is lost", async () =>
   expect(shown.snapshot?.status).toBe("queued");
 });
 
-test("rendering again with the same job keeps its connection", async () => {
+test("rendering again with the same job keeps the connection", async () => {
   await render(options());
   await render(options());
   await act(async () => service.publish(progress(0, 40)));
@@ -76,7 +76,7 @@ test("rendering again with the same job keeps its connection", async () => {
   expect(service.sockets).toHaveLength(1);
 });
 
-test("another job is watched in place of the first; none ends the watch", async () => {
+test("another job replaces the watch, null ends it", async () => {
   await render(options());
   await render(options({ jobId: "job_20260101_ffffffffffffffff" }));
   expect(service.open).toHaveLength(1);
@@ -86,7 +86,7 @@ test("another job is watched in place of the first; none ends the watch", async 
   expect(document.body.textContent).toBe("none");
 });
 
-test("another job is never shown as the first one, not even once", async () => {
+test("state of the first job is never rendered for the second", async () => {
   const second = "job_20260101_ffffffffffffffff";
   await render(options());
   await act(async () => service.publish(progress(0, 40)));
@@ -96,25 +96,25 @@ test("another job is never shown as the first one, not even once", async () => {
   await act(async () => service.publish({ ...progress(0, 60), job_id: second }));
   const shownOf = (jobId: string) => rendered.filter((each) => each.jobId === jobId);
   expect(shownOf(second).map(({ snapshot }) => snapshot?.job_id ?? second)).not.toContain(JOB);
-  // The first one again is another watch: what the last one knew of it is old.
+  // The first job again is a new watch without the old state.
   const between = rendered.length;
   await render(options());
   expect(rendered[between]).toMatchObject({ jobId: JOB, snapshot: null });
 });
 
-test("a component that is gone watches nothing", async () => {
+test("unmounting ends the watch", async () => {
   await render(options());
   await act(async () => root.render(null));
   expect(service.open).toHaveLength(0);
 });
 
-test("strict mode, which mounts twice, leaves one connection", async () => {
+test("strict mode leaves one connection", async () => {
   const element = createElement(Shown, { watched: options() });
   await act(async () => root.render(createElement(StrictMode, null, element)));
   expect(service.open).toHaveLength(1);
 });
 
-test("`cancel` is always the same function, and asks the job to stop", async () => {
+test("cancel is stable and cancels the job", async () => {
   await render(null);
   const { cancel } = shown;
   await render(options());
@@ -123,7 +123,7 @@ test("`cancel` is always the same function, and asks the job to stop", async () 
   expect(shown.snapshot?.cancel_requested).toBe(true);
 });
 
-test("`cancel` without a job, or of a component that is gone, rejects", async () => {
+test("cancel rejects without a job and after unmounting", async () => {
   await render(null);
   const { cancel } = shown;
   await expect(cancel()).rejects.toMatchObject({ name: "StagecastError" });

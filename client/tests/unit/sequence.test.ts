@@ -14,7 +14,7 @@ function durable(messages: JobMessage[]): number[] {
   return messages.flatMap((message) => (message.type === "progress_update" ? [] : [message.seq]));
 }
 
-/** Every message of a job, with progress between; each one to three times, in any order. */
+/** Every message of a job with progress in between, each one to three times, in any order. */
 const deliveries = fc.integer({ min: 0, max: 8 }).chain((stages) => {
   const log = logOf(stages);
   const all = log.flatMap((message) => [
@@ -31,22 +31,22 @@ const deliveries = fc.integer({ min: 0, max: 8 }).chain((stages) => {
 });
 
 describe("any order, any repetition", () => {
-  test("durable messages are handed over once and in order", () => {
+  test("durable messages are released once and in order", () => {
     fc.assert(
       fc.property(deliveries, ({ log, messages }) => {
         const sequence = new Sequence();
-        const handed = messages.flatMap((message) => sequence.take(message));
+        const handed = messages.flatMap((message) => sequence.accept(message));
         expect(durable(handed)).toEqual(log.map(({ seq }) => seq));
         expect(sequence.hasGap).toBe(false);
       }),
     );
   });
 
-  test("progress never tells of what has been left behind", () => {
+  test("progress is never older than a released message", () => {
     fc.assert(
       fc.property(deliveries, ({ messages }) => {
         const sequence = new Sequence();
-        const handed = messages.flatMap((message) => sequence.take(message));
+        const handed = messages.flatMap((message) => sequence.accept(message));
         let seq = 0;
         let before = "";
         for (const message of handed) {
@@ -62,34 +62,34 @@ describe("any order, any repetition", () => {
     );
   });
 
-  test("whatever is lost, asking for the log after `seq` brings exactly what is missing", () => {
+  test("replay after seq restores exactly the lost messages", () => {
     const withLosses = deliveries.chain(({ log, messages }) =>
       fc.subarray(messages).map((received) => ({ log, received })),
     );
     fc.assert(
       fc.property(withLosses, ({ log, received }) => {
         const sequence = new Sequence();
-        const handed = received.flatMap((message) => sequence.take(message));
+        const handed = received.flatMap((message) => sequence.accept(message));
         const end = log.length;
         const status = snapshot(end, { status: "completed", results: { done: true } });
-        handed.push(...sequence.takeSnapshot(status, true));
+        handed.push(...sequence.acceptSubscribed(status, true));
         const replayed = log.filter(({ seq }) => seq > sequence.seq);
-        handed.push(...replayed.flatMap((message) => sequence.take(message)));
+        handed.push(...replayed.flatMap((message) => sequence.accept(message)));
         expect(durable(handed)).toEqual(log.map(({ seq }) => seq));
       }),
     );
   });
 
-  test("whatever is lost, the end comes once and last, although the log is gone", () => {
+  test("end comes once and last after the log expired", () => {
     const withLosses = deliveries.chain(({ log, messages }) =>
       fc.subarray(messages).map((received) => ({ log, received })),
     );
     fc.assert(
       fc.property(withLosses, ({ log, received }) => {
         const sequence = new Sequence();
-        const handed = received.flatMap((message) => sequence.take(message));
+        const handed = received.flatMap((message) => sequence.accept(message));
         const status = snapshot(log.length, { status: "completed", results: { done: true } });
-        handed.push(...sequence.takeSnapshot(status, false));
+        handed.push(...sequence.acceptSubscribed(status, false));
         const seqs = durable(handed);
         expect(seqs).toEqual([...new Set(seqs)].sort((a, b) => a - b));
         expect(handed.at(-1)?.type).toBe("job_complete");
@@ -100,111 +100,113 @@ describe("any order, any repetition", () => {
 });
 
 describe("gaps", () => {
-  test("progress with a later seq tells of a gap, and waits for what is missing", () => {
+  test("progress with a later seq waits for the missing message", () => {
     const sequence = new Sequence();
-    expect(sequence.take(progress(1, 10))).toEqual([]);
+    expect(sequence.accept(progress(1, 10))).toEqual([]);
     expect(sequence.hasGap).toBe(true);
-    expect(sequence.take(stageComplete(1))).toEqual([stageComplete(1), progress(1, 10)]);
+    expect(sequence.accept(stageComplete(1))).toEqual([stageComplete(1), progress(1, 10)]);
     expect(sequence.hasGap).toBe(false);
   });
 
-  test("a durable message after a gap waits for what is missing", () => {
+  test("durable message after a gap waits for the missing one", () => {
     const sequence = new Sequence();
-    expect(sequence.take(jobCancelled(2))).toEqual([]);
+    expect(sequence.accept(jobCancelled(2))).toEqual([]);
     expect(sequence.hasGap).toBe(true);
-    expect(sequence.take(stageComplete(1))).toEqual([stageComplete(1), jobCancelled(2)]);
+    expect(sequence.accept(stageComplete(1))).toEqual([stageComplete(1), jobCancelled(2)]);
   });
 
-  test("where the log is gone, what came early is still handed over, then the snapshot", () => {
+  test("expired log releases early messages, then the snapshot", () => {
     const sequence = new Sequence();
-    sequence.take(stageComplete(3));
+    sequence.accept(stageComplete(3));
     const status = snapshot(3, { progress: 40, message: "Further..." });
-    const handed = sequence.takeSnapshot(status, false);
+    const handed = sequence.acceptSubscribed(status, false);
     expect(handed).toMatchObject([{ seq: 3, type: "stage_complete" }, { type: "progress_update" }]);
     expect(sequence.seq).toBe(3);
   });
 });
 
 describe("snapshots", () => {
-  test("the snapshot of a subscription waits for the log that comes after it", () => {
+  test("snapshot of a subscription waits for the replayed log", () => {
     const sequence = new Sequence();
-    expect(sequence.takeSnapshot(snapshot(1, { progress: 40 }), true)).toEqual([]);
-    expect(sequence.take(stageComplete(1))).toMatchObject([
+    expect(sequence.acceptSubscribed(snapshot(1, { progress: 40 }), true)).toEqual([]);
+    expect(sequence.accept(stageComplete(1))).toMatchObject([
       { type: "stage_complete" },
       { type: "progress_update", progress: 40 },
     ]);
   });
 
-  test("who knows the whole log of an ended job is told of its end by the snapshot", () => {
+  test("snapshot ends a job whose whole log is known", () => {
     const sequence = new Sequence(2);
     const status = snapshot(2, { status: "cancelled", stage: "stage_2" });
-    expect(sequence.takeSnapshot(status, true)).toMatchObject([{ type: "job_cancelled", seq: 2 }]);
+    expect(sequence.acceptSubscribed(status, true)).toMatchObject([
+      { type: "job_cancelled", seq: 2 },
+    ]);
   });
 
-  test("a applySnapshot does not make the log forgotten", () => {
+  test("polled snapshot does not replace the log", () => {
     const sequence = new Sequence();
-    expect(sequence.applySnapshot(snapshot(1, { progress: 40 }))).toMatchObject([{ progress: 40 }]);
+    expect(sequence.acceptPolled(snapshot(1, { progress: 40 }))).toMatchObject([{ progress: 40 }]);
     expect(sequence.seq).toBe(0);
-    expect(sequence.take(stageComplete(1))).toEqual([stageComplete(1)]);
+    expect(sequence.accept(stageComplete(1))).toEqual([stageComplete(1)]);
   });
 
-  test("a failed job that was only looked at says why", () => {
+  test("polled snapshot of a failed job contains its error", () => {
     const error = { code: "no_walls", message: "there are no walls" };
-    const handed = new Sequence().applySnapshot(snapshot(1, { status: "failed", error }));
+    const handed = new Sequence().acceptPolled(snapshot(1, { status: "failed", error }));
     expect(handed).toMatchObject([{ type: "job_failed", error, seq: 1 }]);
   });
 });
 
 describe("progress", () => {
-  test("the same progress over two connections is one", () => {
+  test("same progress over two connections is released once", () => {
     const sequence = new Sequence();
-    expect(sequence.take(progress(0, 10))).toHaveLength(1);
-    expect(sequence.take(progress(0, 10))).toHaveLength(0);
+    expect(sequence.accept(progress(0, 10))).toHaveLength(1);
+    expect(sequence.accept(progress(0, 10))).toHaveLength(0);
   });
 
-  test("progress that was overtaken within its second is dropped", () => {
+  test("older progress of the same second is dropped", () => {
     const sequence = new Sequence();
     const timestamp = time(5);
-    sequence.take(progress(0, 20, { timestamp }));
-    expect(sequence.take(progress(0, 10, { timestamp }))).toHaveLength(0);
-    expect(sequence.take(progress(0, 30, { timestamp }))).toHaveLength(1);
+    sequence.accept(progress(0, 20, { timestamp }));
+    expect(sequence.accept(progress(0, 10, { timestamp }))).toHaveLength(0);
+    expect(sequence.accept(progress(0, 30, { timestamp }))).toHaveLength(1);
   });
 
-  test("a stage that begins again, in another run, is followed", () => {
+  test("restarted stage is followed", () => {
     const sequence = new Sequence();
-    sequence.take(progress(0, 80, { timestamp: time(5) }));
-    expect(sequence.take(progress(0, 0, { timestamp: time(9) }))).toHaveLength(1);
+    sequence.accept(progress(0, 80, { timestamp: time(5) }));
+    expect(sequence.accept(progress(0, 0, { timestamp: time(9) }))).toHaveLength(1);
   });
 
-  test("the next attempt at a stage is followed at once, below where the one before was", () => {
+  test("next attempt at a stage may decrease the percentage", () => {
     const sequence = new Sequence();
     const timestamp = time(5);
-    sequence.take(progress(0, 99, { timestamp, attempt: 1 }));
+    sequence.accept(progress(0, 99, { timestamp, attempt: 1 }));
     const again = progress(0, 10, { timestamp, attempt: 2 });
-    expect(sequence.take(again)).toEqual([again]);
-    // What was on its way from the attempt before comes too late, whatever it says.
-    expect(sequence.take(progress(0, 100, { timestamp: time(6), attempt: 1 }))).toEqual([]);
-    expect(sequence.take(progress(0, 20, { timestamp, attempt: 2 }))).toHaveLength(1);
+    expect(sequence.accept(again)).toEqual([again]);
+    // Late messages of the previous attempt are dropped, whatever their percentage.
+    expect(sequence.accept(progress(0, 100, { timestamp: time(6), attempt: 1 }))).toEqual([]);
+    expect(sequence.accept(progress(0, 20, { timestamp, attempt: 2 }))).toHaveLength(1);
   });
 
-  test("the attempts at one stage say nothing of those at the next", () => {
+  test("attempts are compared within a stage only", () => {
     const sequence = new Sequence();
-    sequence.take(progress(0, 99, { attempt: 3 }));
-    sequence.take(stageComplete(1));
-    expect(sequence.take(progress(1, 5, { attempt: 1 }))).toHaveLength(1);
+    sequence.accept(progress(0, 99, { attempt: 3 }));
+    sequence.accept(stageComplete(1));
+    expect(sequence.accept(progress(1, 5, { attempt: 1 }))).toHaveLength(1);
   });
 
-  test("nothing is handed over after the end", () => {
+  test("nothing is released after the end", () => {
     const sequence = new Sequence();
-    sequence.take(jobComplete(1));
-    expect(sequence.take(progress(1, 10))).toEqual([]);
-    expect(sequence.takeSnapshot(snapshot(1, { status: "completed" }), false)).toEqual([]);
+    sequence.accept(jobComplete(1));
+    expect(sequence.accept(progress(1, 10))).toEqual([]);
+    expect(sequence.acceptSubscribed(snapshot(1, { status: "completed" }), false)).toEqual([]);
   });
 
-  test("messages of a publisher that does not number them are handed over as they come", () => {
+  test("messages without seq are released as they come", () => {
     const { seq: _, ...unnumbered } = jobComplete(1);
     const sequence = new Sequence();
-    expect(sequence.take({ ...progress(0, 10), seq: undefined } as never)).toHaveLength(1);
-    expect(sequence.take(unnumbered as never)).toHaveLength(1);
+    expect(sequence.accept({ ...progress(0, 10), seq: undefined } as never)).toHaveLength(1);
+    expect(sequence.accept(unnumbered as never)).toHaveLength(1);
   });
 });

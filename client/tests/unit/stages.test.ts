@@ -1,4 +1,4 @@
-/** What a watch knows of a job's stages, however it hears of them. */
+/** The stages in a watch's snapshot, over both transports. */
 
 import { describe, expect, test, vi } from "vitest";
 import { jobCancelled, jobFailed, progress, stageComplete } from "./messages.js";
@@ -8,7 +8,7 @@ function stages(): [string, string][] {
   return watch.snapshot.stages.map(({ stage, status }) => [stage, status]);
 }
 
-describe("over HTTP, where no `stage_complete` comes", () => {
+describe("over HTTP without stage_complete", () => {
   async function startOverHttp(): Promise<void> {
     service.connections = "refused";
     start({ httpApi: "http://service.test", fetch: service.http.fetch });
@@ -17,7 +17,7 @@ describe("over HTTP, where no `stage_complete` comes", () => {
     expect(watch.transport).toBe("http");
   }
 
-  test("a stage is done when another one runs", async () => {
+  test("stage is completed when another one runs", async () => {
     await startOverHttp();
     expect(stages()).toEqual([["stage_1", "running"]]);
     service.publish(stageComplete(1));
@@ -29,7 +29,7 @@ describe("over HTTP, where no `stage_complete` comes", () => {
     ]);
   });
 
-  test("a stage that nothing was heard of after is done when a later one fails", async () => {
+  test("stage is completed when a later one fails", async () => {
     await startOverHttp();
     service.publish(stageComplete(1));
     service.publish(progress(1, 20));
@@ -42,11 +42,11 @@ describe("over HTTP, where no `stage_complete` comes", () => {
   });
 });
 
-describe("between two stages, of which the job names the first until the second reports", () => {
-  test("a stage that was told to be done stays so", async () => {
+describe("between two stages", () => {
+  test("completed stage stays completed", async () => {
     service.publish(progress(0, 100));
     service.publish(stageComplete(1));
-    // As the job's item is by then.
+    // The state of the job's item at that time.
     service.status = { ...service.status, stage: "stage_1", progress: 100 };
     start();
     await settle();
@@ -57,7 +57,7 @@ describe("between two stages, of which the job names the first until the second 
     expect(stages()).toEqual([["stage_1", "completed"]]);
   });
 
-  test("a stage that is run anew runs", async () => {
+  test("restarted stage is running", async () => {
     await startLive();
     service.publish(stageComplete(1));
     service.publish(progress(1, 10, { stage: "stage_1" }));
@@ -65,15 +65,15 @@ describe("between two stages, of which the job names the first until the second 
   });
 });
 
-test("nothing runs on in a job that has ended, whatever its end names", async () => {
+test("no stage is running after the end", async () => {
   await startLive();
   service.publish(progress(0, 60));
   service.publish({ ...jobCancelled(1), stage: null } as never);
   expect(stages()).toEqual([["stage_1", "cancelled"]]);
 });
 
-describe("a stage that a new claim has started again", () => {
-  test("is shown as far back as it is, with its attempt", async () => {
+describe("a stage that a new claim restarts", () => {
+  test("has the lower percentage and its attempt", async () => {
     await startLive();
     service.publish(progress(0, 42, { attempt: 1 }));
     await settle();

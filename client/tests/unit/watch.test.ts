@@ -4,8 +4,8 @@ import { FakeSocket } from "./fake-service.js";
 import { jobComplete, jobFailed, KEY, progress, snapshot, stageComplete } from "./messages.js";
 import {
   failing,
-  heard,
   MINUTE,
+  received,
   seqs,
   service,
   settle,
@@ -16,7 +16,7 @@ import {
 } from "./watching.js";
 
 describe("a job from start to end", () => {
-  test("its messages come typed, the snapshot is current, and the watch stops by itself", async () => {
+  test("messages update the snapshot and the end stops the watch", async () => {
     await startLive();
     expect(watch.snapshot).toMatchObject({ status: "queued", message: "Waiting" });
 
@@ -28,7 +28,7 @@ describe("a job from start to end", () => {
     service.publish(progress(1, 10));
     service.publish(jobComplete(2));
 
-    expect(heard.map(({ type }) => type)).toEqual([
+    expect(received.map(({ type }) => type)).toEqual([
       "progress_update",
       "stage_complete",
       "progress_update",
@@ -48,13 +48,13 @@ describe("a job from start to end", () => {
     expect(service.open).toHaveLength(0);
   });
 
-  test("a reviver sees the numbers of results before they are in the snapshot", async () => {
+  test("reviver converts numbers before they reach the snapshot", async () => {
     await startLive({ reviver: (key, value) => (key === "from" ? `${value}` : value) });
     service.publish(stageComplete(1));
     expect(watch.snapshot.stages).toMatchObject([{ results: { from: "1" } }]);
   });
 
-  test("who listens to a message sees it in the snapshot already", async () => {
+  test("listener of a message sees it in the snapshot", async () => {
     await startLive();
     const seen: number[] = [];
     watch.addEventListener("message", () => seen.push(watch.snapshot.seq));
@@ -65,7 +65,7 @@ describe("a job from start to end", () => {
     expect(watch.snapshot.stages.at(-1)).toMatchObject({ stage: "stage_2", status: "failed" });
   });
 
-  test("a job that has ended is told from its log", async () => {
+  test("ended job is delivered from its log", async () => {
     service.publish(stageComplete(1));
     service.publish(jobComplete(2));
     start();
@@ -74,7 +74,7 @@ describe("a job from start to end", () => {
     expect(watch.state).toBe("ended");
   });
 
-  test("`afterSeq` leaves out what is known, also when that is everything", async () => {
+  test("afterSeq skips known messages, even all of them", async () => {
     service.publish(stageComplete(1));
     service.publish(jobComplete(2));
     start({ afterSeq: 2 });
@@ -84,7 +84,7 @@ describe("a job from start to end", () => {
     expect(watch.state).toBe("ended");
   });
 
-  test("messages of another job are none of ours", async () => {
+  test("messages of another job are ignored", async () => {
     await startLive();
     service.latest.deliver({ ...jobComplete(1), job_id: "job_20260101_ffffffffffffffff" });
     expect(watch.state).toBe("live");
@@ -92,7 +92,7 @@ describe("a job from start to end", () => {
 });
 
 describe("losing the connection", () => {
-  test("it comes back and resumes after the last seq; nothing is lost or doubled", async () => {
+  test("reconnects and resumes after the last seq without loss", async () => {
     await startLive();
     service.publish(stageComplete(1));
     service.drop();
@@ -107,7 +107,7 @@ describe("losing the connection", () => {
     expect(seqs()).toEqual([1, 2, 3]);
   });
 
-  test("attempts are spread over a span that doubles up to 30 seconds", async () => {
+  test("backoff doubles up to 30 seconds", async () => {
     vi.spyOn(Math, "random").mockReturnValue(0.999999);
     service.connections = "refused";
     start();
@@ -119,7 +119,7 @@ describe("losing the connection", () => {
     expect(waits.slice(0, 9)).toEqual([500, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000]);
   });
 
-  test("with luck an attempt is made at once: the jitter is full", async () => {
+  test("full jitter allows an immediate attempt", async () => {
     vi.spyOn(Math, "random").mockReturnValue(0);
     await startLive();
     service.drop();
@@ -127,7 +127,7 @@ describe("losing the connection", () => {
     expect(watch.state).toBe("live");
   });
 
-  test("a service that accepts and drops at once is not hammered", async () => {
+  test("connections that drop at once keep the backoff", async () => {
     vi.spyOn(Math, "random").mockReturnValue(0.999999);
     await startLive();
     for (let round = 0; round < 5; round += 1) {
@@ -139,7 +139,7 @@ describe("losing the connection", () => {
     expect((watch.retryAt ?? 0) - Date.now()).toBe(16_000);
   });
 
-  test("after a connection that was good for long, the first attempt is soon again", async () => {
+  test("stable connection resets the backoff", async () => {
     vi.spyOn(Math, "random").mockReturnValue(0.999999);
     service.connections = "refused";
     start();
@@ -151,7 +151,7 @@ describe("losing the connection", () => {
     expect((watch.retryAt ?? 0) - Date.now()).toBe(500);
   });
 
-  test("a subscription without an answer is tried over another connection", async () => {
+  test("subscription without a reply is retried over another connection", async () => {
     service.answer = () => true;
     start();
     await vi.advanceTimersByTimeAsync(10_000);
@@ -161,7 +161,7 @@ describe("losing the connection", () => {
     expect(watch.state).toBe("live");
   });
 
-  test("an address that is asked for is asked for each connection", async () => {
+  test("function url is called for each connection", async () => {
     let asked = 0;
     await startLive({
       url: async () => {
@@ -174,7 +174,7 @@ describe("losing the connection", () => {
     expect(service.sockets.map(({ url }) => url.at(-1))).toEqual(["1", "2"]);
   });
 
-  test("an address that cannot be had now is asked for again", async () => {
+  test("rejected url function is retried", async () => {
     let asked = 0;
     start({
       url: () => {
@@ -187,10 +187,10 @@ describe("losing the connection", () => {
     expect(watch.state).toBe("live");
   });
 
-  test("whatever it is that cannot give an address, it is asked again", async () => {
+  test("any error of the url function is retried", async () => {
     const problems = [
       new DOMException("the token took too long", "TimeoutError"),
-      new SyntaxError("the answer is no JSON"),
+      new SyntaxError("the response is not JSON"),
     ];
     start({
       url: async () => {
@@ -204,7 +204,7 @@ describe("losing the connection", () => {
     expect(problems).toEqual([]);
   });
 
-  test("an address that is none ends the watch", async () => {
+  test("invalid URL ends the watch", async () => {
     start({ WebSocket: globalThis.WebSocket ?? failing, url: "not an address" });
     await settle();
     expect(states).toEqual(["connecting", "ended"]);
@@ -213,18 +213,18 @@ describe("losing the connection", () => {
 });
 
 describe("gaps", () => {
-  test("what progress shows to be missing is asked for, once it has had its time", async () => {
+  test("gap shown by progress is requested after a delay", async () => {
     await startLive();
     service.publish(stageComplete(1), true);
     service.publish(progress(1, 10));
-    expect(heard).toEqual([]);
+    expect(received).toEqual([]);
     await vi.advanceTimersByTimeAsync(1500);
-    expect(heard.map(({ type }) => type)).toEqual(["stage_complete", "progress_update"]);
+    expect(received.map(({ type }) => type)).toEqual(["stage_complete", "progress_update"]);
     expect(service.sockets).toHaveLength(1);
     expect(service.latest.sent.map(({ type }) => type)).toEqual(["subscribe", "subscribe"]);
   });
 
-  test("what arrives by itself is not asked for", async () => {
+  test("late message is not requested", async () => {
     await startLive();
     service.publish(progress(1, 10));
     service.publish(stageComplete(1));
@@ -232,19 +232,19 @@ describe("gaps", () => {
     expect(service.latest.sent).toHaveLength(1);
   });
 
-  test("where the log is gone, the snapshot stands for it", async () => {
+  test("snapshot replaces an expired log", async () => {
     await startLive();
     for (const seq of [1, 2]) service.publish(stageComplete(seq), true);
     service.forgottenUpTo = 2;
     service.publish(progress(2, 10));
     await vi.advanceTimersByTimeAsync(1500);
-    expect(heard).toMatchObject([{ type: "progress_update", seq: 2 }]);
+    expect(received).toMatchObject([{ type: "progress_update", seq: 2 }]);
     service.publish(jobComplete(3));
     expect(seqs()).toEqual([3]);
   });
 });
 
-describe("a connection that is lost while the address of the next is asked for", () => {
+describe("a connection that is lost while the next URL is awaited", () => {
   test("leaves one connection, and none once the watch is closed", async () => {
     vi.spyOn(Math, "random").mockReturnValue(0.5);
     const addresses: (() => void)[] = [];
@@ -258,7 +258,7 @@ describe("a connection that is lost while the address of the next is asked for",
     });
     await vi.advanceTimersByTimeAsync(110 * MINUTE);
     service.drop();
-    // The address comes; the connection to it is slow.
+    // The URL arrives; the connection is slow.
     service.connections = "never answered";
     addresses.shift()?.();
     await settle();
@@ -273,8 +273,8 @@ describe("a connection that is lost while the address of the next is asked for",
   });
 });
 
-describe("answers that are none", () => {
-  test("a frame without a type in place of an answer makes another connection", async () => {
+describe("invalid frames", () => {
+  test("frame without a type instead of a reply reconnects", async () => {
     service.answer = (socket) => {
       service.answer = null;
       const message = "Internal server error";
@@ -290,7 +290,7 @@ describe("answers that are none", () => {
     expect(warnings).toMatchObject([{ message: "Internal server error", requestId: "def=" }]);
   });
 
-  test("frames without a type, or without sense, do not disturb a live watch", async () => {
+  test("frames without a type or JSON do not disturb a live watch", async () => {
     await startLive();
     service.latest.deliver({ message: "Forbidden", connectionId: "abc=", requestId: "def=" });
     for (const text of ["", "null", "[1]", "{", '"text"', '{"type":"news"}']) {
@@ -301,7 +301,7 @@ describe("answers that are none", () => {
     expect(service.sockets).toHaveLength(1);
   });
 
-  test("a key that does not open the job ends the watch with words", async () => {
+  test("wrong key ends the watch with an error", async () => {
     start({ accessKey: "f".repeat(32) });
     await settle();
     expect(watch.state).toBe("ended");
@@ -310,7 +310,7 @@ describe("answers that are none", () => {
     expect(service.sockets).toHaveLength(1);
   });
 
-  test("a service that is in trouble is asked again", async () => {
+  test("internal error is retried", async () => {
     service.answer = (socket, { request_id }) => {
       service.answer = null;
       const timestamp = "2026-01-01T00:00:00Z";
@@ -325,7 +325,7 @@ describe("answers that are none", () => {
 });
 
 describe("closing", () => {
-  /** Closes the watch in an event of this type; returns what is told after that. */
+  /** Closes the watch in an event of this type; returns the events after that. */
   function closeIn(type: "state" | "message"): string[] {
     const after: string[] = [];
     watch.addEventListener(type, () => {
@@ -337,7 +337,7 @@ describe("closing", () => {
     return after;
   }
 
-  test("when it becomes live, nothing of the job is told any more", async () => {
+  test("in the state event stops all other events", async () => {
     service.publish(progress(0, 40));
     start();
     const after = closeIn("state");
@@ -347,7 +347,7 @@ describe("closing", () => {
     expect(watch.snapshot.status).toBe("queued");
   });
 
-  test("when it becomes live over HTTP, nothing of the job is told any more", async () => {
+  test("in the state event over HTTP stops all other events", async () => {
     vi.stubGlobal("WebSocket", undefined);
     service.publish(progress(0, 40));
     start({
@@ -362,7 +362,7 @@ describe("closing", () => {
     expect(watch.snapshot.status).toBe("queued");
   });
 
-  test("at the warning that no WebSocket can be made, the job is not asked for over HTTP", async () => {
+  test("in the warning prevents polling", async () => {
     start({ WebSocket: failing, httpApi: "http://service.test", fetch: service.http.fetch });
     watch.addEventListener("warning", () => watch.close());
     await settle();
@@ -370,7 +370,7 @@ describe("closing", () => {
     expect(service.http.requests).toEqual([]);
   });
 
-  test("at a message, those that came with it are not told", async () => {
+  test("in a message event drops the messages after it", async () => {
     await startLive();
     const reader = watch[Symbol.asyncIterator]();
     const after = closeIn("message");
@@ -388,7 +388,7 @@ describe("iterating", () => {
     for await (const message of watch) into.push(message);
   }
 
-  test("gives every message and ends with the job", async () => {
+  test("yields every message and ends with the job", async () => {
     await startLive();
     const read: JobMessage[] = [];
     const done = collect(read);
@@ -399,7 +399,7 @@ describe("iterating", () => {
     expect(read.map(({ type }) => type)).toEqual(["stage_complete", "job_complete"]);
   });
 
-  test("late, starts with what has come so far", async () => {
+  test("late starts with the messages so far", async () => {
     await startLive();
     for (const percent of [10, 20]) service.publish(progress(0, percent));
     service.publish(stageComplete(1));
@@ -415,7 +415,7 @@ describe("iterating", () => {
     expect(again).toEqual([stageComplete(1), jobComplete(2)]);
   });
 
-  test("slowly, skips progress that is no longer news, and nothing else", async () => {
+  test("slowly skips only outdated progress", async () => {
     await startLive();
     const reader = watch[Symbol.asyncIterator]();
     for (const percent of [10, 20, 30]) service.publish(progress(0, percent));
@@ -435,7 +435,7 @@ describe("iterating", () => {
     expect(service.open).toHaveLength(0);
   });
 
-  test("an aborted watch throws the signal's reason", async () => {
+  test("aborted watch throws the signal's reason", async () => {
     const aborter = new AbortController();
     await startLive({ signal: aborter.signal });
     const done = collect([]);
@@ -446,22 +446,22 @@ describe("iterating", () => {
     expect(service.open).toHaveLength(0);
   });
 
-  test("a watch that is aborted before it starts asks for nothing", async () => {
+  test("watch aborted before its start sends nothing", async () => {
     start({ signal: AbortSignal.abort() });
     await settle();
     expect(watch.state).toBe("ended");
     expect(service.sockets).toHaveLength(0);
   });
 
-  test("a refused watch throws why", async () => {
+  test("rejected watch throws its error", async () => {
     start({ accessKey: "f".repeat(32) });
     const done = collect([]);
     await Promise.all([expect(done).rejects.toMatchObject({ code: "forbidden" }), settle()]);
   });
 });
 
-describe("what goes over the wire", () => {
-  test("can be looked at, without access keys", async () => {
+describe("frames", () => {
+  test("are emitted without access keys", async () => {
     start();
     const frames: string[] = [];
     watch.addEventListener("frame", ({ detail }) => frames.push(JSON.stringify(detail)));
@@ -472,7 +472,7 @@ describe("what goes over the wire", () => {
 });
 
 describe("in a page", () => {
-  test("coming online or back into sight tries at once and makes sure", async () => {
+  test("online and visibility events reconnect or ping", async () => {
     vi.spyOn(Math, "random").mockReturnValue(0.999999);
     const page = new EventTarget();
     const shown = Object.assign(new EventTarget(), { visibilityState: "visible" });
@@ -492,8 +492,8 @@ describe("in a page", () => {
   });
 });
 
-test("a snapshot of the service without a stage changes nothing that is known", async () => {
+test("snapshot without a stage keeps the known state", async () => {
   service.status = snapshot(0, { stage: null });
   await startLive();
-  expect(heard).toEqual([]);
+  expect(received).toEqual([]);
 });

@@ -1,4 +1,4 @@
-/** A watch on a fake service, anew for each test. */
+/** A watch on a fake service, created for each test. */
 
 import { afterEach, beforeEach, expect, vi } from "vitest";
 import type { JobMessage, JobWatch, WatchOptions } from "../../src/index.js";
@@ -9,7 +9,7 @@ import { JOB, KEY } from "./messages.js";
 export const MINUTE = 60_000;
 export let service: FakeService;
 export let watch: JobWatch;
-export let heard: JobMessage[];
+export let received: JobMessage[];
 export let states: string[];
 
 beforeEach(() => {
@@ -33,9 +33,9 @@ export function start(more: Partial<WatchOptions> = {}): void {
     WebSocket: service.WebSocket,
     ...more,
   });
-  heard = [];
+  received = [];
   states = [watch.state];
-  watch.addEventListener("message", ({ detail }) => heard.push(detail));
+  watch.addEventListener("message", ({ detail }) => received.push(detail));
   watch.addEventListener("state", ({ detail }) => {
     if (states.at(-1) !== detail) states.push(detail);
   });
@@ -47,16 +47,16 @@ export async function startLive(more: Partial<WatchOptions> = {}): Promise<void>
   expect(watch.state).toBe("live");
 }
 
-/** Lets everything happen that takes no time. */
+/** Runs all pending promises and timers without a delay. */
 export async function settle(): Promise<void> {
   for (let round = 0; round < 5; round += 1) await vi.advanceTimersByTimeAsync(0);
 }
 
 export function seqs(): number[] {
-  return heard.flatMap((message) => (message.type === "progress_update" ? [] : [message.seq]));
+  return received.flatMap((message) => (message.type === "progress_update" ? [] : [message.seq]));
 }
 
-/** What browsers and Node throw at an address that is none. */
+/** Throws like browsers and Node do for an invalid URL. */
 export const failing = class {
   constructor() {
     throw new DOMException("invalid address", "SyntaxError");

@@ -1,4 +1,4 @@
-//! What clients send.
+//! The messages that clients send.
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{json, value::RawValue};
@@ -11,16 +11,16 @@ use crate::{
     reading::{self, FieldError},
 };
 
-/// Watch a job.
+/// Subscribe to a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Subscribe {
     /// The job.
     pub job_id: JobId,
-    /// The job's key. May be left out on a connection that is subscribed to the job.
+    /// The job's access key. Optional on a connection that is already subscribed to the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_key: Option<AccessKey>,
-    /// Resume: send what came after this `seq`. All durable messages when left out.
+    /// Send the durable messages after this `seq`. If absent, all of them are sent.
     #[serde(
         default,
         skip_serializing_if = "Option::is_none",
@@ -29,7 +29,7 @@ pub struct Subscribe {
     pub after_seq: Option<u64>,
 }
 
-/// Stop watching a job.
+/// Unsubscribe from a job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Unsubscribe {
@@ -43,23 +43,23 @@ pub struct Unsubscribe {
 pub struct CancelJob {
     /// The job.
     pub job_id: JobId,
-    /// The job's key. May be left out on a connection that is subscribed to the job.
+    /// The job's access key. Optional on a connection that is already subscribed to the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_key: Option<AccessKey>,
 }
 
-/// Ask for a job's snapshot.
+/// Request a job's snapshot.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RequestStatus {
     /// The job.
     pub job_id: JobId,
-    /// The job's key. May be left out on a connection that is subscribed to the job.
+    /// The job's access key. Optional on a connection that is already subscribed to the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub access_key: Option<AccessKey>,
 }
 
-/// A sign of life; keeps an idle connection open.
+/// Keep an idle connection open. The server answers with `pong`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Ping {}
@@ -84,17 +84,17 @@ macro_rules! client_messages {
             /// Every type.
             pub const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// Every type as it stands in a message.
+            /// The values of `type` for every type.
             pub const NAMES: &[&str] = &[$($name,)*];
 
-            /// The type as it stands in a message.
+            /// The value of `type` in a message.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)*
                 }
             }
 
-            /// The type that stands so in a message.
+            /// The type with this name.
             pub const fn from_name(name: &str) -> Option<Self> {
                 match const_fmt::position(name, Self::NAMES) {
                     Some(index) => Some(Self::ALL[index]),
@@ -112,35 +112,36 @@ macro_rules! client_messages {
 }
 
 client_messages! {
-    /// Watch a job.
+    /// Subscribe to a job.
     Subscribe = "subscribe",
-    /// Stop watching a job.
+    /// Unsubscribe from a job.
     Unsubscribe = "unsubscribe",
     /// Cancel a job.
     CancelJob = "cancel_job",
-    /// Ask for a job's snapshot.
+    /// Request a job's snapshot.
     RequestStatus = "request_status",
-    /// A sign of life.
+    /// Keep an idle connection open.
     Ping = "ping",
 }
 
-/// A client's message with the id that the client gave it, which every reply repeats.
+/// A client's message with its `request_id`, which every reply repeats.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ClientRequest {
-    /// The client's own id of the request, if it gave one.
+    /// The `request_id` that the client chose, if any.
     pub request_id: Option<String>,
-    /// The message, or why there is none.
+    /// The message, or why the frame was rejected.
     pub message: Result<ClientMessage, ProtocolError>,
 }
 
-/// Longest `request_id` that is repeated, in bytes.
+/// Length limit of a `request_id`, in bytes.
 const MAX_REQUEST_ID_BYTES: usize = 128;
 
 impl ClientRequest {
-    /// Reads a frame. Unknown fields are ignored; everything else that is wrong is named.
+    /// Parses a frame. Unknown fields are ignored; every other fault is an error that names the
+    /// field.
     pub fn parse(frame: &str) -> Self {
         if frame.len() > limits::MAX_CLIENT_MESSAGE_BYTES {
-            return Self::refused(
+            return Self::rejected(
                 ProtocolError::new(
                     ErrorCode::MessageTooLarge,
                     format!(
@@ -155,7 +156,7 @@ impl ClientRequest {
         let text = match reading::json(frame.as_bytes()) {
             Ok(text) => text,
             Err(problem) => {
-                return Self::refused(ProtocolError::new(
+                return Self::rejected(ProtocolError::new(
                     ErrorCode::InvalidJson,
                     format!(
                         "the message is not JSON: {problem}; send an object like \
@@ -165,7 +166,7 @@ impl ClientRequest {
             }
         };
         if !text.trim_start().starts_with('{') {
-            return Self::refused(ProtocolError::new(
+            return Self::rejected(ProtocolError::new(
                 ErrorCode::InvalidJson,
                 "the message is not a JSON object; send one like {\"type\":\"ping\"}",
             ));
@@ -173,7 +174,7 @@ impl ClientRequest {
         let Head { kind, request_id } = match reading::object("", text) {
             Ok(head) => head,
             Err(error) => {
-                return Self::refused(ProtocolError::new(
+                return Self::rejected(ProtocolError::new(
                     ErrorCode::InvalidMessage,
                     format!("the message: {}", error.problem),
                 ));
@@ -183,7 +184,7 @@ impl ClientRequest {
             Some(Ok(id)) if id.len() <= MAX_REQUEST_ID_BYTES => Some(id),
             None => None,
             Some(_) => {
-                return Self::refused(
+                return Self::rejected(
                     ProtocolError::new(
                         ErrorCode::InvalidMessage,
                         format!(
@@ -200,7 +201,7 @@ impl ClientRequest {
         }
     }
 
-    fn refused(error: ProtocolError) -> Self {
+    fn rejected(error: ProtocolError) -> Self {
         Self {
             request_id: None,
             message: Err(error),
@@ -208,7 +209,7 @@ impl ClientRequest {
     }
 }
 
-/// What is read of every message before its type is known.
+/// The fields that are parsed before the type is known.
 #[derive(Deserialize)]
 struct Head<'a> {
     #[serde(rename = "type", default, borrow)]
@@ -225,7 +226,7 @@ fn message(kind: Option<&RawValue>, text: &str) -> Result<ClientMessage, Protoco
                 let name: String = name.chars().take(64).collect();
                 return Err(ProtocolError::new(
                     ErrorCode::UnknownType,
-                    format!("there is no message type '{name}'; use one of {}", known()),
+                    format!("unknown message type '{name}'; use one of {}", known()),
                 )
                 .with_details(json!({ "type": name })));
             };
@@ -257,12 +258,12 @@ fn read<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, ProtocolError>
 mod tests {
     use super::*;
 
-    fn refusal(frame: &str) -> ProtocolError {
-        ClientRequest::parse(frame).message.expect_err("a refusal")
+    fn parse_error(frame: &str) -> ProtocolError {
+        ClientRequest::parse(frame).message.expect_err("an error")
     }
 
     #[test]
-    fn a_subscribe_is_read_and_unknown_fields_are_ignored() {
+    fn subscribe_is_parsed_and_unknown_fields_are_ignored() {
         let request = ClientRequest::parse(
             r#"{"type":"subscribe","job_id":"job_20240115_ab","access_key":"k","after_seq":12,"x":1,"request_id":"mine"}"#,
         );
@@ -279,36 +280,36 @@ mod tests {
 
     #[test]
     fn broken_json_is_invalid_json() {
-        assert_eq!(refusal("hello").code, ErrorCode::InvalidJson);
-        assert_eq!(refusal("[1]").code, ErrorCode::InvalidJson);
-        assert_eq!(refusal("").code, ErrorCode::InvalidJson);
+        assert_eq!(parse_error("hello").code, ErrorCode::InvalidJson);
+        assert_eq!(parse_error("[1]").code, ErrorCode::InvalidJson);
+        assert_eq!(parse_error("").code, ErrorCode::InvalidJson);
     }
 
     #[test]
-    fn an_unknown_type_is_named_with_the_known_ones() {
-        let error = refusal(r#"{"type":"subscribbe"}"#);
+    fn unknown_type_error_lists_the_known_types() {
+        let error = parse_error(r#"{"type":"subscribbe"}"#);
         assert_eq!(error.code, ErrorCode::UnknownType);
         assert!(error.message.contains("'subscribbe'"), "{error}");
         assert!(error.message.contains("request_status"), "{error}");
     }
 
     #[test]
-    fn a_wrong_field_type_names_the_field() {
-        let error = refusal(r#"{"type":"subscribe","job_id":"job_1_a","after_seq":"12"}"#);
+    fn wrong_field_type_error_names_the_field() {
+        let error = parse_error(r#"{"type":"subscribe","job_id":"job_1_a","after_seq":"12"}"#);
         assert_eq!(error.code, ErrorCode::InvalidMessage);
         assert!(error.message.contains("`after_seq`"), "{error}");
         assert!(
             error.message.contains("a whole number of 0 or more"),
             "{error}"
         );
-        let error = refusal(r#"{"type":"subscribe"}"#);
+        let error = parse_error(r#"{"type":"subscribe"}"#);
         assert_eq!(error.message, "`job_id` of `subscribe`: is missing");
         assert_eq!(error.details, Some(json!({ "field": "job_id" })));
-        assert_eq!(refusal(r#"{"type":5}"#).code, ErrorCode::InvalidMessage);
+        assert_eq!(parse_error(r#"{"type":5}"#).code, ErrorCode::InvalidMessage);
     }
 
     #[test]
-    fn unknown_fields_are_ignored_whatever_they_hold() {
+    fn unknown_fields_of_any_content_are_ignored() {
         for value in [
             "1e400",
             r#""\ud800""#,
@@ -320,8 +321,8 @@ mod tests {
     }
 
     #[test]
-    fn a_huge_message_is_refused_without_reading_it() {
+    fn oversized_message_is_rejected_before_parsing() {
         let frame = format!(r#"{{"type":"ping","x":"{}"}}"#, "a".repeat(10_000));
-        assert_eq!(refusal(&frame).code, ErrorCode::MessageTooLarge);
+        assert_eq!(parse_error(&frame).code, ErrorCode::MessageTooLarge);
     }
 }

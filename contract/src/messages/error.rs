@@ -1,11 +1,11 @@
-//! What can go wrong, as clients are told.
+//! The errors of the WebSocket API and of jobs.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::limits::{MAX_NAME_BYTES, MAX_TEXT_BYTES, truncate_with_ellipsis};
 
-/// Why a client's message was not done. The codes are part of the protocol.
+/// Why a client's message was rejected. The codes are part of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -14,42 +14,42 @@ pub enum ErrorCode {
     InvalidJson,
     /// A field is missing, or of the wrong type.
     InvalidMessage,
-    /// There is no message with that `type`.
+    /// The message's `type` does not exist.
     UnknownType,
-    /// There is no such job. Only told to whoever could have known.
+    /// The job does not exist. Sent only to clients that are authorized for the job.
     JobNotFound,
-    /// The access key is missing or wrong, or there is no such job.
+    /// The access key is missing or wrong, or the job does not exist.
     Forbidden,
-    /// The job has ended; there is nothing to cancel.
+    /// The job has already ended, so it cannot be cancelled.
     JobAlreadyFinished,
-    /// The connection watches as many jobs as it may.
+    /// The connection has reached its maximum number of subscriptions.
     TooManySubscriptions,
-    /// The connection was sent too much of the log by its own subscriptions. `details` says when to try
-    /// again, as `retry_after_seconds`.
+    /// The connection exceeded the rate limit for replays of the log. `details.retry_after_seconds`
+    /// is the time to wait.
     ReplayLimited,
-    /// The message is larger than any valid one.
+    /// The message exceeds the size limit.
     MessageTooLarge,
-    /// The fault is ours.
+    /// An internal error.
     Internal,
 }
 
-/// A field of the message that the error is about, and the like.
+/// Additional data of an error, such as the offending field.
 pub type ErrorDetails = Value;
 
-/// Why a client's message was not done, in words.
+/// The error of a client's message: its code, its explanation and its details.
 #[derive(Clone, Debug, thiserror::Error, PartialEq)]
 #[error("{message}")]
 pub struct ProtocolError {
-    /// The code.
+    /// The error code.
     pub code: ErrorCode,
-    /// What is wrong and the way out, for a person.
+    /// What is wrong and how to correct it, in English.
     pub message: String,
-    /// Where it helps: the field, the limit.
+    /// Additional data of some codes, such as the field or the limit.
     pub details: Option<ErrorDetails>,
 }
 
 impl ProtocolError {
-    /// An error without details.
+    /// Creates an error without details.
     pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -58,7 +58,7 @@ impl ProtocolError {
         }
     }
 
-    /// The same error with details.
+    /// Adds details to the error.
     #[must_use]
     pub fn with_details(mut self, details: ErrorDetails) -> Self {
         self.details = Some(details);
@@ -66,21 +66,73 @@ impl ProtocolError {
     }
 }
 
+/// Declares the codes with which Stagecast itself fails a job, and when.
+macro_rules! failure_codes {
+    ($($(#[doc = $meaning:literal])+ $code:ident = $name:literal,)+) => {
+        /// A code of `job_failed` that Stagecast itself uses. Stages name their own.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub enum FailureCode {
+            $($(#[doc = $meaning])+ $code,)+
+        }
+
+        impl FailureCode {
+            /// Every code.
+            pub const ALL: &'static [Self] = &[$(Self::$code),+];
+
+            /// The code as clients receive it.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$code => $name,)+
+                }
+            }
+        }
+    };
+}
+
+failure_codes! {
+    /// A stage failed without a code.
+    Failed = "failed",
+    /// A stage stopped as if it had been cancelled, but it was not.
+    Internal = "internal",
+    /// Runs were alive but did not renew their lease, too often without a stage finished.
+    LeaseLost = "lease_lost",
+    /// A stage of the pipeline has panicked.
+    StagePanicked = "stage_panicked",
+    /// Runs or workers started too often without a stage finished.
+    TooManyAttempts = "too_many_attempts",
+    /// The external worker was silent for too long, and no other has claimed the job.
+    WorkerLost = "worker_lost",
+}
+
 /// Why a job failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JobError {
-    /// A word that programs can look at, `not_an_image`: letters, digits, `_` and `-`. Stages name
-    /// their own; Stagecast's are `internal`, `lease_lost`, `stage_panicked` and
-    /// `too_many_attempts`. Other characters become `_`, more than 64 are cut.
+    /// The error code for programs, such as `not_an_image`: letters, digits, `_` and `-`. Stages
+    /// define their own codes; Stagecast's are `failed`, `internal`, `lease_lost`, `stage_panicked`,
+    /// `too_many_attempts` and `worker_lost`. Other characters are replaced by `_`; a code is cut
+    /// after 64 characters.
     pub code: String,
-    /// What went wrong and the way out, for a person. More than 1,024 bytes are cut.
+    /// What went wrong and what to do, for display. Cut after 1,024 bytes.
     pub message: String,
 }
 
 impl JobError {
-    /// The error of a stage. Whatever its code and message are, the job can end with it: what is too
-    /// long is cut, and the code becomes a name.
+    /// Builds the error of a failure that Stagecast itself detected.
+    pub fn of(code: FailureCode, message: impl Into<String>) -> Self {
+        Self {
+            code: code.name().to_owned(),
+            message: message.into(),
+        }
+    }
+
+    /// Whether the error has this code. A worker may report the same code.
+    pub fn is(&self, code: FailureCode) -> bool {
+        self.code == code.name()
+    }
+
+    /// Builds the error of a stage. It accepts any code and message, so that the job can always
+    /// end: overlong text is cut, and invalid characters of the code are replaced.
     pub fn of_stage(code: &str, message: String) -> Self {
         let is_name = |character: char| {
             character.is_ascii_alphanumeric() || character == '_' || character == '-'
@@ -89,7 +141,7 @@ impl JobError {
         let code: String = code.map(|it| if is_name(it) { it } else { '_' }).collect();
         Self {
             code: if code.is_empty() {
-                UNNAMED_FAILURE.to_owned()
+                FailureCode::Failed.name().to_owned()
             } else {
                 code
             },
@@ -98,15 +150,36 @@ impl JobError {
     }
 }
 
-/// The code of a failure whose stage gave an empty one.
-const UNNAMED_FAILURE: &str = "failed";
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// Texts that list the codes, with the sentence that does.
+    const LISTS: [(&str, &str); 2] = [
+        (
+            include_str!("../../../docs/reference/websocket.md"),
+            "The codes of `job_failed`",
+        ),
+        (
+            include_str!("../../../generated/asyncapi.yaml"),
+            "Stagecast's are",
+        ),
+    ];
+
     #[test]
-    fn a_failure_is_taken_whatever_its_code_and_message_are() {
+    fn every_failure_code_is_listed_where_clients_read_about_it() {
+        for (text, start) in LISTS {
+            let (_, list) = text.split_once(start).expect(start);
+            let list: String = list.chars().take(300).collect();
+            for code in FailureCode::ALL {
+                let code = format!("`{}`", code.name());
+                assert!(list.contains(&code), "{code} is missing after: {start}");
+            }
+        }
+    }
+
+    #[test]
+    fn job_error_accepts_any_code_and_message() {
         let error = JobError::of_stage("no_words", "None.".to_owned());
         assert_eq!(
             (error.code.as_str(), error.message.as_str()),

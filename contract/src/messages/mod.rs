@@ -1,16 +1,20 @@
-//! Every message of the WebSocket API.
+//! The messages of the WebSocket API.
 
 mod client;
 mod error;
+mod job_messages;
+mod replies;
 mod server;
+mod snapshot;
 
 pub use client::{
     CancelJob, ClientMessage, ClientMessageType, ClientRequest, Ping, RequestStatus, Subscribe,
     Unsubscribe,
 };
-pub use error::{ErrorCode, ErrorDetails, JobError, ProtocolError};
-pub use server::{
-    CancelRequested, ErrorReply, JobCancelled, JobComplete, JobFailed, JobSnapshot, JobStatus,
-    Pong, ProgressUpdate, Results, ServerMessage, StageComplete, StatusReply, Subscribed,
-    Unsubscribed,
+pub use error::{ErrorCode, ErrorDetails, FailureCode, JobError, ProtocolError};
+pub use job_messages::{
+    JobCancelled, JobComplete, JobFailed, ProgressUpdate, Results, StageComplete,
 };
+pub use replies::{CancelRequested, ErrorReply, Pong, StatusReply, Subscribed, Unsubscribed};
+pub use server::ServerMessage;
+pub use snapshot::{JobSnapshot, JobStatus};

@@ -1,5 +1,5 @@
-//! Reads the bodies that workers send. What is wrong is named by its field; what is cosmetic in an
-//! event, such as the length of a message, never keeps the event out.
+//! Parses the bodies that workers send. Errors name the offending field. Cosmetic faults, such as
+//! an overlong message, are corrected and do not reject the event.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json, value::RawValue};
@@ -12,22 +12,23 @@ use crate::{
         truncate_with_ellipsis,
     },
     messages::JobError,
+    names::is_alphanumeric_or,
     reading::{self, FieldError},
 };
 
-/// Why a worker's body cannot be taken.
+/// Why a worker's body was rejected.
 #[derive(Clone, Debug, thiserror::Error, PartialEq)]
 #[error("{message}")]
 pub struct InvalidBody {
-    /// The code.
+    /// The error code of the response.
     pub code: HttpErrorCode,
-    /// What is wrong and the way out, for a person.
+    /// What is wrong and how to correct it, in English.
     pub message: String,
-    /// Where it helps: the field, what is known.
+    /// The offending field and, for an unknown name, the name.
     pub details: Value,
 }
 
-/// The types of [`WorkerEvent`], as they stand in an event.
+/// The values of `type` in a [`WorkerEvent`].
 pub const EVENT_TYPES: &[&str] = &[
     "progress_update",
     "stage_complete",
@@ -54,7 +55,8 @@ impl From<FieldError> for InvalidBody {
 }
 
 impl ClaimRequest {
-    /// Reads a body. Unknown fields are ignored; everything else that is wrong is named.
+    /// Parses a body. Unknown fields are ignored; every other fault is an error that names the
+    /// field.
     pub fn parse(body: &[u8]) -> Result<Self, InvalidBody> {
         let claim: Self = object(body, r#"{"stages":["count","draw"]}"#)?;
         if claim.stages.is_empty() || claim.stages.len() > MAX_STAGES {
@@ -67,7 +69,7 @@ impl ClaimRequest {
         for (index, stage) in claim.stages.iter().enumerate() {
             check_name(&format!("stages[{index}]"), stage)?;
             if claim.stages[..index].contains(stage) {
-                let problem = format!("'{stage}' is there twice; give each stage its own name");
+                let problem = format!("'{stage}' is declared twice; give each stage its own name");
                 return Err(InvalidBody::field(format!("stages[{index}]"), problem));
             }
         }
@@ -79,7 +81,8 @@ impl ClaimRequest {
 }
 
 impl EventsRequest {
-    /// Reads a body. Unknown fields are ignored; everything else that is wrong is named.
+    /// Parses a body. Unknown fields are ignored; every other fault is an error that names the
+    /// field.
     pub fn parse(body: &[u8]) -> Result<Self, InvalidBody> {
         #[derive(Deserialize)]
         struct Fields<'a> {
@@ -104,7 +107,7 @@ impl EventsRequest {
             let path = format!("events[{index}]");
             let event = WorkerEvent::read(&path, event.get())?;
             if event.ends_the_job() && index + 1 < fields.events.len() {
-                let problem = "nothing can happen to the job after this; make it the last event";
+                let problem = "this ends the job; make it the last event";
                 return Err(InvalidBody::field(path, problem));
             }
             events.push(event);
@@ -118,7 +121,7 @@ impl EventsRequest {
 }
 
 impl WorkerEvent {
-    /// Reads the event at `path`: first its type, then the fields of that type.
+    /// Parses the event at `path`: first its type, then the fields of that type.
     fn read(path: &str, text: &str) -> Result<Self, InvalidBody> {
         let kind = reading::tag(path, text)?;
         Ok(match kind.as_ref() {
@@ -147,7 +150,7 @@ impl WorkerEvent {
                 return Err(InvalidBody {
                     code: HttpErrorCode::UnknownType,
                     message: format!(
-                        "`{path}.type`: there is no event type '{kind}'; use one of {}",
+                        "`{path}.type`: unknown event type '{kind}'; use one of {}",
                         EVENT_TYPES.join(", ")
                     ),
                     details: json!({ "field": format!("{path}.type"), "type": kind }),
@@ -157,7 +160,7 @@ impl WorkerEvent {
     }
 }
 
-/// For `deserialize_with`: the error of a failure, whatever its code and message are.
+/// For `deserialize_with`: the error of a failure, with any code and message that are strings.
 pub(super) fn job_error<'de, D: Deserializer<'de>>(deserializer: D) -> Result<JobError, D::Error> {
     #[derive(Deserialize)]
     struct Fields {
@@ -188,19 +191,16 @@ fn object<'a, T: Deserialize<'a>>(body: &'a [u8], example: &str) -> Result<T, In
     })
 }
 
-/// Names stand in addresses, in the bucket's keys and in logs.
+/// Names are part of URLs, of the bucket's keys and of logs.
 fn check_name(field: &str, name: &str) -> Result<(), InvalidBody> {
-    let is_name = !name.is_empty()
-        && name.len() <= MAX_NAME_BYTES
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte));
+    let is_name =
+        !name.is_empty() && name.len() <= MAX_NAME_BYTES && is_alphanumeric_or(name, b"_-");
     if is_name {
         return Ok(());
     }
     let short: String = name.chars().take(MAX_NAME_BYTES).collect();
     let problem =
-        format!("'{short}' is no name; use 1 to {MAX_NAME_BYTES} letters, digits, '_' and '-'");
+        format!("'{short}' is not a name; use 1 to {MAX_NAME_BYTES} letters, digits, '_' and '-'");
     Err(InvalidBody::field(field, problem))
 }
 
@@ -215,8 +215,8 @@ mod tests {
         worker::WorkerStageComplete,
     };
 
-    fn refusal(body: &str) -> InvalidBody {
-        EventsRequest::parse(body.as_bytes()).expect_err("a refusal")
+    fn parse_error(body: &str) -> InvalidBody {
+        EventsRequest::parse(body.as_bytes()).expect_err("an error")
     }
 
     fn with_event(event: &str) -> String {
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn every_type_of_event_is_read_and_known_by_its_name() {
+    fn every_event_type_is_parsed() {
         let events = [
             r#"{"type":"progress_update","stage":"count","progress":50,"message":"Counting..."}"#,
             r#"{"type":"stage_complete","stage":"count","results":{"words":3}}"#,
@@ -240,10 +240,10 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_body_is_named_by_its_field() {
-        assert_eq!(refusal("hello").code, HttpErrorCode::InvalidJson);
-        assert_eq!(refusal("[]").code, HttpErrorCode::InvalidBody);
-        let unknown = refusal(&with_event(r#"{"type":"stage_done"}"#));
+    fn invalid_body_error_names_the_field() {
+        assert_eq!(parse_error("hello").code, HttpErrorCode::InvalidJson);
+        assert_eq!(parse_error("[]").code, HttpErrorCode::InvalidBody);
+        let unknown = parse_error(&with_event(r#"{"type":"stage_done"}"#));
         assert_eq!(unknown.code, HttpErrorCode::UnknownType);
         assert!(unknown.message.contains("stage_complete"), "{unknown}");
         let cases = [
@@ -285,7 +285,7 @@ mod tests {
             ),
             (r#"{"type":7}"#, "`events[0].type`"),
             (r#"{"stage":"a"}"#, "`events[0].type`: is missing"),
-            ("[]", "`events[0]`: is no JSON object"),
+            ("[]", "`events[0]`: is not a JSON object"),
             (
                 r#"{"type":"job_failed","error":{"code":5,"message":""}}"#,
                 "`events[0].error.code`: invalid type: integer `5`, expected a string",
@@ -304,14 +304,14 @@ mod tests {
             ),
         ];
         for (event, part) in cases {
-            let refused = refusal(&with_event(event));
-            assert_eq!(refused.code, HttpErrorCode::InvalidBody, "{event}");
-            assert!(refused.message.contains(part), "{refused}");
+            let rejected = parse_error(&with_event(event));
+            assert_eq!(rejected.code, HttpErrorCode::InvalidBody, "{event}");
+            assert!(rejected.message.contains(part), "{rejected}");
         }
-        let negative = refusal(r#"{"epoch":-1,"after_seq":0,"events":[]}"#);
+        let negative = parse_error(r#"{"epoch":-1,"after_seq":0,"events":[]}"#);
         assert_eq!(negative.details["field"], "epoch");
         let events = [r#"{"type":"stage_complete"}"#; MAX_EVENTS + 1].join(",");
-        assert_eq!(refusal(&with_event(&events)).details["field"], "events");
+        assert_eq!(parse_error(&with_event(&events)).details["field"], "events");
     }
 
     fn event(event: &str) -> WorkerEvent {
@@ -330,13 +330,13 @@ mod tests {
     }
 
     #[test]
-    fn a_heartbeat_has_no_events() {
+    fn empty_events_are_a_heartbeat() {
         let heartbeat = EventsRequest::parse(br#"{"epoch":1,"after_seq":0,"events":[]}"#);
         assert!(heartbeat.expect("a heartbeat").events.is_empty());
     }
 
     #[test]
-    fn results_are_taken_byte_for_byte() {
+    fn results_are_kept_byte_for_byte() {
         for results in [
             "12.917521550408111",
             "6.7137459245666965e-12",
@@ -351,23 +351,23 @@ mod tests {
     }
 
     #[test]
-    fn results_may_be_nested_as_deep_as_common_parsers_read() {
+    fn results_are_limited_in_depth_for_common_parsers() {
         let nested = |levels: usize| "[".repeat(levels) + &"]".repeat(levels);
         assert!(results_of(&nested(MAX_RESULTS_DEPTH)).is_ok());
-        // `finished` of a claim has them three levels down.
+        // `finished` of a claim contains them three levels deep.
         let answer = format!(
             r#"{{"finished":[{{"results":{}}}]}}"#,
             nested(MAX_RESULTS_DEPTH)
         );
         assert!(serde_json::from_str::<Value>(&answer).is_ok());
-        let refused = results_of(&nested(50_000)).expect_err("a refusal");
-        assert_eq!(refused.details["field"], "events[0].results");
-        assert!(refused.message.contains("50000 levels"), "{refused}");
+        let rejected = results_of(&nested(50_000)).expect_err("an error");
+        assert_eq!(rejected.details["field"], "events[0].results");
+        assert!(rejected.message.contains("50000 levels"), "{rejected}");
     }
 
     proptest! {
         #[test]
-        fn every_double_survives_from_the_post_to_the_message(bits: u64) {
+        fn doubles_reach_the_message_byte_for_byte(bits: u64) {
             let number = f64::from_bits(bits);
             prop_assume!(number.is_finite());
             for text in [number.to_string(), format!("{number:e}"), format!("{number:.17e}")] {
@@ -376,12 +376,12 @@ mod tests {
         }
 
         #[test]
-        fn all_json_survives_from_the_post_to_the_message(text in any_json()) {
+        fn any_json_reaches_the_message_byte_for_byte(text in any_json()) {
             prop_assert_eq!(passed_on(&text), text);
         }
     }
 
-    /// The results as the message carries them after it was in the log.
+    /// The results in the message after a round trip through the log.
     fn passed_on(results: &str) -> String {
         let complete = results_of(results).expect("results");
         let message = ServerMessage::StageComplete(StageComplete {
@@ -402,7 +402,7 @@ mod tests {
         }
     }
 
-    /// JSON as programs write it: numbers of any length, any order of keys, any space.
+    /// Arbitrary JSON text: numbers of any length, any order of keys, any whitespace.
     fn any_json() -> impl Strategy<Value = String> {
         let leaf = prop_oneof![
             "null|true|false",
@@ -425,7 +425,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_is_taken_whatever_it_looks_like() {
+    fn failure_with_overlong_fields_is_accepted() {
         let long = "é".repeat(1_467);
         let failed = event(&format!(
             r#"{{"type":"job_failed","error":{{"code":"E 1","message":"{long}\ud83d"}},"stage":"{long}"}}"#
@@ -439,7 +439,7 @@ mod tests {
     }
 
     #[test]
-    fn the_message_of_a_progress_update_is_cut() {
+    fn overlong_progress_message_is_cut() {
         let update = event(&format!(
             r#"{{"type":"progress_update","stage":"a","progress":1,"message":"{}"}}"#,
             "x".repeat(MAX_TEXT_BYTES + 1)
@@ -451,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn only_an_event_that_ends_the_job_forgets_its_stage() {
+    fn unknown_stage_is_dropped_only_from_a_terminal_event() {
         let mut failed =
             event(r#"{"type":"job_failed","error":{"code":"a","message":""},"stage":"b"}"#);
         failed.forget_stage_unless(|stage| stage == "b");
@@ -464,7 +464,7 @@ mod tests {
     }
 
     #[test]
-    fn a_claim_names_stages_that_can_stand_in_an_address() {
+    fn claim_rejects_stage_names_that_do_not_fit_in_a_url() {
         let claim = ClaimRequest::parse(br#"{"stages":["count","draw"],"worker_id":"a-1"}"#);
         assert_eq!(claim.expect("a claim").stages, ["count", "draw"]);
         for body in [
@@ -475,8 +475,8 @@ mod tests {
             r#"{"stages":["a"],"worker_id":"a b"}"#,
             "{}",
         ] {
-            let refused = ClaimRequest::parse(body.as_bytes()).expect_err("a refusal");
-            assert_eq!(refused.code, HttpErrorCode::InvalidBody, "{body}");
+            let rejected = ClaimRequest::parse(body.as_bytes()).expect_err("an error");
+            assert_eq!(rejected.code, HttpErrorCode::InvalidBody, "{body}");
         }
     }
 }

@@ -1,4 +1,4 @@
-// Drop a floor plan into the file field and watch.
+// Creates a job from a floor plan and shows its progress.
 
 import { HttpApi } from "@stagecast/client";
 import { useJob } from "@stagecast/client/react";

@@ -12,8 +12,11 @@ use crate::{clock::Clock, delivery::StatsSnapshot, telemetry::Output};
 /// The namespace of every metric.
 const NAMESPACE: &str = "Stagecast";
 
+/// A metric of a record: its name, its unit, its value.
+type Metric = (&'static str, &'static str, u64);
+
 /// The record of one flush of the function `F`: what became of its messages.
-fn record<F: Function>(
+fn flushed<F: Function>(
     clock: &Clock,
     job_id: &str,
     subscribers: u64,
@@ -27,16 +30,27 @@ fn record<F: Function>(
         ("Subscribers", "Count", subscribers),
         ("DeliveryLatency", "Milliseconds", counts.slowest_millis),
     ];
+    record::<F>(clock, "INFO", "delivered", job_id, &metrics)
+}
+
+/// A record of the function `F`, as a line of its log.
+fn record<F: Function>(
+    clock: &Clock,
+    level: &str,
+    message: &str,
+    job_id: &str,
+    metrics: &[Metric],
+) -> Value {
     let now = clock.now();
     let mut record = Map::from_iter([
         ("timestamp".to_owned(), json!(now)),
-        ("level".to_owned(), json!("INFO")),
-        ("message".to_owned(), json!("delivered")),
+        ("level".to_owned(), json!(level)),
+        ("message".to_owned(), json!(message)),
         ("function".to_owned(), json!(F::SPEC.name)),
         ("job_id".to_owned(), json!(job_id)),
     ]);
     for (name, _, value) in metrics {
-        record.insert(name.to_owned(), json!(value));
+        record.insert((*name).to_owned(), json!(value));
     }
     let metrics: Vec<_> = metrics
         .iter()
@@ -64,7 +78,16 @@ pub fn delivered<F: Function>(
     subscribers: usize,
     counts: &StatsSnapshot,
 ) {
-    let record = record::<F>(clock, job_id, subscribers as u64, counts);
+    write(&flushed::<F>(clock, job_id, subscribers as u64, counts));
+}
+
+/// Writes to the log that the function `F` has given up a delivery to one connection.
+pub fn given_up<F: Function>(clock: &Clock, job_id: &str) {
+    let metrics = [("DeliveriesGivenUp", "Count", 1)];
+    write(&record::<F>(clock, "ERROR", "given up", job_id, &metrics));
+}
+
+fn write(record: &Value) {
     // A line that cannot be written is a metric that is missing: no reason to fail.
     let _ = Output.write_all(format!("{record}\n").as_bytes());
 }
@@ -83,7 +106,7 @@ mod tests {
             slowest_millis: 12,
             ..StatsSnapshot::default()
         };
-        let record = record::<PipelineFunction>(&clock, "job_1_a", 2, &counts);
+        let record = flushed::<PipelineFunction>(&clock, "job_1_a", 2, &counts);
         let described = &record["_aws"]["CloudWatchMetrics"][0];
         assert_eq!(described["Namespace"], "Stagecast");
         for dimension in described["Dimensions"][0].as_array().unwrap() {

@@ -14,14 +14,14 @@ use contract::{
     limits::{
         ABANDONED_AFTER_SECONDS, LEASE_SECONDS, WATCHDOG_MARGIN_SECONDS, WATCHDOG_MAX_DELAY_SECONDS,
     },
-    messages::{JobError, JobStatus},
-    queues::{DeliveryQueue, DeliveryTask},
+    messages::{FailureCode, JobError, JobStatus},
+    queues::{DeliveryQueue, DeliveryTask, MAX_DELAY_SECONDS},
     timestamp::Timestamp,
 };
 
 use crate::{
     aws::{Queues, SendError},
-    models::{Job, WORKER_LOST},
+    models::Job,
     stores::TerminalState,
 };
 
@@ -44,6 +44,8 @@ pub enum Action {
     SendTicket(i64),
     /// Ends the job.
     End(TerminalState),
+    /// Fails the job, whose external worker is lost, unless a worker has it again.
+    GiveUp(JobError),
 }
 
 /// Has the delivery function look at a job in so many seconds. `epoch` is the claim that is watched;
@@ -58,7 +60,7 @@ where
     F: Function + Granted<SendMessage<DeliveryQueue>>,
 {
     let pointer = DeliveryTask::watchdog(job_id.clone(), epoch);
-    let delay = seconds.clamp(0, WATCHDOG_MAX_DELAY_SECONDS);
+    let delay = seconds.clamp(0, MAX_DELAY_SECONDS);
     let delay = i32::try_from(delay).unwrap_or(0);
     queues.send::<DeliveryQueue>(&pointer, delay).await
 }
@@ -82,7 +84,7 @@ pub fn action(job: &Job, now: Timestamp) -> Action {
         JobStatus::Queued if job.is_external() => Action::Retire,
         JobStatus::Queued => {
             let waits = now.epoch_seconds() - job.updated_at.epoch_seconds();
-            resend(waits, FIRST_LOOK_SECONDS)
+            resend(waits, FIRST_LOOK_SECONDS, MAX_DELAY_SECONDS)
         }
         JobStatus::Running if !is_lease_over(job, now) => {
             look_again(lease_left(job, now) + WATCHDOG_MARGIN_SECONDS + 1)
@@ -91,12 +93,12 @@ pub fn action(job: &Job, now: Timestamp) -> Action {
         JobStatus::Running => {
             let silent = -lease_left(job, now);
             if !job.is_external() {
-                return resend(silent, TICKET_GRACE_SECONDS);
+                return resend(silent, TICKET_GRACE_SECONDS, WATCHDOG_MAX_DELAY_SECONDS);
             }
             if silent < ABANDONED_AFTER_SECONDS {
                 return look_again(ABANDONED_AFTER_SECONDS - silent);
             }
-            Action::End(TerminalState::Failed(worker_lost()))
+            Action::GiveUp(worker_lost())
         }
     }
 }
@@ -110,22 +112,24 @@ fn look_again(seconds: i64) -> Action {
 }
 
 /// A ticket for a job that has waited for `waits` seconds, if that is at least `patience`. The longer
-/// it waits, the further apart its tickets are: it may just stand in a long queue.
-fn resend(waits: i64, patience: i64) -> Action {
+/// it waits, the further apart its tickets are, up to `longest` seconds: it may just stand in a long
+/// queue, and while the pipeline function is down, each ticket stays on its queue.
+fn resend(waits: i64, patience: i64, longest: i64) -> Action {
     if waits < patience {
         return look_again(patience - waits);
     }
-    Action::SendTicket(waits.clamp(FIRST_LOOK_SECONDS, WATCHDOG_MAX_DELAY_SECONDS))
+    Action::SendTicket(waits.clamp(FIRST_LOOK_SECONDS, longest))
 }
 
 fn worker_lost() -> JobError {
-    JobError {
-        code: WORKER_LOST.to_owned(),
-        message: format!(
-            "the job's worker has been silent for {} minutes, and no other worker has claimed the job",
-            ABANDONED_AFTER_SECONDS / 60
+    let minutes = ABANDONED_AFTER_SECONDS / 60;
+    JobError::of(
+        FailureCode::WorkerLost,
+        format!(
+            "the job's worker has been silent for {minutes} minutes, and no other worker has claimed \
+             the job"
         ),
-    }
+    )
 }
 
 #[cfg(test)]
@@ -164,10 +168,10 @@ mod tests {
         claimed().for_external_worker(&WorkerKey::new([4; 16]))
     }
 
-    /// The seconds at which a job that nothing runs gets its tickets, in its first ten minutes.
+    /// The seconds at which a job that nothing runs gets its tickets, in its first hour.
     fn tickets(job: &Job) -> Vec<i64> {
         let (mut now, mut sent) = (FIRST_LOOK_SECONDS, Vec::new());
-        while now < 600 {
+        while now < 3600 {
             match action(job, at(now)) {
                 Action::SendTicket(next) => {
                     sent.push(now);
@@ -182,7 +186,10 @@ mod tests {
 
     #[test]
     fn queued_job_gets_tickets_further_and_further_apart() {
-        assert_eq!(tickets(&queued()), [36, 72, 144, 288, 468]);
+        assert_eq!(
+            tickets(&queued()),
+            [36, 72, 144, 288, 576, 1152, 2052, 2952]
+        );
     }
 
     #[test]
@@ -220,7 +227,7 @@ mod tests {
         assert_eq!(action(&job, at(40)), Action::LookAgain(180));
         let last = LEASE_SECONDS + ABANDONED_AFTER_SECONDS - 1;
         assert_eq!(action(&job, at(last)), Action::LookAgain(1));
-        let Action::End(TerminalState::Failed(error)) = action(&job, at(last + 1)) else {
+        let Action::GiveUp(error) = action(&job, at(last + 1)) else {
             panic!("it goes on");
         };
         assert_eq!(error.code, "worker_lost");

@@ -3,7 +3,7 @@
 //! never sends a whole audience through the queue again.
 
 use contract::queues::{DeliveryQueue, DeliveryTask, Recipients};
-use handlers_core::models::Subscriber;
+use handlers_core::{models::Subscriber, stores::Page};
 
 use crate::handler::{DeliveryError, Handler};
 
@@ -32,21 +32,98 @@ impl Handler {
             .subscriptions
             .page(&pointer.job_id, after, SPLIT_PAGE_SIZE)
             .await?;
-        if page.subscribers.len() <= CHUNK_SIZE {
+        let Some(parts) = parts(pointer, &page) else {
             return Ok(FanOut::Small(page.subscribers));
-        }
-        let part = |audience| DeliveryTask {
-            audience,
-            ..pointer.clone()
         };
-        // The rest first: its splitting is what the last of the audience wait for.
-        let rest = page.more_after.map(Recipients::SubscribersAfter);
-        let chunks = page.subscribers.chunks(CHUNK_SIZE).map(|chunk| {
-            let id = |subscriber: &Subscriber| subscriber.connection_id.clone();
-            Recipients::Connections(chunk.iter().map(id).collect())
-        });
-        let parts: Vec<_> = rest.into_iter().chain(chunks).map(part).collect();
         self.queues.send_all::<DeliveryQueue>(&parts, 0).await?;
         Ok(FanOut::Queued)
+    }
+}
+
+/// The tasks that the task for an audience is split into; none when one invocation can serve it.
+fn parts(pointer: &DeliveryTask, page: &Page) -> Option<Vec<DeliveryTask>> {
+    if page.subscribers.len() <= CHUNK_SIZE {
+        return None;
+    }
+    let part = |audience| DeliveryTask {
+        audience,
+        renewed: false,
+        ..pointer.clone()
+    };
+    // The rest first: its splitting is what the last of the audience wait for.
+    let rest = page.more_after.clone().map(Recipients::SubscribersAfter);
+    let chunks = page.subscribers.chunks(CHUNK_SIZE).map(|chunk| {
+        let id = |subscriber: &Subscriber| subscriber.connection_id.clone();
+        Recipients::Connections(chunk.iter().map(id).collect())
+    });
+    Some(rest.into_iter().chain(chunks).map(part).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::{
+        ids::{CorrelationId, JobId},
+        queues::DeliveryKind,
+        timestamp::Timestamp,
+    };
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_epoch_seconds(1_705_314_615);
+
+    fn page(length: usize, more_after: Option<&str>) -> Page {
+        let subscriber = |number| Subscriber {
+            job_id: JobId::new(NOW, [7; 8]),
+            connection_id: format!("c{number}"),
+            connected_at: NOW,
+            subscribed_at: NOW,
+            at_seq: 0,
+            correlation_id: CorrelationId::new(NOW, [7; 8]),
+            expires_at: NOW.epoch_seconds(),
+        };
+        Page {
+            subscribers: (0..length).map(subscriber).collect(),
+            more_after: more_after.map(str::to_owned),
+        }
+    }
+
+    fn task() -> DeliveryTask {
+        DeliveryTask {
+            job_id: JobId::new(NOW, [7; 8]),
+            audience: Recipients::AllSubscribers,
+            content: DeliveryKind::Published,
+            after_seq: 3,
+            through_seq: Some(4),
+            renewed: false,
+        }
+    }
+
+    #[test]
+    fn audience_of_one_invocation_is_not_split() {
+        assert_eq!(parts(&task(), &page(0, None)), None);
+        assert_eq!(parts(&task(), &page(CHUNK_SIZE, None)), None);
+    }
+
+    #[test]
+    fn larger_audience_is_split_and_its_rest_comes_first() {
+        let renewed = task().renew();
+        let parts = parts(&renewed, &page(SPLIT_PAGE_SIZE, Some("last"))).expect("parts");
+        assert_eq!(
+            parts[0].audience,
+            Recipients::SubscribersAfter("last".to_owned())
+        );
+        let mut ids = Vec::new();
+        for part in &parts[1..] {
+            match &part.audience {
+                Recipients::Connections(part) if part.len() <= CHUNK_SIZE => ids.extend(part),
+                other => panic!("{other:?}"),
+            }
+        }
+        let expected: Vec<_> = (0..SPLIT_PAGE_SIZE).map(|it| format!("c{it}")).collect();
+        assert!(ids.into_iter().eq(&expected), "each connection once");
+        for part in parts {
+            let audience = Recipients::AllSubscribers;
+            assert_eq!(DeliveryTask { audience, ..part }, task());
+        }
     }
 }

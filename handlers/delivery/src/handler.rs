@@ -7,7 +7,7 @@ use bytes::Bytes;
 use contract::{
     functions::{DeliveryFunction, Function as _},
     messages::ServerMessage,
-    queues::{DeliveryKind, DeliveryQueue, DeliveryTask, Recipients},
+    queues::{DeliveryKind, DeliveryQueue, DeliveryTask, MAX_DELIVERY_ATTEMPTS, Recipients},
 };
 use handlers_core::{
     aws::{ConnectionsApi, Database, Environment, Queues, SendError},
@@ -20,7 +20,12 @@ use handlers_core::{
 };
 use tracing::Instrument as _;
 
-use crate::{fan_out::FanOut, progress_fanout, shortfall::Shortfall};
+use crate::{
+    attempts::{Attempt, receives},
+    fan_out::FanOut,
+    progress_fanout,
+    shortfall::Shortfall,
+};
 
 /// Seconds before what failed in company is tried again alone.
 const RETRY_DELAY_SECONDS: i32 = 5;
@@ -53,6 +58,11 @@ pub(crate) enum DeliveryError {
     Send(#[from] SendError),
     #[error("the connection {0} cannot be reached")]
     Unreachable(String),
+    #[error(
+        "its attempts failed or were cut short, so it is not attempted again; redrive it from the \
+         dead-letter queue once the cause is fixed"
+    )]
+    Unanswered,
 }
 
 impl Handler {
@@ -85,8 +95,8 @@ impl Handler {
         }
     }
 
-    /// Delivers a batch. What fails stays on the queue, and goes to the dead-letter queue after
-    /// the receives that the contract allows.
+    /// Delivers a batch. What fails stays on the queue until its receives make it a dead letter. What
+    /// one connection cannot be sent is given up before that: see [`Attempt`].
     pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
         let mut response = SqsBatchResponse::default();
         for message in event.records {
@@ -134,18 +144,56 @@ impl Handler {
             DeliveryKind::Watchdog { epoch } => return self.watch(&job, epoch, message).await,
             DeliveryKind::Log | DeliveryKind::Published => None,
         };
+        let attempt = Attempt::of(&pointer, receives(message));
+        match attempt {
+            Attempt::Retried | Attempt::Last => {}
+            Attempt::Renewed => {
+                tracing::warn!(
+                    receives = receives(message),
+                    "a delivery was received often and never answered; its attempts begin anew",
+                );
+                let renewed = pointer.renew();
+                return Ok(self.queues.send::<DeliveryQueue>(&renewed, 0).await?);
+            }
+            Attempt::Over => return Err(DeliveryError::Unanswered),
+        }
+        match self.attempt(&pointer, &job, update).await {
+            Err(DeliveryError::Unreachable(connection_id)) if attempt == Attempt::Last => {
+                tracing::error!(
+                    connection_id,
+                    content = ?pointer.content,
+                    after_seq = pointer.after_seq,
+                    through_seq = pointer.through_seq,
+                    "a delivery is given up after {MAX_DELIVERY_ATTEMPTS} attempts; the client finds \
+                     its messages in the log when it resumes with after_seq",
+                );
+                metrics::given_up::<DeliveryFunction>(&self.clock, pointer.job_id.as_str());
+                Ok(())
+            }
+            result => result,
+        }
+    }
+
+    /// Sends the audience of a pointer what the pointer stands for, or puts parts of it on the queue.
+    async fn attempt(
+        &self,
+        pointer: &DeliveryTask,
+        job: &Job,
+        update: Option<String>,
+    ) -> Result<(), DeliveryError> {
         // Whoever is not on the list any more has left: there is nothing to deliver.
         let audience = match &pointer.audience {
             Recipients::Connections(ids) => self.subscriptions.among(&job.job_id, ids).await?,
-            Recipients::AllSubscribers => match self.fan_out(&pointer, None).await? {
+            Recipients::AllSubscribers => match self.fan_out(pointer, None).await? {
                 FanOut::Small(audience) => audience,
                 FanOut::Queued => return Ok(()),
             },
-            Recipients::SubscribersAfter(after) => match self.fan_out(&pointer, Some(after)).await?
-            {
-                FanOut::Small(audience) => audience,
-                FanOut::Queued => return Ok(()),
-            },
+            Recipients::SubscribersAfter(after) => {
+                match self.fan_out(pointer, Some(after)).await? {
+                    FanOut::Small(audience) => audience,
+                    FanOut::Queued => return Ok(()),
+                }
+            }
         };
         let shortfall = Shortfall::new(Arc::clone(&self.connection_maintainer));
         let sender = Sender::new(
@@ -161,7 +209,7 @@ impl Handler {
                 sender.send(subscriber, Outgoing::Latest { message });
             }
         } else {
-            self.send_log(&pointer, &job, &audience, &sender).await?;
+            self.send_log(pointer, job, &audience, &sender).await?;
         }
         let (counts, unfinished) = sender.flush_within(SENDING).await;
         let job_id = pointer.job_id.as_str();
@@ -178,7 +226,7 @@ impl Handler {
                 *lacks = has.min(*lacks);
             }
         }
-        self.leave_behind(&pointer, audience.len(), lacking).await
+        self.leave_behind(pointer, audience.len(), lacking).await
     }
 
     /// Puts what the audience lacks of the log on its way.
@@ -243,6 +291,8 @@ impl Handler {
                     pointer.through_seq
                 }
             },
+            // Its attempts begin anew, as its receives do.
+            renewed: false,
             ..pointer.clone()
         };
         let pointers: Vec<_> = lacking.into_iter().map(alone).collect();

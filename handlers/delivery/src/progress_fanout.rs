@@ -74,6 +74,7 @@ mod tests {
             content: DeliveryKind::Progress,
             after_seq: 1,
             through_seq: None,
+            renewed: false,
         };
         let mut message = SqsMessage::default();
         let sent = (SENT * 1000 + 999).to_string();

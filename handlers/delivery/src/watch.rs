@@ -12,7 +12,10 @@ use handlers_core::{
     watchdog::{self, Action},
 };
 
-use crate::handler::{DeliveryError, Handler};
+use crate::{
+    attempts::receives,
+    handler::{DeliveryError, Handler},
+};
 
 /// Seconds before a look that a table has refused is repeated. It is sent anew, so that its receives
 /// do not count: an outage makes no dead letter of a watchdog.
@@ -70,7 +73,7 @@ impl Handler {
         epoch: Option<u64>,
         message: &SqsMessage,
     ) -> Result<Option<i64>, SettleError> {
-        if is_repeated(message) || job.is_committed_without_lease() {
+        if receives(message) > 1 || job.is_committed_without_lease() {
             // The look or the cancellation that committed what is in the log may have died before
             // the subscribers were notified.
             self.unattended.redeliver(job).await?;
@@ -100,23 +103,21 @@ impl Handler {
                 self.queues.send::<JobQueue>(&ticket, 0).await?;
                 Some(seconds)
             }
-            Action::End(terminal_state) => match self
-                .unattended
-                .settle(&job, Some(&terminal_state))
-                .await?
-            {
-                Settled::Ended(job) => {
-                    tracing::warn!(status = job.status.name(), "the watchdog has ended the job");
-                    None
-                }
-                Settled::Open(_) | Settled::Attended => Some(watchdog::FIRST_LOOK_SECONDS),
-            },
+            Action::End(terminal_state) => {
+                ended(self.unattended.settle(&job, Some(&terminal_state)).await?)
+            }
+            Action::GiveUp(error) => ended(self.unattended.give_up(&job, error).await?),
         })
     }
 }
 
-/// Whether the message has been received before.
-fn is_repeated(message: &SqsMessage) -> bool {
-    let receives = message.attributes.get("ApproximateReceiveCount");
-    receives.is_some_and(|receives| receives != "1")
+/// The seconds until the next look at a job that was to be ended, if it has not ended.
+fn ended(settled: Settled) -> Option<i64> {
+    match settled {
+        Settled::Ended(job) => {
+            tracing::warn!(status = job.status.name(), "the watchdog has ended the job");
+            None
+        }
+        Settled::Open(_) | Settled::Attended => Some(watchdog::FIRST_LOOK_SECONDS),
+    }
 }

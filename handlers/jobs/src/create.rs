@@ -111,8 +111,6 @@ fn correlation_id(request: &ApiGatewayV2httpRequest) -> Option<String> {
     let id = request.headers.get("x-correlation-id")?.to_str().ok()?;
     let is_fit = !id.is_empty()
         && id.len() <= MAX_CORRELATION_ID_BYTES
-        && id
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte));
+        && contract::names::is_alphanumeric_or(id, b"-_.:");
     is_fit.then(|| id.to_owned())
 }

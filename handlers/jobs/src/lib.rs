@@ -5,6 +5,8 @@ mod handler;
 mod input;
 mod routes;
 mod serve;
+#[cfg(test)]
+mod tests;
 
 pub use handler::Handler;
 pub use serve::serve;

@@ -8,7 +8,7 @@ use std::{
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use contract::{
     functions::PipelineFunction,
-    queues::{JobMessage, JobQueue},
+    queues::{JobMessage, JobQueue, MAX_DELAY_SECONDS},
 };
 use handlers_core::{
     aws::{ConnectionsApi, Database, Environment, Objects, Queues, SendError},
@@ -20,16 +20,13 @@ use handlers_core::{
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use crate::ticket;
+use crate::ticket::{self, Spare};
 
 /// What is left of an invocation for handing a job back and for sending what is on its way.
 const MARGIN: Duration = Duration::from_secs(20);
 
 /// How long a stage that did not stop in time may take to end its thread before the process ends.
 const LINGER: Duration = Duration::from_secs(8);
-
-/// SQS delays a message for at most this many seconds.
-const MAX_DELAY_SECONDS: i64 = 900;
 
 /// Runs the jobs that are on the queue.
 pub struct Handler {
@@ -133,10 +130,13 @@ impl Handler {
         // Hidden for a short time before the job is claimed: a job whose run is cut short has its
         // ticket back soon after the lease.
         ticket::hide_first(&self.queues, message).await;
-        // A ticket of the watchdog that comes late is not one whose run was cut short.
-        let is_spare = ticket.from_watchdog && ticket::receives(message) == 1;
-        if is_spare && self.runner.has_ended(&ticket.job_id).await? {
-            return Ok(());
+        if ticket.from_watchdog {
+            let job = self.runner.load(&ticket.job_id).await?;
+            match ticket::spare(job.as_ref(), ticket::receives(message), self.clock.now()) {
+                Spare::Needed => {}
+                Spare::Dropped => return Ok(()),
+                Spare::Unsent => return Ok(self.runner.redeliver(&ticket.job_id).await?),
+            }
         }
         let run = self.runner.run(&ticket.job_id, deadline);
         let outcome = tokio::select! {

@@ -8,8 +8,10 @@
 use std::{convert::Infallible, time::Duration};
 
 use aws_lambda_events::sqs::SqsMessage;
-use contract::{functions::PipelineFunction, limits::LEASE_SECONDS, queues::JobQueue};
-use handlers_core::aws::Queues;
+use contract::{
+    functions::PipelineFunction, limits::LEASE_SECONDS, queues::JobQueue, timestamp::Timestamp,
+};
+use handlers_core::{aws::Queues, models::Job};
 
 /// How long a ticket is hidden at a time, in seconds: until shortly after the lease of its run, so
 /// that another can take over as soon as this one is cut short.
@@ -51,6 +53,29 @@ pub(crate) fn receives(ticket: &SqsMessage) -> u32 {
     count.and_then(|count| count.parse().ok()).unwrap_or(1)
 }
 
+/// What becomes of a ticket that the watchdog has sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Spare {
+    /// The job waits for a run.
+    Needed,
+    /// The job has ended, or another run has it.
+    Dropped,
+    /// The job has ended. The ticket was received before: its run may have been cut short before it
+    /// sent the end.
+    Unsent,
+}
+
+/// What becomes of a ticket that the watchdog has sent for `job`, at its `receives`th receive.
+/// Tickets pile up while this function is down; those that the first one makes useless start no run.
+/// A held job is the watchdog's to look at again.
+pub(crate) fn spare(job: Option<&Job>, receives: u32, now: Timestamp) -> Spare {
+    match job {
+        Some(job) if job.status.has_ended() && receives > 1 => Spare::Unsent,
+        Some(job) if job.is_unattended(now) => Spare::Needed,
+        Some(_) | None => Spare::Dropped,
+    }
+}
+
 async fn hide(queues: &Queues<PipelineFunction>, ticket: &SqsMessage, seconds: i32) {
     let receipt = ticket.receipt_handle.as_deref().unwrap_or_default();
     if let Err(error) = queues.hide::<JobQueue>(receipt, seconds).await {
@@ -69,9 +94,61 @@ fn wait_after(receives: u32) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use contract::{limits::MAX_ATTEMPTS_WITHOUT_PROGRESS, queues::Queue as _};
+    use contract::{
+        ids::{AccessKey, JobId, RequestId},
+        limits::MAX_ATTEMPTS_WITHOUT_PROGRESS,
+        messages::JobStatus,
+        queues::Queue as _,
+    };
 
     use super::*;
+
+    const NOW: Timestamp = Timestamp::from_epoch_seconds(1_800_000_000);
+
+    /// A job in this status, whose lease ends in so many seconds.
+    fn job(status: JobStatus, lease_left: i64) -> Job {
+        let mut job = Job::queued(
+            JobId::new(NOW, [1; 8]),
+            &AccessKey::new([3; 16]),
+            RequestId::new(NOW, [2; 8]),
+            "req_1_a".to_owned(),
+            "image/png".to_owned(),
+            NOW,
+        );
+        job.status = status;
+        job.lease_expires_at = NOW.epoch_seconds() + lease_left;
+        job
+    }
+
+    fn becomes(job: Option<&Job>) -> [Spare; 2] {
+        [1, 7].map(|receives| spare(job, receives, NOW))
+    }
+
+    #[test]
+    fn spare_ticket_of_a_held_job_is_dropped_at_every_receive() {
+        let held = job(JobStatus::Running, 10);
+        assert_eq!(becomes(Some(&held)), [Spare::Dropped; 2]);
+        assert_eq!(becomes(None), [Spare::Dropped; 2]);
+    }
+
+    #[test]
+    fn spare_ticket_of_an_ended_job_starts_no_run() {
+        for status in [
+            JobStatus::Completed,
+            JobStatus::Failed,
+            JobStatus::Cancelled,
+        ] {
+            let ended = job(status, 10);
+            assert_eq!(becomes(Some(&ended)), [Spare::Dropped, Spare::Unsent]);
+        }
+    }
+
+    #[test]
+    fn spare_ticket_of_a_job_that_waits_is_needed() {
+        for job in [job(JobStatus::Queued, 0), job(JobStatus::Running, -1)] {
+            assert_eq!(becomes(Some(&job)), [Spare::Needed; 2]);
+        }
+    }
 
     #[test]
     fn each_failure_hides_a_ticket_for_longer_and_all_of_them_outlast_an_outage() {

@@ -4,5 +4,7 @@ mod handler;
 mod lifecycle;
 mod messages;
 mod reply;
+#[cfg(test)]
+mod tests;
 
 pub use handler::{Handler, UndeliveredReply};

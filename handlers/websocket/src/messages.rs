@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use contract::{
     ids::{AccessKey, JobId, RequestId},
+    limits::replay_burst,
     messages::{
         CancelJob, CancelRequested, ClientMessage, ClientRequest, ErrorCode, Pong, ProtocolError,
         RequestStatus, ServerMessage, StatusReply, Subscribe, Subscribed, Unsubscribe,
@@ -214,7 +215,10 @@ impl Handler {
         let job = self.jobs.load(&owed.job_id).await?.ok_or_else(forbidden)?;
         let after = owed.after_seq.unwrap_or(0);
         let cost = 1 + job.seq.saturating_sub(after);
-        let charged = allowance.take(cost, self.clock.millis()).map_err(limited)?;
+        let burst = replay_burst(self.max_subscriptions);
+        let charged = allowance
+            .take(cost, burst, self.clock.millis())
+            .map_err(limited)?;
         // Messages that come together are served together: one of them sends the reply.
         let connection_id = &session.connection_id;
         let charge = self
@@ -277,9 +281,7 @@ impl Handler {
             }
         }
         // Requests of this connection that are served at the same time got in first each time.
-        Err(limited(ReplayLimited {
-            retry_after_seconds: 1,
-        }))
+        Err(limited(ReplayLimited::contended()))
     }
 
     /// How the connection may watch the job, after the reply that is still owed to it.

@@ -8,12 +8,11 @@ use contract::{
     ids::JobId,
     json::RawJson,
     limits::{MAX_ATTEMPTS_WITHOUT_PROGRESS, MAX_CLAIM_RESULTS_BYTES, MAX_EVENTS_BYTES},
-    messages::{JobError, Results, ServerMessage},
+    messages::{FailureCode, JobError, Results, ServerMessage},
     timestamp::Timestamp,
     worker::{ClaimRequest, Claimed, FinishedStage},
 };
 use handlers_core::{
-    aws::SendError,
     delivery::Publisher,
     http::{ApiError, ApiResponse, ApiResult, read_body, string_bytes},
     models::Job,
@@ -23,56 +22,60 @@ use handlers_core::{
 
 use crate::handler::{Handler, finished};
 
+/// Times that a claim meets others of the same job before it is refused.
+const ATTEMPTS: u32 = 5;
+
 impl Handler {
     pub(crate) async fn claim(&self, request: &ApiGatewayV2httpRequest) -> ApiResult {
-        let known = self.authorized(request).await?;
+        let mut known = self.authorized(request).await?;
         let body = read_body(request, MAX_EVENTS_BYTES, "the names of the stages")?;
         let claim = ClaimRequest::parse(&body)?;
         let external = ExternalClaim {
             stages: &claim.stages,
             worker_id: claim.worker_id.as_deref(),
         };
-        if !known.status.has_ended() {
+        for _ in 0..ATTEMPTS {
+            if known.status.has_ended() {
+                return Err(self.already_ended(&known).await?);
+            }
             if !known.is_unattended(self.stores.clock.now()) && !external.holds(&known) {
                 return Err(self.held(known.lease_expires_at));
             }
-            // Before the claim is written: no claim is without a watchdog, whatever dies meanwhile.
-            self.start_watchdog(&known, known.epoch + 1).await?;
-        }
-        let claimed = self.stores.jobs.claim_for(&known.job_id, Some(external));
-        match claimed.await? {
-            Claim::Acquired {
-                job,
-                lease,
-                takeover,
-            } => {
-                if job.epoch != known.epoch + 1 {
-                    // Another claim came between: the watchdog above is that one's.
-                    self.start_watchdog(&job, job.epoch).await?;
+            // Before the claim is written, which is only written under this epoch: no claim is
+            // without a watchdog, whatever dies meanwhile.
+            let (queues, first) = (&self.stores.queues, watchdog::FIRST_LOOK_SECONDS);
+            let epoch = Some(known.epoch + 1);
+            watchdog::schedule(queues, &known.job_id, epoch, first).await?;
+            match self.stores.jobs.claim_for(&known, external).await? {
+                Claim::Acquired {
+                    job,
+                    lease,
+                    takeover,
+                } => {
+                    let counted = job.attempts_without_progress;
+                    let outcome = self.taken(*job, lease.clone(), takeover).await;
+                    if matches!(&outcome, Err(problem) if problem.code() == HttpErrorCode::Internal)
+                    {
+                        // The worker will claim again, and has not crashed.
+                        self.stores.jobs.refund_attempt(&lease, counted).await;
+                    }
+                    return outcome;
                 }
-                let counted = job.attempts_without_progress;
-                let outcome = self.taken(*job, lease.clone(), takeover).await;
-                if matches!(&outcome, Err(problem) if problem.code() == HttpErrorCode::Internal) {
-                    // The worker will claim again, and has not crashed.
-                    self.stores.jobs.refund_attempt(&lease, counted).await;
-                }
-                outcome
+                Claim::Outdated(job) => known = *job,
+                Claim::Held { until } => return Err(self.held(until)),
+                Claim::Ended => return Err(self.already_ended(&known).await?),
+                Claim::NotFound => return Err(has_gone()),
             }
-            Claim::Held { until } => Err(self.held(until)),
-            Claim::Ended => {
-                // It has ended since its key was looked at. Whoever ended it may have been cut short
-                // while it told of it.
-                self.stores.redeliver(&known.job_id, 0).await?;
-                let job = self.stores.jobs.load(&known.job_id).await?;
-                Err(finished(job.as_ref().unwrap_or(&known)))
-            }
-            Claim::NotFound => Err(ApiError::internal("the job has gone while it was claimed")),
         }
+        Err(self.held(known.lease_expires_at))
     }
 
-    async fn start_watchdog(&self, job: &Job, epoch: u64) -> Result<(), SendError> {
-        let (queues, first) = (&self.stores.queues, watchdog::FIRST_LOOK_SECONDS);
-        watchdog::schedule(queues, &job.job_id, Some(epoch), first).await
+    /// Refuses to claim a job that has ended. The process that ended it may have been cut short
+    /// before the subscribers were notified.
+    async fn already_ended(&self, known: &Job) -> Result<ApiError, ApiError> {
+        self.stores.redeliver(&known.job_id, 0).await?;
+        let job = self.stores.jobs.load(&known.job_id).await?;
+        Ok(finished(job.as_ref().unwrap_or(known)))
     }
 
     async fn taken(&self, mut job: Job, lease: Lease, takeover: bool) -> ApiResult {
@@ -101,8 +104,7 @@ impl Handler {
         };
         if recovered || is_hopeless {
             let current = self.stores.jobs.load(&job_id).await?;
-            job = current
-                .ok_or_else(|| ApiError::internal("the job has gone while it was claimed"))?;
+            job = current.ok_or_else(has_gone)?;
             if job.status.has_ended() {
                 return Err(finished(&job));
             }
@@ -164,14 +166,18 @@ fn leave_out_results(job_id: &JobId, stages: &mut [FinishedStage], max_bytes: us
     }
 }
 
+fn has_gone() -> ApiError {
+    ApiError::internal("the job has gone while it was claimed")
+}
+
 fn attempts_exhausted() -> JobError {
-    JobError {
-        code: "too_many_attempts".to_owned(),
-        message: format!(
+    JobError::of(
+        FailureCode::TooManyAttempts,
+        format!(
             "the job was claimed {MAX_ATTEMPTS_WITHOUT_PROGRESS} times without finishing a stage; its \
              worker may crash on it"
         ),
-    }
+    )
 }
 
 #[cfg(test)]

@@ -101,7 +101,12 @@ impl Handler {
             return Err(finished(job));
         }
         if post.epoch != job.epoch || job.status == JobStatus::Queued {
-            return Err(lease_lost(job, post.epoch));
+            // The watchdog fails a job under a claim of its own.
+            return Err(if job.status.has_ended() {
+                finished(job)
+            } else {
+                lease_lost(job, post.epoch)
+            });
         }
         if post.after_seq > job.seq {
             return Err(conflict(job.seq).with("after_seq", post.after_seq));
@@ -213,6 +218,11 @@ impl Handler {
             if let Some(lease_status) = lease_status {
                 is_renewed = true;
                 result.cancel_requested = lease_status.cancel_requested;
+                if lease_status.status.has_ended() {
+                    // The event was committed without this post, and the job has ended since. What
+                    // follows is compared with the log: it may be a repeat.
+                    ended = Some(lease_status.status);
+                }
             }
         }
         match ended {

@@ -8,5 +8,7 @@ mod idempotency;
 mod input;
 mod progress_tracker;
 mod publishers;
+#[cfg(test)]
+mod tests;
 
 pub use handler::Handler;

@@ -1,4 +1,4 @@
-//! Limits that are found out during a deployment otherwise.
+//! Limits of CloudFormation and Lambda, which a deployment would exceed only after it has begun.
 
 use super::Finding;
 use crate::{
@@ -30,7 +30,7 @@ pub(super) fn findings(template: &Template) -> Result<Vec<Finding>, RenderError>
             findings.push(Finding::problem(
                 "the template",
                 format!(
-                    "it has {number} {what}, and CloudFormation takes {limit}: split the stack"
+                    "it has {number} {what}, and CloudFormation allows {limit}: split the stack"
                 ),
             ));
         }
@@ -45,7 +45,7 @@ pub(super) fn findings(template: &Template) -> Result<Vec<Finding>, RenderError>
             findings.push(Finding::problem(
                 id,
                 format!(
-                    "its environment variables have at least {bytes} bytes, and Lambda takes \
+                    "its environment variables have at least {bytes} bytes, and Lambda allows \
                      {MAX_VARIABLE_BYTES}: list fewer allowed_origins"
                 ),
             ));
@@ -54,7 +54,7 @@ pub(super) fn findings(template: &Template) -> Result<Vec<Finding>, RenderError>
     Ok(findings)
 }
 
-/// The length of a text, as far as it is known before the stack is there.
+/// The length of a text in bytes, without the values that are known only when the stack is deployed.
 fn known_bytes(text: &StringValue) -> usize {
     match text {
         StringValue::Literal(literal) => literal.len(),
@@ -71,7 +71,7 @@ mod tests {
     };
 
     #[test]
-    fn more_origins_than_fit_a_functions_environment_are_a_problem() {
+    fn too_many_origins_for_the_environment_are_a_problem() {
         let mut environment = Environment::dev();
         environment.allowed_origins = (0..200)
             .map(|number| Origin::new(&format!("https://tenant-{number}.example.com")))

@@ -1,6 +1,6 @@
-//! What neither the compiler nor CloudFormation's schemas see.
+//! Checks of a template for mistakes that neither the compiler nor CloudFormation's schemas find.
 //!
-//! The checks of this crate look at a template; [`validators`] asks other programs.
+//! [`findings`] runs the checks of this crate. [`validators`] runs external validators.
 
 mod limits;
 mod names;
@@ -15,23 +15,23 @@ use std::fmt;
 
 use crate::template::{RenderError, Template};
 
-/// Something that a check found.
+/// A mistake, or a remark, that a check has found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Whether it must be mended.
+    /// Whether it must be fixed.
     pub severity: Severity,
-    /// The construct that it is about, or the rule of a validator.
+    /// The construct with the mistake, or the rule of a validator.
     pub subject: String,
-    /// What is wrong, and the way out.
+    /// What is wrong, and how to fix it.
     pub sentence: String,
 }
 
-/// Whether a finding must be mended.
+/// Whether a finding must be fixed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// It must be.
+    /// It must be fixed: `infra-gen check` fails.
     Problem,
-    /// It is only to be known.
+    /// It is reported, and `infra-gen check` passes.
     Note,
 }
 
@@ -62,7 +62,7 @@ impl fmt::Display for Finding {
     }
 }
 
-/// Everything that this crate's own checks find in a template.
+/// The findings of this crate's own checks in a template.
 pub fn findings(template: &Template) -> Result<Vec<Finding>, RenderError> {
     Ok([
         references::findings(template)?,
@@ -80,7 +80,7 @@ mod tests {
     use crate::{environments::Environment, stack};
 
     #[test]
-    fn the_stack_has_no_problems_in_any_environment() {
+    fn stack_has_no_problems_in_any_environment() {
         for name in Environment::names() {
             let environment = Environment::by_name(name).expect("it is known");
             let template = stack::synthesize(&environment).expect("a template");

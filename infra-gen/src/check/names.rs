@@ -1,4 +1,4 @@
-//! Whether two resources would get the same name in the account.
+//! Resources or environments whose names collide in an account.
 
 use std::collections::BTreeMap;
 
@@ -19,8 +19,8 @@ pub(super) fn findings(template: &Template) -> Result<Vec<Finding>, RenderError>
     Ok([shared("table", tables)?, shared("queue", queues)?].concat())
 }
 
-/// Whether two environments would give their tables and queues the same names, so that an account could
-/// hold only one of them.
+/// Environments with the same name suffix. Their tables and queues would have the same names, so that an
+/// account could have only one of them.
 pub fn shared_suffixes(environments: &[Environment]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut owners = BTreeMap::new();
@@ -30,8 +30,8 @@ pub fn shared_suffixes(environments: &[Environment]) -> Vec<Finding> {
             findings.push(Finding::problem(
                 environment.name,
                 format!(
-                    "its name_suffix '{suffix}' is that of {other} too, so both want the same tables and \
-                     queues: give it another one in infra-gen/src/environments/mod.rs"
+                    "its name_suffix '{suffix}' is also that of {other}, so their tables and queues have the same \
+                     names: choose another suffix in infra-gen/src/environments/mod.rs"
                 ),
             ));
         }
@@ -50,7 +50,7 @@ fn shared<'a>(
             findings.push(Finding::problem(
                 id,
                 format!(
-                    "it would have the same name as the {kind} {other}: rename one in contract/src"
+                    "it has the same name as the {kind} {other}: rename one of them in contract/src"
                 ),
             ));
         }

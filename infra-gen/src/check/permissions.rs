@@ -1,4 +1,4 @@
-//! Whether roles allow more than they must.
+//! Roles that allow more than they need to.
 
 use super::Finding;
 use crate::{
@@ -14,12 +14,12 @@ pub(super) fn findings(template: &Template) -> Vec<Finding> {
                 .iter()
                 .flat_map(|policy| policy.policy_document.statements())
                 .filter(|statement| statement.effect == Effect::Allow)
-                .flat_map(move |statement| of_statement(id, statement))
+                .flat_map(move |statement| check_statement(id, statement))
         })
         .collect()
 }
 
-fn of_statement(role: &LogicalId, statement: &Statement) -> Vec<Finding> {
+fn check_statement(role: &LogicalId, statement: &Statement) -> Vec<Finding> {
     let mut findings = Vec::new();
     for action in &statement.action {
         if action.contains('*') {
@@ -41,7 +41,7 @@ fn of_statement(role: &LogicalId, statement: &Statement) -> Vec<Finding> {
             findings.push(Finding::problem(
                 role,
                 format!(
-                    "it allows {} on '*' without saying why: use Target::Everything with a reason",
+                    "it allows {} on '*' without a reason: use Target::Everything with a reason",
                     statement.action.join(" and ")
                 ),
             ));
@@ -57,14 +57,14 @@ mod tests {
     use crate::template::ConstructPath;
 
     fn of(statement: &Statement) -> Vec<String> {
-        of_statement(&ConstructPath::root("role").logical_id(), statement)
+        check_statement(&ConstructPath::root("role").logical_id(), statement)
             .iter()
             .map(ToString::to_string)
             .collect()
     }
 
     #[test]
-    fn a_star_among_actions_is_a_problem() {
+    fn star_in_an_action_is_a_problem() {
         let arn = Target::Arns(vec!["arn:aws:s3:::b".into()]);
         assert_eq!(
             of(&Statement::allow("Objects", ["s3:Get*"], arn)),
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_for_a_resource_needs_a_reason() {
+    fn star_as_resource_needs_a_reason() {
         let everything = Target::Everything { reason: "so" };
         assert_eq!(
             of(&Statement::allow(
@@ -83,11 +83,11 @@ mod tests {
             )),
             ["note: Role: it allows xray:PutTraceSegments on '*': so"]
         );
-        let smuggled = Target::Arns(vec!["*".into()]);
+        let without_reason = Target::Arns(vec!["*".into()]);
         let findings = of(&Statement::allow(
             "Traces",
             ["xray:PutTraceSegments"],
-            smuggled,
+            without_reason,
         ));
         assert!(findings[0].starts_with("problem: "), "{findings:?}");
     }

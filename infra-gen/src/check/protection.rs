@@ -1,8 +1,8 @@
-//! Whether what holds data says what becomes of it, and whether someone hears of alarms.
+//! Resources with data but without a removal policy, and alarms without a topic.
 
 use super::Finding;
 use crate::{
-    resources::{Properties, cloudwatch::Alarm},
+    resources::cloudwatch::Alarm,
     template::{ParameterName, Template},
 };
 
@@ -10,13 +10,12 @@ pub(super) fn findings(template: &Template) -> Vec<Finding> {
     let mut findings: Vec<_> = template
         .resources()
         .values()
-        .filter(|resource| holds_data(&resource.properties))
+        .filter(|resource| resource.properties.holds_data())
         .filter(|resource| resource.attributes.removal.is_none())
         .map(|resource| {
             Finding::problem(
                 &resource.path,
-                "it holds data, but does not say what becomes of it when it leaves the stack: add \
-                 it with Stack::add_data",
+                "it holds data, but has no removal policy: add it with Stack::add_data",
             )
         })
         .collect();
@@ -27,19 +26,9 @@ pub(super) fn findings(template: &Template) -> Vec<Finding> {
     if template.resources_of::<Alarm>().next().is_some() && topic == Some("") {
         findings.push(Finding::note(
             "AlarmTopicArn",
-            "alarms ring in the console only, unless the stack is given a topic; the environment \
-             can name one as its alarm_topic",
+            "alarms are visible in the console only, unless the stack has a topic; set the alarm_topic \
+             of the environment",
         ));
     }
     findings
-}
-
-fn holds_data(properties: &Properties) -> bool {
-    matches!(
-        properties,
-        Properties::Bucket(_)
-            | Properties::LogGroup(_)
-            | Properties::Queue(_)
-            | Properties::Table(_)
-    )
 }

@@ -1,4 +1,4 @@
-//! Asking other programs what they think of the templates: cfn-lint and cloudformation-validate.
+//! Runs external validators on the templates: cfn-lint and cloudformation-validate.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::{Finding, Severity};
 
-/// A program that validates templates.
+/// An external validator of templates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Validator {
@@ -21,38 +21,38 @@ pub enum Validator {
     CloudformationValidate,
 }
 
-/// The package is a library, so this is how it is asked.
-const ASK_CLOUDFORMATION_VALIDATE: &str = include_str!("ask_cloudformation_validate.py");
+/// A Python program that runs the validator, whose package is a library.
+const RUN_CLOUDFORMATION_VALIDATE: &str = include_str!("run_cloudformation_validate.py");
 
-/// The versions that CI installs, and that the list of accepted findings is for.
+/// The versions that CI installs, and to which the accepted findings apply.
 const PINNED: &str = include_str!("../../validators.txt");
 
-/// Prints the version of a package of Python, as its argument names it.
-const ASK_VERSION: &str =
+/// A Python program that prints the version of the package that its argument names.
+const PRINT_VERSION: &str =
     "import importlib.metadata, sys; print(importlib.metadata.version(sys.argv[1]))";
 
-/// What we leave as it is, with the reasons.
+/// The findings that are accepted, with reasons.
 const ACCEPTED: &str = include_str!("../../findings.yaml");
 
-/// Why a validator has not answered.
+/// Why a validator has no result.
 #[derive(Debug, thiserror::Error)]
 pub enum ValidatorError {
-    /// It could not be started.
+    /// The program cannot be started.
     #[error("{program} cannot be started: {cause}")]
     Start {
-        /// What was to be started.
+        /// The program.
         program: &'static str,
-        /// Why it could not be.
+        /// The cause.
         cause: io::Error,
     },
-    /// It has said something that is no list of findings.
-    #[error("{validator} has not answered with findings ({cause}); it says: {output}", validator = .validator.name())]
+    /// The output is not a list of findings.
+    #[error("the output of {validator} is not a list of findings ({cause}): {output}", validator = .validator.name())]
     Answer {
-        /// Who was asked.
+        /// The validator.
         validator: Validator,
-        /// What is wrong with the answer.
+        /// The cause.
         cause: serde_json::Error,
-        /// What it printed.
+        /// The standard error and standard output of the validator.
         output: String,
     },
     /// The list of accepted findings cannot be read.
@@ -68,7 +68,7 @@ struct Accepted {
     reason: String,
 }
 
-/// What a validator says of a template.
+/// A finding of a validator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct ValidatorMessage {
     validator: Validator,
@@ -80,7 +80,7 @@ impl Validator {
     /// Every validator.
     pub const ALL: [Self; 2] = [Self::CfnLint, Self::CloudformationValidate];
 
-    /// The validator's name, which is its package's too.
+    /// The name of the validator and of its Python package.
     pub const fn name(self) -> &'static str {
         match self {
             Self::CfnLint => "cfn-lint",
@@ -88,20 +88,20 @@ impl Validator {
         }
     }
 
-    /// The version whose findings are known here. Another one knows other properties, and takes those
-    /// that are newer than it for mistakes.
+    /// The version to which the accepted findings apply. An older version reports newer properties as
+    /// mistakes.
     fn pinned_version(self) -> &'static str {
         let mut lines = PINNED.lines();
         let version = lines.find_map(|line| line.strip_prefix(self.name())?.strip_prefix("=="));
         version.unwrap_or_default().trim()
     }
 
-    /// How to get it.
+    /// The command that installs the pinned version.
     fn install_command(self) -> String {
         format!("`pip install {}=={}`", self.name(), self.pinned_version())
     }
 
-    /// The version that is installed, if any is.
+    /// The installed version. None if the validator is not installed.
     fn installed_version(self) -> Result<Option<String>, ValidatorError> {
         let (program, mut command) = match self {
             Self::CfnLint => {
@@ -111,7 +111,7 @@ impl Validator {
             }
             Self::CloudformationValidate => {
                 let mut command = Command::new("python3");
-                command.args(["-c", ASK_VERSION, self.name()]);
+                command.args(["-c", PRINT_VERSION, self.name()]);
                 ("python3", command)
             }
         };
@@ -123,13 +123,16 @@ impl Validator {
         }))
     }
 
-    /// One of its rules, as findings name it.
+    /// The subject of a finding: the validator and its rule.
     fn rule(self, rule: &str) -> String {
         format!("{} {rule}", self.name())
     }
 
-    /// Asks about templates. None if the validator is not installed.
-    fn ask(self, templates: &[PathBuf]) -> Result<Option<Vec<ValidatorMessage>>, ValidatorError> {
+    /// Validates templates. None if the validator is not installed.
+    fn validate(
+        self,
+        templates: &[PathBuf],
+    ) -> Result<Option<Vec<ValidatorMessage>>, ValidatorError> {
         match self {
             Self::CfnLint => {
                 let mut command = Command::new("cfn-lint");
@@ -144,7 +147,7 @@ impl Validator {
             }
             Self::CloudformationValidate => {
                 let mut command = Command::new("python3");
-                command.args(["-c", ASK_CLOUDFORMATION_VALIDATE]);
+                command.args(["-c", RUN_CLOUDFORMATION_VALIDATE]);
                 let Some(output) = run("python3", command.args(templates))? else {
                     return Ok(None);
                 };
@@ -173,7 +176,7 @@ impl Validator {
     }
 }
 
-/// Runs a program. None if there is no such program.
+/// Runs a program. None if it is not installed.
 fn run(program: &'static str, command: &mut Command) -> Result<Option<Output>, ValidatorError> {
     match command.output() {
         Ok(output) => Ok(Some(output)),
@@ -241,22 +244,23 @@ impl Diagnostic {
     }
 }
 
-/// What the validators have said.
+/// The findings of all validators.
 #[derive(Debug)]
 pub struct Answers {
-    said: Vec<ValidatorMessage>,
-    asked: BTreeSet<Validator>,
-    /// The versions of those that are installed, and not in the version that is known here.
+    messages: Vec<ValidatorMessage>,
+    /// The validators that have run.
+    completed: BTreeSet<Validator>,
+    /// The installed versions of validators that are not installed in their pinned version.
     other_versions: BTreeMap<Validator, String>,
     accepted: Vec<Accepted>,
 }
 
 impl Answers {
-    /// Asks every validator about these templates that is installed in the version that is known.
+    /// Runs every validator that is installed in its pinned version.
     pub fn about(templates: &[PathBuf]) -> Result<Self, ValidatorError> {
         let mut answers = Self {
-            said: Vec::new(),
-            asked: BTreeSet::new(),
+            messages: Vec::new(),
+            completed: BTreeSet::new(),
             other_versions: BTreeMap::new(),
             accepted: serde_yaml::from_str(ACCEPTED)?,
         };
@@ -266,23 +270,25 @@ impl Answers {
                 answers.other_versions.insert(validator, version);
                 continue;
             }
-            if let Some(said) = validator.ask(templates)? {
-                answers.asked.insert(validator);
-                answers.said.extend(said);
+            if let Some(messages) = validator.validate(templates)? {
+                answers.completed.insert(validator);
+                answers.messages.extend(messages);
             }
         }
         Ok(answers)
     }
 
-    /// What must be mended, then what is accepted.
+    /// The problems, then the accepted findings as notes.
     pub fn findings(&self) -> Vec<Finding> {
         let problems = self
-            .said
+            .messages
             .iter()
-            .filter(|said| !self.accepted.iter().any(|entry| entry.accepts(said)))
-            .map(|said| Finding::problem(said.validator.rule(&said.rule), &said.sentence));
+            .filter(|message| !self.accepted.iter().any(|entry| entry.accepts(message)))
+            .map(|message| {
+                Finding::problem(message.validator.rule(&message.rule), &message.sentence)
+            });
         let accepted = self.accepted.iter().filter_map(|entry| {
-            let times = self.times(entry);
+            let times = self.count(entry);
             (times > 0).then(|| {
                 let sentence = format!("accepted {times} times: {}", entry.reason);
                 Finding::note(entry.validator.rule(&entry.rule), sentence)
@@ -291,20 +297,20 @@ impl Answers {
         problems.chain(accepted).collect()
     }
 
-    /// Who could not be asked, and how grave that is.
+    /// The validators that have not run, as findings of a severity.
     pub fn absent(&self, severity: Severity) -> impl Iterator<Item = Finding> {
         Validator::ALL
             .into_iter()
-            .filter(|validator| !self.asked.contains(validator))
+            .filter(|validator| !self.completed.contains(validator))
             .map(move |validator| {
                 let install = validator.install_command();
                 let sentence = match self.other_versions.get(&validator) {
                     Some(version) => format!(
-                        "version {version} is installed, and the accepted findings are those of {}, so \
-                         it was not asked; get that one with {install}",
+                        "not run, because version {version} is installed and the accepted findings apply to \
+                         {}; install that version with {install}",
                         validator.pinned_version()
                     ),
-                    None => format!("not installed, so not asked; get it with {install}"),
+                    None => format!("not run, because it is not installed; install it with {install}"),
                 };
                 Finding {
                     severity,
@@ -314,28 +320,29 @@ impl Answers {
             })
     }
 
-    /// What is accepted though nobody says it, once every template has been looked at.
+    /// Accepted findings that no validator reports. Meaningful only if all templates were validated.
     pub fn outdated(&self) -> Vec<Finding> {
         self.accepted
             .iter()
-            .filter(|entry| self.asked.contains(&entry.validator) && self.times(entry) == 0)
+            .filter(|entry| self.completed.contains(&entry.validator) && self.count(entry) == 0)
             .map(|entry| {
                 Finding::problem(
                     entry.validator.rule(&entry.rule),
-                    "nothing matches it any more: remove it from infra-gen/findings.yaml",
+                    "no finding matches this entry: remove it from infra-gen/findings.yaml",
                 )
             })
             .collect()
     }
 
-    fn times(&self, entry: &Accepted) -> usize {
-        self.said.iter().filter(|said| entry.accepts(said)).count()
+    fn count(&self, entry: &Accepted) -> usize {
+        let messages = self.messages.iter();
+        messages.filter(|message| entry.accepts(message)).count()
     }
 }
 
 impl Accepted {
-    fn accepts(&self, said: &ValidatorMessage) -> bool {
-        self.validator == said.validator && self.rule == said.rule
+    fn accepts(&self, message: &ValidatorMessage) -> bool {
+        self.validator == message.validator && self.rule == message.rule
     }
 }
 
@@ -343,10 +350,10 @@ impl Accepted {
 mod tests {
     use super::*;
 
-    fn answers(said: &[&str], accepted: &[&str]) -> Answers {
+    fn answers(rules: &[&str], accepted: &[&str]) -> Answers {
         let validator = Validator::CfnLint;
         Answers {
-            said: said
+            messages: rules
                 .iter()
                 .map(|rule| ValidatorMessage {
                     validator,
@@ -354,7 +361,7 @@ mod tests {
                     sentence: "template.yaml:1: something".to_owned(),
                 })
                 .collect(),
-            asked: BTreeSet::from([validator]),
+            completed: BTreeSet::from([validator]),
             other_versions: BTreeMap::new(),
             accepted: accepted
                 .iter()
@@ -372,7 +379,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_accepted_is_a_note_with_its_reason_and_the_rest_is_a_problem() {
+    fn accepted_finding_is_a_note_and_others_are_problems() {
         assert_eq!(
             lines(&answers(&["W1", "E2", "W1"], &["W1"]).findings()),
             [
@@ -383,10 +390,10 @@ mod tests {
     }
 
     #[test]
-    fn a_validator_that_is_not_installed_is_as_grave_as_asked() {
+    fn missing_validator_has_the_given_severity() {
         let absent = |severity| lines(&answers(&[], &[]).absent(severity).collect::<Vec<_>>());
         let sentence = format!(
-            "cloudformation-validate: not installed, so not asked; get it with `pip install \
+            "cloudformation-validate: not run, because it is not installed; install it with `pip install \
              cloudformation-validate=={}`",
             Validator::CloudformationValidate.pinned_version()
         );
@@ -406,21 +413,21 @@ mod tests {
     }
 
     #[test]
-    fn an_accepted_finding_that_nobody_has_is_outdated_unless_nobody_was_asked() {
+    fn unmatched_accepted_finding_is_outdated_if_the_validator_ran() {
         let mut answers = answers(&["W1"], &["W1", "W2"]);
         assert_eq!(
             lines(&answers.outdated()),
             [
-                "problem: cfn-lint W2: nothing matches it any more: remove it from \
+                "problem: cfn-lint W2: no finding matches this entry: remove it from \
                  infra-gen/findings.yaml"
             ]
         );
-        answers.asked.clear();
+        answers.completed.clear();
         assert_eq!(answers.outdated(), []);
     }
 
     #[test]
-    fn the_list_of_accepted_findings_can_be_read_and_gives_reasons() {
+    fn accepted_findings_are_valid_and_have_reasons() {
         let accepted: Vec<Accepted> = serde_yaml::from_str(ACCEPTED).expect("a list");
         assert!(accepted.iter().all(|entry| entry.reason.len() > 20));
     }

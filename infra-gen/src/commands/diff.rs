@@ -125,7 +125,12 @@ fn template_difference(environment: &Environment, source: &Source) -> anyhow::Re
     };
     let generated = Path::new(GENERATED).join(template_path(environment.name, Format::Sam));
     let old = source.read(&root, &generated)?;
-    let new = TemplateDocument::from_json(new.to_json(old.format())?)?;
+    let format = if old.has_transform() {
+        Format::Sam
+    } else {
+        Format::CloudFormation
+    };
+    let new = TemplateDocument::from_json(new.to_json(format)?)?;
     Ok(compare(&old, &new))
 }
 

@@ -4,11 +4,11 @@ use contract::functions::FunctionSpec;
 
 use crate::{
     environments::{DataPolicy, Environment, NameSuffix},
-    resources::{ResourceType, Tags},
+    resources::Tags,
     template::{
         Attributes, Condition, ConditionName, ConstructPath, Handle, NameCollision, Output,
-        OutputName, Parameter, ParameterName, ParameterType, RemovalPolicy, StringValue, Template,
-        sub,
+        OutputName, Parameter, ParameterName, ParameterType, RemovalPolicy, ResourceType,
+        StringValue, Template, sub,
     },
 };
 

@@ -23,6 +23,9 @@ use crate::{
     template::{Attributes, ConstructPath, Handle, Parameter, ParameterType, StringValue},
 };
 
+/// The workspace, relative to the folder of the templates. `sam build` runs Cargo there.
+const WORKSPACE: &str = "..";
+
 /// The file name that Lambda's `provided` runtimes start.
 const HANDLER: &str = "bootstrap";
 
@@ -96,7 +99,7 @@ impl Function {
 
 /// Adds the parameters with the location of the function's package.
 fn add_code(stack: &mut Stack, spec: &FunctionSpec) -> Result<Code, SynthError> {
-    let code = Code::of(spec.name);
+    let code = Code::of(spec.name).with_sam_code_uri(WORKSPACE);
     let parameter = |description| Parameter {
         kind: ParameterType::String,
         description,

@@ -18,14 +18,10 @@ impl StageName {
             !bytes.is_empty() && bytes.len() <= 128,
             "a stage's name has 1 to 128 characters",
         );
-        let mut index = 0;
-        while index < bytes.len() {
-            assert!(
-                bytes[index].is_ascii_alphanumeric() || matches!(bytes[index], b'-' | b'_'),
-                "a stage's name is made of letters, digits, '-' and '_'",
-            );
-            index += 1;
-        }
+        assert!(
+            contract::names::is_alphanumeric_or(name, b"-_"),
+            "a stage's name is made of letters, digits, '-' and '_'",
+        );
         Self(name)
     }
 

@@ -104,7 +104,7 @@ fn causes(planned: &PlannedChange) -> Vec<Cause> {
             property: detail.property.clone(),
             conditional: planned.action == PlannedAction::MaybeReplace,
             follows: detail.resource(),
-            source: SOURCE,
+            source: SOURCE.to_owned(),
         };
         if !causes.contains(&cause) {
             causes.push(cause);

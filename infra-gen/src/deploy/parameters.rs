@@ -45,7 +45,9 @@ pub struct ParameterSources<'a> {
 pub fn package_parameters(bucket: &ArtifactBucket, packages: &[Package]) -> ParameterValues {
     let mut values = ParameterValues::new();
     for package in packages {
-        let Code { s3_bucket, s3_key } = Code::of(package.function);
+        let Code {
+            s3_bucket, s3_key, ..
+        } = Code::of(package.function);
         values.insert(s3_bucket.as_str().to_owned(), bucket.name.clone());
         values.insert(s3_key.as_str().to_owned(), package.key());
     }
@@ -57,7 +59,9 @@ pub fn package_parameters(bucket: &ArtifactBucket, packages: &[Package]) -> Para
 pub fn deployed_package_parameters(deployed: &ParameterValues) -> ParameterValues {
     let mut values = ParameterValues::new();
     for spec in functions::ALL {
-        let Code { s3_bucket, s3_key } = Code::of(spec.name);
+        let Code {
+            s3_bucket, s3_key, ..
+        } = Code::of(spec.name);
         for name in [s3_bucket, s3_key] {
             let value = deployed
                 .get(name.as_str())

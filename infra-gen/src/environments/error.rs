@@ -21,14 +21,6 @@ pub enum EnvironmentError {
         /// The part of the rule that it violates.
         problem: &'static str,
     },
-    /// CloudWatch Logs does not support this retention.
-    #[error("CloudWatch cannot keep logs for '{days}' days; it can for {possible}")]
-    InvalidRetention {
-        /// The text that was given.
-        days: String,
-        /// The supported numbers of days.
-        possible: String,
-    },
     /// The text cannot be part of the names of tables and queues.
     #[error(
         "'{suffix}' cannot be appended to the names of tables and queues: use up to {max_length} \
@@ -40,9 +32,6 @@ pub enum EnvironmentError {
         /// The largest number of characters.
         max_length: usize,
     },
-    /// Lambda does not support the processor.
-    #[error("Lambda does not run on '{0}'; use arm64 or x86_64")]
-    UnknownArchitecture(String),
     /// The text is not a domain name in lower case.
     #[error("'{0}' is not a domain name; write it in lower case, like live.example.com")]
     InvalidDomainName(String),

@@ -11,17 +11,19 @@ mod error;
 mod name_suffix;
 mod origin;
 mod overrides;
-mod retention;
 mod runtime;
 mod topic;
 
 pub use authorizers::{ConnectAuthorizer, JwtAuthorizer};
+pub use cloudformation::resources::{
+    lambda::{Architecture, LogLevel},
+    logs::RetentionDays,
+};
 pub use domain::{CertificateId, CustomDomain, DomainName};
 pub use environment::{DataPolicy, Environment, TableKey};
 pub use error::EnvironmentError;
 pub use name_suffix::NameSuffix;
 pub use origin::Origin;
 pub use overrides::Overrides;
-pub use retention::RetentionDays;
-pub use runtime::{Architecture, LogLevel, QueueConcurrency, Throttling};
+pub use runtime::{QueueConcurrency, Throttling};
 pub use topic::TopicArn;

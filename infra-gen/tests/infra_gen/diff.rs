@@ -205,11 +205,11 @@ fn diff_with_something_else_is_a_usage_error() {
     for (against, sentence) in [
         (
             "v9",
-            "'v9' is neither a file nor a git revision that holds generated/template.yaml",
+            "'v9' is neither a file nor a git revision that has generated/template.yaml",
         ),
         (
             "notes.txt",
-            "'notes.txt' cannot be compared: its Resources are no map of names",
+            "'notes.txt' cannot be compared: its Resources are not a map of names",
         ),
         (
             "--output=x",

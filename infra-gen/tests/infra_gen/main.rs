@@ -2,6 +2,8 @@
 
 mod bad_input;
 mod command_line;
+mod comparison;
+mod crates;
 mod deploy;
 mod diff;
 mod modules;

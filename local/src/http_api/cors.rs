@@ -1,4 +1,4 @@
-//! Cross-origin answers, made by API Gateway from the API's `CorsConfiguration`.
+//! CORS headers from the API's `CorsConfiguration`.
 
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 
@@ -7,7 +7,7 @@ use crate::{
     template::Cors,
 };
 
-/// The answer to a preflight request.
+/// The response to a preflight request.
 pub(super) fn preflight(cors: &Cors, origin: Option<&HeaderValue>) -> Response {
     let mut response = http_util::empty(StatusCode::NO_CONTENT);
     let headers = response.headers_mut();
@@ -29,7 +29,7 @@ pub(super) fn preflight(cors: &Cors, origin: Option<&HeaderValue>) -> Response {
     response
 }
 
-/// Adds what an answer needs for the origin; what the function says of it does not count.
+/// Replaces the function's CORS headers with those for the origin.
 pub(super) fn decorate(cors: &Cors, origin: Option<&HeaderValue>, headers: &mut HeaderMap) {
     for name in [
         header::ACCESS_CONTROL_ALLOW_ORIGIN,

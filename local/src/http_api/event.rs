@@ -1,4 +1,4 @@
-//! The event of payload format 2.0.
+//! Events in payload format 2.0.
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
@@ -6,10 +6,10 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, Request, header};
 use serde_json::{Value, json};
 
-use super::routes::Found;
-use crate::{clock::Moment, http_util::header_text, ids, template::HttpApiResource};
+use super::routes::RouteMatch;
+use crate::{clock::Timestamp, http_util::header_text, ids, template::HttpApiResource};
 
-/// Everything of the event but the body.
+/// An event without its body.
 pub(super) struct Event {
     event: Value,
     is_text: bool,
@@ -18,11 +18,11 @@ pub(super) struct Event {
 impl Event {
     pub(super) fn new<B>(
         api: &HttpApiResource,
-        found: &Found<'_>,
+        found: &RouteMatch<'_>,
         request: &Request<B>,
         peer: SocketAddr,
     ) -> Self {
-        let now = Moment::now();
+        let now = Timestamp::now();
         let headers = request.headers();
         let domain = header_text(headers, header::HOST);
         let path = request.uri().path();
@@ -68,9 +68,9 @@ impl Event {
         }
     }
 
-    /// Adds what the route's authorizer has found in the token.
+    /// Adds the claims of the token.
     pub(super) fn set_claims(&mut self, claims: &Value) {
-        // API Gateway hands every claim on as a text.
+        // API Gateway converts every claim to a string.
         let texts: BTreeMap<_, _> = claims
             .as_object()
             .into_iter()
@@ -98,7 +98,7 @@ impl Event {
     }
 }
 
-/// Header names in lower case; what comes several times, joined with commas.
+/// The headers with names in lower case and repeated values joined by commas.
 fn joined(headers: &HeaderMap, peer: SocketAddr) -> BTreeMap<String, String> {
     let mut joined = BTreeMap::<String, String>::new();
     for (name, value) in headers {
@@ -130,7 +130,7 @@ fn append(map: &mut BTreeMap<String, String>, name: &str, value: &str) {
         .or_insert_with(|| value.to_owned());
 }
 
-/// The media types whose bodies API Gateway hands on as text; all others are Base64.
+/// Whether API Gateway passes a body of this media type as text instead of Base64.
 fn is_text(content_type: &str) -> bool {
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
     media_type.starts_with("text/")

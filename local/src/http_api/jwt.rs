@@ -1,4 +1,4 @@
-//! JWT authorizers: which token lets a request in, as API Gateway decides it.
+//! JWT authorizers: verifies tokens by API Gateway's rules.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -19,35 +19,35 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::Value;
 use tokio::sync::Mutex;
 
-use crate::{clock::Moment, http_util::header_text, template::JwtConfiguration};
+use crate::{clock::Timestamp, http_util::header_text, template::JwtConfiguration};
 
-/// Longest wait for the issuer.
+/// Timeout of a request to the issuer.
 const ISSUER_TIMEOUT: Duration = Duration::from_secs(5);
-/// Largest answer of the issuer, in bytes.
+/// Largest response of the issuer, in bytes.
 const MAX_ANSWER_BYTES: usize = 256 * 1024;
 
-/// Why a token does not let a request in.
+/// Why a token is rejected.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Refused {
-    #[error("there is no token in the Authorization header")]
+pub(super) enum TokenError {
+    #[error("the Authorization header has no token")]
     NoToken,
-    #[error("it is no token: {0}")]
+    #[error("the token is malformed: {0}")]
     Malformed(&'static str),
-    #[error("its algorithm is {0}; API Gateway takes RS256, RS384 and RS512")]
+    #[error("the algorithm is {0}; API Gateway accepts RS256, RS384 and RS512")]
     Algorithm(String),
     #[error("the issuer has no key '{0}'")]
     UnknownKey(String),
-    #[error("its signature is wrong")]
+    #[error("the signature is wrong")]
     Signature,
-    #[error("its `{0}` is missing or wrong")]
+    #[error("the claim `{0}` is missing or wrong")]
     Claim(&'static str),
-    #[error("the keys of the issuer cannot be had: {0}")]
+    #[error("the issuer's keys cannot be fetched: {0}")]
     Issuer(String),
 }
 
-/// The keys of the issuers that were asked so far.
+/// Verifies tokens and caches the issuers' keys.
 #[derive(Debug)]
-pub(super) struct Tokens {
+pub(super) struct TokenVerifier {
     client: Client<HttpsConnector<HttpConnector>, Empty<Bytes>>,
     keys: Mutex<HashMap<String, Vec<Key>>>,
 }
@@ -69,7 +69,7 @@ struct Keys {
     keys: Vec<Key>,
 }
 
-/// A public key as the issuer publishes it.
+/// An RSA public key in JWK format.
 #[derive(Clone, Debug, Deserialize)]
 struct Key {
     #[serde(default)]
@@ -80,22 +80,22 @@ struct Key {
     e: String,
 }
 
-impl Default for Tokens {
+impl Default for TokenVerifier {
     fn default() -> Self {
         let mut roots = rustls::RootCertStore::empty();
         for certificate in rustls_native_certs::load_native_certs().certs {
-            // One that cannot be read is one that no issuer is trusted for.
+            // Skip a certificate that cannot be read: no issuer is trusted because of it.
             let _ = roots.add(certificate);
         }
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let tls = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
-            .expect("ring knows the default versions of TLS")
+            .expect("ring supports the default versions of TLS")
             .with_root_certificates(roots)
             .with_no_client_auth();
         let connector = hyper_rustls::HttpsConnectorBuilder::new()
             .with_tls_config(tls)
-            // An issuer on this machine may speak plain HTTP. What is deployed asks for HTTPS.
+            // An issuer on this machine may use plain HTTP. API Gateway requires HTTPS.
             .https_or_http()
             .enable_http1()
             .build();
@@ -106,48 +106,52 @@ impl Default for Tokens {
     }
 }
 
-impl Tokens {
-    /// The claims of the request's token, if it lets the request in.
+impl TokenVerifier {
+    /// The claims of the request's token, if it is valid.
     pub(super) async fn claims(
         &self,
         headers: &HeaderMap,
         authorizer: &JwtConfiguration,
-    ) -> Result<Value, Refused> {
+    ) -> Result<Value, TokenError> {
         let value = header_text(headers, header::AUTHORIZATION);
         let token = value.strip_prefix("Bearer ").unwrap_or(value).trim();
         if token.is_empty() {
-            return Err(Refused::NoToken);
+            return Err(TokenError::NoToken);
         }
         let (signed, signature) = token
             .rsplit_once('.')
-            .ok_or(Refused::Malformed("it has no signature"))?;
+            .ok_or(TokenError::Malformed("no signature"))?;
         let (head, body) = signed
             .split_once('.')
-            .ok_or(Refused::Malformed("it has no claims"))?;
-        let head: Header = part(head)?;
-        let claims: Value = part(body)?;
+            .ok_or(TokenError::Malformed("no claims"))?;
+        let head: Header = decode_part(head)?;
+        let claims: Value = decode_part(body)?;
         let signature = URL_SAFE_NO_PAD
             .decode(signature)
-            .map_err(|_| Refused::Malformed("its signature is not base64url"))?;
+            .map_err(|_| TokenError::Malformed("the signature is not base64url"))?;
         check_claims(
             &claims,
             authorizer,
-            Moment::now().epoch_milliseconds() / 1000,
+            Timestamp::now().epoch_milliseconds() / 1000,
         )?;
         let algorithm = algorithm(&head)?;
         let key = self.key(&authorizer.issuer, head.kid.as_deref()).await?;
-        let number = |text: &str| URL_SAFE_NO_PAD.decode(text).map_err(|_| Refused::Signature);
+        let number = |text: &str| {
+            URL_SAFE_NO_PAD
+                .decode(text)
+                .map_err(|_| TokenError::Signature)
+        };
         let key = RsaPublicKeyComponents {
             n: number(&key.n)?,
             e: number(&key.e)?,
         };
         key.verify(algorithm, signed.as_bytes(), &signature)
-            .map_err(|_| Refused::Signature)?;
+            .map_err(|_| TokenError::Signature)?;
         Ok(claims)
     }
 
-    /// The issuer's key of this id. One that is not known yet may be new.
-    async fn key(&self, issuer: &str, id: Option<&str>) -> Result<Key, Refused> {
+    /// The issuer's key with this id. Fetches the keys again if the cache has none with this id.
+    async fn key(&self, issuer: &str, id: Option<&str>) -> Result<Key, TokenError> {
         let find = |keys: &[Key]| {
             keys.iter()
                 .find(|key| id.is_none() || key.kid.as_deref() == id)
@@ -165,11 +169,11 @@ impl Tokens {
         let Keys { keys } = self.get(&configuration.jwks_uri).await?;
         let key = find(&keys);
         known.insert(issuer.to_owned(), keys);
-        key.ok_or_else(|| Refused::UnknownKey(id.unwrap_or_default().to_owned()))
+        key.ok_or_else(|| TokenError::UnknownKey(id.unwrap_or_default().to_owned()))
     }
 
-    async fn get<T: DeserializeOwned>(&self, address: &str) -> Result<T, Refused> {
-        let failed = |cause: String| Refused::Issuer(format!("{address}: {cause}"));
+    async fn get<T: DeserializeOwned>(&self, address: &str) -> Result<T, TokenError> {
+        let failed = |cause: String| TokenError::Issuer(format!("{address}: {cause}"));
         let request = Request::get(address)
             .body(Empty::new())
             .map_err(|error| failed(error.to_string()))?;
@@ -190,31 +194,31 @@ impl Tokens {
         };
         let body = tokio::time::timeout(ISSUER_TIMEOUT, fetch)
             .await
-            .map_err(|_| failed("no answer in 5 s".to_owned()))??;
+            .map_err(|_| failed("no response within 5 s".to_owned()))??;
         serde_json::from_slice(&body).map_err(|error| failed(error.to_string()))
     }
 }
 
-fn part<T: DeserializeOwned>(text: &str) -> Result<T, Refused> {
+fn decode_part<T: DeserializeOwned>(text: &str) -> Result<T, TokenError> {
     let bytes = URL_SAFE_NO_PAD
         .decode(text)
-        .map_err(|_| Refused::Malformed("a part of it is not base64url"))?;
-    serde_json::from_slice(&bytes).map_err(|_| Refused::Malformed("a part of it is not JSON"))
+        .map_err(|_| TokenError::Malformed("a part is not base64url"))?;
+    serde_json::from_slice(&bytes).map_err(|_| TokenError::Malformed("a part is not JSON"))
 }
 
-fn algorithm(header: &Header) -> Result<&'static RsaParameters, Refused> {
+fn algorithm(header: &Header) -> Result<&'static RsaParameters, TokenError> {
     Ok(match header.alg.as_str() {
         "RS256" => &RSA_PKCS1_2048_8192_SHA256,
         "RS384" => &RSA_PKCS1_2048_8192_SHA384,
         "RS512" => &RSA_PKCS1_2048_8192_SHA512,
-        other => return Err(Refused::Algorithm(other.to_owned())),
+        other => return Err(TokenError::Algorithm(other.to_owned())),
     })
 }
 
-/// The claims that API Gateway looks at. `client_id` stands in for `aud` where that is missing.
-fn check_claims(claims: &Value, authorizer: &JwtConfiguration, now: i64) -> Result<(), Refused> {
+/// Checks the claims that API Gateway checks. `client_id` replaces a missing `aud`.
+fn check_claims(claims: &Value, authorizer: &JwtConfiguration, now: i64) -> Result<(), TokenError> {
     if claims["iss"].as_str() != Some(&authorizer.issuer) {
-        return Err(Refused::Claim("iss"));
+        return Err(TokenError::Claim("iss"));
     }
     let is_known = |audience: &Value| {
         let audience = audience.as_str();
@@ -223,26 +227,26 @@ fn check_claims(claims: &Value, authorizer: &JwtConfiguration, now: i64) -> Resu
             .iter()
             .any(|known| audience == Some(known))
     };
-    let is_meant = match &claims["aud"] {
+    let is_s3_request = match &claims["aud"] {
         Value::Array(audiences) => audiences.iter().any(is_known),
         Value::Null => is_known(&claims["client_id"]),
         audience => is_known(audience),
     };
-    if !is_meant {
-        return Err(Refused::Claim("aud"));
+    if !is_s3_request {
+        return Err(TokenError::Claim("aud"));
     }
     if claims["exp"]
         .as_i64()
         .is_none_or(|expires_at| expires_at <= now)
     {
-        return Err(Refused::Claim("exp"));
+        return Err(TokenError::Claim("exp"));
     }
     for begin in ["nbf", "iat"] {
         if claims[begin]
             .as_i64()
             .is_some_and(|begins_at| begins_at > now)
         {
-            return Err(Refused::Claim(begin));
+            return Err(TokenError::Claim(begin));
         }
     }
     Ok(())
@@ -275,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_of_a_good_token_pass() {
+    fn valid_claims_are_accepted() {
         for (change, value) in [
             ("sub", json!("user")),
             ("aud", json!(["other", "stagecast"])),
@@ -293,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn claims_of_another_issuer_audience_or_time_are_refused_by_name() {
+    fn invalid_claim_is_rejected_and_named() {
         for (change, value) in [
             ("iss", json!("https://login.example.com")),
             ("aud", json!("other")),
@@ -303,23 +307,23 @@ mod tests {
             ("nbf", json!(NOW + 1)),
             ("iat", json!(NOW + 1)),
         ] {
-            let refused = check_claims(&claims(change, value), &authorizer(), NOW);
+            let error = check_claims(&claims(change, value), &authorizer(), NOW);
             assert!(
-                matches!(&refused, Err(Refused::Claim(claim)) if *claim == change),
-                "{change}: {refused:?}"
+                matches!(&error, Err(TokenError::Claim(claim)) if *claim == change),
+                "{change}: {error:?}"
             );
         }
     }
 
     #[test]
-    fn tokens_without_a_signature_of_rsa_are_refused() {
+    fn tokens_without_an_rsa_signature_are_rejected() {
         for alg in ["none", "HS256", "ES256"] {
             let header = Header {
                 alg: alg.to_owned(),
                 kid: None,
             };
             assert!(
-                matches!(algorithm(&header), Err(Refused::Algorithm(_))),
+                matches!(algorithm(&header), Err(TokenError::Algorithm(_))),
                 "{alg}"
             );
         }

@@ -1,4 +1,4 @@
-//! The HTTP API as API Gateway serves it.
+//! API Gateway's HTTP API.
 
 mod cors;
 mod event;
@@ -20,24 +20,24 @@ use crate::{
     template::{Authorizer, HttpApiResource},
 };
 
-/// Largest body that API Gateway takes, in bytes.
+/// API Gateway's limit for a request body, in bytes.
 const MAX_BODY_BYTES: usize = 10 * 1024 * 1024;
 
-/// The longest that an HTTP API waits for an integration.
+/// API Gateway's maximum timeout for an integration of an HTTP API.
 const INTEGRATION_LIMIT: Duration = Duration::from_secs(30);
 
-/// The API.
+/// The HTTP API of the template.
 #[derive(Debug)]
 pub(crate) struct HttpApi {
     resource: HttpApiResource,
     functions: Arc<Functions>,
-    tokens: jwt::Tokens,
+    token_verifier: jwt::TokenVerifier,
 }
 
-/// An answer in payload format 2.0.
+/// A function's response in payload format 2.0.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct FunctionAnswer {
+struct FunctionResponse {
     status_code: u16,
     #[serde(default)]
     headers: Map<String, Value>,
@@ -54,12 +54,12 @@ impl HttpApi {
         Self {
             resource,
             functions,
-            tokens: jwt::Tokens::default(),
+            token_verifier: jwt::TokenVerifier::default(),
         }
     }
 
-    /// Answers a request.
-    pub(crate) async fn answer(&self, request: Request<Incoming>, peer: SocketAddr) -> Response {
+    /// Serves a request.
+    pub(crate) async fn handle(&self, request: Request<Incoming>, peer: SocketAddr) -> Response {
         let origin = request.headers().get(header::ORIGIN).cloned();
         let cors = self.resource.cors.as_ref();
         if let Some(cors) = cors
@@ -88,14 +88,18 @@ impl HttpApi {
         let found = path
             .and_then(|path| routes::find(&self.resource.routes, request.method().as_str(), path));
         let Some(found) = found else {
-            return message(StatusCode::NOT_FOUND, "Not Found");
+            return message(StatusCode::NOT_FOUND, "Not RouteMatch");
         };
         let mut event = event::Event::new(&self.resource, &found, &request, peer);
         if let Some(Authorizer::Jwt(authorizer)) = &found.target.authorizer {
-            match self.tokens.claims(request.headers(), authorizer).await {
+            match self
+                .token_verifier
+                .claims(request.headers(), authorizer)
+                .await
+            {
                 Ok(claims) => event.set_claims(&claims),
-                Err(refused) => {
-                    tracing::info!("{} is refused: {refused}", found.key);
+                Err(error) => {
+                    tracing::info!("a request for {} is rejected: {error}", found.key);
                     return message(StatusCode::UNAUTHORIZED, "Unauthorized");
                 }
             }
@@ -103,7 +107,7 @@ impl HttpApi {
         let body = match http_util::read(request, MAX_BODY_BYTES).await {
             Ok(body) => body,
             Err(BodyError::TooLarge) => return too_large(),
-            Err(BodyError::TooSlow) => return http_util::too_slow(),
+            Err(BodyError::TooSlow) => return http_util::request_timeout(),
             Err(BodyError::Broken) => return message(StatusCode::BAD_REQUEST, "Bad Request"),
         };
         let Some(function) = self.functions.get(&found.target.function) else {
@@ -112,7 +116,7 @@ impl HttpApi {
         let invocation = function.invoke(Bytes::from(event.with_body(&body).to_string()));
         let limit = found.target.timeout.min(INTEGRATION_LIMIT);
         match tokio::time::timeout(limit, invocation).await {
-            Ok(Ok(answer)) => function_answer(&answer),
+            Ok(Ok(answer)) => function_response(&answer),
             Ok(Err(InvokeError::EventTooLarge { .. })) => too_large(),
             Ok(Err(InvokeError::Throttled { .. })) | Err(_) => {
                 message(StatusCode::SERVICE_UNAVAILABLE, "Service Unavailable")
@@ -135,22 +139,22 @@ fn too_large() -> Response {
     message(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large")
 }
 
-/// The client's answer from the function's. API Gateway takes JSON without a `statusCode` for the
-/// body of a 200.
-fn function_answer(answer: &Bytes) -> Response {
+/// The response to the client, from the function's. Like API Gateway, takes JSON without a `statusCode`
+/// as the body of a 200.
+fn function_response(answer: &Bytes) -> Response {
     let Ok(value) = serde_json::from_slice::<Value>(answer) else {
         return message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error");
     };
     if value.get("statusCode").is_none() {
         return http_util::json(StatusCode::OK, &value);
     }
-    let response = serde_json::from_value::<FunctionAnswer>(value)
+    let response = serde_json::from_value::<FunctionResponse>(value)
         .ok()
         .and_then(response);
     response.unwrap_or_else(|| message(StatusCode::INTERNAL_SERVER_ERROR, "Internal Server Error"))
 }
 
-fn response(answer: FunctionAnswer) -> Option<Response> {
+fn response(answer: FunctionResponse) -> Option<Response> {
     let body = answer.body.unwrap_or_default();
     let body = if answer.is_base64_encoded {
         STANDARD.decode(body).ok()?
@@ -165,7 +169,7 @@ fn response(answer: FunctionAnswer) -> Option<Response> {
             .as_str()
             .map_or_else(|| value.to_string(), str::to_owned);
         let name = HeaderName::from_bytes(name.as_bytes()).ok()?;
-        // The length is the server's to say.
+        // The server sets the length.
         if name != header::CONTENT_LENGTH {
             headers.insert(name, HeaderValue::from_str(&text).ok()?);
         }

@@ -1,4 +1,4 @@
-//! Which route a request belongs to.
+//! Selects the route of a request.
 
 use std::collections::BTreeMap;
 
@@ -6,24 +6,24 @@ use percent_encoding::percent_decode_str;
 
 use crate::template::RouteTarget;
 
-/// A route that fits a request.
+/// The selected route.
 #[derive(Debug)]
-pub(super) struct Found<'a> {
+pub(super) struct RouteMatch<'a> {
     pub(super) key: &'a str,
     pub(super) target: &'a RouteTarget,
     pub(super) parameters: BTreeMap<String, String>,
 }
 
-/// The most specific route for a method and a path: full matches before `{proxy+}`, literal
-/// segments before parameters, a method before `ANY`, `$default` last.
+/// The most specific route for a method and a path. Full matches come before `{proxy+}`, literal
+/// segments before parameters, a method before `ANY`, and `$default` comes last.
 pub(super) fn find<'a>(
     routes: &'a BTreeMap<String, RouteTarget>,
     method: &str,
     path: &str,
-) -> Option<Found<'a>> {
+) -> Option<RouteMatch<'a>> {
     let candidates = routes.iter().filter_map(|(key, target)| {
-        let (specificity, parameters) = fit(key, method, path)?;
-        let found = Found {
+        let (specificity, parameters) = match_route(key, method, path)?;
+        let found = RouteMatch {
             key,
             target,
             parameters,
@@ -34,10 +34,14 @@ pub(super) fn find<'a>(
     best.map(|(_, found)| found)
 }
 
-/// How specific a fitting route is; the more, the better.
+/// The rank of a matching route; the highest wins.
 type Specificity = (bool, bool, usize, bool);
 
-fn fit(key: &str, method: &str, path: &str) -> Option<(Specificity, BTreeMap<String, String>)> {
+fn match_route(
+    key: &str,
+    method: &str,
+    path: &str,
+) -> Option<(Specificity, BTreeMap<String, String>)> {
     if key == "$default" {
         return Some(((false, false, 0, false), BTreeMap::new()));
     }
@@ -98,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn the_most_specific_route_wins() {
+    fn most_specific_route_wins() {
         let routes = routes(&[
             "$default",
             "ANY /v1/{proxy+}",
@@ -113,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_are_decoded_and_not_empty() {
+    fn path_parameters_are_decoded_and_not_empty() {
         let routes = routes(&["GET /v1/jobs/{job_id}"]);
         let found = find(&routes, "GET", "/v1/jobs/a%2Fb").expect("a route");
         assert_eq!(found.parameters["job_id"], "a/b");

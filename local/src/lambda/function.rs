@@ -1,10 +1,6 @@
-//! A function: as many processes as there are invocations at a time, up to its limit.
+//! A function: one process per concurrent invocation, up to its limit.
 
-use std::{
-    path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use tokio::{
@@ -16,17 +12,17 @@ use super::{
     instance::{FunctionError, Instance, Instances, Invocation, Launch},
     runtime_api::PREFIX,
 };
-use crate::{ids, logs::Logs, template::FunctionResource};
+use crate::{ids, logs::Logs, sync::Mutex, template::FunctionResource};
 
-/// Largest event and largest answer of a synchronous invocation, in bytes.
+/// Largest event and largest result of a synchronous invocation, in bytes.
 const MAX_PAYLOAD_BYTES: usize = 6 * 1024 * 1024 + 100;
 
-/// How long a process may take until it asks for its first event. Lambda allows 10 seconds; a
-/// development machine may be compiling meanwhile.
+/// Timeout for a process to request its first event. Lambda allows 10 seconds, but a development machine
+/// may be busy with a build.
 const INIT_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Variables that pass from the stack's environment to the functions'.
-const PASSED_ON: &[&str] = &[
+/// Environment variables that functions inherit from the stack.
+const INHERITED_VARIABLES: &[&str] = &[
     "LLVM_PROFILE_FILE",
     "PATH",
     "RUST_BACKTRACE",
@@ -34,62 +30,62 @@ const PASSED_ON: &[&str] = &[
     "TMPDIR",
 ];
 
-/// Why an invocation has no answer.
+/// Why an invocation has no result.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InvokeError {
-    /// The event is over the limit.
-    #[error("the event has {bytes} bytes; Lambda takes {MAX_PAYLOAD_BYTES}")]
+    /// The event is over Lambda's limit.
+    #[error("the event has {bytes} bytes; Lambda's limit is {MAX_PAYLOAD_BYTES}")]
     EventTooLarge {
-        /// Size of the event.
+        /// The size of the event.
         bytes: usize,
     },
-    /// The answer is over the limit.
-    #[error("the answer has {bytes} bytes; Lambda takes {MAX_PAYLOAD_BYTES}")]
-    AnswerTooLarge {
-        /// Size of the answer.
+    /// The result is over Lambda's limit.
+    #[error("the result has {bytes} bytes; Lambda's limit is {MAX_PAYLOAD_BYTES}")]
+    ResultTooLarge {
+        /// The size of the result.
         bytes: usize,
     },
-    /// Every process that the reserved concurrency allows is busy.
+    /// The reserved concurrency is used up.
     #[error("the function is throttled: its reserved concurrency of {limit} is used up")]
     Throttled {
         /// The reserved concurrency.
         limit: usize,
     },
-    /// The function answered with an error.
+    /// The function returned an error.
     #[error("{error_type}: {message}")]
     Function {
-        /// As the runtime names it.
+        /// `errorType` of the Runtime API.
         error_type: String,
-        /// As the function words it.
+        /// `errorMessage` of the Runtime API.
         message: String,
     },
-    /// The function took too long and was ended.
+    /// The process was killed at the function's timeout, or at [`INIT_TIMEOUT`].
     #[error("the task timed out after {0:?}")]
     TimedOut(Duration),
-    /// The process ended before it answered.
-    #[error("the process ended before it answered: {0}")]
+    /// The process ended before it returned a result.
+    #[error("the process ended before it returned a result: {0}")]
     Ended(String),
-    /// The process did not start.
-    #[error("{} does not start: {source}; build it with `cargo build --bins`", path.display())]
+    /// The process could not be started.
+    #[error("{} cannot be started: {source}; build it with `cargo build --bins`", path.display())]
     NotStarted {
         /// The executable.
         path: PathBuf,
-        /// Why it does not start.
+        /// The error of the operating system.
         source: std::io::Error,
     },
 }
 
-/// What functions have in common.
+/// The settings and state that all functions share.
 #[derive(Debug)]
 pub(crate) struct Host {
     /// The folder with the functions' executables.
     pub(crate) binaries: PathBuf,
-    /// `127.0.0.1:4800`.
+    /// The stack's host and port, `127.0.0.1:4800`.
     pub(crate) authority: String,
     pub(crate) region: String,
-    /// The secret of every access key.
+    /// The secret of all access keys.
     pub(crate) secret: String,
-    /// Processes of one function, unless the template reserves a number.
+    /// Maximum number of processes of a function without reserved concurrency.
     pub(crate) concurrency: usize,
     pub(crate) instances: Instances,
     pub(crate) logs: Logs,
@@ -104,7 +100,7 @@ pub(crate) struct Function {
     path: PathBuf,
     host: Arc<Host>,
     slots: Arc<Semaphore>,
-    /// Processes that wait for an event, the one used last on top.
+    /// Idle processes, the most recently used last.
     idle: Mutex<Vec<Arc<Instance>>>,
 }
 
@@ -120,10 +116,10 @@ impl Function {
         }
     }
 
-    /// The name in the contract; the physical name is AWS's business.
+    /// The function's name in the contract, not its physical name.
     #[expect(
         clippy::misnamed_getters,
-        reason = "the binary is called what the contract calls the function"
+        reason = "the binary has the function's name in the contract"
     )]
     pub(crate) fn name(&self) -> &str {
         &self.resource.binary
@@ -133,14 +129,14 @@ impl Function {
         self.resource.timeout
     }
 
-    /// Invocations at a time.
+    /// Maximum number of concurrent invocations.
     pub(crate) fn concurrency(&self) -> usize {
         self.resource
             .reserved_concurrency
             .unwrap_or(self.host.concurrency)
     }
 
-    /// The access key id that the function signs with: it says who calls.
+    /// The function's access key id, which identifies the function in recorded calls.
     pub(crate) fn access_key_id(&self) -> String {
         let name = self.name().to_ascii_uppercase();
         format!(
@@ -149,15 +145,15 @@ impl Function {
         )
     }
 
-    /// Starts a process ahead of the first event.
+    /// Starts a process before the first event.
     pub(crate) fn warm(&self) -> Result<(), InvokeError> {
         let instance = self.start()?;
-        self.idle().push(instance);
+        self.idle.lock().push(instance);
         Ok(())
     }
 
-    /// Invokes the function and waits for its answer. The invocation goes on if the caller does
-    /// not wait for it.
+    /// Invokes the function and returns its result. The invocation continues if the caller drops the
+    /// future.
     pub(crate) async fn invoke(self: &Arc<Self>, payload: Bytes) -> Result<Bytes, InvokeError> {
         let bytes = payload.len();
         if bytes > MAX_PAYLOAD_BYTES {
@@ -172,7 +168,7 @@ impl Function {
         let answer = invocation
             .await
             .unwrap_or_else(|error| Err(InvokeError::Ended(error.to_string())));
-        // What the stack's own end cuts short is no failure of the function.
+        // An invocation that the stack's shutdown interrupts is not a failure of the function.
         if let Err(error) = &answer
             && !*self.host.shutdown.borrow()
         {
@@ -182,10 +178,10 @@ impl Function {
         answer
     }
 
-    /// Ends every process that is idle or busy; later events get new ones.
+    /// Kills all processes, idle and busy. Later events start new ones.
     pub(crate) fn kill(&self) {
-        self.idle().clear();
-        let instances = super::instance::lock(&self.host.instances);
+        self.idle.lock().clear();
+        let instances = self.host.instances.lock();
         for instance in instances.values() {
             if instance.function_arn == self.resource.arn {
                 instance.kill();
@@ -193,9 +189,9 @@ impl Function {
         }
     }
 
-    /// Processes that work on an event.
+    /// The number of running invocations.
     pub(crate) fn busy(&self) -> usize {
-        let instances = super::instance::lock(&self.host.instances);
+        let instances = self.host.instances.lock();
         let own = instances
             .values()
             .filter(|instance| instance.function_arn == self.resource.arn);
@@ -208,7 +204,7 @@ impl Function {
             Some(limit) => slots
                 .try_acquire_owned()
                 .map_err(|_| InvokeError::Throttled { limit }),
-            // The limit of a machine, not of the account: wait.
+            // The limit of this machine, not a reserved concurrency: wait instead of throttling.
             None => slots
                 .acquire_owned()
                 .await
@@ -218,7 +214,7 @@ impl Function {
 
     async fn run(&self, payload: Bytes) -> Result<Bytes, InvokeError> {
         loop {
-            let idle = self.idle().pop();
+            let idle = self.idle.lock().pop();
             let (instance, is_new) = match idle {
                 Some(instance) if instance.has_ended() => continue,
                 Some(instance) => (instance, false),
@@ -242,7 +238,7 @@ impl Function {
                     if is_new {
                         return Err(InvokeError::Ended(how));
                     }
-                    // It ended while it was idle: nobody is to notice.
+                    // It ended while it was idle: use another process.
                     continue;
                 }
                 () = tokio::time::sleep(INIT_TIMEOUT) => {
@@ -262,14 +258,14 @@ impl Function {
             let Ok(answer) = answer else {
                 return Err(InvokeError::Ended(instance.ended().await));
             };
-            self.idle().push(instance);
-            return checked(answer);
+            self.idle.lock().push(instance);
+            return check_result(answer);
         }
     }
 
     fn start(&self) -> Result<Arc<Instance>, InvokeError> {
         if *self.host.shutdown.borrow() {
-            return Err(InvokeError::Ended("the stack shuts down".to_owned()));
+            return Err(InvokeError::Ended("the stack is shutting down".to_owned()));
         }
         let resource = &self.resource;
         let id = ids::token();
@@ -288,12 +284,12 @@ impl Function {
         })
     }
 
-    /// The executable with the environment that Lambda would give it.
+    /// The command for a process, with Lambda's environment variables.
     fn command(&self, id: &str) -> Command {
         let (resource, host) = (&self.resource, &self.host);
         let mut command = Command::new(&self.path);
         command.env_clear();
-        for name in PASSED_ON {
+        for name in INHERITED_VARIABLES {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }
@@ -321,15 +317,11 @@ impl Function {
             .envs(&resource.environment);
         command
     }
-
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Arc<Instance>>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-fn checked(answer: Result<Bytes, FunctionError>) -> Result<Bytes, InvokeError> {
+fn check_result(answer: Result<Bytes, FunctionError>) -> Result<Bytes, InvokeError> {
     match answer {
-        Ok(answer) if answer.len() > MAX_PAYLOAD_BYTES => Err(InvokeError::AnswerTooLarge {
+        Ok(answer) if answer.len() > MAX_PAYLOAD_BYTES => Err(InvokeError::ResultTooLarge {
             bytes: answer.len(),
         }),
         Ok(answer) => Ok(answer),
@@ -354,15 +346,14 @@ mod tests {
     use super::*;
     use crate::logs::ShowLogs;
 
-    /// What the function logs about an invocation whose process is killed, while the stack shuts
-    /// down or not.
+    /// The log lines about an invocation whose process is killed, optionally during shutdown.
     async fn logged_after_kill(shuts_down: bool) -> Vec<String> {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("slow");
         fs::write(&path, "#!/bin/sh\nexec sleep 600\n").expect("written");
         fs::set_permissions(&path, Permissions::from_mode(0o755)).expect("executable");
         let (shutdown, down) = watch::channel(false);
-        let logs = Logs::new(ShowLogs::Not);
+        let logs = Logs::new(ShowLogs::Hidden);
         let host = Arc::new(Host {
             binaries: folder.path().to_owned(),
             authority: "127.0.0.1:1".to_owned(),
@@ -387,7 +378,7 @@ mod tests {
             let function = Arc::clone(&function);
             tokio::spawn(async move { function.invoke(Bytes::from("{}")).await })
         };
-        while super::super::instance::lock(&host.instances).is_empty() {
+        while host.instances.lock().is_empty() {
             tokio::task::yield_now().await;
         }
         shutdown.send_replace(shuts_down);
@@ -398,7 +389,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn killed_process_is_a_failure_unless_the_stack_shuts_down() {
+    async fn killed_process_logs_a_failure_unless_the_stack_shuts_down() {
         let failures = logged_after_kill(false).await;
         assert!(
             failures.iter().any(|line| line.contains("SIGKILL")),

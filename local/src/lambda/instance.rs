@@ -1,9 +1,9 @@
-//! One process of a function, from its start to its end.
+//! A process of a function.
 
 use std::{
     collections::HashMap,
     process::{ExitStatus, Stdio},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
@@ -14,32 +14,32 @@ use tokio::{
     sync::{Notify, mpsc, oneshot, watch},
 };
 
-use crate::logs::Logs;
+use crate::{logs::Logs, sync::Mutex};
 
-/// How long output is waited for after a process has ended.
-const LAST_WORDS: Duration = Duration::from_millis(500);
+/// How long to wait for remaining output after a process has ended.
+const OUTPUT_DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 
-/// An error that a function answered with.
+/// An error that a function returned.
 #[derive(Clone, Debug)]
 pub(crate) struct FunctionError {
     pub(crate) error_type: String,
     pub(crate) message: String,
 }
 
-/// What a function answered.
-pub(crate) type Answer = Result<Bytes, FunctionError>;
+/// What a function returned.
+pub(crate) type InvocationResult = Result<Bytes, FunctionError>;
 
-/// An event on its way to a process.
+/// An event for a process.
 #[derive(Debug)]
 pub(super) struct Invocation {
     pub(super) request_id: String,
     pub(super) payload: Bytes,
-    /// Told when the process has taken the event: the function's time runs from then on.
+    /// Notified when the process has taken the event. The function's timeout starts then.
     pub(super) taken: oneshot::Sender<()>,
-    pub(super) answer: oneshot::Sender<Answer>,
+    pub(super) answer: oneshot::Sender<InvocationResult>,
 }
 
-/// A process, and what the Runtime API needs to serve it.
+/// A process, with its state for the Runtime API.
 #[derive(Debug)]
 pub(crate) struct Instance {
     pub(super) id: String,
@@ -47,16 +47,16 @@ pub(crate) struct Instance {
     pub(super) timeout: Duration,
     invocations: mpsc::Sender<Invocation>,
     pub(super) next: tokio::sync::Mutex<mpsc::Receiver<Invocation>>,
-    /// The event that the process works on.
-    pub(super) current: Mutex<Option<(String, oneshot::Sender<Answer>)>>,
+    /// The request id of the current invocation, and the receiver of its result.
+    pub(super) current: Mutex<Option<(String, oneshot::Sender<InvocationResult>)>>,
     kill: Notify,
     ended: watch::Receiver<Option<String>>,
 }
 
-/// The processes that run, by id.
+/// The running processes by id.
 pub(crate) type Instances = Arc<Mutex<HashMap<String, Arc<Instance>>>>;
 
-/// What a process is started with.
+/// The parameters of a new process.
 #[derive(Debug)]
 pub(super) struct Launch<'a> {
     pub(super) id: String,
@@ -67,7 +67,7 @@ pub(super) struct Launch<'a> {
 }
 
 impl Instance {
-    /// Starts a process; it leaves `instances` when it ends.
+    /// Starts a process, which is in `instances` until it ends.
     pub(super) fn start(
         launch: Launch<'_>,
         instances: &Instances,
@@ -79,7 +79,7 @@ impl Instance {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        // Ctrl-C on a terminal is for the stack; it ends the functions in order.
+        // A terminal sends Ctrl-C to the whole process group. The stack itself ends the functions.
         #[cfg(unix)]
         command.process_group(0);
         let (invocations, next) = mpsc::channel(1);
@@ -94,10 +94,12 @@ impl Instance {
             kill: Notify::new(),
             ended,
         });
-        // Known before it runs: its first request may come at once.
-        lock(instances).insert(instance.id.clone(), Arc::clone(&instance));
+        // Registered before it starts, because its first request may come at once.
+        instances
+            .lock()
+            .insert(instance.id.clone(), Arc::clone(&instance));
         let mut child = command.spawn().inspect_err(|_| {
-            lock(instances).remove(&instance.id);
+            instances.lock().remove(&instance.id);
         })?;
         let output = [
             child
@@ -112,30 +114,30 @@ impl Instance {
         let (watched, instances) = (Arc::clone(&instance), Arc::clone(instances));
         tokio::spawn(async move {
             let status = watched.wait_for_exit(&mut child).await;
-            lock(&instances).remove(&watched.id);
+            instances.lock().remove(&watched.id);
             for follower in output.into_iter().flatten() {
-                // A grandchild may hold the pipe open.
-                let _ = tokio::time::timeout(LAST_WORDS, follower).await;
+                // A child of the process may hold the pipe open.
+                let _ = tokio::time::timeout(OUTPUT_DRAIN_TIMEOUT, follower).await;
             }
             end.send_replace(Some(status));
         });
         Ok(instance)
     }
 
-    /// Hands an event to the process. False if the process has ended.
+    /// Sends an event to the process. Returns false if the process has ended.
     pub(super) async fn send(&self, invocation: Invocation) -> bool {
         !self.has_ended() && self.invocations.send(invocation).await.is_ok()
     }
 
-    /// Ends the process.
+    /// Kills the process.
     pub(super) fn kill(&self) {
         self.kill.notify_one();
     }
 
-    /// Whether the process works on an event.
+    /// Whether the process has a running invocation.
     pub(super) fn is_busy(&self) -> bool {
-        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        // Answered invocations are taken out, ones that timed out have no receiver any more.
+        let current = self.current.lock();
+        // A finished invocation was removed; one that timed out has no receiver.
         current
             .as_ref()
             .is_some_and(|(_, answer)| !answer.is_closed())
@@ -145,12 +147,12 @@ impl Instance {
         self.ended.borrow().is_some()
     }
 
-    /// Returns when the process has ended, and says how it did.
+    /// Waits for the process to end. Returns its exit status as text.
     pub(super) async fn ended(&self) -> String {
         let mut ended = self.ended.clone();
         let status = ended.wait_for(Option::is_some).await;
         status.map_or_else(
-            |_| "the stack shuts down".to_owned(),
+            |_| "the stack is shutting down".to_owned(),
             |status| status.clone().unwrap_or_default(),
         )
     }
@@ -159,7 +161,7 @@ impl Instance {
         let status = tokio::select! {
             status = child.wait() => status,
             () = self.kill.notified() => {
-                // Fails only if the process has ended by itself.
+                // Fails only if the process has already ended.
                 let _ = child.start_kill();
                 child.wait().await
             }
@@ -184,10 +186,4 @@ fn follow(
             logs.add(&function, String::from_utf8_lossy(&line).into_owned());
         }
     })
-}
-
-pub(super) fn lock(
-    instances: &Instances,
-) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Instance>>> {
-    instances.lock().unwrap_or_else(PoisonError::into_inner)
 }

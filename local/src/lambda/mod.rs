@@ -1,4 +1,4 @@
-//! Lambda: the functions' executables as processes that poll the Runtime API.
+//! Lambda: runs the functions' executables as processes that poll the Runtime API.
 
 mod function;
 mod instance;

@@ -1,33 +1,33 @@
 //! The Lambda Runtime API: <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use http::{Method, Request, StatusCode, header::HeaderName};
 use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::instance::{Answer, FunctionError, Instance, Instances, lock};
+use super::instance::{FunctionError, Instance, Instances, InvocationResult};
 use crate::{
-    clock::Moment,
+    clock::Timestamp,
     http_util::{self, Response},
     ids,
 };
 
-/// Each process has the Runtime API under this prefix and its own id. The runtime's client takes a
-/// path in `AWS_LAMBDA_RUNTIME_API`, so one port serves all processes.
+/// The prefix of a process's Runtime API, followed by the process's id. `AWS_LAMBDA_RUNTIME_API` may
+/// contain a path, so one port serves all processes.
 pub(crate) const PREFIX: &str = "/_aws/lambda/";
 
-/// Of the body of an answer, in bytes: enough to see that it is over Lambda's limit.
+/// Largest body of a result, in bytes. More than Lambda's limit, to report the exact size.
 const MAX_ANSWER_BYTES: usize = 16 * 1024 * 1024;
 
-/// Serves the processes.
+/// Serves the Runtime API to all processes.
 #[derive(Debug)]
 pub(crate) struct RuntimeApi {
     pub(crate) instances: Instances,
 }
 
-/// What a runtime says of an error.
+/// The body of an error report.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Diagnostic {
@@ -38,20 +38,20 @@ struct Diagnostic {
 }
 
 impl RuntimeApi {
-    /// Returns when no process is left.
-    pub(crate) async fn wait_for_the_end(&self) {
-        let instances = lock(&self.instances).values().cloned().collect::<Vec<_>>();
+    /// Returns when all processes have ended.
+    pub(crate) async fn wait_for_all_exits(&self) {
+        let instances = self.instances.lock().values().cloned().collect::<Vec<_>>();
         for instance in instances {
             instance.ended().await;
         }
     }
 
-    /// Answers a request whose path begins with [`PREFIX`].
-    pub(crate) async fn answer(&self, request: Request<Incoming>) -> Response {
+    /// Serves a request whose path begins with [`PREFIX`].
+    pub(crate) async fn handle(&self, request: Request<Incoming>) -> Response {
         let path = request.uri().path().to_owned();
         let mut parts = path.trim_start_matches(PREFIX).split('/');
         let id = parts.next().unwrap_or_default();
-        let Some(instance) = lock(&self.instances).get(id).cloned() else {
+        let Some(instance) = self.instances.lock().get(id).cloned() else {
             return http_util::empty(StatusCode::FORBIDDEN);
         };
         let rest = parts.collect::<Vec<_>>();
@@ -81,13 +81,15 @@ impl RuntimeApi {
     }
 }
 
-/// The next event, when there is one.
+/// Waits for the next event.
 async fn next(instance: &Arc<Instance>) -> Response {
     let Some(invocation) = instance.next.lock().await.recv().await else {
         return http_util::empty(StatusCode::GONE);
     };
     let timeout = i64::try_from(instance.timeout.as_millis()).unwrap_or(i64::MAX);
-    let deadline = Moment::now().epoch_milliseconds().saturating_add(timeout);
+    let deadline = Timestamp::now()
+        .epoch_milliseconds()
+        .saturating_add(timeout);
     let headers = [
         (
             "lambda-runtime-aws-request-id",
@@ -101,11 +103,8 @@ async fn next(instance: &Arc<Instance>) -> Response {
         ("lambda-runtime-trace-id", trace_id()),
     ];
     let current = (invocation.request_id, invocation.answer);
-    *instance
-        .current
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner) = Some(current);
-    // Nobody listens if the invocation was given up.
+    *instance.current.lock() = Some(current);
+    // There is no receiver if the invocation was given up.
     let _ = invocation.taken.send(());
     let mut response = Response::new(http_util::full(invocation.payload));
     for (name, value) in headers {
@@ -118,13 +117,10 @@ async fn next(instance: &Arc<Instance>) -> Response {
     response
 }
 
-fn finish(instance: &Arc<Instance>, id: &str, answer: Answer) -> Response {
-    let mut current = instance
-        .current
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
+fn finish(instance: &Arc<Instance>, id: &str, answer: InvocationResult) -> Response {
+    let mut current = instance.current.lock();
     if let Some((_, sender)) = current.take_if(|(current, _)| current == id) {
-        // Nobody listens if the invocation timed out meanwhile.
+        // There is no receiver if the invocation has timed out.
         let _ = sender.send(answer);
         return http_util::json(StatusCode::ACCEPTED, &json!({"status": "OK"}));
     }
@@ -151,9 +147,9 @@ async fn diagnostic(request: Request<Incoming>) -> FunctionError {
     }
 }
 
-/// `Root=1-{8 hexadecimal digits of the time}-{24 at random};Parent=...;Sampled=0`.
+/// `Root=1-{8 hexadecimal digits of the time}-{24 random ones};Parent=...;Sampled=0`.
 fn trace_id() -> String {
-    let seconds = Moment::now().epoch_milliseconds() / 1000;
+    let seconds = Timestamp::now().epoch_milliseconds() / 1000;
     let token = ids::token();
     format!(
         "Root=1-{seconds:08x}-{};Parent={};Sampled=0",

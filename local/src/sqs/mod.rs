@@ -1,16 +1,16 @@
-//! SQS: standard queues behind the service's JSON protocol.
+//! SQS: standard queues with the service's JSON protocol.
 
 mod persistence;
 mod protocol;
 mod queue;
 
-pub(crate) use protocol::{TARGET_PREFIX, calls, fault_answer};
+pub(crate) use protocol::{TARGET_PREFIX, calls, fault_response};
 pub use queue::QueueDepth;
 pub(crate) use queue::{Queue, Received};
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
-use self::persistence::Folder;
+use self::persistence::MessageFolder;
 use crate::{error::StartError, template::QueueResource};
 
 /// The queues by name.
@@ -20,19 +20,19 @@ pub(crate) struct Sqs {
 }
 
 impl Sqs {
-    /// The queues, with the messages that `kept` holds of an earlier run; from then on it holds
-    /// theirs.
+    /// Creates the queues. With `data_dir`, restores the messages of an earlier run and persists all
+    /// messages there.
     pub(crate) fn open(
         resources: &[QueueResource],
-        kept: Option<&Path>,
+        data_dir: Option<&Path>,
     ) -> Result<Self, StartError> {
         let mut queues = BTreeMap::new();
         for resource in resources {
             let name = &resource.name;
-            let queue = match kept.map(|folder| folder.join(name)) {
+            let queue = match data_dir.map(|folder| folder.join(name)) {
                 None => Queue::new(resource.clone(), None),
-                Some(path) => Folder::open(path.clone())
-                    .and_then(|folder| Queue::kept(resource.clone(), folder))
+                Some(path) => MessageFolder::open(path.clone())
+                    .and_then(|folder| Queue::restore(resource.clone(), folder))
                     .map_err(|source| StartError::Folder { path, source })?,
             };
             queues.insert(name.clone(), Arc::new(queue));

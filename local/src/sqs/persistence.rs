@@ -1,4 +1,4 @@
-//! Messages on disk, a file each, so that a stack that is killed has lost none of them.
+//! Persists messages as one file each, so that a killed stack loses none of them.
 
 use std::{
     ffi::OsStr,
@@ -10,16 +10,17 @@ use super::queue::Message;
 
 /// The folder that holds the messages of one queue.
 #[derive(Debug)]
-pub(super) struct Folder(PathBuf);
+pub(super) struct MessageFolder(PathBuf);
 
-impl Folder {
-    /// Makes the folder unless it is there.
+impl MessageFolder {
+    /// Creates the folder if necessary.
     pub(super) fn open(path: PathBuf) -> io::Result<Self> {
         fs::create_dir_all(&path)?;
         Ok(Self(path))
     }
 
-    /// The messages in it, oldest first. A file that is no message stays, and is told of.
+    /// The messages in the folder, oldest first. Logs a warning for a file that is not a message, and
+    /// leaves it there.
     pub(super) fn messages(&self) -> io::Result<Vec<Message>> {
         let mut messages = Vec::new();
         for entry in fs::read_dir(&self.0)? {
@@ -29,25 +30,25 @@ impl Folder {
             }
             match read(&path) {
                 Ok(message) => messages.push(message),
-                Err(error) => tracing::warn!("{} is not read: {error}", path.display()),
+                Err(error) => tracing::warn!("{} is not a message: {error}", path.display()),
             }
         }
         messages.sort_by(|one, other| (one.sent, &one.id).cmp(&(other.sent, &other.id)));
         Ok(messages)
     }
 
-    /// Writes a message, in place of what the file of it said.
+    /// Writes a message, replacing its earlier state.
     pub(super) fn write(&self, message: &Message) {
         let file = self.file(message);
         let part = file.with_extension("part");
         let written = serde_json::to_vec(message)
             .map_err(io::Error::from)
             .and_then(|text| fs::write(&part, text))
-            // Whoever is killed in between leaves the message as it was.
+            // A stack that is killed before the rename leaves the earlier state.
             .and_then(|()| fs::rename(&part, &file));
         if let Err(error) = written {
             tracing::error!(
-                "{} is not written, so the message ends with the stack: {error}",
+                "{} cannot be written, so the message ends with the stack: {error}",
                 file.display()
             );
         }
@@ -59,7 +60,10 @@ impl Folder {
         if let Err(error) = fs::remove_file(&file)
             && error.kind() != io::ErrorKind::NotFound
         {
-            tracing::error!("{} comes back, for it stays: {error}", file.display());
+            tracing::error!(
+                "{} cannot be deleted, so the next start restores the message: {error}",
+                file.display()
+            );
         }
     }
 

@@ -1,4 +1,4 @@
-//! The operations of SQS that senders and consumers use, in AWS JSON 1.0.
+//! The operations of SQS for senders and consumers, in AWS JSON 1.0.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,12 +14,12 @@ use crate::{
     recorder::Call,
 };
 
-/// What `X-Amz-Target` begins with.
+/// The prefix of `X-Amz-Target`.
 pub(crate) const TARGET_PREFIX: &str = "AmazonSQS.";
 
-/// Largest body of a message, in bytes.
+/// Largest message body, in bytes.
 const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
-/// Entries of a batch, and messages of a receive, at most.
+/// Maximum number of entries in a batch, and of messages in a receive.
 const MAX_BATCH: usize = 10;
 /// Longest delay of a message, in seconds.
 const MAX_DELAY: u64 = 900;
@@ -28,8 +28,8 @@ const MAX_VISIBILITY: u64 = 43_200;
 /// Longest wait of a receive, in seconds.
 const MAX_WAIT: u64 = 20;
 
-/// A refusal: its code and its message.
-struct Refusal(&'static str, String);
+/// An error response: code and message.
+struct SqsError(&'static str, String);
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -68,17 +68,17 @@ struct ChangeVisibility {
 }
 
 impl Sqs {
-    /// Answers an operation.
-    pub(crate) async fn answer(&self, operation: &str, body: &[u8]) -> Response {
+    /// Serves an operation.
+    pub(crate) async fn handle(&self, operation: &str, body: &[u8]) -> Response {
         match self.run(operation, body).await {
             Ok(answer) => respond(StatusCode::OK, &answer),
             Err(refusal) => refuse(&refusal),
         }
     }
 
-    async fn run(&self, operation: &str, body: &[u8]) -> Result<Value, Refusal> {
+    async fn run(&self, operation: &str, body: &[u8]) -> Result<Value, SqsError> {
         let request = serde_json::from_slice::<Value>(body)
-            .map_err(|error| Refusal("SerializationException", error.to_string()))?;
+            .map_err(|error| SqsError("SerializationException", error.to_string()))?;
         match operation {
             "GetQueueUrl" => {
                 let name = request["QueueName"].as_str().unwrap_or_default();
@@ -107,23 +107,23 @@ impl Sqs {
                 queue.purge();
                 Ok(json!({}))
             }
-            other => Err(Refusal(
+            other => Err(SqsError(
                 "UnsupportedOperation",
-                format!("{other} is not run by the local stack: add it to local/src/sqs"),
+                format!("{other} is not supported by the local stack: add it to local/src/sqs"),
             )),
         }
     }
 
-    fn addressed(&self, request: &Value) -> Result<&Arc<Queue>, Refusal> {
+    fn addressed(&self, request: &Value) -> Result<&Arc<Queue>, SqsError> {
         let name = queue_name(request);
         self.queue(name).ok_or_else(no_such_queue)
     }
 }
 
-/// What a request calls, for the recorder.
+/// The calls to record for a request.
 pub(crate) fn calls(caller: &str, operation: &str, body: &[u8]) -> Vec<Call> {
     let request = serde_json::from_slice::<Value>(body).unwrap_or_default();
-    // IAM knows batches as the operation that they are batches of.
+    // IAM has no actions for batches: a batch needs the action of its entries.
     let operation = operation.strip_suffix("Batch").unwrap_or(operation);
     vec![Call {
         caller: caller.to_owned(),
@@ -132,23 +132,23 @@ pub(crate) fn calls(caller: &str, operation: &str, body: &[u8]) -> Vec<Call> {
     }]
 }
 
-/// What a fault answers instead of the queues; `None` if it is not one of answers.
-pub(crate) fn fault_answer(fault: Fault) -> Option<Response> {
+/// The response of a fault; `None` if the fault does not replace the response.
+pub(crate) fn fault_response(fault: Fault) -> Option<Response> {
     match fault {
         Fault::Throttle => {
             let reason = "The request was denied due to request throttling.".to_owned();
-            Some(refuse(&Refusal("RequestThrottled", reason)))
+            Some(refuse(&SqsError("RequestThrottled", reason)))
         }
         Fault::Denied => {
             let reason = "Access to the resource is denied.".to_owned();
-            Some(refuse(&Refusal("AccessDenied", reason)))
+            Some(refuse(&SqsError("AccessDenied", reason)))
         }
         Fault::Outage => Some(http_util::empty(StatusCode::SERVICE_UNAVAILABLE)),
         Fault::Status(status) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::SERVICE_UNAVAILABLE);
             Some(http_util::empty(status))
         }
-        Fault::Conflict | Fault::Delay(_) | Fault::Hang | Fault::LostAnswer => None,
+        Fault::Conflict | Fault::Delay(_) | Fault::Hang | Fault::LostResponse => None,
     }
 }
 
@@ -160,27 +160,27 @@ fn queue_name(request: &Value) -> &str {
         .unwrap_or_default()
 }
 
-fn read<T: DeserializeOwned>(request: Value) -> Result<T, Refusal> {
+fn read<T: DeserializeOwned>(request: Value) -> Result<T, SqsError> {
     serde_json::from_value(request)
-        .map_err(|error| Refusal("InvalidParameterValue", error.to_string()))
+        .map_err(|error| SqsError("InvalidParameterValue", error.to_string()))
 }
 
-fn limited(name: &str, value: u64, most: u64) -> Result<Duration, Refusal> {
+fn limited(name: &str, value: u64, most: u64) -> Result<Duration, SqsError> {
     if value > most {
         let reason = format!("Value {value} for parameter {name} is invalid. Must be <= {most}.");
-        return Err(Refusal("InvalidParameterValue", reason));
+        return Err(SqsError("InvalidParameterValue", reason));
     }
     Ok(Duration::from_secs(value))
 }
 
-fn send(queue: &Queue, request: Send) -> Result<Value, Refusal> {
+fn send(queue: &Queue, request: Send) -> Result<Value, SqsError> {
     let bytes = request.message_body.len();
     if bytes == 0 || bytes > MAX_MESSAGE_BYTES {
         let reason = format!(
             "One or more parameters are invalid. Reason: Message must be \
              between 1 and {MAX_MESSAGE_BYTES} bytes, it has {bytes}."
         );
-        return Err(Refusal("InvalidParameterValue", reason));
+        return Err(SqsError("InvalidParameterValue", reason));
     }
     let delay = request
         .delay_seconds
@@ -192,14 +192,14 @@ fn send(queue: &Queue, request: Send) -> Result<Value, Refusal> {
     );
     Ok(json!({
         "MessageId": message.id,
-        "MD5OfMessageBody": digest(&message.body),
+        "MD5OfMessageBody": body_md5(&message.body),
     }))
 }
 
-async fn receive(queue: &Queue, request: Receive) -> Result<Value, Refusal> {
+async fn receive(queue: &Queue, request: Receive) -> Result<Value, SqsError> {
     if !(1..=MAX_BATCH).contains(&request.max_number_of_messages) {
         let reason = format!("MaxNumberOfMessages must be between 1 and {MAX_BATCH}");
-        return Err(Refusal("InvalidParameterValue", reason));
+        return Err(SqsError("InvalidParameterValue", reason));
     }
     let visibility = request
         .visibility_timeout
@@ -215,7 +215,7 @@ async fn receive(queue: &Queue, request: Receive) -> Result<Value, Refusal> {
             "MessageId": received.message.id,
             "ReceiptHandle": received.receipt,
             "Body": received.message.body,
-            "MD5OfBody": digest(&received.message.body),
+            "MD5OfBody": body_md5(&received.message.body),
             "Attributes": received.attributes(),
         });
         if let Value::Object(attributes) = &received.message.attributes
@@ -234,7 +234,7 @@ async fn receive(queue: &Queue, request: Receive) -> Result<Value, Refusal> {
 }
 
 impl Received {
-    /// The attributes that SQS itself gives a message.
+    /// The system attributes of a message.
     pub(crate) fn attributes(&self) -> Value {
         json!({
             "ApproximateReceiveCount": self.message.receives.to_string(),
@@ -245,9 +245,9 @@ impl Received {
         })
     }
 
-    /// The MD5 of the body, as SQS gives it.
-    pub(crate) fn digest(&self) -> String {
-        digest(&self.message.body)
+    /// The MD5 of the body, in hexadecimal.
+    pub(crate) fn body_md5(&self) -> String {
+        body_md5(&self.message.body)
     }
 }
 
@@ -256,32 +256,34 @@ fn delete(queue: &Queue, request: &Receipt) -> Value {
     json!({})
 }
 
-fn change_visibility(queue: &Queue, request: &ChangeVisibility) -> Result<Value, Refusal> {
+fn change_visibility(queue: &Queue, request: &ChangeVisibility) -> Result<Value, SqsError> {
     let time = limited(
         "VisibilityTimeout",
         request.visibility_timeout,
         MAX_VISIBILITY,
     )?;
-    queue.hide(&request.receipt_handle, time).map_err(|_| {
-        let reason = "Value for parameter ReceiptHandle is invalid. Reason: Message does not \
+    queue
+        .change_visibility(&request.receipt_handle, time)
+        .map_err(|_| {
+            let reason = "Value for parameter ReceiptHandle is invalid. Reason: Message does not \
              exist or is not available for visibility timeout change.";
-        Refusal("InvalidParameterValue", reason.to_owned())
-    })?;
+            SqsError("InvalidParameterValue", reason.to_owned())
+        })?;
     Ok(json!({}))
 }
 
 fn batch(
     request: &Value,
-    each: impl Fn(Value) -> Result<Value, Refusal>,
-) -> Result<Value, Refusal> {
+    each: impl Fn(Value) -> Result<Value, SqsError>,
+) -> Result<Value, SqsError> {
     let entries = request["Entries"].as_array().map_or(&[][..], Vec::as_slice);
     if entries.is_empty() {
         let reason = "There should be at least one entry in the request.".to_owned();
-        return Err(Refusal("EmptyBatchRequest", reason));
+        return Err(SqsError("EmptyBatchRequest", reason));
     }
     if entries.len() > MAX_BATCH {
         let reason = format!("Maximum number of entries per request are {MAX_BATCH}.");
-        return Err(Refusal("TooManyEntriesInBatchRequest", reason));
+        return Err(SqsError("TooManyEntriesInBatchRequest", reason));
     }
     let (mut successful, mut failed) = (Vec::new(), Vec::new());
     for entry in entries {
@@ -291,7 +293,7 @@ fn batch(
                 answer["Id"] = id;
                 successful.push(answer);
             }
-            Err(Refusal(code, message)) => failed.push(json!({
+            Err(SqsError(code, message)) => failed.push(json!({
                 "Id": id,
                 "Code": code,
                 "Message": message,
@@ -331,18 +333,18 @@ fn attributes(queue: &Queue) -> Value {
     attributes
 }
 
-fn digest(body: &str) -> String {
+fn body_md5(body: &str) -> String {
     format!("{:x}", md5::compute(body))
 }
 
-fn no_such_queue() -> Refusal {
-    Refusal(
+fn no_such_queue() -> SqsError {
+    SqsError(
         "QueueDoesNotExist",
         "The specified queue does not exist.".to_owned(),
     )
 }
 
-fn refuse(Refusal(code, message): &Refusal) -> Response {
+fn refuse(SqsError(code, message): &SqsError) -> Response {
     let body = json!({
         "__type": format!("com.amazonaws.sqs#{code}"),
         "message": message,
@@ -355,7 +357,7 @@ fn refuse(Refusal(code, message): &Refusal) -> Response {
     response
 }
 
-/// The code from the days of the query protocol, which the SDKs look at first.
+/// The error code of the older query protocol, which the SDKs read first.
 fn query_code(code: &str) -> String {
     match code {
         "QueueDoesNotExist" => "AWS.SimpleQueueService.NonExistentQueue".to_owned(),

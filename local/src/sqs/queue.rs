@@ -1,9 +1,9 @@
-//! A standard queue: delays, visibility, receive counts, dead letters.
+//! A standard queue: delays, visibility timeouts, receive counts, dead letters.
 
 use std::{
     collections::{BTreeMap, HashMap},
     io,
-    sync::{Arc, Mutex, OnceLock, PoisonError},
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -11,15 +11,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::{sync::Notify, time::Instant};
 
-use super::persistence::Folder;
-use crate::{clock::Moment, ids, template::QueueResource};
+use super::persistence::MessageFolder;
+use crate::{clock::Timestamp, ids, sync::Mutex, template::QueueResource};
 
-/// A message as it was sent.
+/// A message in a queue.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Message {
     pub(crate) id: String,
     pub(crate) body: String,
-    /// The sender's attributes, as the protocol carries them.
+    /// The sender's message attributes, in the format of the protocol.
     pub(crate) attributes: Value,
     /// Milliseconds since 1970.
     pub(crate) sent: i64,
@@ -27,7 +27,7 @@ pub(crate) struct Message {
     pub(crate) receives: u32,
 }
 
-/// A message that was received, with what its receiver needs to settle it.
+/// A received message, with its receipt handle.
 #[derive(Clone, Debug)]
 pub(crate) struct Received {
     pub(crate) message: Message,
@@ -37,11 +37,11 @@ pub(crate) struct Received {
 /// How many messages a queue holds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct QueueDepth {
-    /// Ready to be received.
+    /// Messages that can be received.
     pub visible: usize,
-    /// Received and not settled yet.
+    /// Received messages whose visibility timeout has not expired.
     pub in_flight: usize,
-    /// Sent with a delay that lasts.
+    /// Messages whose delay has not expired.
     pub delayed: usize,
 }
 
@@ -49,30 +49,30 @@ pub struct QueueDepth {
 #[derive(Debug)]
 pub(crate) struct UnknownReceipt;
 
-/// A queue.
+/// A standard queue.
 #[derive(Debug)]
 pub(crate) struct Queue {
     pub(crate) resource: QueueResource,
     dead_letters: OnceLock<(Arc<Queue>, u32)>,
     state: Mutex<State>,
     changed: Notify,
-    /// What outlives the stack.
-    folder: Option<Folder>,
+    /// Where messages are persisted; `None` without a data folder.
+    folder: Option<MessageFolder>,
 }
 
-/// Where a message stands: by the time it becomes visible, then by its age.
-type Place = (Instant, u64);
+/// The order of messages: by the time of becoming visible, then by a serial number.
+type Position = (Instant, u64);
 
 #[derive(Debug, Default)]
 struct State {
-    messages: BTreeMap<Place, (Message, Option<String>)>,
-    /// The last receipt of each message that was received.
-    receipts: HashMap<String, Place>,
+    messages: BTreeMap<Position, (Message, Option<String>)>,
+    /// The position of each received message by its last receipt handle.
+    receipts: HashMap<String, Position>,
     next: u64,
 }
 
 impl Queue {
-    pub(super) fn new(resource: QueueResource, folder: Option<Folder>) -> Self {
+    pub(super) fn new(resource: QueueResource, folder: Option<MessageFolder>) -> Self {
         Self {
             resource,
             dead_letters: OnceLock::new(),
@@ -82,30 +82,30 @@ impl Queue {
         }
     }
 
-    /// A queue with what its folder holds of an earlier run, all of it visible at once.
-    pub(super) fn kept(resource: QueueResource, folder: Folder) -> io::Result<Self> {
+    /// A queue with the messages of an earlier run, all of them visible at once.
+    pub(super) fn restore(resource: QueueResource, folder: MessageFolder) -> io::Result<Self> {
         let messages = folder.messages()?;
         let queue = Self::new(resource, Some(folder));
         for message in messages {
-            queue.state().insert(Instant::now(), message, None);
+            queue.state.lock().insert(Instant::now(), message, None);
         }
         Ok(queue)
     }
 
     pub(super) fn redrive_to(&self, queue: Arc<Self>, receives: u32) {
-        // Set once, when the queues are made.
+        // Set once, when the queues are created.
         let _ = self.dead_letters.set((queue, receives));
     }
 
-    /// Puts a message on the queue.
+    /// Sends a message, with the queue's delay unless `delay` is set.
     pub(crate) fn send(&self, body: String, attributes: Value, delay: Option<Duration>) -> Message {
         let message = Message {
             id: ids::uuid(),
             body,
             attributes,
-            sent: Moment::now().epoch_milliseconds(),
+            sent: Timestamp::now().epoch_milliseconds(),
             first_received: None,
-            receives: 0,
+            receives: self.resource.earlier_receives,
         };
         let delay = delay.unwrap_or(self.resource.delay);
         self.put(message.clone(), delay);
@@ -113,13 +113,15 @@ impl Queue {
     }
 
     fn put(&self, message: Message, delay: Duration) {
-        self.keep(&message);
-        self.state().insert(Instant::now() + delay, message, None);
+        self.persist(&message);
+        self.state
+            .lock()
+            .insert(Instant::now() + delay, message, None);
         self.changed.notify_waiters();
     }
 
-    /// Up to `limit` visible messages, hidden from others for `visibility`; waits for the first
-    /// one at most `wait`.
+    /// Receives up to `limit` visible messages and hides them for `visibility`. Waits up to `wait` for
+    /// the first one.
     pub(crate) async fn receive(
         &self,
         limit: usize,
@@ -129,7 +131,7 @@ impl Queue {
         let visibility = visibility.unwrap_or(self.resource.visibility_timeout);
         let deadline = Instant::now() + wait;
         loop {
-            // Listening begins before looking: what comes in between is not missed.
+            // Register for notifications first, so that a message sent after `take` is not missed.
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
@@ -139,7 +141,8 @@ impl Queue {
                 return received;
             }
             let next = self
-                .state()
+                .state
+                .lock()
                 .messages
                 .keys()
                 .next()
@@ -154,23 +157,23 @@ impl Queue {
 
     fn take(&self, limit: usize, visibility: Duration) -> Vec<Received> {
         let now = Instant::now();
-        let now_milliseconds = Moment::now().epoch_milliseconds();
+        let now_milliseconds = Timestamp::now().epoch_milliseconds();
         let retention = i64::try_from(self.resource.retention.as_millis()).unwrap_or(i64::MAX);
         let mut dead = Vec::new();
         let mut received = Vec::new();
-        let mut state = self.state();
+        let mut state = self.state.lock();
         while received.len() < limit {
-            let Some((&place, _)) = state.messages.range(..=(now, u64::MAX)).next() else {
+            let Some((&position, _)) = state.messages.range(..=(now, u64::MAX)).next() else {
                 break;
             };
-            let Some((mut message, receipt)) = state.messages.remove(&place) else {
+            let Some((mut message, receipt)) = state.messages.remove(&position) else {
                 break;
             };
             if let Some(receipt) = receipt {
                 state.receipts.remove(&receipt);
             }
             if message.sent.saturating_add(retention) < now_milliseconds {
-                self.forget(&message);
+                self.delete_file(&message);
                 continue;
             }
             if let Some((queue, receives)) = self.dead_letters.get()
@@ -181,7 +184,7 @@ impl Queue {
             }
             message.receives += 1;
             message.first_received.get_or_insert(now_milliseconds);
-            self.keep(&message);
+            self.persist(&message);
             let receipt = ids::token();
             state.insert(now + visibility, message.clone(), Some(receipt.clone()));
             received.push(Received { message, receipt });
@@ -189,26 +192,30 @@ impl Queue {
         drop(state);
         for (queue, message) in dead {
             queue.put(message.clone(), Duration::ZERO);
-            self.forget(&message);
+            self.delete_file(&message);
         }
         received
     }
 
-    /// Deletes a received message. SQS takes unknown receipts as done.
+    /// Deletes a received message. Like SQS, ignores unknown receipt handles.
     pub(crate) fn delete(&self, receipt: &str) {
-        let mut state = self.state();
-        if let Some(place) = state.receipts.remove(receipt)
-            && let Some((message, _)) = state.messages.remove(&place)
+        let mut state = self.state.lock();
+        if let Some(position) = state.receipts.remove(receipt)
+            && let Some((message, _)) = state.messages.remove(&position)
         {
-            self.forget(&message);
+            self.delete_file(&message);
         }
     }
 
-    /// Changes how long a received message stays hidden, counted from now.
-    pub(crate) fn hide(&self, receipt: &str, time: Duration) -> Result<(), UnknownReceipt> {
-        let mut state = self.state();
-        let place = state.receipts.remove(receipt).ok_or(UnknownReceipt)?;
-        let (message, _) = state.messages.remove(&place).ok_or(UnknownReceipt)?;
+    /// Sets the remaining visibility timeout of a received message.
+    pub(crate) fn change_visibility(
+        &self,
+        receipt: &str,
+        time: Duration,
+    ) -> Result<(), UnknownReceipt> {
+        let mut state = self.state.lock();
+        let position = state.receipts.remove(receipt).ok_or(UnknownReceipt)?;
+        let (message, _) = state.messages.remove(&position).ok_or(UnknownReceipt)?;
         state.insert(Instant::now() + time, message, Some(receipt.to_owned()));
         drop(state);
         self.changed.notify_waiters();
@@ -216,16 +223,16 @@ impl Queue {
     }
 
     pub(crate) fn purge(&self) {
-        let purged = std::mem::take(&mut *self.state());
+        let purged = std::mem::take(&mut *self.state.lock());
         for (message, _) in purged.messages.values() {
-            self.forget(message);
+            self.delete_file(message);
         }
     }
 
     pub(crate) fn depth(&self) -> QueueDepth {
         let now = Instant::now();
         let mut depth = QueueDepth::default();
-        for ((visible, _), (message, _)) in &self.state().messages {
+        for ((visible, _), (message, _)) in &self.state.lock().messages {
             if *visible <= now {
                 depth.visible += 1;
             } else if message.receives > 0 {
@@ -239,7 +246,7 @@ impl Queue {
 
     /// Every message, oldest first.
     pub(crate) fn messages(&self) -> Vec<Message> {
-        let state = self.state();
+        let state = self.state.lock();
         let mut messages = state.messages.iter().collect::<Vec<_>>();
         messages.sort_by_key(|((_, number), _)| *number);
         messages
@@ -248,32 +255,27 @@ impl Queue {
             .collect()
     }
 
-    /// Writes how a message stands to where it outlives the stack.
-    fn keep(&self, message: &Message) {
+    fn persist(&self, message: &Message) {
         if let Some(folder) = &self.folder {
             folder.write(message);
         }
     }
 
-    fn forget(&self, message: &Message) {
+    fn delete_file(&self, message: &Message) {
         if let Some(folder) = &self.folder {
             folder.remove(message);
         }
-    }
-
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl State {
     fn insert(&mut self, visible: Instant, message: Message, receipt: Option<String>) {
-        let place = (visible, self.next);
+        let position = (visible, self.next);
         self.next += 1;
         if let Some(receipt) = &receipt {
-            self.receipts.insert(receipt.clone(), place);
+            self.receipts.insert(receipt.clone(), position);
         }
-        self.messages.insert(place, (message, receipt));
+        self.messages.insert(position, (message, receipt));
     }
 }
 
@@ -289,6 +291,7 @@ mod tests {
             visibility_timeout: Duration::from_secs(30),
             delay: Duration::ZERO,
             retention: Duration::from_hours(96),
+            earlier_receives: 0,
             redrive: None,
         }
     }
@@ -297,10 +300,10 @@ mod tests {
         Queue::new(resource(name), None)
     }
 
-    /// A queue on a folder, as the next run finds it.
-    fn kept(folder: &tempfile::TempDir, name: &str) -> Queue {
-        let folder = Folder::open(folder.path().join(name)).expect("the folder");
-        Queue::kept(resource(name), folder).expect("its messages")
+    /// A queue restored from a folder, as by the next run.
+    fn restored(folder: &tempfile::TempDir, name: &str) -> Queue {
+        let folder = MessageFolder::open(folder.path().join(name)).expect("the folder");
+        Queue::restore(resource(name), folder).expect("its messages")
     }
 
     async fn receive(queue: &Queue) -> Vec<Received> {
@@ -308,7 +311,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_received_message_is_hidden_until_its_visibility_timeout() {
+    async fn received_message_is_hidden_until_its_visibility_timeout() {
         let queue = queue("jobs");
         queue.send("work".to_owned(), Value::Null, None);
         assert_eq!(receive(&queue).await.len(), 1);
@@ -322,7 +325,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_receiver_that_waits_gets_a_delayed_message_when_it_is_due() {
+    async fn waiting_receiver_gets_a_delayed_message_when_it_is_due() {
         let queue = queue("jobs");
         queue.send(
             "later".to_owned(),
@@ -336,31 +339,35 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn visibility_is_changed_by_the_last_receipt_only() {
+    async fn only_the_last_receipt_changes_the_visibility() {
         let queue = queue("jobs");
         queue.send("work".to_owned(), Value::Null, None);
         let first = receive(&queue).await.remove(0);
         queue
-            .hide(&first.receipt, Duration::ZERO)
+            .change_visibility(&first.receipt, Duration::ZERO)
             .expect("in flight");
         let second = receive(&queue).await.remove(0);
-        assert!(queue.hide(&first.receipt, Duration::ZERO).is_err());
+        assert!(
+            queue
+                .change_visibility(&first.receipt, Duration::ZERO)
+                .is_err()
+        );
         queue
-            .hide(&second.receipt, Duration::from_mins(1))
+            .change_visibility(&second.receipt, Duration::from_mins(1))
             .expect("in flight");
         tokio::time::advance(Duration::from_secs(31)).await;
         assert!(receive(&queue).await.is_empty());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn after_its_receives_a_message_is_a_dead_letter() {
+    async fn message_is_a_dead_letter_after_its_maximum_receives() {
         let (queue, dead_letters) = (queue("jobs"), Arc::new(queue("dead")));
         queue.redrive_to(Arc::clone(&dead_letters), 2);
         queue.send("poison".to_owned(), Value::Null, None);
         for _ in 0..2 {
             let received = receive(&queue).await.remove(0);
             queue
-                .hide(&received.receipt, Duration::ZERO)
+                .change_visibility(&received.receipt, Duration::ZERO)
                 .expect("in flight");
         }
         assert!(receive(&queue).await.is_empty());
@@ -369,9 +376,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_run_that_was_killed_has_lost_no_message_and_brings_back_none_that_was_done() {
+    async fn killed_run_loses_no_message_and_restores_no_deleted_one() {
         let folder = tempfile::tempdir().expect("a folder");
-        let before = kept(&folder, "jobs");
+        let before = restored(&folder, "jobs");
         for body in ["done", "received", "waiting", "delayed"] {
             let delay = (body == "delayed").then_some(Duration::from_mins(5));
             before.send(body.to_owned(), Value::Null, delay);
@@ -379,8 +386,8 @@ mod tests {
         let received = before.receive(2, None, Duration::ZERO).await;
         before.delete(&received[0].receipt);
 
-        // Nothing has told `before` to end.
-        let after = kept(&folder, "jobs");
+        // `before` was not shut down.
+        let after = restored(&folder, "jobs");
         let left: BTreeMap<_, _> = receive(&after)
             .await
             .into_iter()
@@ -388,22 +395,22 @@ mod tests {
             .collect();
         let undone = [&received[1].message.body, "waiting", "delayed"];
         assert_eq!(left.len(), undone.len(), "{left:?}");
-        assert_eq!(left[undone[0]], 2, "it was received before");
+        assert_eq!(left[undone[0]], 2, "the receive count is persisted");
         assert_eq!((left[undone[1]], left[undone[2]]), (1, 1));
         after.purge();
-        assert!(kept(&folder, "jobs").messages().is_empty());
+        assert!(restored(&folder, "jobs").messages().is_empty());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_dead_letter_is_kept_where_it_went() {
+    async fn dead_letter_is_persisted_in_its_new_queue() {
         let folder = tempfile::tempdir().expect("a folder");
-        let queue = kept(&folder, "jobs");
-        queue.redrive_to(Arc::new(kept(&folder, "dead")), 1);
+        let queue = restored(&folder, "jobs");
+        queue.redrive_to(Arc::new(restored(&folder, "dead")), 1);
         queue.send("poison".to_owned(), Value::Null, None);
         receive(&queue).await;
         tokio::time::advance(Duration::from_secs(31)).await;
         assert!(receive(&queue).await.is_empty());
-        assert!(kept(&folder, "jobs").messages().is_empty());
-        assert_eq!(kept(&folder, "dead").messages()[0].body, "poison");
+        assert!(restored(&folder, "jobs").messages().is_empty());
+        assert_eq!(restored(&folder, "dead").messages()[0].body, "poison");
     }
 }

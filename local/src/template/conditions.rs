@@ -1,10 +1,10 @@
-//! Conditions, evaluated.
+//! Evaluates conditions.
 
 use serde_json::Value;
 
 use super::{
     error::TemplateError,
-    intrinsics::{DEEPEST, Scope, scalar},
+    intrinsics::{MAX_REFERENCE_DEPTH, Scope, scalar},
 };
 
 impl Scope<'_> {
@@ -21,8 +21,8 @@ impl Scope<'_> {
             function: "Conditions".to_owned(),
             argument: condition.to_string(),
         };
-        if depth > DEEPEST {
-            return Err(TemplateError::Circle {
+        if depth > MAX_REFERENCE_DEPTH {
+            return Err(TemplateError::CircularReference {
                 value: condition.to_string(),
             });
         }

@@ -1,10 +1,10 @@
-//! The sections of a template, before anything in them is evaluated.
+//! The sections of a template, before evaluation.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-/// A template, as far as it is read.
+/// The sections of a template that the stack reads.
 #[derive(Debug, serde::Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Document {

@@ -1,6 +1,6 @@
-//! Why a template cannot be run here.
+//! Errors of templates.
 
-/// A template that cannot be run here.
+/// Why the local stack cannot run a template.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplateError {
     /// The document is not a template.
@@ -15,54 +15,50 @@ pub enum TemplateError {
          with `infra-gen synth --format cloudformation`"
     )]
     Transform(String),
-    /// A reference leads to itself.
-    #[error("the references in {value} lead back to themselves: break the circle in the template")]
-    Circle {
-        /// Where it was noticed.
+    /// A reference depends on itself.
+    #[error("the references in {value} are circular: break the cycle in the template")]
+    CircularReference {
+        /// The reference or value at which the evaluation stopped.
         value: String,
     },
-    /// An intrinsic function with arguments it does not take.
-    #[error(
-        "{function} does not take {argument}: compare with its page in the CloudFormation guide"
-    )]
+    /// An intrinsic function with invalid arguments.
+    #[error("{function} does not accept {argument}: see its page in the CloudFormation user guide")]
     Malformed {
         /// The intrinsic function.
         function: String,
         /// Its argument.
         argument: String,
     },
-    /// An intrinsic function that is not evaluated here.
-    #[error("{function} is not evaluated locally: add it to local/src/template/intrinsics.rs")]
+    /// An intrinsic function that the local stack does not support.
+    #[error("{function} is not supported locally: add it to local/src/template/intrinsics.rs")]
     UnknownFunction {
         /// The intrinsic function.
         function: String,
     },
-    /// A name that stands for nothing.
+    /// A reference to an undefined name.
     #[error("'{name}' is neither a parameter, a resource nor a condition of the template")]
     UnknownName {
         /// The name.
         name: String,
     },
-    /// A parameter that must be given.
-    #[error(
-        "the parameter {parameter} has no default: give it a value in the options of the stack"
-    )]
+    /// A parameter without a value and a default.
+    #[error("the parameter {parameter} has no default: set it in `Options::parameters`")]
     ParameterWithoutValue {
         /// The parameter.
         parameter: String,
     },
-    /// Properties that are not what the resource type has.
-    #[error("the properties of {logical_id} are not those of {kind}: {source}")]
+    /// Properties that do not fit the resource type.
+    #[error("the properties of {logical_id} are invalid for {kind}: {source}")]
     Properties {
         /// The resource.
         logical_id: String,
-        /// Its type.
+        /// The resource type.
         kind: String,
-        /// What is wrong.
+        /// The error of the parser.
         source: serde_json::Error,
     },
-    /// Two APIs of one kind.
-    #[error("{logical_id} is a second {kind} API: the local stack runs one on its port")]
+    /// Two APIs of the same protocol.
+    #[error("{logical_id} is a second {kind} API: the local stack supports only one")]
     SecondApi {
         /// The resource.
         logical_id: String,
@@ -70,27 +66,30 @@ pub enum TemplateError {
         kind: String,
     },
     /// An API without a stage.
-    #[error("the API {api} has no AWS::ApiGatewayV2::Stage: add one, or no address leads to it")]
+    #[error("the API {api} has no AWS::ApiGatewayV2::Stage: add one to give it an address")]
     NoStage {
         /// The API's id.
         api: String,
     },
-    /// A route that leads nowhere.
-    #[error("the route '{route}' leads to no function: its target is {target}")]
+    /// A route whose target is not an integration with a function.
+    #[error(
+        "the route '{route}' has no function: set its target, now '{target}', to an integration \
+         with one"
+    )]
     RouteWithoutFunction {
         /// The route's key.
         route: String,
-        /// What it has for a target.
+        /// The route's `Target`; empty if it has none.
         target: String,
     },
-    /// A selection expression that is not evaluated here.
+    /// A route selection expression that the local stack does not support.
     #[error(
-        "the route selection expression '{0}' is not run locally: write it as $request.body.{{field}}"
+        "the route selection expression '{0}' is not supported: write it as $request.body.{{field}}"
     )]
-    Selection(String),
-    /// A function without a known executable.
+    UnsupportedRouteSelection(String),
+    /// A function whose executable is not known.
     #[error(
-        "the function {logical_id} does not say which binary it is: set \
+        "the function {logical_id} does not name its binary: set \
          Metadata.BuildProperties.Binary to the name of its crate"
     )]
     NoBinary {
@@ -100,9 +99,9 @@ pub enum TemplateError {
     /// A reference to a queue or function that the template does not have.
     #[error("{user} refers to {arn}, which is not a resource of the template")]
     NotInTemplate {
-        /// Who refers.
+        /// The logical id of the referring resource.
         user: String,
-        /// To what.
+        /// The ARN that it refers to.
         arn: String,
     },
 }

@@ -1,29 +1,29 @@
-//! CloudFormation's intrinsic functions, evaluated for a stack that runs here.
+//! Evaluates CloudFormation's intrinsic functions for the local stack.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value};
 
-use super::{document::Document, error::TemplateError, place::Place};
+use super::{document::Document, error::TemplateError, location::StackLocation};
 
-/// References nest this deep at most; more is a circle.
-pub(super) const DEEPEST: usize = 64;
+/// The maximum nesting of references; deeper references are taken for circular ones.
+pub(super) const MAX_REFERENCE_DEPTH: usize = 64;
 
-/// A template together with what its references mean here.
+/// A template, with everything that its references are resolved from.
 #[derive(Debug)]
 pub(super) struct Scope<'a> {
     pub(super) document: &'a Document,
     pub(super) parameters: &'a BTreeMap<String, String>,
-    pub(super) place: &'a Place,
+    pub(super) location: &'a StackLocation,
 }
 
 impl Scope<'_> {
-    /// The value with every intrinsic function worked out; `None` is `AWS::NoValue`.
+    /// The value with every intrinsic function evaluated; `None` is `AWS::NoValue`.
     pub(super) fn evaluate(&self, value: &Value) -> Result<Option<Value>, TemplateError> {
         self.value(value, 0)
     }
 
-    /// Whether a condition holds.
+    /// The value of a named condition.
     pub(super) fn condition(&self, name: &str) -> Result<bool, TemplateError> {
         self.named_condition(name, 0)
     }
@@ -33,8 +33,8 @@ impl Scope<'_> {
         value: &Value,
         depth: usize,
     ) -> Result<Option<Value>, TemplateError> {
-        if depth > DEEPEST {
-            return Err(TemplateError::Circle {
+        if depth > MAX_REFERENCE_DEPTH {
+            return Err(TemplateError::CircularReference {
                 value: value.to_string(),
             });
         }
@@ -196,14 +196,14 @@ impl Scope<'_> {
     }
 }
 
-/// The name and the argument, if these fields are an intrinsic function.
+/// The name and the argument of an intrinsic function; `None` if these fields are an ordinary object.
 fn intrinsic(fields: &Map<String, Value>) -> Option<(&str, &Value)> {
     let (name, argument) = fields.iter().next()?;
     let is_function = fields.len() == 1 && (name == "Ref" || name.starts_with("Fn::"));
     is_function.then_some((name, argument))
 }
 
-/// The text of a value that is not a list and not an object.
+/// The text of a string, number or Boolean; `None` for any other value.
 pub(super) fn scalar(value: &Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text.clone()),

@@ -1,10 +1,10 @@
-//! Reading the synthesized template: from plain CloudFormation to what there is to run.
+//! Reads the synthesized CloudFormation template into the resources to run.
 
 mod conditions;
 mod document;
 mod error;
 mod intrinsics;
-mod place;
+mod location;
 mod properties;
 mod reader;
 mod references;
@@ -12,7 +12,7 @@ mod routes;
 mod system;
 
 pub use error::TemplateError;
-pub(crate) use place::Place;
+pub(crate) use location::StackLocation;
 pub(crate) use properties::{Cors, JwtConfiguration};
 pub(crate) use system::{
     Authorizer, EventSource, FunctionResource, HttpApiResource, QueueResource, RouteTarget, System,

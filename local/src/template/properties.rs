@@ -1,4 +1,4 @@
-//! The properties that the local stack looks at, of the resource types that it runs.
+//! The properties that the local stack reads, by resource type.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use serde_json::Value;
 /// `AWS::ApiGatewayV2::Api`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Api {
+pub(super) struct ApiProperties {
     pub(super) protocol_type: String,
     pub(super) route_selection_expression: Option<String>,
     pub(super) cors_configuration: Option<Cors>,
 }
 
-/// What an HTTP API answers to other origins.
+/// `CorsConfiguration` of an API.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(crate) struct Cors {
@@ -29,7 +29,7 @@ pub(crate) struct Cors {
 /// `AWS::ApiGatewayV2::Route`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Route {
+pub(super) struct RouteProperties {
     pub(super) api_id: String,
     #[serde(rename = "RouteKey")]
     pub(super) key: String,
@@ -41,7 +41,7 @@ pub(super) struct Route {
 /// `AWS::ApiGatewayV2::Authorizer`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Authorizer {
+pub(super) struct AuthorizerProperties {
     #[serde(rename = "AuthorizerType")]
     pub(super) kind: String,
     #[serde(default)]
@@ -62,7 +62,7 @@ pub(crate) struct JwtConfiguration {
 /// `AWS::ApiGatewayV2::Integration`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Integration {
+pub(super) struct IntegrationProperties {
     pub(super) integration_uri: String,
     pub(super) timeout_in_millis: Option<u64>,
 }
@@ -70,7 +70,7 @@ pub(super) struct Integration {
 /// `AWS::ApiGatewayV2::Stage`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Stage {
+pub(super) struct StageProperties {
     pub(super) api_id: String,
     pub(super) stage_name: String,
 }
@@ -78,16 +78,16 @@ pub(super) struct Stage {
 /// `AWS::Lambda::Function`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Function {
+pub(super) struct FunctionProperties {
     #[serde(default = "default_function_timeout")]
     pub(super) timeout: u64,
     #[serde(default = "default_memory_size")]
     pub(super) memory_size: u64,
     #[serde(default)]
-    pub(super) environment: Environment,
+    pub(super) environment: EnvironmentProperties,
     pub(super) reserved_concurrent_executions: Option<usize>,
     #[serde(default)]
-    pub(super) logging_config: LoggingConfig,
+    pub(super) logging_config: LoggingConfigProperties,
 }
 
 fn default_function_timeout() -> u64 {
@@ -101,14 +101,14 @@ fn default_memory_size() -> u64 {
 /// `Environment` of a function.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(super) struct Environment {
+pub(super) struct EnvironmentProperties {
     pub(super) variables: BTreeMap<String, Value>,
 }
 
 /// `LoggingConfig` of a function.
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub(super) struct LoggingConfig {
+pub(super) struct LoggingConfigProperties {
     pub(super) log_format: Option<String>,
     pub(super) application_log_level: Option<String>,
     pub(super) log_group: Option<String>,
@@ -117,7 +117,7 @@ pub(super) struct LoggingConfig {
 /// `AWS::Lambda::EventSourceMapping`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Mapping {
+pub(super) struct EventSourceMappingProperties {
     pub(super) event_source_arn: String,
     pub(super) function_name: String,
     #[serde(default = "default_batch_size")]
@@ -143,7 +143,7 @@ pub(super) struct ScalingConfig {
 /// `AWS::SQS::Queue`.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-pub(super) struct Queue {
+pub(super) struct QueueProperties {
     #[serde(default = "default_visibility_timeout")]
     pub(super) visibility_timeout: u64,
     #[serde(default)]
@@ -161,7 +161,7 @@ fn default_retention() -> u64 {
     345_600
 }
 
-/// `RedrivePolicy` of a queue; its keys are the ones of the SQS API.
+/// `RedrivePolicy` of a queue. Its keys are in camel case, as in the SQS API.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RedrivePolicy {

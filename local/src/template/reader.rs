@@ -1,4 +1,4 @@
-//! From resources to the system that they describe.
+//! Turns the template's resources into a [`System`].
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -9,15 +9,17 @@ use super::{
     document::Resource,
     error::TemplateError,
     intrinsics::Scope,
-    properties::{Api, Function, Mapping, Queue},
+    properties::{
+        ApiProperties, EventSourceMappingProperties, FunctionProperties, QueueProperties,
+    },
     routes::selector,
     system::{
         EventSource, FunctionResource, HttpApiResource, QueueResource, System, WebSocketApiResource,
     },
 };
 
-/// Resource types that need nothing to run for the system to work on one machine.
-const NOT_RUN: &[&str] = &[
+/// Resource types that the local stack ignores without a warning.
+const IGNORED_TYPES: &[&str] = &[
     "AWS::ApiGateway::Account",
     "AWS::ApiGatewayV2::ApiMapping",
     "AWS::ApiGatewayV2::Deployment",
@@ -40,8 +42,8 @@ const NOT_RUN: &[&str] = &[
     "AWS::SQS::QueuePolicy",
 ];
 
-/// The resource types that are run.
-const RUN: &[&str] = &[
+/// Resource types that the local stack runs.
+const SUPPORTED_TYPES: &[&str] = &[
     "AWS::ApiGatewayV2::Api",
     "AWS::ApiGatewayV2::Authorizer",
     "AWS::ApiGatewayV2::Integration",
@@ -54,11 +56,11 @@ const RUN: &[&str] = &[
     "AWS::SQS::Queue",
 ];
 
-/// Properties that nothing here depends on. They may refer to parameters that only a deployment
-/// has a value for.
-const UNREAD: &[&str] = &["Code", "Role", "Tags"];
+/// Properties that are not evaluated. They may refer to parameters that have values only in a
+/// deployment.
+const IGNORED_PROPERTIES: &[&str] = &["Code", "Role", "Tags"];
 
-/// Properties of a table that `CreateTable` takes under the same name.
+/// Properties of a table that are fields of a `CreateTable` request too.
 const CREATE_TABLE: &[&str] = &[
     "AttributeDefinitions",
     "BillingMode",
@@ -68,7 +70,7 @@ const CREATE_TABLE: &[&str] = &[
     "ProvisionedThroughput",
 ];
 
-/// The resources whose condition holds, with their properties evaluated.
+/// The resources whose condition is true, with their properties evaluated.
 pub(super) struct Reader<'a> {
     pub(super) scope: &'a Scope<'a>,
     resources: Vec<(&'a str, &'a Resource, Value)>,
@@ -86,16 +88,16 @@ impl<'a> Reader<'a> {
                 continue;
             }
             let kind = resource.r#type.as_str();
-            if NOT_RUN.contains(&kind) {
+            if IGNORED_TYPES.contains(&kind) {
                 continue;
             }
-            if !RUN.contains(&kind) {
-                warnings.push(format!("{logical_id} ({kind}) is not run locally"));
+            if !SUPPORTED_TYPES.contains(&kind) {
+                warnings.push(format!("{logical_id} ({kind}) does not run locally"));
                 continue;
             }
             let mut properties = resource.properties.clone();
             if let Some(properties) = properties.as_object_mut() {
-                properties.retain(|name, _| !UNREAD.contains(&name.as_str()));
+                properties.retain(|name, _| !IGNORED_PROPERTIES.contains(&name.as_str()));
             }
             let properties = scope.evaluate(&properties)?;
             let properties = properties.unwrap_or_else(|| json!({}));
@@ -117,7 +119,7 @@ impl<'a> Reader<'a> {
             buckets: self.names("AWS::S3::Bucket")?,
             ..System::default()
         };
-        for (logical_id, api) in self.all::<Api>("AWS::ApiGatewayV2::Api")? {
+        for (logical_id, api) in self.all::<ApiProperties>("AWS::ApiGatewayV2::Api")? {
             let id = self.scope.reference(logical_id)?;
             let stage = self.stage(&id)?;
             let routes = self.routes(&id)?;
@@ -160,7 +162,7 @@ impl<'a> Reader<'a> {
         Ok(system)
     }
 
-    /// Every resource of a type, with its properties read.
+    /// Every resource of a type, as logical id and properties.
     pub(super) fn all<T: DeserializeOwned>(
         &self,
         kind: &str,
@@ -191,7 +193,7 @@ impl<'a> Reader<'a> {
 
     fn functions(&self) -> Result<Vec<FunctionResource>, TemplateError> {
         let mut functions = Vec::new();
-        for (logical_id, function) in self.all::<Function>("AWS::Lambda::Function")? {
+        for (logical_id, function) in self.all::<FunctionProperties>("AWS::Lambda::Function")? {
             let metadata = &self.scope.document.resources[logical_id].metadata;
             let binary = metadata
                 .pointer("/BuildProperties/Binary")
@@ -232,7 +234,7 @@ impl<'a> Reader<'a> {
     }
 
     fn queues(&self) -> Result<Vec<QueueResource>, TemplateError> {
-        let all = self.all::<Queue>("AWS::SQS::Queue")?;
+        let all = self.all::<QueueProperties>("AWS::SQS::Queue")?;
         let queues = all.into_iter().map(|(logical_id, queue)| {
             Ok(QueueResource {
                 name: self.scope.attribute(logical_id, "QueueName")?,
@@ -241,6 +243,7 @@ impl<'a> Reader<'a> {
                 visibility_timeout: Duration::from_secs(queue.visibility_timeout),
                 delay: Duration::from_secs(queue.delay_seconds),
                 retention: Duration::from_secs(queue.message_retention_period),
+                earlier_receives: 0,
                 redrive: queue.redrive_policy.map(|policy| {
                     (
                         last_of_arn(&policy.dead_letter_target_arn),
@@ -253,7 +256,7 @@ impl<'a> Reader<'a> {
     }
 
     fn event_sources(&self) -> Result<Vec<EventSource>, TemplateError> {
-        let all = self.all::<Mapping>("AWS::Lambda::EventSourceMapping")?;
+        let all = self.all::<EventSourceMappingProperties>("AWS::Lambda::EventSourceMapping")?;
         let queues = self.names("AWS::SQS::Queue")?;
         let mut sources = Vec::new();
         for (logical_id, mapping) in all {

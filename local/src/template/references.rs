@@ -1,18 +1,18 @@
-//! What `Ref` and `Fn::GetAtt` give for a stack that runs here.
+//! Evaluates `Ref` and `Fn::GetAtt` for the local stack.
 
 use super::{
     document::Resource,
     error::TemplateError,
-    intrinsics::{DEEPEST, Scope, scalar},
+    intrinsics::{MAX_REFERENCE_DEPTH, Scope, scalar},
 };
 
 impl Scope<'_> {
-    /// What `Ref` gives for a resource.
+    /// The value of `Ref` for a resource.
     pub(super) fn reference(&self, logical_id: &str) -> Result<String, TemplateError> {
         self.resource_reference(logical_id, 0)
     }
 
-    /// What `Fn::GetAtt` gives.
+    /// The value of `Fn::GetAtt`.
     pub(super) fn attribute(
         &self,
         logical_id: &str,
@@ -21,18 +21,18 @@ impl Scope<'_> {
         self.resource_attribute(logical_id, attribute, 0)
     }
 
-    /// A pseudo parameter, a parameter or a resource.
+    /// The value of `Ref` for a pseudo parameter, a parameter or a resource.
     pub(super) fn named(&self, name: &str, depth: usize) -> Result<String, TemplateError> {
-        let place = self.place;
+        let location = self.location;
         let pseudo = match name {
-            "AWS::Region" => Some(place.region.clone()),
-            "AWS::AccountId" => Some(place.account.clone()),
+            "AWS::Region" => Some(location.region.clone()),
+            "AWS::AccountId" => Some(location.account.clone()),
             "AWS::Partition" => Some("aws".to_owned()),
             "AWS::URLSuffix" => Some("amazonaws.com".to_owned()),
-            "AWS::StackName" => Some(place.stack_name.clone()),
+            "AWS::StackName" => Some(location.stack_name.clone()),
             "AWS::StackId" => Some(format!(
                 "arn:aws:cloudformation:{}:{}:stack/{}/local",
-                place.region, place.account, place.stack_name
+                location.region, location.account, location.stack_name
             )),
             _ => None,
         };
@@ -50,9 +50,9 @@ impl Scope<'_> {
         self.resource_reference(name, depth)
     }
 
-    /// Public addresses of the APIs become the addresses that they have here.
+    /// Replaces a public address of an API with its local address.
     pub(super) fn localize(&self, text: String, depth: usize) -> Result<String, TemplateError> {
-        let domain = format!(".execute-api.{}.amazonaws.com", self.place.region);
+        let domain = format!(".execute-api.{}.amazonaws.com", self.location.region);
         let Some(end) = text.find(&domain) else {
             return Ok(text);
         };
@@ -69,9 +69,11 @@ impl Scope<'_> {
         };
         let protocol = self.property(resource, "ProtocolType", depth)?;
         let base = match (scheme, protocol.as_deref()) {
-            ("wss", Some("WEBSOCKET")) => self.place.websocket_base(),
-            (_, Some("WEBSOCKET")) => format!("{}/_aws/execute-api/{api}", self.place.http_base()),
-            _ => self.place.http_base(),
+            ("wss", Some("WEBSOCKET")) => self.location.websocket_base(),
+            (_, Some("WEBSOCKET")) => {
+                format!("{}/_aws/execute-api/{api}", self.location.http_base())
+            }
+            _ => self.location.http_base(),
         };
         Ok(base + &text[end + domain.len()..])
     }
@@ -95,7 +97,7 @@ impl Scope<'_> {
         })
     }
 
-    /// The physical name: the one that the template gives, or one made of the logical id.
+    /// The physical name: from the template, or else made of the stack's name and the logical id.
     fn physical_name(&self, logical_id: &str, depth: usize) -> Result<String, TemplateError> {
         let resource = self.resource(logical_id)?;
         let property = match resource.r#type.as_str() {
@@ -103,26 +105,26 @@ impl Scope<'_> {
             "AWS::SQS::Queue" => "QueueName",
             "AWS::S3::Bucket" => "BucketName",
             "AWS::Lambda::Function" => "FunctionName",
-            // API Gateway makes up the ids of its APIs.
+            // API Gateway generates the ids of its APIs.
             "AWS::ApiGatewayV2::Api" => return Ok(logical_id.to_ascii_lowercase()),
             "AWS::ApiGatewayV2::Stage" => "StageName",
-            _ => return Ok(format!("{}-{logical_id}", self.place.stack_name)),
+            _ => return Ok(format!("{}-{logical_id}", self.location.stack_name)),
         };
         let given = self.property(resource, property, depth + 1)?;
         Ok(given.unwrap_or_else(|| {
-            format!("{}-{logical_id}", self.place.stack_name).to_ascii_lowercase()
+            format!("{}-{logical_id}", self.location.stack_name).to_ascii_lowercase()
         }))
     }
 
     fn resource_reference(&self, logical_id: &str, depth: usize) -> Result<String, TemplateError> {
-        if depth > DEEPEST {
-            return Err(TemplateError::Circle {
+        if depth > MAX_REFERENCE_DEPTH {
+            return Err(TemplateError::CircularReference {
                 value: logical_id.to_owned(),
             });
         }
         let name = self.physical_name(logical_id, depth)?;
         Ok(match self.resource(logical_id)?.r#type.as_str() {
-            "AWS::SQS::Queue" => self.place.queue_url(&name),
+            "AWS::SQS::Queue" => self.location.queue_url(&name),
             _ => name,
         })
     }
@@ -133,27 +135,27 @@ impl Scope<'_> {
         attribute: &str,
         depth: usize,
     ) -> Result<String, TemplateError> {
-        let place = self.place;
+        let location = self.location;
         let name = self.physical_name(logical_id, depth)?;
         let kind = self.resource(logical_id)?.r#type.as_str();
         Ok(match (kind, attribute) {
-            ("AWS::DynamoDB::Table", "Arn") => place.arn("dynamodb", &format!("table/{name}")),
-            ("AWS::SQS::Queue", "Arn") => place.arn("sqs", &name),
+            ("AWS::DynamoDB::Table", "Arn") => location.arn("dynamodb", &format!("table/{name}")),
+            ("AWS::SQS::Queue", "Arn") => location.arn("sqs", &name),
             ("AWS::SQS::Queue", "QueueName") | ("AWS::ApiGatewayV2::Api", "ApiId") => name,
-            ("AWS::SQS::Queue", "QueueUrl") => place.queue_url(&name),
+            ("AWS::SQS::Queue", "QueueUrl") => location.queue_url(&name),
             ("AWS::S3::Bucket", "Arn") => format!("arn:aws:s3:::{name}"),
-            ("AWS::Lambda::Function", "Arn") => place.arn("lambda", &format!("function:{name}")),
+            ("AWS::Lambda::Function", "Arn") => location.arn("lambda", &format!("function:{name}")),
             ("AWS::ApiGatewayV2::Api", "ApiEndpoint") => {
                 let resource = self.resource(logical_id)?;
                 let protocol = self.property(resource, "ProtocolType", depth)?;
                 if protocol.as_deref() == Some("WEBSOCKET") {
-                    place.websocket_base()
+                    location.websocket_base()
                 } else {
-                    place.http_base()
+                    location.http_base()
                 }
             }
-            // Of a resource that is not run: a name that says which it is.
-            _ => place.arn("local", &format!("{logical_id}/{attribute}")),
+            // A placeholder for a resource that does not run locally.
+            _ => location.arn("local", &format!("{logical_id}/{attribute}")),
         })
     }
 }

@@ -1,20 +1,20 @@
-//! The routes of an API, each with the function that it leads to.
+//! The routes of an API, each with its function and authorizer.
 
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     error::TemplateError,
-    properties::{self, Integration, Route, Stage},
+    properties::{AuthorizerProperties, IntegrationProperties, RouteProperties, StageProperties},
     reader::Reader,
     system::{Authorizer, RouteTarget},
 };
 
-/// The longest that API Gateway waits for the integration of a WebSocket route.
+/// API Gateway's maximum timeout for an integration of a WebSocket route.
 const INTEGRATION_TIMEOUT: Duration = Duration::from_secs(29);
 
 impl Reader<'_> {
     pub(super) fn stage(&self, api: &str) -> Result<String, TemplateError> {
-        let stages = self.all::<Stage>("AWS::ApiGatewayV2::Stage")?;
+        let stages = self.all::<StageProperties>("AWS::ApiGatewayV2::Stage")?;
         let stage = stages.into_iter().find(|(_, stage)| stage.api_id == api);
         stage
             .map(|(_, stage)| stage.stage_name)
@@ -27,15 +27,15 @@ impl Reader<'_> {
         &mut self,
         api: &str,
     ) -> Result<BTreeMap<String, RouteTarget>, TemplateError> {
-        let integrations = self.all::<Integration>("AWS::ApiGatewayV2::Integration")?;
+        let integrations = self.all::<IntegrationProperties>("AWS::ApiGatewayV2::Integration")?;
         let mut routes = BTreeMap::new();
-        for (logical_id, route) in self.all::<Route>("AWS::ApiGatewayV2::Route")? {
+        for (logical_id, route) in self.all::<RouteProperties>("AWS::ApiGatewayV2::Route")? {
             if route.api_id != api {
                 continue;
             }
             let authorizer = self.authorizer(logical_id, &route)?;
             let target = route.target.unwrap_or_default();
-            // `Ref` of an integration is its id; the local one is made of the logical id.
+            // `Ref` of an integration is its id. The local id is made of the logical id.
             let integration = target.strip_prefix("integrations/").and_then(|id| {
                 integrations.iter().find(|(logical_id, _)| {
                     self.scope
@@ -63,18 +63,18 @@ impl Reader<'_> {
         Ok(routes)
     }
 
-    /// What decides who may use the route.
+    /// The route's authorizer; `None`, with a warning if the template has one that is not supported.
     fn authorizer(
         &mut self,
         logical_id: &str,
-        route: &Route,
+        route: &RouteProperties,
     ) -> Result<Option<Authorizer>, TemplateError> {
         let kind = route.authorization_type.as_deref().unwrap_or("NONE");
         if kind == "NONE" {
             return Ok(None);
         }
-        let authorizers = self.all::<properties::Authorizer>("AWS::ApiGatewayV2::Authorizer")?;
-        // `Ref` of an authorizer is its id; the local one is made of the logical id.
+        let authorizers = self.all::<AuthorizerProperties>("AWS::ApiGatewayV2::Authorizer")?;
+        // `Ref` of an authorizer is its id. The local id is made of the logical id.
         let authorizer = authorizers.into_iter().find(|(logical_id, _)| {
             self.scope
                 .reference(logical_id)
@@ -93,7 +93,7 @@ impl Reader<'_> {
         });
         if authorizer.is_none() {
             self.warnings.push(format!(
-                "the authorizer of {logical_id} ({kind}) is not run locally: '{}' is open",
+                "the authorizer of {logical_id} ({kind}) does not run locally: '{}' is open",
                 route.key
             ));
         }
@@ -110,7 +110,9 @@ pub(super) fn selector(expression: Option<&str>) -> Result<Vec<String>, Template
     let path = path.strip_prefix('$').unwrap_or(path);
     match path.strip_prefix("request.body.") {
         Some(path) if !path.is_empty() => Ok(path.split('.').map(str::to_owned).collect()),
-        _ => Err(TemplateError::Selection(expression.to_owned())),
+        _ => Err(TemplateError::UnsupportedRouteSelection(
+            expression.to_owned(),
+        )),
     }
 }
 

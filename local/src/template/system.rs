@@ -1,4 +1,4 @@
-//! What a template describes, ready to be run.
+//! The resources of a template, ready to run.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -8,12 +8,12 @@ use super::{
     document::Document,
     error::TemplateError,
     intrinsics::Scope,
-    place::Place,
+    location::StackLocation,
     properties::{Cors, JwtConfiguration},
     reader::Reader,
 };
 
-/// What the template describes, as far as it is run here.
+/// The resources that the local stack runs.
 #[derive(Debug, Default)]
 pub(crate) struct System {
     pub(crate) websocket: Option<WebSocketApiResource>,
@@ -21,11 +21,11 @@ pub(crate) struct System {
     pub(crate) functions: Vec<FunctionResource>,
     pub(crate) event_sources: Vec<EventSource>,
     pub(crate) queues: Vec<QueueResource>,
-    /// Requests of `CreateTable`, with the name of the time-to-live attribute.
+    /// `CreateTable` requests, each with the name of the time-to-live attribute.
     pub(crate) tables: Vec<(Value, Option<String>)>,
     pub(crate) buckets: Vec<String>,
     pub(crate) outputs: BTreeMap<String, String>,
-    /// What in the template has no effect here, in sentences.
+    /// Sentences about parts of the template that have no effect here.
     pub(crate) warnings: Vec<String>,
 }
 
@@ -34,7 +34,7 @@ impl System {
     pub(crate) fn read(
         template: &Value,
         parameters: &BTreeMap<String, String>,
-        place: &Place,
+        location: &StackLocation,
     ) -> Result<Self, TemplateError> {
         if let Some(transform) = template.get("Transform") {
             return Err(TemplateError::Transform(transform.to_string()));
@@ -44,7 +44,7 @@ impl System {
         let scope = Scope {
             document: &document,
             parameters,
-            place,
+            location,
         };
         let reader = Reader::new(&scope)?;
         reader.system()
@@ -56,7 +56,7 @@ impl System {
 pub(crate) struct WebSocketApiResource {
     pub(crate) id: String,
     pub(crate) stage: String,
-    /// The field of the body that selects a route, from `$request.body.{field}`.
+    /// The path in the body to the value that selects a route, from `$request.body.{field}`.
     pub(crate) selector: Vec<String>,
     pub(crate) routes: BTreeMap<String, RouteTarget>,
 }
@@ -70,27 +70,27 @@ pub(crate) struct HttpApiResource {
     pub(crate) routes: BTreeMap<String, RouteTarget>,
 }
 
-/// Where a route leads.
+/// The integration of a route.
 #[derive(Clone, Debug)]
 pub(crate) struct RouteTarget {
     /// The physical name of the function.
     pub(crate) function: String,
-    /// The integration's own time limit.
+    /// The integration's timeout.
     pub(crate) timeout: Duration,
-    /// What decides who may use the route; anyone may without it.
+    /// `None`: the route is open.
     pub(crate) authorizer: Option<Authorizer>,
 }
 
-/// What decides who may use a route.
+/// Decides which requests may use a route.
 #[derive(Clone, Debug)]
 pub(crate) enum Authorizer {
-    /// A token, by whom and for whom it was issued.
+    /// A JWT of the configured issuer and audience.
     Jwt(JwtConfiguration),
-    /// A function.
+    /// The decision of a function.
     Request {
-        /// What a request must have for the function to be asked.
+        /// The parts that a request must have. Without them it is rejected before the function runs.
         identity_sources: Vec<String>,
-        /// The name of the function, in the template or in the folder of executables.
+        /// The function's name, in the template or in the folder of executables.
         function: String,
     },
 }
@@ -100,7 +100,7 @@ pub(crate) enum Authorizer {
 pub(crate) struct FunctionResource {
     /// The physical name.
     pub(crate) name: String,
-    /// The name of the executable, which is the contract's name of the function.
+    /// The name of the executable, which is the function's name in the contract.
     pub(crate) binary: String,
     pub(crate) arn: String,
     pub(crate) timeout: Duration,
@@ -118,8 +118,10 @@ pub(crate) struct QueueResource {
     pub(crate) visibility_timeout: Duration,
     pub(crate) delay: Duration,
     pub(crate) retention: Duration,
-    /// The name of the dead-letter queue, and the receives before a message goes there.
+    /// The name of the dead-letter queue, and the receives after which a message moves there.
     pub(crate) redrive: Option<(String, u32)>,
+    /// The initial receive count of a message.
+    pub(crate) earlier_receives: u32,
 }
 
 /// A queue that invokes a function.

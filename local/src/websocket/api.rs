@@ -1,11 +1,6 @@
-//! From the handshake to `$connect`, and from a message to its route.
+//! Handshakes and the routing of messages to functions.
 
-use std::{
-    collections::HashMap,
-    net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, StatusCode, header};
@@ -23,6 +18,7 @@ use crate::{
     http_util::{self, Response},
     ids,
     lambda::{Function, Functions, InvokeError},
+    sync::Mutex,
     template::{Authorizer, RouteTarget, WebSocketApiResource},
 };
 
@@ -31,15 +27,15 @@ const MAX_FRAME_BYTES: usize = 32 * 1024;
 /// Largest inbound message, in bytes.
 const MAX_MESSAGE_BYTES: usize = 128 * 1024;
 
-/// What tests may shorten or narrow; the defaults are API Gateway's.
+/// Limits of WebSocket connections. The defaults are API Gateway's; tests may lower them.
 #[derive(Clone, Copy, Debug)]
 pub struct WebSocketLimits {
-    /// A connection without a message for this long is closed.
+    /// A connection is closed after this time without a message in either direction.
     pub idle: Duration,
-    /// A connection this old is closed.
+    /// A connection is closed at this age.
     pub lifetime: Duration,
-    /// Bytes that wait for a slow client; a post over this is answered with 429. API Gateway does
-    /// not say how much it holds.
+    /// Maximum number of bytes queued for a slow client. A post over this limit gets a 429. API
+    /// Gateway's limit is not documented.
     pub client_buffer_bytes: usize,
 }
 
@@ -53,7 +49,7 @@ impl Default for WebSocketLimits {
     }
 }
 
-/// The API and its connections.
+/// The WebSocket API of the template, with its connections.
 #[derive(Debug)]
 pub(crate) struct WebSocketApi {
     pub(super) resource: WebSocketApiResource,
@@ -63,7 +59,7 @@ pub(crate) struct WebSocketApi {
     shutdown: watch::Receiver<bool>,
 }
 
-/// How an invocation for a route went.
+/// The outcome of a route's invocation.
 enum Invoked {
     Answered(Value),
     Failed,
@@ -92,26 +88,26 @@ impl WebSocketApi {
 
     /// The ids of the open connections.
     pub(crate) fn connection_ids(&self) -> Vec<String> {
-        self.connections().keys().cloned().collect()
+        self.connections.lock().keys().cloned().collect()
     }
 
     pub(super) fn connection(&self, id: &str) -> Option<Arc<Connection>> {
-        self.connections().get(id).cloned()
+        self.connections.lock().get(id).cloned()
     }
 
-    /// From now on the connection is gone for `@connections`.
+    /// Removes the connection: `@connections` then answers 410 for it.
     pub(super) fn forget(&self, connection: &Connection) {
-        self.connections().remove(&connection.id);
+        self.connections.lock().remove(&connection.id);
     }
 
-    pub(super) async fn shut_down(&self) {
+    pub(super) async fn wait_for_shutdown(&self) {
         let mut shutdown = self.shutdown.clone();
-        // An error is a stack that is gone: the same thing.
+        // An error means that the stack was dropped.
         let _ = shutdown.wait_for(|down| *down).await;
     }
 
-    /// Answers a handshake. What `$connect` has accepted ends with `$disconnect`, even if the
-    /// client does not wait for the answer.
+    /// Serves a handshake. Every connection that `$connect` accepts gets a `$disconnect`, even if the
+    /// client leaves before the response.
     pub(crate) async fn connect(
         self: &Arc<Self>,
         request: Request<Incoming>,
@@ -146,7 +142,7 @@ impl WebSocketApi {
                         event["requestContext"]["authorizer"] = json!(context);
                         connection.set_authorizer(context);
                     }
-                    Decision::Refused(status) => {
+                    Decision::Denied(status) => {
                         return refusal(status, &connection, &route.request_id);
                     }
                 }
@@ -173,7 +169,8 @@ impl WebSocketApi {
                 return http_util::json(StatusCode::BAD_REQUEST, &body);
             }
         };
-        self.connections()
+        self.connections
+            .lock()
             .insert(connection.id.clone(), Arc::clone(&connection));
         let api = Arc::clone(&self);
         tokio::spawn(async move {
@@ -192,11 +189,11 @@ impl WebSocketApi {
         response
     }
 
-    /// Takes a message to its route. Each is an invocation of its own: like API Gateway, this does
-    /// not wait for the one before.
+    /// Invokes the route of a message. Like API Gateway, does not wait for the previous message's
+    /// invocation.
     pub(super) async fn message(self: Arc<Self>, connection: Arc<Connection>, body: String) {
         let key = self.select(&body);
-        // `$connect` and the like are not for messages to select.
+        // A message cannot select `$connect` or `$disconnect`.
         let key = key.filter(|key| !key.starts_with('$') && self.resource.routes.contains_key(key));
         let key = key.unwrap_or_else(|| "$default".to_owned());
         let request_id = ids::gateway_request_id();
@@ -208,7 +205,7 @@ impl WebSocketApi {
         let event = event::message(&route, &connection, &body);
         match self.invoke(target, &event).await {
             Invoked::Answered(_) => {}
-            // The stack's own end has cut it short. The connection is closed with 1001.
+            // The shutdown interrupted the invocation. The connection is closed with 1001.
             _ if *self.shutdown.borrow() => {}
             Invoked::Failed => connection.notify("Internal server error", &route.request_id),
             Invoked::TimedOut => connection.notify("Endpoint request timed out", &route.request_id),
@@ -222,7 +219,7 @@ impl WebSocketApi {
             && !*self.shutdown.borrow()
         {
             let event = event::disconnect(&route, connection, closing);
-            // Best effort, as in API Gateway: nobody is left to be told.
+            // Best effort, as in API Gateway: an error has no receiver.
             self.invoke(target, &event).await;
         }
     }
@@ -231,13 +228,13 @@ impl WebSocketApi {
         self.functions.get(name)
     }
 
-    /// What a policy of an authorizer has to allow.
+    /// The resource that an authorizer's policy must allow.
     pub(super) fn method_arn(&self) -> String {
         let WebSocketApiResource { id, stage, .. } = &self.resource;
         format!("arn:aws:execute-api:us-east-1:000000000000:{id}/{stage}/$connect")
     }
 
-    /// The value of the route selection expression.
+    /// The value of the route selection expression for a message.
     fn select(&self, body: &str) -> Option<String> {
         let body = serde_json::from_str::<Value>(body).ok()?;
         let mut selected = &body;
@@ -255,7 +252,7 @@ impl WebSocketApi {
     async fn invoke(&self, target: &RouteTarget, event: &Value) -> Invoked {
         let Some(function) = self.functions.get(&target.function) else {
             tracing::warn!(
-                "a route leads to {}, which the template lacks",
+                "a route invokes {}, which is not a function of the template",
                 target.function
             );
             return Invoked::Failed;
@@ -275,15 +272,9 @@ impl WebSocketApi {
             Err(_) => Invoked::TimedOut,
         }
     }
-
-    fn connections(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Connection>>> {
-        self.connections
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
-/// The answer to a handshake that `$connect` did not accept.
+/// The response to a handshake that `$connect` or its authorizer rejected.
 fn refusal(status: u64, connection: &Connection, request_id: &str) -> Response {
     let status = u16::try_from(status).ok();
     let status = status.and_then(|status| StatusCode::from_u16(status).ok());
@@ -302,7 +293,7 @@ fn refusal(status: u64, connection: &Connection, request_id: &str) -> Response {
     http_util::json(status, &body)
 }
 
-/// The subprotocol that `$connect` chose.
+/// The WebSocket subprotocol in the response of `$connect`.
 fn subprotocol(answer: &Value) -> Option<HeaderValue> {
     let headers = answer.get("headers")?.as_object()?;
     let mut headers = headers.iter();

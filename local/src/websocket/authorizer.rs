@@ -1,4 +1,4 @@
-//! REQUEST authorizers: a function decides whether a client may connect, as for API Gateway.
+//! REQUEST authorizers: a function decides whether a client may connect.
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
@@ -6,29 +6,32 @@ use serde_json::{Map, Value, json};
 use super::api::WebSocketApi;
 use crate::lambda::InvokeError;
 
-/// What became of a handshake that an authorizer was asked about.
+/// An authorizer's decision about a handshake.
 #[derive(Debug, PartialEq)]
 pub(super) enum Decision {
-    /// The client may connect. `$connect` and every later event carry this as their
-    /// `requestContext.authorizer`.
+    /// The client may connect. This is `requestContext.authorizer` of `$connect` and of all later
+    /// events.
     Allowed(Map<String, Value>),
-    /// The status that the handshake is answered with.
-    Refused(u64),
+    /// The handshake is rejected with this status.
+    Denied(u64),
 }
 
 impl WebSocketApi {
-    /// Asks the function `function`. `connect` is the event that `$connect` would get.
+    /// Invokes the authorizer `function`. `connect` is the event of `$connect`.
     pub(super) async fn authorize(
         &self,
         function: &str,
         identity_sources: &[String],
         connect: &Value,
     ) -> Decision {
-        if !identity_sources.iter().all(|source| has(connect, source)) {
-            return Decision::Refused(401);
+        if !identity_sources
+            .iter()
+            .all(|source| has_identity_source(connect, source))
+        {
+            return Decision::Denied(401);
         }
         let Some(function) = self.function(function) else {
-            return Decision::Refused(500);
+            return Decision::Denied(500);
         };
         let arn = self.method_arn();
         let event = request(connect, &arn);
@@ -36,21 +39,21 @@ impl WebSocketApi {
         match answer {
             Ok(answer) => match serde_json::from_slice(&answer) {
                 Ok(answer) => decision(&answer, &arn),
-                Err(_) => Decision::Refused(500),
+                Err(_) => Decision::Denied(500),
             },
-            // How a function says that the client has to show who it is.
+            // The error by which an authorizer asks for credentials.
             Err(InvokeError::Function { message, .. }) if message == "Unauthorized" => {
-                Decision::Refused(401)
+                Decision::Denied(401)
             }
             Err(error) => {
                 tracing::error!("the authorizer of $connect failed: {error}");
-                Decision::Refused(500)
+                Decision::Denied(500)
             }
         }
     }
 }
 
-/// The authorizer's event: that of `$connect`, and what is asked about.
+/// The authorizer's event: the event of `$connect`, plus `type` and `methodArn`.
 fn request(connect: &Value, arn: &str) -> Value {
     let mut event = connect.clone();
     event["type"] = "REQUEST".into();
@@ -58,8 +61,8 @@ fn request(connect: &Value, arn: &str) -> Value {
     event
 }
 
-/// Whether the request has the part that an identity source names.
-fn has(connect: &Value, source: &str) -> bool {
+/// Whether the request has a non-empty value for an identity source.
+fn has_identity_source(connect: &Value, source: &str) -> bool {
     let is_given = |value: Option<&Value>| {
         value
             .and_then(Value::as_str)
@@ -79,43 +82,45 @@ fn has(connect: &Value, source: &str) -> bool {
     is_given(header.map(|(_, value)| value))
 }
 
-/// What the function's answer comes to.
+/// Evaluates the policy in the function's response.
 fn decision(answer: &Value, arn: &str) -> Decision {
     let Some(principal) = answer["principalId"].as_str() else {
-        return Decision::Refused(500);
+        return Decision::Denied(500);
     };
     let statements = match &answer["policyDocument"]["Statement"] {
         Value::Array(statements) => statements.as_slice(),
-        Value::Null => return Decision::Refused(500),
+        Value::Null => return Decision::Denied(500),
         statement => std::slice::from_ref(statement),
     };
     let matching = |effect: &str| {
         statements.iter().any(|statement| {
             statement["Effect"] == effect
-                && any(&statement["Action"], |action| {
-                    fits(action, "execute-api:Invoke")
+                && any_matches(&statement["Action"], |action| {
+                    wildcard_matches(action, "execute-api:Invoke")
                 })
-                && any(&statement["Resource"], |resource| fits(resource, arn))
+                && any_matches(&statement["Resource"], |resource| {
+                    wildcard_matches(resource, arn)
+                })
         })
     };
     if matching("Deny") || !matching("Allow") {
-        return Decision::Refused(403);
+        return Decision::Denied(403);
     }
     let mut context = answer["context"].as_object().cloned().unwrap_or_default();
     context.insert("principalId".to_owned(), json!(principal));
     Decision::Allowed(context)
 }
 
-fn any(one_or_many: &Value, fits: impl Fn(&str) -> bool) -> bool {
+fn any_matches(one_or_many: &Value, matches: impl Fn(&str) -> bool) -> bool {
     match one_or_many {
-        Value::String(one) => fits(one),
-        Value::Array(many) => many.iter().filter_map(Value::as_str).any(fits),
+        Value::String(one) => matches(one),
+        Value::Array(many) => many.iter().filter_map(Value::as_str).any(matches),
         _ => false,
     }
 }
 
-/// Whether a pattern of IAM, in which `*` stands for anything, fits a text.
-fn fits(pattern: &str, text: &str) -> bool {
+/// Whether an IAM pattern with `*` wildcards matches a text.
+fn wildcard_matches(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let first = parts.next().unwrap_or_default();
     let Some(mut rest) = text.strip_prefix(first) else {
@@ -154,10 +159,10 @@ mod tests {
     }
 
     #[test]
-    fn an_allowed_client_brings_its_context() {
+    fn allow_policy_returns_the_context() {
         for resource in [ARN, "*", "arn:aws:execute-api:*:websocketapi/*/$connect"] {
             let Decision::Allowed(context) = decision(&answer("Allow", resource), ARN) else {
-                panic!("{resource} is refused");
+                panic!("{resource} is denied");
             };
             assert_eq!(context["principalId"], "user");
             assert_eq!(context["tenant"], "a");
@@ -165,36 +170,48 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_that_denies_or_is_about_something_else_refuses_with_403() {
+    fn policy_that_denies_or_does_not_match_answers_403() {
         for (effect, resource) in [("Deny", "*"), ("Allow", "arn:aws:execute-api:*:other/*")] {
             assert_eq!(
                 decision(&answer(effect, resource), ARN),
-                Decision::Refused(403)
+                Decision::Denied(403)
             );
         }
     }
 
     #[test]
-    fn an_answer_that_is_no_policy_is_a_failure() {
+    fn response_without_a_policy_is_a_failure() {
         for broken in [
             json!({}),
             json!({ "principalId": "user" }),
             json!({ "isAuthorized": true }),
         ] {
-            assert_eq!(decision(&broken, ARN), Decision::Refused(500), "{broken}");
+            assert_eq!(decision(&broken, ARN), Decision::Denied(500), "{broken}");
         }
     }
 
     #[test]
-    fn identity_sources_are_parts_of_the_query_or_headers_in_any_case() {
+    fn identity_sources_match_query_and_headers_in_any_case() {
         let connect = json!({
             "headers": { "X-Token": "t", "Empty": "" },
             "queryStringParameters": { "token": "t" },
         });
-        assert!(has(&connect, "route.request.querystring.token"));
-        assert!(has(&connect, "route.request.header.x-token"));
-        assert!(!has(&connect, "route.request.querystring.other"));
-        assert!(!has(&connect, "route.request.header.empty"));
-        assert!(!has(&json!({}), "route.request.querystring.token"));
+        assert!(has_identity_source(
+            &connect,
+            "route.request.querystring.token"
+        ));
+        assert!(has_identity_source(
+            &connect,
+            "route.request.header.x-token"
+        ));
+        assert!(!has_identity_source(
+            &connect,
+            "route.request.querystring.other"
+        ));
+        assert!(!has_identity_source(&connect, "route.request.header.empty"));
+        assert!(!has_identity_source(
+            &json!({}),
+            "route.request.querystring.token"
+        ));
     }
 }

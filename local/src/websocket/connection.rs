@@ -1,9 +1,9 @@
-//! One connection: what it is known by, what waits for it, and how it ends.
+//! A WebSocket connection: identity, outbound queue and closing.
 
 use std::{
     net::SocketAddr,
     sync::{
-        Arc, Mutex, OnceLock, PoisonError,
+        Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -26,34 +26,34 @@ use tokio::{
 };
 
 use super::api::WebSocketApi;
-use crate::{clock::Moment, http_util::header_text, ids};
+use crate::{clock::Timestamp, http_util::header_text, ids, sync::Mutex};
 
-/// How long a client may take to answer a close frame.
+/// Timeout for a client's response to a close frame.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// An open connection.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) id: String,
-    pub(super) connected_at: Moment,
+    pub(super) connected_at: Timestamp,
     pub(super) domain: String,
     pub(super) source_ip: String,
     pub(super) user_agent: String,
     outbound: mpsc::UnboundedSender<Outbound>,
-    /// The writer's end, until it takes it.
-    waiting: Mutex<Option<mpsc::UnboundedReceiver<Outbound>>>,
+    /// The receiving end of `outbound`, until `serve` takes it.
+    outbound_receiver: Mutex<Option<mpsc::UnboundedReceiver<Outbound>>>,
     queued_bytes: AtomicUsize,
-    active: Mutex<(Moment, Instant)>,
+    active: Mutex<(Timestamp, Instant)>,
     delete: Notify,
-    /// What an authorizer has said of the client.
+    /// The context from the authorizer.
     authorizer: OnceLock<Map<String, Value>>,
 }
 
-/// The client's buffer is full.
+/// The client's outbound queue is full.
 #[derive(Debug)]
 pub(super) struct BufferFull;
 
-/// How a connection ended, as `$disconnect` is told.
+/// The close code and reason, as in the `$disconnect` event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Closing {
     pub(super) status: u16,
@@ -68,7 +68,7 @@ impl Closing {
         }
     }
 
-    /// The client vanished.
+    /// The connection ended without a close frame.
     pub(super) const ABNORMAL: Self = Self::new(1006, "Connection closed abnormally");
     const NO_STATUS: Self = Self::new(1005, "Client-side close frame status not set");
     const DELETED: Self = Self::new(1000, "Connection Closed Normally");
@@ -81,23 +81,23 @@ impl Closing {
 
 impl Connection {
     pub(super) fn new<B>(request: &Request<B>, peer: SocketAddr) -> Self {
-        let (outbound, waiting) = mpsc::unbounded_channel();
+        let (outbound, outbound_receiver) = mpsc::unbounded_channel();
         Self {
             id: ids::connection_id(),
-            connected_at: Moment::now(),
+            connected_at: Timestamp::now(),
             domain: header_text(request.headers(), header::HOST).to_owned(),
             source_ip: peer.ip().to_string(),
             user_agent: header_text(request.headers(), header::USER_AGENT).to_owned(),
             outbound,
-            waiting: Mutex::new(Some(waiting)),
+            outbound_receiver: Mutex::new(Some(outbound_receiver)),
             queued_bytes: AtomicUsize::new(0),
-            active: Mutex::new((Moment::now(), Instant::now())),
+            active: Mutex::new((Timestamp::now(), Instant::now())),
             delete: Notify::new(),
             authorizer: OnceLock::new(),
         }
     }
 
-    /// Notes what an authorizer has said of the client, once.
+    /// Stores the context from the authorizer, once.
     pub(super) fn set_authorizer(&self, context: Map<String, Value>) {
         let _ = self.authorizer.set(context);
     }
@@ -114,56 +114,52 @@ impl Connection {
             .fetch_update(Ordering::AcqRel, Ordering::Acquire, fits)
             .map_err(|_| BufferFull)?;
         self.touch();
-        // Fails only while the connection ends; API Gateway has taken such messages, too.
+        // Fails only while the connection closes. API Gateway, too, accepts such messages.
         let _ = self.outbound.send(Outbound::Text(text));
         Ok(())
     }
 
-    /// Sends what API Gateway itself has to say about a message.
+    /// Sends API Gateway's own error message for a client message.
     pub(super) fn notify(&self, message: &str, request_id: &str) {
         let body = json!({
             "message": message,
             "connectionId": self.id,
             "requestId": request_id,
         });
-        // A client that does not read its messages misses this one, too.
+        // Lost only if the client's queue is full.
         let _ = self.send(body.to_string(), usize::MAX / 2);
     }
 
-    /// Closes the connection.
+    /// Closes the connection, as `DELETE` of `@connections` does.
     pub(super) fn delete(&self) {
         self.delete.notify_one();
     }
 
-    /// Queues the frame that closes the connection, after everything that waits.
+    /// Queues a close frame after the queued messages.
     fn close(&self, closing: &Closing) {
         let frame = CloseFrame {
             code: CloseCode::from(closing.status),
             reason: closing.reason.as_ref().into(),
         };
-        // Fails only if nobody writes any more.
+        // Fails only if the writer has ended.
         let _ = self.outbound.send(Outbound::Close(frame));
     }
 
-    pub(super) fn last_active(&self) -> Moment {
-        self.active().0
+    pub(super) fn last_active(&self) -> Timestamp {
+        self.active.lock().0
     }
 
     fn touch(&self) {
-        *self.active() = (Moment::now(), Instant::now());
+        *self.active.lock() = (Timestamp::now(), Instant::now());
     }
 
-    fn active(&self) -> std::sync::MutexGuard<'_, (Moment, Instant)> {
-        self.active.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn take_waiting(&self) -> Option<mpsc::UnboundedReceiver<Outbound>> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.take()
+    fn take_outbound(&self) -> Option<mpsc::UnboundedReceiver<Outbound>> {
+        let mut outbound_receiver = self.outbound_receiver.lock();
+        outbound_receiver.take()
     }
 }
 
-/// What is on its way to a client.
+/// A queued frame for a client.
 #[derive(Debug)]
 enum Outbound {
     Text(String),
@@ -176,22 +172,22 @@ pub(super) async fn serve(
     connection: &Arc<Connection>,
     socket: HyperWebsocketStream,
 ) -> Closing {
-    let Some(waiting) = connection.take_waiting() else {
+    let Some(outbound_receiver) = connection.take_outbound() else {
         return Closing::ABNORMAL;
     };
     let (mut sink, mut source) = socket.split();
-    let write = write(connection, waiting, &mut sink);
+    let write = write(connection, outbound_receiver, &mut sink);
     tokio::pin!(write);
     let closing = tokio::select! {
         () = &mut write => return Closing::ABNORMAL,
         closing = receive(api, connection, &mut source) => match closing {
-            Received::Closed(closing) => return closing,
-            Received::Refused(closing) => closing,
+            CloseInitiator::Client(closing) => return closing,
+            CloseInitiator::Server(closing) => closing,
         },
         () = connection.delete.notified() => Closing::DELETED,
         () = idle(api.limits.idle, connection) => Closing::GOING_AWAY,
         () = tokio::time::sleep(api.limits.lifetime) => Closing::GOING_AWAY,
-        () = api.shut_down() => Closing::GOING_AWAY,
+        () = api.wait_for_shutdown() => Closing::GOING_AWAY,
     };
     api.forget(connection);
     connection.close(&closing);
@@ -199,18 +195,18 @@ pub(super) async fn serve(
         write.await;
         while let Some(Ok(_)) = source.next().await {}
     };
-    // A client that does not answer is left all the same.
+    // Close even if the client does not respond.
     let _ = tokio::time::timeout(CLOSE_TIMEOUT, close).await;
     closing
 }
 
-/// Sends what is queued, up to and including a close frame.
+/// Sends the queued frames until the queue or the connection closes.
 async fn write(
     connection: &Connection,
-    mut waiting: mpsc::UnboundedReceiver<Outbound>,
+    mut outbound_receiver: mpsc::UnboundedReceiver<Outbound>,
     sink: &mut (impl Sink<Message, Error = Error> + Unpin),
 ) {
-    while let Some(outbound) = waiting.recv().await {
+    while let Some(outbound) = outbound_receiver.recv().await {
         let sent = match outbound {
             Outbound::Text(text) => {
                 let bytes = text.len();
@@ -226,18 +222,20 @@ async fn write(
     }
 }
 
-enum Received {
-    /// The client has closed the connection.
-    Closed(Closing),
-    /// The client sent what the API does not take.
-    Refused(Closing),
+/// Which side closes a connection.
+/// Which side closes a connection.
+enum CloseInitiator {
+    /// The client closed it, or the connection broke.
+    Client(Closing),
+    /// The stack closes it because of an invalid frame.
+    Server(Closing),
 }
 
 async fn receive(
     api: &Arc<WebSocketApi>,
     connection: &Arc<Connection>,
     source: &mut (impl Stream<Item = Result<Message, Error>> + Unpin),
-) -> Received {
+) -> CloseInitiator {
     loop {
         match source.next().await {
             Some(Ok(Message::Text(text))) => {
@@ -245,45 +243,44 @@ async fn receive(
                 let message = Arc::clone(api).message(Arc::clone(connection), text.to_string());
                 tokio::spawn(message);
             }
-            Some(Ok(Message::Binary(_))) => return Received::Refused(Closing::BINARY),
+            Some(Ok(Message::Binary(_))) => return CloseInitiator::Server(Closing::BINARY),
             Some(Ok(Message::Close(frame))) => {
                 let closing = frame.map_or(Closing::NO_STATUS, |frame| Closing {
                     status: frame.code.into(),
                     reason: frame.reason.to_string().into(),
                 });
                 api.forget(connection);
-                // The close frame's echo goes out with the next read.
+                // The next read sends the echo of the close frame.
                 while let Some(Ok(_)) = source.next().await {}
-                return Received::Closed(closing);
+                return CloseInitiator::Client(closing);
             }
-            // Pings are answered by the protocol's implementation.
+            // The WebSocket library responds to pings.
             Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
-            Some(Err(error)) => return broken(&error),
-            None => return Received::Closed(Closing::ABNORMAL),
+            Some(Err(error)) => return close_after_error(&error),
+            None => return CloseInitiator::Client(Closing::ABNORMAL),
         }
     }
 }
 
-/// How a connection ends whose next frame cannot be read: with the close code of RFC 6455, section
-/// 7.4.1, as long as there is a client to read it.
-fn broken(error: &Error) -> Received {
+/// How a connection closes after a read error. The close code is that of RFC 6455, section 7.4.1.
+fn close_after_error(error: &Error) -> CloseInitiator {
     match error {
         Error::Capacity(CapacityError::MessageTooLong { .. }) => {
-            Received::Refused(Closing::TOO_LARGE)
+            CloseInitiator::Server(Closing::TOO_LARGE)
         }
-        Error::Utf8(_) => Received::Refused(Closing::INVALID_TEXT),
+        Error::Utf8(_) => CloseInitiator::Server(Closing::INVALID_TEXT),
         Error::Protocol(ProtocolError::ResetWithoutClosingHandshake) => {
-            Received::Closed(Closing::ABNORMAL)
+            CloseInitiator::Client(Closing::ABNORMAL)
         }
-        Error::Protocol(_) => Received::Refused(Closing::PROTOCOL),
-        _ => Received::Closed(Closing::ABNORMAL),
+        Error::Protocol(_) => CloseInitiator::Server(Closing::PROTOCOL),
+        _ => CloseInitiator::Client(Closing::ABNORMAL),
     }
 }
 
-/// Returns when nothing was sent either way for that long.
+/// Returns after `limit` without a message in either direction.
 async fn idle(limit: Duration, connection: &Connection) {
     loop {
-        let (_, last) = *connection.active();
+        let (_, last) = *connection.active.lock();
         if last.elapsed() >= limit {
             return;
         }

@@ -1,4 +1,4 @@
-//! The events that API Gateway hands to the functions behind WebSocket routes.
+//! The events for functions of WebSocket routes.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,9 @@ use http::{HeaderMap, Request};
 use serde_json::{Map, Value, json};
 
 use super::connection::{Closing, Connection};
-use crate::{clock::Moment, ids, template::WebSocketApiResource};
+use crate::{clock::Timestamp, ids, template::WebSocketApiResource};
 
-/// The route that an event is for.
+/// The route of an event.
 #[derive(Debug)]
 pub(super) struct Route<'a> {
     api: &'a WebSocketApiResource,
@@ -46,7 +46,7 @@ impl<'a> Route<'a> {
     }
 
     fn context(&self, connection: &Connection) -> Map<String, Value> {
-        let now = Moment::now();
+        let now = Timestamp::now();
         let context = json!({
             "routeKey": self.key,
             "eventType": self.event_type,
@@ -76,7 +76,7 @@ impl<'a> Route<'a> {
     }
 }
 
-/// The event of `$connect`, the only one with headers and a query.
+/// The event of `$connect`, the only one with the client's headers and query.
 pub(super) fn connect<B>(
     route: &Route<'_>,
     connection: &Connection,
@@ -129,12 +129,12 @@ pub(super) fn disconnect(route: &Route<'_>, connection: &Connection, closing: &C
     })
 }
 
-type Multi = BTreeMap<String, Vec<String>>;
+type MultiValueMap = BTreeMap<String, Vec<String>>;
 
-fn headers(headers: &HeaderMap, connection: &Connection) -> Multi {
-    let mut multi = Multi::new();
+fn headers(headers: &HeaderMap, connection: &Connection) -> MultiValueMap {
+    let mut multi = MultiValueMap::new();
     for (name, value) in headers {
-        // API Gateway terminates the connection; these are between it and the client.
+        // These concern only the connection between the client and API Gateway.
         if matches!(name.as_str(), "connection" | "upgrade") {
             continue;
         }
@@ -152,8 +152,8 @@ fn headers(headers: &HeaderMap, connection: &Connection) -> Multi {
     multi
 }
 
-/// `user-agent` becomes `User-Agent`: the HTTP server lowers the case of names, API Gateway hands
-/// them on as clients write them.
+/// `user-agent` becomes `User-Agent`. The HTTP server lowers the case of header names; API Gateway keeps
+/// the client's spelling.
 fn title_case(name: &str) -> String {
     let words = name.split('-').map(|word| match word {
         "websocket" => "WebSocket".to_owned(),
@@ -165,8 +165,8 @@ fn title_case(name: &str) -> String {
     words.collect::<Vec<_>>().join("-")
 }
 
-fn query(query: &str) -> Multi {
-    let mut multi = Multi::new();
+fn query(query: &str) -> MultiValueMap {
+    let mut multi = MultiValueMap::new();
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         multi
             .entry(name.into_owned())
@@ -176,7 +176,7 @@ fn query(query: &str) -> Multi {
     multi
 }
 
-fn last_of_each(multi: &Multi) -> Value {
+fn last_of_each(multi: &MultiValueMap) -> Value {
     let single = multi
         .iter()
         .filter_map(|(name, values)| Some((name, values.last()?)));

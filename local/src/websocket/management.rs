@@ -1,4 +1,4 @@
-//! `@connections`: posting to a connection, asking about it, closing it.
+//! `@connections`: posts to a connection, describes it or closes it.
 
 use std::sync::Arc;
 
@@ -13,27 +13,21 @@ use crate::{
     http_util::{self, BodyError, Response},
     ids,
     recorder::{Call, Calls},
+    services::with_fault,
 };
 
-/// `{PREFIX}{api}/{stage}/@connections/{connection id}`, as emulators of API Gateway have it. AWS
-/// has `/{stage}/@connections/{connection id}` on the host of the WebSocket API; both work here.
+/// The path in emulators of API Gateway is `{PREFIX}{api}/{stage}/@connections/{connection id}`. In AWS
+/// it is `/{stage}/@connections/{connection id}` on the host of the WebSocket API. Both work here.
 const PREFIX: &str = "/_aws/execute-api/";
 
-/// The segment of the path that makes a request one about a connection.
+/// The path segment that identifies requests to `@connections`.
 const KEYWORD: &str = "@connections";
 
 /// Largest message, in bytes.
 const MAX_MESSAGE_BYTES: usize = 131_072;
 
-/// What a call to `@connections` comes to.
-enum Outcome {
-    Answer(Response),
-    /// The client's connection breaks without an answer.
-    LostAnswer,
-}
-
 impl WebSocketApi {
-    /// Answers a request whose path [`is_management`]; without an answer the connection is to break.
+    /// Serves a request whose path [`is_management`]. `None` breaks the connection.
     pub(crate) async fn manage(
         self: &Arc<Self>,
         request: Request<Incoming>,
@@ -51,17 +45,13 @@ impl WebSocketApi {
             ));
         };
         let method = request.method().clone();
-        calls.record(&[Call {
-            caller: caller.clone(),
-            operation: "execute-api:ManageConnections".to_owned(),
-            resource: method.to_string(),
-        }]);
-        let outcome = match method {
+        calls.record(&[call(&caller, &method)]);
+        match method {
             Method::POST => {
                 let body = match http_util::read(request, MAX_MESSAGE_BYTES).await {
                     Ok(body) => body,
                     Err(BodyError::TooLarge) => return Some(too_large()),
-                    Err(BodyError::TooSlow) => return Some(http_util::too_slow()),
+                    Err(BodyError::TooSlow) => return Some(http_util::request_timeout()),
                     Err(BodyError::Broken) => return None,
                 };
                 let post = Post {
@@ -71,10 +61,10 @@ impl WebSocketApi {
                 };
                 self.post(&post, faults.of_post(&post)).await
             }
-            Method::GET => Outcome::Answer(self.with(&id, |connection| {
+            Method::GET => Some(self.with(&id, |connection| {
                 http_util::json(StatusCode::OK, &describe(connection))
             })),
-            Method::DELETE => Outcome::Answer(self.with(&id, |connection| {
+            Method::DELETE => Some(self.with(&id, |connection| {
                 self.forget(connection);
                 connection.delete();
                 http_util::empty(StatusCode::NO_CONTENT)
@@ -82,42 +72,22 @@ impl WebSocketApi {
             _ => {
                 let body = json!({"message": "Missing Authentication Token"});
                 let kind = "MissingAuthenticationTokenException";
-                Outcome::Answer(error(StatusCode::FORBIDDEN, kind, Some(&body)))
+                Some(error(StatusCode::FORBIDDEN, kind, Some(&body)))
             }
-        };
-        match outcome {
-            Outcome::Answer(response) => Some(response),
-            Outcome::LostAnswer => None,
         }
     }
 
-    async fn post(&self, post: &Post<'_>, fault: Option<Fault>) -> Outcome {
-        match fault {
-            Some(Fault::Throttle) => return Outcome::Answer(limit_exceeded()),
-            Some(Fault::Outage) => {
-                let body = json!({"message": "Internal server error"});
-                let kind = "InternalServerErrorException";
-                let answer = error(StatusCode::INTERNAL_SERVER_ERROR, kind, Some(&body));
-                return Outcome::Answer(answer);
-            }
-            Some(Fault::Denied) => return Outcome::Answer(answer_of_status(403)),
-            Some(Fault::Status(status)) => return Outcome::Answer(answer_of_status(status)),
-            Some(Fault::Delay(time)) => tokio::time::sleep(time).await,
-            Some(Fault::Hang) => std::future::pending().await,
-            Some(Fault::Conflict | Fault::LostAnswer) | None => {}
-        }
-        let answer = self.with(post.connection_id, |connection| {
-            let text = String::from_utf8_lossy(post.body).into_owned();
-            match connection.send(text, self.limits.client_buffer_bytes) {
-                Ok(()) => http_util::empty(StatusCode::OK),
-                Err(_) => limit_exceeded(),
-            }
-        });
-        if fault == Some(Fault::LostAnswer) {
-            Outcome::LostAnswer
-        } else {
-            Outcome::Answer(answer)
-        }
+    async fn post(&self, post: &Post<'_>, fault: Option<Fault>) -> Option<Response> {
+        let answer = async {
+            self.with(post.connection_id, |connection| {
+                let text = String::from_utf8_lossy(post.body).into_owned();
+                match connection.send(text, self.limits.client_buffer_bytes) {
+                    Ok(()) => http_util::empty(StatusCode::OK),
+                    Err(_) => limit_exceeded(),
+                }
+            })
+        };
+        with_fault(fault, fault_response, answer).await
     }
 
     fn with(&self, id: &str, answer: impl FnOnce(&Connection) -> Response) -> Response {
@@ -127,18 +97,53 @@ impl WebSocketApi {
         }
         match self.connection(id) {
             Some(connection) => answer(&connection),
-            None => error(StatusCode::GONE, "GoneException", None),
+            None => gone(),
         }
     }
 }
 
-/// Whether a path is one of `@connections`, of whichever API and stage.
+/// The call to record for a request.
+pub(crate) fn call(caller: &str, method: &Method) -> Call {
+    Call {
+        caller: caller.to_owned(),
+        operation: "execute-api:ManageConnections".to_owned(),
+        resource: method.to_string(),
+    }
+}
+
+/// The response to a post with an injected fault; `None` if `@connections` does not support the fault.
+pub(crate) fn fault_response(fault: Fault) -> Option<Response> {
+    match fault {
+        Fault::Throttle => Some(limit_exceeded()),
+        Fault::Outage => {
+            let body = json!({"message": "Internal server error"});
+            let kind = "InternalServerErrorException";
+            Some(error(StatusCode::INTERNAL_SERVER_ERROR, kind, Some(&body)))
+        }
+        Fault::Denied => Some(response_for_status(403)),
+        Fault::Status(status) => Some(response_for_status(status)),
+        Fault::Conflict | Fault::Delay(_) | Fault::Hang | Fault::LostResponse => None,
+    }
+}
+
+/// Whether a path belongs to `@connections` of any API and stage.
 pub(crate) fn is_management(path: &str) -> bool {
     let mut segments = path.split('/').skip(2);
     path.starts_with(PREFIX) || segments.next().is_some_and(is_keyword)
 }
 
-/// The id of the connection that a path names, if it is one of this API and stage.
+/// The connection id in a path of any API and stage.
+pub(crate) fn any_connection_of(path: &str) -> Option<String> {
+    let (_, id) = path.rsplit_once('/')?;
+    is_management(path).then(|| decode(id))
+}
+
+/// The response for a connection that is closed or unknown.
+pub(crate) fn gone() -> Response {
+    error(StatusCode::GONE, "GoneException", None)
+}
+
+/// The connection id in a path of this API and stage.
 fn connection_of(path: &str, api: &str, stage: &str) -> Option<String> {
     let path = match path.strip_prefix(PREFIX) {
         Some(rest) => rest.strip_prefix(api)?,
@@ -149,7 +154,7 @@ fn connection_of(path: &str, api: &str, stage: &str) -> Option<String> {
     is_keyword(keyword).then(|| decode(id))
 }
 
-/// SDKs differ in whether they encode the `@`.
+/// Some SDKs encode the `@`.
 fn is_keyword(segment: &str) -> bool {
     decode(segment) == KEYWORD
 }
@@ -187,14 +192,14 @@ fn too_large() -> Response {
     )
 }
 
-/// The answer that goes with a status, for faults.
-fn answer_of_status(status: u16) -> Response {
+/// The response of a fault with this status.
+fn response_for_status(status: u16) -> Response {
     match status {
         403 => {
             let body = json!({"message": "Forbidden"});
             error(StatusCode::FORBIDDEN, "ForbiddenException", Some(&body))
         }
-        410 => error(StatusCode::GONE, "GoneException", None),
+        410 => gone(),
         413 => too_large(),
         429 => limit_exceeded(),
         other => {
@@ -204,7 +209,7 @@ fn answer_of_status(status: u16) -> Response {
     }
 }
 
-/// An error as AWS's REST protocols carry it: its name in a header. The body of a 410 is empty.
+/// An error of AWS's REST protocols: its name is in a header. The body of a 410 is empty.
 fn error(status: StatusCode, kind: &'static str, body: Option<&Value>) -> Response {
     let mut response = match body {
         Some(body) => http_util::json(status, body),
@@ -224,7 +229,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn connections_are_found_beside_the_websocket_url_and_at_the_path_of_emulators() {
+    fn connection_paths_of_aws_and_of_emulators_are_recognized() {
         for path in [
             "/live/@connections/BFHPhfCWIAMCKlQ=",
             "/live/%40connections/BFHPhfCWIAMCKlQ%3D",
@@ -237,7 +242,7 @@ mod tests {
     }
 
     #[test]
-    fn other_stages_and_apis_are_not_this_one() {
+    fn other_stages_and_apis_are_not_recognized() {
         for path in [
             "/other/@connections/a",
             "/liver/@connections/a",

@@ -1,10 +1,10 @@
-//! The WebSocket API as API Gateway serves it, and `@connections`.
+//! API Gateway's WebSocket API and `@connections`.
 
 mod api;
 mod authorizer;
 mod connection;
 mod event;
-mod management;
+pub(crate) mod management;
 
 pub(crate) use api::WebSocketApi;
 pub use api::WebSocketLimits;

@@ -1,4 +1,4 @@
-//! Authorizers: tokens for a route of the HTTP API, a function for `$connect`.
+//! Authorizers: JWTs for a route of the HTTP API, a function for `$connect`.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::{Method, StatusCode};
@@ -14,13 +14,13 @@ use tokio::{
     net::TcpListener,
 };
 
-use crate::harness::{Answer, Socket, binaries, logged, send, start_with, template};
+use crate::harness::{Response, Socket, binaries, logged, send, start_with, template};
 
 const AUDIENCE: &str = "stagecast";
-/// In 2100.
+/// 2100-01-01, in epoch seconds.
 const FUTURE: i64 = 4_102_444_800;
 
-/// An issuer of tokens, on this machine. Its key is in no other use.
+/// A token issuer on this machine. Its key is used only by these tests.
 struct Issuer {
     address: String,
     key: RsaKeyPair,
@@ -56,7 +56,7 @@ impl Issuer {
         Self { address, key }
     }
 
-    /// A token with these claims beside the issuer's own.
+    /// A signed token with these claims and `iss`.
     fn token(&self, claims: Value) -> String {
         let mut claims = claims;
         claims["iss"] = self.address.as_str().into();
@@ -77,7 +77,7 @@ impl Issuer {
     }
 }
 
-async fn post(stack: &LocalStack, token: &str) -> Answer {
+async fn post(stack: &LocalStack, token: &str) -> Response {
     let url = format!("{}/v1/echo/token", stack.urls().http_api);
     let authorization = format!("Bearer {token}");
     let headers = [("authorization", authorization.as_str())];
@@ -90,7 +90,7 @@ async fn post(stack: &LocalStack, token: &str) -> Answer {
 }
 
 #[tokio::test]
-async fn only_a_good_token_opens_a_route_with_a_jwt_authorizer() {
+async fn jwt_authorizer_accepts_only_a_valid_token() {
     let issuer = Issuer::start().await;
     let mut template = template();
     template["Resources"]["HttpAuthorizer"] = json!({
@@ -136,7 +136,7 @@ async fn only_a_good_token_opens_a_route_with_a_jwt_authorizer() {
         assert_eq!(answer.json(), json!({ "message": "Unauthorized" }));
     }
 
-    // The others ask for no token.
+    // Other routes need no token.
     let url = format!("{}/v1/echo/open", stack.urls().http_api);
     assert_eq!(
         send(Method::GET, &url, &[], "").await.status,
@@ -168,8 +168,8 @@ fn with_authorizer(function: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_function_decides_who_connects() {
-    // It is not in the template: an executable of its name is asked.
+async fn request_authorizer_function_decides_on_connect() {
+    // The function is not in the template, so the executable with its name runs.
     let stack = start_with(Options::new(with_authorizer("echo"), binaries())).await;
     let url = &stack.urls().websocket;
     let mut socket = Socket::open(&format!("{url}?token=allow")).await;
@@ -187,13 +187,13 @@ async fn a_function_decides_who_connects() {
         ("?token=deny", StatusCode::FORBIDDEN),
         ("?token=fail", StatusCode::INTERNAL_SERVER_ERROR),
     ] {
-        let (refused, _) = Socket::refused(&format!("{url}{query}")).await;
+        let (refused, _) = Socket::rejected(&format!("{url}{query}")).await;
         assert_eq!(refused, status, "{query}");
     }
 }
 
 #[tokio::test]
-async fn an_authorizer_without_an_executable_is_named_and_its_route_is_open() {
+async fn authorizer_without_an_executable_is_reported_as_open() {
     let stack = start_with(Options::new(with_authorizer("absent"), binaries())).await;
     let named = stack.warnings().iter().any(|warning| {
         warning.contains("'absent' has no executable") && warning.contains("$connect")

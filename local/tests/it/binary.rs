@@ -1,4 +1,4 @@
-//! The executable: what it prints, and what it says when it cannot start.
+//! The executable's output on start, and on an error.
 
 use std::{os::unix::fs::symlink, path::Path, process::Stdio};
 
@@ -9,9 +9,9 @@ use tokio::{
     process::Command,
 };
 
-use crate::harness::{binaries, get, patiently, start};
+use crate::harness::{binaries, get, start, within_timeout};
 
-/// A folder with executables under the names of the contract's functions.
+/// A folder with an executable for each function of the contract.
 fn functions() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let echo = binaries().join("echo");
@@ -35,12 +35,12 @@ fn local(binaries: &Path, port: &str) -> Command {
 }
 
 #[tokio::test]
-async fn when_ready_it_prints_its_addresses_as_one_line_of_json() {
+async fn ready_stack_prints_its_addresses_as_one_line_of_json() {
     let folder = functions();
     let mut child = local(folder.path(), "0").spawn().expect("it starts");
     let mut output = BufReader::new(child.stdout.take().expect("its output"));
     let mut line = String::new();
-    patiently(output.read_line(&mut line))
+    within_timeout(output.read_line(&mut line))
         .await
         .expect("a line");
     let urls = serde_json::from_str::<Urls>(&line).expect("its addresses");
@@ -64,18 +64,19 @@ async fn when_ready_it_prints_its_addresses_as_one_line_of_json() {
 }
 
 #[tokio::test]
-async fn when_its_port_is_taken_it_says_so_in_one_line() {
+async fn port_in_use_is_reported_in_one_line() {
     let stack = start().await;
     let port = stack.urls().http_api.rsplit_once(':').expect("a port").1;
     let folder = functions();
-    let output = patiently(local(folder.path(), port).output())
+    let output = within_timeout(local(folder.path(), port).output())
         .await
         .expect("it ends");
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         String::from_utf8_lossy(&output.stderr),
         format!(
-            "error: port {port} is in use: stop what listens there, or take another with --port\n"
+            "error: port {port} is in use: stop the process that listens there, or choose another \
+             with --port\n"
         )
     );
 }

@@ -1,4 +1,4 @@
-//! `@connections`, in the raw: statuses, headers, bodies, limits and faults.
+//! `@connections` over plain HTTP: statuses, headers, bodies, limits and faults.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use local::{Fault, Times, WebSocketLimits};
 use serde_json::json;
 
 use crate::harness::{
-    Socket, broken, connection_url, encoded, get, logged, options, patiently, send, start,
-    start_with,
+    Socket, connection_url, encoded, expect_lost_response, get, logged, options, send, start,
+    start_with, within_timeout,
 };
 
 #[tokio::test]
-async fn a_post_reaches_the_client() {
+async fn post_reaches_the_client() {
     let stack = start().await;
     let mut socket = Socket::open(&stack.urls().websocket).await;
     let url = connection_url(&stack, &socket.id().await);
@@ -23,7 +23,7 @@ async fn a_post_reaches_the_client() {
 }
 
 #[tokio::test]
-async fn posts_arrive_in_their_order() {
+async fn posts_arrive_in_order() {
     let stack = start().await;
     let mut socket = Socket::open(&stack.urls().websocket).await;
     let url = connection_url(&stack, &socket.id().await);
@@ -36,7 +36,7 @@ async fn posts_arrive_in_their_order() {
 }
 
 #[tokio::test]
-async fn a_connection_can_be_asked_about() {
+async fn get_describes_a_connection() {
     let stack = start().await;
     let mut socket = Socket::open(&stack.urls().websocket).await;
     let answer = get(&connection_url(&stack, &socket.id().await)).await;
@@ -52,7 +52,7 @@ async fn a_connection_can_be_asked_about() {
 }
 
 #[tokio::test]
-async fn a_deleted_connection_is_closed_and_gone() {
+async fn deleted_connection_is_closed_and_gone() {
     let stack = start().await;
     let mut socket = Socket::open(&stack.urls().websocket).await;
     let url = connection_url(&stack, &socket.id().await);
@@ -63,7 +63,10 @@ async fn a_deleted_connection_is_closed_and_gone() {
     assert_eq!(answer.header("x-amzn-errortype"), Some("GoneException"));
     assert!(answer.body.is_empty());
     assert_eq!(
-        socket.closed().await.map(|frame| u16::from(frame.code)),
+        socket
+            .close_frame()
+            .await
+            .map(|frame| u16::from(frame.code)),
         Some(1000)
     );
     let event = logged(&stack, "disconnect ").await;
@@ -71,7 +74,7 @@ async fn a_deleted_connection_is_closed_and_gone() {
 }
 
 #[tokio::test]
-async fn malformed_ids_are_bad_requests_and_unknown_ones_are_gone() {
+async fn malformed_id_is_a_bad_request_and_unknown_id_is_gone() {
     let stack = start().await;
     let answer = send(Method::POST, &connection_url(&stack, "abc"), &[], "x").await;
     assert_eq!(answer.status, StatusCode::BAD_REQUEST);
@@ -94,7 +97,7 @@ async fn malformed_ids_are_bad_requests_and_unknown_ones_are_gone() {
 }
 
 #[tokio::test]
-async fn an_address_without_its_stage_is_forbidden() {
+async fn path_without_the_stage_is_forbidden() {
     let stack = start().await;
     let endpoint = &stack.urls().endpoint_url;
     let id = "BFHPhfCWIAMCKlQ%3D";
@@ -113,7 +116,7 @@ async fn an_address_without_its_stage_is_forbidden() {
 }
 
 #[tokio::test]
-async fn a_message_may_have_128_kb() {
+async fn message_of_128_kb_is_the_largest() {
     let stack = start().await;
     let mut socket = Socket::open(&stack.urls().websocket).await;
     let url = connection_url(&stack, &socket.id().await);
@@ -130,7 +133,7 @@ async fn a_message_may_have_128_kb() {
 }
 
 #[tokio::test]
-async fn a_client_that_does_not_read_fills_its_buffer() {
+async fn client_that_does_not_read_fills_its_buffer() {
     let mut options = options();
     options.websocket = WebSocketLimits {
         client_buffer_bytes: 256 * 1024,
@@ -144,7 +147,7 @@ async fn a_client_that_does_not_read_fills_its_buffer() {
         connection_url(&stack, &other.id().await),
     );
     let message = "x".repeat(128 * 1024);
-    let refused = patiently(async {
+    let refused = within_timeout(async {
         loop {
             let answer = send(Method::POST, &slow_url, &[], message.clone()).await;
             if answer.status != StatusCode::OK {
@@ -164,7 +167,7 @@ async fn a_client_that_does_not_read_fills_its_buffer() {
 }
 
 #[tokio::test]
-async fn faults_answer_posts_as_often_as_they_are_told() {
+async fn fault_applies_to_as_many_posts_as_its_budget() {
     let stack = start().await;
     let mut socket = Socket::open(&stack.urls().websocket).await;
     let id = socket.id().await;
@@ -190,20 +193,20 @@ async fn faults_answer_posts_as_often_as_they_are_told() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_a_post_that_arrived_all_the_same() {
+async fn post_arrives_when_its_response_is_lost() {
     let stack = start().await;
     let mut socket = Socket::open(&stack.urls().websocket).await;
     let url = connection_url(&stack, &socket.id().await);
     let times = Times::new(1);
     stack
         .faults()
-        .on_post(move |_| times.take().then_some(Fault::LostAnswer));
-    broken(Method::POST, &url, "hello").await;
+        .on_post(move |_| times.take().then_some(Fault::LostResponse));
+    expect_lost_response(Method::POST, &url, "hello").await;
     assert_eq!(socket.receive_text().await, "hello");
 }
 
 #[tokio::test]
-async fn what_waits_for_a_client_is_sent_before_its_connection_is_closed() {
+async fn queued_messages_are_sent_before_the_connection_closes() {
     let stack = start().await;
     let mut socket = Socket::open(&stack.urls().websocket).await;
     let url = connection_url(&stack, &socket.id().await);
@@ -214,17 +217,17 @@ async fn what_waits_for_a_client_is_sent_before_its_connection_is_closed() {
     for number in 0..5 {
         assert_eq!(socket.receive_text().await, number.to_string());
     }
-    assert!(socket.closed().await.is_some());
+    assert!(socket.close_frame().await.is_some());
 }
 
-/// As documentation has boto3 do it: with the WebSocket URL's host and stage as the endpoint.
+/// boto3's documentation uses the WebSocket URL's host and stage as the endpoint.
 #[tokio::test]
-async fn connections_are_served_beside_the_websocket_url() {
+async fn connections_api_is_served_below_the_websocket_url() {
     let stack = start().await;
     let mut socket = Socket::open(&stack.urls().websocket).await;
     let id = encoded(&socket.id().await);
     let endpoint = stack.urls().websocket.replacen("ws", "http", 1);
-    // A signed request is not taken for one of S3.
+    // The signature must not route the request to S3.
     let signed = [("authorization", "AWS4-HMAC-SHA256 Credential=x/y")];
     for (number, keyword) in ["@connections", "%40connections"].into_iter().enumerate() {
         let url = format!("{endpoint}/{keyword}/{id}");

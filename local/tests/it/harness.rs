@@ -1,4 +1,4 @@
-//! A stack that runs the function `examples/echo.rs`, and clients for it.
+//! Starts stacks with the function `examples/echo.rs`, and clients for them.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -15,8 +15,9 @@ use tokio_tungstenite::{
     tungstenite::{self, Message, protocol::CloseFrame},
 };
 
-/// Nothing here takes this long unless it never comes, however busy the machine is.
-const PATIENCE: Duration = Duration::from_mins(3);
+/// Time limit of a wait. Generous, so that it is reached only if the event never comes, even on a busy
+/// machine.
+const TIMEOUT: Duration = Duration::from_mins(3);
 
 pub(crate) fn template() -> Value {
     serde_json::from_str(include_str!("template.json")).expect("the template is JSON")
@@ -44,15 +45,15 @@ pub(crate) async fn start_with(options: Options) -> LocalStack {
     LocalStack::start(options).await.expect("the stack starts")
 }
 
-/// An answer that was read.
+/// A response with its whole body.
 #[derive(Debug)]
-pub(crate) struct Answer {
+pub(crate) struct Response {
     pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
     }
@@ -64,38 +65,40 @@ impl Answer {
     }
 }
 
-/// Sends a request to an address.
+/// Sends a request and reads the response.
 pub(crate) async fn send(
     method: Method,
     url: &str,
     headers: &[(&str, &str)],
     body: impl Into<Bytes>,
-) -> Answer {
+) -> Response {
     let mut request = Request::builder().method(method).uri(url);
     for (name, value) in headers {
         request = request.header(*name, *value);
     }
     let request = request.body(Full::new(body.into())).expect("a request");
     let client = Client::builder(TokioExecutor::new()).build_http();
-    let response = patiently(client.request(request)).await.expect("an answer");
+    let response = within_timeout(client.request(request))
+        .await
+        .expect("an answer");
     let (head, body) = response.into_parts();
-    Answer {
+    Response {
         status: head.status,
         headers: head.headers,
         body: body.collect().await.expect("a body").to_bytes(),
     }
 }
 
-/// Sends a request whose connection breaks before the answer.
-pub(crate) async fn broken(method: Method, url: &str, body: impl Into<Bytes>) {
+/// Sends a request and asserts that the connection breaks before the response.
+pub(crate) async fn expect_lost_response(method: Method, url: &str, body: impl Into<Bytes>) {
     let request = Request::builder().method(method).uri(url);
     let request = request.body(Full::new(body.into())).expect("a request");
     let client = Client::builder(TokioExecutor::new()).build_http();
-    let answer = patiently(client.request(request)).await;
-    assert!(answer.is_err(), "there is an answer: {answer:?}");
+    let response = within_timeout(client.request(request)).await;
+    assert!(response.is_err(), "there is a response: {response:?}");
 }
 
-pub(crate) async fn get(url: &str) -> Answer {
+pub(crate) async fn get(url: &str) -> Response {
     send(Method::GET, url, &[], "").await
 }
 
@@ -109,8 +112,8 @@ impl Socket {
         Self(socket)
     }
 
-    /// The status of a handshake that is refused.
-    pub(crate) async fn refused(url: &str) -> (StatusCode, Value) {
+    /// The status and body of a rejected handshake.
+    pub(crate) async fn rejected(url: &str) -> (StatusCode, Value) {
         match connect_async(url).await {
             Err(tungstenite::Error::Http(response)) => {
                 let body = response.body().clone().unwrap_or_default();
@@ -119,7 +122,7 @@ impl Socket {
                     serde_json::from_slice(&body).unwrap_or_default(),
                 )
             }
-            other => panic!("the handshake is not refused: {other:?}"),
+            other => panic!("the handshake is not rejected: {other:?}"),
         }
     }
 
@@ -133,25 +136,25 @@ impl Socket {
         serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {text}"))
     }
 
-    /// [`Self::receive`], after the answer to a ping.
+    /// [`Self::receive`], after a pong.
     pub(crate) async fn receive_after_pong(&mut self) -> Value {
-        match patiently(self.0.next()).await {
+        match within_timeout(self.0.next()).await {
             Some(Ok(Message::Pong(_))) => self.receive().await,
             other => panic!("not a pong: {other:?}"),
         }
     }
 
     pub(crate) async fn receive_text(&mut self) -> String {
-        match patiently(self.0.next()).await {
+        match within_timeout(self.0.next()).await {
             Some(Ok(Message::Text(text))) => text.to_string(),
             other => panic!("not a message: {other:?}"),
         }
     }
 
-    /// The frame that closes the connection.
-    pub(crate) async fn closed(&mut self) -> Option<CloseFrame> {
+    /// Waits for the close frame.
+    pub(crate) async fn close_frame(&mut self) -> Option<CloseFrame> {
         loop {
-            match patiently(self.0.next()).await {
+            match within_timeout(self.0.next()).await {
                 Some(Ok(Message::Close(frame))) => return frame,
                 Some(Ok(_)) => {}
                 other => panic!("the connection ends without a close frame: {other:?}"),
@@ -161,10 +164,10 @@ impl Socket {
 
     pub(crate) async fn close(&mut self, frame: Option<CloseFrame>) {
         self.0.close(frame).await.expect("closed");
-        while let Some(Ok(_)) = patiently(self.0.next()).await {}
+        while let Some(Ok(_)) = within_timeout(self.0.next()).await {}
     }
 
-    /// The connection of the TCP layer, to do what no WebSocket client does.
+    /// The TCP connection, for sending invalid frames.
     pub(crate) fn stream(&mut self) -> &mut TcpStream {
         match self.0.get_mut() {
             MaybeTlsStream::Plain(stream) => stream,
@@ -172,7 +175,7 @@ impl Socket {
         }
     }
 
-    /// The id of the connection, from the event that the function echoes.
+    /// The connection id, from the event that the function echoes.
     pub(crate) async fn id(&mut self) -> String {
         self.send(r#"{"type":"echo"}"#).await;
         let event = self.receive().await;
@@ -183,16 +186,16 @@ impl Socket {
     }
 }
 
-/// Fails the test instead of letting it hang.
-pub(crate) async fn patiently<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(PATIENCE, future)
+/// Fails the test after [`TIMEOUT`] instead of letting it hang.
+pub(crate) async fn within_timeout<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(TIMEOUT, future)
         .await
-        .expect("it comes in time")
+        .expect("the event comes within the timeout")
 }
 
-/// Waits until `find` finds something.
+/// Polls until `find` returns a value.
 pub(crate) async fn eventually<T>(mut find: impl FnMut() -> Option<T>) -> T {
-    patiently(async {
+    within_timeout(async {
         loop {
             if let Some(found) = find() {
                 return found;
@@ -203,7 +206,7 @@ pub(crate) async fn eventually<T>(mut find: impl FnMut() -> Option<T>) -> T {
     .await
 }
 
-/// Waits for a line of the functions' logs that begins with `word`, and reads the rest as JSON.
+/// Waits for a log line that begins with `word`, and parses the rest as JSON.
 pub(crate) async fn logged(stack: &LocalStack, word: &str) -> Value {
     eventually(|| {
         stack.logs().iter().find_map(|line| {
@@ -219,7 +222,7 @@ pub(crate) fn encoded(id: &str) -> String {
     id.replace('=', "%3D")
 }
 
-/// The address of a connection under `@connections`.
+/// The URL of a connection under `@connections`.
 pub(crate) fn connection_url(stack: &LocalStack, id: &str) -> String {
     let endpoint = &stack.urls().endpoint_url;
     format!(

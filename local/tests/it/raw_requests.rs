@@ -1,4 +1,4 @@
-//! Requests and frames that HTTP and WebSocket clients do not send by themselves.
+//! Requests and frames that ordinary HTTP and WebSocket clients cannot send.
 
 use local::LocalStack;
 use serde_json::Value;
@@ -7,15 +7,15 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::harness::{Socket, logged, patiently, start};
+use crate::harness::{Socket, logged, start, within_timeout};
 
-/// Sends bytes on a connection of their own, and answers with the status and the body.
+/// Sends bytes on a new connection. Returns status and body of the response.
 async fn exchange(stack: &LocalStack, request: &[u8]) -> (u16, String) {
     let (_, authority) = stack.urls().http_api.split_once("://").expect("an address");
     let mut stream = TcpStream::connect(authority).await.expect("a connection");
     stream.write_all(request).await.expect("sent");
     let mut answer = Vec::new();
-    patiently(stream.read_to_end(&mut answer))
+    within_timeout(stream.read_to_end(&mut answer))
         .await
         .expect("an answer");
     let answer = String::from_utf8_lossy(&answer);
@@ -29,7 +29,7 @@ fn get(target: &str, more: &str) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn every_byte_that_a_header_value_may_have_reaches_the_function() {
+async fn every_valid_header_byte_reaches_the_function() {
     let stack = start().await;
     let mut request = get("/v1/echo/a", "content-type: text/plain;\tcharset=utf-8\r\n");
     request.truncate(request.len() - 2);
@@ -43,7 +43,7 @@ async fn every_byte_that_a_header_value_may_have_reaches_the_function() {
 }
 
 #[tokio::test]
-async fn target_forms_and_old_versions_are_answered() {
+async fn absolute_targets_and_http_1_0_are_answered() {
     let stack = start().await;
     let absolute = get("http://localhost:4800/v1/echo/a?x=1", "");
     let old = b"GET /v1/echo/a?x=1 HTTP/1.0\r\n\r\n".to_vec();
@@ -58,7 +58,7 @@ async fn target_forms_and_old_versions_are_answered() {
 }
 
 #[tokio::test]
-async fn requests_that_no_server_should_take_are_client_errors() {
+async fn invalid_requests_are_client_errors() {
     let stack = start().await;
     let many = "x-many: 1\r\n".repeat(1000);
     let large = format!("x-large: {}\r\n", "x".repeat(1024 * 1024));
@@ -82,14 +82,14 @@ async fn requests_that_no_server_should_take_are_client_errors() {
     }
 }
 
-/// A frame of a client, masked with zeros.
+/// A client's frame, with a mask of zeros.
 fn frame(first_byte: u8, payload: &[u8]) -> Vec<u8> {
     let length = u8::try_from(payload.len()).expect("a short payload");
     [&[first_byte, 0x80 | length, 0, 0, 0, 0], payload].concat()
 }
 
 #[tokio::test]
-async fn broken_frames_close_with_the_code_of_their_fault() {
+async fn invalid_frame_closes_with_the_code_of_its_fault() {
     let stack = start().await;
     let whole = [frame(0x81, b"a\xffb")].concat();
     let in_fragments = [frame(0x01, b"\xe2\x82"), frame(0x80, b"x")].concat();
@@ -107,16 +107,19 @@ async fn broken_frames_close_with_the_code_of_their_fault() {
     ] {
         let mut socket = Socket::open(&stack.urls().websocket).await;
         socket.stream().write_all(&bytes).await.expect("sent");
-        let closed = socket.closed().await.map(|frame| u16::from(frame.code));
+        let closed = socket
+            .close_frame()
+            .await
+            .map(|frame| u16::from(frame.code));
         assert_eq!(closed, Some(code), "{what}");
     }
 }
 
 #[tokio::test]
-async fn text_in_fragments_is_one_message() {
+async fn fragmented_text_is_one_message() {
     let stack = start().await;
     let mut socket = Socket::open(&stack.urls().websocket).await;
-    // A character is divided between the fragments, and a ping comes in between.
+    // The first fragment ends within a character, and a ping comes between the fragments.
     let bytes = [
         frame(0x01, b"{\"type\":\"echo\",\"x\":\"\xe2\x82"),
         frame(0x89, b"ping"),
@@ -129,12 +132,12 @@ async fn text_in_fragments_is_one_message() {
 }
 
 #[tokio::test]
-async fn disconnect_has_the_code_of_invalid_text() {
+async fn disconnect_event_has_the_code_of_invalid_text() {
     let stack = start().await;
     let mut socket = Socket::open(&stack.urls().websocket).await;
     let bytes = frame(0x81, b"\xff");
     socket.stream().write_all(&bytes).await.expect("sent");
-    socket.closed().await;
+    socket.close_frame().await;
     let event = logged(&stack, "disconnect ").await;
     assert_eq!(event["requestContext"]["disconnectStatusCode"], 1007);
 }

@@ -1,4 +1,4 @@
-//! DynamoDB, S3, SQS and event sources, as the AWS SDK sees them.
+//! DynamoDB, S3, SQS and event sources, through the AWS SDK.
 
 use std::time::Duration;
 
@@ -6,9 +6,9 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use aws_sdk_s3::presigning::PresigningConfig;
 use local::{Call, Fault, LocalStack, QueueDepth};
 
-use crate::harness::{eventually, get, logged, options, patiently, start, start_with};
+use crate::harness::{eventually, get, logged, options, start, start_with, within_timeout};
 
-/// The settings that every client of the SDK takes, of which each has its own type.
+/// A client of an SDK crate. Each crate has its own configuration types.
 macro_rules! client {
     ($sdk:ident, $stack:expr $(, $setting:ident)*) => {{
         let config = $sdk::Config::builder()
@@ -37,7 +37,7 @@ fn called(operation: &str, resource: &str) -> Call {
 }
 
 #[tokio::test]
-async fn tables_are_made_from_the_template_and_calls_are_recorded() {
+async fn tables_are_created_from_the_template_and_calls_recorded() {
     let stack = start().await;
     let client = client!(aws_sdk_dynamodb, stack);
     let put = client.put_item().table_name("items").item("id", text("1"));
@@ -52,7 +52,7 @@ async fn tables_are_made_from_the_template_and_calls_are_recorded() {
 }
 
 #[tokio::test]
-async fn failed_conditions_and_the_parts_of_transactions_are_the_ones_of_dynamodb() {
+async fn failed_conditions_and_transaction_parts_match_dynamodb() {
     let stack = start().await;
     let client = client!(aws_sdk_dynamodb, stack);
     let put = client.put_item().table_name("items").item("id", text("1"));
@@ -128,7 +128,7 @@ async fn dynamodb_throttles_and_fails_on_demand() {
 }
 
 #[tokio::test]
-async fn objects_are_kept_and_presigned_addresses_lead_to_them() {
+async fn presigned_url_reads_a_stored_object() {
     let stack = start().await;
     let client = client!(aws_sdk_s3, stack, force_path_style);
     let bucket = "stagecast-local-objects";
@@ -168,7 +168,7 @@ async fn objects_are_kept_and_presigned_addresses_lead_to_them() {
 }
 
 #[tokio::test]
-async fn a_redirect_to_a_presigned_address_may_carry_credentials_along() {
+async fn presigned_url_works_with_an_authorization_header() {
     let stack = start().await;
     let client = client!(aws_sdk_s3, stack, force_path_style);
     let object = client
@@ -188,7 +188,7 @@ async fn a_redirect_to_a_presigned_address_may_carry_credentials_along() {
 }
 
 #[tokio::test]
-async fn a_queue_invokes_its_function_and_finished_messages_are_deleted() {
+async fn queue_invokes_its_function_and_deletes_processed_messages() {
     let stack = start().await;
     let client = client!(aws_sdk_sqs, stack);
     let url = client
@@ -222,8 +222,8 @@ async fn a_queue_invokes_its_function_and_finished_messages_are_deleted() {
     );
 }
 
-/// Messages of the dead-letter queue, when there are any.
-async fn dead_letters(stack: &LocalStack) -> QueueDepth {
+/// Waits for messages in the dead-letter queue.
+async fn wait_for_dead_letters(stack: &LocalStack) -> QueueDepth {
     eventually(|| {
         stack
             .queue_depth("work-dead-letters")
@@ -232,8 +232,8 @@ async fn dead_letters(stack: &LocalStack) -> QueueDepth {
     .await
 }
 
-/// A stack whose queue hides what was received for so long, with these messages on it.
-async fn working_on(bodies: &[&str], hidden_for: Duration) -> LocalStack {
+/// A stack whose queue has this visibility timeout and these messages.
+async fn stack_with_messages(bodies: &[&str], hidden_for: Duration) -> LocalStack {
     let mut options = options();
     options
         .visibility_timeouts
@@ -249,15 +249,15 @@ async fn working_on(bodies: &[&str], hidden_for: Duration) -> LocalStack {
 }
 
 #[tokio::test]
-async fn of_a_batch_only_what_fails_stays() {
-    let stack = working_on(&["fail", "good"], Duration::from_hours(1)).await;
+async fn only_failed_items_of_a_batch_stay_on_the_queue() {
+    let stack = stack_with_messages(&["fail", "good"], Duration::from_hours(1)).await;
     let left = || stack.queue_messages("work").expect("a queue");
     eventually(|| (left() == ["fail"]).then_some(())).await;
 }
 
 #[tokio::test]
-async fn what_fails_comes_again_and_then_is_a_dead_letter() {
-    let stack = working_on(&["fail", "crash"], Duration::from_millis(200)).await;
+async fn failed_message_is_retried_and_then_a_dead_letter() {
+    let stack = stack_with_messages(&["fail", "crash"], Duration::from_millis(200)).await;
     eventually(|| {
         let depth = stack.queue_depth("work-dead-letters")?;
         (depth.visible == 2).then_some(())
@@ -266,7 +266,7 @@ async fn what_fails_comes_again_and_then_is_a_dead_letter() {
     let mut dead = stack.queue_messages("work-dead-letters").expect("a queue");
     dead.sort();
     assert_eq!(dead, ["crash", "fail"]);
-    // A failed item is tried again.
+    // The failed item is retried.
     eventually(|| {
         let logs = stack.logs();
         let failing = logs
@@ -279,7 +279,7 @@ async fn what_fails_comes_again_and_then_is_a_dead_letter() {
 }
 
 #[tokio::test]
-async fn senders_and_consumers_may_use_the_queue_without_a_function() {
+async fn queue_works_for_clients_without_a_function() {
     let stack = start().await;
     let client = client!(aws_sdk_sqs, stack);
     let url = format!(
@@ -296,7 +296,7 @@ async fn senders_and_consumers_may_use_the_queue_without_a_function() {
         .receive_message()
         .queue_url(&url)
         .wait_time_seconds(5);
-    let received = patiently(receive.send()).await.expect("received");
+    let received = within_timeout(receive.send()).await.expect("received");
     let message = &received.messages()[0];
     assert_eq!(message.body(), Some("later"));
     let receipt = message.receipt_handle().expect("a receipt");
@@ -334,7 +334,7 @@ async fn senders_and_consumers_may_use_the_queue_without_a_function() {
 }
 
 #[tokio::test]
-async fn with_a_data_folder_everything_is_there_after_a_restart() {
+async fn data_dir_restores_everything_after_a_restart() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut options = options();
     options.data_dir = Some(folder.path().to_owned());
@@ -360,5 +360,5 @@ async fn with_a_data_folder_everything_is_there_after_a_restart() {
     stack.shutdown().await;
     let stack = start_with(options).await;
     assert_eq!(stack.items("items").expect("items")[0]["id"]["S"], "kept");
-    assert_eq!(dead_letters(&stack).await.visible, 1);
+    assert_eq!(wait_for_dead_letters(&stack).await.visible, 1);
 }

@@ -1,4 +1,4 @@
-//! Starting a stack, and what it says when it cannot.
+//! Starting a stack, and the errors on start.
 
 use http::{Method, StatusCode};
 use local::{LocalStack, StartError};
@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::harness::{Socket, eventually, get, options, send, start, start_with};
 
 #[tokio::test]
-async fn addresses_in_outputs_and_environments_are_the_local_ones() {
+async fn outputs_and_environments_have_local_addresses() {
     let stack = start().await;
     let urls = stack.urls();
     assert_eq!(stack.outputs()["HttpUrl"], urls.http_api);
@@ -23,7 +23,7 @@ async fn addresses_in_outputs_and_environments_are_the_local_ones() {
     assert_eq!(
         environment.get("HOME"),
         None,
-        "the developer's own variables stay out"
+        "functions do not inherit the developer's variables"
     );
 }
 
@@ -40,16 +40,16 @@ async fn parameters_reach_names_and_conditions() {
 }
 
 #[tokio::test]
-async fn a_resource_type_that_is_not_run_is_named() {
+async fn unsupported_resource_type_is_named_in_a_warning() {
     let stack = start().await;
     assert_eq!(
         stack.warnings(),
-        ["Reminder (AWS::Events::Rule) is not run locally"]
+        ["Reminder (AWS::Events::Rule) does not run locally"]
     );
 }
 
 #[tokio::test]
-async fn a_port_in_use_is_named_with_the_way_out() {
+async fn port_in_use_error_names_the_next_step() {
     let stack = start().await;
     let port = stack.urls().http_api.rsplit_once(':').expect("a port").1;
     let mut second = options();
@@ -59,12 +59,15 @@ async fn a_port_in_use_is_named_with_the_way_out() {
         .expect_err("the port is taken");
     assert_eq!(
         error.to_string(),
-        format!("port {port} is in use: stop what listens there, or take another with --port")
+        format!(
+            "port {port} is in use: stop the process that listens there, or choose another with \
+             --port"
+        )
     );
 }
 
 #[tokio::test]
-async fn a_missing_executable_is_named_before_anything_starts() {
+async fn missing_executable_is_named_before_anything_starts() {
     let mut options = options();
     options.binaries = "/nowhere".into();
     let error = LocalStack::start(options).await.expect_err("no executable");
@@ -72,7 +75,7 @@ async fn a_missing_executable_is_named_before_anything_starts() {
 }
 
 #[tokio::test]
-async fn a_reference_to_nothing_is_named() {
+async fn unresolved_reference_is_named() {
     let mut options = options();
     options.template["Resources"]["EchoRoute"]["Properties"]["Target"] =
         json!({"Fn::Sub": "integrations/${Elsewhere}"});
@@ -86,7 +89,7 @@ async fn a_reference_to_nothing_is_named() {
 }
 
 #[tokio::test]
-async fn a_template_with_a_transform_is_refused() {
+async fn template_with_a_transform_is_rejected() {
     let mut options = options();
     options.template["Transform"] = "AWS::Serverless-2016-10-31".into();
     let error = LocalStack::start(options).await.expect_err("a transform");
@@ -98,7 +101,7 @@ async fn a_template_with_a_transform_is_refused() {
 }
 
 #[tokio::test]
-async fn page_config_holds_the_addresses_and_the_input_rules() {
+async fn page_config_has_the_addresses_and_the_input_rules() {
     let stack = start().await;
     let urls = stack.urls();
     let answer = get(&format!("{}/config.json", urls.http_api)).await;
@@ -111,7 +114,7 @@ async fn page_config_holds_the_addresses_and_the_input_rules() {
 }
 
 #[tokio::test]
-async fn the_documentation_is_served_with_all_that_it_loads() {
+async fn documentation_is_served_with_every_file_it_loads() {
     let stack = start().await;
     let docs = format!("{}/docs", stack.urls().http_api);
     let moved = get(&docs).await;
@@ -135,19 +138,22 @@ async fn the_documentation_is_served_with_all_that_it_loads() {
 }
 
 #[tokio::test]
-async fn shutting_down_closes_connections_and_ends_every_process() {
+async fn shutdown_closes_connections_and_ends_every_process() {
     let stack = start().await;
     let mut socket = Socket::open(&stack.urls().websocket).await;
     socket.id().await;
     stack.shutdown().await;
     assert_eq!(
-        socket.closed().await.map(|frame| u16::from(frame.code)),
+        socket
+            .close_frame()
+            .await
+            .map(|frame| u16::from(frame.code)),
         Some(1001)
     );
 }
 
 #[tokio::test]
-async fn second_stack_on_a_data_dir_is_refused() {
+async fn second_stack_on_a_data_dir_is_rejected() {
     let folder = tempfile::tempdir().expect("a folder");
     let on_folder = || {
         let mut options = options();
@@ -164,7 +170,7 @@ async fn second_stack_on_a_data_dir_is_refused() {
 }
 
 #[tokio::test]
-async fn every_endpoint_refuses_the_host_of_another() {
+async fn every_endpoint_rejects_an_unknown_host() {
     let stack = start().await;
     let urls = stack.urls();
     let signed = ("authorization", "AWS4-HMAC-SHA256 Credential=x/y");
@@ -191,7 +197,7 @@ async fn every_endpoint_refuses_the_host_of_another() {
 }
 
 #[tokio::test]
-async fn allowed_host_is_answered() {
+async fn allowed_host_is_accepted() {
     let mut options = options();
     options.allowed_hosts = vec!["stack.example".to_owned()];
     let stack = start_with(options).await;

@@ -1,4 +1,4 @@
-//! The function `jobs` where the pipeline is the scripted one: its jobs are made from scripts.
+//! The function `jobs` for the scripted pipeline: accepts scripts as input.
 
 use lambda_runtime::Error;
 

@@ -1,5 +1,5 @@
-//! The pipeline function with stages that do what the job's input says. A fake: everything but the
-//! stages is the real function.
+//! The pipeline function with stages that follow the script in the job's input. Only the stages are
+//! fakes.
 
 use std::time::Duration;
 
@@ -42,7 +42,8 @@ impl Stage for Second {
 }
 
 fn script(job: &JobInput) -> Result<Script, StageError> {
-    Script::read(&job.bytes).ok_or_else(|| StageError::failed("no_script", "this is no script"))
+    Script::read(&job.bytes)
+        .ok_or_else(|| StageError::failed("no_script", "the input is not a script"))
 }
 
 async fn act(
@@ -73,7 +74,7 @@ async fn act(
     end(act, &first_process)
 }
 
-/// Does what a stage does, but blocks its thread meanwhile, and never checks for cancellation.
+/// Runs a stage that blocks its thread and never checks for cancellation.
 fn block(act: &StageScript, progress: &Progress) {
     progress.report(50, "Blocking...");
     match &act.wait {

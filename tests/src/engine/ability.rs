@@ -1,60 +1,60 @@
-//! What a scenario may need of its engine, which engine lacks it, and why: the one list of what is
-//! skipped.
+//! The abilities that scenarios need of their engine. This is the only list of what an engine lacks, and
+//! so of the scenarios that are skipped.
 
 use std::{env, fs::OpenOptions, io::Write as _};
 
 use super::Engine;
 
-/// Names a file that skipped scenarios are added to, one a line, with the reason. Without it they
-/// are told on standard error.
+/// Names the variable with the path of a file. Each skipped scenario is appended to it as one line with
+/// the reason. Without the variable, the line goes to standard error.
 const SKIPPED: &str = "STAGECAST_SKIPPED";
-/// Set while the jobs queue is held: jobs stay queued.
+/// Names the variable that is set while jobs stay queued.
 const QUEUE_IS_HELD: &str = "STAGECAST_QUEUE_IS_HELD";
 
-/// What a scenario needs of its engine beyond what the system's users have.
+/// An ability of the engine, beyond the system's public interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ability {
-    /// To let calls fail, hang and be throttled.
+    /// Makes calls fail, hang or be throttled.
     InjectFaults,
-    /// To count the calls of functions.
+    /// Counts the calls of functions.
     CountCalls,
-    /// To count the messages of a queue, those that are being handled included.
+    /// Counts the messages of a queue exactly, in-flight ones included.
     CountMessages,
-    /// To end a function's processes while they are busy.
+    /// Kills a function's busy processes.
     KillFunctions,
-    /// To run with other timeouts and settings than the template's.
-    AdjustTheStack,
-    /// To read what functions log, as they log it.
+    /// Overrides timeouts and settings of the template.
+    AdjustStack,
+    /// Reads the functions' logs without delay.
     ReadLogs,
-    /// To keep a job on its queue.
+    /// Keeps jobs queued.
     HoldJobs,
-    /// To refuse requests whose event is larger than Lambda takes.
+    /// Rejects requests with an event over Lambda's limit.
     LimitEvents,
-    /// To refuse frames that API Gateway refuses: binary ones, and ones over 32 KB.
+    /// Rejects the frames that API Gateway rejects: binary ones, and ones over 32 KB.
     RefuseFrames,
-    /// To keep `$connect` and `$disconnect` from being selected by a message.
+    /// Does not let messages select `$connect` and `$disconnect`.
     KeepLifecycleRoutes,
 }
 
 impl Ability {
-    /// Why `engine` has not got it; `None` if it has.
-    fn lack(self, engine: Engine) -> Option<&'static str> {
+    /// Why `engine` lacks the ability; `None` if it has it.
+    fn missing_reason(self, engine: Engine) -> Option<&'static str> {
         let deployed = match self {
-            Self::InjectFaults => "nothing that is deployed fails on request",
-            Self::CountCalls => "what is deployed does not tell which calls its functions make",
-            Self::CountMessages => "SQS tells only roughly how many messages a queue has",
-            Self::KillFunctions => "Lambda does not let anyone end a busy function's process",
-            Self::AdjustTheStack => "what is deployed has the timeouts and settings it has",
-            Self::ReadLogs => "what is deployed logs through CloudWatch, late and in its own frame",
+            Self::InjectFaults => "a deployed stack has no fault injection",
+            Self::CountCalls => "a deployed stack does not record its functions' calls",
+            Self::CountMessages => "SQS reports only the approximate number of messages",
+            Self::KillFunctions => "Lambda cannot kill a busy function's process",
+            Self::AdjustStack => "a deployed stack has the settings of its template",
+            Self::ReadLogs => "a deployed stack logs to CloudWatch, late and in another format",
             Self::HoldJobs if env::var_os(QUEUE_IS_HELD).is_some() => return None,
-            Self::HoldJobs => "a job is taken as soon as it is queued, unless the queue is held",
+            Self::HoldJobs => "a queued job is claimed at once, unless the queue is held",
             Self::LimitEvents | Self::RefuseFrames | Self::KeepLifecycleRoutes
                 if engine == Engine::Aws =>
             {
                 return None;
             }
             Self::LimitEvents => "ministack invokes functions with events of any size",
-            Self::RefuseFrames => "ministack takes binary frames and frames of any size",
+            Self::RefuseFrames => "ministack accepts binary frames and frames of any size",
             Self::KeepLifecycleRoutes => {
                 "ministack routes a message whose type is $connect to the route $connect"
             }
@@ -63,11 +63,14 @@ impl Ability {
     }
 }
 
-/// Whether a scenario has to be skipped, for want of one of these abilities. Says so if it has to.
-/// `place` is the full name of something inside of the scenario.
+/// Whether the engine lacks one of these abilities, so that the scenario must be skipped. Reports the
+/// skipped scenario. `place` is the full name of an item inside the scenario.
 pub fn skips(place: &str, needed: &[Ability]) -> bool {
     let engine = Engine::chosen();
-    let Some(reason) = needed.iter().find_map(|ability| ability.lack(engine)) else {
+    let Some(reason) = needed
+        .iter()
+        .find_map(|ability| ability.missing_reason(engine))
+    else {
         return false;
     };
     let scenario = place.split_once("::").map_or(place, |(_, path)| path);
@@ -79,14 +82,14 @@ pub fn skips(place: &str, needed: &[Ability]) -> bool {
             .append(true)
             .open(file)
             .and_then(|mut file| file.write_all(line.as_bytes())),
-        // Past the capture of a test's output: what is skipped is to be seen.
+        // Bypasses the test harness's capture, so that skipped scenarios are visible.
         None => write!(std::io::stderr(), "skipped {line}"),
     };
-    noted.expect("what is skipped is noted");
+    noted.expect("the skipped scenario is reported");
     true
 }
 
-/// Ends a scenario that needs what its engine lacks, and says that it was skipped.
+/// Returns from a scenario if its engine lacks one of these abilities, and reports it as skipped.
 #[macro_export]
 macro_rules! needs {
     ($($ability:ident),+ $(,)?) => {{

@@ -1,4 +1,4 @@
-//! The local stack.
+//! Local stacks and their function binaries.
 
 use std::{
     path::{Path, PathBuf},
@@ -22,7 +22,7 @@ pub(crate) async fn start(
         .to_json(Format::CloudFormation)
         .expect("the template renders");
     let mut options = Options::new(template, binaries);
-    // Unoptimised, on a machine that has more to do, functions take longer than as they are deployed.
+    // Unoptimised functions on a busy machine need more time than deployed ones.
     for (function, seconds) in [
         ("websocket", 29),
         ("jobs", 29),
@@ -38,8 +38,7 @@ pub(crate) async fn start(
     LocalStack::start(options).await.expect("the stack starts")
 }
 
-/// The functions' binaries, with the scripted pipeline in the place of the reference pipeline, and
-/// scripts in the place of its inputs.
+/// A folder with links to the functions' binaries, with the scripted versions of `pipeline` and `jobs`.
 pub(crate) fn scripted_binaries() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     for function in functions::ALL {
@@ -54,8 +53,8 @@ pub(crate) fn scripted_binaries() -> TempDir {
     folder
 }
 
-/// [`scripted_binaries`], but the pipeline gets one processor: what it computes takes turns with what
-/// reports its progress.
+/// [`scripted_binaries`], but the pipeline has one processor, so that a stage's computation competes
+/// with the reporting of its progress.
 #[cfg(unix)]
 pub(crate) fn scripted_binaries_on_one_core() -> TempDir {
     use std::os::unix::fs::PermissionsExt as _;
@@ -63,9 +62,9 @@ pub(crate) fn scripted_binaries_on_one_core() -> TempDir {
     let folder = scripted_binaries();
     let pipeline = folder.path().join("pipeline");
     let real = std::fs::read_link(&pipeline).expect("a link");
-    std::fs::remove_file(&pipeline).expect("the link can go");
+    std::fs::remove_file(&pipeline).expect("the link is removed");
     let real = real.display();
-    // Where there is no `taskset`, the number of tokio's threads has to do.
+    // Without `taskset`, only the number of tokio's threads is limited.
     let script = format!(
         "#!/bin/sh\n\
          export TOKIO_WORKER_THREADS=1\n\
@@ -75,14 +74,14 @@ pub(crate) fn scripted_binaries_on_one_core() -> TempDir {
     );
     std::fs::write(&pipeline, script).expect("the script is written");
     let executable = std::fs::Permissions::from_mode(0o755);
-    std::fs::set_permissions(&pipeline, executable).expect("the script may be run");
+    std::fs::set_permissions(&pipeline, executable).expect("the script is executable");
     folder
 }
 
-/// The folder with the functions' binaries, up to date with the sources.
+/// The folder with up-to-date binaries of the functions.
 ///
-/// `STAGECAST_BIN_DIR` names one that is ready; without it the binaries are built here, which does
-/// nothing after `cargo test --workspace` has built them.
+/// Uses the folder in `STAGECAST_BIN_DIR`, or else runs `cargo build`, which is quick if `cargo test
+/// --workspace` has built the binaries.
 pub(crate) fn binaries() -> &'static Path {
     static BINARIES: OnceLock<PathBuf> = OnceLock::new();
     BINARIES.get_or_init(|| {
@@ -93,8 +92,8 @@ pub(crate) fn binaries() -> &'static Path {
         cargo
             .args(["build", "--workspace", "--bins", "--quiet"])
             .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
-        // What cargo told this test about its package would be news to the build scripts of
-        // others, and they would run again.
+        // Cargo's variables about this test's package would make the build scripts of other packages
+        // run again.
         for (name, _) in std::env::vars_os() {
             let name_text = name.to_string_lossy();
             if name_text.starts_with("CARGO_PKG_") || name_text.starts_with("CARGO_MANIFEST_") {

@@ -1,8 +1,7 @@
-//! Where scenarios run: on the local stack, or on a stack that is deployed.
+//! The engine that scenarios run on: a local stack or a deployed stack.
 //!
-//! The environment chooses. Without it, a scenario starts a local stack of its own. With
-//! [`OUTPUTS`] and [`SCRIPTED_OUTPUTS`], all scenarios share two stacks that are deployed
-//! somewhere, and run on each of them one after the other.
+//! By default, each scenario starts its own local stack. With the environment variables [`OUTPUTS`] and
+//! [`SCRIPTED_OUTPUTS`], all scenarios share two deployed stacks, and run on each one after the other.
 
 mod ability;
 mod local;
@@ -16,24 +15,24 @@ pub(crate) use local::{binaries, scripted_binaries, scripted_binaries_on_one_cor
 pub(crate) use operator::{Operator, local_config};
 pub(crate) use outputs::Outputs;
 
-/// Names a file with the outputs of a deployed stack, as `infra-gen outputs --json` prints them.
+/// Names the variable with the path of a deployed stack's outputs, from `infra-gen outputs --json`.
 pub const OUTPUTS: &str = "STAGECAST_OUTPUTS";
 /// The same for a stack whose pipeline function is the scripted pipeline.
 pub const SCRIPTED_OUTPUTS: &str = "STAGECAST_SCRIPTED_OUTPUTS";
 
-/// Where scenarios run.
+/// The engine of the scenarios.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Engine {
-    /// On the local stack.
+    /// Local stacks.
     Local,
-    /// On a stack that is deployed to AWS.
+    /// Stacks deployed to AWS.
     Aws,
-    /// On a stack that is deployed to an emulator of AWS, ministack.
+    /// Stacks deployed to ministack, an AWS emulator.
     Ministack,
 }
 
 impl Engine {
-    /// The engine that the environment chooses.
+    /// The engine that the environment variables select.
     pub fn chosen() -> Self {
         if env::var_os(OUTPUTS).is_none() {
             Self::Local
@@ -45,7 +44,7 @@ impl Engine {
     }
 }
 
-/// The file that a variable names.
+/// The path in an environment variable.
 pub(crate) fn file(variable: &str) -> PathBuf {
     env::var_os(variable)
         .unwrap_or_else(|| {

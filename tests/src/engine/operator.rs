@@ -1,4 +1,4 @@
-//! The services behind a system, as its operator sees them.
+//! The operator of a system: direct access to its tables, queues and connections.
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_apigatewaymanagement as management;
@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use super::Outputs;
 
-/// Someone who may do everything: reads and writes tables, sends messages to queues.
+/// AWS clients with full access to a stack's resources.
 #[derive(Debug)]
 pub(crate) struct Operator {
     outputs: Outputs,
@@ -39,7 +39,7 @@ impl Operator {
         }
     }
 
-    /// What a table holds, as plain JSON.
+    /// All items of a table, as plain JSON.
     pub(crate) async fn items(&self, table: &TableSpec) -> Vec<Value> {
         let scan = self.dynamodb.scan().table_name(self.outputs.table(table));
         let pages = scan.consistent_read(true).into_paginator().items().send();
@@ -48,14 +48,14 @@ impl Operator {
         serde_dynamo::from_items(items).expect("items are JSON")
     }
 
-    /// Puts an item that a model of `handlers_core` has made.
+    /// Puts an item, in the format of `handlers_core::models`.
     pub(crate) async fn put(&self, table: &TableSpec, item: handlers_core::models::Item) {
         let put = self.dynamodb.put_item().set_item(Some(item));
         let put = put.table_name(self.outputs.table(table)).send().await;
         put.unwrap_or_else(|error| panic!("{}: {error:?}", table.name));
     }
 
-    /// Sets a point in time, in epoch seconds, of those items of a table.
+    /// Sets a time attribute, in epoch seconds, of the selected items of a table.
     pub(crate) async fn set_time(
         &self,
         table: &TableSpec,
@@ -82,18 +82,18 @@ impl Operator {
                 .expression_attribute_values(":at", AttributeValue::N(at.to_string()))
                 .send()
                 .await
-                // Whatever has gone since it was listed needs no time to live.
+                // Do not create an item again that was deleted meanwhile.
                 .ok();
         }
     }
 
-    /// Ends the lease on a job, as if its holder had not been heard of for long.
+    /// Expires the lease of a job, as if its holder had been silent for long.
     pub(crate) async fn end_lease(&self, job_id: &str) {
         let update = self.dynamodb.update_item();
         update
             .table_name(self.outputs.table(Jobs::SPEC))
             .key("job_id", AttributeValue::S(job_id.to_owned()))
-            // As if the holder's last write were older than its lease, which it always is.
+            // The holder's last write is always older than the end of its lease.
             .update_expression("SET lease_expires_at = :then, updated_at = :before")
             .condition_expression("attribute_exists(job_id)")
             .expression_attribute_values(":then", AttributeValue::N("1".to_owned()))
@@ -103,7 +103,7 @@ impl Operator {
             )
             .send()
             .await
-            .expect("the lease is ended");
+            .expect("the lease is expired");
     }
 
     /// Sends a message to a queue.
@@ -116,7 +116,7 @@ impl Operator {
         sent.send().await.expect("the message is sent");
     }
 
-    /// Whether API Gateway has a connection of this id.
+    /// Whether API Gateway has an open connection with this id.
     pub(crate) async fn is_connected(&self, connection_id: &str) -> bool {
         let connection = self.connections.get_connection();
         let answer = connection.connection_id(connection_id).send().await;

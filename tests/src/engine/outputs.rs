@@ -1,47 +1,47 @@
-//! What a stack tells of itself: where its APIs are, what its resources are called.
+//! A stack's outputs: addresses of the APIs, names of the resources.
 
 use std::{collections::BTreeMap, env, fs, path::Path};
 
 use contract::{queues::QueueSpec, tables::TableSpec};
 use local::LocalStack;
 
-/// The outputs of a stack, and where they lead from here.
+/// The outputs of a stack, with the rules to reach its addresses from here.
 #[derive(Clone, Debug)]
 pub(crate) struct Outputs {
     values: BTreeMap<String, String>,
-    place: Place,
+    addressing: Addressing,
 }
 
-/// How the addresses among the outputs are to be taken.
+/// How to read the addresses in the outputs.
 #[derive(Clone, Debug)]
-enum Place {
-    /// As they are.
+enum Addressing {
+    /// All addresses are valid as they are.
     Aws,
-    /// As they are, but `@connections` is below this address.
+    /// The addresses are valid, and `@connections` is below this address.
     Local(String),
-    /// As AWS would have given them, while everything is below this address.
+    /// The addresses are those of AWS, but everything is below this address.
     Emulator(String),
 }
 
 impl Outputs {
-    /// Those of a local stack.
+    /// The outputs of a local stack.
     pub(crate) fn of(stack: &LocalStack) -> Self {
         Self {
             values: stack.outputs().clone(),
-            place: Place::Local(stack.urls().endpoint_url.clone()),
+            addressing: Addressing::Local(stack.urls().endpoint_url.clone()),
         }
     }
 
-    /// Those in a file, of a stack that is deployed where the AWS SDK looks for it.
+    /// Reads a deployed stack's outputs from a file. `AWS_ENDPOINT_URL` selects the emulator.
     pub(crate) fn read(file: &Path) -> Self {
         let text = fs::read(file).unwrap_or_else(|error| panic!("{}: {error}", file.display()));
         let values = serde_json::from_slice(&text)
-            .unwrap_or_else(|error| panic!("{} holds no outputs: {error}", file.display()));
-        let place = match env::var("AWS_ENDPOINT_URL") {
-            Ok(url) => Place::Emulator(url.trim_end_matches('/').to_owned()),
-            Err(_) => Place::Aws,
+            .unwrap_or_else(|error| panic!("{} has no outputs: {error}", file.display()));
+        let addressing = match env::var("AWS_ENDPOINT_URL") {
+            Ok(url) => Addressing::Emulator(url.trim_end_matches('/').to_owned()),
+            Err(_) => Addressing::Aws,
         };
-        Self { values, place }
+        Self { values, addressing }
     }
 
     fn value(&self, name: &str) -> &str {
@@ -50,36 +50,38 @@ impl Outputs {
             .unwrap_or_else(|| panic!("the stack has no output {name}: {:?}", self.values))
     }
 
-    /// Where the HTTP API is.
+    /// The URL of the HTTP API.
     pub(crate) fn http_api(&self) -> String {
-        match &self.place {
-            Place::Emulator(url) => format!("{url}/_aws/execute-api/{}", self.value("HttpApiId")),
-            Place::Aws | Place::Local(_) => self.value("HttpApiUrl").to_owned(),
+        match &self.addressing {
+            Addressing::Emulator(url) => {
+                format!("{url}/_aws/execute-api/{}", self.value("HttpApiId"))
+            }
+            Addressing::Aws | Addressing::Local(_) => self.value("HttpApiUrl").to_owned(),
         }
     }
 
-    /// Where the stack tells its clients to connect.
+    /// The URL of the WebSocket API that the stack sends to its clients.
     pub(crate) fn advertised_websocket(&self) -> &str {
         self.value("WebSocketUrl")
     }
 
-    /// Where clients connect from here.
+    /// The URL of the WebSocket API from here.
     pub(crate) fn websocket(&self) -> String {
-        match &self.place {
-            Place::Emulator(_) => self.connections().replacen("http", "ws", 1),
-            Place::Aws | Place::Local(_) => self.advertised_websocket().to_owned(),
+        match &self.addressing {
+            Addressing::Emulator(_) => self.connections().replacen("http", "ws", 1),
+            Addressing::Aws | Addressing::Local(_) => self.advertised_websocket().to_owned(),
         }
     }
 
-    /// Where `@connections` is.
+    /// The URL of `@connections`.
     pub(crate) fn connections(&self) -> String {
-        match &self.place {
-            Place::Emulator(url) | Place::Local(url) => format!(
+        match &self.addressing {
+            Addressing::Emulator(url) | Addressing::Local(url) => format!(
                 "{url}/_aws/execute-api/{}/{}",
                 self.value("WebSocketApiId"),
                 self.value("StageName"),
             ),
-            Place::Aws => self.advertised_websocket().replacen("ws", "http", 1),
+            Addressing::Aws => self.advertised_websocket().replacen("ws", "http", 1),
         }
     }
 

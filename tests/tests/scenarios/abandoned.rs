@@ -1,4 +1,4 @@
-//! Jobs whose run or worker is dead: what was accepted for them happens all the same.
+//! Jobs with a dead run or worker: accepted events and cancellations still take effect.
 
 use contract::{
     ids::{AccessKey, JobId, RequestId},
@@ -7,7 +7,7 @@ use contract::{
     tables::{Jobs, Table as _},
 };
 use end_to_end::{
-    Answer, Job, System, needs,
+    Job, Response, System, needs,
     script::{Script, StageScript},
     worker::{progress, stage_complete},
 };
@@ -19,19 +19,20 @@ use http::Method;
 use local::{Fault, Times};
 use serde_json::json;
 
-async fn cancel(system: &System, job: &Job) -> Answer {
+async fn cancel(system: &System, job: &Job) -> Response {
     let path = job.path();
     system.http.with_key(Method::DELETE, &path, &job.key).await
 }
 
-/// Has the watchdog look at the job now, instead of when its time has come.
-pub(crate) async fn look(system: &System, job: &Job, epoch: Option<u64>) {
-    let pointer = DeliveryTask::watchdog(job.ticket().job_id, epoch);
-    system.send::<DeliveryQueue>(&pointer).await;
+/// Makes the watchdog check the job now instead of at its scheduled time.
+pub(crate) async fn run_watchdog(system: &System, job: &Job, epoch: Option<u64>) {
+    let task = DeliveryTask::watchdog(job.job_message().job_id, epoch);
+    system.send::<DeliveryQueue>(&task).await;
 }
 
-/// No write of the worker function to the job's item comes through: its events are in the log only.
-fn keep_from_committing(system: &System) {
+/// Makes all writes of the worker function to the job's item fail, so that its events are logged but not
+/// committed.
+fn fail_commits(system: &System) {
     system.local().faults().on_call(|call| {
         let commits = call.caller == "worker" && call.operation == "dynamodb:UpdateItem";
         commits.then_some(Fault::Outage)
@@ -39,31 +40,31 @@ fn keep_from_committing(system: &System) {
 }
 
 #[tokio::test]
-async fn cancelled_job_of_a_silent_worker_ends_when_its_lease_has_ended() {
+async fn cancelled_job_of_a_silent_worker_ends_with_its_lease() {
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     let mut client = system.watch(&job).await;
     worker.claim(&["a"]).await;
-    worker.tell(json!([progress("a", 40)])).await;
+    worker.post_events(json!([progress("a", 40)])).await;
     assert_eq!(cancel(&system, &job).await.status, 202);
-    // Nothing else is asked for, and no worker comes. Its claim has started the watchdog.
-    let end = client.until_the_end().await.pop().expect("an end");
+    // No other request and no worker comes. The claim has scheduled the watchdog.
+    let end = client.until_job_ends().await.pop().expect("an end");
     assert_eq!(end["type"], "job_cancelled");
     assert_eq!((&end["seq"], &end["stage"]), (&json!(1), &json!("a")));
-    let late = worker.refused(409, json!([progress("a", 50)])).await;
+    let late = worker.post_rejected(409, json!([progress("a", 50)])).await;
     assert_eq!(late["code"], "job_already_finished");
     client.close().await;
     system.finish().await;
 }
 
 #[tokio::test]
-async fn cancellation_commits_what_a_dead_worker_left_in_the_log_and_ends_the_job() {
+async fn cancel_commits_the_uncommitted_event_of_a_dead_worker() {
     needs!(InjectFaults);
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     let mut client = system.watch(&job).await;
     worker.claim(&["a", "b"]).await;
-    keep_from_committing(&system);
+    fail_commits(&system);
     let post = worker.body(&json!([stage_complete("a", 7)]));
     assert_eq!(worker.post(&post).await.status, 500);
     system.local().faults().clear();
@@ -78,19 +79,19 @@ async fn cancellation_commits_what_a_dead_worker_left_in_the_log_and_ends_the_jo
 }
 
 #[tokio::test]
-async fn cancellation_under_a_lease_ends_a_job_with_an_uncommitted_event() {
+async fn cancel_under_a_lease_ends_a_job_with_an_uncommitted_event() {
     needs!(InjectFaults);
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     let mut client = system.watch(&job).await;
     worker.claim(&["a", "b"]).await;
-    keep_from_committing(&system);
+    fail_commits(&system);
     let post = worker.body(&json!([stage_complete("a", 7)]));
     assert_eq!(worker.post(&post).await.status, 500);
     system.local().faults().clear();
     assert_eq!(cancel(&system, &job).await.status, 202);
     system.end_lease(&job).await;
-    look(&system, &job, Some(1)).await;
+    run_watchdog(&system, &job, Some(1)).await;
     assert_eq!(client.expect("stage_complete").await["seq"], 1);
     assert_eq!(client.expect("job_cancelled").await["seq"], 2);
     client.close().await;
@@ -98,16 +99,16 @@ async fn cancellation_under_a_lease_ends_a_job_with_an_uncommitted_event() {
 }
 
 #[tokio::test]
-async fn job_whose_end_was_logged_but_not_committed_ends_that_way() {
+async fn job_with_an_uncommitted_terminal_event_ends_with_it() {
     needs!(InjectFaults);
     let system = System::start().await;
-    // Once by the watchdog, once by a cancellation that comes too late.
+    // Once by the watchdog, once by a cancellation that is too late.
     for is_cancelled in [false, true] {
         let (job, mut worker) = system.create_external("").await;
         let mut client = system.watch(&job).await;
         worker.claim(&["a"]).await;
-        worker.tell(json!([stage_complete("a", 7)])).await;
-        keep_from_committing(&system);
+        worker.post_events(json!([stage_complete("a", 7)])).await;
+        fail_commits(&system);
         let post = worker.body(&json!([{ "type": "job_complete" }]));
         assert_eq!(worker.post(&post).await.status, 500);
         system.local().faults().clear();
@@ -120,7 +121,7 @@ async fn job_whose_end_was_logged_but_not_committed_ends_that_way() {
             let message = error["message"].as_str().unwrap_or_default();
             assert!(message.contains("completed"), "{message}");
         } else {
-            look(&system, &job, Some(1)).await;
+            run_watchdog(&system, &job, Some(1)).await;
         }
         client.expect("stage_complete").await;
         let end = client.expect("job_complete").await;
@@ -131,19 +132,21 @@ async fn job_whose_end_was_logged_but_not_committed_ends_that_way() {
 }
 
 #[tokio::test]
-async fn job_whose_external_worker_is_lost_fails() {
+async fn job_fails_when_its_external_worker_is_lost() {
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     let mut client = system.watch(&job).await;
     worker.claim(&["a"]).await;
-    worker.tell(json!([progress("a", 40)])).await;
+    worker.post_events(json!([progress("a", 40)])).await;
     system.end_lease(&job).await;
-    look(&system, &job, Some(1)).await;
-    let end = client.until_the_end().await.pop().expect("an end");
+    run_watchdog(&system, &job, Some(1)).await;
+    let end = client.until_job_ends().await.pop().expect("an end");
     assert_eq!(end["type"], "job_failed");
     assert_eq!(end["error"]["code"], "worker_lost");
     assert_eq!(end["stage"], "a");
-    let late = worker.refused(409, json!([stage_complete("a", 1)])).await;
+    let late = worker
+        .post_rejected(409, json!([stage_complete("a", 1)]))
+        .await;
     assert_eq!(late["code"], "job_already_finished");
     client.close().await;
     system.finish().await;
@@ -168,18 +171,18 @@ async fn cancelled_job_of_a_killed_run_ends_without_another_run() {
     system.local().kill("pipeline");
     assert_eq!(cancel(&system, &job).await.status, 202);
     system.end_lease(&job).await;
-    look(&system, &job, None).await;
-    let end = client.until_the_end().await.pop().expect("an end");
+    run_watchdog(&system, &job, None).await;
+    let end = client.until_job_ends().await.pop().expect("an end");
     assert_eq!(end["type"], "job_cancelled");
     client.close().await;
     system.finish().await;
 }
 
 #[tokio::test]
-async fn job_whose_run_dies_as_soon_as_it_has_the_ticket_is_run_again() {
+async fn run_killed_before_its_claim_is_retried() {
     needs!(KillFunctions, InjectFaults);
     let system = System::scripted().await;
-    // Before the first call of the run is answered, the run is dead.
+    // The run is killed before its first call returns.
     let first = Times::new(1);
     system.local().faults().on_call(move |call| {
         let is_run = call.caller == "pipeline" && call.operation.starts_with("sqs:");
@@ -188,7 +191,7 @@ async fn job_whose_run_dies_as_soon_as_it_has_the_ticket_is_run_again() {
     let job = system.create_scripted(&Script::default()).await;
     let mut client = system.watch(&job).await;
     system
-        .eventually("a run has the ticket", async |system| {
+        .eventually("a run has the job message", async |system| {
             let calls = system.local().calls();
             calls.count(|call| call.caller == "pipeline" && call.operation.starts_with("sqs:")) > 0
         })
@@ -197,19 +200,19 @@ async fn job_whose_run_dies_as_soon_as_it_has_the_ticket_is_run_again() {
     let path = job.path();
     let snapshot = system.http.with_key(Method::GET, &path, &job.key).await;
     assert_eq!(snapshot.json()["status"], "queued");
-    // Its ticket is hidden for as long as the queue says, a quarter of an hour.
-    let end = client.until_the_end().await.pop().expect("an end");
+    // Its job message is hidden for the queue's visibility timeout, a quarter of an hour.
+    let end = client.until_job_ends().await.pop().expect("an end");
     assert_eq!(end["type"], "job_complete");
     client.close().await;
     system.finish().await;
 }
 
 #[tokio::test]
-async fn watchdog_sends_the_ticket_of_a_queued_job_again() {
+async fn watchdog_sends_the_job_message_of_a_queued_job_again() {
     let system = System::start().await;
-    let (id, key) = queued_without_ticket(&system).await;
-    let pointer = DeliveryTask::watchdog(id.clone(), None);
-    system.send::<DeliveryQueue>(&pointer).await;
+    let (id, key) = queued_without_job_message(&system).await;
+    let task = DeliveryTask::watchdog(id.clone(), None);
+    system.send::<DeliveryQueue>(&task).await;
     system
         .eventually("the job is run", async |system| {
             let path = format!("/v1/jobs/{id}");
@@ -220,9 +223,9 @@ async fn watchdog_sends_the_ticket_of_a_queued_job_again() {
     system.finish().await;
 }
 
-/// A job that has waited for ten minutes and has no ticket. Its next run fails it without a look at
-/// its input.
-pub(crate) async fn queued_without_ticket(system: &System) -> (JobId, AccessKey) {
+/// Stores a job that has been queued for ten minutes and has no job message. Its next run fails it without
+/// reading its input.
+pub(crate) async fn queued_without_job_message(system: &System) -> (JobId, AccessKey) {
     let created = Clock::system().now().plus_seconds(-600);
     let (id, key) = (JobId::new(created, random()), AccessKey::new(random()));
     let request_id = RequestId::new(created, random());

@@ -1,4 +1,4 @@
-//! Requests in a loop: none has the system send much more than it asks for.
+//! Abuse: requests in a loop must not cause much more traffic than they are.
 
 use std::{
     collections::BTreeMap,
@@ -17,14 +17,14 @@ use end_to_end::{
 use local::{Call, Fault};
 use serde_json::{Value, json};
 
-/// Stages of the job whose log is asked for.
+/// The stages of the job whose log is requested.
 const STAGES: usize = 50;
-/// The log: the end of each stage, and the end of the job.
+/// The length of the log: the end of each stage, and the end of the job.
 const LOG: u64 = STAGES as u64 + 1;
-/// The same request, again and again.
+/// How often a request is repeated.
 const REPEATS: u64 = 10;
 
-/// A job with the longest log that an external worker's can have, and the last post of its worker.
+/// An external job with the longest possible log, its worker, and the worker's last post.
 async fn job_with_a_long_log(system: &System) -> (Job, Worker, Value) {
     let (job, mut worker) = system.create_external("").await;
     let stages: Vec<String> = (0..STAGES)
@@ -37,7 +37,7 @@ async fn job_with_a_long_log(system: &System) -> (Job, Worker, Value) {
     let mut last = Value::Null;
     for post in events.chunks(10) {
         last = worker.body(&json!(post));
-        worker.tell(json!(post)).await;
+        worker.post_events(json!(post)).await;
     }
     (job, worker, last)
 }
@@ -54,16 +54,16 @@ async fn subscribe(client: &mut Client, job: &Job) -> Value {
 }
 
 #[tokio::test]
-async fn repeated_subscribe_sends_nothing_again() {
+async fn repeated_subscribe_sends_no_duplicate_messages() {
     needs!(CountCalls);
     let system = System::start().await;
     let (job, _, _) = job_with_a_long_log(&system).await;
     let mut client = system.watch(&job).await;
-    assert_eq!(client.until_the_end().await.len() as u64, LOG);
-    // Noted after it was sent.
+    assert_eq!(client.until_job_ends().await.len() as u64, LOG);
+    // The connection's item records the replay only after it was sent.
     client.ask(&json!({ "type": "ping" }), "pong").await;
     system
-        .eventually("the replay is noted", async |system| {
+        .eventually("the replay is recorded", async |system| {
             let items = system.items(Connections::SPEC).await;
             items.iter().any(|item| item["replayed"].is_object())
         })
@@ -90,14 +90,14 @@ async fn repeated_subscribe_sends_nothing_again() {
     assert_eq!(
         calls.count(writes_the_job),
         0,
-        "the job's item is left alone"
+        "the job's item is not written"
     );
     client.close().await;
     system.finish().await;
 }
 
 #[tokio::test]
-async fn replays_of_one_connection_are_limited_by_a_named_error() {
+async fn replays_of_a_connection_are_limited_with_an_error() {
     needs!(CountCalls);
     let system = System::start().await;
     let (job, _, _) = job_with_a_long_log(&system).await;
@@ -111,7 +111,7 @@ async fn replays_of_one_connection_are_limited_by_a_named_error() {
         if reply["type"] == "error" {
             break reply;
         }
-        client.until_the_end().await;
+        client.until_job_ends().await;
         client.ask(&unsubscribe, "unsubscribed").await;
         replays += 1;
         assert!(replays < 100, "there is no limit");
@@ -122,9 +122,9 @@ async fn replays_of_one_connection_are_limited_by_a_named_error() {
         retry_after.is_some_and(|seconds| (1..=60).contains(&seconds)),
         "{refused}"
     );
-    // The limit is the connection's, not the job's.
+    // The limit is per connection, not per job.
     let mut other = system.watch(&job).await;
-    other.until_the_end().await;
+    other.until_job_ends().await;
     client.ask(&json!({ "type": "ping" }), "pong").await;
     for client in [client, other] {
         client.close().await;
@@ -133,19 +133,19 @@ async fn replays_of_one_connection_are_limited_by_a_named_error() {
 }
 
 #[tokio::test]
-async fn worker_post_that_is_repeated_in_a_loop_has_its_events_sent_again_once() {
+async fn post_repeated_in_a_loop_sends_its_events_again_once() {
     needs!(CountCalls);
     let system = System::start().await;
     let (job, worker, last) = job_with_a_long_log(&system).await;
     let mut client = system.watch(&job).await;
-    client.until_the_end().await;
+    client.until_job_ends().await;
     let calls = system.local().calls();
     calls.clear();
     for _ in 0..REPEATS {
         let answer = worker.post(&last).await;
         assert_eq!(answer.status, 200, "{:?}", answer.body);
     }
-    client.until_the_end().await;
+    client.until_job_ends().await;
     let is_pointer = |call: &Call| call.caller == "worker" && call.operation == "sqs:SendMessage";
     assert_eq!(calls.count(is_pointer), 1, "{:#?}", calls.all());
     client.close().await;
@@ -153,7 +153,7 @@ async fn worker_post_that_is_repeated_in_a_loop_has_its_events_sent_again_once()
 }
 
 #[tokio::test]
-async fn unsubscribing_from_what_is_not_watched_writes_nothing_to_the_job() {
+async fn unsubscribe_without_a_subscription_does_not_write() {
     needs!(CountCalls);
     let system = System::start().await;
     let (job, _) = system.create_external("").await;
@@ -169,10 +169,10 @@ async fn unsubscribing_from_what_is_not_watched_writes_nothing_to_the_job() {
 }
 
 #[tokio::test]
-async fn reader_that_stopped_gets_each_message_at_most_twice() {
-    needs!(InjectFaults, AdjustTheStack);
+async fn stalled_client_gets_each_message_at_most_twice() {
+    needs!(InjectFaults, AdjustStack);
     let system = System::start_with(|options| {
-        // One process, which knows what it has left to the delivery function.
+        // One process, so that all posts share the state of the deferred fan-out.
         options.concurrency = 1;
         let soon = Duration::from_secs(2);
         let timeouts = &mut options.visibility_timeouts;
@@ -183,7 +183,7 @@ async fn reader_that_stopped_gets_each_message_at_most_twice() {
     let mut client = system.watch(&job).await;
     let stages = ["a", "b", "c", "d", "e", "f"];
     worker.claim(&stages).await;
-    // API Gateway holds no more for the client.
+    // API Gateway's buffer for the client is full.
     let reads = Arc::new(AtomicBool::new(false));
     let again = Arc::clone(&reads);
     system.local().faults().on_post(move |_| {
@@ -191,10 +191,12 @@ async fn reader_that_stopped_gets_each_message_at_most_twice() {
         is_full.then_some(Fault::Throttle)
     });
     for stage in stages {
-        worker.tell(json!([stage_complete(stage, 1)])).await;
+        worker.post_events(json!([stage_complete(stage, 1)])).await;
     }
     reads.store(true, Ordering::Relaxed);
-    worker.tell(json!([{ "type": "job_complete" }])).await;
+    worker
+        .post_events(json!([{ "type": "job_complete" }]))
+        .await;
 
     let last = stages.len() as u64 + 1;
     let mut times = BTreeMap::new();
@@ -204,7 +206,7 @@ async fn reader_that_stopped_gets_each_message_at_most_twice() {
     }
     system
         .eventually("everything is delivered", async |system| {
-            // What looks after the job itself may wait on the same queue.
+            // The watchdog's task for the job may be on the same queue.
             let messages = system.local().queue_messages("deliveries");
             let mut messages = messages.unwrap_or_default().into_iter();
             messages.all(|message| message.contains("watchdog"))

@@ -1,11 +1,11 @@
-//! Frames that no client should send.
+//! Invalid frames and messages of clients.
 
 use end_to_end::{Closed, System, needs, script::Script};
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 
 #[tokio::test]
-async fn invalid_client_messages_get_an_error_and_the_connection_stays() {
+async fn invalid_message_gets_an_error_on_an_open_connection() {
     let system = System::scripted().await;
     let job = system.create_scripted(&Script::default()).await;
     let mut client = system.connect().await;
@@ -62,7 +62,7 @@ async fn invalid_client_messages_get_an_error_and_the_connection_stays() {
 }
 
 #[tokio::test]
-async fn a_message_does_not_select_a_route_of_the_connections_life() {
+async fn message_cannot_select_a_lifecycle_route() {
     needs!(KeepLifecycleRoutes);
     let system = System::start().await;
     let mut client = system.connect().await;
@@ -75,7 +75,7 @@ async fn a_message_does_not_select_a_route_of_the_connections_life() {
 }
 
 #[tokio::test]
-async fn a_binary_frame_and_a_huge_one_end_only_their_own_connection() {
+async fn binary_and_huge_frames_close_only_their_own_connection() {
     needs!(RefuseFrames);
     let system = System::scripted().await;
     let job = system.create_scripted(&Script::default()).await;
@@ -90,14 +90,14 @@ async fn a_binary_frame_and_a_huge_one_end_only_their_own_connection() {
     huge.send_frame(Message::text(frame.to_string())).await;
     assert_eq!(huge.next().await, Err(Closed::Code(1009)));
 
-    let messages: Vec<Value> = other.until_the_end().await;
+    let messages: Vec<Value> = other.until_job_ends().await;
     assert_eq!(messages.last().unwrap()["type"], "job_complete");
     other.close().await;
     system.finish().await;
 }
 
 #[tokio::test]
-async fn a_message_larger_than_any_valid_one_is_refused_with_its_limit() {
+async fn oversized_message_is_rejected_with_the_limit() {
     let system = System::start().await;
     let mut client = system.connect().await;
     let large = json!({ "type": "ping", "filling": "x".repeat(20_000) });

@@ -1,4 +1,4 @@
-//! Inputs that no job is made from, and jobs that are not there.
+//! Rejected inputs, unknown jobs.
 
 use end_to_end::{
     System,
@@ -17,7 +17,7 @@ async fn refusal(system: &System, media_type: &str, body: Vec<u8>) -> (u16, Valu
 }
 
 #[tokio::test]
-async fn input_is_refused_by_the_rules_of_its_pipeline() {
+async fn input_is_rejected_by_the_rules_of_its_pipeline() {
     let system = System::scripted().await;
     let script = Script::default().body();
     let (status, body) = refusal(&system, "image/png", script.clone()).await;
@@ -48,7 +48,7 @@ async fn input_is_refused_by_the_rules_of_its_pipeline() {
     assert_eq!(body["error"]["code"], "body_too_large");
     assert_eq!(body["error"]["max_bytes"], 4 * 1024 * 1024);
 
-    // Over Lambda's 6 MB, API Gateway answers by itself.
+    // A body over Lambda's 6 MB is rejected by API Gateway itself.
     let mut larger = script;
     larger.resize(7 * 1024 * 1024, b' ');
     let (status, _) = refusal(&system, script::MEDIA_TYPE, larger).await;
@@ -57,7 +57,7 @@ async fn input_is_refused_by_the_rules_of_its_pipeline() {
 }
 
 #[tokio::test]
-async fn unknown_jobs_and_malformed_ids_are_told_apart_only_by_their_form() {
+async fn unknown_job_is_forbidden_and_malformed_id_is_named() {
     let system = System::start().await;
     let unknown = "/v1/jobs/job_20240115_0000000000000000";
     assert_eq!(

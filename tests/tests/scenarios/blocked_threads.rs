@@ -1,4 +1,4 @@
-//! Stages that block their thread, in a process that has one processor.
+//! Stages that block their thread, in a process with one processor.
 
 use contract::{
     queues::JobQueue,
@@ -17,7 +17,7 @@ fn blocking_until(gate: &Gate) -> Script {
     }
 }
 
-/// A job whose first stage blocks its thread by now, and a client that has received its report.
+/// Starts a job whose first stage blocks its thread, with a client that has received its report.
 async fn blocked(system: &System, gate: &Gate) -> (Job, Client) {
     let job = system.create_scripted(&blocking_until(gate)).await;
     let mut client = system.watch(&job).await;
@@ -25,17 +25,17 @@ async fn blocked(system: &System, gate: &Gate) -> (Job, Client) {
     (job, client)
 }
 
-/// The process that has run a job to its end.
+/// Runs a job to its end. Returns the id of its process.
 async fn process(system: &System) -> u64 {
-    let (_, mut client) = system.watched(Script::default()).await;
-    let end = client.until_the_end().await.pop().expect("an end");
+    let (_, mut client) = system.create_and_watch(Script::default()).await;
+    let end = client.until_job_ends().await.pop().expect("an end");
     client.close().await;
     end["results"]["process"].as_u64().expect("a process id")
 }
 
 #[tokio::test]
-async fn reports_and_heartbeats_of_a_blocked_stage_go_on() {
-    needs!(AdjustTheStack);
+async fn blocked_stage_still_reports_and_renews_its_lease() {
+    needs!(AdjustStack);
     let system = System::scripted_on_one_core().await;
     let gate = Gate::closed();
     let (job, mut client) = blocked(&system, &gate).await;
@@ -48,7 +48,7 @@ async fn reports_and_heartbeats_of_a_blocked_stage_go_on() {
         })
         .await;
     gate.open();
-    let end = client.until_the_end().await.pop().unwrap();
+    let end = client.until_job_ends().await.pop().unwrap();
     assert_eq!(end["type"], "job_complete", "{end}");
     client.close().await;
     system.finish().await;
@@ -56,7 +56,7 @@ async fn reports_and_heartbeats_of_a_blocked_stage_go_on() {
 
 #[tokio::test]
 async fn blocked_stage_is_cancelled_and_its_process_runs_no_other_job() {
-    needs!(AdjustTheStack);
+    needs!(AdjustStack);
     let system = System::scripted_on_one_core().await;
     let before = process(&system).await;
     let gate = Gate::closed();
@@ -64,11 +64,11 @@ async fn blocked_stage_is_cancelled_and_its_process_runs_no_other_job() {
     client
         .send(&json!({ "type": "cancel_job", "job_id": job.id }))
         .await;
-    let end = client.until_the_end().await.pop().unwrap();
+    let end = client.until_job_ends().await.pop().unwrap();
     assert_eq!(end["type"], "job_cancelled", "{end}");
     assert_eq!(end["stage"], "stage_1");
     client.close().await;
-    // The gate is still closed: the stage of the cancelled job would block until the end.
+    // The gate is still closed, so the cancelled job's stage would block until the end.
     assert_ne!(process(&system).await, before);
     let logs = system.local().logs();
     let says_why = logs
@@ -81,19 +81,19 @@ async fn blocked_stage_is_cancelled_and_its_process_runs_no_other_job() {
 
 #[tokio::test]
 async fn job_whose_runs_lose_their_leases_fails_with_lease_lost() {
-    needs!(AdjustTheStack);
+    needs!(AdjustStack);
     let system = System::scripted().await;
     let gate = Gate::closed();
     let (job, mut client) = blocked(&system, &gate).await;
-    // The runs are alive, but another one claims their job.
+    // The runs are alive, but their job is claimed by another run.
     let take_over = async || {
         system.end_lease(&job).await;
-        system.send::<JobQueue>(&job.ticket()).await;
+        system.send::<JobQueue>(&job.job_message()).await;
     };
     for lost in 1..=2 {
         take_over().await;
         system
-            .eventually("the run has noted its lost lease", async |system| {
+            .eventually("the run has recorded its lost lease", async |system| {
                 let jobs = system.items(Jobs::SPEC).await;
                 jobs[0]["lost_leases"].as_array().map_or(0, Vec::len) == lost
             })
@@ -101,7 +101,7 @@ async fn job_whose_runs_lose_their_leases_fails_with_lease_lost() {
         while client.next().await.unwrap()["progress"] != 50 {}
     }
     take_over().await;
-    let end = client.until_the_end().await.pop().unwrap();
+    let end = client.until_job_ends().await.pop().unwrap();
     assert_eq!(end["error"]["code"], "lease_lost", "{end}");
     client.close().await;
     drop(gate);
@@ -109,8 +109,8 @@ async fn job_whose_runs_lose_their_leases_fails_with_lease_lost() {
 }
 
 #[tokio::test]
-async fn panic_of_a_stage_leaves_the_process_to_the_next_job() {
-    needs!(AdjustTheStack);
+async fn panicked_stage_leaves_the_process_usable() {
+    needs!(AdjustStack);
     let system = System::scripted_on_one_core().await;
     let before = process(&system).await;
     let panics = Script {
@@ -121,8 +121,8 @@ async fn panic_of_a_stage_leaves_the_process_to_the_next_job() {
         },
         ..Script::default()
     };
-    let (_, mut client) = system.watched(panics).await;
-    let end: Value = client.until_the_end().await.pop().unwrap();
+    let (_, mut client) = system.create_and_watch(panics).await;
+    let end: Value = client.until_job_ends().await.pop().unwrap();
     assert_eq!(end["error"]["code"], "stage_panicked", "{end}");
     client.close().await;
     assert_eq!(process(&system).await, before);

@@ -1,4 +1,4 @@
-//! Cancelling a job, over both APIs.
+//! Cancelling a job over the WebSocket API and over HTTP.
 
 use end_to_end::{
     System, needs,
@@ -15,14 +15,14 @@ fn long() -> Script {
 }
 
 #[tokio::test]
-async fn a_client_cancels_a_job_in_mid_stage() {
+async fn client_cancels_a_job_within_a_stage() {
     let system = System::scripted().await;
     let job = system.create_scripted(&long()).await;
     let mut client = system.watch(&job).await;
     while client.next().await.unwrap()["progress"].as_u64() == Some(0) {}
     let cancel = json!({ "type": "cancel_job", "job_id": job.id, "access_key": job.key });
     client.ask(&cancel, "cancel_requested").await;
-    let cancelled = client.until_the_end().await.pop().unwrap();
+    let cancelled = client.until_job_ends().await.pop().unwrap();
     assert_eq!(cancelled["type"], "job_cancelled");
     assert_eq!(cancelled["stage"], "stage_1");
     assert_eq!(cancelled["seq"], 1);
@@ -34,7 +34,7 @@ async fn a_client_cancels_a_job_in_mid_stage() {
 }
 
 #[tokio::test]
-async fn a_job_is_cancelled_over_http_and_only_once() {
+async fn job_is_cancelled_over_http_and_only_once() {
     let system = System::scripted().await;
     let job = system.create_scripted(&long()).await;
     let mut client = system.watch(&job).await;
@@ -49,7 +49,7 @@ async fn a_job_is_cancelled_over_http_and_only_once() {
         .await;
     assert_eq!(accepted.status, 202);
     assert_eq!(
-        client.until_the_end().await.last().unwrap()["type"],
+        client.until_job_ends().await.last().unwrap()["type"],
         "job_cancelled"
     );
     let again = system
@@ -63,9 +63,9 @@ async fn a_job_is_cancelled_over_http_and_only_once() {
 }
 
 #[tokio::test]
-async fn a_queued_job_is_cancelled_at_once() {
-    needs!(AdjustTheStack);
-    // One process, which the first job keeps busy.
+async fn queued_job_is_cancelled_at_once() {
+    needs!(AdjustStack);
+    // One process, occupied by the first job.
     let system = System::scripted_with(|options| options.concurrency = 1).await;
     let busy = system.create_scripted(&long()).await;
     let mut first = system.watch(&busy).await;
@@ -74,7 +74,7 @@ async fn a_queued_job_is_cancelled_at_once() {
     let mut second = system.watch(&queued).await;
     let cancel = json!({ "type": "cancel_job", "job_id": queued.id, "access_key": queued.key });
     second.send(&cancel).await;
-    let messages = second.until_the_end().await;
+    let messages = second.until_job_ends().await;
     assert_eq!(messages.last().unwrap()["type"], "job_cancelled");
     assert!(
         messages
@@ -84,14 +84,14 @@ async fn a_queued_job_is_cancelled_at_once() {
 
     let cancel = json!({ "type": "cancel_job", "job_id": busy.id });
     first.send(&cancel).await;
-    first.until_the_end().await;
+    first.until_job_ends().await;
     first.close().await;
     second.close().await;
     system.finish().await;
 }
 
 #[tokio::test]
-async fn a_client_that_watches_a_queued_job_hears_that_another_has_cancelled_it() {
+async fn subscriber_is_notified_when_another_client_cancels() {
     needs!(HoldJobs);
     let system = System::with_held_jobs().await;
     let job = system.create_scripted(&Script::default()).await;
@@ -108,7 +108,7 @@ async fn a_client_that_watches_a_queued_job_hears_that_another_has_cancelled_it(
 }
 
 #[tokio::test]
-async fn a_client_that_watches_a_queued_job_hears_that_it_was_cancelled_over_http() {
+async fn subscriber_is_notified_when_the_job_is_cancelled_over_http() {
     needs!(HoldJobs);
     let system = System::with_held_jobs().await;
     let job = system.create_scripted(&Script::default()).await;
@@ -124,7 +124,7 @@ async fn a_client_that_watches_a_queued_job_hears_that_it_was_cancelled_over_htt
 }
 
 #[tokio::test]
-async fn a_stranger_cannot_cancel_and_learns_nothing() {
+async fn wrong_key_cannot_cancel_and_reveals_nothing() {
     let system = System::scripted().await;
     let job = system.create_scripted(&Script::default()).await;
     let mut client = system.connect().await;

@@ -1,4 +1,4 @@
-//! DynamoDB refuses one of two writers that meet at an item. Clients notice nothing of it.
+//! Transaction conflicts in DynamoDB are retried, so that clients do not notice them.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -7,14 +7,14 @@ use local::{Fault, Times};
 use serde_json::json;
 
 #[tokio::test]
-async fn who_subscribes_while_others_write_gets_a_subscription_all_the_same() {
+async fn subscribe_succeeds_despite_transaction_conflicts() {
     needs!(InjectFaults, CountCalls);
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
-    // Of three calls two meet someone else.
+    // Two of three calls fail with a conflict.
     let turn = AtomicUsize::new(0);
     system.local().faults().on_call(move |call| {
-        // A connection that has just begun is nobody else's yet.
+        // A new connection cannot have a conflict yet.
         let is_ours = call.caller == "websocket"
             && call.operation.starts_with("dynamodb:")
             && call.operation != "dynamodb:PutItem";
@@ -27,7 +27,9 @@ async fn who_subscribes_while_others_write_gets_a_subscription_all_the_same() {
     by_url.expect("pong").await;
     by_message.ask(&ping, "pong").await;
     worker.claim(&["a"]).await;
-    worker.tell(json!([{ "type": "job_complete" }])).await;
+    worker
+        .post_events(json!([{ "type": "job_complete" }]))
+        .await;
     for client in [&mut by_message, &mut by_url] {
         client.expect("job_complete").await;
     }
@@ -48,7 +50,7 @@ async fn who_subscribes_while_others_write_gets_a_subscription_all_the_same() {
 }
 
 #[tokio::test]
-async fn a_handshake_that_fails_half_way_leaves_nothing_behind() {
+async fn failed_handshake_leaves_no_items() {
     needs!(InjectFaults);
     let system = System::start().await;
     let (job, _) = system.create_external("").await;

@@ -1,4 +1,4 @@
-//! Connections: stored, kept alive, associated with jobs, gone without a trace.
+//! Connections: storage, time to live, subscriptions, cleanup.
 
 use contract::tables::{Connections, Subscribers, Table as _, TableSpec};
 use end_to_end::{
@@ -34,7 +34,7 @@ async fn websocket_connection_lifecycle_works_correctly() {
 }
 
 #[tokio::test]
-async fn connection_items_live_for_one_hour_after_the_last_sign_of_life() {
+async fn connection_items_live_for_an_hour_after_the_last_message() {
     let system = System::start().await;
     let mut client = system.connect().await;
     client.ask(&json!({ "type": "ping" }), "pong").await;
@@ -48,7 +48,7 @@ async fn connection_items_live_for_one_hour_after_the_last_sign_of_life() {
 }
 
 #[tokio::test]
-async fn subscribing_associates_the_job_with_the_connection_and_disconnecting_cleans_up() {
+async fn job_is_associated_with_its_connection_until_disconnect() {
     let system = System::scripted().await;
     let script = Script {
         stage_1: StageScript::slow(100, 50),
@@ -74,7 +74,7 @@ async fn subscribing_associates_the_job_with_the_connection_and_disconnecting_cl
 }
 
 #[tokio::test]
-async fn a_client_that_vanishes_leaves_nothing_behind() {
+async fn broken_connection_leaves_no_items() {
     let system = System::scripted().await;
     let script = Script {
         stage_1: StageScript::slow(40, 50),
@@ -85,11 +85,11 @@ async fn a_client_that_vanishes_leaves_nothing_behind() {
     let gone = system.watch(&job).await;
     let mut stays = system.watch(&job).await;
     gate.open();
-    gone.vanish();
-    let messages = stays.until_the_end().await;
+    gone.drop_connection();
+    let messages = stays.until_job_ends().await;
     assert_eq!(messages.last().unwrap()["type"], "job_complete");
     system
-        .eventually("only the client that stayed is known", async |system| {
+        .eventually("only the open connection is stored", async |system| {
             system.items(SUBSCRIBERS).await.len() == 1
         })
         .await;
@@ -98,7 +98,7 @@ async fn a_client_that_vanishes_leaves_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_job_in_the_url_is_watched_from_the_first_message_on() {
+async fn job_in_the_url_is_subscribed_on_the_first_message() {
     let system = System::scripted().await;
     let job = system.create_scripted(&Script::default()).await;
     let mut client = Client::connect(&job.url()).await.unwrap();
@@ -115,7 +115,7 @@ async fn a_job_in_the_url_is_watched_from_the_first_message_on() {
 }
 
 #[tokio::test]
-async fn a_wrong_key_in_the_url_refuses_the_connection_with_403() {
+async fn wrong_key_in_the_url_rejects_the_connection_with_403() {
     let system = System::scripted().await;
     let job = system.create_scripted(&Script::default()).await;
     for query in [
@@ -131,8 +131,8 @@ async fn a_wrong_key_in_the_url_refuses_the_connection_with_403() {
 }
 
 #[tokio::test]
-async fn the_subscriptions_of_a_connection_are_limited_and_can_be_given_up() {
-    needs!(AdjustTheStack);
+async fn subscriptions_of_a_connection_are_limited() {
+    needs!(AdjustStack);
     let system = System::scripted_with(|options| {
         let limit = [("MAX_SUBSCRIPTIONS".to_owned(), "2".to_owned())];
         options
@@ -153,7 +153,7 @@ async fn the_subscriptions_of_a_connection_are_limited_and_can_be_given_up() {
     assert_eq!(refused["code"], "too_many_subscriptions");
     assert_eq!(refused["details"]["max_subscriptions"], 2);
 
-    // Watching again what is watched is no new subscription.
+    // A repeated subscribe is not a new subscription.
     client.ask(&second.subscribe(), "subscribed").await;
 
     let unsubscribe = json!({ "type": "unsubscribe", "job_id": first.id });
@@ -164,7 +164,7 @@ async fn the_subscriptions_of_a_connection_are_limited_and_can_be_given_up() {
     system.finish().await;
 }
 
-/// Takes the durable messages of a job.
+/// Reads the durable messages of a job.
 async fn skip_the_job(client: &mut Client) {
-    client.until_the_end().await;
+    client.until_job_ends().await;
 }

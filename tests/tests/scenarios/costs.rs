@@ -1,4 +1,4 @@
-//! What the system costs, counted in calls: they are what an account is billed for.
+//! The system's costs, as the number of billed calls.
 
 use contract::tables::{Connections, Table as _};
 use end_to_end::{
@@ -16,12 +16,12 @@ fn is_read(call: &Call) -> bool {
     ["dynamodb:GetItem", "dynamodb:Query"].contains(&call.operation.as_str())
 }
 
-/// Windows that are looked into: a busy machine may hold the pipeline up in some, and updates are
-/// left out or looked for then; what the product itself did would be seen in all.
+/// The number of measured windows. A busy machine may delay the pipeline in some of them, which drops
+/// updates or adds reads; extra calls of the product itself appear in all of them.
 const WINDOWS: usize = 5;
 
-/// Calls of the pipeline in windows of eight progress updates of a job in steady state: reads,
-/// writes and posts.
+/// Counts the pipeline's reads, writes and posts in windows of eight progress updates of a job in
+/// steady state.
 async fn steady_state(audience: usize) -> Vec<[u64; 3]> {
     let system = System::scripted().await;
     let script = Script {
@@ -33,7 +33,7 @@ async fn steady_state(audience: usize) -> Vec<[u64; 3]> {
     for _ in 0..audience {
         clients.push(system.watch(&job).await);
     }
-    // The list of subscribers has been read once every client has heard something.
+    // Once every client has got a message, the list of subscribers has been read.
     for client in &mut clients {
         for _ in 0..6 {
             assert_eq!(
@@ -57,7 +57,7 @@ async fn steady_state(audience: usize) -> Vec<[u64; 3]> {
         let reads = calls.count(|call| call.caller == "pipeline" && is_read(call));
         let writes = calls.count(by("pipeline", "dynamodb:UpdateItem"));
         let posts = calls.count(by("pipeline", "execute-api:ManageConnections"));
-        // Every ten seconds, its ticket is hidden for longer.
+        // Every ten seconds, the run extends the visibility timeout of its job message.
         let hidden = calls.count(by("pipeline", "sqs:ChangeMessageVisibility"));
         let others = calls.count(|call| call.caller == "pipeline") - reads - writes - posts;
         assert_eq!(others, hidden, "{:#?}", calls.all());
@@ -66,7 +66,7 @@ async fn steady_state(audience: usize) -> Vec<[u64; 3]> {
     let cancel = serde_json::json!({ "type": "cancel_job", "job_id": job.id });
     clients[0].send(&cancel).await;
     for client in &mut clients {
-        client.until_the_end().await;
+        client.until_job_ends().await;
     }
     for client in clients {
         client.close().await;
@@ -76,12 +76,12 @@ async fn steady_state(audience: usize) -> Vec<[u64; 3]> {
 }
 
 #[tokio::test]
-async fn a_progress_update_in_steady_state_is_one_write_and_no_read_whatever_the_audience() {
+async fn progress_update_costs_one_write_for_any_audience() {
     needs!(CountCalls);
     for audience in [1, 5] {
         let windows = steady_state(audience).await;
         let is_steady = |&[reads, writes, posts]: &[u64; 3]| {
-            // Some of the updates were on their way when counting began, or ended.
+            // Some updates were in flight when counting began or ended.
             let updates = posts / audience as u64;
             reads == 0 && writes.abs_diff(updates) <= 2 && updates >= 6
         };
@@ -93,13 +93,13 @@ async fn a_progress_update_in_steady_state_is_one_write_and_no_read_whatever_the
 }
 
 #[tokio::test]
-async fn a_subscribe_is_one_transaction_and_two_reads() {
+async fn subscribe_costs_one_transaction_and_two_reads() {
     needs!(CountCalls);
     let system = System::scripted().await;
     let job = system.create_scripted(&Script::default()).await;
-    // A job that moves on meanwhile may be looked at twice.
+    // The job must have ended: a running job may be read twice.
     let mut first = system.watch(&job).await;
-    first.until_the_end().await;
+    first.until_job_ends().await;
     first.close().await;
     system
         .eventually("the first client is gone", async |system| {
@@ -117,7 +117,7 @@ async fn a_subscribe_is_one_transaction_and_two_reads() {
         matching.map(|(_, count)| count).sum()
     };
     assert_eq!(count("dynamodb:TransactWriteItems"), 1, "{calls:#?}");
-    // The job and the connection are read together, then the log.
+    // The job and the connection are read in one transaction, then the log.
     assert_eq!(count("dynamodb:TransactGetItems"), 1, "{calls:#?}");
     assert_eq!(count("dynamodb:Query"), 1, "{calls:#?}");
     client.close().await;
@@ -125,12 +125,12 @@ async fn a_subscribe_is_one_transaction_and_two_reads() {
 }
 
 #[tokio::test]
-async fn a_durable_message_is_two_writes() {
+async fn durable_message_costs_two_writes() {
     needs!(CountCalls);
     let system = System::scripted().await;
-    // Its stages report nothing of their own: each is at 0 percent, then at 100.
-    let (_, mut client) = system.watched(Script::default()).await;
-    client.until_the_end().await;
+    // The stages report no progress of their own, only 0 and 100 percent.
+    let (_, mut client) = system.create_and_watch(Script::default()).await;
+    client.until_job_ends().await;
     let (claims, progress, durable) = (1, 2 * 2, 3);
     let calls = system.local().calls();
     let logged = calls.count(by("pipeline", "dynamodb:PutItem"));
@@ -142,7 +142,7 @@ async fn a_durable_message_is_two_writes() {
 }
 
 #[tokio::test]
-async fn a_workers_post_is_one_read_and_the_writes_of_its_events_whatever_the_audience() {
+async fn external_post_costs_one_read_and_the_writes_of_its_events() {
     needs!(CountCalls);
     let system = System::start_with(|options| options.concurrency = 1).await;
     let (job, mut worker) = system.create_external("").await;
@@ -151,15 +151,17 @@ async fn a_workers_post_is_one_read_and_the_writes_of_its_events_whatever_the_au
         clients.push(system.watch(&job).await);
     }
     worker.claim(&["a", "b"]).await;
-    // From the first post on, the function knows who watches.
-    worker.tell(serde_json::json!([progress("a", 1)])).await;
+    // After the first post, the function has the list of subscribers.
+    worker
+        .post_events(serde_json::json!([progress("a", 1)]))
+        .await;
     let calls = system.local().calls();
     let count = |operation: &str| calls.count(by("worker", operation));
 
     calls.clear();
     for percent in 2..=11 {
         worker
-            .tell(serde_json::json!([progress("a", percent)]))
+            .post_events(serde_json::json!([progress("a", percent)]))
             .await;
     }
     assert_eq!(count("dynamodb:GetItem"), 10);
@@ -169,7 +171,7 @@ async fn a_workers_post_is_one_read_and_the_writes_of_its_events_whatever_the_au
 
     calls.clear();
     worker
-        .tell(serde_json::json!([stage_complete("a", 1)]))
+        .post_events(serde_json::json!([stage_complete("a", 1)]))
         .await;
     assert_eq!(count("dynamodb:GetItem"), 1);
     assert_eq!(count("dynamodb:PutItem"), 1);

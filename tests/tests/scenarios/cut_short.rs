@@ -1,4 +1,4 @@
-//! What was cut short half-way is finished by whoever comes next.
+//! Interrupted operations are completed by the next request or run.
 
 use std::{
     sync::{
@@ -10,7 +10,7 @@ use std::{
 
 use contract::tables::{Jobs, Subscribers, Table as _};
 use end_to_end::{
-    Answer, Job, System, needs,
+    Job, Response, System, needs,
     script::{Gate, Script, StageScript},
     worker::stage_complete,
 };
@@ -18,26 +18,26 @@ use http::Method;
 use local::{Fault, Times};
 use serde_json::json;
 
-async fn cancel(system: &System, job: &Job) -> Answer {
+async fn cancel(system: &System, job: &Job) -> Response {
     let path = job.path();
     system.http.with_key(Method::DELETE, &path, &job.key).await
 }
 
-/// How often the SDK tries.
+/// The number of attempts of the SDK.
 const ATTEMPTS: usize = 3;
 
 #[tokio::test]
-async fn a_cancellation_whose_answer_was_lost_is_told_of() {
+async fn cancel_whose_write_response_was_lost_notifies_subscribers() {
     needs!(InjectFaults);
     let system = System::start().await;
     let (job, _) = system.create_external("").await;
     let mut client = system.watch(&job).await;
-    // The first update asks the job to stop, the second ends it.
+    // The first update requests the cancellation, the second ends the job.
     let updates = AtomicU64::new(0);
     system.local().faults().on_call(move |call| {
         let is_update = call.caller == "jobs" && call.operation == "dynamodb:UpdateItem";
         let is_second = is_update && updates.fetch_add(1, Ordering::Relaxed) == 1;
-        is_second.then_some(Fault::LostAnswer)
+        is_second.then_some(Fault::LostResponse)
     });
     assert_eq!(cancel(&system, &job).await.status, 202);
     client.expect("job_cancelled").await;
@@ -46,7 +46,7 @@ async fn a_cancellation_whose_answer_was_lost_is_told_of() {
 }
 
 #[tokio::test]
-async fn a_cancellation_that_could_not_be_told_of_is_told_of_when_it_is_asked_for_again() {
+async fn repeated_cancel_notifies_subscribers_after_enqueue_failed() {
     needs!(InjectFaults);
     let system = System::start().await;
     let (job, _) = system.create_external("").await;
@@ -67,14 +67,14 @@ async fn a_cancellation_that_could_not_be_told_of_is_told_of_when_it_is_asked_fo
 }
 
 #[tokio::test]
-async fn a_worker_that_is_back_finishes_the_cancellation_that_it_finds_begun() {
+async fn returning_worker_completes_a_started_cancellation() {
     needs!(InjectFaults);
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     let mut client = system.watch(&job).await;
     worker.claim(&["a", "b"]).await;
     system.end_lease(&job).await;
-    // It is in the log, and never gets further.
+    // The terminal event is logged but not committed.
     let updates = AtomicU64::new(0);
     let away = Times::new(ATTEMPTS);
     system.local().faults().on_call(move |call| {
@@ -85,7 +85,9 @@ async fn a_worker_that_is_back_finishes_the_cancellation_that_it_finds_begun() {
         (is_later && away.take()).then_some(Fault::Outage)
     });
     assert_eq!(cancel(&system, &job).await.status, 500);
-    let refused = worker.refused(409, json!([stage_complete("a", 1)])).await;
+    let refused = worker
+        .post_rejected(409, json!([stage_complete("a", 1)]))
+        .await;
     assert_eq!(refused["code"], "job_already_finished", "{refused}");
     assert_eq!(client.expect("job_cancelled").await["seq"], 1);
     client.close().await;
@@ -93,13 +95,14 @@ async fn a_worker_that_is_back_finishes_the_cancellation_that_it_finds_begun() {
 }
 
 #[tokio::test]
-async fn what_a_queue_did_not_take_is_left_to_it_once_more() {
+async fn failed_enqueue_of_a_delivery_task_is_retried() {
     needs!(InjectFaults);
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     let mut client = system.watch(&job).await;
     worker.claim(&["a"]).await;
-    // Who watches is not known, so it is the delivery function's; but the queue is away, too.
+    // The list of subscribers cannot be read, so the message is for the delivery function, but the queue
+    // fails too.
     let (list, queue) = (Times::new(ATTEMPTS), Times::new(ATTEMPTS));
     system.local().faults().on_call(move |call| {
         if call.caller != "worker" {
@@ -110,14 +113,14 @@ async fn what_a_queue_did_not_take_is_left_to_it_once_more() {
         let is_away = (is_list && list.take()) || (is_queue && queue.take());
         is_away.then_some(Fault::Outage)
     });
-    worker.tell(json!([stage_complete("a", 1)])).await;
+    worker.post_events(json!([stage_complete("a", 1)])).await;
     assert_eq!(client.expect("stage_complete").await["seq"], 1);
     client.close().await;
     system.finish().await;
 }
 
 #[tokio::test]
-async fn what_could_not_be_sent_and_not_be_queued_is_queued_a_moment_later() {
+async fn failed_post_and_failed_enqueue_are_retried_later() {
     needs!(InjectFaults);
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
@@ -130,33 +133,33 @@ async fn what_could_not_be_sent_and_not_be_queued_is_queued_a_moment_later() {
         let is_queue = call.caller == "worker" && call.operation == "sqs:SendMessage";
         (is_queue && queue.take()).then_some(Fault::Outage)
     });
-    worker.tell(json!([stage_complete("a", 1)])).await;
+    worker.post_events(json!([stage_complete("a", 1)])).await;
     assert_eq!(client.expect("stage_complete").await["seq"], 1);
     client.close().await;
     system.finish().await;
 }
 
 #[tokio::test]
-async fn a_job_whose_making_lost_its_answer_is_made_once() {
+async fn job_is_created_once_when_the_write_response_is_lost() {
     needs!(InjectFaults);
     let system = System::scripted().await;
     let lost = Times::new(1);
     system.local().faults().on_call(move |call| {
         let is_made = call.caller == "jobs" && call.operation == "dynamodb:PutItem";
-        (is_made && lost.take()).then_some(Fault::LostAnswer)
+        (is_made && lost.take()).then_some(Fault::LostResponse)
     });
     let job = system.create_scripted(&Script::default()).await;
     let mut client = system.watch(&job).await;
-    client.until_the_end().await;
+    client.until_job_ends().await;
     assert_eq!(system.items(Jobs::SPEC).await.len(), 1);
     client.close().await;
     system.finish().await;
 }
 
 #[tokio::test]
-async fn a_job_that_is_given_back_has_a_ticket_also_when_the_answer_was_lost() {
-    needs!(InjectFaults, CountCalls, AdjustTheStack);
-    // A run has half of this time before it gives its job back.
+async fn released_job_is_queued_when_the_write_response_is_lost() {
+    needs!(InjectFaults, CountCalls, AdjustStack);
+    // A run releases its job after half of this timeout.
     let system = System::scripted_with(|options| {
         let ten = Duration::from_secs(10);
         options.function_timeouts.insert("pipeline".to_owned(), ten);
@@ -168,13 +171,13 @@ async fn a_job_that_is_given_back_has_a_ticket_also_when_the_answer_was_lost() {
     };
     let job = system.create_scripted(&script).await;
     let mut client = system.watch(&job).await;
-    client.next().await.expect("it runs");
-    // Every write is done twice.
+    client.next().await.expect("the job runs");
+    // Every first write loses its response, so the SDK repeats it.
     let turn = AtomicU64::new(0);
     system.local().faults().on_call(move |call| {
         let is_write = call.caller == "pipeline" && call.operation == "dynamodb:UpdateItem";
         let is_first = is_write && turn.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
-        is_first.then_some(Fault::LostAnswer)
+        is_first.then_some(Fault::LostResponse)
     });
     system
         .eventually("the job is back on its queue", async |system| {
@@ -190,7 +193,7 @@ async fn a_job_that_is_given_back_has_a_ticket_also_when_the_answer_was_lost() {
 }
 
 #[tokio::test]
-async fn a_run_that_fails_after_a_stage_leaves_a_job_that_can_be_read_and_ends() {
+async fn run_failing_after_a_stage_leaves_a_readable_job() {
     needs!(InjectFaults, ReadLogs);
     let system = System::scripted().await;
     let gate = Gate::closed();
@@ -205,7 +208,7 @@ async fn a_run_that_fails_after_a_stage_leaves_a_job_that_can_be_read_and_ends()
     let job = system.create_scripted(&script).await;
     let mut client = system.watch(&job).await;
     client.expect("stage_complete").await;
-    // As often as the run tries, and the SDK for it.
+    // The run's attempts times the SDK's attempts.
     let away = Times::new(5 * ATTEMPTS);
     system.local().faults().on_call(move |call| {
         let is_result = call.caller == "pipeline" && call.operation == "s3:PutObject";
@@ -233,23 +236,29 @@ async fn a_run_that_fails_after_a_stage_leaves_a_job_that_can_be_read_and_ends()
 }
 
 #[tokio::test]
-async fn a_connection_that_answers_too_late_each_time_does_not_have_the_others_served_again() {
+async fn slow_connection_causes_no_repeats_for_others() {
     needs!(InjectFaults);
     let system = System::scripted().await;
     let (job, mut worker) = system.create_external("").await;
     let mut slow = system.watch(&job).await;
-    let slow_id = system.local().connection_ids().pop().expect("it is there");
+    let slow_id = system
+        .local()
+        .connection_ids()
+        .pop()
+        .expect("the connection is open");
     let mut other = system.watch(&job).await;
     let stages = ["a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l"];
     worker.claim(&stages).await;
     for stage in stages {
-        worker.tell(json!([stage_complete(stage, 1)])).await;
+        worker.post_events(json!([stage_complete(stage, 1)])).await;
     }
-    worker.tell(json!([{ "type": "job_complete" }])).await;
+    worker
+        .post_events(json!([{ "type": "job_complete" }]))
+        .await;
     for client in [&mut slow, &mut other] {
-        client.until_the_end().await;
+        client.until_job_ends().await;
     }
-    // Thirteen messages of nearly three seconds each are more than the function has time for.
+    // Thirteen messages of nearly three seconds each exceed the function's time.
     let to_other = Arc::new(AtomicU64::new(0));
     let counted = Arc::clone(&to_other);
     let lame = Times::new(13);
@@ -265,9 +274,9 @@ async fn a_connection_that_answers_too_late_each_time_does_not_have_the_others_s
         counted.fetch_add(1, Ordering::Relaxed);
         None
     });
-    crate::queues::pointer(&system, &job, 0).await;
-    other.until_the_end().await;
-    slow.until_the_end().await;
+    crate::queues::send_log_task(&system, &job, 0).await;
+    other.until_job_ends().await;
+    slow.until_job_ends().await;
     assert_eq!(to_other.load(Ordering::Relaxed), 13);
     slow.close().await;
     other.close().await;

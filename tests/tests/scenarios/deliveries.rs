@@ -1,4 +1,4 @@
-//! What the delivery function does for a job's audience, and how connections live on.
+//! The delivery function's work for subscribers, and the renewal of connections.
 
 use contract::{
     ids::CorrelationId,
@@ -17,10 +17,10 @@ use handlers_core::{
 };
 use serde_json::json;
 
-/// Connections that one invocation of the delivery function serves.
+/// Maximum number of connections that one invocation of the delivery function serves.
 const CHUNK: usize = 500;
 
-/// The log of a job whose stages have finished.
+/// The log of a completed job: type and `seq`.
 const LOG: [(&str, u64); 3] = [
     ("stage_complete", 1),
     ("stage_complete", 2),
@@ -33,16 +33,16 @@ async fn expect_the_log(client: &mut Client) {
     }
 }
 
-/// A job that has ended, and someone who has watched it and stays.
+/// A completed job, with a client that stays connected.
 async fn ended_and_watched(system: &System) -> (Job, Client) {
-    let (job, mut client) = system.watched(Script::default()).await;
-    client.until_the_end().await;
+    let (job, mut client) = system.create_and_watch(Script::default()).await;
+    client.until_job_ends().await;
     (job, client)
 }
 
-/// Stores a connection that watches a job and that API Gateway does not know any more.
-async fn leave_behind(system: &System, job: &Job, connection_id: &str) {
-    let job_id = job.ticket().job_id;
+/// Stores a connection with a subscription that is already closed in API Gateway.
+async fn store_closed_connection(system: &System, job: &Job, connection_id: &str) {
+    let job_id = job.job_message().job_id;
     let began = Clock::system().now().plus_seconds(-60);
     let correlation_id = CorrelationId::new(began, [1; 8]);
     let watched = Some(job_id.clone());
@@ -62,10 +62,10 @@ async fn leave_behind(system: &System, job: &Job, connection_id: &str) {
     system.put(Subscribers::SPEC, item).await;
 }
 
-/// Waits until every connection and subscription lives for longer than `soon`.
-async fn live_on(system: &System, soon: i64) {
+/// Waits until every connection and subscription expires after `soon`.
+async fn wait_until_renewed(system: &System, soon: i64) {
     system
-        .eventually("the connections live on", async |system| {
+        .eventually("the connections are renewed", async |system| {
             let mut items = system.items(Connections::SPEC).await;
             items.extend(system.items(Subscribers::SPEC).await);
             let mut expiries = items.iter().map(|item| item["expires_at"].as_i64());
@@ -75,17 +75,17 @@ async fn live_on(system: &System, soon: i64) {
 }
 
 #[tokio::test]
-async fn a_ticket_that_comes_twice_has_the_log_sent_again() {
+async fn duplicate_job_message_sends_the_log_again() {
     let system = System::scripted().await;
     let (job, mut client) = ended_and_watched(&system).await;
-    system.send::<JobQueue>(&job.ticket()).await;
+    system.send::<JobQueue>(&job.job_message()).await;
     expect_the_log(&mut client).await;
     client.close().await;
     system.finish().await;
 }
 
 #[tokio::test]
-async fn a_ticket_that_comes_twice_while_its_job_runs_is_looked_at_when_the_lease_has_ended() {
+async fn duplicate_job_message_is_retried_after_the_lease() {
     let system = System::scripted().await;
     let script = Script {
         stage_1: StageScript::slow(20, 100),
@@ -95,17 +95,17 @@ async fn a_ticket_that_comes_twice_while_its_job_runs_is_looked_at_when_the_leas
     let job = system.create_scripted(&script.behind(&gate)).await;
     let mut client = system.watch(&job).await;
     while client.next().await.unwrap()["type"] != "progress_update" {}
-    system.send::<JobQueue>(&job.ticket()).await;
+    system.send::<JobQueue>(&job.job_message()).await;
     gate.open();
-    client.until_the_end().await;
-    // The run that holds the lease might have died just now, for all the second ticket knows.
+    client.until_job_ends().await;
+    // When the second job message arrives, the holder of the lease may have died: it is retried later.
     expect_the_log(&mut client).await;
     client.close().await;
     system.finish().await;
 }
 
 #[tokio::test]
-async fn a_connection_that_progress_reaches_lives_on() {
+async fn progress_renews_the_connection() {
     let system = System::scripted().await;
     let script = Script {
         stage_1: StageScript::slow(600, 100),
@@ -114,32 +114,32 @@ async fn a_connection_that_progress_reaches_lives_on() {
     let job = system.create_scripted(&script).await;
     let mut client = system.watch(&job).await;
     let soon = system.age_connections().await;
-    // Someone new: the pipeline reads anew who watches, and until when.
+    // A new subscription makes the pipeline read the list of subscribers again.
     let other = system.watch(&job).await;
-    live_on(&system, soon).await;
+    wait_until_renewed(&system, soon).await;
     let cancel = json!({ "type": "cancel_job", "job_id": job.id });
     client.send(&cancel).await;
-    client.until_the_end().await;
+    client.until_job_ends().await;
     client.close().await;
     other.close().await;
     system.finish().await;
 }
 
 #[tokio::test]
-async fn a_connection_that_the_progress_of_a_worker_of_its_own_reaches_lives_on() {
+async fn external_progress_renews_the_connection() {
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     let client = system.watch(&job).await;
     worker.claim(&["a"]).await;
     let soon = system.age_connections().await;
-    worker.tell(json!([progress("a", 1)])).await;
-    live_on(&system, soon).await;
+    worker.post_events(json!([progress("a", 1)])).await;
+    wait_until_renewed(&system, soon).await;
     client.close().await;
     system.finish().await;
 }
 
 #[tokio::test]
-async fn a_silent_job_is_watched_on_by_a_connection_that_another_job_reaches() {
+async fn posts_of_one_job_renew_all_subscriptions_of_a_connection() {
     let system = System::start().await;
     let (talks, mut worker) = system.create_external("").await;
     let (silent, _) = system.create_external("").await;
@@ -147,39 +147,39 @@ async fn a_silent_job_is_watched_on_by_a_connection_that_another_job_reaches() {
     client.ask(&silent.subscribe(), "subscribed").await;
     worker.claim(&["a"]).await;
     let soon = system.age_connections().await;
-    worker.tell(json!([progress("a", 1)])).await;
-    live_on(&system, soon).await;
+    worker.post_events(json!([progress("a", 1)])).await;
+    wait_until_renewed(&system, soon).await;
     client.close().await;
     system.finish().await;
 }
 
 #[tokio::test]
-async fn what_a_connection_watches_lives_on_while_its_client_pings() {
+async fn ping_renews_the_subscriptions_of_its_connection() {
     let system = System::start().await;
-    // Nothing is sent to it: no worker claims its job.
+    // Nothing is sent to the connection, because no worker claims the job.
     let (job, _) = system.create_external("").await;
     let mut client = system.watch(&job).await;
     let soon = system.age_subscriptions().await;
     client.ask(&json!({ "type": "ping" }), "pong").await;
-    live_on(&system, soon).await;
+    wait_until_renewed(&system, soon).await;
     client.close().await;
     system.finish().await;
 }
 
 #[tokio::test]
-async fn a_connection_that_a_delivery_reaches_lives_on() {
+async fn delivery_renews_the_connection() {
     let system = System::scripted().await;
     let (job, mut client) = ended_and_watched(&system).await;
     let soon = system.age_connections().await;
-    system.send::<JobQueue>(&job.ticket()).await;
+    system.send::<JobQueue>(&job.job_message()).await;
     expect_the_log(&mut client).await;
-    live_on(&system, soon).await;
+    wait_until_renewed(&system, soon).await;
     client.close().await;
     system.finish().await;
 }
 
 #[tokio::test]
-async fn a_connection_that_is_gone_is_forgotten_by_the_pipeline() {
+async fn pipeline_deletes_a_closed_connection() {
     let system = System::scripted().await;
     let script = Script {
         stage_1: StageScript::slow(20, 100),
@@ -187,26 +187,26 @@ async fn a_connection_that_is_gone_is_forgotten_by_the_pipeline() {
     };
     let gate = Gate::closed();
     let job = system.create_scripted(&script.behind(&gate)).await;
-    leave_behind(&system, &job, "Gone0Gone0Gone0=").await;
+    store_closed_connection(&system, &job, "Gone0Gone0Gone0=").await;
     let mut client = system.watch(&job).await;
     gate.open();
-    client.until_the_end().await;
+    client.until_job_ends().await;
     client.close().await;
-    // Nothing of it is left.
+    // Its items are deleted.
     system.finish().await;
 }
 
 #[tokio::test]
-async fn an_audience_too_wide_for_one_invocation_is_served_in_parts() {
+async fn audience_over_one_chunk_is_served_in_parts() {
     let system = System::scripted().await;
     let (job, mut client) = ended_and_watched(&system).await;
     for some in (0..CHUNK).collect::<Vec<_>>().chunks(20) {
         let ids = some.iter().map(|number| format!("Gone{number:011}="));
-        join_all(ids.map(async |id| leave_behind(&system, &job, &id).await)).await;
+        join_all(ids.map(async |id| store_closed_connection(&system, &job, &id).await)).await;
     }
-    system.send::<JobQueue>(&job.ticket()).await;
+    system.send::<JobQueue>(&job.job_message()).await;
     expect_the_log(&mut client).await;
     client.close().await;
-    // Nothing of those that are gone is left.
+    // The items of the closed connections are deleted.
     system.finish().await;
 }

@@ -1,14 +1,14 @@
-//! Calls that a policy denies: the client gets an answer that says so, instead of silence or the
-//! advice to try again.
+//! Calls that a policy denies: the client gets an error that names the cause, instead of silence or
+//! the advice to retry.
 
 use end_to_end::{System, needs};
 use http::Method;
 use local::Fault;
 use serde_json::json;
 
-/// The function's own reply does not get through, so API Gateway answers in its place.
+/// The function cannot post its own reply, so API Gateway sends its error message.
 #[tokio::test]
-async fn client_gets_an_error_when_its_reply_is_forbidden() {
+async fn client_gets_an_error_when_its_reply_is_denied() {
     needs!(InjectFaults);
     let system = System::start().await;
     system
@@ -41,7 +41,7 @@ async fn denied_subscription_names_the_policy_as_the_cause() {
     let message = error["message"].as_str().expect("a message");
     assert!(message.contains("a policy denies"), "{message}");
     assert!(!message.contains("try again"), "{message}");
-    // The log names the refused call under the id that the client was given.
+    // The log record with the client's request id names the denied call.
     let logs = system.local().logs();
     let logged = logs.iter().find(|line| {
         line.text.contains("a message could not be served") && line.text.contains("mine")

@@ -1,4 +1,4 @@
-//! Stages that fail, stages that crash, sends that fail.
+//! Failing stages, crashing stages and failing posts.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use local::{Fault, Times};
 use serde_json::Value;
 
 #[tokio::test]
-async fn a_failed_stage_ends_the_job_with_its_code_and_the_system_goes_on() {
+async fn failed_stage_ends_the_job_and_blocks_no_other_job() {
     let system = System::scripted().await;
     let gate = Gate::closed();
     let failing = StageScript {
@@ -24,7 +24,7 @@ async fn a_failed_stage_ends_the_job_with_its_code_and_the_system_goes_on() {
     let job = system.create_scripted(&script.behind(&gate)).await;
     let mut client = system.watch(&job).await;
     gate.open();
-    let failed = client.until_the_end().await.pop().unwrap();
+    let failed = client.until_job_ends().await.pop().unwrap();
     assert_eq!(failed["type"], "job_failed");
     assert_eq!(failed["error"]["code"], "out_of_paper");
     assert_eq!(failed["error"]["message"], "The script says so.");
@@ -38,7 +38,7 @@ async fn a_failed_stage_ends_the_job_with_its_code_and_the_system_goes_on() {
     gate.open();
     assert_eq!(subscribed["job_id"], next.id);
     assert_eq!(
-        client.until_the_end().await.pop().unwrap()["type"],
+        client.until_job_ends().await.pop().unwrap()["type"],
         "job_complete"
     );
     client.close().await;
@@ -46,7 +46,7 @@ async fn a_failed_stage_ends_the_job_with_its_code_and_the_system_goes_on() {
 }
 
 #[tokio::test]
-async fn a_failure_with_more_words_than_a_message_can_carry_is_told_all_the_same() {
+async fn oversized_failure_is_sent_truncated() {
     let system = System::scripted().await;
     let script = Script {
         stage_1: StageScript {
@@ -55,8 +55,8 @@ async fn a_failure_with_more_words_than_a_message_can_carry_is_told_all_the_same
         },
         ..Script::default()
     };
-    let (_, mut client) = system.watched(script).await;
-    let failed = client.until_the_end().await.pop().unwrap();
+    let (_, mut client) = system.create_and_watch(script).await;
+    let failed = client.until_job_ends().await.pop().unwrap();
     let code = failed["error"]["code"].as_str().unwrap();
     assert!(code.starts_with("out_of_paper_out"), "{code}");
     assert!(code.len() <= contract::limits::MAX_NAME_BYTES, "{code}");
@@ -65,7 +65,7 @@ async fn a_failure_with_more_words_than_a_message_can_carry_is_told_all_the_same
 }
 
 #[tokio::test]
-async fn a_panic_in_a_stage_is_a_failed_job() {
+async fn panicking_stage_fails_the_job() {
     let system = System::scripted().await;
     let script = Script {
         stage_1: StageScript {
@@ -74,8 +74,8 @@ async fn a_panic_in_a_stage_is_a_failed_job() {
         },
         ..Script::default()
     };
-    let (_, mut client) = system.watched(script).await;
-    let failed = client.until_the_end().await.pop().unwrap();
+    let (_, mut client) = system.create_and_watch(script).await;
+    let failed = client.until_job_ends().await.pop().unwrap();
     assert_eq!(failed["type"], "job_failed");
     assert_eq!(failed["error"]["code"], "stage_panicked");
     assert_eq!(failed["stage"], "stage_1");
@@ -84,7 +84,7 @@ async fn a_panic_in_a_stage_is_a_failed_job() {
 }
 
 #[tokio::test]
-async fn failed_sends_are_retried_and_do_not_stop_the_job() {
+async fn failed_posts_are_retried_and_do_not_stop_the_job() {
     needs!(InjectFaults);
     let system = System::scripted().await;
     let script = Script {
@@ -100,7 +100,7 @@ async fn failed_sends_are_retried_and_do_not_stop_the_job() {
         (post.caller == "pipeline" && storm.take()).then_some(Fault::Throttle)
     });
     gate.open();
-    let messages = client.until_the_end().await;
+    let messages = client.until_job_ends().await;
     assert_eq!(messages.last().unwrap()["type"], "job_complete");
     let seqs: Vec<_> = messages
         .iter()
@@ -113,19 +113,19 @@ async fn failed_sends_are_retried_and_do_not_stop_the_job() {
 }
 
 #[tokio::test]
-async fn what_could_not_be_sent_arrives_later_without_help_from_the_client() {
+async fn failed_posts_arrive_later_without_a_request_of_the_client() {
     needs!(InjectFaults);
     let system = System::scripted().await;
     let script = Script {
         stage_1: StageScript::slow(2, 50),
         ..Script::default()
     };
-    // Nothing that the pipeline sends gets through; the delivery function's posts do.
+    // All posts of the pipeline fail; those of the delivery function succeed.
     system
         .local()
         .faults()
         .on_post(|post| (post.caller == "pipeline").then_some(Fault::Outage));
-    let (job, mut client) = system.watched(script).await;
+    let (job, mut client) = system.create_and_watch(script).await;
     let connection_id = system.local().connection_ids().pop();
     let mut seqs = Vec::new();
     while seqs.iter().max() != Some(&3) {
@@ -134,7 +134,7 @@ async fn what_could_not_be_sent_arrives_later_without_help_from_the_client() {
             seqs.push(message["seq"].as_u64().unwrap());
         }
     }
-    // A pointer may be delivered twice; the first of each comes in order.
+    // A delivery task may be received twice; the first copies are in order.
     let mut first = Vec::new();
     for seq in seqs {
         if !first.contains(&seq) {
@@ -142,7 +142,7 @@ async fn what_could_not_be_sent_arrives_later_without_help_from_the_client() {
         }
     }
     assert_eq!(first, [1, 2, 3]);
-    // Whoever looks into it finds all that it takes.
+    // The log has everything that an investigation needs.
     let failed: Vec<Value> = system
         .local()
         .logs()

@@ -1,4 +1,4 @@
-//! AWS on a bad day: every client that comes back has every durable message, in order, and the job
+//! Faults of AWS services: after them, every client has every durable message in order, and the job
 //! has ended.
 
 use std::{collections::HashSet, sync::Arc, time::Duration};
@@ -11,7 +11,7 @@ use end_to_end::{
 use local::{Fault, Times};
 use serde_json::{Value, json};
 
-/// The `seq`s of the durable messages, each where it came first.
+/// The `seq`s of the durable messages without repeats.
 fn seqs(messages: &[Value]) -> Vec<u64> {
     let mut seen = HashSet::new();
     messages
@@ -22,7 +22,7 @@ fn seqs(messages: &[Value]) -> Vec<u64> {
         .collect()
 }
 
-/// Messages until the one with this `seq` has come.
+/// Reads messages up to the one with `seq` `last`.
 async fn until_seq(client: &mut Client, last: u64) -> Vec<Value> {
     let mut messages = Vec::new();
     while !seqs(&messages).contains(&last) {
@@ -38,8 +38,9 @@ fn two_stages() -> Script {
     }
 }
 
-/// Someone who has heard all of a job, and someone who has connected with it in the URL since.
-async fn owed_the_log(system: &System) -> (Client, Client) {
+/// A client that has all messages of a job, and a new client with the job in its URL, whose replay is
+/// pending.
+async fn with_pending_replay(system: &System) -> (Client, Client) {
     let job = system.create_scripted(&two_stages()).await;
     let mut first = system.watch(&job).await;
     until_seq(&mut first, 3).await;
@@ -48,7 +49,7 @@ async fn owed_the_log(system: &System) -> (Client, Client) {
 }
 
 #[tokio::test]
-async fn a_storm_of_429s_over_all_clients_loses_nothing() {
+async fn throttling_of_all_clients_loses_no_message() {
     needs!(InjectFaults);
     let system = System::scripted().await;
     let gate = Gate::closed();
@@ -72,7 +73,7 @@ async fn a_storm_of_429s_over_all_clients_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_connection_that_never_answers_does_not_delay_the_others_or_the_job() {
+async fn hanging_connection_delays_neither_others_nor_the_job() {
     needs!(InjectFaults);
     let system = System::scripted().await;
     let gate = Gate::closed();
@@ -84,7 +85,7 @@ async fn a_connection_that_never_answers_does_not_delay_the_others_or_the_job() 
         (post.caller == "pipeline" && post.connection_id == slow_id).then_some(Fault::Hang)
     });
     gate.open();
-    // The fast client hears the end while the first post to the slow one still hangs.
+    // The fast client gets the end while the first post to the slow one still hangs.
     let messages = until_seq(&mut fast, 3).await;
     assert_eq!(seqs(&messages), [1, 2, 3]);
     // The slow one gets everything from the delivery function.
@@ -96,7 +97,7 @@ async fn a_connection_that_never_answers_does_not_delay_the_others_or_the_job() 
 }
 
 #[tokio::test]
-async fn tables_that_throttle_and_fail_now_and_then_lose_nothing() {
+async fn throttling_and_failing_tables_lose_no_message() {
     needs!(InjectFaults);
     let system = System::scripted().await;
     let gate = Gate::closed();
@@ -108,13 +109,13 @@ async fn tables_that_throttle_and_fail_now_and_then_lose_nothing() {
         if call.caller != "pipeline" || !call.operation.starts_with("dynamodb:") {
             return None;
         }
-        // Of three calls two fail: the SDK gets through at its last attempt. Runs that fail for
-        // good wait for longer each time, which is not what this is about.
+        // Two of three calls fail, so that the SDK succeeds on its last attempt. A failed run would be
+        // retried with growing delays, which other scenarios cover.
         let turn = turn.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         if turn % 3 == 2 || !bad.take() {
             return None;
         }
-        Some([Fault::Throttle, Fault::Outage, Fault::LostAnswer][turn / 2 % 3])
+        Some([Fault::Throttle, Fault::Outage, Fault::LostResponse][turn / 2 % 3])
     });
     gate.open();
     assert_eq!(seqs(&until_seq(&mut client, 3).await), [1, 2, 3]);
@@ -123,10 +124,10 @@ async fn tables_that_throttle_and_fail_now_and_then_lose_nothing() {
 }
 
 #[tokio::test]
-async fn a_run_that_fails_because_a_table_is_away_is_made_again() {
+async fn run_that_fails_on_a_table_outage_is_retried() {
     needs!(InjectFaults);
     let system = System::scripted().await;
-    // As many as the SDK makes attempts: the claim fails, and the run with it.
+    // All attempts of the SDK fail: the claim fails, and with it the run.
     let away = Arc::new(Times::new(3));
     system.local().faults().on_call(move |call| {
         let is_ours = call.caller == "pipeline" && call.operation.starts_with("dynamodb:");
@@ -146,13 +147,13 @@ async fn a_run_that_fails_because_a_table_is_away_is_made_again() {
 }
 
 #[tokio::test]
-async fn a_client_that_cannot_be_welcomed_gets_the_log_all_the_same() {
+async fn client_gets_the_log_when_subscribed_cannot_be_posted() {
     needs!(InjectFaults);
     let system = System::scripted().await;
     let job = system.create_scripted(&two_stages()).await;
     let mut first = system.watch(&job).await;
     until_seq(&mut first, 3).await;
-    // Not even `subscribed` goes through, as long as the function tries.
+    // All attempts to post `subscribed` fail.
     system
         .local()
         .faults()
@@ -166,11 +167,11 @@ async fn a_client_that_cannot_be_welcomed_gets_the_log_all_the_same() {
 }
 
 #[tokio::test]
-async fn what_is_owed_since_connecting_is_owed_until_it_is_paid() {
+async fn pending_reply_is_kept_until_it_is_sent() {
     needs!(InjectFaults);
     let system = System::scripted().await;
-    let (first, mut client) = owed_the_log(&system).await;
-    // As often as the SDK tries.
+    let (first, mut client) = with_pending_replay(&system).await;
+    // All attempts of the SDK fail.
     let away = Arc::new(Times::new(3));
     system.local().faults().on_call(move |call| {
         let is_log = call.caller == "websocket" && call.resource == JobEvents::SPEC.name;
@@ -186,19 +187,19 @@ async fn what_is_owed_since_connecting_is_owed_until_it_is_paid() {
 }
 
 #[tokio::test]
-async fn what_is_owed_since_connecting_is_paid_also_when_an_answer_was_lost() {
+async fn pending_reply_is_sent_when_the_write_response_is_lost() {
     needs!(InjectFaults);
     let system = System::scripted().await;
-    let (first, mut client) = owed_the_log(&system).await;
+    let (first, mut client) = with_pending_replay(&system).await;
     let lost = Arc::new(Times::new(1));
     system.local().faults().on_call(move |call| {
         let is_sign_of_life = call.caller == "websocket" && call.operation == "dynamodb:UpdateItem";
-        (is_sign_of_life && lost.take()).then_some(Fault::LostAnswer)
+        (is_sign_of_life && lost.take()).then_some(Fault::LostResponse)
     });
     client.ask(&json!({ "type": "ping" }), "subscribed").await;
     assert_eq!(seqs(&until_seq(&mut client, 3).await), [1, 2, 3]);
     client.expect("pong").await;
-    // Once is enough.
+    // It is not sent again.
     client.ask(&json!({ "type": "ping" }), "pong").await;
     client.close().await;
     first.close().await;
@@ -206,7 +207,7 @@ async fn what_is_owed_since_connecting_is_paid_also_when_an_answer_was_lost() {
 }
 
 #[tokio::test]
-async fn every_client_dropped_at_once_comes_back_to_everything() {
+async fn all_clients_resume_after_dropping_at_once() {
     let system = System::scripted().await;
     let gate = Gate::closed();
     let script = Script {
@@ -223,7 +224,7 @@ async fn every_client_dropped_at_once_comes_back_to_everything() {
         assert_eq!(client.expect("stage_complete").await["seq"], 1);
     }
     for client in clients {
-        client.vanish();
+        client.drop_connection();
     }
     for after in [0, 1] {
         let mut client = system.connect().await;
@@ -238,8 +239,8 @@ async fn every_client_dropped_at_once_comes_back_to_everything() {
 }
 
 #[tokio::test]
-async fn a_killed_delivery_function_delivers_after_all() {
-    needs!(InjectFaults, KillFunctions, AdjustTheStack);
+async fn killed_delivery_function_delivers_on_retry() {
+    needs!(InjectFaults, KillFunctions, AdjustStack);
     let system = System::scripted_with(|options| {
         let soon = Duration::from_secs(2);
         options
@@ -250,7 +251,7 @@ async fn a_killed_delivery_function_delivers_after_all() {
     let gate = Gate::closed();
     let script = Script::default().behind(&gate);
     let job = system.create_scripted(&script).await;
-    // The pipeline cannot send, the delivery function hangs until it is killed.
+    // The pipeline's posts fail, and the delivery function hangs until it is killed.
     let hang = Arc::new(Times::new(3));
     system
         .local()

@@ -1,5 +1,5 @@
-//! The reference pipeline: floor plans in, rooms out. These are the only scenarios that depend on what
-//! the pipeline does; a product with stages of its own replaces them, and `end_to_end::plans`.
+//! The reference pipeline, which finds rooms in floor plans. Only these scenarios depend on its stages:
+//! a product with other stages replaces them and `end_to_end::plans`.
 
 use end_to_end::{System, plans};
 use http::Method;
@@ -10,14 +10,14 @@ const PNG: &str = "image/png";
 async fn failure(system: &System, body: Vec<u8>) -> Value {
     let job = system.create(PNG, body).await;
     let mut client = system.watch(&job).await;
-    let failed = client.until_the_end().await.pop().expect("an end");
+    let failed = client.until_job_ends().await.pop().expect("an end");
     assert_eq!(failed["type"], "job_failed", "{failed}");
     client.close().await;
     failed["error"].clone()
 }
 
 #[tokio::test]
-async fn a_floor_plan_goes_in_and_its_rooms_come_out_with_progress_at_every_stage() {
+async fn floor_plan_yields_its_rooms_with_progress_at_every_stage() {
     let system = System::start().await;
     let job = system.create(PNG, plans::HOUSE.as_slice()).await;
     let mut client = system.connect().await;
@@ -25,7 +25,7 @@ async fn a_floor_plan_goes_in_and_its_rooms_come_out_with_progress_at_every_stag
     assert_eq!(subscribed["job_id"], job.id);
     assert_eq!(subscribed["recovered"], true);
     assert_eq!(subscribed["status"]["job_id"], job.id);
-    let messages = client.until_the_end().await;
+    let messages = client.until_job_ends().await;
 
     let stages: Vec<_> = messages
         .iter()
@@ -36,7 +36,11 @@ async fn a_floor_plan_goes_in_and_its_rooms_come_out_with_progress_at_every_stag
     let complete = messages.last().unwrap();
     assert_eq!(complete["type"], "job_complete");
     let rooms = complete["results"]["rooms"].as_array().unwrap();
-    assert_eq!(rooms.len(), plans::ROOMS, "one room per room: {rooms:#?}");
+    assert_eq!(
+        rooms.len(),
+        plans::ROOMS,
+        "each room is found once: {rooms:#?}"
+    );
     for room in rooms {
         let difference = room["area"].as_u64().unwrap().abs_diff(plans::ROOM_AREA);
         assert!(difference * 20 <= plans::ROOM_AREA, "within 5 %: {room}");
@@ -56,7 +60,7 @@ async fn a_floor_plan_goes_in_and_its_rooms_come_out_with_progress_at_every_stag
 }
 
 #[tokio::test]
-async fn input_that_is_no_image_is_refused_with_the_accepted_types() {
+async fn input_that_is_not_an_image_is_rejected_with_accepted_types() {
     let system = System::start().await;
     let headers = [("content-type", PNG)];
     let answer = system
@@ -74,7 +78,7 @@ async fn input_that_is_no_image_is_refused_with_the_accepted_types() {
 }
 
 #[tokio::test]
-async fn a_broken_image_a_bomb_and_a_blank_sheet_fail_with_a_code_and_the_system_goes_on() {
+async fn invalid_images_fail_with_a_code_and_block_no_other_job() {
     let system = System::start().await;
     let broken = plans::HOUSE[..plans::HOUSE.len() / 2].to_vec();
     assert_eq!(failure(&system, broken).await["code"], "broken_image");
@@ -97,7 +101,7 @@ async fn a_broken_image_a_bomb_and_a_blank_sheet_fail_with_a_code_and_the_system
     let job = system.create(PNG, plans::HOUSE.as_slice()).await;
     let mut client = system.watch(&job).await;
     assert_eq!(
-        client.until_the_end().await.pop().unwrap()["type"],
+        client.until_job_ends().await.pop().unwrap()["type"],
         "job_complete"
     );
     client.close().await;

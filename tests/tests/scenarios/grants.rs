@@ -1,7 +1,7 @@
-//! Functions hold what their code calls, and nothing more.
+//! Functions have no unused grants.
 //!
-//! That a call is granted is the compiler's to say. The reverse is told by this tour: it goes
-//! wherever the functions have something to do, and finds the grants that nothing used.
+//! The compiler rejects calls without a grant. For the reverse, this scenario makes the functions use all
+//! of their code paths, and reports the grants that no call used.
 
 use std::{sync::Arc, time::Duration};
 
@@ -18,15 +18,15 @@ use http::Method;
 use local::{Fault, Times};
 use serde_json::json;
 
-use crate::abandoned::{look, queued_without_ticket};
+use crate::abandoned::{queued_without_job_message, run_watchdog};
 
-/// Attempts that a function makes to send one message.
+/// The number of attempts of a function to post one message.
 const ATTEMPTS: usize = 8;
 
 #[tokio::test]
 async fn every_grant_is_used_and_every_call_is_granted() {
-    needs!(InjectFaults, CountCalls, AdjustTheStack);
-    // A run has half of this time before it gives its job back.
+    needs!(InjectFaults, CountCalls, AdjustStack);
+    // A run releases its job after half of this timeout.
     let system = System::scripted_with(|options| {
         let twenty = Duration::from_secs(20);
         options
@@ -34,14 +34,14 @@ async fn every_grant_is_used_and_every_call_is_granted() {
             .insert("pipeline".to_owned(), twenty);
     })
     .await;
-    a_queued_job_is_cancelled_and_its_audience_is_hard_to_reach(&system).await;
-    let long = a_job_takes_longer_than_one_run(&system).await;
-    clients_come_ask_and_go(&system).await;
-    connections_live_on_while_they_are_used(&system).await;
-    a_connection_is_gone_and_another_cannot_be_reached(&system).await;
-    Box::pin(a_worker_of_its_own_runs_a_job(&system)).await;
-    the_watchdog_looks_after_jobs(&system).await;
-    its_results_are_fetched(&system, long).await;
+    queued_job_is_cancelled_with_failing_connections(&system).await;
+    let long = job_takes_longer_than_one_run(&system).await;
+    clients_subscribe_ask_and_leave(&system).await;
+    used_connections_are_renewed(&system).await;
+    one_connection_is_closed_and_another_fails(&system).await;
+    Box::pin(external_worker_runs_a_job(&system)).await;
+    watchdog_handles_abandoned_jobs(&system).await;
+    results_are_fetched(&system, long).await;
 
     let calls = system.local().calls().all();
     let unused = grants::unused(&calls);
@@ -51,9 +51,9 @@ async fn every_grant_is_used_and_every_call_is_granted() {
     system.finish().await;
 }
 
-/// The delivery function renews one connection, finds the second busy and the third gone.
-async fn a_queued_job_is_cancelled_and_its_audience_is_hard_to_reach(system: &System) {
-    // No run can claim the job: it stays queued.
+/// The delivery function renews one connection, is throttled on the second and finds the third closed.
+async fn queued_job_is_cancelled_with_failing_connections(system: &System) {
+    // No run can claim the job, so it stays queued.
     system.local().faults().on_call(|call| {
         let claims = call.caller == "pipeline" && call.operation == "dynamodb:UpdateItem";
         claims.then_some(Fault::Outage)
@@ -82,7 +82,7 @@ async fn a_queued_job_is_cancelled_and_its_audience_is_hard_to_reach(system: &Sy
     let cancel = json!({ "type": "cancel_job", "job_id": other.id, "access_key": other.key });
     first.ask(&cancel, "cancel_requested").await;
     system
-        .eventually("the gone connection is forgotten", async |system| {
+        .eventually("the closed connection is deleted", async |system| {
             system.items(Subscribers::SPEC).await.len() == 2
         })
         .await;
@@ -92,8 +92,8 @@ async fn a_queued_job_is_cancelled_and_its_audience_is_hard_to_reach(system: &Sy
     system.local().faults().clear();
 }
 
-/// Large results, a stage that says nothing for a while, and a second run.
-async fn a_job_takes_longer_than_one_run(system: &System) -> (Job, Client) {
+/// Large results, a stage without reports for a while, and a second run.
+async fn job_takes_longer_than_one_run(system: &System) -> (Job, Client) {
     let large = |act: StageScript, results_bytes| StageScript {
         results_bytes,
         ..act
@@ -110,11 +110,11 @@ async fn a_job_takes_longer_than_one_run(system: &System) -> (Job, Client) {
     (job, client)
 }
 
-async fn its_results_are_fetched(system: &System, (job, mut client): (Job, Client)) {
-    client.until_the_end().await;
+async fn results_are_fetched(system: &System, (job, mut client): (Job, Client)) {
+    client.until_job_ends().await;
     client.close().await;
     let mut late = system.watch(&job).await;
-    late.until_the_end().await;
+    late.until_job_ends().await;
     late.close().await;
     let small = format!("{}/results?stage=stage_1", job.path());
     let small = system.http.with_key(Method::GET, &small, &job.key).await;
@@ -124,7 +124,7 @@ async fn its_results_are_fetched(system: &System, (job, mut client): (Job, Clien
     assert_eq!(huge.status, 307);
 }
 
-async fn clients_come_ask_and_go(system: &System) {
+async fn clients_subscribe_ask_and_leave(system: &System) {
     let script = Script {
         stage_1: StageScript::slow(600, 100),
         ..Script::default()
@@ -141,11 +141,11 @@ async fn clients_come_ask_and_go(system: &System) {
         .await;
     assert_eq!(status.status, 200);
     cancel_over_http(system, &job).await;
-    client.until_the_end().await;
+    client.until_job_ends().await;
     client.close().await;
 }
 
-async fn connections_live_on_while_they_are_used(system: &System) {
+async fn used_connections_are_renewed(system: &System) {
     let script = Script {
         stage_1: StageScript::slow(600, 100),
         ..Script::default()
@@ -164,22 +164,28 @@ async fn connections_live_on_while_they_are_used(system: &System) {
     system.age_connections().await;
     client.ask(&json!({ "type": "ping" }), "pong").await;
     system
-        .eventually("the client's message renews", renewals("websocket"))
+        .eventually(
+            "a message of the client renews the connection",
+            renewals("websocket"),
+        )
         .await;
 
     system.age_connections().await;
-    // Someone new: the pipeline reads anew who watches, and until when.
+    // A new subscription makes the pipeline read the list of subscribers again.
     let second = system.watch(&job).await;
     system
-        .eventually("what reaches the client renews", renewals("pipeline"))
+        .eventually(
+            "a post to the client renews the connection",
+            renewals("pipeline"),
+        )
         .await;
     cancel_over_http(system, &job).await;
-    client.until_the_end().await;
+    client.until_job_ends().await;
     client.close().await;
     second.close().await;
 }
 
-async fn a_connection_is_gone_and_another_cannot_be_reached(system: &System) {
+async fn one_connection_is_closed_and_another_fails(system: &System) {
     let script = Script {
         stage_1: StageScript::slow(10, 100),
         ..Script::default()
@@ -199,10 +205,10 @@ async fn a_connection_is_gone_and_another_cannot_be_reached(system: &System) {
         }
     });
     gate.open();
-    let messages = busy.until_the_end().await;
+    let messages = busy.until_job_ends().await;
     assert_eq!(messages.last().expect("an end")["type"], "job_complete");
     system
-        .eventually("the gone connection is forgotten", async |system| {
+        .eventually("the closed connection is deleted", async |system| {
             let watchers = system.items(Subscribers::SPEC).await;
             watchers.iter().filter(|it| it["job_id"] == job.id).count() == 1
         })
@@ -212,8 +218,8 @@ async fn a_connection_is_gone_and_another_cannot_be_reached(system: &System) {
     system.local().faults().clear();
 }
 
-/// The worker function renews one connection, finds the second gone and the third busy.
-async fn a_worker_of_its_own_runs_a_job(system: &System) {
+/// The worker function renews one connection, finds the second closed and the third failing.
+async fn external_worker_runs_a_job(system: &System) {
     let (job, mut worker) = system.create_external("input").await;
     let (mut alive, _) = watch(system, &job).await;
     let (gone, gone_id) = watch(system, &job).await;
@@ -232,11 +238,13 @@ async fn a_worker_of_its_own_runs_a_job(system: &System) {
     worker.request(Method::GET, "input", "").await;
     let large = stage_complete("a", "x".repeat(100_000));
     let end = json!({ "type": "job_complete" });
-    worker.tell(json!([progress("a", 1), large, end])).await;
-    alive.until_the_end().await;
-    busy.until_the_end().await;
+    worker
+        .post_events(json!([progress("a", 1), large, end]))
+        .await;
+    alive.until_job_ends().await;
+    busy.until_job_ends().await;
     system
-        .eventually("the gone connection is forgotten", async |system| {
+        .eventually("the closed connection is deleted", async |system| {
             let watchers = system.items(Subscribers::SPEC).await;
             watchers.iter().filter(|it| it["job_id"] == job.id).count() == 2
         })
@@ -247,20 +255,20 @@ async fn a_worker_of_its_own_runs_a_job(system: &System) {
     system.local().faults().clear();
 }
 
-/// The delivery function ends a cancelled job whose worker is silent, and has a queued job run.
-async fn the_watchdog_looks_after_jobs(system: &System) {
+/// The watchdog ends a cancelled job with a silent worker, and requeues a job without a job message.
+async fn watchdog_handles_abandoned_jobs(system: &System) {
     let (job, mut worker) = system.create_external("").await;
     let mut client = system.watch(&job).await;
     worker.claim(&["a"]).await;
     cancel_over_http(system, &job).await;
     system.end_lease(&job).await;
-    look(system, &job, Some(1)).await;
+    run_watchdog(system, &job, Some(1)).await;
     client.expect("job_cancelled").await;
     client.close().await;
 
-    let (id, _) = queued_without_ticket(system).await;
-    let pointer = DeliveryTask::watchdog(id.clone(), None);
-    system.send::<DeliveryQueue>(&pointer).await;
+    let (id, _) = queued_without_job_message(system).await;
+    let task = DeliveryTask::watchdog(id.clone(), None);
+    system.send::<DeliveryQueue>(&task).await;
     system
         .eventually("the job is run", async |system| {
             let jobs = system.items(Jobs::SPEC).await;
@@ -270,7 +278,7 @@ async fn the_watchdog_looks_after_jobs(system: &System) {
         .await;
 }
 
-/// Watches a job on a new connection; answers with API Gateway's id of it, too.
+/// Subscribes to a job on a new connection. Returns the client and the connection id.
 async fn watch(system: &System, job: &Job) -> (Client, String) {
     let before = system.local().connection_ids();
     let client = system.watch(job).await;

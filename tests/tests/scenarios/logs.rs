@@ -1,4 +1,4 @@
-//! What the functions log.
+//! The functions' logs.
 
 use contract::timestamp::Timestamp;
 use end_to_end::{
@@ -9,7 +9,7 @@ use http::Method;
 use serde_json::Value;
 
 #[tokio::test]
-async fn every_log_line_is_json_with_a_time_and_no_key_is_in_any() {
+async fn log_lines_are_json_with_a_time_and_without_keys() {
     needs!(ReadLogs);
     let system = System::scripted_with(|options| {
         for function in ["websocket", "jobs", "worker", "pipeline", "delivery"] {
@@ -24,8 +24,8 @@ async fn every_log_line_is_json_with_a_time_and_no_key_is_in_any() {
     let mut in_url = end_to_end::Client::connect(&job.url()).await.unwrap();
     in_url.send(&serde_json::json!({ "type": "ping" })).await;
     let mut client = system.watch(&job).await;
-    client.until_the_end().await;
-    // Keys where they do not belong.
+    client.until_job_ends().await;
+    // Keys in the wrong fields.
     for field in ["type", "job_id", "after_seq"] {
         let mut swapped = job.subscribe();
         swapped[field] = job.key.as_str().into();
@@ -40,7 +40,7 @@ async fn every_log_line_is_json_with_a_time_and_no_key_is_in_any() {
     let (external, mut worker) = system.create_external("").await;
     worker.claim(&["a"]).await;
     worker
-        .tell(serde_json::json!([{ "type": "job_complete" }]))
+        .post_events(serde_json::json!([{ "type": "job_complete" }]))
         .await;
 
     let lines = system.local().logs();
@@ -48,13 +48,13 @@ async fn every_log_line_is_json_with_a_time_and_no_key_is_in_any() {
     let mut about_the_job = 0;
     for line in &lines {
         let record: Value = serde_json::from_str(&line.text)
-            .unwrap_or_else(|error| panic!("no JSON ({error}): {}", line.text));
+            .unwrap_or_else(|error| panic!("not JSON ({error}): {}", line.text));
         let time = record["timestamp"].as_str().unwrap_or_default();
         assert!(time.parse::<Timestamp>().is_ok(), "no time: {}", line.text);
         for key in [&job.key, &external.key, &worker.key] {
             assert!(!line.text.contains(key), "a key in a log: {}", line.text);
         }
-        // The SDK's own records, which only this level shows, stand in the SDK's own spans.
+        // At this level, the SDK logs records in its own spans.
         let target = record["target"].as_str().unwrap_or_default();
         let is_ours = target.starts_with("pipeline") || target.starts_with("handlers_core");
         if is_ours && line.text.contains(&job.id) {
@@ -76,15 +76,15 @@ async fn every_log_line_is_json_with_a_time_and_no_key_is_in_any() {
 }
 
 #[tokio::test]
-async fn a_run_writes_what_became_of_its_messages_as_one_metric_record() {
+async fn run_logs_its_delivery_stats_as_one_metric_record() {
     needs!(ReadLogs);
     let system = System::scripted().await;
     let script = Script {
         stage_1: StageScript::slow(10, 50),
         ..Script::default()
     };
-    let (job, mut client) = system.watched(script).await;
-    let received = client.until_the_end().await.len() as u64;
+    let (job, mut client) = system.create_and_watch(script).await;
+    let received = client.until_job_ends().await.len() as u64;
     let records = |system: &System| -> Vec<Value> {
         let lines = system.local().logs().into_iter();
         lines
@@ -103,7 +103,7 @@ async fn a_run_writes_what_became_of_its_messages_as_one_metric_record() {
     assert_eq!(records[0]["job_id"], job.id);
     assert_eq!(records[0]["Subscribers"], 1);
     assert_eq!(records[0]["MessagesDeferred"], 0);
-    // The client may have closed before a last progress update; what it received was sent.
+    // The client may have disconnected before a last progress update, so more may have been sent.
     assert!(
         records[0]["MessagesSent"].as_u64().unwrap() >= received,
         "{records:?}"
@@ -113,7 +113,7 @@ async fn a_run_writes_what_became_of_its_messages_as_one_metric_record() {
 }
 
 #[tokio::test]
-async fn a_correlation_id_goes_from_the_request_to_every_message_and_log_line() {
+async fn correlation_id_of_a_request_is_in_all_messages_and_logs() {
     needs!(ReadLogs);
     let system = System::scripted().await;
     let headers = [
@@ -129,21 +129,21 @@ async fn a_correlation_id_goes_from_the_request_to_every_message_and_log_line() 
     let job = system.job(&made);
     let mut client = system.watch(&job).await;
     gate.open();
-    let messages = client.until_the_end().await;
+    let messages = client.until_job_ends().await;
     for message in &messages {
         assert_eq!(message["correlation_id"], "order-4711", "{message}");
     }
     let logs = system.local().logs();
-    let told = logs.iter().any(|line| {
+    let is_logged = logs.iter().any(|line| {
         line.function == "pipeline" && line.text.contains(r#""correlation_id":"order-4711""#)
     });
-    assert!(told, "{logs:#?}");
+    assert!(is_logged, "{logs:#?}");
     client.close().await;
     system.finish().await;
 }
 
 #[tokio::test]
-async fn client_that_pings_and_leaves_is_no_error_in_the_log() {
+async fn client_leaving_after_a_ping_logs_no_error() {
     needs!(ReadLogs);
     let system = System::start().await;
     let mut client = system.connect().await;
@@ -153,9 +153,9 @@ async fn client_that_pings_and_leaves_is_no_error_in_the_log() {
     for _ in 0..100 {
         client.send(&serde_json::json!({ "type": "ping" })).await;
     }
-    client.vanish();
+    client.drop_connection();
     system.wait_until_clean("the client").await;
-    // Messages that came before the end are served after it.
+    // Messages that arrived before the disconnect are served after it.
     let served = |system: &System| {
         let is_ping = |call: &local::Call| {
             call.caller == "websocket" && call.operation == "execute-api:ManageConnections"

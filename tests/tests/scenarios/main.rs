@@ -1,4 +1,4 @@
-//! The whole system, as its users meet it.
+//! End-to-end scenarios of the whole system.
 
 mod abandoned;
 mod abuse;
@@ -17,6 +17,7 @@ mod faults;
 mod floor_plans;
 mod grants;
 mod logs;
+mod overruled;
 mod progress;
 mod queues;
 mod results;

@@ -1,4 +1,4 @@
-//! Live progress of a job.
+//! Progress updates.
 
 use std::time::Duration;
 
@@ -19,15 +19,15 @@ fn of_type<'a>(messages: &'a [Value], kind: &str) -> Vec<&'a Value> {
 }
 
 #[tokio::test]
-async fn progress_updates_are_sent_at_the_start_during_and_at_the_end_of_each_stage() {
+async fn progress_updates_are_sent_at_start_during_and_end_of_stages() {
     let system = System::scripted().await;
     let script = Script {
-        // Slow enough for each update to be on its way before the next takes its place.
+        // Slow enough that no update is coalesced with the next one.
         stage_1: StageScript::slow(5, 1000),
         stage_2: StageScript::slow(5, 1000),
     };
-    let (_, mut client) = system.watched(script).await;
-    let messages = client.until_the_end().await;
+    let (_, mut client) = system.create_and_watch(script).await;
+    let messages = client.until_job_ends().await;
     let updates = of_type(&messages, "progress_update");
     for stage in ["stage_1", "stage_2"] {
         let percents: Vec<_> = updates
@@ -54,14 +54,14 @@ async fn progress_updates_are_sent_at_the_start_during_and_at_the_end_of_each_st
 }
 
 #[tokio::test]
-async fn progress_updates_have_stage_percentage_estimated_time_and_every_other_field() {
+async fn progress_updates_have_stage_percentage_estimate_and_all_else() {
     let system = System::scripted().await;
     let script = Script {
         stage_1: StageScript::slow(20, 100),
         ..Script::default()
     };
-    let (job, mut client) = system.watched(script).await;
-    let messages = client.until_the_end().await;
+    let (job, mut client) = system.create_and_watch(script).await;
+    let messages = client.until_job_ends().await;
     let updates = of_type(&messages, "progress_update");
     for update in &updates {
         assert_eq!(update["job_id"], job.id);
@@ -95,11 +95,11 @@ async fn progress_updates_have_stage_percentage_estimated_time_and_every_other_f
 }
 
 #[tokio::test]
-async fn a_snapshot_over_http_says_the_same_as_the_messages() {
+async fn snapshot_over_http_equals_the_messages() {
     let system = System::scripted().await;
     let job = system.create_scripted(&Script::default()).await;
     let mut client = system.watch(&job).await;
-    let messages = client.until_the_end().await;
+    let messages = client.until_job_ends().await;
     let snapshot = system
         .http
         .with_key(Method::GET, &job.path(), &job.key)
@@ -130,11 +130,11 @@ async fn a_snapshot_over_http_says_the_same_as_the_messages() {
 }
 
 #[tokio::test]
-async fn who_subscribes_while_a_worker_reports_knows_of_it() {
+async fn subscription_stored_during_a_report_includes_it() {
     needs!(InjectFaults, CountCalls);
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
-    // It has been read, and is stored only after the worker has said all that it says for long.
+    // The subscription is stored only after the worker's last report.
     let storing = |call: &local::Call| {
         call.caller == "websocket" && call.operation == "dynamodb:TransactWriteItems"
     };
@@ -151,7 +151,7 @@ async fn who_subscribes_while_a_worker_reports_knows_of_it() {
         })
         .await;
     worker.claim(&["a"]).await;
-    worker.tell(json!([progress("a", 50)])).await;
+    worker.post_events(json!([progress("a", 50)])).await;
     let subscribed = client.expect("subscribed").await;
     assert_eq!(subscribed["status"]["progress"], 50, "{subscribed}");
     client.close().await;
@@ -159,15 +159,15 @@ async fn who_subscribes_while_a_worker_reports_knows_of_it() {
 }
 
 #[tokio::test]
-async fn who_subscribes_between_two_reports_of_a_worker_hears_the_second() {
-    needs!(AdjustTheStack);
-    // One process, which knows who has watched a moment ago.
+async fn subscriber_between_two_reports_gets_the_second() {
+    needs!(AdjustStack);
+    // One process, with a cached list of subscribers.
     let system = System::start_with(|options| options.concurrency = 1).await;
     let (job, mut worker) = system.create_external("").await;
     worker.claim(&["a"]).await;
-    worker.tell(json!([progress("a", 10)])).await;
+    worker.post_events(json!([progress("a", 10)])).await;
     let mut client = system.watch(&job).await;
-    worker.tell(json!([progress("a", 20)])).await;
+    worker.post_events(json!([progress("a", 20)])).await;
     assert_eq!(client.next().await.expect("a message")["progress"], 20);
     client.close().await;
     system.finish().await;
@@ -177,16 +177,16 @@ async fn who_subscribes_between_two_reports_of_a_worker_hears_the_second() {
 async fn subscriber_of_a_short_stage_sees_its_progress() {
     let system = System::scripted().await;
     let script = Script {
-        // Over before a list of subscribers that is kept for a second would be read again.
+        // Shorter than the second for which a list of subscribers is cached.
         stage_1: StageScript::slow(6, 100),
         ..Script::default()
     };
     let gate = Gate::closed();
     let job = system.create_scripted(&script.behind(&gate)).await;
-    // The pipeline has reported the start of the stage, to an empty list of subscribers.
+    // The pipeline has reported the start of the stage to an empty list of subscribers.
     let mut client = system.watch_started(&job).await;
     gate.open();
-    let messages = client.until_the_end().await;
+    let messages = client.until_job_ends().await;
     let is_update =
         |message: &&Value| message["type"] == "progress_update" && message["stage"] == "stage_1";
     assert!(

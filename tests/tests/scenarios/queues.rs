@@ -1,8 +1,8 @@
-//! Queues deliver at least once, in any order.
+//! Queues deliver messages at least once and in any order.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::collections::BTreeSet;
 
-use contract::queues::{DeliveryQueue, DeliveryTask, JobQueue, Recipients};
+use contract::queues::{DeliveryQueue, DeliveryTask, JobQueue, MAX_DELIVERY_ATTEMPTS, Recipients};
 use end_to_end::{
     Client, Job, System, needs,
     script::{Gate, Script, StageScript},
@@ -10,18 +10,18 @@ use end_to_end::{
 use local::Fault;
 use serde_json::{Value, json};
 
-async fn ticket(system: &System, job: &Job) {
-    system.send::<JobQueue>(&job.ticket()).await;
+async fn send_job_message(system: &System, job: &Job) {
+    system.send::<JobQueue>(&job.job_message()).await;
 }
 
-/// Has the delivery function send everyone the log after `after_seq`.
-pub(crate) async fn pointer(system: &System, job: &Job, after_seq: u64) {
+/// Queues a delivery task that sends the log after `after_seq` to all subscribers.
+pub(crate) async fn send_log_task(system: &System, job: &Job, after_seq: u64) {
     let all = Recipients::AllSubscribers;
-    let pointer = DeliveryTask::log(job.ticket().job_id, all, after_seq);
-    system.send::<DeliveryQueue>(&pointer).await;
+    let task = DeliveryTask::log(job.job_message().job_id, all, after_seq);
+    system.send::<DeliveryQueue>(&task).await;
 }
 
-/// Whether nothing is on the queue, nor being worked on, but the looks of watchdogs that are to come.
+/// Whether the queue has no messages except those of scheduled watchdogs.
 fn is_settled(system: &System, queue: &str) -> bool {
     let messages = system.local().queue_messages(queue).expect("the queue");
     messages.iter().all(|message| message.contains("watchdog"))
@@ -30,6 +30,19 @@ fn is_settled(system: &System, queue: &str) -> bool {
 fn dead_letters(system: &System, queue: &str) -> Vec<String> {
     let name = format!("{queue}-dead-letters");
     system.local().queue_messages(&name).expect("the queue")
+}
+
+/// The log records of deliveries that the delivery function gave up.
+fn given_up(system: &System) -> Vec<Value> {
+    let lines = system.local().logs().into_iter();
+    lines
+        .filter(|line| line.function == "delivery")
+        .filter_map(|line| serde_json::from_str(&line.text).ok())
+        .filter(|record: &Value| {
+            let message = record["message"].as_str().unwrap_or_default();
+            message.starts_with("a delivery is given up")
+        })
+        .collect()
 }
 
 async fn durable_until(client: &mut Client, last: &str) -> Vec<Value> {
@@ -49,27 +62,27 @@ async fn durable_until(client: &mut Client, last: &str) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn tickets_and_pointers_that_come_again_and_out_of_order_change_nothing() {
+async fn duplicate_and_unordered_queue_messages_change_nothing() {
     needs!(CountMessages);
     let system = System::scripted().await;
     let script = Script {
         stage_1: StageScript::slow(10, 50),
         stage_2: StageScript::slow(10, 50),
     };
-    let (job, mut client) = system.watched(script).await;
-    ticket(&system, &job).await;
+    let (job, mut client) = system.create_and_watch(script).await;
+    send_job_message(&system, &job).await;
     let mut messages = durable_until(&mut client, "stage_complete").await;
-    pointer(&system, &job, 1).await;
-    pointer(&system, &job, 0).await;
+    send_log_task(&system, &job, 1).await;
+    send_log_task(&system, &job, 0).await;
     messages.extend(durable_until(&mut client, "job_complete").await);
-    ticket(&system, &job).await;
-    pointer(&system, &job, 2).await;
+    send_job_message(&system, &job).await;
+    send_log_task(&system, &job, 2).await;
     system
         .eventually("the queues are empty", async |system| {
             is_settled(system, "deliveries") && is_settled(system, "jobs")
         })
         .await;
-    // A message that comes again is the same, to the letter: its `seq` tells who has it.
+    // A repeated message is identical, so clients deduplicate it by its `seq`.
     client.send(&json!({ "type": "ping" })).await;
     messages.extend(durable_until(&mut client, "pong").await);
     messages.pop();
@@ -82,13 +95,13 @@ async fn tickets_and_pointers_that_come_again_and_out_of_order_change_nothing() 
 }
 
 #[tokio::test]
-async fn only_what_could_not_be_delivered_with_its_whole_budget_is_a_dead_letter() {
-    needs!(InjectFaults, AdjustTheStack);
+async fn unreachable_connection_is_given_up_without_dead_letters() {
+    needs!(InjectFaults, AdjustStack, ReadLogs);
     let system = System::scripted_with(|options| {
-        let soon = Duration::from_secs(1);
+        // Each delivery task is on its last attempt.
         options
-            .visibility_timeouts
-            .insert("deliveries".to_owned(), soon);
+            .earlier_receives
+            .insert("deliveries".to_owned(), MAX_DELIVERY_ATTEMPTS - 1);
     })
     .await;
     let script = Script {
@@ -107,29 +120,33 @@ async fn only_what_could_not_be_delivered_with_its_whole_budget_is_a_dead_letter
         .on_post(move |post| (post.connection_id == refused).then_some(Fault::Outage));
     gate.open();
     let messages = durable_until(&mut other, "job_complete").await;
-    assert_eq!(messages.len(), 3, "the others hear it all: {messages:#?}");
+    assert_eq!(
+        messages.len(),
+        3,
+        "the other client gets all messages: {messages:#?}"
+    );
 
     system
-        .eventually("what could not be delivered is given up", async |system| {
-            is_settled(system, "deliveries") && !dead_letters(system, "deliveries").is_empty()
+        .eventually("the failed delivery is given up", async |system| {
+            is_settled(system, "deliveries") && !given_up(system).is_empty()
         })
         .await;
-    // They are that connection's, and nobody else's.
-    for letter in dead_letters(&system, "deliveries") {
-        let pointer: DeliveryTask = serde_json::from_str(&letter).expect("a pointer");
-        assert_eq!(pointer.job_id.as_str(), job.id);
-        assert_eq!(pointer.audience, Recipients::Connections(vec![id.clone()]));
+    // Only that connection's delivery was given up.
+    for record in given_up(&system) {
+        assert_eq!(record["span"]["job_id"], job.id.as_str(), "{record}");
+        assert_eq!(record["connection_id"], id.as_str(), "{record}");
     }
+    assert!(dead_letters(&system, "deliveries").is_empty());
     assert!(dead_letters(&system, "jobs").is_empty());
 
-    // Nothing is lost with it: the client finds it in the log.
+    // The messages are not lost: the client gets them from the log.
     system.local().faults().clear();
     let mut unreachable = unreachable;
     let mut subscribe = job.subscribe();
     subscribe["after_seq"] = json!(0);
     unreachable.send(&subscribe).await;
     durable_until(&mut unreachable, "subscribed").await;
-    // Attempts that outlived their ticket's visibility may get through just now, the last one first.
+    // Attempts that outlived their task's visibility timeout may still succeed, the last one first.
     let mut seqs = BTreeSet::new();
     while seqs != BTreeSet::from([1, 2, 3]) {
         let message = unreachable.next().await.expect("a message");

@@ -1,4 +1,4 @@
-//! Results, small and large.
+//! Small and large results.
 
 use end_to_end::{
     System,
@@ -14,15 +14,15 @@ async fn completed(system: &System, results_bytes: usize) -> (end_to_end::Job, s
         },
         ..Script::default()
     };
-    let (job, mut client) = system.watched(script).await;
-    let complete = client.until_the_end().await.pop().expect("an end");
+    let (job, mut client) = system.create_and_watch(script).await;
+    let complete = client.until_job_ends().await.pop().expect("an end");
     assert_eq!(complete["type"], "job_complete");
     client.close().await;
     (job, complete)
 }
 
 #[tokio::test]
-async fn results_over_32_kb_are_fetched_from_where_the_message_says() {
+async fn results_over_32_kb_are_fetched_from_results_url() {
     let system = System::scripted().await;
     let (job, complete) = completed(&system, 100_000).await;
     assert!(complete["results"].is_null());
@@ -37,7 +37,7 @@ async fn results_over_32_kb_are_fetched_from_where_the_message_says() {
 }
 
 #[tokio::test]
-async fn results_over_4_mb_are_a_redirect_to_an_address_that_needs_no_key() {
+async fn results_over_4_mb_redirect_to_a_presigned_url() {
     let system = System::scripted().await;
     let (job, complete) = completed(&system, 4_300_000).await;
     let url = complete["results_url"].as_str().unwrap();
@@ -51,7 +51,7 @@ async fn results_over_4_mb_are_a_redirect_to_an_address_that_needs_no_key() {
 }
 
 #[tokio::test]
-async fn results_need_the_key_and_a_finished_stage() {
+async fn results_require_the_key_and_a_finished_stage() {
     let system = System::scripted().await;
     let script = Script {
         stage_1: StageScript::slow(600, 100),

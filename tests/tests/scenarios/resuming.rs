@@ -1,4 +1,4 @@
-//! Coming back after a disconnect.
+//! Resuming after a disconnect or a killed run.
 
 use end_to_end::{
     System, needs,
@@ -8,15 +8,15 @@ use http::Method;
 use serde_json::json;
 
 #[tokio::test]
-async fn a_client_that_comes_back_gets_what_it_missed_and_nothing_twice() {
+async fn returning_client_gets_missed_messages_once() {
     let system = System::scripted().await;
     let script = Script {
         stage_1: StageScript::slow(2, 50),
         stage_2: StageScript::slow(20, 100),
     };
-    let (job, mut client) = system.watched(script).await;
+    let (job, mut client) = system.create_and_watch(script).await;
     assert_eq!(client.expect("stage_complete").await["seq"], 1);
-    client.vanish();
+    client.drop_connection();
 
     let mut client = system.connect().await;
     let mut subscribe = job.subscribe();
@@ -24,7 +24,7 @@ async fn a_client_that_comes_back_gets_what_it_missed_and_nothing_twice() {
     let subscribed = client.ask(&subscribe, "subscribed").await;
     assert_eq!(subscribed["recovered"], true);
     let seqs: Vec<_> = client
-        .until_the_end()
+        .until_job_ends()
         .await
         .iter()
         .filter(|message| message["type"] != "progress_update")
@@ -36,18 +36,18 @@ async fn a_client_that_comes_back_gets_what_it_missed_and_nothing_twice() {
 }
 
 #[tokio::test]
-async fn a_client_that_comes_late_gets_the_whole_log() {
+async fn late_client_gets_the_whole_log() {
     let system = System::scripted().await;
     let job = system.create_scripted(&Script::default()).await;
     let mut first = system.watch(&job).await;
-    first.until_the_end().await;
+    first.until_job_ends().await;
     first.close().await;
 
     let mut late = system.connect().await;
     let subscribed = late.ask(&job.subscribe(), "subscribed").await;
     assert_eq!(subscribed["status"]["status"], "completed");
     assert_eq!(subscribed["seq"], 3);
-    let messages = late.until_the_end().await;
+    let messages = late.until_job_ends().await;
     assert_eq!(messages.len(), 3);
 
     let mut subscribe = job.subscribe();
@@ -59,7 +59,7 @@ async fn a_client_that_comes_late_gets_the_whole_log() {
 }
 
 #[tokio::test]
-async fn a_job_whose_pipeline_is_killed_goes_on_at_its_first_unfinished_stage() {
+async fn killed_run_resumes_at_its_first_unfinished_stage() {
     needs!(KillFunctions);
     let system = System::scripted().await;
     let [begun, killed] = [Gate::closed(), Gate::closed()];
@@ -73,8 +73,8 @@ async fn a_job_whose_pipeline_is_killed_goes_on_at_its_first_unfinished_stage() 
     let first = client.expect("stage_complete").await;
     system.local().kill("pipeline");
     killed.open();
-    // The lease of the killed run has to end first.
-    // What the killed run has sent comes again, lest it was lost on the way.
+    // The lease of the killed run must end first.
+    // Messages of the killed run are sent again, because their posts may have failed.
     let second = loop {
         let message = client.expect("stage_complete").await;
         if message["seq"] != 1 {
@@ -89,7 +89,7 @@ async fn a_job_whose_pipeline_is_killed_goes_on_at_its_first_unfinished_stage() 
     );
     assert_ne!(second["results"]["process"], first["results"]["process"]);
     assert_eq!(client.expect("job_complete").await["seq"], 3);
-    // The stage that was cut short was started again.
+    // The interrupted stage was restarted.
     let path = job.path();
     let snapshot = system.http.with_key(Method::GET, &path, &job.key).await;
     assert_eq!(snapshot.json()["attempt"], 2);

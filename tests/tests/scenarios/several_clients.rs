@@ -1,4 +1,4 @@
-//! Several clients on one job.
+//! Several clients of one job.
 
 use end_to_end::{
     System,
@@ -14,7 +14,7 @@ fn durable(messages: &[Value]) -> Vec<&Value> {
 }
 
 #[tokio::test]
-async fn every_client_of_a_job_gets_every_durable_message_in_order() {
+async fn all_clients_get_all_durable_messages_in_order() {
     let system = System::scripted().await;
     let script = Script {
         stage_1: StageScript::slow(10, 100),
@@ -29,7 +29,7 @@ async fn every_client_of_a_job_gets_every_durable_message_in_order() {
     gate.open();
     let mut seen = Vec::new();
     for client in &mut clients {
-        seen.push(client.until_the_end().await);
+        seen.push(client.until_job_ends().await);
     }
     for messages in &seen {
         assert_eq!(durable(messages), durable(&seen[0]));
@@ -42,7 +42,7 @@ async fn every_client_of_a_job_gets_every_durable_message_in_order() {
 }
 
 #[tokio::test]
-async fn a_client_that_unsubscribes_hears_no_more_and_the_others_do() {
+async fn unsubscribed_client_gets_no_more_messages() {
     let system = System::scripted().await;
     let script = Script {
         stage_1: StageScript::slow(20, 100),
@@ -59,9 +59,9 @@ async fn a_client_that_unsubscribes_hears_no_more_and_the_others_do() {
         )
         .await;
     gate.open();
-    let messages = stays.until_the_end().await;
+    let messages = stays.until_job_ends().await;
     assert_eq!(messages.last().unwrap()["type"], "job_complete");
-    // What was in flight when it unsubscribed may still have come; the end did not.
+    // Messages in flight at the unsubscribe may still arrive, but not the end of the job.
     leaves.send(&json!({ "type": "ping" })).await;
     loop {
         let message = leaves.next().await.unwrap();
@@ -76,7 +76,7 @@ async fn a_client_that_unsubscribes_hears_no_more_and_the_others_do() {
 }
 
 #[tokio::test]
-async fn two_jobs_do_not_mix() {
+async fn clients_get_only_messages_of_their_own_job() {
     let system = System::scripted().await;
     let script = Script {
         stage_1: StageScript::slow(5, 50),
@@ -87,7 +87,7 @@ async fn two_jobs_do_not_mix() {
     let mut client_of_one = system.watch(&one).await;
     let mut client_of_other = system.watch(&other).await;
     for (client, job) in [(&mut client_of_one, &one), (&mut client_of_other, &other)] {
-        for message in client.until_the_end().await {
+        for message in client.until_job_ends().await {
             assert_eq!(message["job_id"], job.id);
         }
     }

@@ -1,4 +1,4 @@
-//! More subscribers than a publisher posts to itself.
+//! More subscribers than a publisher posts to directly.
 
 use std::{
     collections::BTreeSet,
@@ -17,12 +17,12 @@ use local::Fault;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
-use crate::queues::pointer;
+use crate::queues::send_log_task;
 
-/// Subscribers beyond those that the publisher posts to.
+/// The number of subscribers that only the delivery function serves.
 const BEYOND: usize = 20;
 
-/// So many clients at a time are enough for one machine.
+/// Lets one of these scenarios run at a time, because of their many clients.
 static ALONE: Mutex<()> = Mutex::const_new(());
 
 async fn watch_in_company(system: &System, job: &Job) -> Vec<Client> {
@@ -35,9 +35,9 @@ async fn watch_in_company(system: &System, job: &Job) -> Vec<Client> {
     clients
 }
 
-/// What a client hears from its subscription to the job's end.
-async fn hear(mut client: Client) -> (Client, Vec<Value>) {
-    let messages = client.until_the_end().await;
+/// Reads all messages of a client up to the end of the job.
+async fn read_to_the_end(mut client: Client) -> (Client, Vec<Value>) {
+    let messages = client.until_job_ends().await;
     (client, messages)
 }
 
@@ -50,11 +50,11 @@ fn durable(messages: &[Value]) -> BTreeSet<u64> {
 }
 
 #[tokio::test]
-async fn a_wide_audience_hears_everything_and_costs_its_publisher_no_more_than_a_small_one() {
+async fn wide_audience_costs_its_publisher_no_more_than_a_small_one() {
     needs!(CountCalls);
     let _alone = ALONE.lock().await;
     let system = System::scripted().await;
-    // It goes on until everybody watches, and is cancelled then.
+    // The job runs until all clients are subscribed, and is then cancelled.
     let script = Script {
         stage_1: StageScript::slow(100_000, 50),
         ..Script::default()
@@ -63,7 +63,7 @@ async fn a_wide_audience_hears_everything_and_costs_its_publisher_no_more_than_a
     let clients = watch_in_company(&system, &job).await;
     let calls = system.local().calls();
 
-    // Progress reaches everyone, whoever posts it.
+    // Progress reaches all subscribers, direct and deferred ones.
     let clients = join_all(clients.into_iter().map(async |mut client| {
         let message = client.next().await.expect("a message");
         assert_eq!(message["type"], "progress_update");
@@ -77,11 +77,11 @@ async fn a_wide_audience_hears_everything_and_costs_its_publisher_no_more_than_a
         .await
         .ask(&cancel, "cancel_requested")
         .await;
-    let heard = join_all(clients.into_iter().map(hear)).await;
+    let heard = join_all(clients.into_iter().map(read_to_the_end)).await;
 
-    // The log entry and its commit are the two writes of the one durable message; all of the
-    // audience beyond is one message on the queue, and one for each progress update that it gets.
-    // The list is known, or read once more if the last to come were not on it yet.
+    // The one durable message costs two writes, the log entry and its commit. All deferred subscribers
+    // cost one queue message for it, and one for each progress update that is sent to them. The list of
+    // subscribers is cached, or read once more if the last subscribers were missing.
     let by_pipeline = |operation: &'static str| {
         calls.count(move |call| call.caller == "pipeline" && call.operation == operation)
     };
@@ -95,8 +95,8 @@ async fn a_wide_audience_hears_everything_and_costs_its_publisher_no_more_than_a
     });
     assert!(by_delivery >= BEYOND as u64, "{by_delivery} posts");
 
-    // All of them are too many for one invocation, too: they are dealt out.
-    pointer(&system, &job, 0).await;
+    // They are too many for one invocation of the delivery function, which splits them.
+    send_log_task(&system, &job, 0).await;
     for (mut client, messages) in heard {
         assert_eq!(durable(&messages), BTreeSet::from([1]));
         assert_eq!(messages.last().unwrap()["type"], "job_cancelled");
@@ -110,7 +110,7 @@ async fn a_wide_audience_hears_everything_and_costs_its_publisher_no_more_than_a
 }
 
 #[tokio::test]
-async fn what_a_stage_and_its_job_end_with_reaches_a_wide_audience_in_order() {
+async fn durable_messages_reach_a_wide_audience_in_order() {
     needs!(CountCalls);
     let _alone = ALONE.lock().await;
     let system = System::start().await;
@@ -120,11 +120,11 @@ async fn what_a_stage_and_its_job_end_with_reaches_a_wide_audience_in_order() {
     let calls = system.local().calls();
     calls.clear();
     worker
-        .tell(json!([stage_complete("a", 1), { "type": "job_complete" }]))
+        .post_events(json!([stage_complete("a", 1), { "type": "job_complete" }]))
         .await;
-    let heard = join_all(clients.into_iter().map(hear)).await;
+    let heard = join_all(clients.into_iter().map(read_to_the_end)).await;
     for (client, messages) in heard {
-        // What its publisher had no time for comes once more.
+        // Messages that the publisher had no time for arrive a second time.
         let mut seen = BTreeSet::new();
         let once = messages.iter().filter(|it| seen.insert(it["seq"].as_u64()));
         let kinds: Vec<_> = once.map(|it| it["type"].clone()).collect();
@@ -132,7 +132,7 @@ async fn what_a_stage_and_its_job_end_with_reaches_a_wide_audience_in_order() {
         client.close().await;
     }
     let queued = calls.count(|call| call.caller == "worker" && call.operation == "sqs:SendMessage");
-    // One for those beyond, and one for those whom its publisher had no time for.
+    // One for the deferred subscribers, and one for those that the publisher had no time for.
     let late = system.local().logs().iter().any(|line| {
         let record: Value = serde_json::from_str(&line.text).unwrap_or_default();
         line.function == "worker" && record["MessagesDeferred"].as_u64() > Some(0)
@@ -142,14 +142,15 @@ async fn what_a_stage_and_its_job_end_with_reaches_a_wide_audience_in_order() {
 }
 
 #[tokio::test]
-async fn who_is_no_longer_beyond_is_sent_what_was_published_while_it_was() {
+async fn subscriber_moving_into_direct_reach_misses_nothing() {
     needs!(InjectFaults);
     let _alone = ALONE.lock().await;
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     let mut clients = watch_in_company(&system, &job).await;
     worker.claim(&["a"]).await;
-    // Between the stage's end and the job's, so many leave that the publisher reaches all others.
+    // Between the end of the stage and of the job, enough clients leave that the publisher reaches all
+    // others directly.
     let writes = AtomicU64::new(0);
     system.local().faults().on_call(move |call| {
         let is_write = call.caller == "worker" && call.operation == "dynamodb:PutItem";
@@ -158,7 +159,7 @@ async fn who_is_no_longer_beyond_is_sent_what_was_published_while_it_was() {
     });
     let mut leaving = clients.split_off(clients.len() - BEYOND - 10);
     let ends = json!([stage_complete("a", 1), { "type": "job_complete" }]);
-    let (_, ()) = tokio::join!(worker.tell(ends), async {
+    let (_, ()) = tokio::join!(worker.post_events(ends), async {
         clients[0].expect("stage_complete").await;
         for some in leaving.chunks_mut(10) {
             let unsubscribe = json!({ "type": "unsubscribe", "job_id": job.id });
@@ -169,9 +170,9 @@ async fn who_is_no_longer_beyond_is_sent_what_was_published_while_it_was() {
             .await;
         }
     });
-    let heard = join_all(clients.into_iter().skip(1).map(hear)).await;
+    let heard = join_all(clients.into_iter().skip(1).map(read_to_the_end)).await;
     for (mut client, mut messages) in heard {
-        // Either may come first now: they have pointers of their own.
+        // They are in separate delivery tasks, so their order is open.
         while durable(&messages) != BTreeSet::from([1, 2]) {
             messages.push(client.next().await.expect("a message"));
         }

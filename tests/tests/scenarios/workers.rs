@@ -1,4 +1,4 @@
-//! Jobs that are run by a worker of their own, over the HTTP API.
+//! Jobs run by external workers over the HTTP API.
 
 mod bad_posts;
 mod ends;
@@ -14,7 +14,7 @@ use local::Fault;
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn a_worker_runs_a_job_and_everyone_who_watches_sees_the_same() {
+async fn external_worker_runs_a_job_for_all_subscribers() {
     let system = System::start().await;
     let (job, mut worker) = system.create_external("one two three").await;
     let mut first = system.watch(&job).await;
@@ -28,33 +28,33 @@ async fn a_worker_runs_a_job_and_everyone_who_watches_sees_the_same() {
     assert_eq!(input.headers["content-type"], "text/plain");
     assert_eq!(input.body, "one two three");
 
-    worker.tell(json!([progress("split", 50)])).await;
-    // A post waits until its messages are sent: the clients see each update.
-    let told = worker
-        .tell(json!([
+    worker.post_events(json!([progress("split", 50)])).await;
+    // A post returns after its messages are sent, so the clients get each update.
+    let accepted = worker
+        .post_events(json!([
             progress("split", 100),
             stage_complete("split", json!(["one", "two", "three"])),
             progress("count", 0),
         ]))
         .await;
     assert_eq!(
-        (&told["seq"], &told["status"]),
+        (&accepted["seq"], &accepted["status"]),
         (&json!(1), &json!("running"))
     );
-    assert_eq!(told["cancel_requested"], false);
-    let told = worker
-        .tell(json!([
+    assert_eq!(accepted["cancel_requested"], false);
+    let accepted = worker
+        .post_events(json!([
             stage_complete("count", json!({ "words": 3 })),
             { "type": "job_complete" },
         ]))
         .await;
     assert_eq!(
-        (&told["seq"], &told["status"]),
+        (&accepted["seq"], &accepted["status"]),
         (&json!(3), &json!("completed"))
     );
 
-    let seen = first.until_the_end().await;
-    assert_eq!(seen, second.until_the_end().await);
+    let seen = first.until_job_ends().await;
+    assert_eq!(seen, second.until_job_ends().await);
     let facts: Vec<_> = seen
         .iter()
         .map(|message| (kind(message), message["seq"].as_u64().unwrap()))
@@ -85,19 +85,19 @@ async fn a_worker_runs_a_job_and_everyone_who_watches_sees_the_same() {
 }
 
 #[tokio::test]
-async fn a_bar_never_goes_back_and_only_the_latest_of_a_post_counts() {
+async fn progress_never_goes_back_and_posts_send_only_the_latest() {
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     let mut client = system.watch(&job).await;
     worker.claim(&["a"]).await;
     worker
-        .tell(json!([
+        .post_events(json!([
             progress("a", 10),
             progress("a", 60),
             progress("a", 20)
         ]))
         .await;
-    worker.tell(json!([progress("a", 30)])).await;
+    worker.post_events(json!([progress("a", 30)])).await;
     for _ in 0..2 {
         let update = client.next().await.expect("a message");
         assert_eq!(
@@ -109,7 +109,7 @@ async fn a_bar_never_goes_back_and_only_the_latest_of_a_post_counts() {
         "type": "progress_update", "stage": "a", "progress": 70, "message": "almost",
         "overall_progress": 90, "estimated_seconds_remaining": 7,
     });
-    worker.tell(json!([known])).await;
+    worker.post_events(json!([known])).await;
     let update = client.next().await.expect("a message");
     assert_eq!(update["overall_progress"], 90);
     assert_eq!(update["estimated_seconds_remaining"], 7);
@@ -119,17 +119,19 @@ async fn a_bar_never_goes_back_and_only_the_latest_of_a_post_counts() {
 }
 
 #[tokio::test]
-async fn large_results_go_to_the_bucket_and_come_back() {
+async fn large_results_are_stored_in_the_bucket() {
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     let mut client = system.watch(&job).await;
     worker.claim(&["a"]).await;
     let large = "x".repeat(100_000);
     worker
-        .tell(json!([stage_complete("a", large.as_str())]))
+        .post_events(json!([stage_complete("a", large.as_str())]))
         .await;
-    worker.tell(json!([{ "type": "job_complete" }])).await;
-    let seen = client.until_the_end().await;
+    worker
+        .post_events(json!([{ "type": "job_complete" }]))
+        .await;
+    let seen = client.until_job_ends().await;
     for message in &seen {
         assert_eq!(message["results"], Value::Null);
         let url = message["results_url"].as_str().expect("an address");
@@ -144,7 +146,7 @@ async fn large_results_go_to_the_bucket_and_come_back() {
 }
 
 #[tokio::test]
-async fn a_worker_that_goes_on_after_another_gets_its_large_results_and_cannot_lose_them() {
+async fn next_worker_gets_large_results_of_the_previous_one() {
     let system = System::start().await;
     let (job, mut first) = system.create_external("").await;
     let mut second = first.clone();
@@ -153,12 +155,12 @@ async fn a_worker_that_goes_on_after_another_gets_its_large_results_and_cannot_l
     second.claim(&["a", "b"]).await;
     let of_the_second = "2".repeat(100_000);
     second
-        .tell(json!([stage_complete("a", of_the_second.as_str())]))
+        .post_events(json!([stage_complete("a", of_the_second.as_str())]))
         .await;
-    // Whoever has lost the job may not know it yet.
+    // A worker that has lost the job may not have noticed.
     let of_the_first = "1".repeat(100_000);
     let late = json!([stage_complete("a", of_the_first)]);
-    assert_eq!(first.refused(409, late).await["code"], "lease_lost");
+    assert_eq!(first.post_rejected(409, late).await["code"], "lease_lost");
 
     system.end_lease(&job).await;
     let claimed = second.claim(&["a", "b"]).await;
@@ -167,21 +169,23 @@ async fn a_worker_that_goes_on_after_another_gets_its_large_results_and_cannot_l
     let url = finished["results_url"].as_str().expect("an address");
     let results = system.http.with_key(Method::GET, url, &second.key).await;
     assert_eq!(results.json(), of_the_second.as_str());
-    // It is for that only.
+    // The key is valid only for that URL.
     let all = format!("{}/results", job.path());
     let refused = system.http.with_key(Method::GET, &all, &second.key).await;
     assert_eq!(refused.status, 403);
 
-    // The last stage that was heard of need not be the one with the results.
-    second.tell(json!([progress("b", 50)])).await;
-    second.tell(json!([{ "type": "job_complete" }])).await;
+    // The job's results are those of the last stage, which need not be the last one posted.
+    second.post_events(json!([progress("b", 50)])).await;
+    second
+        .post_events(json!([{ "type": "job_complete" }]))
+        .await;
     let results = system.http.with_key(Method::GET, &all, &job.key).await;
     assert_eq!(results.json(), of_the_second.as_str());
     system.finish().await;
 }
 
 #[tokio::test]
-async fn a_client_that_cannot_be_reached_holds_no_worker_up_and_loses_nothing() {
+async fn unreachable_client_does_not_block_the_worker() {
     needs!(InjectFaults);
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
@@ -192,9 +196,9 @@ async fn a_client_that_cannot_be_reached_holds_no_worker_up_and_loses_nothing() 
     system.local().faults().on_post(move |post| {
         (post.caller == "worker" && post.connection_id == slow_id).then_some(Fault::Hang)
     });
-    worker.tell(json!([stage_complete("a", 1)])).await;
+    worker.post_events(json!([stage_complete("a", 1)])).await;
     worker
-        .tell(json!([stage_complete("b", 2), { "type": "job_complete" }]))
+        .post_events(json!([stage_complete("b", 2), { "type": "job_complete" }]))
         .await;
     let seqs = |messages: &[Value]| -> Vec<_> {
         messages
@@ -202,9 +206,9 @@ async fn a_client_that_cannot_be_reached_holds_no_worker_up_and_loses_nothing() 
             .map(|it| it["seq"].as_u64().unwrap())
             .collect()
     };
-    assert_eq!(seqs(&fast.until_the_end().await), [1, 2, 3]);
-    // The delivery function's messages may overlap: clients tell by the numbers.
-    let mut heard = seqs(&slow.until_the_end().await);
+    assert_eq!(seqs(&fast.until_job_ends().await), [1, 2, 3]);
+    // The delivery function may repeat messages: deduplicate them by `seq`.
+    let mut heard = seqs(&slow.until_job_ends().await);
     heard.dedup();
     assert_eq!(heard.last(), Some(&3));
     for seq in 1..=3 {

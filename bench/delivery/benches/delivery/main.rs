@@ -1,15 +1,14 @@
-//! What reporting, posting and fanning out cost. One executable, because every part of a measurement
-//! is a process of its own: the sink, each sender, the stack, the pipeline, the watchers.
-//! `bench/delivery/run.py` starts them in turns and prints the tables; here numbers are measured
-//! and written as JSON.
+//! Measures the cost of reports, posts and fan-out. One executable has all roles of a measurement, each of
+//! which runs as a process: the sink, each sender, the stack, the pipeline, the subscribers.
+//! `bench/delivery/run.py` starts the roles, reads their results as JSON and prints the tables.
 
 mod posts;
 mod report;
 mod sink;
 mod stack;
 mod stages;
+mod subscribers;
 mod wall_clock;
-mod watchers;
 
 use std::{env, io::Write as _};
 
@@ -19,7 +18,7 @@ use serde_json::Value;
 fn main() -> anyhow::Result<()> {
     let mut arguments = env::args();
     let own_name = arguments.next().unwrap_or_default();
-    // The stack finds its functions by name: as `pipeline`, this is one.
+    // The stack finds its functions by name: under the name `pipeline`, this is the pipeline function.
     if own_name.ends_with("/pipeline") {
         return stages::run();
     }
@@ -36,17 +35,18 @@ fn main() -> anyhow::Result<()> {
         )?),
         ("stack", [binaries, go]) => stack::run(binaries.into(), go),
         ("watch", [stack, audience, go]) => {
-            print(&watchers::measure(stack, number(audience)?, go)?)
+            print(&subscribers::measure(stack, number(audience)?, go)?)
         }
-        _ => bail!("nobody but run.py starts this"),
+        _ => bail!("unknown role {role:?}: run bench/delivery/run.py"),
     }
 }
 
 fn number(text: &str) -> anyhow::Result<usize> {
-    text.parse().with_context(|| format!("{text} is no number"))
+    text.parse()
+        .with_context(|| format!("{text} is not a number"))
 }
 
-/// Writes one line of JSON for the script.
+/// Prints one line of JSON for the script.
 fn print(value: &Value) -> anyhow::Result<()> {
     let mut output = std::io::stdout().lock();
     writeln!(output, "{value}")?;

@@ -1,4 +1,4 @@
-//! Posts a second: the sender of the functions, and a bare client that posts the same bytes.
+//! Measures posts a second: the functions' sender, and a bare client that posts the same bytes.
 
 use std::{
     sync::{
@@ -23,10 +23,10 @@ use http_body_util::{BodyExt as _, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde_json::{Value, json};
 
-/// Posts in flight at a time; the sender's own limit.
+/// The number of concurrent posts, equal to the sender's own limit.
 const CONCURRENT_POSTS: usize = 128;
 
-/// What is posted: a progress update as clients get it.
+/// The posted message, a typical progress update.
 pub(crate) const MESSAGE: &str = concat!(
     r#"{"type":"progress_update","job_id":"job_20260115_c48aaa009a75971f","stage":"stage_1","#,
     r#""progress":50,"message":"Detecting walls...","estimated_seconds_remaining":15,"#,
@@ -34,8 +34,8 @@ pub(crate) const MESSAGE: &str = concat!(
     r#""correlation_id":"corr_1705314615_c48aaa009a75971f","overall_progress":25}"#,
 );
 
-/// Posts `messages` to each of `connections` by way of the server at `address`; on one thread, as
-/// the delivery function does.
+/// Posts `messages` messages to each of `connections` connections at the server `address`, on one thread
+/// as in the delivery function.
 pub(crate) fn measure(
     sender: &str,
     address: &str,
@@ -49,7 +49,7 @@ pub(crate) fn measure(
     let seconds = match sender {
         "ours" => runtime.block_on(ours(connections, messages))?,
         "hyper" => runtime.block_on(bare(address, connections, messages))?,
-        _ => bail!("there is no sender {sender}"),
+        _ => bail!("unknown sender {sender:?}"),
     };
     Ok(json!({
         "seconds": seconds,
@@ -67,8 +67,7 @@ fn connection_id(index: usize) -> String {
     format!("BFHPhf{index:06}AMCKlQ")
 }
 
-/// The functions' sender with everything that it has in a function; `AWS_ENDPOINT_URL` leads to
-/// the sink.
+/// Measures the functions' sender, configured as in a function. `AWS_ENDPOINT_URL` is the sink's address.
 async fn ours(connections: usize, messages: usize) -> anyhow::Result<f64> {
     let environment = Environment::<DeliveryFunction>::read(|name| {
         Some(match name {
@@ -87,13 +86,13 @@ async fn ours(connections: usize, messages: usize) -> anyhow::Result<f64> {
         clock.clone(),
     );
     let now = clock.now();
-    // As old as most are: a young subscription is held back, an old one renewed.
+    // A typical age: posts to new subscriptions are delayed, and old ones are renewed.
     let since = now.plus_seconds(-60);
     let job_id = JobId::new(now, [7; 8]);
     let subscribers: Vec<_> = (0..connections)
         .map(|index| subscriber(connection_id(index), &job_id, since))
         .collect();
-    // The connections to the sink are made before the clock starts.
+    // Open the connections to the sink before the measurement.
     send(&sender, &subscribers, 1..2).await;
     let start = Instant::now();
     let sent = send(&sender, &subscribers, 2..messages + 2).await;
@@ -132,7 +131,7 @@ async fn send(
     sender.flush().await.sent
 }
 
-/// The least that a client can do: no signature, no retries, no order.
+/// Measures a minimal client: no signatures, no retries, no order.
 async fn bare(address: &str, connections: usize, messages: usize) -> anyhow::Result<f64> {
     let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
     let paths: Arc<Vec<String>> = Arc::new(
@@ -177,7 +176,7 @@ async fn post_all(
     Ok(())
 }
 
-/// Memory of this process that is in use.
+/// The resident memory of this process, in bytes.
 pub(crate) fn resident_bytes() -> anyhow::Result<u64> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));

@@ -1,5 +1,5 @@
-//! What `progress.report()` costs the stage that calls it, next to other ways of handing a value to
-//! another thread.
+//! Measures the cost of `progress.report()` for the calling stage, compared with other ways to pass a value
+//! to another thread.
 
 use std::{
     hint::black_box,
@@ -16,13 +16,13 @@ use handlers_core::progress::{Progress, Report};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-/// Calls of one round.
+/// The number of calls in a round.
 const CALLS: u32 = 100_000;
-/// How often the other end looks, as the pipeline's runner does.
+/// The polling interval of the receiver, equal to that of the pipeline's runner.
 const INTERVAL: Duration = Duration::from_millis(250);
 const MESSAGE: &str = "Detecting walls...";
 
-/// Nanoseconds a call, of each of `rounds` rounds.
+/// Nanoseconds per call in each of `rounds` rounds, by kind of call.
 pub(crate) fn measure(rounds: usize) -> Value {
     let done = Arc::new(AtomicBool::new(false));
     let (progress, feed) = Progress::new();
@@ -32,7 +32,7 @@ pub(crate) fn measure(rounds: usize) -> Value {
     let readers = [
         reader(&done, move || drop(feed.take())),
         reader(&done, move || drop(watching.borrow().clone())),
-        // A channel keeps everything: who receives has to keep up.
+        // A channel keeps all values, so its receiver must keep up.
         thread::spawn(move || receiving.into_iter().for_each(drop)),
     ];
     let mut times: [(&str, Vec<f64>); 5] = [
@@ -62,14 +62,14 @@ pub(crate) fn measure(rounds: usize) -> Value {
         let _ = reader.join();
     }
     let times = times.into_iter().map(|(name, mut times)| {
-        // The first round fills caches.
+        // Discard the first round, which fills caches.
         times.remove(0);
         (name.to_owned(), json!(times))
     });
     Value::Object(times.collect())
 }
 
-/// A thread that looks at what is there as often as the runner does.
+/// Starts a thread that reads the value as often as the runner does.
 fn reader(done: &Arc<AtomicBool>, look: impl Fn() + Send + 'static) -> thread::JoinHandle<()> {
     let done = Arc::clone(done);
     thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! A server that takes every post and says 200, as quickly as `hyper` can or after a while.
+//! A server that answers every post with 200, at once or after a delay.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -10,7 +10,7 @@ use hyper_util::rt::TokioIo;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-/// Serves on one thread until the process is ended.
+/// Serves on one thread until the process is killed.
 pub(crate) fn run(delay_millis: usize) -> anyhow::Result<()> {
     let delay = Duration::from_millis(delay_millis as u64);
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -32,7 +32,7 @@ async fn answer(
     request: Request<Incoming>,
     delay: Duration,
 ) -> Result<Response<Empty<Bytes>>, Infallible> {
-    // The client reads the answer only once the sink has read all of the request.
+    // The client expects the response only after the whole request was read.
     let _ = request.into_body().collect().await;
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;

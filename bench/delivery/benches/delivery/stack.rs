@@ -1,5 +1,4 @@
-//! The local stack in a process of its own, with the measuring pipeline in the place of the
-//! reference pipeline.
+//! Runs the local stack with the measuring pipeline in place of the reference pipeline.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -11,20 +10,20 @@ use serde_json::json;
 
 use crate::stages::GO;
 
-/// Where things are on the stack.
+/// The addresses and names that the subscribers need.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Place {
+pub(crate) struct StackAddresses {
     pub(crate) urls: Urls,
-    /// The address of `@connections`.
+    /// The URL of `@connections`.
     pub(crate) connections: String,
-    /// The name of the table with the jobs.
+    /// The name of the table of jobs.
     pub(crate) jobs: String,
-    /// The name of the table with the subscribers.
+    /// The name of the table of subscribers.
     pub(crate) subscribers: String,
 }
 
-/// Runs the stack, whose functions' executables are in `binaries`, until the process is ended.
-/// Laps begin once the file `go` exists.
+/// Runs the stack with the functions in `binaries` until the process is killed. The laps start when the
+/// file `go` exists.
 pub(crate) fn run(binaries: PathBuf, go: &str) -> anyhow::Result<()> {
     let template = stack::synthesize(&Environment::dev())?.to_json(Format::CloudFormation)?;
     let mut options = Options::new(template, binaries);
@@ -35,17 +34,17 @@ pub(crate) fn run(binaries: PathBuf, go: &str) -> anyhow::Result<()> {
         .build()?;
     runtime.block_on(async {
         let stack = LocalStack::start(options).await?;
-        crate::print(&json!(place(&stack)?))?;
+        crate::print(&json!(addresses(&stack)?))?;
         tokio::signal::ctrl_c().await?;
         stack.shutdown().await;
         Ok(())
     })
 }
 
-fn place(stack: &LocalStack) -> anyhow::Result<Place> {
+fn addresses(stack: &LocalStack) -> anyhow::Result<StackAddresses> {
     let output = |name: &str| stack.outputs().get(name).cloned().context(name.to_owned());
     let urls = stack.urls().clone();
-    Ok(Place {
+    Ok(StackAddresses {
         connections: format!(
             "{}/_aws/execute-api/{}/{}/@connections",
             urls.endpoint_url,

@@ -1,5 +1,5 @@
-//! The pipeline function with stages that measure themselves. Everything but the stages is the
-//! real function.
+//! The pipeline function with stages that measure themselves. Only the stages differ from the real
+//! function.
 
 use std::{env, path::Path, time::Duration};
 
@@ -11,25 +11,25 @@ use serde::{Deserialize, Serialize};
 
 use crate::{posts::resident_bytes, wall_clock::nanoseconds};
 
-/// The variable that names the file whose existence lets the first lap begin.
+/// The environment variable with the path of a file. The first lap starts when the file exists.
 pub(crate) const GO: &str = "BENCH_GO";
 
-/// Time of half a lap: longer than the shortest time between two updates, so that a report goes out
-/// at once.
+/// Half the duration of a lap. Longer than the minimum interval of updates, so that a report is sent at
+/// once.
 const HALF: Duration = Duration::from_millis(300);
 
-/// What a lap's stage says of itself.
+/// The measurements of a stage.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct LapTimes {
-    /// When it began, in nanoseconds since 1970.
+    /// Start time, in nanoseconds since 1970.
     pub(crate) began: u64,
-    /// When it ended.
+    /// End time, in nanoseconds since 1970.
     pub(crate) ended: u64,
-    /// Memory of the process at its end, in bytes.
+    /// Resident memory of the process at the end, in bytes.
     pub(crate) resident_bytes: u64,
 }
 
-/// Waits until everyone watches.
+/// The first stage, which waits until all clients are subscribed.
 struct Gathering;
 
 impl Stage for Gathering {
@@ -48,10 +48,10 @@ impl Stage for Gathering {
     }
 }
 
-/// One of the laps.
+/// A stage with one report in the middle.
 struct Lap<const NUMBER: usize>;
 
-/// Their names, which have to differ.
+/// The names of the laps' stages.
 const NAMES: [&str; 10] = [
     "lap_0", "lap_1", "lap_2", "lap_3", "lap_4", "lap_5", "lap_6", "lap_7", "lap_8", "lap_9",
 ];

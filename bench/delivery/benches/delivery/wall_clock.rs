@@ -1,11 +1,11 @@
-//! A time that two processes of one machine agree on.
+//! Wall-clock time, for measurements between two processes of one machine.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Nanoseconds since 1970.
 #[expect(
     clippy::disallowed_methods,
-    reason = "what is measured lies between two processes, so no clock of one of them will do"
+    reason = "a monotonic clock cannot be compared between processes"
 )]
 pub(crate) fn nanoseconds() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);

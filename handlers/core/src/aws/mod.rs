@@ -9,6 +9,8 @@ mod connections;
 mod database;
 mod denied;
 mod environment;
+#[cfg(test)]
+pub(crate) mod fake;
 mod objects;
 mod queues;
 mod warm;

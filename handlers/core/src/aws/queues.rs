@@ -60,7 +60,7 @@ impl<F: Function> Queues<F> {
         }
     }
 
-    /// Puts a message on `Q`, to be received after `delay_seconds` (at most 900).
+    /// Puts a message on `Q`, to be received after `delay_seconds`, at most [`MAX_DELAY_SECONDS`](contract::queues::MAX_DELAY_SECONDS).
     pub async fn send<Q: Queue>(
         &self,
         message: &Q::Message,

@@ -78,6 +78,7 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> DeferredFanOut<F> {
                 content: DeliveryKind::Published,
                 after_seq: pending.after_seq,
                 through_seq: Some(pending.through_seq),
+                renewed: false,
             })
             .await;
         }
@@ -98,6 +99,7 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> DeferredFanOut<F> {
             content: DeliveryKind::Progress,
             after_seq: seq,
             through_seq: None,
+            renewed: false,
         })
         .await;
         self.told_progress_at = Some(Instant::now());
@@ -112,6 +114,7 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> DeferredFanOut<F> {
             content: DeliveryKind::Published,
             after_seq: seq.saturating_sub(1),
             through_seq: Some(seq),
+            renewed: false,
         })
         .await;
     }

@@ -52,8 +52,20 @@ pub enum PublishError {
 /// What the job's item said when a message was published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseStatus {
+    /// Where the job is in its life. It may have ended without the lease, after the message was
+    /// committed without it.
+    pub status: JobStatus,
     /// Whether someone has asked the job to stop.
     pub cancel_requested: bool,
+}
+
+impl LeaseStatus {
+    fn of(job: &Job) -> Self {
+        Self {
+            status: job.status,
+            cancel_requested: job.cancel_requested,
+        }
+    }
 }
 
 /// What became of a progress update of an external worker.
@@ -184,9 +196,7 @@ impl<F: Publishes> Publisher<F> {
         job: &Job,
         purpose: Purpose,
     ) -> Result<LeaseStatus, PublishError> {
-        let lease_status = LeaseStatus {
-            cancel_requested: job.cancel_requested,
-        };
+        let lease_status = LeaseStatus::of(job);
         self.update_audience(job, purpose).await?;
         let Some(update) = job.progress_update() else {
             return Ok(lease_status);
@@ -224,9 +234,7 @@ impl<F: Publishes> Publisher<F> {
         match self.stores.jobs.load(&self.lease.job_id).await? {
             Some(job) if job.epoch != self.lease.epoch => Err(PublishError::LeaseLost),
             Some(job) if job.status.has_ended() => Ok(Advanced::Ended(job.status)),
-            Some(job) => Ok(Advanced::OldNews(LeaseStatus {
-                cancel_requested: job.cancel_requested,
-            })),
+            Some(job) => Ok(Advanced::OldNews(LeaseStatus::of(&job))),
             None => Err(PublishError::LeaseLost),
         }
     }
@@ -234,19 +242,14 @@ impl<F: Publishes> Publisher<F> {
     /// Renews the lease without a message. One write.
     pub async fn renew(&self) -> Result<LeaseStatus, PublishError> {
         let job = self.stores.jobs.renew(&self.lease).await?;
-        let job = job.ok_or(PublishError::LeaseLost)?;
-        Ok(LeaseStatus {
-            cancel_requested: job.cancel_requested,
-        })
+        Ok(LeaseStatus::of(&job.ok_or(PublishError::LeaseLost)?))
     }
 
     /// Asks, without a message, whether the job is still this run's and should go on. One read.
     pub async fn poll_cancellation(&self) -> Result<LeaseStatus, PublishError> {
         match self.stores.jobs.load(&self.lease.job_id).await? {
             Some(job) if job.epoch == self.lease.epoch && !job.status.has_ended() => {
-                Ok(LeaseStatus {
-                    cancel_requested: job.cancel_requested,
-                })
+                Ok(LeaseStatus::of(&job))
             }
             _ => Err(PublishError::LeaseLost),
         }
@@ -274,7 +277,7 @@ impl<F: Publishes> Publisher<F> {
             correlation_id: self.correlation_id.clone(),
         });
         let lease_status = self
-            .publish(&message, &Commit::Stage(stage.to_owned(), overall))
+            .publish(message.to_json(), &Commit::Stage(stage.to_owned(), overall))
             .await?;
         Ok((lease_status, results))
     }
@@ -298,27 +301,24 @@ impl<F: Publishes> Publisher<F> {
             stage,
             results,
         );
-        self.publish(&message, &Commit::End(terminal_state.clone()))
-            .await?;
+        let commit = Commit::End(terminal_state.clone());
+        self.publish(message.to_json(), &commit).await?;
         Ok(())
     }
 
     /// Publishes a message that an earlier run has written to the log but did not get to commit.
-    /// Answers with whether there was one.
+    /// Answers with whether there was one. The watchdog's failure of an earlier worker is not one: the
+    /// job goes on, and its next message overwrites it.
     pub async fn recover(&mut self) -> Result<bool, PublishError> {
         let next = self.seq + 1;
         let Some(event) = self.stores.events.at(&self.lease.job_id, next).await? else {
             return Ok(false);
         };
-        let message: ServerMessage =
-            serde_json::from_str(&event.message).map_err(|error| StoreError::Call {
-                operation: "reading the log",
-                cause: error.to_string(),
-            })?;
-        let Some(commit) = Commit::of(&message) else {
+        if event.is_outdated_for(self.lease.epoch) {
             return Ok(false);
-        };
-        self.publish(&message, &commit).await?;
+        }
+        let commit = Commit::of_logged(&event.message)?;
+        self.publish(event.message, &commit).await?;
         Ok(true)
     }
 
@@ -352,11 +352,10 @@ impl<F: Publishes> Publisher<F> {
     /// Writes a durable message to the log, commits it to the job, sends it.
     async fn publish(
         &mut self,
-        message: &ServerMessage,
+        message: String,
         commit: &Commit,
     ) -> Result<LeaseStatus, PublishError> {
         let _pause = self.sender.pause_posts();
-        let message = message.to_json();
         let event = Event {
             job_id: self.lease.job_id.clone(),
             seq: self.seq + 1,
@@ -369,7 +368,7 @@ impl<F: Publishes> Publisher<F> {
             // An attempt whose answer was lost. It may be committed, so it is what stays.
             Appended::Earlier(earlier) if earlier.says(&message) => earlier.message,
             Appended::Earlier(earlier) => {
-                // The job was cancelled or given up while its worker was silent, and that was not
+                // The job was cancelled while its worker was silent, and that was not
                 // committed when the worker came back: nothing else can be at this place any more.
                 let Some(terminal_state) = earlier.terminal_state_without_lease() else {
                     return Err(PublishError::Conflict { seq: event.seq });
@@ -419,9 +418,7 @@ impl<F: Publishes> Publisher<F> {
                 "the subscribers could not be read; the delivery function sends the message",
             );
             self.deferred.published_to_unknown(self.seq).await;
-            return Ok(LeaseStatus {
-                cancel_requested: job.cancel_requested,
-            });
+            return Ok(LeaseStatus::of(&job));
         }
         let outgoing = Outgoing::Durable {
             seq: self.seq,
@@ -438,9 +435,7 @@ impl<F: Publishes> Publisher<F> {
         if job.status.has_ended() {
             self.deferred.send().await;
         }
-        Ok(LeaseStatus {
-            cancel_requested: job.cancel_requested,
-        })
+        Ok(LeaseStatus::of(&job))
     }
 
     fn direct(&self) -> &[Subscriber] {
@@ -474,3 +469,6 @@ impl<F: Publishes> Publisher<F> {
 fn beyond(audience: Option<&KnownAudience>) -> Option<&str> {
     audience?.more_after.as_deref()
 }
+
+#[cfg(test)]
+mod tests;

@@ -247,7 +247,10 @@ mod tests {
             after_seq: Some(3),
         });
         own.subscriptions = 2;
-        own.replay_allowance = own.replay_allowance.take(7, 1_705_314_615_000).unwrap();
+        own.replay_allowance = own
+            .replay_allowance
+            .take(7, 1200, 1_705_314_615_000)
+            .unwrap();
         own.subscriptions_expire_at = Some(NOW.plus_seconds(1800));
         let mut watched = connection(Some("job_20240115_abc123"));
         watched.replayed = Some(SentRange {

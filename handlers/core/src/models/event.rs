@@ -5,16 +5,13 @@ use std::collections::BTreeMap;
 use contract::{
     ids::JobId,
     json::RawJson,
-    messages::ServerMessage,
+    messages::{FailureCode, ServerMessage},
     tables::{JobEventKey, JobEvents, Record},
 };
 use serde::{Deserialize, Serialize};
 
 use super::{InvalidItem, Item, item};
 use crate::stores::TerminalState;
-
-/// The code of a job that failed because its external worker was silent for too long.
-pub const WORKER_LOST: &str = "worker_lost";
 
 /// An item of `job_events`. It counts once the job's own `seq` has reached its `seq`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,16 +52,26 @@ impl Event {
         self.message == message || same().unwrap_or(false)
     }
 
-    /// How it ends the job, if it is an end that is written without the job's lease: it was
-    /// cancelled, or given up because its worker was silent for too long.
+    /// How it ends the job, if it is an end that is written without the job's lease, under the epoch
+    /// of the holder: the job was cancelled.
     pub fn terminal_state_without_lease(&self) -> Option<TerminalState> {
         match serde_json::from_str(&self.message).ok()? {
             ServerMessage::JobCancelled(_) => Some(TerminalState::Cancelled),
-            ServerMessage::JobFailed(failed) if failed.error.code == WORKER_LOST => {
-                Some(TerminalState::Failed(failed.error))
-            }
             _ => None,
         }
+    }
+
+    /// Whether the claim `epoch` discards this event, which is not committed, instead of adopting it:
+    /// the watchdog wrote it to fail the job because its worker was silent, and the job was claimed
+    /// after that.
+    pub fn is_outdated_for(&self, epoch: u64) -> bool {
+        let is_worker_lost = || {
+            matches!(
+                serde_json::from_str(&self.message),
+                Ok(ServerMessage::JobFailed(failed)) if failed.error.is(FailureCode::WorkerLost)
+            )
+        };
+        self.epoch < epoch && is_worker_lost()
     }
 
     /// The event as an item of `job_events`.
@@ -116,27 +123,38 @@ mod tests {
     }
 
     #[test]
-    fn only_a_cancellation_and_a_lost_worker_end_a_job_without_its_lease() {
-        let terminal_state = |rest: &str| {
-            let common = r#""job_id":"job_1_a","timestamp":"2024-01-15T10:30:15Z","seq":1"#;
-            let event = Event {
-                job_id: "job_1_a".parse().unwrap(),
-                seq: 1,
-                epoch: 1,
-                message: format!(r#"{{{common},"correlation_id":"c",{rest}}}"#),
-                expires_at: 0,
-            };
-            event.terminal_state_without_lease()
-        };
-        assert_eq!(
-            terminal_state(r#""type":"job_cancelled""#),
-            Some(TerminalState::Cancelled)
-        );
-        let lost =
-            terminal_state(r#""type":"job_failed","error":{"code":"worker_lost","message":"m"}"#);
-        assert!(matches!(lost, Some(TerminalState::Failed(error)) if error.code == WORKER_LOST));
-        let own = r#""type":"job_failed","error":{"code":"no_words","message":"m"}"#;
-        assert_eq!(terminal_state(own), None);
-        assert_eq!(terminal_state(r#""type":"job_complete","results":1"#), None);
+    fn only_cancellation_ends_a_job_under_the_epoch_of_its_holder() {
+        let terminal_state = |rest: &str| event(rest).terminal_state_without_lease();
+        assert_eq!(terminal_state(CANCELLED), Some(TerminalState::Cancelled));
+        for other in [WORKER_IS_LOST, OWN_FAILURE, COMPLETE] {
+            assert_eq!(terminal_state(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn later_claim_discards_only_the_loss_of_an_earlier_worker() {
+        // Written under the claim 1.
+        assert!(event(WORKER_IS_LOST).is_outdated_for(2));
+        assert!(!event(WORKER_IS_LOST).is_outdated_for(1));
+        for other in [CANCELLED, OWN_FAILURE, COMPLETE] {
+            assert!(!event(other).is_outdated_for(2), "{other}");
+        }
+    }
+
+    const CANCELLED: &str = r#""type":"job_cancelled""#;
+    const COMPLETE: &str = r#""type":"job_complete","results":1"#;
+    const OWN_FAILURE: &str = r#""type":"job_failed","error":{"code":"no_words","message":"m"}"#;
+    const WORKER_IS_LOST: &str =
+        r#""type":"job_failed","error":{"code":"worker_lost","message":"m"}"#;
+
+    fn event(rest: &str) -> Event {
+        let common = r#""job_id":"job_1_a","timestamp":"2024-01-15T10:30:15Z","seq":1"#;
+        Event {
+            job_id: "job_1_a".parse().unwrap(),
+            seq: 1,
+            epoch: 1,
+            message: format!(r#"{{{common},"correlation_id":"c",{rest}}}"#),
+            expires_at: 0,
+        }
     }
 }

@@ -9,7 +9,7 @@ mod sent_range;
 mod subscriber;
 
 pub use connection::{Connection, ConnectionStatus, InvalidConnection, PendingReply};
-pub use event::{Event, WORKER_LOST};
+pub use event::Event;
 pub use item::{InvalidItem, Item, number, text};
 pub use job::Job;
 pub use replay_allowance::{ReplayAllowance, ReplayLimited};

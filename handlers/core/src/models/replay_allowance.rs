@@ -1,6 +1,6 @@
 //! How much of the log a connection may still be sent by its own requests.
 
-use contract::limits::{REPLAY_BURST, REPLAYS_PER_SECOND};
+use contract::limits::REPLAYS_PER_SECOND;
 
 /// Time in which one message is added to the allowance, in milliseconds.
 const MILLIS_PER_MESSAGE: u64 = 1000 / REPLAYS_PER_SECOND;
@@ -19,6 +19,16 @@ pub struct ReplayLimited {
     pub retry_after_seconds: u64,
 }
 
+impl ReplayLimited {
+    /// Other requests of the connection were served first, each time. The pause differs between them,
+    /// so that they do not come back together.
+    pub fn contended() -> Self {
+        Self {
+            retry_after_seconds: fastrand::u64(1..=5),
+        }
+    }
+}
+
 impl ReplayAllowance {
     /// The allowance that is stored as this number.
     pub const fn stored(full_at_millis: Option<u64>) -> Self {
@@ -30,12 +40,12 @@ impl ReplayAllowance {
         self.full_at_millis
     }
 
-    /// The allowance after `messages` are taken from it. A full one is enough for any number, or a
+    /// The allowance after `messages` are taken from it; full, it is `burst`. A full one is enough for any number, or a
     /// long log could never be had.
-    pub fn take(self, messages: u64, now_millis: u64) -> Result<Self, ReplayLimited> {
-        let cost = messages.min(REPLAY_BURST) * MILLIS_PER_MESSAGE;
+    pub fn take(self, messages: u64, burst: u64, now_millis: u64) -> Result<Self, ReplayLimited> {
+        let cost = messages.min(burst) * MILLIS_PER_MESSAGE;
         let full_at = self.full_at_millis.unwrap_or(0).max(now_millis) + cost;
-        let excess = (full_at - now_millis).saturating_sub(REPLAY_BURST * MILLIS_PER_MESSAGE);
+        let excess = (full_at - now_millis).saturating_sub(burst * MILLIS_PER_MESSAGE);
         if excess > 0 {
             return Err(ReplayLimited {
                 retry_after_seconds: excess.div_ceil(1000),
@@ -49,7 +59,11 @@ impl ReplayAllowance {
 
 #[cfg(test)]
 mod tests {
+    use contract::limits::{DEFAULT_MAX_SUBSCRIPTIONS, replay_burst};
+
     use super::*;
+
+    const BURST: u64 = replay_burst(DEFAULT_MAX_SUBSCRIPTIONS);
 
     const NOW: u64 = 1_705_314_615_123;
     /// What a subscription to a job of fifty stages costs: `subscribed`, and the log.
@@ -57,9 +71,11 @@ mod tests {
 
     #[test]
     fn a_connection_may_have_the_longest_logs_of_all_the_jobs_that_it_may_watch() {
-        let mut allowance = ReplayAllowance::default();
-        for _ in 0..contract::limits::DEFAULT_MAX_SUBSCRIPTIONS {
-            allowance = allowance.take(REPLAY, NOW).unwrap();
+        for most in [1, DEFAULT_MAX_SUBSCRIPTIONS, 200] {
+            let mut allowance = ReplayAllowance::default();
+            for _ in 0..most {
+                allowance = allowance.take(REPLAY, replay_burst(most), NOW).unwrap();
+            }
         }
     }
 
@@ -68,36 +84,45 @@ mod tests {
         let (mut allowance, mut served) = (ReplayAllowance::default(), 0);
         // Two hundred requests a second for an hour, which is a connection's idle life six times.
         for millis in (0..3_600_000).step_by(5) {
-            if let Ok(left) = allowance.take(REPLAY, NOW + millis) {
+            if let Ok(left) = allowance.take(REPLAY, BURST, NOW + millis) {
                 allowance = left;
                 served += REPLAY;
             }
         }
-        assert!(
-            served <= REPLAY_BURST + 3600 * REPLAYS_PER_SECOND,
-            "{served}"
-        );
+        assert!(served <= BURST + 3600 * REPLAYS_PER_SECOND, "{served}");
     }
 
     #[test]
     fn a_limited_request_is_served_when_it_was_said_to_be() {
-        let spent = ReplayAllowance::default().take(REPLAY_BURST, NOW).unwrap();
+        let spent = ReplayAllowance::default().take(BURST, BURST, NOW).unwrap();
         let ReplayLimited {
             retry_after_seconds,
-        } = spent.take(REPLAY, NOW).unwrap_err();
+        } = spent.take(REPLAY, BURST, NOW).unwrap_err();
         assert_eq!(retry_after_seconds, REPLAY.div_ceil(REPLAYS_PER_SECOND));
-        assert!(spent.take(REPLAY, NOW + 1000 * retry_after_seconds).is_ok());
+        assert!(
+            spent
+                .take(REPLAY, BURST, NOW + 1000 * retry_after_seconds)
+                .is_ok()
+        );
+    }
+
+    #[test]
+    fn contended_requests_are_sent_back_for_different_times() {
+        let pauses: std::collections::BTreeSet<_> = (0..200)
+            .map(|_| ReplayLimited::contended().retry_after_seconds)
+            .collect();
+        assert_eq!(pauses, (1..=5).collect());
     }
 
     #[test]
     fn a_log_longer_than_the_allowance_can_be_had_once_it_is_full() {
-        let spent = ReplayAllowance::default().take(REPLAY_BURST * 2, NOW);
-        assert!(spent.is_ok_and(|spent| spent.take(1, NOW).is_err()));
+        let spent = ReplayAllowance::default().take(BURST * 2, BURST, NOW);
+        assert!(spent.is_ok_and(|spent| spent.take(1, BURST, NOW).is_err()));
     }
 
     #[test]
     fn a_clock_that_went_back_does_not_break_the_sum() {
-        let spent = ReplayAllowance::default().take(1, NOW).unwrap();
-        assert!(spent.take(1, NOW - 1000).is_ok());
+        let spent = ReplayAllowance::default().take(1, BURST, NOW).unwrap();
+        assert!(spent.take(1, BURST, NOW - 1000).is_ok());
     }
 }

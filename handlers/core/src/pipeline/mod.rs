@@ -8,6 +8,7 @@
 //! caller, on a runtime where nothing else may block: see [`Runner::run`].
 
 mod executor;
+mod failures;
 mod reporter;
 mod runner;
 mod stage;

@@ -8,8 +8,8 @@ use contract::{
     grants::{GetObject, Granted, SendMessage},
     ids::JobId,
     json::RawJson,
-    limits::{LEASE_SECONDS, MAX_ATTEMPTS_WITHOUT_PROGRESS},
-    messages::{JobError, Results, ServerMessage},
+    limits::MAX_ATTEMPTS_WITHOUT_PROGRESS,
+    messages::{Results, ServerMessage},
     queues::{JobMessage, JobQueue},
 };
 use futures_util::FutureExt as _;
@@ -17,8 +17,9 @@ use tokio::time::Instant;
 use tracing::Span;
 
 use super::{
-    JobInput, Pipeline, StageError,
-    executor::{StageExecutor, StagePanic},
+    JobInput, Pipeline,
+    executor::StageExecutor,
+    failures::{attempts_exhausted, results_of},
     reporter::{PublishesProgress, Reporter, StageWeight, Stopped},
     stage::Step,
     supervise::{Supervised, supervise},
@@ -128,10 +129,14 @@ impl<F: Runs> Runner<F> {
         self.executor.stuck(limit).await
     }
 
-    /// Whether the job has ended, or is not there any more.
-    pub async fn has_ended(&self, job_id: &JobId) -> Result<bool, RunError> {
-        let job = self.stores.jobs.load(job_id).await?;
-        Ok(job.is_none_or(|job| job.status.has_ended()))
+    /// The job, if there is one (any more).
+    pub async fn load(&self, job_id: &JobId) -> Result<Option<Job>, RunError> {
+        Ok(self.stores.jobs.load(job_id).await?)
+    }
+
+    /// Has the delivery function send what a run of the job that was cut short may not have sent.
+    pub async fn redeliver(&self, job_id: &JobId) -> Result<(), RunError> {
+        Ok(self.stores.redeliver(job_id, 0).await?)
     }
 
     /// Runs the job, or what is left of it, until `deadline` at the latest. Fills in the fields
@@ -147,6 +152,10 @@ impl<F: Runs> Runner<F> {
                 takeover,
             } => (job, lease, takeover),
             Claim::Held { until } => return Ok(RunOutcome::Held { until }),
+            Claim::Outdated(job) => {
+                let until = job.lease_expires_at;
+                return Ok(RunOutcome::Held { until });
+            }
             Claim::Ended => {
                 // A ticket that comes again: its run may have been cut short while it sent.
                 self.stores.redeliver(job_id, 0).await?;
@@ -298,6 +307,10 @@ impl<F: Runs> Runner<F> {
                 publisher.finish_stage(step.name, overall, results).await
             })
             .await?;
+            if lease_status.status.has_ended() {
+                // The stage was committed without this run, and the job ended after it.
+                return Ok(RunOutcome::Ended);
+            }
             done += step.weight;
             last = Some((results, packed));
             if lease_status.cancel_requested && done < all {
@@ -450,30 +463,6 @@ async fn publish_with_retry<T>(
     }
 }
 
-/// Why a job fails that was claimed too often without a stage finished.
-fn attempts_exhausted(job: &Job) -> JobError {
-    let claims = format!(
-        "the job was started {MAX_ATTEMPTS_WITHOUT_PROGRESS} times without finishing a stage"
-    );
-    match job.recently_lost_leases() {
-        0 => JobError {
-            code: "too_many_attempts".to_owned(),
-            message: format!(
-                "{claims}: each time, its run crashed or was cut short; the stage may need more \
-                 time or memory than its function has"
-            ),
-        },
-        lost => JobError {
-            code: "lease_lost".to_owned(),
-            message: format!(
-                "{claims}; {lost} of these runs were alive but could not renew their lease for \
-                 {LEASE_SECONDS} seconds: the machine had no processor time for the runner, was \
-                 suspended, or did not reach the jobs table"
-            ),
-        },
-    }
-}
-
 /// What the log records of a stage carry.
 fn stage_span(job: &Job, stage: &str) -> Span {
     tracing::info_span!(
@@ -483,29 +472,4 @@ fn stage_span(job: &Job, stage: &str) -> Span {
         request_id = job.request_id.as_str(),
         correlation_id = job.correlation_id,
     )
-}
-
-/// The results of a stage, or why the job has failed with it.
-fn results_of(
-    stage: &str,
-    outcome: Result<Result<RawJson, StageError>, StagePanic>,
-) -> Result<RawJson, JobError> {
-    match outcome {
-        Ok(Ok(results)) => Ok(results),
-        Ok(Err(StageError::Failed { code, message })) => Err(JobError::of_stage(&code, message)),
-        // Nobody has told it to: its own cancellation is a failure like any other.
-        Ok(Err(StageError::Cancelled(_))) => Err(JobError {
-            code: "internal".to_owned(),
-            message: format!("{stage} stopped as if it had been cancelled, but it was not"),
-        }),
-        Err(StagePanic { message }) => {
-            tracing::error!(stage, panic = message, "a stage has panicked");
-            Err(JobError {
-                code: "stage_panicked".to_owned(),
-                message: format!(
-                    "{stage} has crashed; this is a fault of the pipeline, its log says more"
-                ),
-            })
-        }
-    }
 }

@@ -125,15 +125,7 @@ impl Default for Pipeline {
 
 /// Whether a stage's name can be part of a key in the bucket and of a query string.
 const fn is_stage_name(name: &str) -> bool {
-    let name = name.as_bytes();
-    let mut index = 0;
-    while index < name.len() {
-        if !(name[index].is_ascii_alphanumeric() || name[index] == b'_' || name[index] == b'-') {
-            return false;
-        }
-        index += 1;
-    }
-    !name.is_empty() && name.len() <= 64
+    !name.is_empty() && name.len() <= 64 && contract::names::is_alphanumeric_or(name, b"_-")
 }
 
 impl<Output: DeserializeOwned + Send> Pipeline<Output> {

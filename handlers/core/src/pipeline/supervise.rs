@@ -53,7 +53,7 @@ mod tests {
         time::Duration,
     };
 
-    use contract::limits::LEASE_SECONDS;
+    use contract::{limits::LEASE_SECONDS, messages::JobStatus};
     use tracing::Span;
 
     use super::{super::reporter::StageWeight, *};
@@ -80,6 +80,7 @@ mod tests {
 
         fn lease_status(&self) -> LeaseStatus {
             LeaseStatus {
+                status: JobStatus::Running,
                 cancel_requested: self.cancel_requested,
             }
         }

@@ -63,6 +63,8 @@ pub struct Authorized {
     watched: Option<Connection>,
     /// What the connection may still be sent.
     allowance: ReplayAllowance,
+    /// What that is when it is full.
+    burst: u64,
 }
 
 impl Authorized {
@@ -87,7 +89,7 @@ impl Authorized {
     /// What the connection may still be sent after a `subscribed` and the log after `from`.
     pub fn charged(&self, from: u64, now_millis: u64) -> Result<ReplayAllowance, ReplayLimited> {
         let events = self.job.seq.saturating_sub(from);
-        self.allowance.take(1 + events, now_millis)
+        self.allowance.take(1 + events, self.burst, now_millis)
     }
 
     /// The part of the log that the subscription has brought the connection.
@@ -232,6 +234,7 @@ impl<F: Function> SubscriptionStore<F> {
             job,
             watched,
             allowance: own.replay_allowance,
+            burst: contract::limits::replay_burst(self.max_subscriptions),
         })
     }
 

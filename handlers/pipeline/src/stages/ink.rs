@@ -22,6 +22,10 @@ const LEAST_SUBCONTRAST: u32 = 30;
 /// A kind of ink or floor covers at least this share of a picture, per thousand pixels.
 const LEAST_CLASS: u64 = 10;
 
+/// A picture without grain has at least this share of its pixels as bright as their neighbourhood,
+/// in percent. In others, chance decides which pixels are.
+const EVEN_PERCENT: u64 = 80;
+
 /// What tells ink from paper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Threshold {
@@ -159,11 +163,12 @@ pub(super) fn thresholds(sharp: &GrayImage, smooth: &GrayImage) -> Result<Vec<Th
             .flatten()
     }));
     let total: u64 = counts.iter().sum();
-    // Between three classes, edges between two look like the third.
+    let is_even = 100 * flat.iter().sum::<u64>() >= EVEN_PERCENT * total;
+    // Edges between paper and text are as bright as walls that are lighter than the text.
     let counts_of = |class: &RangeInclusive<u8>| -> &[u64] {
         let within = &flat[usize::from(*class.start())..=usize::from(*class.end())];
         let is_seen = 1000 * within.iter().sum::<u64>() >= LEAST_CLASS * total;
-        if levels.len() > 1 && is_seen {
+        if is_seen && (is_even || levels.len() > 1) {
             &flat
         } else {
             &counts

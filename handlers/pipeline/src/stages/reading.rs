@@ -28,6 +28,12 @@ const THINNER_THAN: usize = 22;
 /// around a house, in percent.
 const MARGIN_PERCENT: usize = 75;
 
+/// A network of walls has at least this part of the longest region's length, which may be a frame's.
+const NETWORK: usize = 4;
+
+/// A region of wall that is narrower than this many times a wall is a bar.
+const BAR: usize = 4;
+
 /// Cells between lines from which they count as hatching.
 const LEAST_CELLS: usize = 20;
 
@@ -39,6 +45,8 @@ pub(super) struct Reading {
     pub(super) segments: usize,
     /// Their length, in pixels.
     pub(super) length: usize,
+    /// The length of those in networks, in pixels; a piece of furniture is none.
+    pub(super) network_length: usize,
     /// The longest one's.
     pub(super) longest: usize,
     /// Whether the walls are the outlines or the hatching of walls.
@@ -66,9 +74,10 @@ impl Reading {
     }
 }
 
-/// Reads a picture with these pixels as ink.
+/// Reads a picture with these pixels as ink, some of which may be gaps that were filled.
 pub(super) fn read(
     ink: &Mask,
+    is_filled: bool,
     (message, until): (&str, u8),
     passes: &mut Passes,
 ) -> Result<Reading, WallsError> {
@@ -99,6 +108,12 @@ pub(super) fn read(
     }
     let mut lengths = segments(&walls, thickness, (message, next()), passes)?;
     lengths.extend(segments(&turned, thickness, (message, next()), passes)?);
+    let length = lengths.iter().sum();
+    let network_length = if is_filled {
+        network_length(&walls, thickness, (message, until), passes)?
+    } else {
+        length
+    };
     let longest = lengths.iter().copied().max().unwrap_or(0);
     let least = pixels(size.0.min(size.1)) / LEAST_LENGTH;
     if pixels(longest) < least {
@@ -119,12 +134,34 @@ pub(super) fn read(
         thickness,
         wall_pixels,
         segments: lengths.len(),
-        length: lengths.iter().sum(),
+        length,
+        network_length,
         longest,
         is_hollow: is_doubled || is_hatched,
         has_blocks: 10 * blocks.count() > wall_pixels,
         is_at_edge: is_at_edge(&walls),
     })
+}
+
+/// The length of the straight pieces in networks of walls: regions that are no mere bar, and not
+/// far shorter than the longest one. A closed piece of furniture that was filled stands alone.
+fn network_length(
+    walls: &Mask,
+    thickness: WallThickness,
+    (message, until): (&str, u8),
+    passes: &mut Passes,
+) -> Result<usize, Interrupted> {
+    let size = walls.size();
+    let regions = Regions::of(walls, true, &mut passes.next(message, until, size))?;
+    let longest = regions.list.iter().map(Region::length).max().unwrap_or(0);
+    let mut networks = walls.clone();
+    regions.keep(&mut networks, |_, region| {
+        NETWORK * region.length() >= longest && region.breadth() >= BAR * thickness.thickest
+    });
+    let turned = networks.transposed(&mut passes.next(message, until, size))?;
+    let across = segments(&networks, thickness, (message, until), passes)?;
+    let down = segments(&turned, thickness, (message, until), passes)?;
+    Ok(across.into_iter().chain(down).sum())
 }
 
 /// Whether walls are at most of the picture's edge.

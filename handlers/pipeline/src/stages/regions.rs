@@ -27,6 +27,11 @@ impl Region {
         self.columns.len().max(self.rows.len())
     }
 
+    /// The shorter side of the bounding box.
+    pub(super) fn breadth(&self) -> usize {
+        self.columns.len().min(self.rows.len())
+    }
+
     /// What is around both.
     pub(super) fn and(&self, other: &Self) -> Self {
         let around = |one: &Range<usize>, other: &Range<usize>| {

@@ -96,12 +96,13 @@ impl Thicknesses {
             .max()
             .map_or(typical, |thickest| thickest.max(typical));
         // Inner walls may be half as thick as outer ones, and furniture's lines are thinner than
-        // both: the cut is below the thinnest walls, where there is hardly any ink, or else where
-        // there is least of it to be wrong about.
+        // both: the cut is below the thinnest walls, where there is hardly any ink. A frame as thick
+        // as inner walls may leave no such place but one further down. Else it is where there is
+        // least ink to be wrong about.
         let cuts = (typical * 2).div_ceil(5).max(LEAST)..=(typical * 3 / 5).max(LEAST);
-        let clear = cuts
-            .clone()
-            .find(|&cut| self.pixels[cut - 1] * 50 <= around(typical));
+        let is_clear = |cut: &usize| self.pixels[cut - 1] * 50 <= around(typical);
+        let lower = (LEAST..*cuts.start()).rev();
+        let clear = cuts.clone().chain(lower).find(is_clear);
         let thinnest = clear.or_else(|| cuts.min_by_key(|&cut| self.pixels[cut - 1]))?;
         Some(WallThickness {
             thinnest,

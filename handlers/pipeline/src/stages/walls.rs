@@ -153,7 +153,7 @@ pub fn find(plan: &FloorPlan, report: &mut Report<'_>) -> Result<Walls, WallsErr
         for &threshold in thresholds {
             let mut pass = passes.next("Separating ink from paper...", 36, sheet.size());
             let ink = threshold.ink(&sheet.sharp, &sheet.smooth, &mut pass)?;
-            let reading = read(&ink, ("Detecting walls...", until), &mut passes);
+            let reading = read(&ink, false, ("Detecting walls...", until), &mut passes);
             readings.add(threshold, 0, reading)?;
         }
         if readings
@@ -177,7 +177,7 @@ pub fn find(plan: &FloorPlan, report: &mut Report<'_>) -> Result<Walls, WallsErr
                 for width in hollows.widths_to_try() {
                     let mut filled = lines.clone();
                     hollows.fill(&mut filled, width);
-                    let reading = read(&filled, (message, until), &mut passes);
+                    let reading = read(&filled, true, (message, until), &mut passes);
                     readings.add(threshold, pixels(width), reading)?;
                 }
             }
@@ -250,7 +250,13 @@ impl Readings {
                 let is_better = self.best.as_ref().is_none_or(|best| {
                     let is_margin = reading.is_at_edge
                         && threshold.light_on_dark != best.threshold.light_on_dark;
-                    !is_margin && 20 * reading.length > 23 * best.reading.length
+                    // What is filled must be more wall, and not a closed piece of furniture.
+                    let length = if filled_gaps > 0 && best.filled_gaps == 0 {
+                        reading.network_length
+                    } else {
+                        reading.length
+                    };
+                    !is_margin && 20 * length > 23 * best.reading.length
                 });
                 if is_better {
                     self.best = Some(Candidate {

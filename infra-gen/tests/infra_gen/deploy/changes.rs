@@ -133,9 +133,9 @@ fn table_that_keeps_its_name_is_not_replaced_with_consent() {
     assert_failed(
         &deploy(&aws, &["--yes", "--allow-replacement"]),
         &[
-            "cannot replace what keeps its name, and TableName stays",
+            "cannot replace a resource that keeps its name, and TableName stays",
             "AWS will refuse these changes:\n    -/+ JobsTable (AWS::DynamoDB::Table)",
-            "another name in contract/src",
+            "give the resource another name as well",
         ],
     );
     assert_eq!(aws.count("ExecuteChangeSet"), 0);

@@ -1,6 +1,65 @@
-//! What the functions are linked with.
+//! What the functions are linked with, and what programs that must not compile are compiled with.
 
-use std::{collections::BTreeSet, process::Command};
+use std::{collections::BTreeSet, path::Path, process::Command};
+
+/// The libraries that cargo has built for this test, for a compiler that is run without cargo.
+#[derive(Debug)]
+pub(crate) struct Artifacts {
+    arguments: Vec<String>,
+}
+
+impl Artifacts {
+    /// The libraries of these crates.
+    ///
+    /// # Panics
+    ///
+    /// When cargo cannot build them, or one is no dependency of this test.
+    pub(crate) fn of(crates: &[&str]) -> Self {
+        // With the workspace's features: they are what the libraries were built with, unless this
+        // package is tested alone. Nothing is built again.
+        let output = Command::new(env!("CARGO"))
+            .args([
+                "test",
+                "--workspace",
+                "--test",
+                "compile_time",
+                "--no-run",
+                "--locked",
+            ])
+            .args(["--message-format", "json"])
+            .output()
+            .expect("cargo runs");
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{errors}");
+        let artifacts: Vec<serde_json::Value> = output
+            .stdout
+            .split(|byte| *byte == b'\n')
+            .filter_map(|line| serde_json::from_slice(line).ok())
+            .collect();
+        let mut arguments = Vec::new();
+        for name in crates {
+            let artifact = artifacts.iter().find(|artifact| {
+                artifact["target"]["name"] == *name && artifact["target"]["kind"][0] == "lib"
+            });
+            let file = artifact.and_then(|artifact| artifact["filenames"][0].as_str());
+            let file = file.unwrap_or_else(|| panic!("{name} is no dependency of this test"));
+            let folder = Path::new(file).parent().expect("a folder of libraries");
+            arguments.extend(["--extern".to_owned(), format!("{name}={file}")]);
+            arguments.extend(["-L".to_owned(), format!("dependency={}", folder.display())]);
+        }
+        Self { arguments }
+    }
+
+    /// The compiler that cargo uses.
+    pub(crate) fn compiler(&self) -> std::ffi::OsString {
+        std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())
+    }
+
+    /// What the compiler is to be run with.
+    pub(crate) fn arguments(&self) -> &[String] {
+        &self.arguments
+    }
+}
 
 /// Crates that bring TLS or the cryptography below it. A second one is a megabyte more to load at
 /// every cold start; the SDK's default features would bring it.

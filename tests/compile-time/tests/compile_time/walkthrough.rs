@@ -18,6 +18,7 @@ const PAGES: [&str; 5] = [
 ];
 
 #[test]
+#[ignore = "builds the workspace once more, in minutes: .ci/steps/walkthroughs"]
 fn walkthroughs_work_as_their_pages_say() {
     let folder = workspace::original().join("docs");
     // One after the other: they share a copy.

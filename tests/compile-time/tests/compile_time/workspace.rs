@@ -35,6 +35,10 @@ impl Copy {
             target: target.join("tests").join("walkthrough-target"),
         };
         mirror(original(), &copy.folder);
+        if !copy.target.exists() {
+            let debug = target.join("debug");
+            link_dependencies(&debug, &copy.target.join("debug"));
+        }
         copy
     }
 
@@ -138,6 +142,56 @@ fn without_position(line: &str) -> String {
     match line.strip_prefix("--> ") {
         Some(place) => format!("--> {}", place.split(':').next().unwrap_or_default()),
         None => line.to_owned(),
+    }
+}
+
+/// Links what was built of crates outside of the workspace into another target directory, so that
+/// cargo need not build it again. Cargo replaces files that it builds, and writes into none.
+fn link_dependencies(from: &Path, to: &Path) {
+    let own = members();
+    for folder in ["deps", "build", ".fingerprint"] {
+        for entry in fs::read_dir(from.join(folder)).into_iter().flatten() {
+            let name = entry.expect("an entry").file_name();
+            let text = name.to_string_lossy();
+            // `libserde-0123456789abcdef.rlib`, `serde-0123456789abcdef`
+            let package = text.rsplit_once('-').map_or(&*text, |(package, _)| package);
+            let package = package.replace('_', "-");
+            if own.contains(&package) || own.iter().any(|own| package == format!("lib{own}")) {
+                continue;
+            }
+            link(&from.join(folder).join(&name), &to.join(folder).join(&name));
+        }
+    }
+}
+
+/// The names of the workspace's packages and of their targets, with `-` for `_`.
+fn members() -> Vec<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .output()
+        .expect("cargo runs");
+    let metadata: serde_json::Value =
+        serde_json::from_slice(&output.stdout).expect("cargo's metadata");
+    let packages = metadata["packages"].as_array().into_iter().flatten();
+    let names = packages.flat_map(|package| {
+        let targets = package["targets"].as_array().into_iter().flatten();
+        targets
+            .map(|target| &target["name"])
+            .chain([&package["name"]])
+    });
+    let names = names.filter_map(|name| name.as_str());
+    names.map(|name| name.replace('_', "-")).collect()
+}
+
+/// Links a file, or every file of a folder. What cannot be linked is left out: cargo builds it.
+fn link(from: &Path, to: &Path) {
+    if from.is_dir() {
+        for entry in fs::read_dir(from).into_iter().flatten().flatten() {
+            link(&entry.path(), &to.join(entry.file_name()));
+        }
+    } else {
+        let folder = to.parent().expect("a folder");
+        let _ = fs::create_dir_all(folder).and_then(|()| fs::hard_link(from, to));
     }
 }
 

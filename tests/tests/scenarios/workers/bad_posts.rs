@@ -1,4 +1,4 @@
-//! Keys and bodies that are wrong.
+//! Wrong keys and invalid posts.
 
 use end_to_end::{
     System,
@@ -9,7 +9,7 @@ use http::Method;
 use serde_json::{Value, json};
 
 #[tokio::test]
-async fn watchers_cannot_write_workers_cannot_watch_and_strangers_learn_nothing() {
+async fn keys_allow_only_their_own_requests() {
     let system = System::scripted().await;
     let (job, worker) = system.create_external("secret").await;
     let calls = [
@@ -78,11 +78,11 @@ async fn refusal(worker: &Worker, body: impl Into<Vec<u8>>) -> (u16, Value) {
 }
 
 #[tokio::test]
-async fn everything_that_is_wrong_with_a_post_is_named_and_nothing_of_it_is_done() {
+async fn invalid_post_is_rejected_as_a_whole_with_its_cause() {
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     let mut client = system.watch(&job).await;
-    let unclaimed = worker.refused(409, json!([progress("a", 1)])).await;
+    let unclaimed = worker.post_rejected(409, json!([progress("a", 1)])).await;
     assert_eq!(unclaimed["code"], "lease_lost");
     assert!(unclaimed["message"].as_str().unwrap().contains("/claim"));
     for claim in [
@@ -153,27 +153,29 @@ async fn everything_that_is_wrong_with_a_post_is_named_and_nothing_of_it_is_done
         (vec![progress("a", 1); 11].into(), 400, "invalid_body"),
     ];
     for (events, status, code) in events {
-        let error = worker.refused(status, events.clone()).await;
+        let error = worker.post_rejected(status, events.clone()).await;
         assert_eq!(error["code"], code, "{events}");
         assert!(!error["message"].as_str().unwrap().is_empty());
     }
     let mut stale = worker.clone();
     stale.epoch = 7;
     assert_eq!(
-        stale.refused(409, json!([progress("a", 1)])).await["code"],
+        stale.post_rejected(409, json!([progress("a", 1)])).await["code"],
         "lease_lost"
     );
 
-    // None of this has left a trace.
-    worker.tell(json!([progress("a", 1)])).await;
+    // None of this had an effect.
+    worker.post_events(json!([progress("a", 1)])).await;
     let update = client.next().await.expect("a message");
     assert_eq!(
         (&update["progress"], &update["seq"]),
         (&json!(1), &json!(0))
     );
-    worker.tell(json!([{ "type": "job_complete" }])).await;
+    worker
+        .post_events(json!([{ "type": "job_complete" }]))
+        .await;
     let ended = worker
-        .refused(409, json!([progress("a", 2), { "type": "job_complete" }]))
+        .post_rejected(409, json!([progress("a", 2), { "type": "job_complete" }]))
         .await;
     assert_eq!(
         (&ended["code"], &ended["status"]),

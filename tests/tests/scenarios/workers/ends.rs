@@ -1,4 +1,4 @@
-//! How the jobs of a worker end, and what becomes of those whose worker does not come back.
+//! The ends of external jobs, including those whose worker does not return.
 
 use end_to_end::{
     System,
@@ -8,25 +8,27 @@ use http::Method;
 use serde_json::json;
 
 #[tokio::test]
-async fn a_worker_hears_of_a_cancellation_and_stops() {
+async fn worker_is_notified_of_a_cancellation_and_stops() {
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     let mut client = system.watch(&job).await;
     worker.claim(&["a"]).await;
     let early = worker
-        .refused(409, json!([{ "type": "job_cancelled" }]))
+        .post_rejected(409, json!([{ "type": "job_cancelled" }]))
         .await;
     assert_eq!(early["code"], "not_cancelled");
-    let told = worker.tell(json!([progress("a", 10)])).await;
-    assert_eq!(told["cancel_requested"], false);
+    let accepted = worker.post_events(json!([progress("a", 10)])).await;
+    assert_eq!(accepted["cancel_requested"], false);
 
     let cancel = json!({ "type": "cancel_job", "job_id": job.id });
     client.ask(&cancel, "cancel_requested").await;
-    let told = worker.tell(json!([progress("a", 20)])).await;
-    assert_eq!(told["cancel_requested"], true);
-    let told = worker.tell(json!([{ "type": "job_cancelled" }])).await;
-    assert_eq!(told["status"], "cancelled");
-    let end = client.until_the_end().await.pop().expect("an end");
+    let accepted = worker.post_events(json!([progress("a", 20)])).await;
+    assert_eq!(accepted["cancel_requested"], true);
+    let accepted = worker
+        .post_events(json!([{ "type": "job_cancelled" }]))
+        .await;
+    assert_eq!(accepted["status"], "cancelled");
+    let end = client.until_job_ends().await.pop().expect("an end");
     assert_eq!(
         (&end["type"], &end["stage"]),
         (&json!("job_cancelled"), &json!("a"))
@@ -36,17 +38,17 @@ async fn a_worker_hears_of_a_cancellation_and_stops() {
 }
 
 #[tokio::test]
-async fn a_failure_says_what_the_worker_says() {
+async fn failure_has_the_code_and_message_of_the_worker() {
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     let mut client = system.watch(&job).await;
     worker.claim(&["a"]).await;
-    worker.tell(json!([progress("a", 10)])).await;
+    worker.post_events(json!([progress("a", 10)])).await;
     let error = json!({ "code": "no_words", "message": "The text has no words." });
     worker
-        .tell(json!([{ "type": "job_failed", "error": error }]))
+        .post_events(json!([{ "type": "job_failed", "error": error }]))
         .await;
-    let end = client.until_the_end().await.pop().expect("an end");
+    let end = client.until_job_ends().await.pop().expect("an end");
     assert_eq!(
         (&end["type"], &end["error"]),
         (&json!("job_failed"), &error)
@@ -57,12 +59,12 @@ async fn a_failure_says_what_the_worker_says() {
 }
 
 #[tokio::test]
-async fn a_job_that_nobody_runs_is_cancelled_at_once() {
+async fn job_without_a_worker_is_cancelled_at_once() {
     let system = System::start().await;
     let (waiting, mut late) = system.create_external("").await;
     let (left, mut gone) = system.create_external("").await;
     gone.claim(&["a"]).await;
-    gone.tell(json!([stage_complete("a", 1)])).await;
+    gone.post_events(json!([stage_complete("a", 1)])).await;
     system.end_lease(&left).await;
     for job in [&waiting, &left] {
         let mut client = system.watch(job).await;
@@ -71,26 +73,26 @@ async fn a_job_that_nobody_runs_is_cancelled_at_once() {
             .with_key(Method::DELETE, &job.path(), &job.key)
             .await;
         assert_eq!(cancelled.status, 202);
-        let end = client.until_the_end().await.pop().expect("an end");
+        let end = client.until_job_ends().await.pop().expect("an end");
         assert_eq!(end["type"], "job_cancelled");
         client.close().await;
     }
     let refused = late.try_claim(&json!({ "stages": ["a"] })).await;
     assert_eq!(refused.status, 409);
     assert_eq!(refused.json()["error"]["code"], "job_already_finished");
-    let refused = gone.refused(409, json!([progress("b", 1)])).await;
+    let refused = gone.post_rejected(409, json!([progress("b", 1)])).await;
     assert_eq!(refused["code"], "job_already_finished");
     system.finish().await;
 }
 
 #[tokio::test]
-async fn of_two_workers_one_has_the_job_and_the_other_takes_over_when_it_is_gone() {
+async fn second_worker_takes_over_after_the_lease_of_the_first() {
     let system = System::start().await;
     let (job, mut first) = system.create_external("").await;
     let mut second = first.clone();
     first.claim(&["a", "b"]).await;
     first
-        .tell(json!([stage_complete("a", "of the first")]))
+        .post_events(json!([stage_complete("a", "of the first")]))
         .await;
 
     let stages = json!({ "stages": ["a", "b"] });
@@ -109,15 +111,17 @@ async fn of_two_workers_one_has_the_job_and_the_other_takes_over_when_it_is_gone
         json!([stage_complete("b", "of the first")]),
         json!([{ "type": "job_complete" }]),
     ] {
-        assert_eq!(first.refused(409, events).await["code"], "lease_lost");
+        assert_eq!(first.post_rejected(409, events).await["code"], "lease_lost");
     }
     second
-        .tell(json!([stage_complete("b", "of the second")]))
+        .post_events(json!([stage_complete("b", "of the second")]))
         .await;
-    second.tell(json!([{ "type": "job_complete" }])).await;
+    second
+        .post_events(json!([{ "type": "job_complete" }]))
+        .await;
 
     let mut client = system.watch(&job).await;
-    let log = client.until_the_end().await;
+    let log = client.until_job_ends().await;
     let results: Vec<_> = log.iter().map(|message| &message["results"]).collect();
     assert_eq!(results, ["of the first", "of the second", "of the second"]);
     client.close().await;
@@ -125,7 +129,7 @@ async fn of_two_workers_one_has_the_job_and_the_other_takes_over_when_it_is_gone
 }
 
 #[tokio::test]
-async fn a_worker_with_a_name_gets_its_job_back_at_once_but_not_without_end() {
+async fn named_worker_reclaims_its_job_a_limited_number_of_times() {
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     let mut client = system.watch(&job).await;
@@ -138,7 +142,7 @@ async fn a_worker_with_a_name_gets_its_job_back_at_once_but_not_without_end() {
     assert_eq!(worker.try_claim(&stranger).await.status, 409);
     let refused = worker.try_claim(&claim).await;
     assert_eq!(refused.json()["error"]["code"], "job_already_finished");
-    let end = client.until_the_end().await.pop().expect("an end");
+    let end = client.until_job_ends().await.pop().expect("an end");
     assert_eq!(end["error"]["code"], "too_many_attempts");
     client.close().await;
     system.finish().await;

@@ -1,4 +1,4 @@
-//! What workers post comes out as it went in, whatever its size; what is cosmetic keeps no event out.
+//! Results are returned byte for byte at any size, and cosmetic faults of a post do not reject it.
 
 use end_to_end::{
     Client, Job, System, needs,
@@ -7,7 +7,7 @@ use end_to_end::{
 use http::Method;
 use serde_json::{Value, json};
 
-/// JSON that changes when it is read into numbers, maps and strings and written again.
+/// JSON that does not survive parsing and serializing.
 const RESULTS: &str = r#"{ "z": [12.917521550408111, 6.7137459245666965e-12, -0, 1e400],
   "big": 123456789012345678901234567890, "a": 1.0, "a": "caf\u00e9 \ud800 \/" }"#;
 
@@ -46,7 +46,7 @@ fn text(body: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn results_come_out_byte_for_byte_on_every_way() {
+async fn results_are_returned_byte_for_byte_everywhere() {
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     let mut client = system.watch(&job).await;
@@ -57,7 +57,7 @@ async fn results_come_out_byte_for_byte_on_every_way() {
     post(&mut worker, &small).await;
     let message = message_of(&mut client, "stage_complete").await;
     assert!(message.contains(&carried), "{message}");
-    // The same body is a repeat, and so is one with other whitespace.
+    // A body that differs only in whitespace is a repeat too.
     post(&mut worker, &small).await;
     let again = small.replace(r#"{ "z": ["#, r#"{"z":["#);
     assert_ne!(again, small);
@@ -87,7 +87,9 @@ async fn results_come_out_byte_for_byte_on_every_way() {
 
     let body = stage_complete_text(&worker, "last", RESULTS);
     post(&mut worker, &body).await;
-    worker.tell(json!([{ "type": "job_complete" }])).await;
+    worker
+        .post_events(json!([{ "type": "job_complete" }]))
+        .await;
     let message = message_of(&mut client, "job_complete").await;
     assert!(message.contains(&carried), "{message}");
     assert_eq!(results(&system, &job, "").await, (200, RESULTS.to_owned()));
@@ -104,26 +106,26 @@ async fn results_come_out_byte_for_byte_on_every_way() {
     system.finish().await;
 }
 
-/// A JSON string of 3.9 MB, twice as long once it is a string in JSON.
+/// A JSON string of 3.9 MB, which doubles when it is embedded in another JSON string.
 fn quotes() -> String {
     format!("\"{}\"", r#"\""#.repeat(1_950_000))
 }
 
 #[tokio::test]
-async fn a_body_whose_string_is_too_large_for_lambda_is_refused() {
+async fn body_too_large_as_a_lambda_event_is_rejected() {
     needs!(LimitEvents);
     let system = System::start().await;
     let (_, mut worker) = system.create_external("").await;
     worker.claim(&["a"]).await;
     let body = stage_complete_text(&worker, "a", &quotes());
-    // As JSON, the body is a string in the function's event, and API Gateway refuses it itself.
+    // A JSON body is a string in the function's event. API Gateway rejects it itself.
     let refused = worker.request(Method::POST, "events", body).await;
     assert_eq!(refused.status, 413);
     system.finish().await;
 }
 
 #[tokio::test]
-async fn results_whose_string_is_too_large_for_lambda_are_a_redirect() {
+async fn results_too_large_as_a_lambda_response_redirect() {
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     worker.claim(&["a"]).await;
@@ -141,7 +143,9 @@ async fn results_whose_string_is_too_large_for_lambda_are_a_redirect() {
         .await;
     assert_eq!(answer.status, 200, "{:?}", answer.body);
     worker.seq = 1;
-    worker.tell(json!([{ "type": "job_complete" }])).await;
+    worker
+        .post_events(json!([{ "type": "job_complete" }]))
+        .await;
     let path = format!("{}/results", job.path());
     let redirect = system.http.with_key(Method::GET, &path, &job.key).await;
     assert_eq!(redirect.status, 307);
@@ -152,7 +156,7 @@ async fn results_whose_string_is_too_large_for_lambda_are_a_redirect() {
 }
 
 #[tokio::test]
-async fn a_claim_after_a_hundred_large_stages_is_answered() {
+async fn claim_after_a_hundred_large_stages_succeeds() {
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     let quotes = "\"".repeat(16_000);
@@ -166,7 +170,7 @@ async fn a_claim_after_a_hundred_large_stages_is_answered() {
             let events = stages
                 .iter()
                 .map(|stage| stage_complete(stage, quotes.as_str()));
-            worker.tell(events.collect()).await;
+            worker.post_events(events.collect()).await;
         }
         system.end_lease(&job).await;
     }
@@ -182,7 +186,7 @@ async fn a_claim_after_a_hundred_large_stages_is_answered() {
 }
 
 #[tokio::test]
-async fn a_failure_ends_the_job_whatever_it_looks_like() {
+async fn malformed_failure_still_ends_the_job() {
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     let mut client = system.watch(&job).await;
@@ -211,19 +215,19 @@ async fn a_failure_ends_the_job_whatever_it_looks_like() {
 }
 
 #[tokio::test]
-async fn every_accepted_post_renews_the_lease_of_a_running_job() {
+async fn accepted_post_renews_the_lease() {
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     worker.claim(&["a"]).await;
     let mut other = worker.clone();
     let start = worker.clone();
     worker
-        .tell(json!([progress("a", 60), stage_complete("a", 1)]))
+        .post_events(json!([progress("a", 60), stage_complete("a", 1)]))
         .await;
     let posts = [
         ("a heartbeat", worker.body(&json!([]))),
         ("a repeat", start.body(&json!([stage_complete("a", 1)]))),
-        ("old news", start.body(&json!([progress("a", 50)]))),
+        ("outdated progress", start.body(&json!([progress("a", 50)]))),
     ];
     for (kind, body) in posts {
         system.end_lease(&job).await;
@@ -233,8 +237,10 @@ async fn every_accepted_post_renews_the_lease_of_a_running_job() {
         assert_eq!(held.status, 409, "{kind}");
         assert_eq!(held.json()["error"]["code"], "job_held", "{kind}");
     }
-    worker.tell(json!([{ "type": "job_complete" }])).await;
-    let late = worker.refused(409, json!([])).await;
+    worker
+        .post_events(json!([{ "type": "job_complete" }]))
+        .await;
+    let late = worker.post_rejected(409, json!([])).await;
     assert_eq!(late["code"], "job_already_finished");
     system.finish().await;
 }

@@ -1,10 +1,10 @@
-//! Answers that are lost, and posts that come again.
+//! Lost responses and repeated posts.
 
 use std::{sync::Arc, time::Duration};
 
 use contract::tables::{JobEvents, Table as _};
 use end_to_end::{
-    Answer, Job, System, needs,
+    Job, Response, System, needs,
     worker::{Worker, progress, stage_complete},
 };
 use local::{Fault, Times};
@@ -22,7 +22,7 @@ async fn log(system: &System, job: &Job) -> Vec<Value> {
 }
 
 #[tokio::test]
-async fn a_post_whose_answer_was_lost_is_repeated_and_happens_once() {
+async fn post_with_a_lost_response_takes_effect_once() {
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     let mut client = system.watch(&job).await;
@@ -47,9 +47,9 @@ async fn a_post_whose_answer_was_lost_is_repeated_and_happens_once() {
     assert_eq!(again.json()["status"], "completed");
     assert_eq!(log(&system, &job).await.len(), 3);
 
-    // What was sent again is told by its number, and says the same.
+    // Repeated messages have the same `seq` and content.
     let mut seen = std::collections::BTreeMap::new();
-    for message in client.until_the_end().await {
+    for message in client.until_job_ends().await {
         if message["type"] != "progress_update" {
             let seq = message["seq"].as_u64().unwrap();
             assert_eq!(seen.entry(seq).or_insert_with(|| message.clone()), &message);
@@ -61,13 +61,13 @@ async fn a_post_whose_answer_was_lost_is_repeated_and_happens_once() {
 }
 
 #[tokio::test]
-async fn a_repeat_has_the_log_sent_again() {
+async fn repeated_post_sends_the_log_again() {
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     let mut client = system.watch(&job).await;
     worker.claim(&["a"]).await;
     let post = worker.body(&json!([stage_complete("a", 1)]));
-    // Nobody knows how far an attempt got whose answer was lost.
+    // After a lost response, it is unknown how far the attempt got, so the log is sent again.
     for _ in 0..2 {
         assert_eq!(worker.post(&post).await.status, 200);
         assert_eq!(client.expect("stage_complete").await["seq"], 1);
@@ -77,12 +77,12 @@ async fn a_repeat_has_the_log_sent_again() {
 }
 
 #[tokio::test]
-async fn a_post_that_is_no_repeat_of_what_is_there_changes_nothing() {
+async fn conflicting_post_is_rejected_without_effect() {
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     worker.claim(&["a", "b"]).await;
     let start = worker.clone();
-    worker.tell(json!([stage_complete("a", 1)])).await;
+    worker.post_events(json!([stage_complete("a", 1)])).await;
     let before = log(&system, &job).await;
     for events in [
         json!([stage_complete("a", 2)]),
@@ -90,7 +90,7 @@ async fn a_post_that_is_no_repeat_of_what_is_there_changes_nothing() {
         json!([{ "type": "job_complete" }]),
         json!([stage_complete("a", 2), stage_complete("b", 1)]),
     ] {
-        let refused = start.refused(409, events).await;
+        let refused = start.post_rejected(409, events).await;
         assert_eq!(
             (&refused["code"], &refused["seq"]),
             (&json!("seq_conflict"), &json!(1))
@@ -98,9 +98,11 @@ async fn a_post_that_is_no_repeat_of_what_is_there_changes_nothing() {
     }
     let mut ahead = worker.clone();
     ahead.seq = 7;
-    let refused = ahead.refused(409, json!([stage_complete("b", 1)])).await;
+    let refused = ahead
+        .post_rejected(409, json!([stage_complete("b", 1)]))
+        .await;
     assert_eq!(refused["code"], "seq_conflict");
-    // A progress update from before is old news, not an error.
+    // An outdated progress update is not an error.
     let late = start.post(&start.body(&json!([progress("a", 10)]))).await;
     assert_eq!(
         (late.status.as_u16(), &late.json()["seq"]),
@@ -111,7 +113,7 @@ async fn a_post_that_is_no_repeat_of_what_is_there_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_post_that_was_cut_short_between_its_two_writes_is_finished_by_its_repeat() {
+async fn repeat_completes_a_post_interrupted_between_writes() {
     needs!(InjectFaults);
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
@@ -129,7 +131,9 @@ async fn a_post_that_was_cut_short_between_its_two_writes_is_finished_by_its_rep
     assert_eq!(written.len(), 1);
 
     system.local().faults().clear();
-    let other = worker.refused(409, json!([stage_complete("b", 2)])).await;
+    let other = worker
+        .post_rejected(409, json!([stage_complete("b", 2)]))
+        .await;
     assert_eq!(other["code"], "seq_conflict");
     let done = worker.post(&post).await;
     assert_eq!(
@@ -139,7 +143,7 @@ async fn a_post_that_was_cut_short_between_its_two_writes_is_finished_by_its_rep
     assert_eq!(
         log(&system, &job).await,
         written,
-        "what is in the log stays"
+        "the logged event is unchanged"
     );
     assert_eq!(client.expect("stage_complete").await["seq"], 1);
     client.close().await;
@@ -147,7 +151,7 @@ async fn a_post_that_was_cut_short_between_its_two_writes_is_finished_by_its_rep
 }
 
 #[tokio::test]
-async fn what_a_worker_before_has_left_between_its_two_writes_is_adopted() {
+async fn claim_adopts_an_uncommitted_event_of_the_previous_worker() {
     needs!(InjectFaults);
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
@@ -171,12 +175,12 @@ async fn what_a_worker_before_has_left_between_its_two_writes_is_adopted() {
 }
 
 #[tokio::test]
-async fn claims_that_fail_by_our_fault_are_not_counted_as_crashes() {
+async fn claims_failed_by_server_errors_are_not_counted() {
     needs!(InjectFaults);
     let system = System::start().await;
     let (_, mut worker) = system.create_external("").await;
     let claim = json!({ "stages": ["a"], "worker_id": "worker-7" });
-    // The log cannot be read: the claim is made, but its answer is not.
+    // The log cannot be read, so the claim is written but its request fails.
     system.local().faults().on_call(|call| {
         let reads = call.caller == "worker" && call.operation == "dynamodb:Query";
         reads.then_some(Fault::Outage)
@@ -186,32 +190,34 @@ async fn claims_that_fail_by_our_fault_are_not_counted_as_crashes() {
     }
     system.local().faults().clear();
     assert_eq!(worker.try_claim(&claim).await.status, 200);
-    worker.tell(json!([stage_complete("a", 1)])).await;
+    worker.post_events(json!([stage_complete("a", 1)])).await;
     system.finish().await;
 }
 
 #[tokio::test]
-async fn tables_whose_answers_are_lost_double_nothing() {
+async fn lost_table_responses_duplicate_no_event() {
     needs!(InjectFaults);
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     worker.claim(&["a", "b"]).await;
-    // More in a row than the SDK makes attempts: the worker has to repeat its post.
+    // More lost responses in a row than the SDK's attempts, so the worker must repeat its post.
     let lost = Arc::new(Times::new(8));
     system.local().faults().on_call(move |call| {
         let writes = ["dynamodb:PutItem", "dynamodb:UpdateItem"];
         let is_ours = call.caller == "worker" && writes.contains(&call.operation.as_str());
-        (is_ours && lost.take()).then_some(Fault::LostAnswer)
+        (is_ours && lost.take()).then_some(Fault::LostResponse)
     });
-    worker.insist(json!([progress("a", 50)])).await;
-    worker.insist(json!([stage_complete("a", 1)])).await;
+    worker.post_with_retry(json!([progress("a", 50)])).await;
     worker
-        .insist(json!([stage_complete("b", 2), { "type": "job_complete" }]))
+        .post_with_retry(json!([stage_complete("a", 1)]))
+        .await;
+    worker
+        .post_with_retry(json!([stage_complete("b", 2), { "type": "job_complete" }]))
         .await;
     assert_eq!(log(&system, &job).await.len(), 3);
     let mut client = system.watch(&job).await;
     let seqs: Vec<_> = client
-        .until_the_end()
+        .until_job_ends()
         .await
         .iter()
         .map(|message| message["seq"].as_u64().unwrap())
@@ -221,7 +227,7 @@ async fn tables_whose_answers_are_lost_double_nothing() {
     system.finish().await;
 }
 
-/// A whole job in one post: as much as overlapping attempts can meet at.
+/// A whole job in one post, so that overlapping attempts have many writes to conflict on.
 fn whole_job(worker: &Worker, stages: &[&str]) -> Value {
     let events = stages
         .iter()
@@ -229,14 +235,14 @@ fn whole_job(worker: &Worker, stages: &[&str]) -> Value {
     worker.body(&events.chain([json!({ "type": "job_complete" })]).collect())
 }
 
-/// What a worker is answered that must not be: its post is right, and it has the job.
-fn is_wrong(answer: &Answer) -> bool {
+/// Whether a response is wrong for a valid post of the worker that holds the job.
+fn is_wrong(answer: &Response) -> bool {
     let is_retry = answer.status == 503 && answer.json()["error"]["code"] == "conflict_retry";
     answer.status != 200 && !is_retry
 }
 
 #[tokio::test]
-async fn identical_posts_at_once_are_all_answered_as_the_one_that_they_are() {
+async fn identical_concurrent_posts_get_the_same_response() {
     const ROUNDS: usize = 25;
     const AT_ONCE: usize = 6;
     let system = System::start().await;
@@ -247,7 +253,7 @@ async fn identical_posts_at_once_are_all_answered_as_the_one_that_they_are() {
         let post = whole_job(&worker, &["a", "b", "c"]);
         let posts = (0..AT_ONCE).map(|_| worker.post(&post));
         let answers = futures_util::future::join_all(posts).await;
-        wrong.extend(answers.iter().filter(|it| is_wrong(it)).map(Answer::json));
+        wrong.extend(answers.iter().filter(|it| is_wrong(it)).map(Response::json));
         let done = answers.iter().find(|answer| answer.status == 200);
         let done = done.expect("one of them is served").json();
         assert_eq!(
@@ -266,7 +272,7 @@ async fn identical_posts_at_once_are_all_answered_as_the_one_that_they_are() {
 }
 
 #[tokio::test]
-async fn post_that_is_repeated_at_once_after_a_broken_connection_is_taken() {
+async fn post_repeated_after_a_broken_connection_is_accepted() {
     let system = System::start().await;
     let mut wrong = Vec::new();
     let mut tried = 0;
@@ -284,7 +290,7 @@ async fn post_that_is_repeated_at_once_after_a_broken_connection_is_taken() {
                 events.extend(is_last.then(|| json!({ "type": "job_complete" })));
                 let post = worker.body(&events.into());
                 let breaks = Duration::from_millis(2 + 3 * round);
-                // The request is on its way, or is being served, when its connection breaks.
+                // The connection breaks while the request is in flight or being served.
                 let broken = tokio::time::timeout(breaks, worker.post(&post)).await;
                 drop(broken);
                 let answer = worker.post(&post).await;
@@ -306,20 +312,20 @@ async fn post_that_is_repeated_at_once_after_a_broken_connection_is_taken() {
 }
 
 #[tokio::test]
-async fn new_claim_starts_the_next_attempt_at_its_stage() {
+async fn new_claim_starts_the_next_attempt_of_its_stage() {
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     let mut client = system.watch(&job).await;
     let claim = json!({ "stages": ["a", "b"], "worker_id": "worker-7" });
     worker.try_claim(&claim).await;
-    // A mistake, or a run that crashes at the end of its stage.
-    worker.tell(json!([progress("a", 99)])).await;
+    // Progress close to the end of the stage, as of a worker that crashes then.
+    worker.post_events(json!([progress("a", 99)])).await;
     let first = client.expect("progress_update").await;
     assert_eq!(
         (&first["progress"], &first["attempt"]),
         (&json!(99), &json!(1))
     );
-    worker.tell(json!([progress("a", 10)])).await;
+    worker.post_events(json!([progress("a", 10)])).await;
     let held = client.expect("progress_update").await;
     assert_eq!(
         (&held["progress"], &held["attempt"]),
@@ -327,7 +333,7 @@ async fn new_claim_starts_the_next_attempt_at_its_stage() {
     );
 
     assert_eq!(worker.try_claim(&claim).await.status, 200);
-    worker.tell(json!([progress("a", 10)])).await;
+    worker.post_events(json!([progress("a", 10)])).await;
     let again = client.expect("progress_update").await;
     assert_eq!(
         (&again["progress"], &again["attempt"]),
@@ -342,7 +348,7 @@ async fn new_claim_starts_the_next_attempt_at_its_stage() {
     );
 
     worker
-        .tell(json!([stage_complete("a", 1), progress("b", 20)]))
+        .post_events(json!([stage_complete("a", 1), progress("b", 20)]))
         .await;
     client.expect("stage_complete").await;
     let next = client.expect("progress_update").await;

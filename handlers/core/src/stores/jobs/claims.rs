@@ -60,10 +60,38 @@ pub enum Claim {
         /// When the other run's lease ends unless it renews it.
         until: i64,
     },
+    /// Another claim was written since the job was read: the job as it is now. Only an external
+    /// worker's claim depends on what was read.
+    Outdated(Box<Job>),
     /// The job has ended.
     Ended,
     /// There is no such job (any more).
     NotFound,
+}
+
+impl Claim {
+    fn taken(job: Job, takeover: bool) -> Self {
+        let lease = Lease {
+            job_id: job.job_id.clone(),
+            epoch: job.epoch,
+        };
+        Self::Acquired {
+            job: Box::new(job),
+            lease,
+            takeover,
+        }
+    }
+
+    /// Why a job, as it is now, could not be claimed.
+    fn refused(job: Option<Job>) -> Self {
+        match job {
+            None => Self::NotFound,
+            Some(job) if job.status.has_ended() => Self::Ended,
+            Some(job) => Self::Held {
+                until: job.lease_expires_at,
+            },
+        }
+    }
 }
 
 impl<F: Function> JobStore<F> {
@@ -72,51 +100,49 @@ impl<F: Function> JobStore<F> {
     where
         F: Granted<UpdateItem<Jobs>> + Granted<GetItem<Jobs>>,
     {
-        self.claim_for(job_id, None).await
+        for takeover in [false, true] {
+            if let Some(job) = self.take(job_id, None, takeover).await? {
+                return Ok(Claim::taken(job, takeover));
+            }
+        }
+        Ok(Claim::refused(self.load(job_id).await?))
     }
 
-    /// [`Self::claim`] for a worker of its own, if one is given.
+    /// [`Self::claim`] for an external worker. The claim is the next one after the last claim of
+    /// `known`, the job as it was read. Another claim since then is answered with [`Claim::Outdated`].
     pub async fn claim_for(
         &self,
-        job_id: &JobId,
-        external: Option<ExternalClaim<'_>>,
+        known: &Job,
+        external: ExternalClaim<'_>,
     ) -> Result<Claim, StoreError>
     where
         F: Granted<UpdateItem<Jobs>> + Granted<GetItem<Jobs>>,
     {
         for takeover in [false, true] {
-            if let Some(job) = self.take(job_id, external, takeover).await? {
-                let lease = Lease {
-                    job_id: job_id.clone(),
-                    epoch: job.epoch,
-                };
-                return Ok(Claim::Acquired {
-                    job: Box::new(job),
-                    lease,
-                    takeover,
-                });
+            let external = Some((external, known.epoch));
+            if let Some(job) = self.take(&known.job_id, external, takeover).await? {
+                return Ok(Claim::taken(job, takeover));
             }
         }
-        Ok(match self.load(job_id).await? {
-            None => Claim::NotFound,
-            Some(job) if job.status.has_ended() => Claim::Ended,
-            Some(job) => Claim::Held {
-                until: job.lease_expires_at,
-            },
+        Ok(match self.load(&known.job_id).await? {
+            Some(job) if !job.status.has_ended() && job.epoch != known.epoch => {
+                Claim::Outdated(Box::new(job))
+            }
+            job => Claim::refused(job),
         })
     }
 
     async fn take(
         &self,
         job_id: &JobId,
-        external: Option<ExternalClaim<'_>>,
+        external: Option<(ExternalClaim<'_>, u64)>,
         takeover: bool,
     ) -> Result<Option<Job>, StoreError>
     where
         F: Granted<UpdateItem<Jobs>>,
     {
         let now = self.clock.now().epoch_seconds();
-        let worker_id = external.and_then(|external| external.worker_id);
+        let worker_id = external.and_then(|(external, _)| external.worker_id);
         self.change("claiming the job", || {
             let mut update = self
                 .update(job_id)
@@ -132,27 +158,35 @@ impl<F: Function> JobStore<F> {
                 .expression_attribute_values(":running", text(JobStatus::Running.name()))
                 .expression_attribute_values(":lease_expires_at", number(now + LEASE_SECONDS))
                 .expression_attribute_values(":one", number(1));
-            if let Some(external) = external {
+            if let Some((external, epoch)) = external {
                 let stages = external.stages.iter().map(text).collect();
                 let worker_id = worker_id.map_or(AttributeValue::Null(true), text);
                 update = update
                     .expression_attribute_values(":stages", AttributeValue::L(stages))
-                    .expression_attribute_values(":worker_id", worker_id);
+                    .expression_attribute_values(":worker_id", worker_id)
+                    .expression_attribute_values(":known", number(epoch));
             }
-            match (takeover, worker_id) {
-                (false, _) => update
-                    .condition_expression("#status = :queued")
-                    .expression_attribute_values(":queued", text(JobStatus::Queued.name())),
-                (true, None) => update
-                    .condition_expression("#status = :running AND lease_expires_at < :now")
-                    .expression_attribute_values(":now", number(now)),
-                (true, Some(_)) => update
-                    .condition_expression(
+            let condition = match (takeover, worker_id) {
+                (false, _) => {
+                    let queued = text(JobStatus::Queued.name());
+                    update = update.expression_attribute_values(":queued", queued);
+                    "#status = :queued"
+                }
+                (true, worker_id) => {
+                    update = update.expression_attribute_values(":now", number(now));
+                    if worker_id.is_some() {
                         "#status = :running AND \
-                         (lease_expires_at < :now OR worker_id = :worker_id)",
-                    )
-                    .expression_attribute_values(":now", number(now)),
-            }
+                         (lease_expires_at < :now OR worker_id = :worker_id)"
+                    } else {
+                        "#status = :running AND lease_expires_at < :now"
+                    }
+                }
+            };
+            update.condition_expression(if external.is_some() {
+                format!("{condition} AND epoch = :known")
+            } else {
+                condition.to_owned()
+            })
         })
         .await
     }
@@ -249,5 +283,85 @@ impl<F: Function> JobStore<F> {
         self.under(lease)
             .condition_expression(format!("{UNDER_LEASE} AND seq = :before"))
             .expression_attribute_values(":before", number(seq.saturating_sub(1)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use contract::{
+        functions::WorkerFunction,
+        ids::{AccessKey, RequestId, WorkerKey},
+        timestamp::Timestamp,
+    };
+
+    use super::*;
+    use crate::{
+        aws::{
+            Database, Environment,
+            fake::{Answer, fake},
+        },
+        clock::Clock,
+    };
+
+    const NOW: Timestamp = Timestamp::from_epoch_seconds(1_800_000_000);
+
+    fn job(epoch: u64, status: JobStatus) -> Job {
+        let job = Job::queued(
+            JobId::new(NOW, [1; 8]),
+            &AccessKey::new([3; 16]),
+            RequestId::new(NOW, [2; 8]),
+            "req_1_a".to_owned(),
+            "text/plain".to_owned(),
+            NOW,
+        );
+        Job {
+            epoch,
+            status,
+            worker_id: Some("one".to_owned()),
+            ..job.for_external_worker(&WorkerKey::new([4; 16]))
+        }
+    }
+
+    /// What comes of a claim after the second one, of a job that is now as `now` says.
+    async fn claimed(now: Job) -> Claim {
+        let (config, calls) = fake(move |call| match &*call.operation {
+            "GetItem" => Answer::item(&now.to_dynamodb_item().unwrap()),
+            _ => Answer::ConditionFailed,
+        });
+        let environment = Environment::<WorkerFunction>::read(|name| Some(name.to_owned()));
+        let database = Database::new(&config, &environment.unwrap());
+        let jobs = JobStore::new(database, Clock::standing_at(NOW));
+        let external = ExternalClaim {
+            stages: &[],
+            worker_id: Some("one"),
+        };
+        let known = job(2, JobStatus::Running);
+        let claim = jobs.claim_for(&known, external).await.unwrap();
+        let calls = calls.all();
+        let updates = calls.iter().filter(|call| call.operation == "UpdateItem");
+        for update in updates {
+            let condition = update.input["ConditionExpression"].as_str().unwrap();
+            assert!(condition.ends_with("AND epoch = :known"), "{condition}");
+            let known = &update.input["ExpressionAttributeValues"][":known"];
+            assert_eq!(known["N"], "2");
+        }
+        claim
+    }
+
+    #[tokio::test]
+    async fn external_claim_is_outdated_once_another_one_is_written() {
+        let claim = claimed(job(3, JobStatus::Running)).await;
+        assert!(
+            matches!(&claim, Claim::Outdated(job) if job.epoch == 3),
+            "{claim:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn external_claim_is_refused_for_what_the_job_is() {
+        let held = claimed(job(2, JobStatus::Running)).await;
+        assert!(matches!(held, Claim::Held { .. }), "{held:?}");
+        let ended = claimed(job(3, JobStatus::Failed)).await;
+        assert!(matches!(ended, Claim::Ended), "{ended:?}");
     }
 }

@@ -63,16 +63,17 @@ pub enum Commit {
 }
 
 impl Commit {
-    /// The commit of a message in the log. None for a message that is never logged.
-    pub fn of(message: &ServerMessage) -> Option<Self> {
-        Some(match message {
-            ServerMessage::StageComplete(complete) => Self::Stage(complete.stage.clone(), None),
-            ServerMessage::JobComplete(_) => Self::End(TerminalState::Completed),
-            ServerMessage::JobFailed(failed) => {
-                Self::End(TerminalState::Failed(failed.error.clone()))
-            }
-            ServerMessage::JobCancelled(_) => Self::End(TerminalState::Cancelled),
-            _ => return None,
+    /// The commit of the message `logged`, which is in the log. An error for a message that is never
+    /// logged.
+    pub fn of_logged(logged: &str) -> Result<Self, StoreError> {
+        let unreadable = StoreError::call("reading the log");
+        Ok(match serde_json::from_str(logged) {
+            Ok(ServerMessage::StageComplete(complete)) => Self::Stage(complete.stage, None),
+            Ok(ServerMessage::JobComplete(_)) => Self::End(TerminalState::Completed),
+            Ok(ServerMessage::JobFailed(failed)) => Self::End(TerminalState::Failed(failed.error)),
+            Ok(ServerMessage::JobCancelled(_)) => Self::End(TerminalState::Cancelled),
+            Ok(_) => return Err(unreadable(format!("{logged} is not a durable message"))),
+            Err(error) => return Err(unreadable(error.to_string())),
         })
     }
 }
@@ -304,6 +305,22 @@ mod tests {
     };
 
     use super::*;
+
+    #[test]
+    fn only_durable_messages_in_the_log_have_a_commit() {
+        let commit = |rest: &str| {
+            let common = r#""job_id":"job_1_a","timestamp":"2024-01-15T10:30:15Z","seq":1"#;
+            Commit::of_logged(&format!(r#"{{{common},"correlation_id":"c",{rest}}}"#))
+        };
+        let stage = commit(r#""type":"stage_complete","stage":"a","results":1"#);
+        assert_eq!(stage.unwrap(), Commit::Stage("a".to_owned(), None));
+        let cancelled = commit(r#""type":"job_cancelled""#);
+        assert_eq!(cancelled.unwrap(), Commit::End(TerminalState::Cancelled));
+        for other in [r#"{"type":"pong"}"#, "{"] {
+            let error = Commit::of_logged(other).unwrap_err().to_string();
+            assert!(error.starts_with("reading the log failed"), "{error}");
+        }
+    }
 
     #[test]
     fn commit_is_done_once_the_job_has_reached_it_under_the_same_claim() {

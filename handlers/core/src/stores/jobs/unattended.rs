@@ -1,5 +1,6 @@
 //! Writes to a job that no run and no worker holds.
 
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use contract::{
     functions::Function,
     grants::{GetItem, Granted, UpdateItem},
@@ -16,6 +17,33 @@ const UNATTENDED: &str = "epoch = :epoch AND seq = :before AND \
                           (#status = :queued OR (#status = :running AND lease_expires_at < :seconds))";
 
 impl<F: Function> JobStore<F> {
+    /// Claims a job that nothing holds for a process that only writes its end: a holder of the lease
+    /// that comes back has lost it. Does not renew the lease: the job stays unattended, and a worker
+    /// may claim it at once. None when the job was claimed meanwhile, or the holder is back.
+    pub async fn take_unattended(&self, job: &Job) -> Result<Option<Job>, StoreError>
+    where
+        F: Granted<UpdateItem<Jobs>> + Granted<GetItem<Jobs>>,
+    {
+        let epoch = job.epoch + 1;
+        let taken = self
+            .change("claiming an unattended job", || {
+                // Not by `ADD`: the SDK sends it again when an answer is lost.
+                self.unattended(job, job.seq)
+                    .update_expression("SET epoch = :next")
+                    .expression_attribute_values(":next", number(epoch))
+            })
+            .await?;
+        if taken.is_some() {
+            return Ok(taken);
+        }
+        // An attempt whose answer was lost has done it: a worker's claim would have renewed the lease.
+        let current = self.load(&job.job_id).await?;
+        Ok(current.filter(|current| {
+            let is_as_read = current.status == job.status && current.seq == job.seq;
+            is_as_read && current.epoch == epoch && current.lease_expires_at == job.lease_expires_at
+        }))
+    }
+
     /// Commits the durable message at `seq`, which is in the log under the epoch of `job`, although
     /// nothing holds the job's lease. Does not renew the lease: the job stays unattended. None when
     /// the job was claimed meanwhile, or the holder of the lease is back.
@@ -32,14 +60,7 @@ impl<F: Function> JobStore<F> {
         let committed = self
             .change("committing a message of an unattended job", || {
                 let update = self
-                    .update(&job.job_id)
-                    .condition_expression(UNATTENDED)
-                    .expression_attribute_names("#status", "status")
-                    .expression_attribute_values(":epoch", number(job.epoch))
-                    .expression_attribute_values(":before", number(seq.saturating_sub(1)))
-                    .expression_attribute_values(":queued", text(JobStatus::Queued.name()))
-                    .expression_attribute_values(":running", text(JobStatus::Running.name()))
-                    .expression_attribute_values(":seconds", number(now.epoch_seconds()))
+                    .unattended(job, seq.saturating_sub(1))
                     .expression_attribute_values(":now", text(now));
                 match commit {
                     Commit::End(terminal_state) => Self::terminal_state(update, terminal_state, seq),
@@ -64,5 +85,21 @@ impl<F: Function> JobStore<F> {
         // epoch never changes, so a job that has reached it has committed it.
         let current = self.load(&job.job_id).await?;
         Ok(current.filter(|current| current.epoch == job.epoch && current.seq >= seq))
+    }
+
+    /// An update of a job that nothing holds and that has not got beyond `seq`.
+    fn unattended(&self, job: &Job, seq: u64) -> UpdateItemFluentBuilder
+    where
+        F: Granted<UpdateItem<Jobs>>,
+    {
+        let seconds = self.clock.now().epoch_seconds();
+        self.update(&job.job_id)
+            .condition_expression(UNATTENDED)
+            .expression_attribute_names("#status", "status")
+            .expression_attribute_values(":epoch", number(job.epoch))
+            .expression_attribute_values(":before", number(seq))
+            .expression_attribute_values(":queued", text(JobStatus::Queued.name()))
+            .expression_attribute_values(":running", text(JobStatus::Running.name()))
+            .expression_attribute_values(":seconds", number(seconds))
     }
 }

@@ -10,6 +10,7 @@ mod refusals;
 mod reports;
 mod scans;
 mod sweep;
+mod thin_walls;
 
 use proptest::{prelude::*, test_runner::RngSeed};
 

@@ -311,7 +311,8 @@ fn show(scan: &Scan) -> Outcome {
 }
 
 /// `cargo test -p pipeline --lib sweep -- --ignored --nocapture` prints the table of all pictures;
-/// `SWEEP=case` takes only the pictures of a case.
+/// `SWEEP=case` takes only the pictures of a case, `SWEEP_EVERY=9` every ninth picture and
+/// `SWEEP_FROM=4` those after the first four.
 #[test]
 #[ignore = "minutes of drawing: the quick tests take a part of it"]
 #[expect(clippy::print_stdout, reason = "the sweep reports to a person")]
@@ -319,8 +320,11 @@ fn sweep_of_all_pictures_has_no_wrong_rooms() {
     let only = std::env::var("SWEEP").ok();
     let every = std::env::var("SWEEP_EVERY").ok();
     let every = every.and_then(|every| every.parse().ok()).unwrap_or(1);
+    let from = std::env::var("SWEEP_FROM").ok();
+    let from = from.and_then(|from| from.parse().ok()).unwrap_or(0);
     let scans: Vec<_> = scans()
         .into_iter()
+        .skip(from)
         .step_by(every)
         .filter(|(case, _)| only.as_ref().is_none_or(|only| case == only))
         .collect();

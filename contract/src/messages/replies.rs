@@ -1,0 +1,91 @@
+//! The replies to a client's messages.
+
+use serde::{Deserialize, Serialize};
+
+use super::{ErrorCode, ErrorDetails, JobSnapshot};
+use crate::{ids::JobId, timestamp::Timestamp};
+
+/// The connection is subscribed to the job. The durable messages after `after_seq` follow.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Subscribed {
+    /// The job.
+    pub job_id: JobId,
+    /// The `seq` of the job's last durable message.
+    pub seq: u64,
+    /// Whether the log still contained every message after `after_seq`. If not, use the snapshot
+    /// instead.
+    pub recovered: bool,
+    /// The current state of the job.
+    pub status: JobSnapshot,
+    /// The `request_id` of the request.
+    pub request_id: String,
+    /// Correlates the messages and log lines of the connection.
+    pub correlation_id: String,
+    /// When the state was read.
+    pub timestamp: Timestamp,
+}
+
+/// The connection is no longer subscribed to the job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Unsubscribed {
+    /// The job.
+    pub job_id: JobId,
+    /// The `request_id` of the request.
+    pub request_id: String,
+    /// When the subscription ended.
+    pub timestamp: Timestamp,
+}
+
+/// The current state of the job.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct StatusReply {
+    /// The current state of the job.
+    #[serde(flatten)]
+    pub snapshot: JobSnapshot,
+    /// The `request_id` of the request.
+    pub request_id: String,
+    /// When the state was read.
+    pub timestamp: Timestamp,
+}
+
+/// The cancellation of the job is requested. `job_cancelled` follows when the job has stopped.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CancelRequested {
+    /// The job.
+    pub job_id: JobId,
+    /// The `request_id` of the request.
+    pub request_id: String,
+    /// When the request was recorded.
+    pub timestamp: Timestamp,
+}
+
+/// The reply to `ping`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Pong {
+    /// The `request_id` of the request.
+    pub request_id: String,
+    /// When the server answered.
+    pub timestamp: Timestamp,
+}
+
+/// A client's message was rejected.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ErrorReply {
+    /// The error code.
+    pub code: ErrorCode,
+    /// What is wrong and how to correct it, in English.
+    pub message: String,
+    /// The `request_id` of the request.
+    pub request_id: String,
+    /// Additional data of some codes, such as the field or the limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub details: Option<ErrorDetails>,
+    /// When the message was rejected.
+    pub timestamp: Timestamp,
+}

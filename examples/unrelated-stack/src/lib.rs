@@ -1,0 +1,4 @@
+//! The intake of a shop's orders: a stack on the crates of `crates/` alone.
+
+pub mod schedule;
+pub mod stack;

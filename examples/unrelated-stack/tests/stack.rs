@@ -1,0 +1,112 @@
+//! The template and its differences, as a user of the crates gets them.
+
+use cloudformation::Format;
+use cloudformation_diff::{ChangeAction, Difference, TemplateDocument, compare};
+use unrelated_stack::stack::{Settings, template};
+
+fn document(settings: &Settings) -> TemplateDocument {
+    let template = template(settings).expect("a template");
+    let yaml = template
+        .render(Format::CloudFormation)
+        .to_yaml()
+        .expect("YAML");
+    TemplateDocument::parse(&yaml).expect("a template")
+}
+
+fn difference(settings: &Settings) -> Difference {
+    compare(&document(&Settings::default()), &document(settings))
+}
+
+#[test]
+fn every_reference_of_the_stack_has_a_target() {
+    let template = template(&Settings::default()).expect("a template");
+    assert_eq!(template.check_references().expect("serializes"), []);
+    assert!(template.resources().len() > 15);
+}
+
+#[test]
+fn type_of_the_example_and_untyped_resource_are_in_the_template() {
+    let template = template(&Settings::default()).expect("a template");
+    let json = template.to_json(Format::CloudFormation).expect("JSON");
+    let schedule = &json["Resources"]["ReminderSchedule"];
+    assert_eq!(schedule["Type"], "AWS::Scheduler::Schedule");
+    assert_eq!(
+        schedule["Properties"]["Target"]["Arn"],
+        serde_json::json!({ "Fn::GetAtt": ["ShipmentsQueue", "Arn"] })
+    );
+    let yaml = template
+        .render(Format::CloudFormation)
+        .to_yaml()
+        .expect("YAML");
+    assert!(
+        yaml.contains("      Value: !Ref ReminderSchedule\n"),
+        "{yaml}"
+    );
+}
+
+#[test]
+fn sam_builds_the_functions_and_needs_no_parameters() {
+    let template = template(&Settings::default()).expect("a template");
+    let json = template.to_json(Format::Sam).expect("JSON");
+    assert_eq!(json["Transform"], "AWS::Serverless-2016-10-31");
+    assert_eq!(
+        json["Resources"]["IntakeFunction"]["Type"],
+        "AWS::Serverless::Function"
+    );
+    assert!(json.get("Parameters").is_none(), "{json}");
+}
+
+#[test]
+fn other_queue_name_replaces_the_queue_and_its_event_source() {
+    let found = difference(&Settings {
+        queue_name: "parcels".to_owned(),
+        ..Settings::default()
+    });
+    let replaced: Vec<_> = found
+        .resources
+        .iter()
+        .filter(|change| change.action == ChangeAction::Replaced)
+        .map(|change| change.logical_id.as_str())
+        .collect();
+    assert_eq!(
+        replaced,
+        ["ShipmentsDeadLetters", "ShipmentsQueue", "ShippingSource"]
+    );
+}
+
+/// The rules for replacements do not depend on the types that the library has.
+#[test]
+fn other_schedule_name_replaces_the_schedule() {
+    let found = difference(&Settings {
+        schedule_name: "reminder".to_owned(),
+        ..Settings::default()
+    });
+    let [schedule, parameter] = &found.resources[..] else {
+        panic!("{found}");
+    };
+    assert_eq!(schedule.logical_id, "ReminderSchedule");
+    assert_eq!(schedule.action, ChangeAction::Replaced);
+    assert_eq!(schedule.causes[0].property, "Name");
+    // The untyped parameter has the schedule's name as its value.
+    assert_eq!(parameter.logical_id, "ReminderParameter");
+    assert_eq!(parameter.action, ChangeAction::Changed);
+    let replaced = parameter.changes[0].follows.as_deref();
+    assert_eq!(replaced, Some("ReminderSchedule"));
+}
+
+#[test]
+fn other_timeout_updates_resources_in_place() {
+    let found = difference(&Settings {
+        timeout: 20,
+        ..Settings::default()
+    });
+    let text = found.to_string();
+    assert!(text.contains("~ IntakeFunction"), "{text}");
+    assert!(text.contains("Timeout: 10 -> 20"), "{text}");
+    assert_eq!(found.summary().replaced, 0, "{text}");
+}
+
+#[test]
+fn same_stack_has_no_difference() {
+    assert!(difference(&Settings::default()).is_empty());
+}

@@ -1,0 +1,185 @@
+//! What most tests begin with: stores on a [`TestAws`], a job, events.
+
+use std::sync::Arc;
+
+use contract::{
+    functions::{Function, JobsFunction, PipelineFunction, WebSocketFunction},
+    ids::{AccessKey, JobId, RequestId, WorkerKey},
+    json::RawJson,
+    limits::DEFAULT_MAX_SUBSCRIPTIONS,
+    timestamp::Timestamp,
+};
+use handlers_core::{
+    aws::{ConnectionsApi, Database, Environment, Objects, Queues},
+    cancellation::{Cancellation, Canceller},
+    clock::Clock,
+    delivery::{Publisher, Publishes, Stores},
+    models::Job,
+    stores::{
+        Claim, CommitOutcome, ConnectionStore, EventStore, JobStore, Precondition, ResultStore,
+        SubscriptionRequest, SubscriptionStore, correlation_id,
+    },
+    unattended::SettleError,
+};
+
+use crate::TestAws;
+
+/// When a test begins: 2026-01-01T00:00:00Z.
+pub const START: Timestamp = Timestamp::from_epoch_seconds(1_767_225_600);
+
+/// A clock that stands at [`START`] until a test advances it.
+pub fn clock() -> Clock {
+    Clock::standing_at(START)
+}
+
+/// The environment variables that the template gives to the function `F`.
+///
+/// # Panics
+///
+/// When the template does not give one that the function reads.
+pub fn environment<F: Function>(aws: &TestAws) -> Environment<F> {
+    Environment::read(|name| aws.variable::<F>(name)).expect("the template gives every variable")
+}
+
+/// The stores of a function that publishes.
+pub fn stores<F: Publishes>(aws: &TestAws, clock: &Clock) -> Arc<Stores<F>> {
+    let config = aws.config::<F>();
+    let environment = environment::<F>(aws);
+    let database = Database::new(&config, &environment);
+    Arc::new(Stores {
+        jobs: JobStore::new(database.clone(), clock.clone()),
+        events: EventStore::new(database.clone()),
+        subscriptions: SubscriptionStore::new(database.clone(), clock.clone(), 0),
+        connections: ConnectionStore::new(database, clock.clone()),
+        results: ResultStore::new(Objects::new(&config, &environment)),
+        queues: Queues::new(&config, &environment),
+        api: ConnectionsApi::new(&config, &environment),
+        clock: clock.clone(),
+    })
+}
+
+/// A job in the table, with the keys that open it.
+#[derive(Clone, Debug)]
+pub struct TestJob {
+    /// The job's id.
+    pub id: JobId,
+    /// The key of its clients.
+    pub access_key: AccessKey,
+    /// The key of its worker. Of use only for a job from [`external_job`].
+    pub worker_key: WorkerKey,
+}
+
+/// A queued job of the pipeline. `number` tells the jobs of one test apart.
+pub async fn job(aws: &TestAws, clock: &Clock, number: u8) -> TestJob {
+    store(aws, clock, number, false).await
+}
+
+/// A queued job for an external worker.
+pub async fn external_job(aws: &TestAws, clock: &Clock, number: u8) -> TestJob {
+    store(aws, clock, number, true).await
+}
+
+async fn store(aws: &TestAws, clock: &Clock, number: u8, is_external: bool) -> TestJob {
+    let now = clock.now();
+    let made = TestJob {
+        id: JobId::new(now, [number; 8]),
+        access_key: AccessKey::new([number; 16]),
+        worker_key: WorkerKey::new([number.wrapping_add(128); 16]),
+    };
+    let mut job = Job::queued(
+        made.id.clone(),
+        &made.access_key,
+        RequestId::new(now, [number; 8]),
+        format!("correlation-{number}"),
+        "text/plain".to_owned(),
+        now,
+    );
+    if is_external {
+        job = job.for_external_worker(&made.worker_key);
+    }
+    let database = Database::new(
+        &aws.config::<JobsFunction>(),
+        &environment::<JobsFunction>(aws),
+    );
+    let jobs = JobStore::new(database, clock.clone());
+    let is_new = jobs.create(&job).await.expect("the job can be stored");
+    assert!(is_new, "two jobs of a test have the number {number}");
+    made
+}
+
+/// The publisher of a run of the pipeline that has just claimed the job.
+///
+/// # Panics
+///
+/// When the job cannot be claimed.
+pub async fn claimed(aws: &TestAws, clock: &Clock, job: &TestJob) -> Publisher<PipelineFunction> {
+    let stores = stores::<PipelineFunction>(aws, clock);
+    match stores.jobs.claim(&job.id).await {
+        Ok(Claim::Acquired { job, lease, .. }) => Publisher::new(stores, &job, lease),
+        other => panic!("the job cannot be claimed: {other:?}"),
+    }
+}
+
+/// Opens a connection that is subscribed to the job. Both began a minute ago, so that the first
+/// message is posted at once and a connection that is closed counts as gone.
+///
+/// # Panics
+///
+/// When the subscription cannot be stored.
+pub async fn subscribed(aws: &TestAws, clock: &Clock, job: &TestJob, connection_id: &str) {
+    let clock = Clock::standing_at(clock.now().plus_seconds(-60));
+    let database = Database::new(
+        &aws.config::<WebSocketFunction>(),
+        &environment::<WebSocketFunction>(aws),
+    );
+    let connections = ConnectionStore::new(database.clone(), clock.clone());
+    let subscriptions = SubscriptionStore::new(database, clock.clone(), DEFAULT_MAX_SUBSCRIPTIONS);
+    let request = SubscriptionRequest {
+        connection_id,
+        connected_at: clock.now(),
+        correlation_id: correlation_id(connection_id, clock.now()),
+        job_id: &job.id,
+    };
+    let connected = connections.connect(connection_id, request.correlation_id.clone());
+    connected.await.expect("the connection can be stored");
+    let context = subscriptions.load_context(connection_id, &job.id).await;
+    let context = context.expect("the job can be read");
+    let authorized = subscriptions.authorize(context, Some(&job.access_key));
+    let authorized = authorized.expect("the job's key is right");
+    let allowance = authorized.allowance();
+    let committed = subscriptions
+        .commit(&request, &authorized, allowance, Precondition::All)
+        .await;
+    assert_eq!(
+        committed.expect("the subscription can be stored"),
+        CommitOutcome::Committed
+    );
+    aws.connect(connection_id);
+}
+
+/// Cancels the job, as `DELETE /v1/jobs/{job_id}` does.
+pub async fn cancel(
+    aws: &TestAws,
+    clock: &Clock,
+    job: &TestJob,
+) -> Result<Cancellation, SettleError> {
+    let config = aws.config::<JobsFunction>();
+    let environment = environment::<JobsFunction>(aws);
+    let database = Database::new(&config, &environment);
+    let canceller = Canceller::new(
+        JobStore::new(database.clone(), clock.clone()),
+        EventStore::new(database),
+        Queues::new(&config, &environment),
+        clock.clone(),
+    );
+    canceller.cancel(&job.id).await
+}
+
+/// JSON text, for results.
+///
+/// # Panics
+///
+/// When it is not JSON.
+pub fn json(text: &str) -> RawJson {
+    serde_json::from_str(text).expect("a test's results are JSON")
+}

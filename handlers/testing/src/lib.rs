@@ -1,0 +1,195 @@
+//! AWS in the process of a unit test.
+//!
+//! [`TestAws`] holds the tables, queues and buckets of the development environment and the connections
+//! of its WebSocket API. The AWS SDK's requests do not leave the process: a function's stores,
+//! publisher and handler run on it as they run on AWS, with DynamoDB's conditions and transactions and
+//! without a port, a process or a pause. Two [`TestAws`] share nothing, so tests run beside each other.
+//!
+//! [`fixtures`] makes what most tests begin with: a clock that stands, stores, a job, a connection.
+//! [`http_api`] has the requests of the HTTP API and their answers.
+
+pub mod fixtures;
+pub mod http_api;
+
+use std::{
+    ops::Range,
+    sync::{
+        Arc, LazyLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
+use aws_smithy_runtime_api::{
+    client::{
+        http::{HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn},
+        orchestrator::{HttpRequest, HttpResponse},
+        result::ConnectorError,
+    },
+    http::Response,
+};
+use aws_smithy_types::body::SdkBody;
+use bytes::Bytes;
+use contract::{functions::Function, queues::Queue, tables::Table};
+use http_body_util::BodyExt as _;
+use infra_gen::{environments::Environment, stack, template::Format};
+use local::{Call, Calls, Fault, Faults, InProcess};
+use serde_json::Value;
+
+/// The template of the development environment, synthesized once per process.
+static TEMPLATE: LazyLock<Value> = LazyLock::new(|| {
+    let template = stack::synthesize(&Environment::dev()).expect("the stack can be synthesized");
+    let template = template.to_json(Format::CloudFormation);
+    template.expect("the template can be rendered")
+});
+
+/// DynamoDB, SQS, S3 and `@connections` of one test.
+#[derive(Clone, Debug)]
+pub struct TestAws(Arc<InProcess>);
+
+impl Default for TestAws {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TestAws {
+    /// Empty tables, queues and buckets; no connection is open.
+    ///
+    /// # Panics
+    ///
+    /// When the development environment cannot be synthesized or opened.
+    pub fn new() -> Self {
+        let services = InProcess::open(&TEMPLATE).expect("the template's services can be opened");
+        Self(Arc::new(services))
+    }
+
+    /// The SDK configuration of the function `F`. Requests are not retried by the SDK, so that every
+    /// fault reaches the code under test.
+    pub fn config<F: Function>(&self) -> SdkConfig {
+        let connector = SharedHttpConnector::new(Connector(self.clone()));
+        let secret = self.0.secret();
+        let credentials = Credentials::new(F::SPEC.name, secret, None, None, "in-process");
+        SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::from_static("us-east-1"))
+            // No request goes there. An address keeps S3's bucket names in the path.
+            .endpoint_url("http://127.0.0.1")
+            .credentials_provider(SharedCredentialsProvider::new(credentials))
+            .retry_config(aws_config::retry::RetryConfig::disabled())
+            .http_client(http_client_fn(move |_, _| connector.clone()))
+            .build()
+    }
+
+    /// The value of an environment variable that the template gives to the function `F`.
+    pub fn variable<F: Function>(&self, name: &str) -> Option<String> {
+        self.0.variable(F::SPEC.name, name).map(str::to_owned)
+    }
+
+    /// Opens a connection, which takes every post.
+    pub fn connect(&self, connection_id: &str) {
+        self.0.connect(connection_id);
+    }
+
+    /// Closes a connection: posts to it are refused with 410 from now on.
+    pub fn disconnect(&self, connection_id: &str) {
+        self.0.disconnect(connection_id);
+    }
+
+    /// The messages that were posted to an open connection since the last call, oldest first.
+    ///
+    /// # Panics
+    ///
+    /// When a post is not JSON.
+    pub fn take_messages(&self, connection_id: &str) -> Vec<Value> {
+        let posts = self.0.take_posts(connection_id);
+        let messages = posts.iter().map(|post| serde_json::from_slice(post));
+        messages
+            .collect::<Result<_, _>>()
+            .expect("posts are messages, which are JSON")
+    }
+
+    /// Every item of the table `T`, in DynamoDB's JSON: `{"job_id": {"S": "..."}}`.
+    ///
+    /// # Panics
+    ///
+    /// When the template has no such table.
+    pub fn items<T: Table>(&self) -> Vec<Value> {
+        self.0
+            .items(T::SPEC.name)
+            .expect("the template has every table of the contract")
+    }
+
+    /// The bodies of the messages in the queue `Q`, visible or not, oldest first.
+    ///
+    /// # Panics
+    ///
+    /// When the template has no such queue, or a message is not JSON.
+    pub fn queued<Q: Queue>(&self) -> Vec<Value> {
+        let bodies = self.0.queue_messages(Q::SPEC.name);
+        let bodies = bodies.expect("the template has every queue of the contract");
+        let messages = bodies.iter().map(|body| serde_json::from_str(body));
+        messages
+            .collect::<Result<_, _>>()
+            .expect("messages of queues are JSON")
+    }
+
+    /// The calls so far. A call's resource is the name of its table, queue or bucket.
+    pub fn calls(&self) -> &Calls {
+        self.0.calls()
+    }
+
+    /// What goes wrong on purpose.
+    pub fn faults(&self) -> &Faults {
+        self.0.faults()
+    }
+
+    /// Lets `fault` happen to some of the calls that `matches` is true for: those with a number in
+    /// `numbers`, counted from 0 and from now on. Replaces the calls' faults before it.
+    pub fn fail(
+        &self,
+        numbers: Range<usize>,
+        fault: Fault,
+        matches: impl Fn(&Call) -> bool + Send + Sync + 'static,
+    ) {
+        let next = AtomicUsize::new(0);
+        self.faults().on_call(move |call| {
+            let fails = matches(call) && numbers.contains(&next.fetch_add(1, Ordering::Relaxed));
+            fails.then_some(fault)
+        });
+    }
+}
+
+/// Takes the SDK's requests to the services.
+#[derive(Clone, Debug)]
+struct Connector(TestAws);
+
+impl HttpConnector for Connector {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let TestAws(services) = self.0.clone();
+        HttpConnectorFuture::new(async move {
+            let request = request.try_into_http1x().map_err(user)?;
+            let (mut head, body) = request.into_parts();
+            // As an HTTP client does; the signature covers it.
+            if let Some(host) = head.uri.authority() {
+                let host = host.as_str().parse().map_err(user)?;
+                head.headers.entry(http::header::HOST).or_insert(host);
+            }
+            let body = body.collect().await.map_err(user)?.to_bytes();
+            let request = http::Request::from_parts(head, body);
+            let Some(response) = services.answer(request).await else {
+                return Err(ConnectorError::io("the response is lost".into()));
+            };
+            respond(response)
+        })
+    }
+}
+
+fn respond(response: http::Response<Bytes>) -> Result<HttpResponse, ConnectorError> {
+    Response::try_from(response.map(SdkBody::from)).map_err(user)
+}
+
+fn user(error: impl Into<Box<dyn std::error::Error + Send + Sync + 'static>>) -> ConnectorError {
+    ConnectorError::user(error.into())
+}
