@@ -6,8 +6,8 @@ use std::{
     path::Path,
 };
 
-/// Folders that are not checked: their content moves to crates of its own.
-const SKIPPED: [&str; 4] = ["check", "diff", "resources", "template"];
+/// Re-exports of other crates.
+const OTHER_CRATES: [&str; 3] = ["diff", "resources", "template"];
 
 /// A module: its path in segments, empty for `lib.rs` and `main.rs`.
 type Module = Vec<String>;
@@ -27,9 +27,7 @@ fn read(folder: &Path, module: &[String], modules: &mut BTreeMap<Module, Uses>) 
         let name = path.file_stem().expect("a name").to_string_lossy();
         let child = [module, &[name.to_string()]].concat();
         if path.is_dir() {
-            if !SKIPPED.contains(&&*name) {
-                read(&path, &child, modules);
-            }
+            read(&path, &child, modules);
         } else {
             let is_parent = ["lib", "main", "mod"].contains(&&*name);
             let module = if is_parent { module.to_vec() } else { child };
@@ -131,7 +129,7 @@ fn resolve(from: &[String], path: &[String], modules: &BTreeMap<Module, Uses>) -
         let mut exported = exported.into_iter().flatten();
         return match exported.find(|path| path.last() == Some(name)) {
             Some(path) => resolve(&module, path, modules),
-            None if module.is_empty() && SKIPPED.contains(&name.as_str()) => None,
+            None if module.is_empty() && OTHER_CRATES.contains(&name.as_str()) => None,
             None => Some(module),
         };
     }
