@@ -61,16 +61,14 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<CommandOutcome> {
         let mut terminal = Terminal::new();
         let result = unless_interrupted(Box::pin(destroy(&context, &mut terminal))).await;
         terminal.finish();
-        match result {
-            Some(result) => result.map_err(|error| hints.render(error)),
-            None => {
-                let interruption = unless_interrupted(Box::pin(interruption(&context))).await;
-                Err(interruption.map_or_else(
-                    || anyhow!("interrupted again"),
-                    |interruption| hints.interrupted(interruption),
-                ))
-            }
+        if let Some(result) = result {
+            return result.map_err(|error| hints.render(error));
         }
+        let interruption = unless_interrupted(Box::pin(interruption(&context))).await;
+        Err(interruption.map_or_else(
+            || anyhow!("interrupted again"),
+            |interruption| hints.interrupted(interruption),
+        ))
     })
 }
 

@@ -120,7 +120,7 @@ fn resolve(from: &[String], path: &[String], modules: &BTreeMap<Module, Uses>) -
         _ => return None,
     }
     for name in rest {
-        let child = [&module[..], &[name.clone()]].concat();
+        let child = [&module[..], std::slice::from_ref(name)].concat();
         if modules.contains_key(&child) {
             module = child;
             continue;
