@@ -106,4 +106,16 @@ mod tests {
             assert!(found.contains(advice), "{reason}: {found}");
         }
     }
+
+    #[test]
+    fn failed_change_set_gets_the_advice_for_its_problems() {
+        let failed = |problems: &str| ChangeSetError::Failed {
+            stack: "stagecast-dev".to_owned(),
+            reason: "The following hook(s)/validation failed".to_owned(),
+            problems: problems.to_owned(),
+        };
+        let advice = |problems| advice_for_error(&anyhow::Error::new(failed(problems)));
+        assert!(advice("'jobs' already exists").is_some_and(|it| it.contains("--name-suffix")));
+        assert_eq!(advice("something else"), None);
+    }
 }
