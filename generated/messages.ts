@@ -147,9 +147,9 @@ export interface JobComplete {
 export interface JobError {
   /**
    * The error code for programs, such as `not_an_image`: letters, digits, `_` and `-`. Stages
-   * define their own codes; Stagecast's are `failed`, `internal`, `lease_lost`, `stage_panicked`,
-   * `too_many_attempts` and `worker_lost`. Other characters are replaced by `_`; a code is cut
-   * after 64 characters.
+   * define their own codes; Stagecast's are `failed`, `internal`, `lease_lost`,
+   * `stage_panicked`, `too_many_attempts` and `worker_lost`. Other characters are replaced by
+   * `_`; a code is cut after 64 characters.
    */
   code: string;
   /** What went wrong and what to do, for display. Cut after 1,024 bytes. */

@@ -82,8 +82,7 @@ queue! {
 }
 
 queue! {
-    /// Deliveries that a publisher defers to the delivery function, because they failed or are too
-    /// many.
+    /// Deliveries that failed or are too many for their publisher.
     DeliveryQueue = "deliveries" in "DELIVERIES_QUEUE_URL" {
         message: DeliveryTask,
         visibility_timeout_seconds: 35,
@@ -93,14 +92,15 @@ queue! {
     }
 }
 
-/// Maximum number of attempts at a delivery. Each may send its recipients the same messages again,
-/// and fails for a client that has stopped reading.
+/// Number of receives after which a delivery has failed. Each may send its recipients the same
+/// messages again, and a client that has stopped reading fails all of them.
 pub const MAX_DELIVERY_ATTEMPTS: u32 = 10;
 
-/// Longest delay of an SQS message, in seconds.
+/// SQS's limit of a message's delay, in seconds.
 pub const MAX_DELAY_SECONDS: i64 = 900;
 
-/// An outage of the delivery function of a few hours moves no watchdog to the dead-letter queue.
+/// An outage of the delivery function of up to four hours does not move a watchdog to the
+/// dead-letter queue.
 const _: () = assert!(
     DeliveryQueue::SPEC.visibility_timeout_seconds * DeliveryQueue::SPEC.max_receives
         >= 4 * 60 * 60
@@ -159,8 +159,8 @@ pub struct DeliveryTask {
     /// of the log and [`DeliveryKind::Published`] sends the one message after `after_seq`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub through_seq: Option<u64>,
-    /// Whether the task replaces one that failed [`MAX_DELIVERY_ATTEMPTS`] times. Such a task is not
-    /// replaced again.
+    /// Whether the task replaces one that failed [`MAX_DELIVERY_ATTEMPTS`] times. It is not replaced
+    /// again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub renewed: bool,
 }
@@ -196,7 +196,7 @@ impl DeliveryTask {
         }
     }
 
-    /// The same task as a new message, whose receives are counted from zero.
+    /// The same task for a new message, whose receives are counted from 0. Allowed once.
     #[must_use]
     pub fn renew(self) -> Self {
         Self {

@@ -1014,7 +1014,7 @@ function onWake(wake) {
 }
 // src/watch.ts
 /**
-* API Gateway closes a connection after two hours. It is replaced 110 to 100 minutes after its
+* API Gateway closes a connection after two hours. It is replaced 100 to 110 minutes after its
 * start; the spread keeps clients from reconnecting together.
 */
 var RENEW_AFTER_MS = 66e5;
@@ -2003,8 +2003,8 @@ var RecentJobs = class {
 			setMeter(meter, job.status === "queued" ? null : job.overall_progress, job.status);
 			meter.hidden = hasEnded(job);
 			const percent = job.status === "running" ? `${job.overall_progress} %` : "";
-			setStatus(row, job.status, percent || noteOn(watch));
-			noteWatched(watch);
+			setStatus(row, job.status, percent || summaryOf(watch));
+			storeResult(watch);
 		};
 		watch.addEventListener("change", show);
 		watch.addEventListener("state", () => {
@@ -2019,15 +2019,15 @@ var RecentJobs = class {
 * Stores the result of a watch. `queued` is not stored: it is the initial status, and also what a
 * watch reports before its first message.
 */
-function noteWatched(watch) {
+function storeResult(watch) {
 	const { job_id: jobId, status } = watch.snapshot;
 	if (status !== "queued") updateJob(jobId, {
 		status,
-		note: noteOn(watch)
+		note: summaryOf(watch)
 	});
 }
 /** The summary of a job's end. */
-function noteOn({ snapshot: job }) {
+function summaryOf({ snapshot: job }) {
 	if (job.status === "failed") return job.error?.code.replaceAll("_", " ") ?? "";
 	const last = job.stages.at(-1);
 	if (job.status !== "completed" || !last) return "";
@@ -2194,7 +2194,7 @@ var JobView = class {
 		if (size) this.plan.shape(size);
 		this.#rooms.render(job);
 		this.plan.working(!hasEnded(job));
-		noteWatched(watch);
+		storeResult(watch);
 		if (job.status === "completed" && job.results === null && job.results_url) this.#fetchResults(watch);
 	}
 	async #fetchResults(watch) {

@@ -5,7 +5,7 @@
 //! | the resources of the system | [`stack`] |
 //! | the differences between development and production | [`environments`] |
 //! | the settings of a table, a queue, a function or an API | [`constructs`] |
-//! | the resource types of AWS, and the rendering of a template | the crate [`cloudformation`] |
+//! | the properties of an AWS resource type, the rendering of a template | the crate [`cloudformation`] |
 //! | checks beyond types and schemas | `check` |
 //! | the comparison of two templates | the crate `cloudformation-diff` |
 //! | the deployment of a stack, and its messages | `deploy` |

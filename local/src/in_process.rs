@@ -1,6 +1,6 @@
-//! The services of a stack without its port and without its functions' processes, for unit tests.
+//! The services of a stack within the current process, for unit tests.
 
-use std::{collections::BTreeMap, sync::Mutex};
+use std::collections::BTreeMap;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -14,30 +14,30 @@ use crate::{
     services::{Services, with_fault},
     stack::SECRET,
     storage::Storage,
+    sync::Mutex,
     template::{FunctionResource, StackLocation, System},
     websocket::management,
 };
 
-/// DynamoDB, S3 and SQS of a template and `@connections`, in this process: no port, no functions,
-/// nothing kept.
+/// A template's DynamoDB, S3 and SQS, and `@connections`, without a port, functions and a data folder.
 ///
-/// A test sends them what the AWS SDK would send over the network. They are the same services as
-/// those of a [`LocalStack`](crate::LocalStack), with the same conditions, conflicts and faults.
+/// A test passes the requests of the AWS SDK to [`InProcess::answer`] instead of the network. The services
+/// are those of a [`LocalStack`](crate::LocalStack), with the same conditions, conflicts and faults.
 #[derive(Debug)]
 pub struct InProcess {
     services: Services,
     functions: Vec<FunctionResource>,
-    /// What was posted to the open connections, by their ids.
+    /// The open connections by id, each with its received posts.
     connections: Mutex<BTreeMap<String, Vec<Bytes>>>,
 }
 
 impl InProcess {
-    /// The services with the tables, buckets and queues of `template`, which is CloudFormation's
-    /// long-form JSON. All are empty.
+    /// Creates the empty tables, buckets and queues of `template`, which is in CloudFormation's long form as
+    /// JSON.
     ///
     /// # Errors
     ///
-    /// When the template cannot be read, or a table, bucket or queue cannot be made.
+    /// If the template is invalid, or a table, bucket or queue cannot be created.
     pub fn open(template: &Value) -> Result<Self, StartError> {
         let location = StackLocation::of("in-process");
         let system = System::read(template, &BTreeMap::new(), &location)?;
@@ -54,14 +54,13 @@ impl InProcess {
         })
     }
 
-    /// The secret access key that requests are signed with. The access key id is the name of the
-    /// function that calls, and [`Calls`] name the caller by it.
+    /// The secret access key for signing requests. The access key id must be the calling function's name, which
+    /// becomes [`Call::caller`](crate::Call::caller).
     pub fn secret(&self) -> &'static str {
         SECRET
     }
 
-    /// An environment variable that the template gives to a function, which is named as in the
-    /// contract.
+    /// An environment variable of a function (by its name in the contract), from the template.
     pub fn variable(&self, function: &str, name: &str) -> Option<&str> {
         let function = self
             .functions
@@ -70,14 +69,14 @@ impl InProcess {
         function.environment.get(name).map(String::as_str)
     }
 
-    /// The response to a request; none when a [fault](crate::Fault::LostResponse) loses it.
+    /// Serves a request. Returns `None` if a [fault](crate::Fault::LostResponse) drops the response.
     pub async fn answer(&self, request: Request<Bytes>) -> Option<Response<Bytes>> {
         let response = match management::any_connection_of(request.uri().path()) {
             Some(id) => self.post(&id, &request).await?,
             None => self.services.handle(request.map(Full::new)).await?,
         };
         let (head, body) = response.into_parts();
-        // A body that ends early is a lost response, too.
+        // A truncated body is a lost response too.
         let body = body.collect().await.ok()?.to_bytes();
         Some(Response::from_parts(head, body))
     }
@@ -93,7 +92,7 @@ impl InProcess {
         };
         let fault = self.services.faults.of_post(&post);
         let answer = async {
-            match self.lock().get_mut(id) {
+            match self.connections.lock().get_mut(id) {
                 Some(posts) => {
                     posts.push(request.body().clone());
                     http_util::empty(StatusCode::OK)
@@ -104,30 +103,26 @@ impl InProcess {
         with_fault(fault, management::fault_response, answer).await
     }
 
-    /// Opens a connection, which takes every post.
+    /// Opens a connection, which accepts all posts.
     pub fn connect(&self, connection_id: &str) {
-        self.lock().insert(connection_id.to_owned(), Vec::new());
+        self.connections
+            .lock()
+            .insert(connection_id.to_owned(), Vec::new());
     }
 
-    /// Closes a connection: posts to it are refused with 410 from now on.
+    /// Closes a connection. Later posts to it get a 410.
     pub fn disconnect(&self, connection_id: &str) {
-        self.lock().remove(connection_id);
+        self.connections.lock().remove(connection_id);
     }
 
-    /// What was posted to an open connection since it was opened or last asked, oldest first.
+    /// Takes the posts to an open connection since the last call, oldest first.
     pub fn take_posts(&self, connection_id: &str) -> Vec<Bytes> {
-        let mut connections = self.lock();
+        let mut connections = self.connections.lock();
         let posts = connections.get_mut(connection_id).map(std::mem::take);
         posts.unwrap_or_default()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Vec<Bytes>>> {
-        self.connections
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    /// The recorded calls.
+    /// The recorded calls to the services.
     pub fn calls(&self) -> &Calls {
         &self.services.calls
     }
@@ -141,13 +136,13 @@ impl InProcess {
     ///
     /// # Errors
     ///
-    /// When there is no table of that name.
+    /// If there is no table of that name.
     pub fn items(&self, table: &str) -> Result<Vec<Value>, DynamoDbError> {
         self.services.storage.dynamodb.items(table)
     }
 
-    /// The bodies of the messages in a queue, in whatever state, oldest first; none if there is no
-    /// queue of that name.
+    /// The bodies of all messages in a queue, oldest first, in-flight and delayed ones included; `None`
+    /// if there is no queue of that name.
     pub fn queue_messages(&self, queue: &str) -> Option<Vec<String>> {
         self.services.storage.queue_messages(queue)
     }

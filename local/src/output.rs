@@ -65,7 +65,7 @@ pub(crate) fn announce(stack: &LocalStack, arguments: &Arguments) -> io::Result<
             "Data",
             match &arguments.data_dir {
                 Some(folder) => folder.display().to_string(),
-                None => "in memory; --data-dir DIR keeps it".to_owned(),
+                None => "in memory; --data-dir keeps it".to_owned(),
             },
         ),
     ];

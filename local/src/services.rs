@@ -17,10 +17,10 @@ use crate::{
     storage::Storage,
 };
 
-/// Largest request of the services with a JSON protocol, in bytes.
+/// Largest request to DynamoDB and SQS, in bytes.
 const MAX_JSON_BYTES: usize = 16 * 1024 * 1024;
 
-/// The services with their data.
+/// The services with their data, recorded calls and faults.
 #[derive(Debug)]
 pub(crate) struct Services {
     pub(crate) storage: Storage,

@@ -231,7 +231,7 @@ impl System {
     }
 
     /// Puts an item in a table.
-    pub async fn put(&self, table: &TableSpec, item: handlers_core::models::Item) {
+    pub async fn put(&self, table: &TableSpec, item: handlers_core::aws::Item) {
         self.operator.put(table, item).await;
     }
 

@@ -66,10 +66,10 @@ impl ProtocolError {
     }
 }
 
-/// Declares the codes with which Stagecast itself fails a job, and when.
+/// Declares the codes with which Stagecast itself fails a job.
 macro_rules! failure_codes {
     ($($(#[doc = $meaning:literal])+ $code:ident = $name:literal,)+) => {
-        /// A code of `job_failed` that Stagecast itself uses. Stages name their own.
+        /// The codes of `job_failed` that Stagecast itself uses. Stages define their own.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum FailureCode {
             $($(#[doc = $meaning])+ $code,)+
@@ -79,7 +79,7 @@ macro_rules! failure_codes {
             /// Every code.
             pub const ALL: &'static [Self] = &[$(Self::$code),+];
 
-            /// The code as clients receive it.
+            /// The code in messages.
             pub const fn name(self) -> &'static str {
                 match self {
                     $(Self::$code => $name,)+
@@ -92,15 +92,15 @@ macro_rules! failure_codes {
 failure_codes! {
     /// A stage failed without a code.
     Failed = "failed",
-    /// A stage stopped as if it had been cancelled, but it was not.
+    /// A stage returned the error of a cancellation that was not requested.
     Internal = "internal",
-    /// Runs were alive but did not renew their lease, too often without a stage finished.
+    /// Too many consecutive runs lost their lease without finishing a stage.
     LeaseLost = "lease_lost",
-    /// A stage of the pipeline has panicked.
+    /// A stage of the pipeline panicked.
     StagePanicked = "stage_panicked",
-    /// Runs or workers started too often without a stage finished.
+    /// Too many consecutive claims ended without a finished stage.
     TooManyAttempts = "too_many_attempts",
-    /// The external worker was silent for too long, and no other has claimed the job.
+    /// The external worker lost its lease, and no worker claimed the job in time.
     WorkerLost = "worker_lost",
 }
 
@@ -109,16 +109,16 @@ failure_codes! {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JobError {
     /// The error code for programs, such as `not_an_image`: letters, digits, `_` and `-`. Stages
-    /// define their own codes; Stagecast's are `failed`, `internal`, `lease_lost`, `stage_panicked`,
-    /// `too_many_attempts` and `worker_lost`. Other characters are replaced by `_`; a code is cut
-    /// after 64 characters.
+    /// define their own codes; Stagecast's are `failed`, `internal`, `lease_lost`,
+    /// `stage_panicked`, `too_many_attempts` and `worker_lost`. Other characters are replaced by
+    /// `_`; a code is cut after 64 characters.
     pub code: String,
     /// What went wrong and what to do, for display. Cut after 1,024 bytes.
     pub message: String,
 }
 
 impl JobError {
-    /// Builds the error of a failure that Stagecast itself detected.
+    /// Builds the error with which Stagecast itself ends a job.
     pub fn of(code: FailureCode, message: impl Into<String>) -> Self {
         Self {
             code: code.name().to_owned(),
@@ -126,7 +126,7 @@ impl JobError {
         }
     }
 
-    /// Whether the error has this code. A worker may report the same code.
+    /// Whether the error has this code. A worker may report the same code itself.
     pub fn is(&self, code: FailureCode) -> bool {
         self.code == code.name()
     }
@@ -154,7 +154,7 @@ impl JobError {
 mod tests {
     use super::*;
 
-    /// Texts that list the codes, with the sentence that does.
+    /// The documents that list the codes, and the text before each list.
     const LISTS: [(&str, &str); 2] = [
         (
             include_str!("../../../docs/reference/websocket.md"),
@@ -167,7 +167,7 @@ mod tests {
     ];
 
     #[test]
-    fn every_failure_code_is_listed_where_clients_read_about_it() {
+    fn every_failure_code_is_documented_for_clients() {
         for (text, start) in LISTS {
             let (_, list) = text.split_once(start).expect(start);
             let list: String = list.chars().take(300).collect();

@@ -10,9 +10,10 @@ use crate::{
     document::{PROPERTIES, ResourceDocument, TemplateDocument},
     follow,
     path::PropertyPath,
+    registry::UnorderedLists,
     replace::{decide_replacement, fate, update_in_place},
     replacement::Rules,
-    values::differences,
+    values::{differences, differences_in},
 };
 
 /// Types outside IAM that grant permissions.
@@ -132,6 +133,10 @@ fn attribute_changes(
             .unwrap_or_default()
     };
     let both = old.is_some() && new.is_some();
+    let lists = match new.or(old) {
+        Some(resource) => UnorderedLists::of(&resource.kind),
+        None => UnorderedLists::default(),
+    };
     let (old, new) = (of(old), of(new));
     let names: IndexSet<_> = old.keys().chain(new.keys()).collect();
     let mut changes = Vec::new();
@@ -149,15 +154,17 @@ fn attribute_changes(
         };
         let (before, after) = (old.get(name).or(missing), new.get(name).or(missing));
         let root = PropertyPath::default();
-        changes.extend(differences(&root, before, after).into_iter().map(|change| {
-            PropertyChange {
-                attribute: name.clone(),
-                path: change.path,
-                before: change.before,
-                after: change.after,
-                follows: None,
-            }
-        }));
+        changes.extend(
+            differences_in(&lists, &root, before, after)
+                .into_iter()
+                .map(|change| PropertyChange {
+                    attribute: name.clone(),
+                    path: change.path,
+                    before: change.before,
+                    after: change.after,
+                    follows: None,
+                }),
+        );
     }
     changes
 }

@@ -7,10 +7,11 @@ use crate::{
     canonical::sub_references,
     change::{ChangeAction, PropertyChange, ResourceChange},
     document::{PROPERTIES, ResourceDocument, TemplateDocument},
+    meaning::is_leaf,
     path::PropertyPath,
     replace::{decide_replacement, update_in_place},
     replacement::Rules,
-    values::{is_leaf, item_name},
+    values::item_name,
 };
 
 /// Adds the changes of resources that refer to a replaced resource: the reference is unchanged, but its

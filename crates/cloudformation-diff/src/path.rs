@@ -82,6 +82,12 @@ impl PropertyPath {
         }
     }
 
+    /// Whether the path is exactly what a pattern describes.
+    pub(crate) fn is_exactly(&self, pattern: &str) -> bool {
+        let is_as_long = pattern.split('.').count() == self.0.len();
+        is_as_long && self.match_pattern(pattern) == PatternMatch::Inside
+    }
+
     /// Whether the path is inside an item of a list, and not the item itself.
     pub(crate) fn is_in_item(&self) -> bool {
         let item = self.0.iter().position(|step| matches!(step, Step::Item(_)));

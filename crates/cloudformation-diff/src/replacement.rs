@@ -8,8 +8,9 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::{
+    meaning::is_leaf,
     path::{PatternMatch, PropertyPath},
-    values::is_leaf,
+    registry::replacements,
 };
 
 /// The properties of a resource type whose change replaces the resource.
@@ -44,9 +45,6 @@ pub enum When {
     /// Some changes, depending on more than the templates.
     Conditional,
 }
-
-/// The types of CloudFormation's registry, written by `registry.py`.
-const REGISTRY: &str = include_str!("registry.txt");
 
 const REFERENCE: &str = "https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference";
 
@@ -123,21 +121,19 @@ impl ReplacementRules {
                 ..Self::of("AWS::Lambda::Function")?
             });
         }
-        let mut lines = REGISTRY.lines().filter(|line| !line.starts_with('#'));
-        let properties = lines.find_map(|line| match line.strip_prefix(kind)? {
-            "" => Some(""),
-            more => more.strip_prefix(' '),
-        })?;
         let corrections = CORRECTIONS.iter().filter(|(of, ..)| *of == kind);
         let is_corrected =
             |property: &str| corrections.clone().any(|(_, known, _)| *known == property);
-        let registered = properties
-            .split_terminator(' ')
-            .map(|written| match written.strip_prefix('?') {
-                Some(property) => (property, When::Conditional),
-                None => (written, When::Always),
-            })
-            .filter(|(property, _)| !is_corrected(property));
+        let registered = replacements(kind)?
+            .filter(|(property, _)| !is_corrected(property))
+            .map(|(property, is_certain)| {
+                let when = if is_certain {
+                    When::Always
+                } else {
+                    When::Conditional
+                };
+                (property, when)
+            });
         let corrected = corrections
             .clone()
             .map(|(_, property, when)| (*property, *when));
@@ -244,8 +240,7 @@ mod tests {
         assert!(queue.source.ends_with("/aws-resource-sqs-queue.html"));
         let none = ReplacementRules::of("AWS::ApiGateway::Account").expect("rules");
         assert_eq!(none.properties, []);
-        assert_eq!(ReplacementRules::of("AWS::SQS::Que"), None);
-        assert_eq!(ReplacementRules::of("#"), None);
+        assert_eq!(ReplacementRules::of("Custom::Queue"), None);
         let lambda = ReplacementRules::of("AWS::Lambda::Function").expect("rules");
         let sam = ReplacementRules::of(SAM_FUNCTION).expect("rules");
         assert_eq!(sam.properties, lambda.properties);

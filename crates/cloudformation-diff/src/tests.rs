@@ -180,6 +180,28 @@ fn circular_references_are_replaced_once() {
 }
 
 #[test]
+fn order_counts_unless_the_registry_says_otherwise() {
+    let instance = |property: &str, items: [&str; 2]| {
+        let mut instance = json!({ "A": { "Type": "AWS::EC2::Instance", "Properties": {} } });
+        instance["A"]["Properties"][property] = json!(items);
+        instance
+    };
+    for (property, is_ordered) in [("SecurityGroupIds", false), ("Other", true)] {
+        let found = difference(
+            instance(property, ["a", "b"]),
+            instance(property, ["b", "a"]),
+        );
+        assert_eq!(found.is_empty(), !is_ordered, "{property}");
+    }
+    let interfaces = |groups: [&str; 2]| {
+        json!({ "A": { "Type": "AWS::EC2::Instance", "Properties": {
+            "NetworkInterfaces": [{ "GroupSet": groups, "DeviceIndex": "0" }],
+        } } })
+    };
+    assert!(difference(interfaces(["a", "b"]), interfaces(["b", "a"])).is_empty());
+}
+
+#[test]
 fn other_type_is_a_replacement() {
     let topic = json!({ "Type": "AWS::SNS::Topic", "Properties": {} });
     let found = difference(json!({ "A": queue(json!({})) }), json!({ "A": topic }));

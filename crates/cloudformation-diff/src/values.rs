@@ -1,8 +1,14 @@
 //! Compares two values of a template.
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use crate::path::PropertyPath;
+use crate::{
+    meaning::{
+        is_intrinsic, is_leaf, is_one_or_many, is_unordered, principal, same, same_in, scalar,
+    },
+    path::PropertyPath,
+    registry::UnorderedLists,
+};
 
 /// A difference of two values at a path.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,96 +29,29 @@ const IDENTITIES: [&str; 7] = [
     "Name",
 ];
 
-/// Properties whose lists AWS reads as sets.
-const UNORDERED: [&str; 33] = [
-    "AWS",
-    "Action",
-    "AlarmActions",
-    "AllowHeaders",
-    "AllowMethods",
-    "AllowOrigins",
-    "AllowedHeaders",
-    "AllowedMethods",
-    "AllowedOrigins",
-    "Architectures",
-    "AttributeDefinitions",
-    "Audience",
-    "AuthorizationScopes",
-    "CanonicalUser",
-    "DependsOn",
-    "Dimensions",
-    "ExposeHeaders",
-    "ExposedHeaders",
-    "Federated",
-    "FunctionResponseTypes",
-    "GlobalSecondaryIndexes",
-    "InsufficientDataActions",
-    "LocalSecondaryIndexes",
-    "ManagedPolicyArns",
-    "NonKeyAttributes",
-    "NotAction",
-    "NotResource",
-    "OKActions",
-    "Policies",
-    "Resource",
-    "Service",
-    "Statement",
-    "Tags",
-];
-
-/// Properties that take a value or a list of values.
-const ONE_OR_MANY: [&str; 10] = [
-    "AWS",
-    "Action",
-    "CanonicalUser",
-    "DependsOn",
-    "Federated",
-    "NotAction",
-    "NotResource",
-    "Resource",
-    "Service",
-    "Statement",
-];
-
-/// The part of a policy statement in which every value can be a list, in any order. The resource attribute
-/// of the same name is a text.
-const CONDITION: &str = "Condition";
-
-fn is_unordered(path: &PropertyPath) -> bool {
-    UNORDERED.contains(&path.property()) || path.is_below(CONDITION)
-}
-
-fn is_one_or_many(path: &PropertyPath) -> bool {
-    ONE_OR_MANY.contains(&path.property()) || path.is_below(CONDITION)
-}
-
-/// Whether two values at a path mean the same. The case of IAM actions does not matter.
-fn same_in(path: &PropertyPath, one: &Value, other: &Value) -> bool {
-    let is_action = ["Action", "NotAction"].contains(&path.property());
-    match (one, other) {
-        (Value::String(one), Value::String(other)) if is_action => one.eq_ignore_ascii_case(other),
-        _ => same(one, other),
-    }
-}
-
-/// The principal `*` in its long form.
-fn principal(path: &PropertyPath, value: &Value) -> Option<Value> {
-    let is_principal = ["Principal", "NotPrincipal"].contains(&path.property());
-    (is_principal && value == "*").then(|| json!({ "AWS": "*" }))
-}
-
 /// All differences of two values. Values that mean the same are equal.
 pub(crate) fn differences(
     path: &PropertyPath,
     before: Option<&Value>,
     after: Option<&Value>,
 ) -> Vec<ValueChange> {
+    differences_in(&UnorderedLists::default(), path, before, after)
+}
+
+/// All differences of two values of a resource type, of which `lists` have no order.
+pub(crate) fn differences_in(
+    lists: &UnorderedLists,
+    path: &PropertyPath,
+    before: Option<&Value>,
+    after: Option<&Value>,
+) -> Vec<ValueChange> {
     let mut changes = Vec::new();
-    collect(path, before, after, &mut changes);
+    collect(lists, path, before, after, &mut changes);
     changes
 }
 
 fn collect(
+    lists: &UnorderedLists,
     path: &PropertyPath,
     before: Option<&Value>,
     after: Option<&Value>,
@@ -124,7 +63,7 @@ fn collect(
         let (one, other) = (principal(path, one), principal(path, other));
         if one.is_some() || other.is_some() {
             let (one, other) = (one.as_ref().or(before), other.as_ref().or(after));
-            return collect(path, one, other, changes);
+            return collect(lists, path, one, other, changes);
         }
     }
     match (before, after) {
@@ -134,17 +73,23 @@ fn collect(
         {
             let added = new.keys().filter(|name| !old.contains_key(*name));
             for name in old.keys().chain(added) {
-                collect(&path.name(name), old.get(name), new.get(name), changes);
+                collect(
+                    lists,
+                    &path.name(name),
+                    old.get(name),
+                    new.get(name),
+                    changes,
+                );
             }
         }
         (Some(Value::Array(old)), Some(Value::Array(new))) => {
-            collect_items(path, old, new, changes);
+            collect_items(lists, path, old, new, changes);
         }
         (Some(Value::Array(old)), Some(new)) if is_one_or_many(path) => {
-            collect_items(path, old, std::slice::from_ref(new), changes);
+            collect_items(lists, path, old, std::slice::from_ref(new), changes);
         }
         (Some(old), Some(Value::Array(new))) if is_one_or_many(path) => {
-            collect_items(path, std::slice::from_ref(old), new, changes);
+            collect_items(lists, path, std::slice::from_ref(old), new, changes);
         }
         (None, None) => {}
         (before, after) => changes.push(ValueChange {
@@ -156,6 +101,7 @@ fn collect(
 }
 
 fn collect_items(
+    lists: &UnorderedLists,
     path: &PropertyPath,
     old: &[Value],
     new: &[Value],
@@ -171,6 +117,7 @@ fn collect_items(
             let name = &item[identity];
             let after = named(new, name);
             collect(
+                lists,
                 &path.item(inline(name)),
                 Some(item),
                 after.as_ref(),
@@ -180,7 +127,7 @@ fn collect_items(
         for item in new {
             let name = &item[identity];
             if named(old, name).is_none() {
-                collect(&path.item(inline(name)), None, Some(item), changes);
+                collect(lists, &path.item(inline(name)), None, Some(item), changes);
             }
         }
     } else if old.iter().chain(new).all(is_leaf) {
@@ -197,24 +144,24 @@ fn collect_items(
             left
         };
         for item in without(old, new) {
-            collect(path, Some(&item), None, changes);
+            collect(lists, path, Some(&item), None, changes);
         }
         for item in without(new, old) {
-            collect(path, None, Some(&item), changes);
+            collect(lists, path, None, Some(&item), changes);
         }
     } else {
-        let (old, new) = if is_unordered(path) {
-            without_equals(path, old, new)
+        let (old, new) = if is_unordered(path, lists) {
+            without_equals(lists, path, old, new)
         } else {
             (old.iter().collect(), new.iter().collect())
         };
         for index in 0..old.len().max(new.len()) {
             let (before, after) = (old.get(index).copied(), new.get(index).copied());
-            collect(&path.item(index), before, after, changes);
+            collect(lists, &path.item(index), before, after, changes);
         }
     }
     let only_order = changes.len() == count && old.len() > 1;
-    if only_order && !is_unordered(path) {
+    if only_order && !is_unordered(path, lists) {
         changes.push(ValueChange {
             path: path.clone(),
             before: Some(old.into()),
@@ -225,6 +172,7 @@ fn collect_items(
 
 /// The items of two lists without those that are in both, in any order.
 fn without_equals<'a>(
+    lists: &UnorderedLists,
     path: &PropertyPath,
     old: &'a [Value],
     new: &'a [Value],
@@ -234,7 +182,7 @@ fn without_equals<'a>(
     for item in old {
         let is_equal = |other: &&Value| {
             let place = path.item(0);
-            differences(&place, Some(item), Some(other)).is_empty()
+            differences_in(lists, &place, Some(item), Some(other)).is_empty()
         };
         match new.iter().position(is_equal) {
             Some(position) => {
@@ -265,52 +213,6 @@ pub(crate) fn item_name(item: &Value) -> Option<String> {
     IDENTITIES
         .into_iter()
         .find_map(|key| item.get(key).map(inline))
-}
-
-/// Whether two values mean the same. To CloudFormation `5`, `5.0` and `"5"` do.
-fn same(one: &Value, other: &Value) -> bool {
-    match (one, other) {
-        (Value::Object(one), Value::Object(other)) => {
-            one.len() == other.len()
-                && one
-                    .iter()
-                    .all(|(name, value)| other.get(name).is_some_and(|it| same(it, value)))
-        }
-        (Value::Array(one), Value::Array(other)) => {
-            one.len() == other.len() && one.iter().zip(other).all(|(one, other)| same(one, other))
-        }
-        (Value::Object(_) | Value::Array(_), _) | (_, Value::Object(_) | Value::Array(_)) => false,
-        (one, other) => {
-            let number = |value: &Value| scalar(value).parse::<f64>().ok();
-            let is_number = one.is_number() || other.is_number();
-            scalar(one) == scalar(other)
-                || is_number && number(one).is_some_and(|one| number(other) == Some(one))
-        }
-    }
-}
-
-/// Whether a value is compared as a whole: a scalar or an intrinsic function.
-pub(crate) fn is_leaf(value: &Value) -> bool {
-    match value {
-        Value::Object(map) => is_intrinsic(map),
-        Value::Array(_) => false,
-        _ => true,
-    }
-}
-
-fn is_intrinsic(map: &Map<String, Value>) -> bool {
-    let mut names = map.keys();
-    match (names.next(), names.next()) {
-        (Some(name), None) => name == "Ref" || name == "Condition" || name.starts_with("Fn::"),
-        _ => false,
-    }
-}
-
-fn scalar(value: &Value) -> String {
-    match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
 }
 
 /// A value on one line, with intrinsic functions in the short form.
@@ -346,6 +248,8 @@ pub(crate) fn inline(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn of(property: &str, before: &Value, after: &Value) -> Vec<String> {

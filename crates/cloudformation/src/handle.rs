@@ -12,6 +12,16 @@ use crate::{
 /// The typed resources of this crate have methods for what CloudFormation returns for them, such as
 /// `Handle<Queue>::arn`. [`Self::reference`] and [`Self::attribute`] are what those methods are made of,
 /// for resource types of other crates.
+///
+/// A method that a type does not have does not compile:
+///
+/// ```compile_fail,E0599
+/// use cloudformation::{Handle, resources::dynamodb::Table};
+///
+/// fn url(table: &Handle<Table>) -> cloudformation::StringValue {
+///     table.url() // A queue has a URL, a table has not.
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Handle<R> {
     id: LogicalId,

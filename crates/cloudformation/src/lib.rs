@@ -24,4 +24,4 @@ pub use render::{Document, Format, UnknownFormat};
 pub use resource::{Attributes, Metadata, RemovalPolicy, Resource};
 pub use sections::{Output, Parameter, ParameterType};
 pub use template::{NameCollision, Template};
-pub use untyped::{Untyped, UntypedError};
+pub use untyped::{Overrides, Untyped, UntypedError};

@@ -382,6 +382,36 @@ mod tests {
     }
 
     #[test]
+    fn reference_in_an_overridden_property_is_checked() {
+        let mut template = Template::new("A stack");
+        let path = ConstructPath::root("topic");
+        let topic = Untyped::new("AWS::SNS::Topic", json!({ "A": { "Ref": "Gone" }, "B": 1 }));
+        let topic = template
+            .add_untyped(&path, topic.expect("properties"), Attributes::default())
+            .expect("a new name");
+        template
+            .override_property(&topic, "A", json!([{ "Ref": "Lost" }]))
+            .expect("a value");
+        assert_eq!(
+            errors(&template),
+            ["topic: it refers to Lost, which is neither a resource nor a parameter"]
+        );
+        let json = template
+            .to_json(crate::Format::CloudFormation)
+            .expect("JSON");
+        assert_eq!(
+            json["Resources"]["Topic"]["Properties"],
+            json!({ "A": [{ "Ref": "Lost" }], "B": 1 })
+        );
+        let error = template.override_property(&topic, "C", json!({ "D": { "Fn::Sbu": "" } }));
+        let error = error.expect_err("no such function").to_string();
+        assert!(
+            error.contains("the property C.D of the AWS::SNS::Topic"),
+            "{error}"
+        );
+    }
+
+    #[test]
     fn circle_of_resources_is_reported_in_its_order() {
         let wait_for = |name| json!({ "A": { "Ref": name } });
         let template = template(&[

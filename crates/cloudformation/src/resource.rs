@@ -1,11 +1,15 @@
 //! A resource with its attributes.
 
 use indexmap::IndexMap;
-use serde::{Serialize, Serializer, ser::SerializeStruct};
+use serde::{
+    Serialize, Serializer,
+    ser::{Error, SerializeStruct},
+};
 
 use crate::{
     names::{ConditionName, ConstructPath, LogicalId},
     properties::Properties,
+    untyped::Overrides,
 };
 
 /// A resource of a template.
@@ -15,6 +19,8 @@ pub struct Resource {
     pub path: ConstructPath,
     /// The type and the properties.
     pub properties: Properties,
+    /// Properties that are written in place of those above, or besides them.
+    pub overrides: Overrides,
     /// What CloudFormation itself reads: dependencies, policies, metadata.
     pub attributes: Attributes,
 }
@@ -71,7 +77,14 @@ impl Serialize for Resource {
         if !attributes.metadata.is_empty() {
             resource.serialize_field("Metadata", &attributes.metadata)?;
         }
-        resource.serialize_field("Properties", &self.properties)?;
+        if self.overrides.is_empty() {
+            resource.serialize_field("Properties", &self.properties)?;
+        } else {
+            let type_name = self.properties.type_name();
+            let properties = self.overrides.apply(type_name, &self.properties);
+            let properties = properties.map_err(S::Error::custom)?;
+            resource.serialize_field("Properties", &properties)?;
+        }
         resource.end()
     }
 }
@@ -94,6 +107,7 @@ mod tests {
         let resource = Resource {
             path: ConstructPath::root("logs"),
             properties: properties.into(),
+            overrides: Overrides::default(),
             attributes,
         };
         serde_json::to_value(resource).expect("JSON")

@@ -3,6 +3,7 @@
 //! Maps keep the order in which things were added, so the same code writes the same bytes.
 
 use indexmap::{IndexMap, map::Entry};
+use serde::Serialize;
 
 use crate::{
     handle::Handle,
@@ -11,7 +12,7 @@ use crate::{
     properties::{Properties, ResourceType},
     resource::{Attributes, Resource},
     sections::{Output, Parameter},
-    untyped::Untyped,
+    untyped::{Overrides, Untyped, UntypedError},
 };
 
 /// A template, independent of the [`Format`](crate::Format) that it is written in.
@@ -119,6 +120,7 @@ impl Template {
                 vacant.insert(Resource {
                     path: path.clone(),
                     properties,
+                    overrides: Overrides::default(),
                     attributes,
                 });
                 Ok(id)
@@ -194,6 +196,40 @@ impl Template {
         let resource = self.resources.get_mut(handle.logical_id())?;
         let properties = resource.properties.get_mut()?;
         Some((properties, &mut resource.attributes))
+    }
+
+    /// Sets a property of a resource by its CloudFormation name, in place of the value of its Rust type if
+    /// that has the property. The value is checked as that of an [`Untyped`] resource is.
+    ///
+    /// ```
+    /// use cloudformation::{
+    ///     Attributes, ConstructPath, Template,
+    ///     resources::{Tags, logs::{LogGroup, RetentionDays}},
+    /// };
+    ///
+    /// let mut template = Template::new("A log group");
+    /// let logs = LogGroup {
+    ///     retention_in_days: RetentionDays::OneWeek,
+    ///     tags: Tags::new([]).list(),
+    /// };
+    /// let logs = template.add(&ConstructPath::root("logs"), logs, Attributes::default())?;
+    /// template.override_property(&logs, "LogGroupClass", "INFREQUENT_ACCESS")?;
+    /// let json = template.to_json(cloudformation::Format::CloudFormation)?;
+    /// assert_eq!(json["Resources"]["Logs"]["Properties"]["LogGroupClass"], "INFREQUENT_ACCESS");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn override_property<R>(
+        &mut self,
+        handle: &Handle<R>,
+        property: impl Into<String>,
+        value: impl Serialize,
+    ) -> Result<(), UntypedError> {
+        let id = handle.logical_id();
+        let Some(resource) = self.resources.get_mut(id) else {
+            return Err(UntypedError::NoResource(id.clone()));
+        };
+        let type_name = resource.properties.type_name();
+        resource.overrides.set(type_name, property.into(), value)
     }
 
     /// The outputs, in the order of the template.

@@ -4,6 +4,8 @@ use indexmap::IndexMap;
 use serde::{Serialize, Serializer};
 use serde_yaml::{Number, Value};
 
+use crate::names::LogicalId;
+
 /// A resource without a Rust type: its CloudFormation type name and its properties as data.
 ///
 /// Intrinsic functions are written in the long form in JSON (`{"Fn::GetAtt": ["Queue", "Arn"]}`), as
@@ -62,6 +64,9 @@ pub enum UntypedError {
         /// The name that was used.
         function: String,
     },
+    /// The template does not have the resource whose property is to be overridden.
+    #[error("the template has no resource {0}: its handle is another template's")]
+    NoResource(LogicalId),
     /// `Fn::GetAtt` does not name a resource and an attribute.
     #[error(
         "the property {path} of the {type_name} has a Fn::GetAtt without a resource and an attribute: write [Resource, Attribute]"
@@ -157,6 +162,48 @@ impl Untyped {
     /// The type's name, `AWS::SNS::Topic`.
     pub fn type_name(&self) -> &str {
         &self.type_name
+    }
+}
+
+/// Properties that override those of a resource, or that its Rust type does not have. See
+/// [`Template::override_property`](crate::Template::override_property).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Overrides(IndexMap<String, Data>);
+
+impl Overrides {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(crate) fn set(
+        &mut self,
+        type_name: &str,
+        property: String,
+        value: impl Serialize,
+    ) -> Result<(), UntypedError> {
+        let value = serde_yaml::to_value(value).map_err(|cause| UntypedError::Unreadable {
+            type_name: type_name.to_owned(),
+            cause,
+        })?;
+        let value = Reader { type_name }.data(&property, value)?;
+        self.0.insert(property, value);
+        Ok(())
+    }
+
+    /// The properties with these in place of theirs.
+    pub(crate) fn apply(
+        &self,
+        type_name: &str,
+        properties: impl Serialize,
+    ) -> Result<Untyped, UntypedError> {
+        let type_name = type_name.to_owned();
+        let mut resource = match serde_yaml::to_value(properties) {
+            Ok(properties) => Untyped::from_value(type_name, properties)?,
+            Err(cause) => return Err(UntypedError::Unreadable { type_name, cause }),
+        };
+        resource.properties.extend(self.0.clone());
+        Ok(resource)
     }
 }
 

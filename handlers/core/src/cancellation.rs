@@ -8,7 +8,8 @@ use contract::{ids::JobId, messages::JobStatus};
 use crate::{
     aws::Queues,
     clock::Clock,
-    stores::{EventStore, JobStore, TerminalState},
+    models::TerminalState,
+    stores::{EventStore, JobStore},
     unattended::{SettleError, Settled, Settles, Unattended},
     watchdog,
 };

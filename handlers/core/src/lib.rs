@@ -14,19 +14,24 @@
 //! | [`telemetry`] | logs as JSON |
 //! | [`metrics`] | metrics as CloudWatch reads them from log lines |
 //! | [`http`] | what a request of the HTTP API says, and how it is answered |
+//! | [`error`] | the error of a request, for both APIs |
 //! | [`clock`] | time and randomness, so that tests own them |
 
 pub mod aws;
 pub mod cancellation;
 pub mod clock;
 pub mod delivery;
+pub mod error;
 mod hash;
 pub mod http;
+#[cfg(test)]
+mod layers;
 pub mod metrics;
 pub mod models;
 pub mod pipeline;
 pub mod progress;
-mod redelivery;
+pub mod response_size;
+pub mod retry;
 pub mod stores;
 pub mod telemetry;
 pub mod unattended;

@@ -7,10 +7,26 @@ use std::io::Write as _;
 use contract::functions::Function;
 use serde_json::{Map, Value, json};
 
-use crate::{clock::Clock, delivery::StatsSnapshot, telemetry::Output};
+use crate::{clock::Clock, telemetry::Output};
 
 /// The namespace of every metric.
 const NAMESPACE: &str = "Stagecast";
+
+/// What became of messages between two flushes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StatsSnapshot {
+    /// Messages that connections were sent.
+    pub sent: u64,
+    /// Posts beyond the first of each message.
+    pub retried: u64,
+    /// Connections that were found to have ended.
+    pub gone: u64,
+    /// Messages left to the delivery function.
+    pub deferred: u64,
+    /// The longest that a message took from its turn, the first that its connection waits for, until
+    /// it was taken, in milliseconds.
+    pub slowest_millis: u64,
+}
 
 /// A metric of a record: its name, its unit, its value.
 type Metric = (&'static str, &'static str, u64);

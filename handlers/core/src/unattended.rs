@@ -15,10 +15,9 @@ use contract::{
 use crate::{
     aws::{Queues, SendError},
     clock::Clock,
-    delivery::{MessageHeader, terminal_message},
-    models::{Event, Job, SentRange},
-    redelivery,
-    stores::{Appended, Commit, EventStore, JobStore, StoreError, TerminalState},
+    delivery::{MessageHeader, redelivery, terminal_message},
+    models::{Event, Job, SentRange, TerminalState},
+    stores::{Appended, Commit, EventStore, JobStore, StoreError},
     watchdog,
 };
 

@@ -21,8 +21,7 @@ use contract::{
 
 use crate::{
     aws::{Queues, SendError},
-    models::Job,
-    stores::TerminalState,
+    models::{Job, TerminalState},
 };
 
 /// Seconds from the start of a watchdog to its first look: the job's first lease, if it was claimed

@@ -10,12 +10,13 @@ use contract::{
     queues::{DeliveryKind, DeliveryQueue, DeliveryTask, MAX_DELIVERY_ATTEMPTS, Recipients},
 };
 use handlers_core::{
-    aws::{ConnectionsApi, Database, Environment, Queues, SendError},
+    aws::{ConnectionsApi, Environment, Queues, SendError},
     clock::Clock,
-    delivery::{ConnectionMaintainer, Outgoing, RetryPolicy, Sender, Unfinished},
+    delivery::{ConnectionMaintainer, Outgoing, Sender, Stores, Unfinished},
     metrics,
     models::{Job, Subscriber},
-    stores::{ConnectionStore, EventStore, JobStore, StoreError, SubscriptionStore},
+    retry::RetryPolicy,
+    stores::{EventStore, JobStore, StoreError, SubscriptionStore},
     unattended::Unattended,
 };
 use tracing::Instrument as _;
@@ -72,11 +73,15 @@ impl Handler {
         environment: &Environment<DeliveryFunction>,
         clock: Clock,
     ) -> Self {
-        let database = Database::new(config, environment);
-        let queues = Queues::new(config, environment);
-        let connections = ConnectionStore::new(database.clone(), clock.clone());
-        let jobs = JobStore::new(database.clone(), clock.clone());
-        let events = EventStore::new(database.clone());
+        let Stores {
+            jobs,
+            events,
+            subscriptions,
+            connections,
+            queues,
+            api,
+            clock,
+        } = Stores::new(config, environment, clock);
         Self {
             unattended: Unattended::new(
                 jobs.clone(),
@@ -86,11 +91,10 @@ impl Handler {
             ),
             jobs,
             events,
-            // Nothing is subscribed here: the limit is the websocket function's.
-            subscriptions: SubscriptionStore::new(database, clock.clone(), 0),
+            subscriptions,
             connection_maintainer: Arc::new(ConnectionMaintainer::new(connections, queues.clone())),
             queues,
-            api: ConnectionsApi::new(config, environment),
+            api,
             clock,
         }
     }
@@ -199,7 +203,7 @@ impl Handler {
         let sender = Sender::new(
             self.api.clone(),
             shortfall.clone(),
-            RetryPolicy::of::<DeliveryFunction>(),
+            RetryPolicy::post::<DeliveryFunction>(),
             self.clock.clone(),
         );
         if let Some(update) = update {

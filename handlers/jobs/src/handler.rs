@@ -1,65 +1,44 @@
-//! From a request to the route that serves it.
+//! Selects the route of a request.
 
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use contract::{
-    environment::WebSocketUrl, functions::JobsFunction, http::HttpErrorCode, ids::RequestId,
-    input::InputRules, routes::HttpRoute,
+    functions::JobsFunction, http::HttpErrorCode, ids::RequestId, input::InputRules,
+    routes::HttpRoute,
 };
 use handlers_core::{
-    aws::{Database, Environment, Objects, Queues},
-    cancellation::Canceller,
+    aws::Environment,
     clock::{Clock, random},
     http::{ApiError, job_id_of, respond},
-    stores::{EventStore, JobStore, ResultStore},
 };
 use tracing::Instrument as _;
 
-/// Everything that the routes work with.
+use crate::{cancel_job, context::Context, create_job, get_job, get_results};
+
+/// Serves the requests of the HTTP API for clients.
 #[derive(Debug)]
 pub struct Handler {
-    pub(crate) jobs: JobStore<JobsFunction>,
-    pub(crate) events: EventStore<JobsFunction>,
-    pub(crate) results: ResultStore<JobsFunction>,
-    pub(crate) objects: Objects<JobsFunction>,
-    pub(crate) queues: Queues<JobsFunction>,
-    pub(crate) canceller: Canceller<JobsFunction>,
-    pub(crate) websocket_url: String,
-    pub(crate) clock: Clock,
-    /// What the jobs of the pipeline are made from.
-    pub(crate) rules: &'static InputRules,
+    context: Context,
 }
 
 impl Handler {
-    /// A handler for the stack that the environment describes, whose pipeline runs jobs that are made
-    /// by `rules`.
+    /// A handler for the stack that `environment` describes. `input_rules` describe the inputs that
+    /// its pipeline accepts.
     pub fn new(
         config: &aws_config::SdkConfig,
         environment: &Environment<JobsFunction>,
         clock: Clock,
-        rules: &'static InputRules,
+        input_rules: &'static InputRules,
     ) -> Self {
-        let database = Database::new(config, environment);
-        let objects = Objects::new(config, environment);
-        let queues = Queues::new(config, environment);
-        let jobs = JobStore::new(database.clone(), clock.clone());
-        let events = EventStore::new(database);
         Self {
-            results: ResultStore::new(objects.clone()),
-            canceller: Canceller::new(jobs.clone(), events.clone(), queues.clone(), clock.clone()),
-            jobs,
-            events,
-            objects,
-            queues,
-            websocket_url: environment.get::<WebSocketUrl>().to_owned(),
-            clock,
-            rules,
+            context: Context::new(config, environment, clock, input_rules),
         }
     }
 
-    /// Serves a request. What goes wrong is answered and logged, never thrown: API Gateway would
-    /// answer in our stead.
+    /// Serves a request. Every error becomes a response and is logged: for an invocation that fails,
+    /// API Gateway would send an error of its own format.
     pub async fn handle(&self, request: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
-        let request_id = RequestId::new(self.clock.now(), random());
+        let context = &self.context;
+        let request_id = RequestId::new(context.clock.now(), random());
         let route_key = request.route_key.clone().unwrap_or_default();
         let span = tracing::info_span!(
             "request",
@@ -69,23 +48,25 @@ impl Handler {
         );
         async {
             let route = HttpRoute::from_key(&route_key);
-            let outcome = match route {
-                Some(HttpRoute::CreateJob) => self.create(&request, &request_id).await,
-                Some(HttpRoute::GetJob) => self.status(&request).await,
-                Some(HttpRoute::GetResults) => self.job_results(&request).await,
-                Some(HttpRoute::CancelJob) => self.cancel(&request).await,
+            let result = match route {
+                Some(HttpRoute::CreateJob) => {
+                    create_job::handle(context, &request, &request_id).await
+                }
+                Some(HttpRoute::GetJob) => get_job::handle(context, &request).await,
+                Some(HttpRoute::GetResults) => get_results::handle(context, &request).await,
+                Some(HttpRoute::CancelJob) => cancel_job::handle(context, &request).await,
                 Some(HttpRoute::ClaimJob | HttpRoute::GetInput | HttpRoute::PostEvents) | None => {
-                    return respond(None, &request_id, Err(unknown(&route_key)));
+                    return respond(None, &request_id, Err(unknown_route(&route_key)));
                 }
             };
-            respond(route, &request_id, outcome)
+            respond(route, &request_id, result)
         }
         .instrument(span)
         .await
     }
 }
 
-fn unknown(route_key: &str) -> ApiError {
+fn unknown_route(route_key: &str) -> ApiError {
     ApiError::new(
         HttpErrorCode::NotFound,
         format!("there is no route '{route_key}'"),

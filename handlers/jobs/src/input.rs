@@ -1,29 +1,30 @@
-//! Reads the input that a job is made from, by the rules of [`contract::input`].
+//! The input of a job, validated by the rules of [`contract::input`].
 
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use contract::{http::HttpErrorCode, input::InputRules, limits::MAX_INPUT_BYTES};
 use handlers_core::http::{ApiError, read_body};
 
-/// An input that a job can be made from.
+/// A valid input of a job.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Input {
     pub(crate) bytes: Vec<u8>,
     pub(crate) content_type: String,
 }
 
-/// The media type of what is not said to be anything.
+/// The media type of an input without a `content-type`.
 const UNKNOWN_TYPE: &str = "application/octet-stream";
 
-/// Longest media type that is kept, in bytes. It is in the job's item.
+/// Maximum length of a media type, in bytes; a longer one counts as absent. It is stored in the job's
+/// item.
 const MAX_TYPE_BYTES: usize = 100;
 
-/// The hint of errors about what the body is.
+/// The hint of errors about the content of the body.
 const CURL_HINT: &str = "curl sends a file as it is with --data-binary @FILE, not with --data or \
                          --form";
 
 impl Input {
     /// Reads the body of a request for the pipeline.
-    pub(crate) fn of(
+    pub(crate) fn for_pipeline(
         request: &ApiGatewayV2httpRequest,
         rules: &InputRules,
     ) -> Result<Self, ApiError> {
@@ -32,8 +33,8 @@ impl Input {
         let bytes = read_body(request, rules.max_bytes, &advice)?;
         if bytes.is_empty() {
             let message = format!("the body is empty; send {a_name} as {labels}");
-            let problem = ApiError::new(HttpErrorCode::EmptyBody, message);
-            return Err(problem.with("hint", CURL_HINT));
+            let error = ApiError::new(HttpErrorCode::EmptyBody, message);
+            return Err(error.with("hint", CURL_HINT));
         }
         let content_type = content_type(request);
         let Some(media_type) = rules.media_type(&bytes, content_type.as_deref()) else {
@@ -47,9 +48,9 @@ impl Input {
         })
     }
 
-    /// Reads the body of a request for a worker of its own, which knows what it takes; nothing, if
-    /// it takes what it works on from elsewhere.
-    pub(crate) fn any(request: &ApiGatewayV2httpRequest) -> Result<Self, ApiError> {
+    /// Reads the body of a request for an external worker. Only the worker knows what it accepts; the
+    /// body may be empty.
+    pub(crate) fn for_external_worker(request: &ApiGatewayV2httpRequest) -> Result<Self, ApiError> {
         let advice = "or what tells the worker where the rest is";
         let bytes = read_body(request, MAX_INPUT_BYTES, advice)?;
         Ok(Self {
@@ -59,8 +60,9 @@ impl Input {
     }
 }
 
-/// A header's value with a space in place of each run of spaces and tabs, which means the same. The
-/// signature of a call to S3 covers the value, and services differ in how they normalise the rest.
+/// Replaces each run of spaces and tabs in a header's value by one space, which does not change its
+/// meaning. The signature of a call to S3 covers the value, and services normalise other whitespace
+/// differently.
 fn with_single_spaces(value: &str) -> String {
     value.split_ascii_whitespace().collect::<Vec<_>>().join(" ")
 }
@@ -71,7 +73,7 @@ fn content_type(request: &ApiGatewayV2httpRequest) -> Option<String> {
     (!content_type.is_empty() && content_type.len() <= MAX_TYPE_BYTES).then_some(content_type)
 }
 
-/// Why a body of none of the accepted types is refused.
+/// The error for a body that has none of the accepted types.
 fn unsupported(rules: &InputRules, content_type: Option<&str>) -> ApiError {
     let (a_name, labels) = (rules.name_with_article(), rules.labels());
     let is_recognised_by_content = rules.media_types.iter().all(|it| !it.signature.is_empty());
@@ -98,6 +100,7 @@ fn unsupported(rules: &InputRules, content_type: Option<&str>) -> ApiError {
 #[cfg(test)]
 mod tests {
     use contract::input::{MediaType, no_check};
+    use handlers_core::error::ClientError;
 
     use super::*;
 
@@ -142,7 +145,7 @@ mod tests {
         Err("the table has one column; separate columns by commas".to_owned())
     }
 
-    fn with(body: &[u8], content_type: Option<&str>) -> ApiGatewayV2httpRequest {
+    fn request(body: &[u8], content_type: Option<&str>) -> ApiGatewayV2httpRequest {
         use base64::{Engine as _, prelude::BASE64_STANDARD};
 
         let mut request = ApiGatewayV2httpRequest::default();
@@ -155,66 +158,81 @@ mod tests {
         request
     }
 
-    fn problem(rules: &InputRules, body: &[u8], content_type: Option<&str>) -> ApiError {
-        Input::of(&with(body, content_type), rules).unwrap_err()
+    fn rejection(
+        rules: &InputRules,
+        body: &[u8],
+        content_type: Option<&str>,
+    ) -> ClientError<HttpErrorCode> {
+        client_error(Input::for_pipeline(&request(body, content_type), rules))
+    }
+
+    fn client_error(input: Result<Input, ApiError>) -> ClientError<HttpErrorCode> {
+        input.unwrap_err().into_client_error("req_1")
     }
 
     #[test]
-    fn input_with_a_signature_has_its_type_whatever_the_content_type() {
+    fn signature_decides_the_media_type_and_content_type_does_not() {
         let of = |content_type| {
-            let request = with(b"GIF89a...", content_type);
-            Input::of(&request, &PICTURES).unwrap().content_type
+            let request = request(b"GIF89a...", content_type);
+            Input::for_pipeline(&request, &PICTURES)
+                .unwrap()
+                .content_type
         };
         assert_eq!(of(None), "image/gif");
         assert_eq!(of(Some("text/plain")), "image/gif");
     }
 
     #[test]
-    fn input_without_a_signature_has_the_type_that_the_request_names() {
-        let request = with(b"a,b\n", Some("text/csv; charset=utf-8"));
-        let input = Input::of(&request, &TABLES).unwrap();
+    fn content_type_decides_the_media_type_without_a_signature() {
+        let request = request(b"a,b\n", Some("text/csv; charset=utf-8"));
+        let input = Input::for_pipeline(&request, &TABLES).unwrap();
         assert_eq!(input.content_type, "text/csv");
-        let plain = problem(&TABLES, b"a,b\n", Some("text/plain"));
-        assert_eq!(plain.code(), HttpErrorCode::UnsupportedMediaType);
+        let plain = rejection(&TABLES, b"a,b\n", Some("text/plain"));
+        assert_eq!(plain.code, HttpErrorCode::UnsupportedMediaType);
         for word in ["text/plain", "a table", "CSV", "text/csv"] {
-            assert!(plain.message().contains(word), "{plain:?}");
+            assert!(plain.message.contains(word), "{plain:?}");
         }
     }
 
     #[test]
-    fn check_refuses_an_input_with_its_own_words() {
-        let refused = problem(&TABLES, b"a;b\n", Some("text/csv"));
-        assert_eq!(refused.code(), HttpErrorCode::InvalidInput);
-        assert!(refused.message().contains("separate columns by commas"));
+    fn failed_check_rejects_the_input_with_its_message() {
+        let rejected = rejection(&TABLES, b"a;b\n", Some("text/csv"));
+        assert_eq!(rejected.code, HttpErrorCode::InvalidInput);
+        assert!(rejected.message.contains("separate columns by commas"));
     }
 
     #[test]
-    fn errors_name_what_the_rules_accept() {
-        let unsupported = problem(&PICTURES, b"hello", Some("image/gif"));
-        assert_eq!(unsupported.code(), HttpErrorCode::UnsupportedMediaType);
-        let empty = problem(&PICTURES, b"", None);
-        assert_eq!(empty.code(), HttpErrorCode::EmptyBody);
-        let large = problem(&PICTURES, &[0; 101], None);
-        assert_eq!(large.code(), HttpErrorCode::BodyTooLarge);
-        for problem in [unsupported, empty, large] {
+    fn errors_name_the_accepted_types() {
+        let unsupported = rejection(&PICTURES, b"hello", Some("image/gif"));
+        assert_eq!(unsupported.code, HttpErrorCode::UnsupportedMediaType);
+        let empty = rejection(&PICTURES, b"", None);
+        assert_eq!(empty.code, HttpErrorCode::EmptyBody);
+        let large = rejection(&PICTURES, &[0; 101], None);
+        assert_eq!(large.code, HttpErrorCode::BodyTooLarge);
+        for error in [unsupported, empty, large] {
             assert!(
-                problem.message().contains("a picture as GIF or WebP"),
-                "{problem:?}"
+                error.message.contains("a picture as GIF or WebP"),
+                "{error:?}"
             );
         }
         let nothing = ApiGatewayV2httpRequest::default();
-        let nothing = Input::of(&nothing, &PICTURES).unwrap_err();
-        assert_eq!(nothing.code(), HttpErrorCode::EmptyBody);
+        let nothing = client_error(Input::for_pipeline(&nothing, &PICTURES));
+        assert_eq!(nothing.code, HttpErrorCode::EmptyBody);
     }
 
     #[test]
-    fn a_worker_of_its_own_takes_anything_of_the_type_that_it_is_said_to_have() {
-        let input = Input::any(&with(b"a,b\n1,2\n", None)).unwrap();
+    fn external_worker_accepts_any_body_with_its_content_type() {
+        let input = Input::for_external_worker(&request(b"a,b\n1,2\n", None)).unwrap();
         assert_eq!(input.content_type, UNKNOWN_TYPE);
-        let input = Input::any(&with(b"a,b\n1,2\n", Some("text/csv"))).unwrap();
+        let input = Input::for_external_worker(&request(b"a,b\n1,2\n", Some("text/csv"))).unwrap();
         assert_eq!(input.content_type, "text/csv");
         assert_eq!(input.bytes, b"a,b\n1,2\n");
-        assert!(Input::any(&with(b"", None)).unwrap().bytes.is_empty());
+        assert!(
+            Input::for_external_worker(&request(b"", None))
+                .unwrap()
+                .bytes
+                .is_empty()
+        );
     }
 
     #[test]
@@ -224,7 +242,7 @@ mod tests {
             ("text/plain; \t  charset=utf-8", "text/plain; charset=utf-8"),
             ("\t", UNKNOWN_TYPE),
         ] {
-            let input = Input::any(&with(b"a", Some(given))).unwrap();
+            let input = Input::for_external_worker(&request(b"a", Some(given))).unwrap();
             assert_eq!(input.content_type, kept, "{given:?}");
         }
     }

@@ -1,9 +1,17 @@
-//! The function that serves the HTTP API: create a job, its status, its results, cancel.
+//! The function that serves the HTTP API for clients: create a job, read its status and its results,
+//! cancel it.
+//!
+//! [`Handler`] selects the module of a route. Each route has a module with a function `handle`, which
+//! takes the [context](context::Context) of the function and the request.
 
-mod create;
+mod access;
+mod cancel_job;
+mod context;
+mod create_job;
+mod get_job;
+mod get_results;
 mod handler;
 mod input;
-mod routes;
 mod serve;
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! The function that serves the HTTP API.
+//! The function that serves the HTTP API for clients.
 
 use contract::input::INPUT;
 use lambda_runtime::Error;

@@ -1,4 +1,4 @@
-//! The process of the function.
+//! The main function of the process.
 
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use contract::input::InputRules;
@@ -7,12 +7,13 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 use crate::Handler;
 
-/// Serves requests until the process is ended. The jobs of the pipeline are made by `rules`.
-pub async fn serve(rules: &'static InputRules) -> Result<(), Error> {
+/// Serves requests until Lambda ends the process. `input_rules` describe the inputs that the pipeline
+/// accepts.
+pub async fn serve(input_rules: &'static InputRules) -> Result<(), Error> {
     telemetry::init();
     let environment = Environment::load()?;
     let aws = aws::load().await;
-    let handler = Handler::new(&aws, &environment, Clock::system(), rules);
+    let handler = Handler::new(&aws, &environment, Clock::system(), input_rules);
     aws.warm(&environment).await;
     lambda_runtime::run(service_fn(
         async |event: LambdaEvent<ApiGatewayV2httpRequest>| {

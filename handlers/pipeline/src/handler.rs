@@ -11,11 +11,10 @@ use contract::{
     queues::{JobMessage, JobQueue, MAX_DELAY_SECONDS},
 };
 use handlers_core::{
-    aws::{ConnectionsApi, Database, Environment, Objects, Queues, SendError},
+    aws::{Environment, Objects, Queues, SendError},
     clock::Clock,
     delivery::Stores,
     pipeline::{Pipeline, RunError, RunOutcome, Runner},
-    stores::{ConnectionStore, EventStore, JobStore, ResultStore, SubscriptionStore},
 };
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -68,20 +67,9 @@ impl Handler {
         clock: Clock,
         build: impl FnOnce() -> Result<Pipeline<Output>, E>,
     ) -> Result<Self, E> {
-        let database = Database::new(config, environment);
+        let stores = Stores::new(config, environment, clock.clone());
         let objects = Objects::new(config, environment);
-        let queues = Queues::new(config, environment);
-        let stores = Stores {
-            jobs: JobStore::new(database.clone(), clock.clone()),
-            events: EventStore::new(database.clone()),
-            // Nothing is subscribed here: the limit is the websocket function's.
-            subscriptions: SubscriptionStore::new(database.clone(), clock.clone(), 0),
-            connections: ConnectionStore::new(database, clock.clone()),
-            results: ResultStore::new(objects.clone()),
-            queues: queues.clone(),
-            api: ConnectionsApi::new(config, environment),
-            clock: clock.clone(),
-        };
+        let queues = stores.queues.clone();
         Ok(Self {
             runner: Runner::new(Arc::new(stores), objects, build)?,
             queues,

@@ -3,21 +3,23 @@
 use std::sync::Arc;
 
 use contract::{
+    environment::WebSocketApi,
     functions::{Function, JobsFunction, PipelineFunction, WebSocketFunction},
+    grants::{Granted, PostToConnection},
     ids::{AccessKey, JobId, RequestId, WorkerKey},
     json::RawJson,
     limits::DEFAULT_MAX_SUBSCRIPTIONS,
     timestamp::Timestamp,
 };
 use handlers_core::{
-    aws::{ConnectionsApi, Database, Environment, Objects, Queues},
+    aws::{Database, Environment, Objects, Queues},
     cancellation::{Cancellation, Canceller},
     clock::Clock,
-    delivery::{Publisher, Publishes, Stores},
+    delivery::{Publisher, Stores},
     models::Job,
     stores::{
-        Claim, CommitOutcome, ConnectionStore, EventStore, JobStore, Precondition, ResultStore,
-        SubscriptionRequest, SubscriptionStore, correlation_id,
+        Claim, CommitOutcome, EventStore, JobStore, Precondition, SubscriptionRequest,
+        correlation_id,
     },
     unattended::SettleError,
 };
@@ -41,21 +43,18 @@ pub fn environment<F: Function>(aws: &TestAws) -> Environment<F> {
     Environment::read(|name| aws.variable::<F>(name)).expect("the template gives every variable")
 }
 
-/// The stores of a function that publishes.
-pub fn stores<F: Publishes>(aws: &TestAws, clock: &Clock) -> Arc<Stores<F>> {
-    let config = aws.config::<F>();
+/// The stores of a function that posts to connections.
+pub fn stores<F>(aws: &TestAws, clock: &Clock) -> Arc<Stores<F>>
+where
+    F: Function + Granted<PostToConnection<WebSocketApi>>,
+{
     let environment = environment::<F>(aws);
-    let database = Database::new(&config, &environment);
-    Arc::new(Stores {
-        jobs: JobStore::new(database.clone(), clock.clone()),
-        events: EventStore::new(database.clone()),
-        subscriptions: SubscriptionStore::new(database.clone(), clock.clone(), 0),
-        connections: ConnectionStore::new(database, clock.clone()),
-        results: ResultStore::new(Objects::new(&config, &environment)),
-        queues: Queues::new(&config, &environment),
-        api: ConnectionsApi::new(&config, &environment),
-        clock: clock.clone(),
-    })
+    Arc::new(Stores::new(&aws.config::<F>(), &environment, clock.clone()))
+}
+
+/// The bucket of the function `F`.
+pub fn objects<F: Function>(aws: &TestAws) -> Objects<F> {
+    Objects::new(&aws.config::<F>(), &environment::<F>(aws))
 }
 
 /// A job in the table, with the keys that open it.
@@ -115,7 +114,9 @@ async fn store(aws: &TestAws, clock: &Clock, number: u8, is_external: bool) -> T
 pub async fn claimed(aws: &TestAws, clock: &Clock, job: &TestJob) -> Publisher<PipelineFunction> {
     let stores = stores::<PipelineFunction>(aws, clock);
     match stores.jobs.claim(&job.id).await {
-        Ok(Claim::Acquired { job, lease, .. }) => Publisher::new(stores, &job, lease),
+        Ok(Claim::Acquired { job, lease, .. }) => {
+            Publisher::new(stores, &objects::<PipelineFunction>(aws), &job, lease)
+        }
         other => panic!("the job cannot be claimed: {other:?}"),
     }
 }
@@ -128,12 +129,8 @@ pub async fn claimed(aws: &TestAws, clock: &Clock, job: &TestJob) -> Publisher<P
 /// When the subscription cannot be stored.
 pub async fn subscribed(aws: &TestAws, clock: &Clock, job: &TestJob, connection_id: &str) {
     let clock = Clock::standing_at(clock.now().plus_seconds(-60));
-    let database = Database::new(
-        &aws.config::<WebSocketFunction>(),
-        &environment::<WebSocketFunction>(aws),
-    );
-    let connections = ConnectionStore::new(database.clone(), clock.clone());
-    let subscriptions = SubscriptionStore::new(database, clock.clone(), DEFAULT_MAX_SUBSCRIPTIONS);
+    let stores = stores::<WebSocketFunction>(aws, &clock);
+    let (connections, subscriptions) = (&stores.connections, &stores.subscriptions);
     let request = SubscriptionRequest {
         connection_id,
         connected_at: clock.now(),
@@ -144,7 +141,8 @@ pub async fn subscribed(aws: &TestAws, clock: &Clock, job: &TestJob, connection_
     connected.await.expect("the connection can be stored");
     let context = subscriptions.load_context(connection_id, &job.id).await;
     let context = context.expect("the job can be read");
-    let authorized = subscriptions.authorize(context, Some(&job.access_key));
+    let authorized =
+        subscriptions.authorize(context, Some(&job.access_key), DEFAULT_MAX_SUBSCRIPTIONS);
     let authorized = authorized.expect("the job's key is right");
     let allowance = authorized.allowance();
     let committed = subscriptions

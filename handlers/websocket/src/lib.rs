@@ -1,10 +1,20 @@
 //! The function that serves every route of the WebSocket API.
+//!
+//! [`Handler`] selects the module of a route. Each message has a module with a function `handle`,
+//! which takes the [context](context::Context) of the function and the
+//! [invocation](invocation::Invocation).
 
+mod connect;
+mod context;
+mod disconnect;
 mod handler;
-mod lifecycle;
+mod invocation;
 mod messages;
+mod replay;
 mod reply;
 #[cfg(test)]
 mod tests;
 
-pub use handler::{Handler, UndeliveredReply};
+pub use context::InvalidSetting;
+pub use handler::Handler;
+pub use invocation::UndeliveredReply;

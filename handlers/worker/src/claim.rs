@@ -14,9 +14,10 @@ use contract::{
 };
 use handlers_core::{
     delivery::Publisher,
-    http::{ApiError, ApiResponse, ApiResult, read_body, string_bytes},
-    models::Job,
-    stores::{Claim, ExternalClaim, Lease, StoreError, TerminalState},
+    http::{ApiError, ApiResponse, ApiResult, read_body},
+    models::{Job, TerminalState},
+    response_size::string_bytes,
+    stores::{Claim, ExternalClaim, Lease, StoreError},
     watchdog,
 };
 
@@ -85,7 +86,7 @@ impl Handler {
             self.stores.redeliver(&job.job_id, 0).await?;
         }
         let (before, job_id) = (job.seq, job.job_id.clone());
-        let mut publisher = Publisher::new(Arc::clone(&self.stores), &job, lease);
+        let mut publisher = Publisher::new(Arc::clone(&self.stores), &self.objects, &job, lease);
         let is_hopeless = job.attempts_without_progress > MAX_ATTEMPTS_WITHOUT_PROGRESS;
         let recovered = match publisher.recover().await {
             Ok(false) if is_hopeless => {
@@ -183,7 +184,7 @@ fn attempts_exhausted() -> JobError {
 #[cfg(test)]
 mod tests {
     use contract::{limits::MAX_INLINE_RESULTS_BYTES, timestamp::Timestamp};
-    use handlers_core::http::fits_into_an_answer;
+    use handlers_core::response_size::fits_into_an_answer;
 
     use super::*;
 

@@ -16,8 +16,8 @@ use contract::{
 use handlers_core::{
     delivery::{Advanced, PublishError, Publisher},
     http::{ApiError, ApiResponse, ApiResult, read_body},
-    models::Job,
-    stores::{StoreError, TerminalState},
+    models::{Job, TerminalState},
+    stores::StoreError,
 };
 
 use crate::{
@@ -49,7 +49,7 @@ impl Handler {
         let after_seq = post.after_seq;
         let (repeated, new) = self.sort(&job, post).await?;
 
-        let mut publisher = self.publishers.take(&self.stores, &job);
+        let mut publisher = self.publishers.take(&self.stores, &self.objects, &job);
         let result = self.tell(&job, new, &mut publisher).await;
         publisher.flush_within_budget(job.seq).await;
         if repeated {

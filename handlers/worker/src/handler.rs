@@ -10,12 +10,11 @@ use contract::{
     routes::HttpRoute,
 };
 use handlers_core::{
-    aws::{ConnectionsApi, Database, Environment, Objects, Queues},
+    aws::{Environment, Objects},
     clock::{Clock, random},
     delivery::Stores,
     http::{ApiError, bearer_token, job_id_of, respond},
     models::Job,
-    stores::{ConnectionStore, EventStore, JobStore, ResultStore, SubscriptionStore},
 };
 use tracing::Instrument as _;
 
@@ -36,22 +35,9 @@ impl Handler {
         environment: &Environment<WorkerFunction>,
         clock: Clock,
     ) -> Self {
-        let database = Database::new(config, environment);
-        let objects = Objects::new(config, environment);
-        let stores = Stores {
-            jobs: JobStore::new(database.clone(), clock.clone()),
-            events: EventStore::new(database.clone()),
-            // Nothing is subscribed here: the limit is the websocket function's.
-            subscriptions: SubscriptionStore::new(database.clone(), clock.clone(), 0),
-            connections: ConnectionStore::new(database, clock.clone()),
-            results: ResultStore::new(objects.clone()),
-            queues: Queues::new(config, environment),
-            api: ConnectionsApi::new(config, environment),
-            clock,
-        };
         Self {
-            stores: Arc::new(stores),
-            objects,
+            stores: Arc::new(Stores::new(config, environment, clock)),
+            objects: Objects::new(config, environment),
             publishers: Publishers::default(),
         }
     }

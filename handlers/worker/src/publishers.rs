@@ -9,6 +9,7 @@ use std::{
 
 use contract::functions::WorkerFunction;
 use handlers_core::{
+    aws::Objects,
     delivery::{Publisher, Stores},
     models::Job,
     stores::Lease,
@@ -27,6 +28,7 @@ impl Publishers {
     pub(crate) fn take(
         &self,
         stores: &Arc<Stores<WorkerFunction>>,
+        objects: &Objects<WorkerFunction>,
         job: &Job,
     ) -> Publisher<WorkerFunction> {
         let lease = Lease {
@@ -42,7 +44,7 @@ impl Publishers {
         // Another process may have published since: then its knowledge is old.
         known
             .filter(|publisher| *publisher.lease() == lease && publisher.seq() == job.seq)
-            .unwrap_or_else(|| Publisher::new(Arc::clone(stores), job, lease))
+            .unwrap_or_else(|| Publisher::new(Arc::clone(stores), objects, job, lease))
     }
 
     /// Keeps a publisher for the next post.

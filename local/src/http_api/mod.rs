@@ -88,7 +88,7 @@ impl HttpApi {
         let found = path
             .and_then(|path| routes::find(&self.resource.routes, request.method().as_str(), path));
         let Some(found) = found else {
-            return message(StatusCode::NOT_FOUND, "Not RouteMatch");
+            return message(StatusCode::NOT_FOUND, "Not Found");
         };
         let mut event = event::Event::new(&self.resource, &found, &request, peer);
         if let Some(Authorizer::Jwt(authorizer)) = &found.target.authorizer {

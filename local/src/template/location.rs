@@ -11,7 +11,7 @@ pub(crate) struct StackLocation {
 }
 
 impl StackLocation {
-    /// The local account and region, reached at `authority`.
+    /// The location of a stack at `authority`, with the local account and region.
     pub(crate) fn of(authority: &str) -> Self {
         Self {
             region: "us-east-1".to_owned(),

@@ -77,6 +77,7 @@ impl WebSocketApi {
         }
     }
 
+    /// Posts a message, or applies a fault. `None` breaks the caller's connection.
     async fn post(&self, post: &Post<'_>, fault: Option<Fault>) -> Option<Response> {
         let answer = async {
             self.with(post.connection_id, |connection| {

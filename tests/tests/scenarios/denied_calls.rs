@@ -44,7 +44,7 @@ async fn denied_subscription_names_the_policy_as_the_cause() {
     // The log record with the client's request id names the denied call.
     let logs = system.local().logs();
     let logged = logs.iter().find(|line| {
-        line.text.contains("a message could not be served") && line.text.contains("mine")
+        line.text.contains("a request could not be served") && line.text.contains("mine")
     });
     let logged = &logged.expect("a log line").text;
     assert!(logged.contains("AccessDenied"), "{logged}");

@@ -14,8 +14,9 @@ use contract::{functions::DeliveryFunction, ids::CorrelationId, ids::JobId, time
 use handlers_core::{
     aws::{self, ConnectionsApi, Database, Environment, Queues},
     clock::Clock,
-    delivery::{ConnectionMaintainer, Outgoing, RetryPolicy, Sender},
+    delivery::{ConnectionMaintainer, Outgoing, Sender},
     models::Subscriber,
+    retry::RetryPolicy,
     stores::ConnectionStore,
 };
 use http::{Request, StatusCode};
@@ -82,7 +83,7 @@ async fn ours(connections: usize, messages: usize) -> anyhow::Result<f64> {
     let sender = Sender::new(
         ConnectionsApi::new(&config, &environment),
         ConnectionMaintainer::new(store, Queues::new(&config, &environment)),
-        RetryPolicy::of::<DeliveryFunction>(),
+        RetryPolicy::post::<DeliveryFunction>(),
         clock.clone(),
     );
     let now = clock.now();

@@ -52,7 +52,7 @@ impl Handle<LogGroup> {
 
 macro_rules! retention {
     ($($(#[$documentation:meta])* $variant:ident = $days:literal,)*) => {
-        /// How long CloudWatch keeps log events.
+        /// The retentions that CloudWatch Logs supports.
         /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_PutRetentionPolicy.html>
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum RetentionDays {

@@ -7,7 +7,7 @@ use super::{TagMap, lambda};
 use crate::{Metadata, ResourceType, StringValue};
 
 /// A function that the SAM CLI builds and uploads. Made from a [`lambda::Function`]. Its role, log group,
-/// routes and event sources are resources of their own in the template, so SAM adds none.
+/// routes and event sources are separate resources in the template, so SAM adds none.
 /// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-resource-function.html>
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase")]

@@ -20,8 +20,7 @@ use contract::{
     grants::{Granted, PostToConnection},
 };
 
-use super::Environment;
-use crate::delivery::{Post, PostError};
+use super::{Environment, Post, PostError};
 
 /// Longest wait for the answer to one post.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);

@@ -22,8 +22,7 @@ use contract::{
     tables::{IndexOf, Key, KeyValue, Record, Table},
 };
 
-use super::Environment;
-use crate::models::{Item, number, text};
+use super::{Environment, Item, number, text};
 
 /// DynamoDB for the function `F`.
 #[derive(Debug)]

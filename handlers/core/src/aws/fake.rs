@@ -24,7 +24,7 @@ use aws_smithy_runtime_api::{
 use aws_smithy_types::body::SdkBody;
 use serde_json::{Value, json};
 
-use crate::models::Item;
+use super::Item;
 
 /// A call to DynamoDB or SQS.
 #[derive(Clone, Debug)]

@@ -11,7 +11,9 @@ mod denied;
 mod environment;
 #[cfg(test)]
 pub(crate) mod fake;
+mod item;
 mod objects;
+mod post;
 mod queues;
 mod warm;
 
@@ -20,5 +22,7 @@ pub use connections::ConnectionsApi;
 pub use database::{Database, ReadingBuilder, TransactionBuilder};
 pub use denied::is_access_denied;
 pub use environment::{Environment, MissingVariable};
+pub use item::{Item, number, text};
 pub use objects::Objects;
+pub use post::{Post, PostError};
 pub use queues::{Queues, SendError};

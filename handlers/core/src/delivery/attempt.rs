@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 use contract::timestamp::Timestamp;
-use tokio::time::Instant;
 
-use super::{Post, PostError, RetryPolicy};
-use crate::clock::Clock;
+use crate::{
+    aws::{Post, PostError},
+    clock::Clock,
+    retry::RetryPolicy,
+};
 
 /// A connection as far as sending is concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,11 +55,14 @@ pub async fn deliver(
     clock: &Clock,
     superseded: impl Fn() -> bool,
 ) -> Delivery {
-    let start = Instant::now();
-    let mut attempt = 1;
+    let mut backoff = retry_policy.backoff();
     loop {
         let cause = match post.post(&destination.connection_id, message.clone()).await {
-            Ok(()) => return Delivery::Sent { attempts: attempt },
+            Ok(()) => {
+                return Delivery::Sent {
+                    attempts: backoff.attempt(),
+                };
+            }
             Err(PostError::Gone) => {
                 let age = clock.now().epoch_seconds() - destination.connected_at.epoch_seconds();
                 if age > NOT_YET_SECONDS {
@@ -69,25 +74,22 @@ pub async fn deliver(
             // is the delivery function's to send once more, later.
             Err(cause @ PostError::TimedOut(_)) => {
                 return Delivery::Spent {
-                    attempts: attempt,
+                    attempts: backoff.attempt(),
                     cause,
                 };
             }
             Err(cause) if cause.is_transient() => cause,
             Err(cause) => return Delivery::Refused(cause),
         };
-        let wait = retry_policy.wait_after(attempt);
-        if attempt >= retry_policy.attempts || start.elapsed() + wait > retry_policy.total {
+        if !backoff.wait().await {
             return Delivery::Spent {
-                attempts: attempt,
+                attempts: backoff.attempt(),
                 cause,
             };
         }
-        tokio::time::sleep(wait).await;
         if superseded() {
             return Delivery::Superseded;
         }
-        attempt += 1;
     }
 }
 

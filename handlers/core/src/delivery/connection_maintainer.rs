@@ -3,7 +3,6 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
 };
 
 use contract::{
@@ -15,9 +14,9 @@ use contract::{
     tables::{Connections, Subscribers},
 };
 
-use super::{DeliveryObserver, Outcome, deferred_fan_out::PAUSES};
+use super::{DeliveryObserver, Outcome, deferred_fan_out::queue_with_retry};
 use crate::{
-    aws::{Queues, SendError},
+    aws::Queues,
     models::Subscriber,
     stores::{ConnectionStore, StoreError},
 };
@@ -85,22 +84,6 @@ impl<F: MaintainsConnections> ConnectionMaintainer<F> {
     }
 }
 
-/// Leaves a message to the delivery function, trying a few times: nobody else knows that it is owed.
-async fn defer_with_retry<F: MaintainsConnections>(
-    queues: &Queues<F>,
-    pointer: &DeliveryTask,
-) -> Result<(), SendError> {
-    let mut left = Ok(());
-    for pause in PAUSES {
-        tokio::time::sleep(Duration::from_secs(pause)).await;
-        left = queues.send::<DeliveryQueue>(pointer, 0).await;
-        if left.is_ok() {
-            break;
-        }
-    }
-    left
-}
-
 impl<F: MaintainsConnections> DeliveryObserver for ConnectionMaintainer<F> {
     async fn on_outcome(&self, subscriber: &Subscriber, outcome: Outcome) {
         let done = match outcome {
@@ -120,7 +103,7 @@ impl<F: MaintainsConnections> DeliveryObserver for ConnectionMaintainer<F> {
                 let alone = Recipients::Connections(vec![subscriber.connection_id.clone()]);
                 let pointer = DeliveryTask::log(subscriber.job_id.clone(), alone, after_seq)
                     .through(through_seq);
-                defer_with_retry(&self.queues, &pointer)
+                queue_with_retry(&self.queues, &pointer)
                     .await
                     .map_err(|error| error.to_string())
             }

@@ -11,11 +11,13 @@ use contract::{
 use tokio::time::Instant;
 
 use super::Stores;
+use crate::{
+    aws::{Queues, SendError},
+    retry::RetryPolicy,
+};
 
 /// Shortest time between two progress updates for subscribers beyond those posted to directly.
 const WIDE_INTERVAL: Duration = Duration::from_secs(2);
-/// Pauses before each attempt to queue what must not be lost, in seconds.
-pub(super) const PAUSES: [u64; 3] = [0, 1, 3];
 
 /// The pointers of one job that its publisher puts on the queue, or is yet to.
 #[derive(Debug)]
@@ -72,7 +74,7 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> DeferredFanOut<F> {
     /// Has those beyond sent the published messages that they lack.
     pub(super) async fn send(&mut self) {
         if let Some(pending) = self.pending.take() {
-            self.leave(DeliveryTask {
+            self.queue(DeliveryTask {
                 job_id: self.job_id.clone(),
                 audience: Recipients::SubscribersAfter(pending.beyond),
                 content: DeliveryKind::Published,
@@ -93,7 +95,7 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> DeferredFanOut<F> {
         if told_lately {
             return;
         }
-        self.leave(DeliveryTask {
+        self.queue(DeliveryTask {
             job_id: self.job_id.clone(),
             audience: Recipients::SubscribersAfter(beyond.to_owned()),
             content: DeliveryKind::Progress,
@@ -108,7 +110,7 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> DeferredFanOut<F> {
     /// Has everyone sent the published message `seq`: its publisher does not know who they are.
     pub(super) async fn published_to_unknown(&mut self, seq: u64) {
         self.send().await;
-        self.leave(DeliveryTask {
+        self.queue(DeliveryTask {
             job_id: self.job_id.clone(),
             audience: Recipients::AllSubscribers,
             content: DeliveryKind::Published,
@@ -123,39 +125,52 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> DeferredFanOut<F> {
     pub(super) async fn log(&mut self, connections: Vec<String>, after_seq: u64, through_seq: u64) {
         let audience = Recipients::Connections(connections);
         let pointer = DeliveryTask::log(self.job_id.clone(), audience, after_seq);
-        self.leave(pointer.through(through_seq)).await;
+        self.queue(pointer.through(through_seq)).await;
     }
 
-    /// Leaves what the queue did not take to it once more, a few times: it may be back.
+    /// Queues the log from the first message on whose delivery task the queue did not take, with
+    /// retries. A task that fails again is kept for the next call.
     pub(super) async fn retry_failed(&mut self) {
-        for pause in PAUSES {
-            let Some(after_seq) = self.failed_from_seq.take() else {
-                return;
-            };
-            tokio::time::sleep(Duration::from_secs(pause)).await;
-            let audience = Recipients::AllSubscribers;
-            self.leave(DeliveryTask::log(self.job_id.clone(), audience, after_seq))
-                .await;
+        let Some(after_seq) = self.failed_from_seq.take() else {
+            return;
+        };
+        let task = DeliveryTask::log(self.job_id.clone(), Recipients::AllSubscribers, after_seq);
+        if let Err(error) = queue_with_retry(&self.stores.queues, &task).await {
+            self.failed(&task, &error);
         }
     }
 
-    async fn leave(&mut self, pointer: DeliveryTask) {
-        if let Err(error) = self.stores.queues.send::<DeliveryQueue>(&pointer, 0).await {
-            let DeliveryTask {
-                content, after_seq, ..
-            } = pointer;
-            tracing::error!(
-                job_id = %self.job_id,
-                ?content,
-                after_seq,
-                %error,
-                "a delivery could not be queued; a durable message is tried again when the run or the \
-                 post ends, and clients find it in the log when they resume",
-            );
-            if content != DeliveryKind::Progress {
-                let failed_from_seq = self.failed_from_seq.get_or_insert(after_seq);
-                *failed_from_seq = after_seq.min(*failed_from_seq);
-            }
+    async fn queue(&mut self, task: DeliveryTask) {
+        if let Err(error) = self.stores.queues.send::<DeliveryQueue>(&task, 0).await {
+            self.failed(&task, &error);
         }
     }
+
+    fn failed(&mut self, task: &DeliveryTask, error: &SendError) {
+        tracing::error!(
+            job_id = %self.job_id,
+            content = ?task.content,
+            after_seq = task.after_seq,
+            %error,
+            "a delivery task could not be queued; a task for durable messages is queued again when \
+             the run or the request ends, and clients find the messages in the log when they resume",
+        );
+        if task.content != DeliveryKind::Progress {
+            let failed_from_seq = self.failed_from_seq.get_or_insert(task.after_seq);
+            *failed_from_seq = task.after_seq.min(*failed_from_seq);
+        }
+    }
+}
+
+/// Queues a delivery task that no other process knows of, with retries.
+pub(super) async fn queue_with_retry<F>(
+    queues: &Queues<F>,
+    task: &DeliveryTask,
+) -> Result<(), SendError>
+where
+    F: Function + Granted<SendMessage<DeliveryQueue>>,
+{
+    RetryPolicy::DELIVERY_TASK
+        .run(|| queues.send::<DeliveryQueue>(task, 0), |_| true)
+        .await
 }

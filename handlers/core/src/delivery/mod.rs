@@ -1,6 +1,6 @@
 //! Sending messages to connections: in order, bounded, retried, never in the way of the job.
 //!
-//! [`deliver`] sends one message to one connection, however long its [`RetryPolicy`] lasts. A
+//! [`deliver`] sends one message to one connection, however long its [`RetryPolicy`](crate::retry::RetryPolicy) lasts. A
 //! [`Sender`] does that for many connections at once, one message at a time each. A [`Publisher`]
 //! writes a job's messages to the tables first and knows whom to send them to.
 
@@ -10,9 +10,8 @@ mod connection_maintainer;
 mod deferred_fan_out;
 mod known_audience;
 mod mailbox;
-mod post;
 mod publisher;
-mod retry_policy;
+pub(crate) mod redelivery;
 mod sender;
 mod stats;
 mod stores;
@@ -22,10 +21,7 @@ mod write_priority;
 pub use attempt::{Delivery, Destination, deliver};
 pub use connection_maintainer::{ConnectionMaintainer, MaintainsConnections};
 pub use mailbox::Outgoing;
-pub use post::{Post, PostError};
 pub use publisher::{Advanced, LeaseStatus, PublishError, Publisher, Publishes};
-pub use retry_policy::RetryPolicy;
 pub use sender::{DeliveryObserver, Outcome, Sender, Unfinished};
-pub use stats::StatsSnapshot;
 pub use stores::Stores;
 pub use terminal_message::{MessageHeader, terminal_message};

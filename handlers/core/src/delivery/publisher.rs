@@ -18,18 +18,19 @@ use contract::{
 };
 
 use super::{
-    Outgoing, RetryPolicy, Sender, Stores, Unfinished,
+    Outgoing, Sender, Stores, Unfinished,
     connection_maintainer::{ConnectionMaintainer, MaintainsConnections},
     deferred_fan_out::DeferredFanOut,
     known_audience::{KnownAudience, Purpose},
     terminal_message::{MessageHeader, terminal_message},
 };
 use crate::{
-    aws::ConnectionsApi,
+    aws::{ConnectionsApi, Objects},
     metrics,
-    models::{Event, Job, Subscriber},
+    models::{Event, Job, Subscriber, TerminalState},
     progress::Estimate,
-    stores::{Appended, Commit, Lease, ProgressPoint, StoreError, TerminalState},
+    retry::RetryPolicy,
+    stores::{Appended, Commit, Lease, ProgressPoint, ResultStore, StoreError},
 };
 
 /// A message could not be published.
@@ -83,6 +84,7 @@ pub enum Advanced {
 #[derive(Debug)]
 pub struct Publisher<F: Function> {
     stores: Arc<Stores<F>>,
+    results: ResultStore<F>,
     sender: Sender<ConnectionsApi<F>, ConnectionMaintainer<F>>,
     lease: Lease,
     seq: u64,
@@ -146,17 +148,19 @@ impl<F> Publishes for F where
 }
 
 impl<F: Publishes> Publisher<F> {
-    /// A publisher for the run that has claimed `job`.
-    pub fn new(stores: Arc<Stores<F>>, job: &Job, lease: Lease) -> Self {
+    /// A publisher for the run that has claimed `job`. Large results are stored in the bucket of
+    /// `objects`.
+    pub fn new(stores: Arc<Stores<F>>, objects: &Objects<F>, job: &Job, lease: Lease) -> Self {
         let sender = Sender::new(
             stores.api.clone(),
             ConnectionMaintainer::new(stores.connections.clone(), stores.queues.clone()),
-            RetryPolicy::of::<F>(),
+            RetryPolicy::post::<F>(),
             stores.clock.clone(),
         );
         let deferred = DeferredFanOut::new(Arc::clone(&stores), job.job_id.clone());
         Self {
             stores,
+            results: ResultStore::new(objects.clone()),
             sender,
             lease,
             seq: job.seq,
@@ -264,7 +268,6 @@ impl<F: Publishes> Publisher<F> {
         results: RawJson,
     ) -> Result<(LeaseStatus, Results), PublishError> {
         let results = self
-            .stores
             .results
             .pack(&self.lease.job_id, stage, results)
             .await?;
@@ -335,7 +338,7 @@ impl<F: Publishes> Publisher<F> {
     /// then is left to the delivery function, with all that came after `after_seq`.
     pub async fn flush_within_budget(&mut self, after_seq: u64) {
         self.deferred.send().await;
-        let limit = RetryPolicy::of::<F>().total;
+        let limit = RetryPolicy::post::<F>().total;
         let (counts, unfinished) = self.sender.flush_within(limit).await;
         let (job_id, subscribers) = (self.lease.job_id.as_str(), self.direct().len());
         metrics::delivered::<F>(&self.stores.clock, job_id, subscribers, &counts);

@@ -14,14 +14,20 @@ use tokio::{
 };
 
 use super::{
-    Delivery, Destination, Outgoing, Post, PostError, RetryPolicy,
+    Delivery, Destination, Outgoing,
     account_throttle::AccountThrottle,
     attempt::deliver,
     mailbox::{Mailbox, Next},
-    stats::{DeliveryStats, StatsSnapshot},
+    stats::DeliveryStats,
     write_priority::{PauseGuard, SendGate},
 };
-use crate::{clock::Clock, models::Subscriber};
+use crate::{
+    aws::{Post, PostError},
+    clock::Clock,
+    metrics::StatsSnapshot,
+    models::Subscriber,
+    retry::RetryPolicy,
+};
 
 /// Posts in flight at a time, over all connections.
 const CONCURRENT_POSTS: usize = 128;
@@ -387,7 +393,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn no_post_begins_while_something_goes_first() {
         let (posts, clock) = (Posts::default(), Clock::system());
-        let retry_policy = RetryPolicy::of::<contract::functions::WorkerFunction>();
+        let retry_policy = RetryPolicy::post::<contract::functions::WorkerFunction>();
         let sender = Sender::new(posts.clone(), Left::default(), retry_policy, clock.clone());
         let posted = || posts.0.lock().unwrap().len();
 
@@ -409,7 +415,7 @@ mod tests {
         let (posts, left, clock) = (Posts::default(), Left::default(), Clock::system());
         let retry_policy = RetryPolicy {
             total: Duration::from_mins(1),
-            ..RetryPolicy::of::<contract::functions::WorkerFunction>()
+            ..RetryPolicy::post::<contract::functions::WorkerFunction>()
         };
         let sender = Sender::new(posts.clone(), left.clone(), retry_policy, clock.clone());
         let now = clock.now();
@@ -441,7 +447,7 @@ mod tests {
     async fn reader_that_stopped_is_left_each_message_at_most_twice() {
         const MESSAGES: u64 = 8;
         let (posts, left, clock) = (Posts::default(), Left::default(), Clock::system());
-        let retry_policy = RetryPolicy::of::<contract::functions::WorkerFunction>();
+        let retry_policy = RetryPolicy::post::<contract::functions::WorkerFunction>();
         let sender = Sender::new(posts.clone(), left.clone(), retry_policy, clock.clone());
         let full = subscriber("full", clock.now());
         for seq in 1..=MESSAGES {

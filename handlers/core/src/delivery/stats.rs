@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use crate::metrics::StatsSnapshot;
+
 /// Counts since the last flush.
 #[derive(Debug, Default)]
 pub(super) struct DeliveryStats {
@@ -13,22 +15,6 @@ pub(super) struct DeliveryStats {
     gone: AtomicU64,
     deferred: AtomicU64,
     slowest_millis: AtomicU64,
-}
-
-/// What became of messages between two flushes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct StatsSnapshot {
-    /// Messages that connections were sent.
-    pub sent: u64,
-    /// Posts beyond the first of each message.
-    pub retried: u64,
-    /// Connections that were found to have ended.
-    pub gone: u64,
-    /// Messages left to the delivery function.
-    pub deferred: u64,
-    /// The longest that a message took from its turn, the first that its connection waits for, until
-    /// it was taken, in milliseconds.
-    pub slowest_millis: u64,
 }
 
 impl DeliveryStats {

@@ -1,39 +1,61 @@
-//! Where a publisher writes, and what it sends with.
+//! The stores of a function that sends messages, assembled in one place.
 
+use aws_config::SdkConfig;
 use contract::{
+    environment::WebSocketApi,
     functions::Function,
-    grants::{GetItem, Granted, SendMessage, UpdateItem},
+    grants::{GetItem, Granted, PostToConnection, SendMessage, UpdateItem},
     ids::JobId,
     queues::{DeliveryQueue, DeliveryTask, Recipients},
     tables::Jobs,
 };
 
+use super::redelivery;
 use crate::{
-    aws::{ConnectionsApi, Queues, SendError},
+    aws::{ConnectionsApi, Database, Environment, Queues, SendError},
     clock::Clock,
-    redelivery,
-    stores::{ConnectionStore, EventStore, JobStore, ResultStore, SubscriptionStore},
+    stores::{ConnectionStore, EventStore, JobStore, SubscriptionStore},
 };
 
-/// Where a publisher writes, and what it sends with.
+/// The stores, queues and `@connections` of a function that sends messages to connections.
+///
+/// Results are not here: their store is built on the S3 client, which only functions with a grant on
+/// the bucket should link and construct.
 #[derive(Debug)]
 pub struct Stores<F> {
-    /// The jobs.
+    /// Items of `jobs`.
     pub jobs: JobStore<F>,
-    /// The log.
+    /// The log of durable messages.
     pub events: EventStore<F>,
-    /// The subscriptions.
+    /// Subscriptions of connections to jobs.
     pub subscriptions: SubscriptionStore<F>,
-    /// The connections.
+    /// Connections and their expiry.
     pub connections: ConnectionStore<F>,
-    /// The bucket, for large results.
-    pub results: ResultStore<F>,
-    /// The queues, for what is left to the delivery function.
+    /// The queues of jobs and of delivery tasks.
     pub queues: Queues<F>,
-    /// `@connections`.
+    /// Posts to connections.
     pub api: ConnectionsApi<F>,
-    /// The time.
+    /// The clock that every store uses.
     pub clock: Clock,
+}
+
+impl<F> Stores<F>
+where
+    F: Function + Granted<PostToConnection<WebSocketApi>>,
+{
+    /// The stores of the stack that `environment` describes.
+    pub fn new(config: &SdkConfig, environment: &Environment<F>, clock: Clock) -> Self {
+        let database = Database::new(config, environment);
+        Self {
+            jobs: JobStore::new(database.clone(), clock.clone()),
+            events: EventStore::new(database.clone()),
+            subscriptions: SubscriptionStore::new(database.clone(), clock.clone()),
+            connections: ConnectionStore::new(database, clock.clone()),
+            queues: Queues::new(config, environment),
+            api: ConnectionsApi::new(config, environment),
+            clock,
+        }
+    }
 }
 
 impl<F> Stores<F>

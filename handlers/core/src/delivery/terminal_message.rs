@@ -7,7 +7,7 @@ use contract::{
     timestamp::Timestamp,
 };
 
-use crate::stores::TerminalState;
+use crate::models::TerminalState;
 
 /// What every message of a job says.
 #[derive(Clone, Debug)]

@@ -4,4 +4,4 @@ mod request;
 mod response;
 
 pub use request::{bearer_token, job_id_of, read_body};
-pub use response::{ApiError, ApiResponse, ApiResult, fits_into_an_answer, respond, string_bytes};
+pub use response::{ApiError, ApiResponse, ApiResult, respond};

@@ -5,107 +5,20 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use contract::{
     http::{ErrorBody, HttpError, HttpErrorCode},
     ids::RequestId,
-    limits::MAX_ANSWER_STRING_BYTES,
     routes::HttpRoute,
-    worker::InvalidBody,
 };
-use lambda_runtime::tower::BoxError;
 use serde::Serialize;
-use serde_json::{Map, Value};
 
-use crate::{
-    aws::{SendError, is_access_denied},
-    stores::StoreError,
-    unattended::SettleError,
-};
+use crate::error::HandlerError;
 
 /// When a request that met another one is to be repeated, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
-/// What serving a request comes to.
+/// The error of a request of the HTTP API.
+pub type ApiError = HandlerError<HttpErrorCode>;
+
+/// The response to a request of the HTTP API, or the error that it receives.
 pub type ApiResult = Result<ApiResponse, ApiError>;
-
-/// Why a request was not done.
-#[derive(Debug)]
-pub struct ApiError {
-    code: HttpErrorCode,
-    message: String,
-    details: Map<String, Value>,
-    /// What only the log may say.
-    cause: Option<BoxError>,
-}
-
-impl ApiError {
-    /// A problem in the words of a person.
-    pub fn new(code: HttpErrorCode, message: impl Into<String>) -> Self {
-        Self {
-            code,
-            message: message.into(),
-            details: Map::new(),
-            cause: None,
-        }
-    }
-
-    /// The code.
-    pub fn code(&self) -> HttpErrorCode {
-        self.code
-    }
-
-    /// What is wrong, for a person.
-    pub fn message(&self) -> &str {
-        &self.message
-    }
-
-    /// The same problem with something more that programs can look at.
-    #[must_use]
-    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
-        self.details.insert(name.to_owned(), value.into());
-        self
-    }
-
-    /// The fault is ours; `cause` is only logged.
-    pub fn internal(cause: impl Into<BoxError>) -> Self {
-        let cause = cause.into();
-        let message = if is_access_denied(&cause.to_string()) {
-            "the request could not be served: a policy denies the function an action that it takes, \
-             so another attempt does not help; the function's log names the action, under this \
-             request_id"
-        } else {
-            "the request could not be served; try again, or ask about its request_id"
-        };
-        let mut problem = Self::new(HttpErrorCode::Internal, message);
-        problem.cause = Some(cause);
-        problem
-    }
-}
-
-impl From<InvalidBody> for ApiError {
-    fn from(invalid: InvalidBody) -> Self {
-        let mut problem = Self::new(invalid.code, invalid.message);
-        if let Value::Object(details) = invalid.details {
-            problem.details = details;
-        }
-        problem
-    }
-}
-
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> Self {
-        Self::internal(error)
-    }
-}
-
-impl From<SendError> for ApiError {
-    fn from(error: SendError) -> Self {
-        Self::internal(error)
-    }
-}
-
-impl From<SettleError> for ApiError {
-    fn from(error: SettleError) -> Self {
-        Self::internal(error)
-    }
-}
 
 /// A good answer.
 #[derive(Debug)]
@@ -155,29 +68,13 @@ impl ApiResponse {
     }
 }
 
-/// The bytes of a text as a JSON string, its quotes included: so the body of an answer stands in what a
-/// function returns.
-pub fn string_bytes(text: &str) -> usize {
-    let escapes = text.bytes().map(|byte| match byte {
-        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 1,
-        ..0x20 => 5,
-        _ => 0,
-    });
-    text.len() + escapes.sum::<usize>() + 2
-}
-
-/// Whether Lambda lets a function answer with `body`.
-pub fn fits_into_an_answer(body: &str) -> bool {
-    string_bytes(body) <= MAX_ANSWER_STRING_BYTES
-}
-
 /// The response of the function that serves `route`.
 pub fn respond(
     route: Option<HttpRoute>,
     request_id: &RequestId,
-    outcome: ApiResult,
+    result: ApiResult,
 ) -> ApiGatewayV2httpResponse {
-    let answer = outcome.unwrap_or_else(|problem| refusal(route, request_id, problem));
+    let answer = result.unwrap_or_else(|error| error_response(route, request_id, error));
     let mut response = ApiGatewayV2httpResponse::default();
     response.status_code = i64::from(answer.status);
     if let Body::Binary(bytes) = &answer.body {
@@ -204,25 +101,23 @@ pub fn respond(
     response
 }
 
-fn refusal(route: Option<HttpRoute>, request_id: &RequestId, problem: ApiError) -> ApiResponse {
-    let code = problem.code;
+fn error_response(
+    route: Option<HttpRoute>,
+    request_id: &RequestId,
+    error: ApiError,
+) -> ApiResponse {
+    let code = error.code();
     debug_assert!(
         route.is_none_or(|route| route.errors().contains(&code)),
         "{route:?} answers with {code:?}: add it to HttpRoute::errors in contract/src/http.rs"
     );
-    if let Some(cause) = &problem.cause {
-        tracing::error!(?code, %cause, "a request could not be served");
-    } else {
-        // Not the words: they quote the request, whose sender may have put a key where it does not
-        // belong.
-        tracing::info!(?code, "refused");
-    }
+    let client_error = error.into_client_error(request_id.as_str());
     let body = ErrorBody {
         error: HttpError {
             code,
-            message: problem.message,
+            message: client_error.message,
             request_id: request_id.clone(),
-            details: problem.details,
+            details: client_error.details,
         },
     };
     ApiResponse {
@@ -233,20 +128,10 @@ fn refusal(route: Option<HttpRoute>, request_id: &RequestId, problem: ApiError) 
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use contract::limits::MAX_ANSWER_STRING_BYTES;
 
-    #[test]
-    fn a_text_is_measured_as_the_string_that_lambda_gets() {
-        for text in [
-            "",
-            "plain é…😀",
-            r#"{"a":"\\ \"b\""}"#,
-            "\u{0}\u{8}\t\n\u{b}\u{c}\r\u{1f} \u{7f}\u{2028}",
-        ] {
-            let string = serde_json::to_string(text).unwrap();
-            assert_eq!(string_bytes(text), string.len(), "{text:?}");
-        }
-    }
+    use super::*;
+    use crate::response_size::fits_into_an_answer;
 
     #[test]
     fn a_body_of_quotes_fits_only_if_its_string_does() {

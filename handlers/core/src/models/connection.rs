@@ -8,7 +8,8 @@ use contract::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{InvalidItem, Item, ReplayAllowance, SentRange, item};
+use super::{InvalidItem, ReplayAllowance, SentRange, item};
+use crate::aws::Item;
 
 /// Where a connection is in its life. A connection that has ended has no item.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -226,7 +227,7 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::models::{number, text};
+    use crate::aws::{number, text};
 
     const NOW: Timestamp = Timestamp::from_epoch_seconds(1_705_314_615);
 

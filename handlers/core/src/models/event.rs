@@ -10,8 +10,8 @@ use contract::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{InvalidItem, Item, item};
-use crate::stores::TerminalState;
+use super::{InvalidItem, TerminalState, item};
+use crate::aws::Item;
 
 /// An item of `job_events`. It counts once the job's own `seq` has reached its `seq`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

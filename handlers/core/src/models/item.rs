@@ -1,13 +1,11 @@
-//! Items of DynamoDB and what can be wrong with them.
+//! From a model to an item of its table and back.
 
-use std::{collections::HashMap, fmt::Display};
+use std::fmt::Display;
 
-use aws_sdk_dynamodb::types::AttributeValue;
 use contract::tables::Table;
 use serde::{Serialize, de::DeserializeOwned};
 
-/// An item: attributes by name.
-pub type Item = HashMap<String, AttributeValue>;
+use crate::aws::Item;
 
 /// An item that is not what its table holds.
 #[derive(Debug, thiserror::Error)]
@@ -26,16 +24,6 @@ impl InvalidItem {
             cause: cause.to_string(),
         }
     }
-}
-
-/// A string attribute.
-pub fn text(value: impl Display) -> AttributeValue {
-    AttributeValue::S(value.to_string())
-}
-
-/// A number attribute.
-pub fn number(value: impl Display) -> AttributeValue {
-    AttributeValue::N(value.to_string())
 }
 
 pub(super) fn write<T: Table>(model: &impl Serialize) -> Result<Item, InvalidItem> {

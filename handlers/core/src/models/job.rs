@@ -12,8 +12,8 @@ use contract::{
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
-use super::{Event, InvalidItem, Item, SentRange, item};
-use crate::{hash::sha256_hex, progress::Estimate};
+use super::{Event, InvalidItem, SentRange, item};
+use crate::{aws::Item, hash::sha256_hex, progress::Estimate};
 
 /// The version of the HTTP API that jobs are made by.
 const API_VERSION: &str = "v1";

@@ -7,11 +7,13 @@ mod job;
 mod replay_allowance;
 mod sent_range;
 mod subscriber;
+mod terminal_state;
 
 pub use connection::{Connection, ConnectionStatus, InvalidConnection, PendingReply};
 pub use event::Event;
-pub use item::{InvalidItem, Item, number, text};
+pub use item::InvalidItem;
 pub use job::Job;
 pub use replay_allowance::{ReplayAllowance, ReplayLimited};
 pub use sent_range::SentRange;
 pub use subscriber::Subscriber;
+pub use terminal_state::TerminalState;

@@ -7,7 +7,8 @@ use contract::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{InvalidItem, Item, item};
+use super::{InvalidItem, item};
+use crate::aws::Item;
 
 /// An item of `job_subscribers`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

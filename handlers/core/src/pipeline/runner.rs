@@ -27,13 +27,11 @@ use super::{
 use crate::{
     aws::{Objects, SendError},
     delivery::{LeaseStatus, PublishError, Publisher, Publishes, Stores},
-    models::Job,
+    models::{Job, TerminalState},
     progress::{Estimate, Progress},
-    stores::{Claim, Lease, ProgressPoint, StoreError, TerminalState},
+    retry::RetryPolicy,
+    stores::{Claim, Lease, ProgressPoint, ResultStore, StoreError},
 };
-
-/// Attempts to publish a durable message before the run gives up; the next run repeats it.
-const PUBLISH_ATTEMPTS: u32 = 5;
 
 /// The grants that running a job takes.
 pub trait Runs:
@@ -95,6 +93,7 @@ pub enum RunError {
 pub struct Runner<F> {
     stores: Arc<Stores<F>>,
     objects: Objects<F>,
+    results: ResultStore<F>,
     steps: Vec<Step>,
     executor: StageExecutor,
 }
@@ -115,6 +114,7 @@ impl<F: Runs> Runner<F> {
         };
         Ok(Self {
             stores,
+            results: ResultStore::new(objects.clone()),
             objects,
             steps: pipeline.steps,
             executor,
@@ -167,7 +167,8 @@ impl<F: Runs> Runner<F> {
             .record("request_id", job.request_id.as_str())
             .record("correlation_id", job.correlation_id.as_str());
         tracing::info!(epoch = lease.epoch, takeover, "claimed");
-        let mut publisher = Publisher::new(Arc::clone(&self.stores), &job, lease.clone());
+        let mut publisher =
+            Publisher::new(Arc::clone(&self.stores), &self.objects, &job, lease.clone());
         let outcome = self
             .run_claimed(&job, takeover, &lease, &mut publisher, deadline)
             .boxed_local()
@@ -353,11 +354,7 @@ impl<F: Runs> Runner<F> {
             return Err(unreadable(format!("event {seq} is no stage_complete")).into());
         };
         let packed = complete.results;
-        let results = self
-            .stores
-            .results
-            .unpack(&job.job_id, packed.clone())
-            .await?;
+        let results = self.results.unpack(&job.job_id, packed.clone()).await?;
         Ok((results, packed))
     }
 
@@ -445,20 +442,22 @@ async fn end<F: Runs>(
     Ok(RunOutcome::Ended)
 }
 
-/// Repeats the publishing of a durable message while the tables fail: each attempt writes the same.
+/// Publishes a durable message, with retries while the tables or the bucket fail. `publish` is
+/// idempotent: each attempt writes the same message at the same `seq`.
 async fn publish_with_retry<T>(
     mut publish: impl AsyncFnMut() -> Result<T, PublishError>,
 ) -> Result<T, PublishError> {
-    let mut attempt = 1;
+    let mut backoff = RetryPolicy::DURABLE_MESSAGE.backoff();
     loop {
         match publish().await {
-            Err(PublishError::Store(error)) if attempt < PUBLISH_ATTEMPTS => {
-                tracing::warn!(attempt, %error, "a durable message could not be written; trying again");
-                let ceiling = 200_u64 << attempt;
-                tokio::time::sleep(Duration::from_millis(fastrand::u64(1..=ceiling))).await;
-                attempt += 1;
+            Err(PublishError::Store(error)) => {
+                let attempt = backoff.attempt();
+                tracing::warn!(attempt, %error, "a durable message could not be published");
+                if !backoff.wait().await {
+                    return Err(error.into());
+                }
             }
-            outcome => return outcome,
+            result => return result,
         }
     }
 }

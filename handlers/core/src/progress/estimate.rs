@@ -79,6 +79,10 @@ fn seconds_between(start: u64, end: u64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashMap;
+
+    use aws_sdk_dynamodb::types::AttributeValue;
+
     use super::*;
 
     const fn seconds(seconds: u64) -> Duration {
@@ -136,7 +140,8 @@ mod tests {
         let mut estimate = Estimate::default();
         estimate.observe(seconds(0), 0.0);
         estimate.observe(seconds(5), 0.5);
-        let item: crate::models::Item = serde_dynamo::to_item(&estimate).expect("attributes");
+        let item: HashMap<String, AttributeValue> =
+            serde_dynamo::to_item(&estimate).expect("attributes");
         let read: Estimate = serde_dynamo::from_item(item).expect("an estimate");
         assert_eq!(read, estimate);
         assert_eq!(read.remaining_seconds(seconds(6)), Some(4));

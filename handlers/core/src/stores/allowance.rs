@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use crate::models::{ReplayAllowance, number};
+use crate::{aws::number, models::ReplayAllowance};
 
 /// The condition that the stored allowance is still `before`.
 pub(super) fn unchanged(before: ReplayAllowance) -> &'static str {

@@ -9,7 +9,7 @@ use contract::{
 };
 
 use super::{StoreError, SubscriptionStore, error::every_item};
-use crate::models::{Subscriber, text};
+use crate::{aws::text, models::Subscriber};
 
 const OPERATION: &str = "reading the subscribers of a job";
 

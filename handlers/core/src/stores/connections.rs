@@ -20,12 +20,13 @@ use sha2::{Digest, Sha256};
 
 use super::{
     StoreError, allowance,
-    error::{condition_met, every_item, is_conflict, retry_on_conflict},
+    error::{condition_met, every_item, is_conflict},
 };
 use crate::{
-    aws::Database,
+    aws::{Database, number, text},
     clock::Clock,
-    models::{Connection, PendingReply, ReplayAllowance, SentRange, Subscriber, number, text},
+    models::{Connection, PendingReply, ReplayAllowance, SentRange, Subscriber},
+    retry::RetryPolicy,
 };
 
 /// The correlation id of a connection. It follows from what every event of the connection says, so
@@ -332,7 +333,8 @@ impl<F: Function> ConnectionStore<F> {
                     job_id,
                     connection_id,
                 });
-                retry_on_conflict(|| delete.clone().send(), is_conflict)
+                RetryPolicy::TRANSACTION_CONFLICT
+                    .run(|| delete.clone().send(), is_conflict)
                     .await
                     .map_err(StoreError::of("deleting a subscription"))?;
                 // Last, so that a second attempt finds what a first one, cut short, has left.
@@ -351,7 +353,8 @@ impl<F: Function> ConnectionStore<F> {
             connection_id,
             job_id,
         });
-        retry_on_conflict(|| delete.clone().send(), is_conflict)
+        RetryPolicy::TRANSACTION_CONFLICT
+            .run(|| delete.clone().send(), is_conflict)
             .await
             .map_err(StoreError::of("deleting a connection"))?;
         Ok(())
@@ -362,7 +365,9 @@ impl<F: Function> ConnectionStore<F> {
         &self,
         update: UpdateItemFluentBuilder,
     ) -> Result<UpdateItemOutput, SdkError<UpdateItemError>> {
-        retry_on_conflict(|| update.clone().send(), is_conflict).await
+        RetryPolicy::TRANSACTION_CONFLICT
+            .run(|| update.clone().send(), is_conflict)
+            .await
     }
 
     /// Whether the connection watches the job.

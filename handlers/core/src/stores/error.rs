@@ -1,6 +1,6 @@
 //! What can go wrong with a table or the bucket, and what passes by itself.
 
-use std::{error::Error, future::Future, time::Duration};
+use std::error::Error;
 
 use aws_sdk_dynamodb::{
     error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::{
 };
 use aws_smithy_types::error::operation::BuildError;
 
-use crate::models::{InvalidItem, Item};
+use crate::{aws::Item, models::InvalidItem};
 
 /// A call to a table or to the bucket failed.
 #[derive(Debug, thiserror::Error)]
@@ -104,28 +104,4 @@ pub(super) fn is_contended(reasons: &[CancellationReason]) -> bool {
     ];
     let mut codes = reasons.iter().filter_map(CancellationReason::code);
     codes.any(|code| CROWDED.contains(&code))
-}
-
-/// Attempts before a conflict is given back as an error.
-const CONFLICT_ATTEMPTS: u32 = 8;
-
-/// Runs `call` again while it says that it met another writer.
-pub(super) async fn retry_on_conflict<T, E, Call>(
-    mut call: impl FnMut() -> Call,
-    is_conflict: impl Fn(&E) -> bool,
-) -> Result<T, E>
-where
-    Call: Future<Output = Result<T, E>>,
-{
-    let mut attempt = 1;
-    loop {
-        match call().await {
-            Err(error) if is_conflict(&error) && attempt < CONFLICT_ATTEMPTS => {
-                let ceiling = 10_u64 << attempt;
-                tokio::time::sleep(Duration::from_millis(fastrand::u64(1..=ceiling))).await;
-                attempt += 1;
-            }
-            outcome => return outcome,
-        }
-    }
 }

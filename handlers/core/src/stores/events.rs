@@ -12,8 +12,8 @@ use super::{
     error::{condition_met, every_item},
 };
 use crate::{
-    aws::Database,
-    models::{Event, number, text},
+    aws::{Database, number, text},
+    models::Event,
 };
 
 /// What came of writing an event.

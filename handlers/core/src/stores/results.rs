@@ -15,7 +15,7 @@ use contract::{
 };
 
 use super::StoreError;
-use crate::{aws::Objects, hash::sha256_hex, http::fits_into_an_answer};
+use crate::{aws::Objects, hash::sha256_hex, response_size::fits_into_an_answer};
 
 /// How long an address in the bucket can be used.
 const PRESIGNED_FOR: std::time::Duration = std::time::Duration::from_mins(5);

@@ -12,7 +12,7 @@ use contract::{
     functions::Function,
     grants::{DeleteItem, GetItem, Granted, PutItem, UpdateItem},
     ids::{AccessKey, CorrelationId, JobId},
-    limits::CONNECTION_TTL_SECONDS,
+    limits::{CONNECTION_TTL_SECONDS, replay_burst},
     tables::{
         CONNECTION_SENTINEL, ConnectionKey, Connections, JobKey, Jobs, SubscriberKey, Subscribers,
     },
@@ -23,14 +23,13 @@ use super::{
     StoreError,
     allowance::{unchanged, values},
     connections::half_is_gone,
-    error::{is_contended, retry_on_conflict},
+    error::is_contended,
 };
 use crate::{
-    aws::Database,
+    aws::{Database, number, text},
     clock::Clock,
-    models::{
-        Connection, Job, ReplayAllowance, ReplayLimited, SentRange, Subscriber, number, text,
-    },
+    models::{Connection, Job, ReplayAllowance, ReplayLimited, SentRange, Subscriber},
+    retry::RetryPolicy,
 };
 
 /// Who wants to watch which job.
@@ -63,8 +62,8 @@ pub struct Authorized {
     watched: Option<Connection>,
     /// What the connection may still be sent.
     allowance: ReplayAllowance,
-    /// What that is when it is full.
-    burst: u64,
+    /// Jobs that the connection may be subscribed to at a time.
+    max_subscriptions: u32,
 }
 
 impl Authorized {
@@ -89,7 +88,8 @@ impl Authorized {
     /// What the connection may still be sent after a `subscribed` and the log after `from`.
     pub fn charged(&self, from: u64, now_millis: u64) -> Result<ReplayAllowance, ReplayLimited> {
         let events = self.job.seq.saturating_sub(from);
-        self.allowance.take(1 + events, self.burst, now_millis)
+        let burst = replay_burst(self.max_subscriptions);
+        self.allowance.take(1 + events, burst, now_millis)
     }
 
     /// The part of the log that the subscription has brought the connection.
@@ -136,7 +136,6 @@ pub enum CommitOutcome {
 pub struct SubscriptionStore<F> {
     pub(super) database: Database<F>,
     pub(super) clock: Clock,
-    max_subscriptions: u32,
 }
 
 impl<F> Clone for SubscriptionStore<F> {
@@ -144,7 +143,6 @@ impl<F> Clone for SubscriptionStore<F> {
         Self {
             database: self.database.clone(),
             clock: self.clock.clone(),
-            max_subscriptions: self.max_subscriptions,
         }
     }
 }
@@ -159,13 +157,9 @@ enum Cancelled {
 }
 
 impl<F: Function> SubscriptionStore<F> {
-    /// The subscriptions in the tables of `database`, at most `max_subscriptions` a connection.
-    pub fn new(database: Database<F>, clock: Clock, max_subscriptions: u32) -> Self {
-        Self {
-            database,
-            clock,
-            max_subscriptions,
-        }
+    /// The subscriptions in the tables of `database`.
+    pub fn new(database: Database<F>, clock: Clock) -> Self {
+        Self { database, clock }
     }
 
     /// Reads how the connection and the job stand to each other. One call.
@@ -192,7 +186,8 @@ impl<F: Function> SubscriptionStore<F> {
             })?
             .build();
         // A job that goes on is written all the time, and its item is read here.
-        let answer = retry_on_conflict(|| reading.clone().send(), met_a_writer)
+        let answer = RetryPolicy::TRANSACTION_CONFLICT
+            .run(|| reading.clone().send(), met_a_writer)
             .await
             .map_err(StoreError::of("looking at the job and the connection"))?;
         let now = self.clock.now();
@@ -212,11 +207,14 @@ impl<F: Function> SubscriptionStore<F> {
         })
     }
 
-    /// Whether the connection may watch the job: the key opens it, or it watches it already.
+    /// Whether the connection may subscribe to the job: the access key is the job's, or the connection
+    /// is subscribed already. A new subscription is refused when the connection has
+    /// `max_subscriptions`; [`Self::commit`] checks the same limit in its transaction.
     pub fn authorize(
         &self,
         context: SubscribeContext,
         access_key: Option<&AccessKey>,
+        max_subscriptions: u32,
     ) -> Result<Authorized, SubscribeError> {
         let own = context.own.ok_or(SubscribeError::NoConnection)?;
         let watched = context.watched;
@@ -227,14 +225,14 @@ impl<F: Function> SubscriptionStore<F> {
         if own.pending_reply.is_some() {
             return Err(SubscribeError::ReplyPending);
         }
-        if watched.is_none() && own.subscriptions >= self.max_subscriptions {
+        if watched.is_none() && own.subscriptions >= max_subscriptions {
             return Err(SubscribeError::TooMany);
         }
         Ok(Authorized {
             job,
             watched,
             allowance: own.replay_allowance,
-            burst: contract::limits::replay_burst(self.max_subscriptions),
+            max_subscriptions,
         })
     }
 
@@ -259,11 +257,12 @@ impl<F: Function> SubscriptionStore<F> {
             + Granted<PutItem<Connections>>
             + Granted<PutItem<Subscribers>>,
     {
-        let written = retry_on_conflict(
-            || self.write(request, authorized, allowance, precondition),
-            |cancelled| matches!(cancelled, Cancelled::Crowded),
-        )
-        .await;
+        let written = RetryPolicy::TRANSACTION_CONFLICT
+            .run(
+                || self.write(request, authorized, allowance, precondition),
+                |cancelled| matches!(cancelled, Cancelled::Crowded),
+            )
+            .await;
         match written {
             Ok(()) => Ok(CommitOutcome::Committed),
             Err(Cancelled::Condition) => Ok(CommitOutcome::Conflict),
@@ -286,6 +285,7 @@ impl<F: Function> SubscriptionStore<F> {
             + Granted<PutItem<Subscribers>>,
     {
         let (job, again) = (&authorized.job, authorized.watched.is_some());
+        let most = authorized.max_subscriptions;
         let now = self.clock.now();
         let mut watched = Connection::starting(
             request.connection_id,
@@ -356,7 +356,7 @@ impl<F: Function> SubscriptionStore<F> {
                         condition.push_str(" AND subscriptions < :most");
                         update = update
                             .expression_attribute_values(":one", number(1))
-                            .expression_attribute_values(":most", number(self.max_subscriptions));
+                            .expression_attribute_values(":most", number(most));
                     }
                     update
                         .update_expression(set)
@@ -439,7 +439,10 @@ impl<F: Function> SubscriptionStore<F> {
                 .await
                 .map_err(|error| reason("unsubscribing", error))
         };
-        match retry_on_conflict(write, |cancelled| matches!(cancelled, Cancelled::Crowded)).await {
+        match RetryPolicy::TRANSACTION_CONFLICT
+            .run(write, |cancelled| matches!(cancelled, Cancelled::Crowded))
+            .await
+        {
             Ok(_) => Ok(true),
             Err(Cancelled::Condition) => Ok(false),
             Err(Cancelled::Crowded) => Err(crowded("unsubscribing")),

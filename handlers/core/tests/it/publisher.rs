@@ -9,7 +9,8 @@ use contract::{
 use handlers_core::{
     clock::Clock,
     delivery::{PublishError, Publisher},
-    stores::{Claim, ProgressPoint, TerminalState},
+    models::TerminalState,
+    stores::{Claim, ProgressPoint},
 };
 use handlers_testing::{
     TestAws,

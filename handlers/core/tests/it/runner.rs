@@ -18,7 +18,6 @@ use contract::{
     tables::{JobEvents, Jobs},
 };
 use handlers_core::{
-    aws::Objects,
     clock::Clock,
     pipeline::{JobInput, Pipeline, RunError, RunOutcome, Runner, Stage, StageError},
     progress::Progress,
@@ -26,7 +25,7 @@ use handlers_core::{
 };
 use handlers_testing::{
     TestAws,
-    fixtures::{self, environment, job, stores, subscribed},
+    fixtures::{self, job, objects, stores, subscribed},
 };
 use local::{Fault, Times};
 use tokio::time::Instant;
@@ -105,8 +104,7 @@ impl Site {
     async fn job(&self) -> JobId {
         let job = job(&self.aws, &self.clock, 1).await;
         subscribed(&self.aws, &self.clock, &job, "c1").await;
-        let environment = environment::<JobsFunction>(&self.aws);
-        Objects::new(&self.aws.config::<JobsFunction>(), &environment)
+        objects::<JobsFunction>(&self.aws)
             .put_object::<buckets::Objects>()
             .key(input_key(&job.id))
             .body(b"abc".to_vec().into())
@@ -140,10 +138,7 @@ fn runner(
     counted: &Arc<AtomicUsize>,
     then: Then,
 ) -> Runner<PipelineFunction> {
-    let objects = Objects::new(
-        &aws.config::<PipelineFunction>(),
-        &environment::<PipelineFunction>(aws),
-    );
+    let objects = objects::<PipelineFunction>(aws);
     let build = || {
         let pipeline = Pipeline::new()
             .then(Count(Arc::clone(counted)))

@@ -4,10 +4,7 @@ use contract::{
     functions::PipelineFunction,
     queues::{DeliveryKind, DeliveryTask},
 };
-use handlers_core::{
-    delivery::Publisher,
-    stores::{ProgressPoint, TerminalState},
-};
+use handlers_core::{delivery::Publisher, models::TerminalState, stores::ProgressPoint};
 use handlers_testing::fixtures::{TestJob, claimed, json};
 use local::Fault;
 

@@ -6,7 +6,7 @@ use contract::{
     limits::{ABANDONED_AFTER_SECONDS, JOB_TTL_SECONDS, LEASE_SECONDS, WATCHDOG_MARGIN_SECONDS},
     queues::{DeliveryKind, DeliveryQueue, DeliveryTask, JobQueue},
 };
-use handlers_core::stores::TerminalState;
+use handlers_core::models::TerminalState;
 use handlers_testing::fixtures::{TestJob, cancel, claimed, external_job, json};
 use local::{Call, Fault};
 use serde_json::json as message_json;

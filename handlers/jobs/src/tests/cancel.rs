@@ -1,7 +1,7 @@
 //! `DELETE /v1/jobs/{job_id}`.
 
 use contract::{limits::LEASE_SECONDS, routes::HttpRoute, tables::JobEvents};
-use handlers_core::stores::TerminalState;
+use handlers_core::models::TerminalState;
 use handlers_testing::fixtures::{claimed, external_job, json};
 use local::Fault;
 use serde_json::json as message;

@@ -1,7 +1,7 @@
 //! `GET /v1/jobs/{job_id}/results`.
 
 use contract::{functions::PipelineFunction, json::RawJson, messages::JobError, routes::HttpRoute};
-use handlers_core::{delivery::Publisher, stores::TerminalState};
+use handlers_core::{delivery::Publisher, models::TerminalState};
 use handlers_testing::{
     fixtures::{TestJob, claimed, external_job, json},
     http_api::{Answer, job_request, with_parameter},

@@ -1,7 +1,7 @@
 //! `GET /v1/jobs/{job_id}`, and which keys open a job.
 
 use contract::routes::HttpRoute;
-use handlers_core::stores::TerminalState;
+use handlers_core::models::TerminalState;
 use handlers_testing::{
     fixtures::{claimed, external_job, json},
     http_api::{job_request, request, with_job},

@@ -1,4 +1,4 @@
-//! A handler cannot be for a route that nobody declared.
+//! A handler cannot match a route that is not declared.
 
 use contract::routes::Route;
 

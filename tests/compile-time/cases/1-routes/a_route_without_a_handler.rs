@@ -1,4 +1,4 @@
-//! A function that matches on the routes has to handle each.
+//! A `match` over the routes must be exhaustive.
 
 use contract::routes::Route;
 
@@ -7,9 +7,9 @@ fn handle(route: Route) -> &'static str {
         Route::Connect => "store the connection",
         Route::Disconnect => "forget the connection",
         Route::Default => "say what is wrong",
-        Route::Subscribe | Route::Unsubscribe => "change who watches",
+        Route::Subscribe | Route::Unsubscribe => "change the subscription",
         Route::CancelJob => "stop the job",
-        Route::RequestStatus => "tell how far it is",
+        Route::RequestStatus => "send the status",
     }
 }
 

@@ -3,7 +3,7 @@
 use contract::{functions::Trigger, tables::Jobs};
 
 contract::function! {
-    /// Tells the accountants.
+    /// Notifies accounting.
     BillingFunction = "billing" {
         memory_mib: 512,
         timeout_seconds: 10,

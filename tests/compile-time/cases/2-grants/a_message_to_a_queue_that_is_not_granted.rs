@@ -1,4 +1,4 @@
-//! The websocket function may leave deliveries to others, but not start jobs.
+//! The websocket function may queue delivery tasks, but not job messages.
 
 use contract::{
     functions::WebSocketFunction,

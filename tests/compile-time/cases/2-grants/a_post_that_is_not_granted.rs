@@ -1,4 +1,4 @@
-//! The jobs function serves HTTP; it does not talk to connections.
+//! The jobs function serves HTTP and may not post to connections.
 
 use aws_config::SdkConfig;
 use contract::functions::JobsFunction;

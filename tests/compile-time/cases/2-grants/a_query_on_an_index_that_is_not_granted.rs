@@ -1,4 +1,4 @@
-//! An index is granted apart from its table.
+//! The grant of a table does not include its indexes.
 
 use contract::functions::Trigger;
 use handlers_core::aws::Database;
@@ -16,7 +16,7 @@ contract::table! {
 }
 
 contract::function! {
-    /// Tells the accountants.
+    /// Notifies accounting.
     BillingFunction = "billing" {
         memory_mib: 512,
         timeout_seconds: 10,

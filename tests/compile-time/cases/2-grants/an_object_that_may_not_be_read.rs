@@ -1,4 +1,4 @@
-//! The websocket function has nothing to do with the bucket.
+//! The websocket function has no grant on the bucket.
 
 use contract::{buckets, functions::WebSocketFunction};
 use handlers_core::aws::Objects;

@@ -1,4 +1,4 @@
-//! Jobs are found by their `job_id`.
+//! The key of a job is its `job_id`.
 
 use contract::{functions::JobsFunction, tables::JobKey};
 use handlers_core::aws::Database;

@@ -1,4 +1,4 @@
-//! An event is found by its job and its `seq`.
+//! The key of an event is its job and its `seq`.
 
 use contract::tables::JobEventKey;
 

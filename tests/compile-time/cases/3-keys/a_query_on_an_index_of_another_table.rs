@@ -16,7 +16,7 @@ contract::table! {
 }
 
 contract::function! {
-    /// Tells the accountants.
+    /// Notifies accounting.
     BillingFunction = "billing" {
         memory_mib: 512,
         timeout_seconds: 10,

@@ -1,4 +1,4 @@
-//! Where clients connect is what the jobs function tells them, and nobody else.
+//! Only the jobs function has the address of the WebSocket API.
 
 use contract::{environment::WebSocketUrl, functions::PipelineFunction};
 use handlers_core::aws::Environment;

@@ -1,4 +1,4 @@
-//! The name of the bucket is for functions that use the bucket.
+//! Only functions with a grant on the bucket have its name.
 
 use contract::{buckets::Objects, functions::DeliveryFunction};
 use handlers_core::aws::Environment;

@@ -1,4 +1,4 @@
-//! `$` is API Gateway's own.
+//! API Gateway reserves `$` in route keys.
 
 use contract::messages::ClientMessageType;
 

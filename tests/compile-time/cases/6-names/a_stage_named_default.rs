@@ -1,4 +1,4 @@
-//! `$default` is for HTTP APIs.
+//! Only HTTP APIs have a stage `$default`.
 
 use infra_gen::constructs::StageName;
 

@@ -1,4 +1,4 @@
-//! One request cannot go to two places.
+//! A request must match at most one route.
 
 contract::http_routes! {
     /// A route of the HTTP API.

@@ -1,4 +1,4 @@
-//! API Gateway could not tell them apart.
+//! Route keys must be unique.
 
 use contract::messages::ClientMessageType;
 

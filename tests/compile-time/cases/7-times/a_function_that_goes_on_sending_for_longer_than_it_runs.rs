@@ -1,4 +1,4 @@
-//! A function that is ended while it still tries to send can leave nothing to others.
+//! A function that times out while it retries cannot defer its messages.
 
 use contract::{environment::WebSocketApi, functions::Trigger};
 

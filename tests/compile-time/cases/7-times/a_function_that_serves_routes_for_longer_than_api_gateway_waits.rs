@@ -1,4 +1,4 @@
-//! API Gateway answers in the function's stead after 29 seconds.
+//! API Gateway waits at most 29 seconds for a function.
 
 use contract::{functions::Trigger, tables::Jobs};
 

@@ -1,4 +1,4 @@
-//! A message that comes back while it is still worked on is worked on twice.
+//! A message that becomes visible while it is processed is processed twice.
 
 use contract::{
     functions::Trigger,

@@ -1,4 +1,4 @@
-//! DynamoDB would take it, and never delete anything.
+//! DynamoDB would accept the attribute, but never delete an item.
 
 contract::table! {
     /// What customers have ordered.

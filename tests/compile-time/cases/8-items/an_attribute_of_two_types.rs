@@ -1,4 +1,4 @@
-//! DynamoDB would refuse the table.
+//! DynamoDB would reject the table.
 
 contract::table! {
     /// What customers have ordered.

@@ -1,4 +1,4 @@
-//! What is written has a table and a key.
+//! An item type must name its table and key.
 
 use contract::functions::JobsFunction;
 use handlers_core::aws::Database;

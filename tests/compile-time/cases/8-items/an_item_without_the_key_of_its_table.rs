@@ -1,4 +1,4 @@
-//! An event without a `seq` has no place in the log.
+//! The key of an event includes its `seq`.
 
 use contract::tables::{JobEventKey, JobEvents, Record};
 

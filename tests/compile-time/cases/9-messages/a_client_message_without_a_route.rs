@@ -1,4 +1,4 @@
-//! Without a route, `ping` would end at `$default`.
+//! Without a route, `ping` would reach `$default`.
 
 use contract::messages::ClientMessageType;
 

@@ -1,4 +1,4 @@
-//! No message would ever select it.
+//! No client message would select the route.
 
 use contract::messages::ClientMessageType;
 

@@ -1,8 +1,8 @@
-//! What the functions are linked with, and what programs that must not compile are compiled with.
+//! The functions' dependencies, and the libraries for compiling the cases.
 
 use std::{collections::BTreeSet, path::Path, process::Command};
 
-/// The libraries that cargo has built for this test, for a compiler that is run without cargo.
+/// The libraries that cargo has built for this test, as arguments of the compiler.
 #[derive(Debug)]
 pub(crate) struct Artifacts {
     arguments: Vec<String>,
@@ -13,10 +13,10 @@ impl Artifacts {
     ///
     /// # Panics
     ///
-    /// When cargo cannot build them, or one is no dependency of this test.
+    /// If cargo cannot build them, or one is not a dependency of this test.
     pub(crate) fn of(crates: &[&str]) -> Self {
-        // With the workspace's features: they are what the libraries were built with, unless this
-        // package is tested alone. Nothing is built again.
+        // With the workspace's features, with which the libraries are already built unless this package is
+        // tested alone.
         let output = Command::new(env!("CARGO"))
             .args([
                 "test",
@@ -42,7 +42,7 @@ impl Artifacts {
                 artifact["target"]["name"] == *name && artifact["target"]["kind"][0] == "lib"
             });
             let file = artifact.and_then(|artifact| artifact["filenames"][0].as_str());
-            let file = file.unwrap_or_else(|| panic!("{name} is no dependency of this test"));
+            let file = file.unwrap_or_else(|| panic!("{name} is not a dependency of this test"));
             let folder = Path::new(file).parent().expect("a folder of libraries");
             arguments.extend(["--extern".to_owned(), format!("{name}={file}")]);
             arguments.extend(["-L".to_owned(), format!("dependency={}", folder.display())]);
@@ -55,14 +55,14 @@ impl Artifacts {
         std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())
     }
 
-    /// What the compiler is to be run with.
+    /// The compiler's arguments for the libraries.
     pub(crate) fn arguments(&self) -> &[String] {
         &self.arguments
     }
 }
 
-/// Crates that bring TLS or the cryptography below it. A second one is a megabyte more to load at
-/// every cold start; the SDK's default features would bring it.
+/// Crates of TLS implementations and their cryptography. A second implementation, as in the SDK's default
+/// features, would add a megabyte to every cold start.
 const TLS: [&str; 11] = [
     "aws-lc-rs",
     "aws-lc-sys",
@@ -78,7 +78,7 @@ const TLS: [&str; 11] = [
 ];
 
 #[test]
-fn functions_have_one_tls_stack() {
+fn functions_link_only_one_tls_stack() {
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["tree", "--locked", "--edges", "normal", "--prefix", "none"]);
     for function in contract::functions::ALL {
@@ -88,7 +88,7 @@ fn functions_have_one_tls_stack() {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{errors}");
     let tree = String::from_utf8(output.stdout).expect("a tree");
-    // With its version: two versions of one crate are two stacks, too.
+    // Includes versions: two versions of one crate are two TLS stacks too.
     let versions: BTreeSet<_> = tree
         .lines()
         .filter_map(|line| {

@@ -1,4 +1,4 @@
-//! What must not compile, and what is said then; the walkthroughs of the book; what is linked.
+//! Programs that must not compile, the walkthroughs of the book, and the functions' dependencies.
 
 mod dependencies;
 mod page;

@@ -1,14 +1,14 @@
-//! The steps of a walkthrough in the book, from its fenced blocks: a `diff` block changes files, a
-//! `console` block holds commands with their output.
+//! Parses the steps of a walkthrough from its fenced blocks: a `diff` block changes files, a `console`
+//! block has commands with their output.
 
-/// A step.
+/// A step of a walkthrough.
 #[derive(Debug)]
 pub(crate) enum Step {
     Change(Change),
     Run(Run),
 }
 
-/// Lines of a file in place of others.
+/// Replaces lines of a file.
 #[derive(Debug)]
 pub(crate) struct Change {
     pub(crate) file: String,
@@ -16,7 +16,7 @@ pub(crate) struct Change {
     pub(crate) new: String,
 }
 
-/// A command and what it prints, or the telling parts of that.
+/// A command with its output, or the relevant parts of it.
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) command: String,
@@ -40,7 +40,7 @@ pub(crate) fn steps(page: &str) -> Vec<Step> {
     steps
 }
 
-/// Changes, each under the line `+++ file`; `@@` stands between two in one file.
+/// Parses changes. Each file starts with a line `+++ file`, and `@@` separates two changes of a file.
 fn changes(block: &str) -> Vec<Change> {
     let mut changes: Vec<Change> = Vec::new();
     let mut file = "";
@@ -57,7 +57,7 @@ fn changes(block: &str) -> Vec<Change> {
             continue;
         }
         let change = changes.last_mut().expect("a line '+++ file' comes first");
-        // Editors strip what an empty line of context begins with.
+        // Editors strip the space at the start of an empty context line.
         let (mark, text) = line.split_at_checked(1).unwrap_or((" ", ""));
         if mark != "+" {
             change.old.extend([text, "\n"]);

@@ -1,7 +1,7 @@
-//! Each case in `cases` is a program that must not compile, beside what the compiler must say.
+//! Each case in `cases` is a program that must not compile, with the expected compiler message.
 //!
-//! After a change of a message, `UPDATE=1 cargo test -p compile-time` writes down the new one; read
-//! it as someone who has never seen the code before you keep it.
+//! `UPDATE=1 cargo test -p compile-time` writes changed messages to the `.stderr` files. Before you keep
+//! them, check that they are clear to a reader who does not know the code.
 
 use std::{
     fmt::Write as _,
@@ -13,16 +13,16 @@ use std::{
 
 use crate::dependencies::Artifacts;
 
-/// Writes the compiler's messages down instead of comparing them.
+/// Names the environment variable that stores the compiler's messages instead of comparing them.
 const UPDATE: &str = "UPDATE";
 
 /// The package's folder in the workspace.
 const PACKAGE: &str = "tests/compile-time";
 
 #[test]
-fn refused_programs_are_refused_with_their_message() {
-    // The compiler runs on the libraries that this test was built with: cargo would build them all
-    // again for a package that it does not know.
+fn invalid_programs_are_rejected_with_their_message() {
+    // Runs the compiler without cargo, with the libraries of this test: cargo would build all of them
+    // again for an unknown package.
     let artifacts = Artifacts::of(&["aws_config", "contract", "handlers_core", "infra_gen"]);
     let cases = cases();
     assert!(!cases.is_empty(), "there are no cases");
@@ -52,7 +52,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Every case, relative to the package.
+/// The paths of all cases, relative to the package.
 fn cases() -> Vec<PathBuf> {
     let files = |folder: &Path| {
         let entries = fs::read_dir(folder).expect("a folder of cases");
@@ -75,10 +75,10 @@ fn cases() -> Vec<PathBuf> {
     cases
 }
 
-/// What is wrong with a case, if anything is.
+/// Compiles a case. Returns a description of the failure, if any.
 fn failure(case: &Path, artifacts: &Artifacts) -> Option<String> {
     let output = Command::new(artifacts.compiler())
-        // Where the libraries' own paths begin, so that messages show their lines.
+        // The libraries' paths are relative to this folder, so that messages can show their lines.
         .current_dir(crate::workspace::original())
         .args([
             "--edition",
@@ -112,7 +112,7 @@ fn failure(case: &Path, artifacts: &Artifacts) -> Option<String> {
     let before = fs::read_to_string(&expected).unwrap_or_default();
     (before != printed).then(|| {
         let case = case.display();
-        let mut failure = format!("{case} is refused with another message than its .stderr has:\n");
+        let mut failure = format!("{case} is rejected with another message than in its .stderr:\n");
         for line in diff(&before, &printed) {
             let _ = writeln!(failure, "{line}");
         }
@@ -120,7 +120,7 @@ fn failure(case: &Path, artifacts: &Artifacts) -> Option<String> {
     })
 }
 
-/// The lines that only one of two texts has, in the order of the texts.
+/// The lines that are in only one of two texts, in the order of the texts.
 fn diff<'a>(before: &'a str, after: &'a str) -> Vec<String> {
     let only = |mark: &str, one: &'a str, other: &'a str| -> Vec<String> {
         let lines = one
@@ -131,8 +131,8 @@ fn diff<'a>(before: &'a str, after: &'a str) -> Vec<String> {
     [only("-", before, after), only("+", after, before)].concat()
 }
 
-/// A message without what changes with unrelated edits: lines and columns outside of the case, and
-/// the width of the margin, which follows from them. The compiler's summary at the end goes, too.
+/// Removes the parts of a message that change with unrelated edits: lines and columns outside of the case,
+/// the width of the margin, and the compiler's summary at the end.
 fn normalized(message: &str) -> String {
     let mut is_elsewhere = false;
     let mut text = String::new();
@@ -169,13 +169,13 @@ fn normalized(message: &str) -> String {
 enum Line<'a> {
     /// An arrow and a file, with a line and column.
     Place(&'a str, &'a str),
-    /// A line of code, or below one, with its number if it has one.
+    /// A line of code or an underline, with the line number if it has one.
     Code(&'a str, &'a str),
-    /// A note or advice under the code.
+    /// A note or help text below the code.
     Remark(&'a str),
-    /// Lines of code that the compiler leaves out.
+    /// A mark for omitted lines of code.
     Gap(&'a str),
-    /// A message's first line, or a blank one.
+    /// The first line of a message, or a blank line.
     Other,
 }
 

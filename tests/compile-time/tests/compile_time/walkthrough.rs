@@ -1,5 +1,5 @@
-//! Pages of the book follow the compiler from error to error until a change works; so does this
-//! test, on a copy of the workspace.
+//! Follows the walkthroughs of the book on a copy of the workspace. A walkthrough goes from one compiler
+//! error to the next until a change works.
 
 use std::fs;
 
@@ -8,7 +8,7 @@ use crate::{
     workspace::{self, Copy},
 };
 
-/// The pages, in docs.
+/// The pages with walkthroughs, relative to `docs`.
 const PAGES: [&str; 5] = [
     "guide/stages.md",
     "contribute/add-a-route.md",
@@ -19,9 +19,9 @@ const PAGES: [&str; 5] = [
 
 #[test]
 #[ignore = "builds the workspace once more, in minutes: .ci/steps/walkthroughs"]
-fn walkthroughs_work_as_their_pages_say() {
+fn walkthroughs_of_the_documentation_work() {
     let folder = workspace::original().join("docs");
-    // One after the other: they share a copy.
+    // One after the other, because they share a copy.
     for name in PAGES {
         let text = fs::read_to_string(folder.join(name)).expect("the page");
         eprintln!("{name}");

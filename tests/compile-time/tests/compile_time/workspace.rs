@@ -1,4 +1,4 @@
-//! A copy of the workspace that can be changed.
+//! A modifiable copy of the workspace.
 
 use std::{
     env,
@@ -10,13 +10,13 @@ use std::{
 
 use crate::page::{Change, Run};
 
-/// The workspace that these tests are in.
+/// The root of the original workspace.
 pub(crate) fn original() -> &'static Path {
     Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
 }
 
-/// A copy of the workspace. It lies in the target directory, always at the same place, so that
-/// cargo builds again what differs and nothing else.
+/// A copy of the workspace, always at the same path in the target directory, so that cargo rebuilds only
+/// what differs.
 #[derive(Debug)]
 pub(crate) struct Copy {
     folder: PathBuf,
@@ -24,12 +24,12 @@ pub(crate) struct Copy {
 }
 
 impl Copy {
-    /// The workspace as it is.
+    /// Makes the copy equal to the workspace.
     pub(crate) fn fresh() -> Self {
         let test = env::current_exe().expect("the test's own path");
         let target = test.ancestors().nth(3).expect("target/debug/deps/test");
-        // A target directory of its own: cargo tells workspaces apart by neither name nor path, and
-        // would take what was built from the copy for what the original has to run.
+        // A separate target directory: cargo does not distinguish the copy from the original, and would use
+        // the copy's artifacts for the original.
         let copy = Self {
             folder: target.join("tests").join("walkthrough"),
             target: target.join("tests").join("walkthrough-target"),
@@ -42,7 +42,7 @@ impl Copy {
         copy
     }
 
-    /// Changes a file, or creates it if the change has no old lines and there is no such file.
+    /// Changes a file. Creates it if it is missing and the change has no old lines.
     pub(crate) fn apply(&self, change: &Change) {
         let Change { file, old, new } = change;
         let path = self.folder.join(file);
@@ -53,17 +53,20 @@ impl Copy {
         }
         let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{file}: {error}"));
         let found = text.matches(old.as_str()).count();
-        assert_eq!(found, 1, "in {file} these lines are to be changed:\n{old}");
+        assert_eq!(
+            found, 1,
+            "{file} must have these lines exactly once:\n{old}"
+        );
         write(&path, text.replacen(old.as_str(), new, 1).as_bytes());
     }
 
-    /// Runs a command, which must print what it is said to print, and fail if that is an error.
+    /// Runs a command. Its output must have the expected lines, and it must fail if they have an error.
     pub(crate) fn run(&self, run: &Run) {
         let mut words = words(&run.command).into_iter();
         let program = words.next().unwrap_or_default();
         assert!(
             ["cargo", "grep"].contains(&program.as_str()),
-            "{program} is not run in a walk-through"
+            "{program} is not allowed in a walkthrough"
         );
         let program = if program == "cargo" {
             env!("CARGO").to_owned()
@@ -76,10 +79,10 @@ impl Copy {
             .current_dir(&self.folder)
             .env("CARGO_TARGET_DIR", &self.target)
             .env("CARGO_TERM_COLOR", "never")
-            // Everything is there: these tests were built from it.
+            // All crates are available: these tests were built from them.
             .env("CARGO_NET_OFFLINE", "true");
-        // What cargo told this test about its package would be news to the build scripts of
-        // others, and they would run again.
+        // Cargo's variables about this test's package would make the build scripts of other packages
+        // run again.
         for (name, _) in env::vars_os() {
             let name_text = name.to_string_lossy();
             if name_text.starts_with("CARGO_PKG_") || name_text.starts_with("CARGO_MANIFEST_") {
@@ -107,7 +110,7 @@ impl Copy {
     }
 }
 
-/// The words of a command; single quotes keep some together.
+/// Splits a command into words. Single quotes group words.
 fn words(command: &str) -> Vec<String> {
     let mut words = Vec::new();
     for (index, part) in command.split('\'').enumerate() {
@@ -120,12 +123,12 @@ fn words(command: &str) -> Vec<String> {
     words
 }
 
-/// The messages among lines: each begins with `error`. The compiler sorts them its own way.
+/// Splits lines into messages, each of which starts with `error`. The compiler may reorder messages.
 fn messages(lines: &[String]) -> impl Iterator<Item = &[String]> {
     lines.chunk_by(|_, next| !next.starts_with("error"))
 }
 
-/// Whether the lines of the message stand in this order within one message that was printed.
+/// Whether one printed message has the lines of `message` in this order.
 fn is_printed(message: &[String], printed: &str) -> bool {
     let printed: Vec<String> = printed.lines().map(without_position).collect();
     messages(&printed).any(|candidate| {
@@ -136,7 +139,7 @@ fn is_printed(message: &[String], printed: &str) -> bool {
     })
 }
 
-/// A line of what a compiler prints, without the line and column that will have changed tomorrow.
+/// A line of the compiler's output without line and column numbers.
 fn without_position(line: &str) -> String {
     let line = line.trim();
     match line.strip_prefix("--> ") {
@@ -145,8 +148,8 @@ fn without_position(line: &str) -> String {
     }
 }
 
-/// Links what was built of crates outside of the workspace into another target directory, so that
-/// cargo need not build it again. Cargo replaces files that it builds, and writes into none.
+/// Hard-links the artifacts of external crates into another target directory, so that cargo does not build
+/// them again. This is safe because cargo replaces files instead of writing into them.
 fn link_dependencies(from: &Path, to: &Path) {
     let own = members();
     for folder in ["deps", "build", ".fingerprint"] {
@@ -164,7 +167,7 @@ fn link_dependencies(from: &Path, to: &Path) {
     }
 }
 
-/// The names of the workspace's packages and of their targets, with `-` for `_`.
+/// The names of the workspace's packages and their targets, with `-` instead of `_`.
 fn members() -> Vec<String> {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--no-deps", "--format-version", "1"])
@@ -183,7 +186,7 @@ fn members() -> Vec<String> {
     names.map(|name| name.replace('_', "-")).collect()
 }
 
-/// Links a file, or every file of a folder. What cannot be linked is left out: cargo builds it.
+/// Links a file, or all files of a folder. Skips files that cannot be linked: cargo builds them.
 fn link(from: &Path, to: &Path) {
     if from.is_dir() {
         for entry in fs::read_dir(from).into_iter().flatten().flatten() {
@@ -195,7 +198,7 @@ fn link(from: &Path, to: &Path) {
     }
 }
 
-/// Makes a folder the same as another. Files that are the same already are left alone.
+/// Makes a folder equal to another. Does not touch files that are already equal.
 fn mirror(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
     let names = |folder: &Path| -> Vec<_> {
@@ -210,9 +213,9 @@ fn mirror(from: &Path, to: &Path) {
     for name in names(to).iter().filter(|name| !wanted.contains(name)) {
         let path = to.join(name);
         if path.is_dir() {
-            fs::remove_dir_all(path).expect("the folder can go");
+            fs::remove_dir_all(path).expect("the folder is removed");
         } else {
-            fs::remove_file(path).expect("the file can go");
+            fs::remove_file(path).expect("the file is removed");
         }
     }
     for name in wanted {
@@ -225,7 +228,7 @@ fn mirror(from: &Path, to: &Path) {
     }
 }
 
-/// Sources, and what tells cargo how to build them.
+/// Whether an entry belongs to the sources or to cargo's configuration.
 fn is_copied(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     name == ".cargo" || !(name.starts_with('.') || name == "target" || name == "node_modules")

@@ -7,11 +7,10 @@ use contract::{
 use super::*;
 use crate::{
     aws::{
-        Database, Environment, Objects, Queues,
+        Environment, Objects,
         fake::{Answer, Call, Calls, fake},
     },
     clock::Clock,
-    stores::{ConnectionStore, EventStore, JobStore, ResultStore, SubscriptionStore},
 };
 
 const NOW: Timestamp = Timestamp::from_epoch_seconds(1_800_000_000);
@@ -36,24 +35,17 @@ fn publisher(
 ) -> (Publisher<WorkerFunction>, Calls) {
     let (config, calls) = fake(answer);
     let environment = Environment::read(|_| Some("https://fake.example".to_owned())).unwrap();
-    let database = Database::new(&config, &environment);
-    let clock = Clock::standing_at(NOW);
-    let stores = Stores {
-        jobs: JobStore::new(database.clone(), clock.clone()),
-        events: EventStore::new(database.clone()),
-        subscriptions: SubscriptionStore::new(database.clone(), clock.clone(), 0),
-        connections: ConnectionStore::new(database, clock.clone()),
-        results: ResultStore::new(Objects::new(&config, &environment)),
-        queues: Queues::new(&config, &environment),
-        api: ConnectionsApi::new(&config, &environment),
-        clock,
-    };
+    let stores = Stores::new(&config, &environment, Clock::standing_at(NOW));
+    let objects = Objects::new(&config, &environment);
     let job = job();
     let lease = Lease {
         job_id: job.job_id.clone(),
         epoch: job.epoch,
     };
-    (Publisher::new(Arc::new(stores), &job, lease), calls)
+    (
+        Publisher::new(Arc::new(stores), &objects, &job, lease),
+        calls,
+    )
 }
 
 fn event(epoch: u64, rest: &str) -> Answer {

@@ -13,7 +13,10 @@ use contract::{
 };
 
 use super::{JobStore, StoreError};
-use crate::models::{Job, number, text};
+use crate::{
+    aws::{number, text},
+    models::Job,
+};
 
 /// The condition of every write of a run: the lease is its own, and the job has not ended.
 pub(super) const UNDER_LEASE: &str = "epoch = :epoch AND #status = :running";

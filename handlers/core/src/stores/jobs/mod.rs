@@ -17,16 +17,17 @@ use contract::{
 };
 
 pub use claims::{Claim, ExternalClaim, Lease};
-pub use runs::{Commit, ProgressPoint, TerminalState};
+pub use runs::{Commit, ProgressPoint};
 
 use super::{
     StoreError,
-    error::{condition_met, is_conflict, retry_on_conflict},
+    error::{condition_met, is_conflict},
 };
 use crate::{
-    aws::Database,
+    aws::{Database, text},
     clock::Clock,
-    models::{Job, SentRange, text},
+    models::{Job, SentRange},
+    retry::RetryPolicy,
 };
 
 /// The jobs in `jobs`.
@@ -137,7 +138,9 @@ impl<F: Function> JobStore<F> {
         operation: &'static str,
         update: impl Fn() -> UpdateItemFluentBuilder,
     ) -> Result<Option<Job>, StoreError> {
-        let answer = retry_on_conflict(|| update().send(), is_conflict::<UpdateItemError>).await;
+        let answer = RetryPolicy::TRANSACTION_CONFLICT
+            .run(|| update().send(), is_conflict::<UpdateItemError>)
+            .await;
         let Some(answer) = condition_met(operation, answer)? else {
             return Ok(None);
         };

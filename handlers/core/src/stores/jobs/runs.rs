@@ -7,13 +7,14 @@ use contract::{
     functions::Function,
     grants::{GetItem, Granted, UpdateItem},
     limits::LEASE_SECONDS,
-    messages::{JobError, JobStatus, ServerMessage},
+    messages::ServerMessage,
     tables::Jobs,
 };
 
 use super::{JobStore, Lease, StoreError, claims::UNDER_LEASE};
 use crate::{
-    models::{Job, number, text},
+    aws::{number, text},
+    models::{Job, TerminalState},
     progress::Estimate,
 };
 
@@ -30,27 +31,6 @@ pub struct ProgressPoint {
     pub message: String,
     /// Seconds until the job ends, while known.
     pub estimated_seconds_remaining: Option<u64>,
-}
-
-/// How a job ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TerminalState {
-    /// All stages have finished.
-    Completed,
-    /// A stage failed, or the job could not be run.
-    Failed(JobError),
-    /// Someone cancelled it.
-    Cancelled,
-}
-
-impl TerminalState {
-    const fn status(&self) -> JobStatus {
-        match self {
-            Self::Completed => JobStatus::Completed,
-            Self::Failed(_) => JobStatus::Failed,
-            Self::Cancelled => JobStatus::Cancelled,
-        }
-    }
 }
 
 /// What a durable message changes in the job's item.
@@ -301,6 +281,7 @@ fn is_committed(job: &Job, lease: &Lease, seq: u64) -> bool {
 mod tests {
     use contract::{
         ids::{AccessKey, JobId, RequestId},
+        messages::JobStatus,
         timestamp::Timestamp,
     };
 

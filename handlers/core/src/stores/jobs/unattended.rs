@@ -9,7 +9,10 @@ use contract::{
 };
 
 use super::{Commit, JobStore, StoreError};
-use crate::models::{Job, number, text};
+use crate::{
+    aws::{number, text},
+    models::Job,
+};
 
 /// The condition of a write that is made without a lease: there is no later claim, nothing else was
 /// committed, and the holder of the lease, if there was one, has let it end.
