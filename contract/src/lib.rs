@@ -27,6 +27,7 @@
 //! | `contract` | the declarations above | every other crate |
 //! | [`cloudformation`](../cloudformation/index.html) | library: templates and resources as typed values | |
 //! | [`cloudformation_diff`](../cloudformation_diff/index.html) | library: the comparison of templates | |
+//! | [`cloudformation_deploy`](../cloudformation_deploy/index.html) | library: change sets, events, packages | |
 //! | [`infra_gen`](../infra_gen/index.html) | typed infrastructure, templates, `deploy`, `diff` | `infra-gen` |
 //! | [`handlers_core`](../handlers_core/index.html) | stores, delivery and the pipeline's runner | the functions |
 //! | [`websocket`](../websocket/index.html) | the routes of the WebSocket API | API Gateway |

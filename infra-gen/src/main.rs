@@ -54,6 +54,18 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     })
 }
 
+/// The line with advice that the error itself does not give.
+#[cfg(feature = "deploy")]
+fn advice(error: &anyhow::Error) -> String {
+    let advice = commands::advice::advice_for_error(error);
+    advice.map_or_else(String::new, |advice| format!("\n  help: {advice}"))
+}
+
+#[cfg(not(feature = "deploy"))]
+fn advice(_: &anyhow::Error) -> &'static str {
+    ""
+}
+
 fn main() -> ExitCode {
     // Clap exits with 2 for an invalid command line.
     let (result, failure) = match Arguments::parse().command {
@@ -76,7 +88,7 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::from(BROKEN_PIPE),
         Err(error) => {
             // Standard error is closed; there is no other place to report that.
-            let _ = writeln!(io::stderr(), "error: {error:#}");
+            let _ = writeln!(io::stderr(), "error: {error:#}{}", advice(&error));
             failure
         }
     }

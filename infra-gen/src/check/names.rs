@@ -32,7 +32,7 @@ pub fn shared_suffixes(environments: &[Environment]) -> Vec<Finding> {
                 environment.name,
                 format!(
                     "its name_suffix '{suffix}' is also that of {other}, so their tables and queues have the same \
-                     names: choose another suffix in infra-gen/src/environments/mod.rs"
+                     names: choose another suffix in infra-gen/src/environments/environment.rs"
                 ),
             ));
         }

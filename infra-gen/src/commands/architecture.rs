@@ -9,10 +9,10 @@ pub(crate) struct ArchitectureOptions {
     /// Processor of the functions. Default: the deployed stack's, or else the environment's.
     #[arg(long, value_name = "arm64|x86_64")]
     architecture: Option<Architecture>,
-    /// Short for --architecture arm64 (Graviton).
+    /// Run the functions on arm64 (Graviton).
     #[arg(long, conflicts_with_all = ["architecture", "x86_64"])]
     arm64: bool,
-    /// Short for --architecture x86_64 (Intel and AMD).
+    /// Run the functions on Intel and AMD.
     #[arg(long = "x86-64", conflicts_with = "architecture")]
     x86_64: bool,
 }

@@ -61,16 +61,14 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<CommandOutcome> {
         let mut terminal = Terminal::new();
         let result = unless_interrupted(Box::pin(destroy(&context, &mut terminal))).await;
         terminal.finish();
-        match result {
-            Some(result) => result.map_err(|error| hints.render(error)),
-            None => {
-                let interruption = unless_interrupted(Box::pin(interruption(&context))).await;
-                Err(interruption.map_or_else(
-                    || anyhow!("interrupted again"),
-                    |interruption| hints.interrupted(interruption),
-                ))
-            }
+        if let Some(result) = result {
+            return result.map_err(|error| hints.render(error));
         }
+        let interruption = unless_interrupted(Box::pin(interruption(&context))).await;
+        Err(interruption.map_or_else(
+            || anyhow!("interrupted again"),
+            |interruption| hints.interrupted(interruption),
+        ))
     })
 }
 
@@ -79,7 +77,7 @@ async fn destroy(
     terminal: &mut Terminal,
 ) -> Result<CommandOutcome, StackError> {
     let DestroyContext { session, name, .. } = context;
-    let Some(stack) = DeployedStack::find(session, name.as_str()).await? else {
+    let Some(stack) = DeployedStack::find(&session.cloudformation, name.as_str()).await? else {
         terminal.done(format!("there is no stack {name} in {}", session.region));
         return Ok(CommandOutcome::Done);
     };
@@ -92,7 +90,8 @@ async fn destroy(
         return Ok(CommandOutcome::Differs);
     }
     let mut result = if is_being_deleted {
-        let mut events = Events::of_running_operation(session, &stack.id, &stack.name).await?;
+        let mut events =
+            Events::of_running_operation(&session.cloudformation, &stack.id, &stack.name).await?;
         follow_deletion(session, &stack, &disposition, &mut events, terminal).await?
     } else {
         delete(session, &stack, &disposition, terminal).await?
@@ -173,10 +172,10 @@ impl Disposition {
         if stack.status.state() == StackState::Empty {
             return Ok(Self::default());
         }
-        let template = stack.template(session).await?;
+        let template = stack.template(&session.cloudformation).await?;
         let ids: Vec<_> = template.document.retained().collect();
         let (retained, deleted) = stack
-            .resources(session)
+            .resources(&session.cloudformation)
             .await?
             .into_iter()
             .partition(|resource| ids.contains(&resource.logical_id.as_str()));
@@ -249,11 +248,11 @@ async fn delete(
     for bucket in disposition.buckets() {
         let name = &bucket.physical_id;
         terminal.start(format!("emptying the bucket {name}"));
-        let count = empty_bucket(session, name).await?;
+        let count = empty_bucket(&session.s3, name).await?;
         terminal.done(format!("deleted {count} objects from the bucket {name}"));
     }
-    let mut events = Events::from_now(session, &stack.id, &stack.name).await?;
-    stack.delete(session).await?;
+    let mut events = Events::from_now(&session.cloudformation, &stack.id, &stack.name).await?;
+    stack.delete(&session.cloudformation).await?;
     let result = follow_deletion(session, stack, disposition, &mut events, terminal).await?;
     if result.status.is_of_deletion() {
         return Ok(result);
@@ -275,7 +274,7 @@ async fn follow_deletion(
 
 /// What the message about an interruption says of the stack.
 async fn interruption(context: &DestroyContext<'_>) -> Interruption {
-    match DeployedStack::find(&context.session, context.name.as_str()).await {
+    match DeployedStack::find(&context.session.cloudformation, context.name.as_str()).await {
         Ok(Some(DeployedStack { name, status, .. })) => Interruption::Stack { name, status },
         Ok(None) => Interruption::Deleted,
         Err(error) => Interruption::Unknown(error.into()),

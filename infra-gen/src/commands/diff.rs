@@ -194,7 +194,7 @@ mod deployed {
         let hints = Hints::new("diff", "", options);
         let difference = block_on(async {
             let session = options.session().await?;
-            let stack = match DeployedStack::find(&session, &name).await? {
+            let stack = match DeployedStack::find(&session.cloudformation, &name).await? {
                 Some(stack) if !stack.status.has_no_resources() => stack,
                 other => {
                     let why = nothing_deployed(other.as_ref(), &name, &session);
@@ -204,7 +204,7 @@ mod deployed {
                 }
             };
             require_ready(&stack, &hints)?;
-            let old = stack.template(&session).await?.document;
+            let old = stack.template(&session.cloudformation).await?.document;
             if let Some(kept) = kept_architecture(&environment, chosen, Some(&old)) {
                 let note = kept_architecture_note(kept, environment.architecture);
                 writeln!(io::stderr(), "{note}")?;

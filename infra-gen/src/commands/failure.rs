@@ -1,9 +1,11 @@
 //! Describes how an operation on a stack failed.
 
 use infra_gen::{
-    deploy::{StackEvent, WatchResult, advice_for, first_cause},
+    deploy::{StackEvent, WatchResult, first_cause},
     template::Template,
 };
+
+use super::advice::advice_for;
 
 /// The construct that made the resource that failed first.
 pub(crate) fn failed_construct(result: &WatchResult, template: &Template) -> Option<String> {

@@ -19,7 +19,7 @@ pub(crate) async fn follow(
     terminal.start_counting(total, "");
     let mut in_progress = BTreeSet::new();
     let mut done = BTreeSet::new();
-    let result = watch(session, events, |event| {
+    let result = watch(&session.cloudformation, events, |event| {
         if event.is_final() {
             in_progress.remove(&event.logical_id);
             if !event.is_stack {

@@ -287,3 +287,76 @@ impl<'a> Hints<'a> {
         )
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        stack: StackOptions,
+    }
+
+    fn options(arguments: &[&str]) -> StackOptions {
+        Line::parse_from([&["test"], arguments].concat()).stack
+    }
+
+    #[test]
+    fn remediation_repeats_the_options_that_select_the_stack() {
+        let options = options(&["--environment", "prod", "--region", "eu-west-1"]);
+        let hints = Hints::new("deploy", " --arm64", &options);
+        let rollback = hints.remediation("stagecast-prod", Remediation::Rollback);
+        assert_eq!(
+            rollback,
+            "`aws cloudformation rollback-stack --stack-name stagecast-prod --region eu-west-1`"
+        );
+        assert_eq!(
+            hints.destroy("stagecast-prod"),
+            "`infra-gen destroy --environment prod --region eu-west-1`"
+        );
+        assert_eq!(
+            hints.destroy("other"),
+            "`infra-gen destroy --environment prod --stack-name other --region eu-west-1`"
+        );
+    }
+
+    #[test]
+    fn interruption_names_the_command_that_was_called() {
+        let options = options(&[]);
+        let hints = Hints::new("deploy", " --arm64", &options);
+        let status = StackStatus::CreateInProgress;
+        let name = "stagecast-dev".to_owned();
+        let message = hints.interrupted(Interruption::Stack { name, status });
+        assert_eq!(
+            message.to_string(),
+            "interrupted; the stack stagecast-dev is CREATE_IN_PROGRESS: it is being created, and \
+             CloudFormation continues\n  help: `infra-gen deploy --arm64` follows it to its end; \
+             `infra-gen destroy` deletes it"
+        );
+    }
+
+    #[test]
+    fn taken_names_are_deleted_only_if_no_stack_owns_them() {
+        let options = options(&[]);
+        let hints = Hints::new("deploy", "", &options);
+        let taken = |owner| {
+            let chosen = ChosenName {
+                logical_id: "JobsTable".to_owned(),
+                kind: "AWS::DynamoDB::Table".to_owned(),
+                name: "jobs".to_owned(),
+            };
+            let error = StackError::NamesTaken {
+                stack: "stagecast-dev".to_owned(),
+                environment: "dev",
+                names: vec![(chosen, owner)],
+            };
+            hints.render(error).to_string()
+        };
+        let delete = "aws dynamodb delete-table --table-name jobs";
+        assert!(taken(Owner::NoStack).contains(delete));
+        assert!(!taken(Owner::Stack("other".to_owned())).contains(delete));
+    }
+}

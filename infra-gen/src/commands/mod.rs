@@ -3,9 +3,11 @@
 //! | file | content |
 //! | --- | --- |
 //! | `architecture`, `code`, `stack_options` | options that several subcommands take |
-//! | `stack_error`, `failure`, `hints` | errors, and the next steps that they suggest |
+//! | `stack_error`, `failure`, `advice`, `hints` | errors, and the next steps that they suggest |
 //! | `follow`, `ownership`, `runtime`, `terminal`, `workspace` | helpers |
 
+#[cfg(feature = "deploy")]
+pub(crate) mod advice;
 #[cfg(feature = "deploy")]
 mod code;
 #[cfg(feature = "deploy")]

@@ -25,7 +25,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<CommandOutcome> {
     let name = arguments.stack.stack_name()?;
     let stack = block_on(async {
         let session = arguments.stack.session().await?;
-        let stack = DeployedStack::find(&session, name.as_str()).await?;
+        let stack = DeployedStack::find(&session.cloudformation, name.as_str()).await?;
         stack.with_context(|| {
             format!(
                 "there is no stack {name} in {}\n  help: {} creates it; select another one with \

@@ -121,7 +121,7 @@ impl Alarms {
             stack,
             &path.child("DeadLetterAlarm"),
             format!(
-                "The queue {name} has dead letters: look at them, mend the cause, then redrive them"
+                "The queue {name} has dead letters: read them, fix the cause, then redrive them"
             ),
             AlarmCondition {
                 watched: metric(

@@ -13,10 +13,11 @@ use aws_sdk_s3::{
         Tag, Tagging,
     },
 };
+use cloudformation_deploy::Attempt as _;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::{AwsSession, CallError, CallErrorKind, Caller, call_error::Attempt as _};
+use super::{AwsSession, CallError, CallErrorKind, Caller};
 
 /// The bucket for packages and large templates.
 #[derive(Clone, Debug)]

@@ -11,6 +11,7 @@ use aws_credential_types::{
     },
 };
 use aws_runtime::env_config::file::EnvConfigFiles;
+use aws_sdk_cloudformation::error::DisplayErrorContext;
 use aws_types::os_shim_internal::{Env, Fs};
 
 /// The sources of credentials that the SDK searches.
@@ -124,7 +125,7 @@ impl ExplainingProvider {
     /// The SDK searches EC2's metadata service (IMDS) last. Outside of EC2 that fails with an error
     /// about the network, which does not help.
     fn explain(&self, error: CredentialsError) -> CredentialsError {
-        let is_metadata_service = super::call_error::chain(&error).contains("IMDS");
+        let is_metadata_service = DisplayErrorContext(&error).to_string().contains("IMDS");
         match error {
             CredentialsError::CredentialsNotLoaded(_) => {
                 CredentialsError::not_loaded(self.sources.clone())
@@ -161,7 +162,11 @@ mod tests {
             .expect("a runtime")
             .block_on(provider.provide_credentials())
             .expect_err("it fails");
-        super::super::call_error::innermost(&error)
+        std::iter::successors(Some(&error as &dyn std::error::Error), |error| {
+            error.source()
+        })
+        .last()
+        .map_or_else(String::new, ToString::to_string)
     }
 
     #[test]

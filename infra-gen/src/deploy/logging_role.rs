@@ -1,7 +1,9 @@
 //! The role that API Gateway writes logs with. An account has one per region, for all its APIs, so it
 //! belongs to no stack of an application.
 
-use super::{AwsSession, CallError, call_error::Attempt as _};
+use cloudformation_deploy::Attempt as _;
+
+use super::{AwsSession, CallError};
 
 /// The stack that sets up the role, once per account and region.
 pub const STACK: &str = "stagecast-api-gateway-logging";

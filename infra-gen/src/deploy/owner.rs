@@ -7,7 +7,9 @@ use std::fmt;
 
 use aws_sdk_dynamodb::types::Tag;
 
-use super::{AwsSession, CallError, DeployedStack, StackState, call_error::Attempt as _};
+use cloudformation_deploy::Attempt as _;
+
+use super::{AwsSession, CallError, DeployedStack, StackState};
 
 /// The tags that CloudFormation sets on the resources of a stack.
 const STACK_NAME: &str = "aws:cloudformation:stack-name";
@@ -108,7 +110,7 @@ async fn owner_by_tags(session: &AwsSession, tags: &Tags) -> Result<Owner, CallE
     let Some(name) = tag(STACK_NAME) else {
         return Ok(Owner::NoStack);
     };
-    let stack = DeployedStack::find(session, tag(STACK_ID).unwrap_or(name)).await?;
+    let stack = DeployedStack::find(&session.cloudformation, tag(STACK_ID).unwrap_or(name)).await?;
     Ok(match stack {
         Some(stack) if stack.status.state() != StackState::Deleted => Owner::Stack(name.to_owned()),
         _ => Owner::DeletedStack(name.to_owned()),
@@ -117,7 +119,7 @@ async fn owner_by_tags(session: &AwsSession, tags: &Tags) -> Result<Owner, CallE
 
 /// Finds resources in stacks only. For others, CloudFormation reports that the name is taken.
 async fn owner_by_physical_id(session: &AwsSession, id: &str) -> Result<Option<Owner>, CallError> {
-    let request = session.cloudformation.describe_stack_resources();
+    let request = session.cloudformation.client().describe_stack_resources();
     let answer = request.physical_resource_id(id).send().await;
     match answer.attempt(|| format!("find the stack of {id}")) {
         Ok(answer) => {

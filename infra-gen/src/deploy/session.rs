@@ -12,9 +12,10 @@ use aws_smithy_http_client::{
     tls::{Provider, rustls_provider::CryptoMode},
 };
 
+use cloudformation_deploy::Attempt as _;
+
 use super::{
-    CallError,
-    call_error::Attempt as _,
+    CallError, CloudFormation,
     connect_retry::ConnectRetryLimit,
     credentials::{CredentialSources, ProfileError, profile_files},
 };
@@ -37,9 +38,11 @@ pub struct AwsSession {
     /// The region of all clients.
     pub region: String,
     pub(super) apigateway: aws_sdk_apigateway::Client,
-    pub(super) cloudformation: aws_sdk_cloudformation::Client,
+    /// The client of CloudFormation.
+    pub cloudformation: CloudFormation,
     pub(super) dynamodb: aws_sdk_dynamodb::Client,
-    pub(super) s3: aws_sdk_s3::Client,
+    /// The client of S3.
+    pub s3: aws_sdk_s3::Client,
     pub(super) sqs: aws_sdk_sqs::Client,
     sts: aws_sdk_sts::Client,
     profile: Option<String>,
@@ -153,7 +156,8 @@ impl AwsSession {
         Ok(Self {
             region,
             apigateway: client!(aws_sdk_apigateway),
-            cloudformation: client!(aws_sdk_cloudformation),
+            cloudformation: CloudFormation::new(client!(aws_sdk_cloudformation))
+                .with_endpoint(config.endpoint_url().map(str::to_owned)),
             dynamodb: client!(aws_sdk_dynamodb),
             s3: aws_sdk_s3::Client::from_conf(s3.build()),
             sqs: client!(aws_sdk_sqs),
@@ -175,7 +179,7 @@ impl AwsSession {
 
     /// The address of an emulator, for the message about the first call, which fails if the address is
     /// wrong.
-    pub(super) fn at(&self) -> String {
+    fn at(&self) -> String {
         let url = self.endpoint_url.as_ref();
         url.map_or_else(String::new, |url| format!(" at {url}"))
     }

@@ -31,7 +31,7 @@ pub(super) async fn ensure_updatable(
                 return Err(not_updatable(context, stack).await);
             }
         }
-        match DeployedStack::find(&context.session, &stack.name).await? {
+        match DeployedStack::find(&context.session.cloudformation, &stack.name).await? {
             Some(found) => stack = found,
             None => return Ok(None),
         }
@@ -47,7 +47,8 @@ async fn wait(
         id, name, status, ..
     } = stack;
     terminal.line(format!("{name} is {status}: {}; waiting", status.meaning()));
-    let mut events = Events::of_running_operation(&context.session, id, name).await?;
+    let mut events =
+        Events::of_running_operation(&context.session.cloudformation, id, name).await?;
     context.set_progress(Progress::Executing(id.clone()));
     let result = follow(&context.session, name, 0, &mut events, terminal).await?;
     context.set_progress(Progress::Unchanged);
@@ -69,8 +70,8 @@ async fn delete_rolled_back(
     terminal.line(format!("{name} is {status}: {}", status.meaning()));
     require_consent(context, stack, terminal).await?;
     context.set_progress(Progress::Executing(id.clone()));
-    let mut events = Events::from_now(&context.session, id, name).await?;
-    stack.delete(&context.session).await?;
+    let mut events = Events::from_now(&context.session.cloudformation, id, name).await?;
+    stack.delete(&context.session.cloudformation).await?;
     let result = follow(&context.session, name, 1, &mut events, terminal).await?;
     context.set_progress(Progress::Unchanged);
     if result.status.is_success() {
@@ -112,7 +113,10 @@ async fn not_updatable(context: &DeployContext, stack: DeployedStack) -> StackEr
         stack.status == StackStatus::RollbackFailed && remediation == Some(Remediation::Destroy);
     let resources = if may_have_tables {
         // They only add to the message: if they cannot be listed, it is given without them.
-        stack.resources(&context.session).await.unwrap_or_default()
+        stack
+            .resources(&context.session.cloudformation)
+            .await
+            .unwrap_or_default()
     } else {
         Vec::new()
     };

@@ -25,7 +25,7 @@ pub(super) async fn execute(
 ) -> Result<CommandOutcome, StackError> {
     let session = &context.session;
     let name = context.request.stack_name.as_str();
-    let mut events = Events::from_now(session, &change_set.stack_id, name).await?;
+    let mut events = Events::from_now(&session.cloudformation, &change_set.stack_id, name).await?;
     start(context, change_set, name).await?;
     let total = change_set.changes.len();
     let result = follow(session, name, total, &mut events, terminal).await?;
@@ -38,7 +38,7 @@ pub(super) async fn execute(
         });
     }
     terminal.done(format!("{name} is {}", result.status));
-    if let Some(stack) = DeployedStack::find(session, name).await? {
+    if let Some(stack) = DeployedStack::find(&session.cloudformation, name).await? {
         let text = invitation(&|name| stack.output(name), session.endpoint());
         io::stdout().write_all(text.as_bytes())?;
     }
@@ -54,7 +54,9 @@ pub(super) async fn start(
 ) -> anyhow::Result<()> {
     let executing = Progress::Executing(change_set.stack_id.clone());
     let planned = context.set_progress(executing);
-    let result = change_set.execute(&context.session, stack).await;
+    let result = change_set
+        .execute(&context.session.cloudformation, stack)
+        .await;
     if result.is_err() {
         context.set_progress(planned);
     }

@@ -11,7 +11,7 @@ pub(super) async fn interruption(context: &DeployContext) -> Interruption {
         Progress::Unchanged | Progress::Planned(_) => return Interruption::Unchanged,
         Progress::Executing(stack_id) => stack_id.clone(),
     };
-    match DeployedStack::find(&context.session, &stack_id).await {
+    match DeployedStack::find(&context.session.cloudformation, &stack_id).await {
         Ok(Some(DeployedStack { name, status, .. })) => Interruption::Stack { name, status },
         Ok(None) => Interruption::Deleted,
         Err(error) => Interruption::Unknown(error.into()),
@@ -21,6 +21,6 @@ pub(super) async fn interruption(context: &DeployContext) -> Interruption {
 /// Deletes a change set that was not executed.
 pub(super) async fn discard_planned(context: &DeployContext) {
     if let Progress::Planned(change_set) = context.set_progress(Progress::Unchanged) {
-        change_set.discard(&context.session).await;
+        change_set.discard(&context.session.cloudformation).await;
     }
 }

@@ -3,8 +3,8 @@
 use anyhow::anyhow;
 use infra_gen::{
     deploy::{
-        CallErrorKind, Capabilities, ChangeSetRequest, DeployedStack, Events, ParameterValues,
-        StackState, TemplateSource, logging_role,
+        CallErrorKind, Capabilities, ChangeSetRequest, DeployedStack, Events, NAME_PREFIX,
+        ParameterValues, StackState, TemplateSource, logging_role,
     },
     diff::TemplateDocument,
 };
@@ -71,6 +71,7 @@ async fn set_up(context: &DeployContext, terminal: &mut Terminal) -> Result<(), 
     let existing = ensure_updatable(context, existing, terminal).await?;
     let request = ChangeSetRequest {
         stack: name.to_owned(),
+        name_prefix: NAME_PREFIX.to_owned(),
         is_new: existing.is_none(),
         template: TemplateSource::Body(logging_role::TEMPLATE.to_owned()),
         parameters: ParameterValues::new(),
@@ -78,10 +79,10 @@ async fn set_up(context: &DeployContext, terminal: &mut Terminal) -> Result<(), 
         capabilities: Capabilities::of(&TemplateDocument::parse(logging_role::TEMPLATE)?),
     };
     context.set_progress(Progress::Planned(request.clone()));
-    let Some(change_set) = request.change_set(session).await? else {
+    let Some(change_set) = request.change_set(&session.cloudformation).await? else {
         return Err(removed_role().into());
     };
-    let mut events = Events::from_now(session, &change_set.stack_id, name).await?;
+    let mut events = Events::from_now(&session.cloudformation, &change_set.stack_id, name).await?;
     start(context, &change_set, name).await?;
     let total = change_set.changes.len();
     let result = follow(session, name, total, &mut events, terminal).await?;
@@ -101,7 +102,7 @@ async fn set_up(context: &DeployContext, terminal: &mut Terminal) -> Result<(), 
 
 /// The stack of the role, if it exists. Refuses a stack of another application.
 async fn own_stack(context: &DeployContext) -> anyhow::Result<Option<DeployedStack>> {
-    let stack = DeployedStack::find(&context.session, logging_role::STACK).await?;
+    let stack = DeployedStack::find(&context.session.cloudformation, logging_role::STACK).await?;
     if let Some(stack) = &stack
         && stack.status.state() != StackState::Empty
     {

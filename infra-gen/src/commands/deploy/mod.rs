@@ -112,14 +112,13 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<CommandOutcome> {
         let context = DeployContext::new(request, arguments.stack.session().await?);
         let result = unless_interrupted(Box::pin(deploy(&context, &mut terminal))).await;
         terminal.finish();
-        let result = match result {
-            Some(result) => result.map_err(|error| hints.render(error)),
-            None => {
-                let interruption = Box::pin(interrupt::interruption(&context));
-                Err(unless_interrupted(interruption)
-                    .await
-                    .map_or_else(interrupted_again, |it| hints.interrupted(it)))
-            }
+        let result = if let Some(result) = result {
+            result.map_err(|error| hints.render(error))
+        } else {
+            let interruption = Box::pin(interrupt::interruption(&context));
+            Err(unless_interrupted(interruption)
+                .await
+                .map_or_else(interrupted_again, |it| hints.interrupted(it)))
         };
         // A change set that is not executed must not remain.
         match unless_interrupted(Box::pin(interrupt::discard_planned(&context))).await {

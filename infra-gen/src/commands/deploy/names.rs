@@ -26,7 +26,7 @@ pub(super) async fn new_names(
     let document = TemplateDocument::from_json(document)?;
     let mut names = document.with_values(&values).chosen_names();
     if let Some(stack) = &target.stack {
-        let resources = stack.resources(&context.session).await?;
+        let resources = stack.resources(&context.session.cloudformation).await?;
         names.retain(|chosen| {
             // The physical id of a queue is its URL.
             let is_own = |id: &str| id == chosen.name || id.ends_with(&format!("/{}", chosen.name));

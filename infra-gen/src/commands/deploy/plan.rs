@@ -3,7 +3,7 @@
 use infra_gen::{
     deploy::{
         Capabilities, ChangeSet, ChangeSetRequest, DeployedTemplate, MAX_TEMPLATE_BODY_BYTES,
-        ParameterValues, TemplateSource, apply_change_set,
+        NAME_PREFIX, ParameterValues, TemplateSource, apply_change_set,
     },
     diff::{Difference, TemplateDocument, compare},
     environments::Architecture,
@@ -39,7 +39,7 @@ impl StackToDeploy {
     ) -> anyhow::Result<Self> {
         let request = &context.request;
         let deployed = match &target.stack {
-            Some(stack) => Some(stack.template(&context.session).await?),
+            Some(stack) => Some(stack.template(&context.session.cloudformation).await?),
             None => None,
         };
         let mut environment = request.environment.clone();
@@ -90,6 +90,7 @@ pub(super) async fn plan(
     let new = TemplateDocument::from_json(stack.template.to_json(Format::CloudFormation)?)?;
     let request = ChangeSetRequest {
         stack: context.request.stack_name.to_string(),
+        name_prefix: NAME_PREFIX.to_owned(),
         is_new: target.stack.is_none(),
         capabilities: Capabilities::of(&new),
         template: template_source(context, target, text).await?,
@@ -98,7 +99,7 @@ pub(super) async fn plan(
     };
     context.set_progress(Progress::Planned(request.clone()));
     terminal.start("waiting for CloudFormation's change set");
-    let Some(change_set) = request.change_set(&context.session).await? else {
+    let Some(change_set) = request.change_set(&context.session.cloudformation).await? else {
         terminal.finish();
         return Ok(None);
     };

@@ -32,7 +32,7 @@ pub(super) async fn preflight(
     if let Some(endpoint) = session.plain_http_endpoint() {
         terminal.warn(plain_http_warning(endpoint));
     }
-    let stack = DeployedStack::find(session, name.as_str()).await?;
+    let stack = DeployedStack::find(&session.cloudformation, name.as_str()).await?;
     // A stack without resources has neither tags nor a description.
     if let Some(stack) = &stack
         && stack.status.state() != StackState::Empty

@@ -400,7 +400,7 @@ fn missing_profile_is_reported_with_the_existing_ones() {
 
 /// An emulator that enforces IAM denies every request to the bucket, like AWS.
 #[test]
-fn deploy_to_an_endpoint_without_tls_warns_about_the_bucket_policy() {
+fn deploy_without_tls_warns_about_the_bucket_policy() {
     let aws = FakeAws::new();
     let output = deploy(&aws, &["--yes"]);
     let said = stderr(&output);

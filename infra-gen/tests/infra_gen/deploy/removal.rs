@@ -135,7 +135,7 @@ fn destroy_follows_a_deletion_in_progress_without_asking() {
             ("it", STACK, "UPDATE_COMPLETE", ""),
             ("it", STACK, "DELETE_IN_PROGRESS", "User Initiated"),
         ])
-        .going_on_with(&[
+        .with_later_events(&[
             ("JobsTable", "AWS::DynamoDB::Table", "DELETE_COMPLETE", ""),
             ("it", STACK, "DELETE_COMPLETE", ""),
         ]);

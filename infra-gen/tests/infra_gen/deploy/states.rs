@@ -108,7 +108,7 @@ fn operation_in_progress_is_followed_to_its_end() {
     ] {
         let aws = FakeAws::new()
             .with_stack(stack(status, SAME))
-            .ending_in("UPDATE_ROLLBACK_FAILED")
+            .with_final_status("UPDATE_ROLLBACK_FAILED")
             .with_events(&[
                 (
                     "JobsTable",
@@ -119,7 +119,7 @@ fn operation_in_progress_is_followed_to_its_end() {
                 ("it", STACK, "UPDATE_COMPLETE", ""),
                 ("it", STACK, "UPDATE_IN_PROGRESS", "User Initiated"),
             ])
-            .going_on_with(&[
+            .with_later_events(&[
                 ("JobsQueue", "AWS::SQS::Queue", "UPDATE_COMPLETE", ""),
                 ("it", STACK, "UPDATE_ROLLBACK_FAILED", ""),
             ]);
@@ -199,7 +199,7 @@ fn stack_that_cannot_be_updated_is_reported_with_its_reason() {
 fn continued_rollback_is_distinguished_from_the_failed_one() {
     let aws = FakeAws::new()
         .with_stack(stack("UPDATE_ROLLBACK_IN_PROGRESS", SAME))
-        .ending_in("UPDATE_ROLLBACK_COMPLETE")
+        .with_final_status("UPDATE_ROLLBACK_COMPLETE")
         .with_events(&[
             ("it", STACK, "UPDATE_IN_PROGRESS", "User Initiated"),
             ("it", STACK, "UPDATE_ROLLBACK_IN_PROGRESS", ""),
@@ -207,7 +207,7 @@ fn continued_rollback_is_distinguished_from_the_failed_one() {
             ("it", STACK, "UPDATE_ROLLBACK_FAILED", ""),
             ("it", STACK, "UPDATE_ROLLBACK_IN_PROGRESS", "User Initiated"),
         ])
-        .going_on_with(&[
+        .with_later_events(&[
             ("JobsQueue", "AWS::SQS::Queue", "UPDATE_COMPLETE", ""),
             ("it", STACK, "UPDATE_ROLLBACK_COMPLETE", ""),
         ]);
@@ -226,7 +226,7 @@ fn continued_rollback_is_distinguished_from_the_failed_one() {
 fn operation_without_further_events_ends_by_the_status() {
     let aws = FakeAws::new()
         .with_stack(stack("UPDATE_IN_PROGRESS", SAME))
-        .ending_in("UPDATE_COMPLETE")
+        .with_final_status("UPDATE_COMPLETE")
         .with_events(&[
             ("it", STACK, "UPDATE_IN_PROGRESS", "User Initiated"),
             ("it", STACK, "UPDATE_COMPLETE", ""),
@@ -240,9 +240,9 @@ fn operation_without_further_events_ends_by_the_status() {
 fn failure_of_an_earlier_operation_is_reported_as_a_warning() {
     let aws = FakeAws::new()
         .with_stack(stack("UPDATE_IN_PROGRESS", SAME))
-        .ending_in("UPDATE_ROLLBACK_COMPLETE")
+        .with_final_status("UPDATE_ROLLBACK_COMPLETE")
         .with_events(&[("it", STACK, "UPDATE_IN_PROGRESS", "User Initiated")])
-        .going_on_with(&[
+        .with_later_events(&[
             (
                 "JobsQueue",
                 "AWS::SQS::Queue",

@@ -79,12 +79,12 @@ impl CallErrorKind {
     fn advice(self) -> Option<&'static str> {
         match self {
             Self::NoCredentials => Some(
-                "give credentials: `aws login` or `aws sso login`, --profile NAME for a profile \
-                 of ~/.aws/config, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+                "give credentials: `aws login` or `aws sso login`, a profile of \
+                 ~/.aws/config, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
             ),
             Self::BrokenCredentials => Some(
                 "fix the profile in ~/.aws/config, sign in again (`aws login` or `aws sso login`), or \
-                 choose another with --profile",
+                 choose another profile",
             ),
             Self::ExpiredCredentials => Some(
                 "sign in again (`aws login` or `aws sso login`, or new keys in the environment), \
@@ -94,23 +94,16 @@ impl CallErrorKind {
                 "check that the keys are right and active, and that the region is enabled for the \
                  account",
             ),
-            Self::Denied => Some(
-                "request the permission that is named, or use other credentials with --profile",
-            ),
+            Self::Denied => Some("request the permission that is named, or use other credentials"),
             Self::Throttled => Some(
                 "wait a minute, then run the same command again; all users of the account share its \
                  limit",
             ),
             Self::Unreachable => Some(
-                "check that the region exists (--region), that --endpoint-url or AWS_ENDPOINT_URL is \
-                 right, and that the network works",
+                "check that the region exists, that the endpoint URL is right (AWS_ENDPOINT_URL), and \
+                 that the network works",
             ),
-            Self::NoService => Some(
-                "`cargo dev` runs the functions from the template without a deployment, and `cargo dev \
-                 --json` prints its URLs. For CloudFormation, omit --endpoint-url and AWS_ENDPOINT_URL, \
-                 or give the URL of AWS or of an emulator that implements it",
-            ),
-            Self::Other => None,
+            Self::NoService | Self::Other => None,
         }
     }
 }
@@ -142,7 +135,7 @@ impl fmt::Display for CallError {
 impl Error for CallError {}
 
 /// Adds the attempt to the error of a call.
-pub(super) trait Attempt<T> {
+pub trait Attempt<T> {
     /// `what` completes "cannot …".
     fn attempt(self, what: impl FnOnce() -> String) -> Result<T, CallError>;
 }
@@ -209,7 +202,7 @@ impl CallError {
     }
 
     /// A call that AWS answered with 200 and a list of errors.
-    pub(super) fn refused(attempt: String, code: Option<&str>, answer: Option<&str>) -> Self {
+    pub(crate) fn refused(attempt: String, code: Option<&str>, answer: Option<&str>) -> Self {
         let code = code.unwrap_or_default();
         Self {
             attempt,
@@ -249,14 +242,14 @@ fn credentials_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a Credent
 }
 
 /// The innermost cause of an error.
-pub(super) fn innermost(error: &(dyn Error + 'static)) -> String {
+fn innermost(error: &(dyn Error + 'static)) -> String {
     causes(error)
         .last()
         .map_or_else(String::new, ToString::to_string)
 }
 
 /// The causes, joined; a cause that only repeats the next one is left out.
-pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+fn chain(error: &(dyn Error + 'static)) -> String {
     let mut parts: Vec<String> = Vec::new();
     for cause in causes(error) {
         let text = cause.to_string();

@@ -48,7 +48,8 @@ macro_rules! statuses {
         }
 
         impl StackStatus {
-            pub(super) fn new(name: &str) -> Self {
+            /// The status with CloudFormation's name.
+            pub fn new(name: &str) -> Self {
                 match name {
                     $($name => Self::$status,)*
                     _ => Self::Unknown(name.to_owned()),
@@ -76,7 +77,7 @@ macro_rules! statuses {
             pub fn meaning(&self) -> &'static str {
                 match self {
                     $(Self::$status => $meaning,)*
-                    Self::Unknown(_) => "this version of infra-gen does not know the status",
+                    Self::Unknown(_) => "the status is not known",
                 }
             }
         }

@@ -1,4 +1,4 @@
-//! Change sets. infra-gen changes resources in no other way.
+//! Change sets, the only way in which this crate changes resources.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use aws_sdk_cloudformation::{
         Parameter, Replacement, ResourceChange, Tag,
     },
 };
+use indexmap::IndexMap;
 use sha2::{Digest, Sha256};
 use tokio::time::sleep;
 
-use super::{
-    AwsSession, CallError, Capabilities, DeployedStack, ParameterValues, StackState, advice,
-    call_error::Attempt as _,
+use crate::{
+    CallError, Capabilities, CloudFormation, DeployedStack, StackState, call_error::Attempt as _,
 };
 
 /// The largest template, in bytes, that a request may contain.
@@ -26,12 +26,14 @@ pub const MAX_TEMPLATE_BODY_BYTES: usize = 51_200;
 pub struct ChangeSetRequest {
     /// The stack's name.
     pub stack: String,
+    /// The prefix of the names of change sets and of client request tokens: the program's name.
+    pub name_prefix: String,
     /// Whether the stack does not exist, or has no resources.
     pub is_new: bool,
     /// The text or the URL of the template.
     pub template: TemplateSource,
     /// The values of all parameters of the template.
-    pub parameters: ParameterValues,
+    pub parameters: IndexMap<String, String>,
     /// The tags of the stack itself.
     pub tags: Vec<(String, String)>,
     /// The capabilities that the template requires.
@@ -56,6 +58,8 @@ pub struct ChangeSet {
     pub stack_id: String,
     /// The changes of resources.
     pub changes: Vec<PlannedChange>,
+    /// The client request token of the execution, which its events carry.
+    pub(crate) token: String,
 }
 
 /// A change of a resource.
@@ -108,10 +112,7 @@ pub enum ChangeSetError {
     #[error(transparent)]
     Call(#[from] CallError),
     /// CloudFormation found errors in the changes.
-    #[error(
-        "cannot create the change set of the stack {stack}\n  AWS answers: {reason}{problems}{}",
-        help(reason, problems)
-    )]
+    #[error("cannot create the change set of the stack {stack}\n  AWS answers: {reason}{problems}")]
     Failed {
         /// The stack.
         stack: String,
@@ -145,28 +146,32 @@ impl ChangeSetRequest {
         for (name, value) in &self.parameters {
             hash.update([name.as_bytes(), b"=", value.as_bytes(), b"\n"].concat());
         }
-        format!("stagecast-{}", &format!("{:x}", hash.finalize())[..16])
+        format!(
+            "{}-{}",
+            self.name_prefix,
+            &format!("{:x}", hash.finalize())[..16]
+        )
     }
 
     /// Creates the change set and waits for it. `None` if it has no changes.
     pub async fn change_set(
         &self,
-        session: &AwsSession,
+        aws: &CloudFormation,
     ) -> Result<Option<ChangeSet>, ChangeSetError> {
         let name = self.name();
-        let stack_id = match self.create(session, &name).await {
+        let stack_id = match self.create(aws, &name).await {
             Err(error) if error.is("AlreadyExistsException") => {
                 // It was computed for an earlier state of the stack.
-                delete(session, &self.stack, &name).await?;
-                self.create(session, &name).await?
+                delete(aws, &self.stack, &name).await?;
+                self.create(aws, &name).await?
             }
             answer => answer?,
         };
-        let described = self.wait(session, &name).await?;
+        let described = self.wait(aws, &name).await?;
         if described.status == Some(ChangeSetStatus::Failed) {
             let reason = described.status_reason.unwrap_or_default();
-            let problems = self.problems(session, &name).await;
-            delete(session, &self.stack, &name).await?;
+            let problems = self.problems(aws, &name).await;
+            delete(aws, &self.stack, &name).await?;
             if is_no_change(&reason) {
                 return Ok(None);
             }
@@ -178,8 +183,10 @@ impl ChangeSetRequest {
             });
         }
         let id = described.change_set_id.clone().unwrap_or_default();
-        let changes = self.changes(session, &name, described).await?;
+        let changes = self.changes(aws, &name, described).await?;
+        let hash = format!("{:x}", Sha256::digest(&id));
         Ok(Some(ChangeSet {
+            token: format!("{}-{}", self.name_prefix, &hash[..32]),
             id,
             stack_id,
             changes,
@@ -188,19 +195,19 @@ impl ChangeSetRequest {
 
     /// Deletes the change set, and a stack that has nothing else. Errors are ignored: the next
     /// deployment deletes what remains.
-    pub async fn discard(&self, session: &AwsSession) {
-        let _ = delete(session, &self.stack, &self.name()).await;
+    pub async fn discard(&self, aws: &CloudFormation) {
+        let _ = delete(aws, &self.stack, &self.name()).await;
         if !self.is_new {
             return;
         }
-        if let Ok(Some(stack)) = DeployedStack::find(session, &self.stack).await
+        if let Ok(Some(stack)) = DeployedStack::find(aws, &self.stack).await
             && stack.status.state() == StackState::Empty
         {
-            let _ = stack.delete(session).await;
+            let _ = stack.delete(aws).await;
         }
     }
 
-    async fn create(&self, session: &AwsSession, name: &str) -> Result<String, CallError> {
+    async fn create(&self, aws: &CloudFormation, name: &str) -> Result<String, CallError> {
         let kind = if self.is_new {
             ChangeSetType::Create
         } else {
@@ -215,8 +222,8 @@ impl ChangeSetRequest {
         let tags = self.tags.iter();
         let tags = tags.map(|(key, value)| Tag::builder().key(key).value(value).build());
         let capabilities = self.capabilities.names().map(Capability::from);
-        let request = session
-            .cloudformation
+        let request = aws
+            .client
             .create_change_set()
             .stack_name(&self.stack)
             .change_set_name(name)
@@ -236,12 +243,12 @@ impl ChangeSetRequest {
 
     async fn wait(
         &self,
-        session: &AwsSession,
+        aws: &CloudFormation,
         name: &str,
     ) -> Result<DescribeChangeSetOutput, CallError> {
         let mut pause = Duration::from_millis(250);
         loop {
-            let described = self.describe(session, name, None).await?;
+            let described = self.describe(aws, name, None).await?;
             match &described.status {
                 Some(ChangeSetStatus::CreatePending | ChangeSetStatus::CreateInProgress) => {
                     sleep(pause).await;
@@ -254,12 +261,12 @@ impl ChangeSetRequest {
 
     async fn describe(
         &self,
-        session: &AwsSession,
+        aws: &CloudFormation,
         name: &str,
         page: Option<String>,
     ) -> Result<DescribeChangeSetOutput, CallError> {
-        let request = session
-            .cloudformation
+        let request = aws
+            .client
             .describe_change_set()
             .stack_name(&self.stack)
             .change_set_name(name)
@@ -270,7 +277,7 @@ impl ChangeSetRequest {
 
     async fn changes(
         &self,
-        session: &AwsSession,
+        aws: &CloudFormation,
         name: &str,
         mut page: DescribeChangeSetOutput,
     ) -> Result<Vec<PlannedChange>, CallError> {
@@ -282,15 +289,15 @@ impl ChangeSetRequest {
             let Some(token) = page.next_token.filter(|token| !token.is_empty()) else {
                 return Ok(changes);
             };
-            page = self.describe(session, name, Some(token)).await?;
+            page = self.describe(aws, name, Some(token)).await?;
         }
     }
 
     /// The errors that CloudFormation's validation found, such as names that are taken. They add to
     /// the status reason; if they cannot be read, the message is given without them.
-    async fn problems(&self, session: &AwsSession, name: &str) -> String {
-        let request = session
-            .cloudformation
+    async fn problems(&self, aws: &CloudFormation, name: &str) -> String {
+        let request = aws
+            .client
             .describe_events()
             .stack_name(&self.stack)
             .change_set_name(name)
@@ -312,17 +319,11 @@ impl ChangeSetRequest {
     }
 }
 
-async fn delete(session: &AwsSession, stack: &str, name: &str) -> Result<(), CallError> {
-    let request = session.cloudformation.delete_change_set();
+async fn delete(aws: &CloudFormation, stack: &str, name: &str) -> Result<(), CallError> {
+    let request = aws.client.delete_change_set();
     let answer = request.stack_name(stack).change_set_name(name).send().await;
     let answer = answer.attempt(|| format!("delete a change set of the stack {stack}"));
     answer.map(|_| ())
-}
-
-/// The line with the next step, if the reason or the errors are known ones.
-fn help(reason: &str, problems: &str) -> String {
-    let advice = advice::advice_for(problems).or_else(|| advice::advice_for(reason));
-    advice.map_or_else(String::new, |advice| format!("\n  help: {advice}"))
 }
 
 /// CloudFormation reports a change set without changes as failed. Only the text of the reason

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use super::{AwsSession, CallError, StackStatus, advice, call_error::Attempt as _};
+use crate::{CallError, CloudFormation, StackStatus, call_error::Attempt as _};
 
 /// A change of the status of a resource, or of the stack itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,13 +43,22 @@ impl StackEvent {
 
     /// Whether a table could not be deleted because of its deletion protection.
     pub fn is_protected(&self) -> bool {
-        advice::is_deletion_protection(&self.kind, self.reason.as_deref())
+        is_deletion_protection(&self.kind, self.reason.as_deref())
     }
 
     /// The status of the stack if this event ends an operation.
     pub(super) fn end(&self) -> Option<StackStatus> {
         (self.is_stack && self.is_final()).then(|| StackStatus::new(&self.status))
     }
+}
+
+/// DynamoDB's reason for not deleting a table.
+const DELETION_PROTECTION: &str = "protected against deletion";
+
+/// Whether a table could not be deleted because of its deletion protection.
+pub(crate) fn is_deletion_protection(kind: &str, reason: Option<&str>) -> bool {
+    kind == "AWS::DynamoDB::Table"
+        && reason.is_some_and(|reason| reason.contains(DELETION_PROTECTION))
 }
 
 /// The events of a stack that are newer than a point in time. Events are distinguished by id, because
@@ -64,13 +73,13 @@ pub struct Events {
 impl Events {
     /// Skips all events until now.
     pub async fn from_now(
-        session: &AwsSession,
+        aws: &CloudFormation,
         stack_id: &str,
         stack_name: &str,
     ) -> Result<Self, CallError> {
         let mut events = Self::of(stack_id, stack_name);
         // The events of one page are enough: `next` stops at the first one that it knows.
-        let (page, _) = events.page(session, None).await?;
+        let (page, _) = events.page(aws, None).await?;
         events.seen.extend(page.into_iter().map(|event| event.id));
         Ok(events)
     }
@@ -79,7 +88,7 @@ impl Events {
     /// an operation; its first event has no fixed status, because a rollback can be an operation as
     /// well.
     pub async fn of_running_operation(
-        session: &AwsSession,
+        aws: &CloudFormation,
         stack_id: &str,
         stack_name: &str,
     ) -> Result<Self, CallError> {
@@ -87,7 +96,7 @@ impl Events {
         let mut token = None;
         let mut before_it = false;
         loop {
-            let (page, next) = events.page(session, token).await?;
+            let (page, next) = events.page(aws, token).await?;
             for event in page {
                 before_it |= event.end().is_some();
                 if before_it {
@@ -103,11 +112,11 @@ impl Events {
 
     /// The first page of events, the newest first.
     pub(super) async fn newest(
-        session: &AwsSession,
+        aws: &CloudFormation,
         stack_id: &str,
         stack_name: &str,
     ) -> Result<Vec<StackEvent>, CallError> {
-        let (page, _) = Self::of(stack_id, stack_name).page(session, None).await?;
+        let (page, _) = Self::of(stack_id, stack_name).page(aws, None).await?;
         Ok(page)
     }
 
@@ -125,11 +134,11 @@ impl Events {
     }
 
     /// The events since the last call, the oldest first.
-    pub async fn next(&mut self, session: &AwsSession) -> Result<Vec<StackEvent>, CallError> {
+    pub async fn next(&mut self, aws: &CloudFormation) -> Result<Vec<StackEvent>, CallError> {
         let mut found = Vec::new();
         let mut token = None;
         loop {
-            let (page, next) = self.page(session, token).await?;
+            let (page, next) = self.page(aws, token).await?;
             // A page has the newest events first.
             let count = page.len();
             let new = page
@@ -150,10 +159,10 @@ impl Events {
 
     async fn page(
         &self,
-        session: &AwsSession,
+        aws: &CloudFormation,
         token: Option<String>,
     ) -> Result<(Vec<StackEvent>, Option<String>), CallError> {
-        let request = session.cloudformation.describe_stack_events();
+        let request = aws.client.describe_stack_events();
         let answer = request
             .stack_name(&self.stack_id)
             .set_next_token(token)

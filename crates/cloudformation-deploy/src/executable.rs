@@ -7,7 +7,7 @@ use object::{
     read::elf::FileHeader,
 };
 
-use crate::environments::Architecture;
+use cloudformation::resources::lambda::Architecture;
 
 /// Why Lambda cannot start an executable.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -24,7 +24,7 @@ pub enum ExecutableError {
     /// The executable is for another processor.
     #[error(
         "it is built for {found}, the function runs on {expected}\n  help: build it for {expected}, \
-         or deploy with --architecture {found}"
+         or deploy the function for {found}"
     )]
     OtherArchitecture {
         /// The processor that the ELF header names.
@@ -178,7 +178,7 @@ pub(super) mod tests {
         assert_eq!(check(&elf(X86_64), X86_64), Ok(None));
         let error = check(&elf(Arm64), X86_64).expect_err("the other processor");
         assert!(
-            error.to_string().contains("--architecture arm64"),
+            error.to_string().contains("deploy the function for arm64"),
             "{error}"
         );
         for other in [&b"#!/bin/sh\necho hello"[..], b"\x7fELF", b""] {

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
 use tokio::time::sleep;
 
-use super::{
-    AwsSession, CallError, ChangeSet, ChangeSetError, DeployedStack, Events, StackState,
+use crate::{
+    CallError, ChangeSet, ChangeSetError, CloudFormation, DeployedStack, Events, StackState,
     call_error::Attempt as _,
 };
 
@@ -16,12 +15,12 @@ impl ChangeSet {
     /// A rollback deletes the resources that this execution creates, even if the template retains
     /// them: they hold no data yet, and would block the next attempt with their names. Tables with
     /// deletion protection remain nevertheless.
-    pub async fn execute(&self, session: &AwsSession, stack: &str) -> Result<(), ChangeSetError> {
-        let token = self.token();
-        let request = session.cloudformation.execute_change_set();
+    pub async fn execute(&self, aws: &CloudFormation, stack: &str) -> Result<(), ChangeSetError> {
+        let token = &self.token;
+        let request = aws.client.execute_change_set();
         let answer = request
             .change_set_name(&self.id)
-            .client_request_token(&token)
+            .client_request_token(token)
             .retain_except_on_create(true)
             .send()
             .await;
@@ -34,7 +33,7 @@ impl ChangeSet {
             return Err(error.into());
         }
         // If the answer to the first call was lost, the SDK's retry fails: the execution has begun.
-        if self.has_begun(session, stack, &token).await? {
+        if self.has_begun(aws, stack).await? {
             return Ok(());
         }
         Err(ChangeSetError::Overtaken {
@@ -43,28 +42,18 @@ impl ChangeSet {
         })
     }
 
-    /// The client request token, which the events of the execution carry.
-    fn token(&self) -> String {
-        format!(
-            "stagecast-{}",
-            &format!("{:x}", Sha256::digest(&self.id))[..32]
-        )
-    }
-
     /// Whether the execution has begun. Events appear with a delay, so it reads them several times.
-    async fn has_begun(
-        &self,
-        session: &AwsSession,
-        stack: &str,
-        token: &str,
-    ) -> Result<bool, CallError> {
+    async fn has_begun(&self, aws: &CloudFormation, stack: &str) -> Result<bool, CallError> {
         for pause in [0, 1, 2, 4] {
             sleep(Duration::from_secs(pause)).await;
-            let events = Events::newest(session, &self.stack_id, stack).await?;
-            if events.iter().any(|it| it.token.as_deref() == Some(token)) {
+            let events = Events::newest(aws, &self.stack_id, stack).await?;
+            if events
+                .iter()
+                .any(|it| it.token.as_deref() == Some(self.token.as_str()))
+            {
                 return Ok(true);
             }
-            let found = DeployedStack::find(session, &self.stack_id).await?;
+            let found = DeployedStack::find(aws, &self.stack_id).await?;
             if found.is_none_or(|stack| stack.status.state() != StackState::InProgress) {
                 return Ok(false);
             }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::{
-    AwsSession, CallError, CallErrorKind, DeployedStack, Events, StackEvent, StackState,
+use crate::{
+    CallError, CallErrorKind, CloudFormation, DeployedStack, Events, StackEvent, StackState,
     StackStatus,
 };
 
@@ -31,7 +31,7 @@ const MAX_FAILURES: u32 = 5;
 /// A short network failure does not end it, since CloudFormation continues. If there are no events for
 /// a while, the status of the stack decides: the last event may have come before the first request.
 pub async fn watch(
-    session: &AwsSession,
+    aws: &CloudFormation,
     events: &mut Events,
     mut on_event: impl FnMut(&StackEvent),
 ) -> Result<WatchResult, CallError> {
@@ -40,13 +40,13 @@ pub async fn watch(
     let mut failures = 0;
     loop {
         let mut finished = None;
-        let answer = match events.next(session).await {
+        let answer = match events.next(aws).await {
             Ok(new) if new.is_empty() && pause == LONG_PAUSE => {
-                match finished_status(session, events.stack_id()).await {
+                match finished_status(aws, events.stack_id()).await {
                     Ok(Some(status)) => {
                         finished = Some(status);
                         // The last events may have appeared since the request for them.
-                        events.next(session).await
+                        events.next(aws).await
                     }
                     answer => answer.map(|_| new),
                 }
@@ -98,10 +98,10 @@ pub async fn watch(
 
 /// The status of the stack if no operation is in progress.
 async fn finished_status(
-    session: &AwsSession,
+    aws: &CloudFormation,
     stack_id: &str,
 ) -> Result<Option<StackStatus>, CallError> {
-    let Some(stack) = DeployedStack::find(session, stack_id).await? else {
+    let Some(stack) = DeployedStack::find(aws, stack_id).await? else {
         return Ok(Some(StackStatus::DeleteComplete));
     };
     let is_in_progress = matches!(

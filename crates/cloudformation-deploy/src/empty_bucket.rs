@@ -2,14 +2,14 @@
 
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 
-use super::{AwsSession, CallError, call_error::Attempt as _};
+use crate::{CallError, call_error::Attempt as _};
 
 /// Deletes all versions of all objects in a bucket and returns their number. A bucket that does not
 /// exist counts as empty.
-pub async fn empty_bucket(session: &AwsSession, bucket: &str) -> Result<usize, CallError> {
+pub async fn empty_bucket(s3: &aws_sdk_s3::Client, bucket: &str) -> Result<usize, CallError> {
     let mut count = 0;
     loop {
-        let request = session.s3.list_object_versions().bucket(bucket);
+        let request = s3.list_object_versions().bucket(bucket);
         let page = request.send().await;
         let page = match page.attempt(|| format!("list the objects of the bucket {bucket}")) {
             Ok(page) => page,
@@ -40,7 +40,7 @@ pub async fn empty_bucket(session: &AwsSession, bucket: &str) -> Result<usize, C
         let Ok(delete) = delete else {
             return Ok(count);
         };
-        let request = session.s3.delete_objects().bucket(bucket).delete(delete);
+        let request = s3.delete_objects().bucket(bucket).delete(delete);
         let answer = request.send().await;
         let answer = answer.attempt(|| format!("delete the objects of the bucket {bucket}"))?;
         if let Some(error) = answer.errors.unwrap_or_default().first() {

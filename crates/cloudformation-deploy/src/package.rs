@@ -11,8 +11,8 @@ use std::{
 use sha2::{Digest, Sha256};
 use zip::{CompressionMethod, DateTime, ZipWriter, result::ZipError, write::SimpleFileOptions};
 
-use super::executable::{self, ExecutableError};
-use crate::environments::Architecture;
+use crate::executable::{self, ExecutableError};
+use cloudformation::resources::lambda::Architecture;
 
 /// The file name that Lambda's `provided` runtimes start.
 const BOOTSTRAP: &str = "bootstrap";
@@ -40,7 +40,7 @@ pub enum PackageError {
     /// There is no executable.
     #[error(
         "there is no executable of the function '{function}': neither '{}' nor '{}' is a file\n  \
-         help: build it there, or omit --binaries",
+         help: build it there",
         plain.display(), nested.display()
     )]
     Missing {
@@ -182,7 +182,7 @@ mod tests {
     use std::{io::Read as _, os::unix::fs::PermissionsExt as _};
 
     use super::*;
-    use crate::deploy::executable::tests::elf;
+    use crate::executable::tests::elf;
 
     #[test]
     fn equal_executables_give_equal_packages() {

@@ -3,8 +3,8 @@
 
 use serde_json::Value;
 
-use super::{PlannedAction, PlannedChange, PlannedDetail};
-use crate::diff::{
+use crate::{PlannedAction, PlannedChange, PlannedDetail};
+use cloudformation_diff::{
     Cause, ChangeAction, Difference, PropertyChange, PropertyPath, ResourceChange, is_iam,
 };
 

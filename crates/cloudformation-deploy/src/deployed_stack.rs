@@ -4,8 +4,11 @@ use aws_sdk_cloudformation::types::TemplateStage;
 use indexmap::IndexMap;
 use serde::Serialize;
 
-use super::{AwsSession, CallError, StackStatus, advice, call_error::Attempt as _};
-use crate::diff::{ReadError, TemplateDocument};
+use crate::{
+    CallError, CloudFormation, StackStatus, call_error::Attempt as _,
+    events::is_deletion_protection,
+};
+use cloudformation_diff::{ReadError, TemplateDocument};
 
 /// A deployed stack.
 #[derive(Clone, Debug)]
@@ -81,10 +84,10 @@ pub enum TemplateError {
 
 impl DeployedStack {
     /// Finds the stack with this name or ARN.
-    pub async fn find(session: &AwsSession, name: &str) -> Result<Option<Self>, CallError> {
-        let request = session.cloudformation.describe_stacks().stack_name(name);
+    pub async fn find(aws: &CloudFormation, name: &str) -> Result<Option<Self>, CallError> {
+        let request = aws.client.describe_stacks().stack_name(name);
         let answer = request.send().await;
-        let stacks = match answer.attempt(|| format!("describe the stack {name}{}", session.at())) {
+        let stacks = match answer.attempt(|| format!("describe the stack {name}{}", aws.at())) {
             Ok(output) => output.stacks.unwrap_or_default(),
             // CloudFormation uses the code for all invalid requests.
             Err(error) if error.is("ValidationError") && error.answer.contains("not exist") => {
@@ -96,12 +99,12 @@ impl DeployedStack {
     }
 
     /// Reads the stack's template.
-    pub async fn template(&self, session: &AwsSession) -> Result<DeployedTemplate, TemplateError> {
-        let original = self.template_at(session, TemplateStage::Original);
+    pub async fn template(&self, aws: &CloudFormation) -> Result<DeployedTemplate, TemplateError> {
+        let original = self.template_at(aws, TemplateStage::Original);
         let text = original.await?;
         let mut document = self.read(&text)?;
         if document.has_transform() {
-            let processed = self.template_at(session, TemplateStage::Processed);
+            let processed = self.template_at(aws, TemplateStage::Processed);
             document = self.read(&processed.await?)?;
         }
         Ok(DeployedTemplate { text, document })
@@ -109,10 +112,10 @@ impl DeployedStack {
 
     async fn template_at(
         &self,
-        session: &AwsSession,
+        aws: &CloudFormation,
         stage: TemplateStage,
     ) -> Result<String, CallError> {
-        let request = session.cloudformation.get_template();
+        let request = aws.client.get_template();
         let answer = request.stack_name(&self.id).template_stage(stage).send();
         let answer = answer.await;
         let answer = answer.attempt(|| format!("read the template of the stack {}", self.name))?;
@@ -129,9 +132,9 @@ impl DeployedStack {
     /// Lists the resources that exist in the stack.
     pub async fn resources(
         &self,
-        session: &AwsSession,
+        aws: &CloudFormation,
     ) -> Result<Vec<DeployedResource>, CallError> {
-        let request = session.cloudformation.list_stack_resources();
+        let request = aws.client.list_stack_resources();
         let mut pages = request.stack_name(&self.id).into_paginator().send();
         let mut resources = Vec::new();
         while let Some(page) = pages.next().await {
@@ -148,7 +151,7 @@ impl DeployedStack {
                         let kind = resource.resource_type.unwrap_or_default();
                         let reason = resource.resource_status_reason.as_deref();
                         DeployedResource {
-                            protected: advice::is_deletion_protection(&kind, reason),
+                            protected: is_deletion_protection(&kind, reason),
                             logical_id: resource.logical_resource_id.unwrap_or_default(),
                             physical_id: resource.physical_resource_id.unwrap_or_default(),
                             kind,
@@ -160,8 +163,8 @@ impl DeployedStack {
     }
 
     /// Starts the deletion of the stack.
-    pub async fn delete(&self, session: &AwsSession) -> Result<(), CallError> {
-        let request = session.cloudformation.delete_stack();
+    pub async fn delete(&self, aws: &CloudFormation) -> Result<(), CallError> {
+        let request = aws.client.delete_stack();
         let answer = request.stack_name(&self.id).send().await;
         let answer = answer.attempt(|| format!("delete the stack {}", self.name));
         answer.map(|_| ())

@@ -1,7 +1,7 @@
 //! The capabilities that a template requires: consent to IAM resources and macros.
 //! <https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_CreateChangeSet.html>
 
-use crate::diff::TemplateDocument;
+use cloudformation_diff::TemplateDocument;
 
 /// The capabilities that a change set acknowledges.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ impl Capabilities {
     }
 
     /// CloudFormation's names of the capabilities.
-    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
         self.0.iter().copied()
     }
 }

@@ -1,7 +1,6 @@
-//! Advice on known reasons of CloudFormation's failures.
+//! Advice on known failures, beyond that of the libraries.
 
-/// DynamoDB's reason for not deleting a table.
-const DELETION_PROTECTION: &str = "protected against deletion";
+use infra_gen::deploy::{CallError, CallErrorKind, ChangeSetError};
 
 /// Parts of a reason, with the advice for each. The first one that matches counts.
 const ADVICE: [(&str, &str); 11] = [
@@ -37,7 +36,7 @@ const ADVICE: [(&str, &str); 11] = [
          reserve less in infra-gen/src/environments",
     ),
     (
-        DELETION_PROTECTION,
+        "protected against deletion",
         "the table has deletion protection: to delete it, disable the protection first",
     ),
     (
@@ -56,16 +55,28 @@ const ADVICE: [(&str, &str); 11] = [
     ),
 ];
 
-/// Whether a table could not be deleted because of its deletion protection.
-pub(super) fn is_deletion_protection(kind: &str, reason: Option<&str>) -> bool {
-    kind == "AWS::DynamoDB::Table"
-        && reason.is_some_and(|reason| reason.contains(DELETION_PROTECTION))
-}
-
 /// The advice for a reason, if it is a known one.
-pub fn advice_for(reason: &str) -> Option<&'static str> {
+pub(crate) fn advice_for(reason: &str) -> Option<&'static str> {
     let known = ADVICE.iter().find(|(part, _)| reason.contains(part));
     known.map(|(_, advice)| *advice)
+}
+
+/// The advice for an error of a library, which does not know infra-gen's options and commands.
+pub(crate) fn advice_for_error(error: &anyhow::Error) -> Option<&'static str> {
+    error.chain().find_map(|cause| {
+        if let Some(ChangeSetError::Failed {
+            reason, problems, ..
+        }) = cause.downcast_ref()
+        {
+            return advice_for(problems).or_else(|| advice_for(reason));
+        }
+        let error: &CallError = cause.downcast_ref()?;
+        (error.kind == CallErrorKind::NoService).then_some(
+            "`cargo dev` runs the functions from the template without a deployment, and `cargo dev \
+             --json` prints its URLs. For CloudFormation, omit --endpoint-url and AWS_ENDPOINT_URL, or \
+             give the URL of AWS or of an emulator that implements it",
+        )
+    })
 }
 
 #[cfg(test)]
@@ -94,5 +105,17 @@ mod tests {
             let found = advice_for(reason).unwrap_or_default();
             assert!(found.contains(advice), "{reason}: {found}");
         }
+    }
+
+    #[test]
+    fn failed_change_set_gets_the_advice_for_its_problems() {
+        let failed = |problems: &str| ChangeSetError::Failed {
+            stack: "stagecast-dev".to_owned(),
+            reason: "The following hook(s)/validation failed".to_owned(),
+            problems: problems.to_owned(),
+        };
+        let advice = |problems| advice_for_error(&anyhow::Error::new(failed(problems)));
+        assert!(advice("'jobs' already exists").is_some_and(|it| it.contains("--name-suffix")));
+        assert_eq!(advice("something else"), None);
     }
 }
