@@ -6,7 +6,8 @@
 use std::{
     env,
     fmt::Display,
-    path::PathBuf,
+    fs, io,
+    path::{Path, PathBuf},
     process::{Command, ExitCode, Stdio},
 };
 
@@ -32,8 +33,9 @@ fn build() -> Result<PathBuf, ExitCode> {
         "--bins",
         "--message-format=json-render-diagnostics",
     ]);
-    let functions = contract::functions::ALL.iter().map(|spec| spec.name);
-    for package in functions.chain([STACK]) {
+    let functions = functions()
+        .map_err(|error| print_error(format_args!("handlers/ cannot be read: {error}")))?;
+    for package in functions.iter().map(String::as_str).chain([STACK]) {
         command.args(["--package", package]);
     }
     let output = command
@@ -50,6 +52,21 @@ fn build() -> Result<PathBuf, ExitCode> {
         .filter_map(executable)
         .find(|path| path.file_stem().is_some_and(|name| name == STACK));
     executable.ok_or_else(|| print_error("cargo's output does not name the executable `local`"))
+}
+
+/// The functions: the crates in `handlers/` with an executable. Not `contract::functions::ALL`, so that
+/// this program is built before anything else is.
+fn functions() -> io::Result<Vec<String>> {
+    let handlers = Path::new(env!("CARGO_MANIFEST_DIR")).join("../handlers");
+    let mut names = Vec::new();
+    for entry in fs::read_dir(handlers)? {
+        let entry = entry?;
+        if entry.path().join("src/main.rs").is_file() {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// The path in a line such as `{"reason":"compiler-artifact",...,"executable":"/path/local",...}`.
