@@ -12,7 +12,6 @@ use crate::{
     environment::{Setting, WebSocketApi},
     grants::{Grant, GrantedOn},
     queues::{self, DeliveryQueue, JobQueue, Queue as _, QueueSpec},
-    routes::HttpRoute,
     tables::{self, Connections, JobEvents, Jobs, Subscribers},
 };
 
@@ -232,31 +231,6 @@ function! {
         settings: [],
     }
 }
-
-/// Requires that API Gateway invokes the function of every HTTP route.
-const _: () = {
-    let mut index = 0;
-    while index < HttpRoute::ALL.len() {
-        let function = HttpRoute::ALL[index].function();
-        let mut is_invoked = false;
-        let mut trigger = 0;
-        while trigger < function.triggers.len() {
-            is_invoked |= matches!(function.triggers[trigger], Trigger::HttpRoutes);
-            trigger += 1;
-        }
-        if !is_invoked {
-            const_panic(&[
-                "the function `",
-                function.name,
-                "` serves the HTTP route `",
-                HttpRoute::ALL[index].path(),
-                "` but is not invoked for it: add Trigger::HttpRoutes to its triggers \
-                 (contract/src/functions.rs)",
-            ]);
-        }
-        index += 1;
-    }
-};
 
 /// Requires that the stack has every resource that a function uses.
 const _: () = {

@@ -9,7 +9,6 @@ use std::marker::PhantomData;
 use crate::{
     buckets::{Bucket, BucketSpec},
     environment::{Resource, WebSocketApi},
-    functions::Function,
     queues::{Queue, QueueSpec},
     tables::{Index, Table, TableSpec},
 };
@@ -80,7 +79,7 @@ macro_rules! operations {
             }
 
             #[diagnostic::do_not_recommend]
-            impl<F: Function> Granted<$name<Undecided>> for F {}
+            impl<F> Granted<$name<Undecided>> for F {}
         )*
     };
 }

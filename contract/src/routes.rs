@@ -2,7 +2,7 @@
 
 use crate::{
     const_fmt::{self, const_panic},
-    functions::{Function as _, FunctionSpec, JobsFunction, WorkerFunction},
+    functions::{Function as _, FunctionSpec, JobsFunction, Trigger, WorkerFunction},
     messages::ClientMessageType,
     names::is_alphanumeric_or,
 };
@@ -317,6 +317,31 @@ pub const fn check_http(routes: &[(&str, Method, &str)]) {
         index += 1;
     }
 }
+
+/// Requires that API Gateway invokes the function of every HTTP route.
+const _: () = {
+    let mut index = 0;
+    while index < HttpRoute::ALL.len() {
+        let function = HttpRoute::ALL[index].function();
+        let mut is_invoked = false;
+        let mut trigger = 0;
+        while trigger < function.triggers.len() {
+            is_invoked |= matches!(function.triggers[trigger], Trigger::HttpRoutes);
+            trigger += 1;
+        }
+        if !is_invoked {
+            const_panic(&[
+                "the function `",
+                function.name,
+                "` serves the HTTP route `",
+                HttpRoute::ALL[index].path(),
+                "` but is not invoked for it: add Trigger::HttpRoutes to its triggers \
+                 (contract/src/functions.rs)",
+            ]);
+        }
+        index += 1;
+    }
+};
 
 #[cfg(test)]
 mod tests {
