@@ -9,8 +9,6 @@ mod connections;
 mod database;
 mod denied;
 mod environment;
-#[cfg(test)]
-pub(crate) mod fake;
 mod item;
 mod objects;
 mod post;

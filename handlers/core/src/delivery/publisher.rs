@@ -472,6 +472,3 @@ impl<F: Publishes> Publisher<F> {
 fn beyond(audience: Option<&KnownAudience>) -> Option<&str> {
     audience?.more_after.as_deref()
 }
-
-#[cfg(test)]
-mod tests;

@@ -3,6 +3,7 @@
 use contract::{
     functions::PipelineFunction,
     limits::LEASE_SECONDS,
+    messages::JobStatus,
     queues::DeliveryQueue,
     tables::{JobEvents, Jobs},
 };
@@ -18,6 +19,8 @@ use handlers_testing::{
 };
 use local::{Fault, Times};
 use serde_json::Value;
+
+use crate::external::External;
 
 fn point(percent: u8) -> ProgressPoint {
     ProgressPoint {
@@ -221,6 +224,12 @@ async fn logged_but_uncommitted_message_is_committed_by_the_next_run() {
 
     assert_eq!(seqs(&aws.take_messages("c1")), [1, 2]);
     assert_eq!(aws.items::<Jobs>()[0]["seq"]["N"], "2");
+    let epochs: Vec<_> = aws
+        .items::<JobEvents>()
+        .iter()
+        .map(|event| event["epoch"]["N"].clone())
+        .collect();
+    assert_eq!(epochs, ["2", "2"]);
 }
 
 #[tokio::test]
@@ -252,4 +261,37 @@ async fn job_that_has_ended_takes_no_more_messages() {
     let late = run.finish_stage("a", None, json("1")).await;
 
     assert!(matches!(late, Err(PublishError::LeaseLost)), "{late:?}");
+}
+
+#[tokio::test]
+async fn stage_committed_without_its_publisher_has_the_status_of_its_job() {
+    let cancelled = TerminalState::Cancelled;
+    for (terminal_state, status) in [
+        (None, JobStatus::Running),
+        (Some(&cancelled), JobStatus::Cancelled),
+    ] {
+        let site = External::new().await;
+        let mut publisher = site.die_before_commit().await;
+        let job = site.load().await;
+        site.unattended.settle(&job, terminal_state).await.unwrap();
+
+        // The worker is back, and repeats its request.
+        let finished = publisher.finish_stage("a", None, json("1")).await;
+
+        let (lease_status, _) = finished.unwrap();
+        assert_eq!(lease_status.status, status);
+    }
+}
+
+#[tokio::test]
+async fn recover_discards_the_loss_of_an_earlier_worker() {
+    let site = External::new().await;
+    site.give_up_before_commit().await;
+    let lease = site.claim().await;
+    let mut publisher = site.publisher(&lease).await;
+
+    assert!(!publisher.recover().await.unwrap());
+
+    assert_eq!((publisher.seq(), site.load().await.seq), (0, 0));
+    assert_eq!(site.aws.items::<JobEvents>()[0]["epoch"]["N"], "2");
 }
