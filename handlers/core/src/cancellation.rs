@@ -56,7 +56,7 @@ impl<F: Settles> Canceller<F> {
         }
         if job.status == JobStatus::Queued && job.is_external() {
             // No claim has started one: the subscribers are notified even if this is cut short.
-            let first = watchdog::FIRST_LOOK_SECONDS;
+            let first = watchdog::FIRST_CHECK_SECONDS;
             watchdog::schedule(&self.queues, job_id, Some(job.epoch), first).await?;
         }
         let settled = self

@@ -4,7 +4,7 @@ use contract::limits::MAX_ANSWER_STRING_BYTES;
 
 /// The bytes of a text as a JSON string, its quotes included: so the body of an answer stands in what a
 /// function returns.
-pub fn string_bytes(text: &str) -> usize {
+pub fn json_string_bytes(text: &str) -> usize {
     let escapes = text.bytes().map(|byte| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 1,
         ..0x20 => 5,
@@ -14,8 +14,8 @@ pub fn string_bytes(text: &str) -> usize {
 }
 
 /// Whether Lambda lets a function answer with `body`.
-pub fn fits_into_an_answer(body: &str) -> bool {
-    string_bytes(body) <= MAX_ANSWER_STRING_BYTES
+pub fn fits_into_response(body: &str) -> bool {
+    json_string_bytes(body) <= MAX_ANSWER_STRING_BYTES
 }
 
 #[cfg(test)]
@@ -31,7 +31,7 @@ mod tests {
             "\u{0}\u{8}\t\n\u{b}\u{c}\r\u{1f} \u{7f}\u{2028}",
         ] {
             let string = serde_json::to_string(text).unwrap();
-            assert_eq!(string_bytes(text), string.len(), "{text:?}");
+            assert_eq!(json_string_bytes(text), string.len(), "{text:?}");
         }
     }
 }

@@ -122,8 +122,8 @@ mod tests {
             let written_to = Output.write_all(b"\n");
             written.send(written_to.is_ok()).expect("the test waits");
         });
-        let patience = std::time::Duration::from_secs(20);
-        assert_eq!(is_written.recv_timeout(patience), Ok(true));
+        let timeout = std::time::Duration::from_secs(20);
+        assert_eq!(is_written.recv_timeout(timeout), Ok(true));
     }
 
     #[test]

@@ -121,7 +121,7 @@ impl<F: Settles> Unattended<F> {
     pub async fn give_up(&self, job: &Job, error: JobError) -> Result<Settled, SettleError> {
         // Before the claim is written, as for each claim: it is not without a watchdog, whatever dies
         // meanwhile.
-        let first = watchdog::FIRST_LOOK_SECONDS;
+        let first = watchdog::FIRST_CHECK_SECONDS;
         watchdog::schedule(&self.queues, &job.job_id, Some(job.epoch + 1), first).await?;
         match self.jobs.take_unattended(job).await? {
             Some(taken) => {
@@ -228,7 +228,7 @@ impl<F: Settles> Unattended<F> {
     /// Has the delivery function send the durable messages after `after_seq`, through the `seq` of
     /// `job`, to everyone who is subscribed to the job, and notes it.
     async fn notify(&self, job: &Job, after_seq: u64) -> Result<(), SendError> {
-        let pointer = DeliveryTask {
+        let task = DeliveryTask {
             job_id: job.job_id.clone(),
             audience: Recipients::AllSubscribers,
             content: DeliveryKind::Published,
@@ -236,9 +236,9 @@ impl<F: Settles> Unattended<F> {
             through_seq: Some(job.seq),
             renewed: false,
         };
-        self.queues.send::<DeliveryQueue>(&pointer, 0).await?;
+        self.queues.send::<DeliveryQueue>(&task, 0).await?;
         let sent = SentRange::extended(job.redelivered, after_seq, job.seq);
-        redelivery::note(&self.jobs, &job.job_id, sent).await;
+        redelivery::record(&self.jobs, &job.job_id, sent).await;
         Ok(())
     }
 }

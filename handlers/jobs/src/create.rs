@@ -63,7 +63,7 @@ impl Handler {
             if is_external {
                 return Ok(());
             }
-            let first = watchdog::FIRST_LOOK_SECONDS;
+            let first = watchdog::FIRST_CHECK_SECONDS;
             let started = watchdog::schedule(&self.queues, &job_id, None, first).await;
             started.map_err(ApiError::from)
         };

@@ -371,9 +371,9 @@ impl Handler {
                 if recovered && !events.is_empty() && self.replay(session, &events).await =>
             {
                 let sent = SentRange::extended(sent, after, job.seq);
-                let noted = self
-                    .connections
-                    .replayed(&session.connection_id, &job.job_id, sent);
+                let noted =
+                    self.connections
+                        .record_replay(&session.connection_id, &job.job_id, sent);
                 if let Err(error) = noted.await {
                     tracing::warn!(%error, "a replay was not noted; a repeated subscribe repeats it");
                 }
@@ -396,7 +396,11 @@ impl Handler {
         // Not watching is what was asked for, whether the job was watched or not. A transaction whose
         // condition fails costs as much as one that is done, so it is not tried in vain.
         let (connection_id, job_id) = (&session.connection_id, &message.job_id);
-        if self.connections.watches(connection_id, job_id).await? {
+        if self
+            .connections
+            .is_subscribed(connection_id, job_id)
+            .await?
+        {
             self.subscriptions
                 .unsubscribe(connection_id, job_id)
                 .await?;
@@ -475,7 +479,7 @@ impl Handler {
             }
             None if self
                 .connections
-                .watches(&session.connection_id, job_id)
+                .is_subscribed(&session.connection_id, job_id)
                 .await? =>
             {
                 let job = self.jobs.load(job_id).await?;

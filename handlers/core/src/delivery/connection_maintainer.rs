@@ -101,9 +101,9 @@ impl<F: MaintainsConnections> DeliveryObserver for ConnectionMaintainer<F> {
                 through_seq,
             } => {
                 let alone = Recipients::Connections(vec![subscriber.connection_id.clone()]);
-                let pointer = DeliveryTask::log(subscriber.job_id.clone(), alone, after_seq)
+                let task = DeliveryTask::log(subscriber.job_id.clone(), alone, after_seq)
                     .through(through_seq);
-                queue_with_retry(&self.queues, &pointer)
+                queue_with_retry(&self.queues, &task)
                     .await
                     .map_err(|error| error.to_string())
             }

@@ -24,13 +24,13 @@ const WIDE_INTERVAL: Duration = Duration::from_secs(2);
 pub(super) struct DeferredFanOut<F> {
     stores: Arc<Stores<F>>,
     job_id: JobId,
-    /// A stage's end and what follows at once go out with one pointer, since two may overtake each
+    /// A stage's end and what follows at once go out with one task, since two may overtake each
     /// other.
     pending: Option<PendingRange>,
-    /// The queue did not take a pointer: nobody knows who lacks what after this.
+    /// The queue did not take a task: nobody knows who lacks what after this.
     failed_from_seq: Option<u64>,
     /// When the subscribers beyond were last told how far the job is.
-    told_progress_at: Option<Instant>,
+    progress_queued_at: Option<Instant>,
 }
 
 /// Published messages that the subscribers after a connection are yet to be sent.
@@ -48,7 +48,7 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> DeferredFanOut<F> {
             job_id,
             pending: None,
             failed_from_seq: None,
-            told_progress_at: None,
+            progress_queued_at: None,
         }
     }
 
@@ -90,7 +90,7 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> DeferredFanOut<F> {
     /// `seq` is the last durable message.
     pub(super) async fn progress(&mut self, beyond: &str, seq: u64) {
         let told_lately = self
-            .told_progress_at
+            .progress_queued_at
             .is_some_and(|told_at| told_at.elapsed() < WIDE_INTERVAL);
         if told_lately {
             return;
@@ -104,7 +104,7 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> DeferredFanOut<F> {
             renewed: false,
         })
         .await;
-        self.told_progress_at = Some(Instant::now());
+        self.progress_queued_at = Some(Instant::now());
     }
 
     /// Has everyone sent the published message `seq`: its publisher does not know who they are.
@@ -124,8 +124,8 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> DeferredFanOut<F> {
     /// Has these connections sent the log after `after_seq` and through `through_seq`.
     pub(super) async fn log(&mut self, connections: Vec<String>, after_seq: u64, through_seq: u64) {
         let audience = Recipients::Connections(connections);
-        let pointer = DeliveryTask::log(self.job_id.clone(), audience, after_seq);
-        self.queue(pointer.through(through_seq)).await;
+        let task = DeliveryTask::log(self.job_id.clone(), audience, after_seq);
+        self.queue(task.through(through_seq)).await;
     }
 
     /// Queues the log from the first message on whose delivery task the queue did not take, with

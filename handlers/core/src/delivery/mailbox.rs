@@ -53,7 +53,7 @@ enum State {
     Deferred,
     /// Everything that was on its way was left to the delivery function. Nothing more is sent
     /// until the worker, who may be at a post still, has come home; from then on [`Self::Deferred`].
-    Left,
+    HandedOff,
 }
 
 /// What has to be done after a message was put into a mailbox.
@@ -70,8 +70,8 @@ pub(super) enum Next {
 impl Mailbox {
     pub(super) fn put(&mut self, outgoing: Outgoing) -> Next {
         match (&self.state, &outgoing) {
-            (State::Gone, _) | (State::Left, Outgoing::Latest { .. }) => return Next::Nothing,
-            (State::Deferred | State::Left, Outgoing::Durable { .. }) => {
+            (State::Gone, _) | (State::HandedOff, Outgoing::Latest { .. }) => return Next::Nothing,
+            (State::Deferred | State::HandedOff, Outgoing::Durable { .. }) => {
                 self.deferring += 1;
                 return Next::Defer;
             }
@@ -97,7 +97,7 @@ impl Mailbox {
     pub(super) fn take(&mut self) -> Option<Outgoing> {
         let next = self.waiting.pop_front();
         self.busy = next.is_some();
-        if !self.busy && self.state == State::Left {
+        if !self.busy && self.state == State::HandedOff {
             self.state = State::Deferred;
         }
         next
@@ -129,7 +129,7 @@ impl Mailbox {
 
     /// Whether nothing is sent any more, or not now.
     pub(super) fn is_closed(&self) -> bool {
-        matches!(self.state, State::Gone | State::Left)
+        matches!(self.state, State::Gone | State::HandedOff)
     }
 
     /// The connection has ended.
@@ -139,9 +139,9 @@ impl Mailbox {
     }
 
     /// What is on its way is somebody else's to deliver, and so are the durable messages that follow.
-    pub(super) fn leave(&mut self) {
+    pub(super) fn hand_off(&mut self) {
         if self.busy && self.state != State::Gone {
-            self.state = State::Left;
+            self.state = State::HandedOff;
             self.waiting.clear();
         }
     }
@@ -219,7 +219,7 @@ mod tests {
         mailbox.put(durable(1));
         mailbox.put(durable(2));
         mailbox.take();
-        mailbox.leave();
+        mailbox.hand_off();
         assert!(mailbox.is_closed() && mailbox.is_unfinished());
         assert_eq!(mailbox.put(durable(3)), Next::Defer);
         assert_eq!(mailbox.put(latest("a")), Next::Nothing);

@@ -21,7 +21,7 @@ mod write_priority;
 pub use attempt::{Delivery, Destination, deliver};
 pub use connection_maintainer::{ConnectionMaintainer, MaintainsConnections};
 pub use mailbox::Outgoing;
-pub use publisher::{Advanced, LeaseStatus, PublishError, Publisher, Publishes};
+pub use publisher::{LeaseStatus, PublishError, Publisher, Publishes, ReportOutcome};
 pub use sender::{DeliveryObserver, Outcome, Sender, Unfinished};
 pub use stores::Stores;
 pub use terminal_message::{MessageHeader, terminal_message};

@@ -71,11 +71,11 @@ impl LeaseStatus {
 
 /// What became of a progress update of an external worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Advanced {
+pub enum ReportOutcome {
     /// It is the job's progress now.
     Reported(LeaseStatus),
     /// The job has passed it: the worker's posts may come late or twice.
-    OldNews(LeaseStatus),
+    Outdated(LeaseStatus),
     /// The job has ended under the worker's claim, with this status.
     Ended(JobStatus),
 }
@@ -223,7 +223,7 @@ impl<F: Publishes> Publisher<F> {
         &mut self,
         point: &ProgressPoint,
         estimate: &Estimate,
-    ) -> Result<Advanced, PublishError> {
+    ) -> Result<ReportOutcome, PublishError> {
         let _pause = self.sender.pause_posts();
         self.deferred.send().await;
         let jobs = &self.stores.jobs;
@@ -232,13 +232,13 @@ impl<F: Publishes> Publisher<F> {
         if let Some(job) = advanced.await? {
             // A worker may not say so again for long.
             let reached = self.fan_out_progress(&job, Purpose::Complete).await;
-            return reached.map(Advanced::Reported);
+            return reached.map(ReportOutcome::Reported);
         }
         // Which condition failed: the job says.
         match self.stores.jobs.load(&self.lease.job_id).await? {
             Some(job) if job.epoch != self.lease.epoch => Err(PublishError::LeaseLost),
-            Some(job) if job.status.has_ended() => Ok(Advanced::Ended(job.status)),
-            Some(job) => Ok(Advanced::OldNews(LeaseStatus::of(&job))),
+            Some(job) if job.status.has_ended() => Ok(ReportOutcome::Ended(job.status)),
+            Some(job) => Ok(ReportOutcome::Outdated(LeaseStatus::of(&job))),
             None => Err(PublishError::LeaseLost),
         }
     }

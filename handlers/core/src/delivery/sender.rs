@@ -142,7 +142,7 @@ impl<P: Post + 'static, A: DeliveryObserver> Sender<P, A> {
                 inner.work(&subscriber).await;
             } else if let Some(seq) = seq {
                 inner.stats.deferred(1);
-                // With the one before it, whose pointer is on the queue too: a queue keeps no order,
+                // With the one before it, whose task is on the queue too: a queue keeps no order,
                 // and the last message must not overtake it.
                 let after_seq = seq.saturating_sub(2);
                 inner
@@ -193,7 +193,7 @@ impl<P: Post + 'static, A: DeliveryObserver> Sender<P, A> {
         let mut unfinished = Vec::new();
         for (connection_id, mailbox) in &mut self.0.lock().mailboxes {
             if mailbox.is_unfinished() {
-                mailbox.leave();
+                mailbox.hand_off();
                 unfinished.push(Unfinished {
                     connection_id: connection_id.clone(),
                     sent_seq: mailbox.sent_seq(),

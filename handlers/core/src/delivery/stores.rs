@@ -76,7 +76,7 @@ where
         if let Some(job) = job {
             return redelivery::redeliver(&self.jobs, &self.queues, &job, after_seq).await;
         }
-        let pointer = DeliveryTask::log(job_id.clone(), Recipients::AllSubscribers, after_seq);
-        self.queues.send::<DeliveryQueue>(&pointer, 0).await
+        let task = DeliveryTask::log(job_id.clone(), Recipients::AllSubscribers, after_seq);
+        self.queues.send::<DeliveryQueue>(&task, 0).await
     }
 }

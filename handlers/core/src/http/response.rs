@@ -219,15 +219,15 @@ mod tests {
     use contract::limits::MAX_ANSWER_STRING_BYTES;
 
     use super::*;
-    use crate::response_size::fits_into_an_answer;
+    use crate::response_size::fits_into_response;
 
     #[test]
     fn a_body_of_quotes_fits_only_if_its_string_does() {
-        assert!(fits_into_an_answer(&"x".repeat(4 * 1024 * 1024)));
-        assert!(!fits_into_an_answer(&r#"\""#.repeat(1_950_000)));
+        assert!(fits_into_response(&"x".repeat(4 * 1024 * 1024)));
+        assert!(!fits_into_response(&r#"\""#.repeat(1_950_000)));
         let largest = "x".repeat(MAX_ANSWER_STRING_BYTES - 2);
-        assert!(fits_into_an_answer(&largest));
-        assert!(!fits_into_an_answer(&(largest.clone() + "x")));
+        assert!(fits_into_response(&largest));
+        assert!(!fits_into_response(&(largest.clone() + "x")));
         // What the runtime sends, with its longest headers, is what Lambda takes.
         let address = format!("https://example.com/{}", "x".repeat(4_000));
         let mut answer = ApiResponse::raw_json(largest);

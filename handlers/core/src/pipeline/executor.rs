@@ -280,8 +280,8 @@ mod tests {
         assert_eq!(other.outcome().await, Ok(1));
         released.store(true, Ordering::Release);
         tokio::time::resume();
-        let patience = Duration::from_mins(1);
-        assert!(executor.stuck(patience).await.is_empty());
+        let timeout = Duration::from_mins(1);
+        assert!(executor.stuck(timeout).await.is_empty());
     }
 
     #[tokio::test]

@@ -14,9 +14,9 @@ use crate::{
 };
 
 /// Shortest time between two updates.
-const INTERVAL: Duration = Duration::from_millis(1000 / MAX_UPDATES_PER_SECOND as u64);
+const REPORT_INTERVAL: Duration = Duration::from_millis(1000 / MAX_UPDATES_PER_SECOND as u64);
 /// Longest time in which nobody looks whether the job was cancelled.
-const SILENCE: Duration = Duration::from_millis(800);
+const POLL_INTERVAL: Duration = Duration::from_millis(800);
 /// Longest time without a write: each one renews the lease.
 const HEARTBEAT: Duration = Duration::from_secs(LEASE_SECONDS.unsigned_abs() / 3);
 
@@ -74,7 +74,7 @@ pub(super) struct Reporter<'a> {
     feed: ProgressFeed,
     estimate: &'a mut Estimate,
     start: Instant,
-    looked_at: Instant,
+    polled_at: Instant,
     written_at: Option<Instant>,
 }
 
@@ -86,36 +86,36 @@ impl<'a> Reporter<'a> {
         estimate: &'a mut Estimate,
         start: Instant,
     ) -> Self {
-        let looked_at = Instant::now();
+        let polled_at = Instant::now();
         Self {
             stage,
             weight,
             feed,
             estimate,
             start,
-            looked_at,
+            polled_at,
             written_at: None,
         }
     }
 
-    /// Waits until [`Self::look`] is due: something new was reported and the last update is not too
+    /// Waits until [`Self::poll`] is due: something new was reported and the last update is not too
     /// fresh, or nobody has looked for a while. May be dropped at any point.
     pub(super) async fn due(&self) {
-        let silence = tokio::time::timeout_at(self.looked_at + SILENCE, self.feed.changed());
+        let silence = tokio::time::timeout_at(self.polled_at + POLL_INTERVAL, self.feed.changed());
         if silence.await.is_ok()
             && let Some(written_at) = self.written_at
         {
-            tokio::time::sleep_until(written_at + INTERVAL).await;
+            tokio::time::sleep_until(written_at + REPORT_INTERVAL).await;
         }
     }
 
     /// Publishes what is new; with nothing new, only asks whether the job was cancelled.
-    pub(super) async fn look(&mut self, publisher: &mut impl PublishesProgress) -> Option<Stopped> {
-        self.looked_at = Instant::now();
-        let rested = self
+    pub(super) async fn poll(&mut self, publisher: &mut impl PublishesProgress) -> Option<Stopped> {
+        self.polled_at = Instant::now();
+        let was_written_lately = self
             .written_at
             .is_some_and(|written_at| written_at.elapsed() < HEARTBEAT);
-        if self.feed.is_fresh() || !rested {
+        if self.feed.is_fresh() || !was_written_lately {
             return self.publish(publisher).await;
         }
         Self::lease_status(self.stage, publisher.poll_cancellation().await)
@@ -190,8 +190,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stage_hears_within_a_second_that_it_is_cancelled_whether_it_reports_or_not() {
-        assert_eq!(silence(true).await, INTERVAL);
-        assert_eq!(silence(false).await, SILENCE);
-        assert!(INTERVAL < SILENCE && SILENCE < Duration::from_secs(1));
+        assert_eq!(silence(true).await, REPORT_INTERVAL);
+        assert_eq!(silence(false).await, POLL_INTERVAL);
+        assert!(REPORT_INTERVAL < POLL_INTERVAL && POLL_INTERVAL < Duration::from_secs(1));
     }
 }

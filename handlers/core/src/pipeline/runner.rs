@@ -183,7 +183,7 @@ impl<F: Runs> Runner<F> {
                     "the lease is lost: another run has claimed the job, because this one did not \
                      renew it in time"
                 );
-                self.stores.jobs.note_lost_lease(&lease).await;
+                self.stores.jobs.record_lost_lease(&lease).await;
                 Ok(RunOutcome::LeaseLost)
             }
             Err(RunInterrupt::Error(error)) => {

@@ -34,7 +34,7 @@ pub(super) async fn supervise<T, P: PublishesProgress>(
             () = tokio::time::sleep_until(deadline) => break None,
             () = reporter.due() => {}
         }
-        if let Some(stopped) = reporter.look(publisher).await {
+        if let Some(stopped) = reporter.poll(publisher).await {
             break Some(stopped);
         }
     };

@@ -8,7 +8,7 @@ use contract::{
     tables::Subscribers,
 };
 
-use super::{StoreError, SubscriptionStore, error::every_item};
+use super::{StoreError, SubscriptionStore, error::all_items};
 use crate::{aws::text, models::Subscriber};
 
 const OPERATION: &str = "reading the subscribers of a job";
@@ -86,7 +86,7 @@ impl<F: Function> SubscriptionStore<F> {
             .expression_attribute_values(":last", text(last));
         let now = self.clock.now();
         let mut subscribers = Vec::new();
-        for item in every_item(OPERATION, query).await? {
+        for item in all_items(OPERATION, query).await? {
             let subscriber = Subscriber::from_dynamodb_item(item)?;
             if subscriber.is_live(now) && connections.contains(&subscriber.connection_id) {
                 subscribers.push(subscriber);

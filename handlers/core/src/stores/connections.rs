@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     StoreError, allowance,
-    error::{condition_met, every_item, is_conflict},
+    error::{all_items, condition_met, is_conflict},
 };
 use crate::{
     aws::{Database, number, text},
@@ -136,7 +136,7 @@ impl<F: Function> ConnectionStore<F> {
     }
 
     /// Notes which part of the job's log the connection has been sent by its own request.
-    pub async fn replayed(
+    pub async fn record_replay(
         &self,
         connection_id: &str,
         job_id: &JobId,
@@ -210,7 +210,7 @@ impl<F: Function> ConnectionStore<F> {
             .subscriptions_expire_at
             .unwrap_or_else(|| before.created_at.plus_seconds(CONNECTION_TTL_SECONDS));
         if before.subscriptions > 0
-            && half_is_gone(subscriptions_expire_at, now)
+            && is_half_expired(subscriptions_expire_at, now)
             && let Err(error) = self.renew_subscriptions(connection_id, now).await
         {
             // No reason to fail: the next message tries again.
@@ -260,7 +260,7 @@ impl<F: Function> ConnectionStore<F> {
     {
         let expires_at = Timestamp::from_epoch_seconds(subscriber.expires_at);
         let now = self.clock.now();
-        if !half_is_gone(expires_at, now) {
+        if !is_half_expired(expires_at, now) {
             return Ok(None);
         }
         self.renew_item(&subscriber.connection_id, CONNECTION_SENTINEL)
@@ -371,7 +371,11 @@ impl<F: Function> ConnectionStore<F> {
     }
 
     /// Whether the connection watches the job.
-    pub async fn watches(&self, connection_id: &str, job_id: &JobId) -> Result<bool, StoreError>
+    pub async fn is_subscribed(
+        &self,
+        connection_id: &str,
+        job_id: &JobId,
+    ) -> Result<bool, StoreError>
     where
         F: Granted<GetItem<Connections>>,
     {
@@ -400,7 +404,7 @@ impl<F: Function> ConnectionStore<F> {
             .query::<Connections>()
             .key_condition_expression("connection_id = :connection_id")
             .expression_attribute_values(":connection_id", text(connection_id));
-        let items = every_item("reading the items of a connection", query).await?;
+        let items = all_items("reading the items of a connection", query).await?;
         items
             .into_iter()
             .map(|item| Ok(Connection::from_dynamodb_item(item)?))
@@ -412,7 +416,7 @@ fn expiry(now: Timestamp) -> i64 {
     now.plus_seconds(CONNECTION_TTL_SECONDS).epoch_seconds()
 }
 
-pub(super) fn half_is_gone(expires_at: Timestamp, now: Timestamp) -> bool {
+pub(super) fn is_half_expired(expires_at: Timestamp, now: Timestamp) -> bool {
     expires_at.epoch_seconds() - now.epoch_seconds() < CONNECTION_TTL_SECONDS / 2
 }
 
@@ -432,7 +436,7 @@ mod tests {
 
     #[test]
     fn items_are_renewed_once_less_than_half_of_their_life_is_left() {
-        assert!(!half_is_gone(NOW.plus_seconds(1800), NOW));
-        assert!(half_is_gone(NOW.plus_seconds(1799), NOW));
+        assert!(!is_half_expired(NOW.plus_seconds(1800), NOW));
+        assert!(is_half_expired(NOW.plus_seconds(1799), NOW));
     }
 }

@@ -69,7 +69,7 @@ where
 }
 
 /// Every item that a query finds, page by page, as they are now.
-pub(super) async fn every_item(
+pub(super) async fn all_items(
     operation: &'static str,
     query: QueryFluentBuilder,
 ) -> Result<Vec<Item>, StoreError> {
@@ -97,11 +97,11 @@ pub(super) fn is_conflict<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool 
 /// Whether a transaction was cancelled because it met another writer, or too many of them: the SDK
 /// does not try that again.
 pub(super) fn is_contended(reasons: &[CancellationReason]) -> bool {
-    const CROWDED: [&str; 3] = [
+    const CONTENTION_CODES: [&str; 3] = [
         "TransactionConflict",
         "ThrottlingError",
         "ProvisionedThroughputExceeded",
     ];
     let mut codes = reasons.iter().filter_map(CancellationReason::code);
-    codes.any(|code| CROWDED.contains(&code))
+    codes.any(|code| CONTENTION_CODES.contains(&code))
 }

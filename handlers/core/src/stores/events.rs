@@ -9,7 +9,7 @@ use contract::{
 
 use super::{
     StoreError,
-    error::{condition_met, every_item},
+    error::{all_items, condition_met},
 };
 use crate::{
     aws::{Database, number, text},
@@ -103,7 +103,7 @@ impl<F: Function> EventStore<F> {
             .expression_attribute_values(":job_id", text(job_id))
             .expression_attribute_values(":first", number(after + 1))
             .expression_attribute_values(":last", number(last));
-        let items = every_item("reading the log", query).await?;
+        let items = all_items("reading the log", query).await?;
         items
             .into_iter()
             .map(|item| Ok(Event::from_dynamodb_item(item)?))

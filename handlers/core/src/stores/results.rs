@@ -15,7 +15,7 @@ use contract::{
 };
 
 use super::StoreError;
-use crate::{aws::Objects, hash::sha256_hex, response_size::fits_into_an_answer};
+use crate::{aws::Objects, hash::sha256_hex, response_size::fits_into_response};
 
 /// How long an address in the bucket can be used.
 const PRESIGNED_FOR: std::time::Duration = std::time::Duration::from_mins(5);
@@ -33,7 +33,7 @@ pub enum StoredResults {
 const SHA256: &str = "sha256";
 
 /// What a message says in the place of results that are too large for it.
-fn elsewhere(job_id: &JobId, stage: &str, json: &str) -> Results {
+fn large_results(job_id: &JobId, stage: &str, json: &str) -> Results {
     let sha256 = sha256_hex(json.as_bytes());
     Results {
         results: RawJson::null(),
@@ -44,7 +44,7 @@ fn elsewhere(job_id: &JobId, stage: &str, json: &str) -> Results {
 }
 
 /// Where in the bucket the results are that a message tells of; `None` if it carries them.
-fn key_of(job_id: &JobId, results: &Results) -> Result<Option<String>, StoreError> {
+fn object_key(job_id: &JobId, results: &Results) -> Result<Option<String>, StoreError> {
     let Some(url) = &results.results_url else {
         return Ok(None);
     };
@@ -64,7 +64,7 @@ fn key_of(job_id: &JobId, results: &Results) -> Result<Option<String>, StoreErro
 /// the message names the hash, so they are equal if they have the same bytes.
 pub fn packed(job_id: &JobId, stage: &str, results: RawJson) -> (Results, Option<RawJson>) {
     if results.get().len() > MAX_INLINE_RESULTS_BYTES {
-        return (elsewhere(job_id, stage, results.get()), Some(results));
+        return (large_results(job_id, stage, results.get()), Some(results));
     }
     let inline = Results {
         results,
@@ -104,7 +104,7 @@ impl<F: Function> ResultStore<F> {
         F: Granted<PutObject<buckets::Objects>>,
     {
         let (results, large) = packed(job_id, stage, results);
-        let (Some(json), Some(key)) = (large, key_of(job_id, &results)?) else {
+        let (Some(json), Some(key)) = (large, object_key(job_id, &results)?) else {
             return Ok(results);
         };
         self.objects
@@ -125,7 +125,7 @@ impl<F: Function> ResultStore<F> {
     where
         F: Granted<GetObject<buckets::Objects>>,
     {
-        let Some(key) = key_of(job_id, &results)? else {
+        let Some(key) = object_key(job_id, &results)? else {
             return Ok(results.results);
         };
         let json = collect(self.object(&key).await?.body).await?;
@@ -142,14 +142,14 @@ impl<F: Function> ResultStore<F> {
     where
         F: Granted<GetObject<buckets::Objects>>,
     {
-        let Some(key) = key_of(job_id, &results)? else {
+        let Some(key) = object_key(job_id, &results)? else {
             return Ok(StoredResults::Json(results.results.get().to_owned()));
         };
         let object = self.object(&key).await?;
         let size = object.content_length().unwrap_or(i64::MAX);
         if usize::try_from(size).is_ok_and(|size| size <= MAX_RESULTS_ANSWER_BYTES) {
             let json = collect(object.body).await?;
-            if fits_into_an_answer(&json) {
+            if fits_into_response(&json) {
                 return Ok(StoredResults::Json(json));
             }
         }
@@ -208,7 +208,7 @@ mod tests {
         assert_eq!((small.results, none), (words, None));
         let large =
             |letter: &str| packed(&job_id(), "count", json!(letter.repeat(40_000)).into()).0;
-        let key = |results: &Results| key_of(&job_id(), results).unwrap().expect("a key");
+        let key = |results: &Results| object_key(&job_id(), results).unwrap().expect("a key");
         assert_eq!(large("x").results, RawJson::null());
         assert_eq!(key(&large("x")), key(&large("x")));
         assert_ne!(key(&large("x")), key(&large("y")));
@@ -216,11 +216,13 @@ mod tests {
 
     #[test]
     fn an_address_without_a_hash_is_an_error_and_not_no_results() {
-        let elsewhere = Results {
+        let large_results = Results {
             results: RawJson::null(),
             results_url: Some("/v1/jobs/job_20240115_ab/results?stage=count".to_owned()),
         };
-        let error = key_of(&job_id(), &elsewhere).unwrap_err().to_string();
+        let error = object_key(&job_id(), &large_results)
+            .unwrap_err()
+            .to_string();
         assert!(
             error.contains("results?stage=count has no sha256"),
             "{error}"

@@ -22,7 +22,7 @@ use contract::{
 use super::{
     StoreError,
     allowance::{unchanged, values},
-    connections::half_is_gone,
+    connections::is_half_expired,
     error::is_contended,
 };
 use crate::{
@@ -49,8 +49,8 @@ pub struct SubscriptionRequest<'a> {
 #[derive(Clone, Debug)]
 pub struct SubscribeContext {
     job: Option<Job>,
-    own: Option<Connection>,
-    watched: Option<Connection>,
+    connection: Option<Connection>,
+    subscription: Option<Connection>,
 }
 
 /// A connection that may watch a job.
@@ -59,7 +59,7 @@ pub struct Authorized {
     /// The job.
     pub job: Job,
     /// The subscription that is there already: renewing it makes no new one.
-    watched: Option<Connection>,
+    subscription: Option<Connection>,
     /// What the connection may still be sent.
     allowance: ReplayAllowance,
     /// Jobs that the connection may be subscribed to at a time.
@@ -75,9 +75,9 @@ impl Authorized {
 
     /// Whether the connection is subscribed and stays so for long: nothing has to be stored.
     pub fn is_subscribed(&self, now: Timestamp) -> bool {
-        self.watched
+        self.subscription
             .as_ref()
-            .is_some_and(|watched| !half_is_gone(watched.expires_at, now))
+            .is_some_and(|subscription| !is_half_expired(subscription.expires_at, now))
     }
 
     /// What the connection may still be sent.
@@ -94,14 +94,16 @@ impl Authorized {
 
     /// The part of the log that the subscription has brought the connection.
     pub fn replayed(&self) -> Option<SentRange> {
-        self.watched.as_ref().and_then(|watched| watched.replayed)
+        self.subscription
+            .as_ref()
+            .and_then(|subscription| subscription.replayed)
     }
 }
 
 /// What of a job has to be as it was read, lest something falls between the reading and the storing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precondition {
-    /// The log, and how far the job is: it may not say so again for long.
+    /// The log, and how far the job is: it may not say so is_renewal for long.
     All,
     /// The log.
     Log,
@@ -127,7 +129,7 @@ pub enum SubscribeError {
 pub enum CommitOutcome {
     /// It was.
     Committed,
-    /// Something has changed since the [`SubscribeContext`] was read: read it again.
+    /// Something has changed since the [`SubscribeContext`] was read: read it is_renewal.
     Conflict,
 }
 
@@ -152,7 +154,7 @@ enum Cancelled {
     /// A condition did not hold.
     Condition,
     /// Another writer was at one of the items, or too many are.
-    Crowded,
+    Contended,
     Failed(StoreError),
 }
 
@@ -187,7 +189,7 @@ impl<F: Function> SubscriptionStore<F> {
             .build();
         // A job that goes on is written all the time, and its item is read here.
         let answer = RetryPolicy::TRANSACTION_CONFLICT
-            .run(|| reading.clone().send(), met_a_writer)
+            .run(|| reading.clone().send(), is_read_conflict)
             .await
             .map_err(StoreError::of("looking at the job and the connection"))?;
         let now = self.clock.now();
@@ -198,12 +200,12 @@ impl<F: Function> SubscriptionStore<F> {
             .map(|answer| answer.item);
         let mut next = || items.next().flatten().filter(|item| !item.is_empty());
         let job = next().map(Job::from_dynamodb_item).transpose()?;
-        let own = next().map(Connection::from_dynamodb_item).transpose()?;
-        let watched = next().map(Connection::from_dynamodb_item).transpose()?;
+        let connection = next().map(Connection::from_dynamodb_item).transpose()?;
+        let subscription = next().map(Connection::from_dynamodb_item).transpose()?;
         Ok(SubscribeContext {
             job: job.filter(|job| job.is_live(now)),
-            own: own.filter(|own| own.is_live(now)),
-            watched,
+            connection: connection.filter(|connection| connection.is_live(now)),
+            subscription,
         })
     }
 
@@ -216,22 +218,22 @@ impl<F: Function> SubscriptionStore<F> {
         access_key: Option<&AccessKey>,
         max_subscriptions: u32,
     ) -> Result<Authorized, SubscribeError> {
-        let own = context.own.ok_or(SubscribeError::NoConnection)?;
-        let watched = context.watched;
-        let job = context
-            .job
-            .filter(|job| access_key.map_or(watched.is_some(), |key| job.verify_access_key(key)));
+        let connection = context.connection.ok_or(SubscribeError::NoConnection)?;
+        let subscription = context.subscription;
+        let job = context.job.filter(|job| {
+            access_key.map_or(subscription.is_some(), |key| job.verify_access_key(key))
+        });
         let job = job.ok_or(SubscribeError::Forbidden)?;
-        if own.pending_reply.is_some() {
+        if connection.pending_reply.is_some() {
             return Err(SubscribeError::ReplyPending);
         }
-        if watched.is_none() && own.subscriptions >= max_subscriptions {
+        if subscription.is_none() && connection.subscriptions >= max_subscriptions {
             return Err(SubscribeError::TooMany);
         }
         Ok(Authorized {
             job,
-            watched,
-            allowance: own.replay_allowance,
+            subscription,
+            allowance: connection.replay_allowance,
             max_subscriptions,
         })
     }
@@ -260,13 +262,13 @@ impl<F: Function> SubscriptionStore<F> {
         let written = RetryPolicy::TRANSACTION_CONFLICT
             .run(
                 || self.write(request, authorized, allowance, precondition),
-                |cancelled| matches!(cancelled, Cancelled::Crowded),
+                |cancelled| matches!(cancelled, Cancelled::Contended),
             )
             .await;
         match written {
             Ok(()) => Ok(CommitOutcome::Committed),
             Err(Cancelled::Condition) => Ok(CommitOutcome::Conflict),
-            Err(Cancelled::Crowded) => Err(crowded("subscribing")),
+            Err(Cancelled::Contended) => Err(contended("subscribing")),
             Err(Cancelled::Failed(error)) => Err(error),
         }
     }
@@ -284,18 +286,18 @@ impl<F: Function> SubscriptionStore<F> {
             + Granted<PutItem<Connections>>
             + Granted<PutItem<Subscribers>>,
     {
-        let (job, again) = (&authorized.job, authorized.watched.is_some());
+        let (job, is_renewal) = (&authorized.job, authorized.subscription.is_some());
         let most = authorized.max_subscriptions;
         let now = self.clock.now();
-        let mut watched = Connection::starting(
+        let mut subscription = Connection::starting(
             request.connection_id,
             Some(request.job_id.clone()),
             request.correlation_id.clone(),
             request.connected_at.min(now),
         );
-        watched.last_activity = now;
-        watched.replayed = authorized.replayed();
-        watched.expires_at = now.plus_seconds(CONNECTION_TTL_SECONDS);
+        subscription.last_activity = now;
+        subscription.replayed = authorized.replayed();
+        subscription.expires_at = now.plus_seconds(CONNECTION_TTL_SECONDS);
         let subscriber = Subscriber {
             job_id: request.job_id.clone(),
             connection_id: request.connection_id.to_owned(),
@@ -306,9 +308,9 @@ impl<F: Function> SubscriptionStore<F> {
                 Precondition::Nothing => 0,
             },
             correlation_id: request.correlation_id.clone(),
-            expires_at: watched.expires_at.epoch_seconds(),
+            expires_at: subscription.expires_at.epoch_seconds(),
         };
-        let watched_item = watched
+        let subscription_item = subscription
             .to_dynamodb_item()
             .map_err(|error| Cancelled::Failed(error.into()))?;
         let subscriber_item = subscriber
@@ -317,7 +319,7 @@ impl<F: Function> SubscriptionStore<F> {
         let job_key = JobKey {
             job_id: request.job_id.as_str(),
         };
-        let own_key = ConnectionKey {
+        let connection_key = ConnectionKey {
             connection_id: request.connection_id,
             job_id: CONNECTION_SENTINEL,
         };
@@ -329,10 +331,10 @@ impl<F: Function> SubscriptionStore<F> {
                     .update_expression("ADD subscribers_version :one")
                     .expression_attribute_values(":one", number(1))
                     .expression_attribute_values(":now", number(now.epoch_seconds()));
-                provided(update, job, precondition)
+                with_precondition(update, job, precondition)
             })
             .and_then(|transaction| {
-                transaction.update(&own_key, |update| {
+                transaction.update(&connection_key, |update| {
                     let mut set = "SET last_activity = :now, expires_at = :expires_at".to_owned();
                     let mut condition =
                         "attribute_exists(connection_id) AND attribute_not_exists(pending_reply)"
@@ -341,7 +343,7 @@ impl<F: Function> SubscriptionStore<F> {
                         .expression_attribute_values(":now", text(now))
                         .expression_attribute_values(
                             ":expires_at",
-                            number(watched.expires_at.epoch_seconds()),
+                            number(subscription.expires_at.epoch_seconds()),
                         );
                     if allowance != authorized.allowance {
                         set.push_str(", replay_full_at = :full_at");
@@ -351,7 +353,7 @@ impl<F: Function> SubscriptionStore<F> {
                             update = update.expression_attribute_values(name, value);
                         }
                     }
-                    if !again {
+                    if !is_renewal {
                         set.push_str(" ADD subscriptions :one");
                         condition.push_str(" AND subscriptions < :most");
                         update = update
@@ -365,8 +367,8 @@ impl<F: Function> SubscriptionStore<F> {
             })
             .and_then(|transaction| {
                 transaction.put::<Connection>(|put| {
-                    put.set_item(Some(watched_item))
-                        .condition_expression(if again {
+                    put.set_item(Some(subscription_item))
+                        .condition_expression(if is_renewal {
                             "attribute_exists(connection_id)"
                         } else {
                             "attribute_not_exists(connection_id)"
@@ -381,7 +383,7 @@ impl<F: Function> SubscriptionStore<F> {
             .build()
             .send()
             .await
-            .map_err(|error| reason("subscribing", error))?;
+            .map_err(|error| cancellation_cause("subscribing", error))?;
         Ok(())
     }
 
@@ -396,11 +398,11 @@ impl<F: Function> SubscriptionStore<F> {
     {
         let id = job_id.as_str();
         let job_key = JobKey { job_id: id };
-        let watched_key = ConnectionKey {
+        let subscription_key = ConnectionKey {
             connection_id,
             job_id: id,
         };
-        let own_key = ConnectionKey {
+        let connection_key = ConnectionKey {
             connection_id,
             job_id: CONNECTION_SENTINEL,
         };
@@ -412,11 +414,11 @@ impl<F: Function> SubscriptionStore<F> {
             let transaction = self
                 .database
                 .transaction()
-                .delete(&watched_key, |delete| {
+                .delete(&subscription_key, |delete| {
                     delete.condition_expression("attribute_exists(connection_id)")
                 })
                 .and_then(|transaction| {
-                    transaction.update(&own_key, |update| {
+                    transaction.update(&connection_key, |update| {
                         update
                             .update_expression("ADD subscriptions :less")
                             .condition_expression("attribute_exists(connection_id)")
@@ -437,22 +439,26 @@ impl<F: Function> SubscriptionStore<F> {
                 .build()
                 .send()
                 .await
-                .map_err(|error| reason("unsubscribing", error))
+                .map_err(|error| cancellation_cause("unsubscribing", error))
         };
         match RetryPolicy::TRANSACTION_CONFLICT
-            .run(write, |cancelled| matches!(cancelled, Cancelled::Crowded))
+            .run(write, |cancelled| matches!(cancelled, Cancelled::Contended))
             .await
         {
             Ok(_) => Ok(true),
             Err(Cancelled::Condition) => Ok(false),
-            Err(Cancelled::Crowded) => Err(crowded("unsubscribing")),
+            Err(Cancelled::Contended) => Err(contended("unsubscribing")),
             Err(Cancelled::Failed(error)) => Err(error),
         }
     }
 }
 
 /// The update of the job's item, if it is as it was read.
-fn provided(update: UpdateBuilder, job: &Job, precondition: Precondition) -> UpdateBuilder {
+fn with_precondition(
+    update: UpdateBuilder,
+    job: &Job,
+    precondition: Precondition,
+) -> UpdateBuilder {
     match precondition {
         Precondition::All => {
             let stage = job.stage.as_ref();
@@ -478,11 +484,11 @@ fn provided(update: UpdateBuilder, job: &Job, precondition: Precondition) -> Upd
     }
 }
 
-fn crowded(operation: &'static str) -> StoreError {
+fn contended(operation: &'static str) -> StoreError {
     StoreError::call(operation)("the job's item is being written by too many at once".to_owned())
 }
 
-fn met_a_writer(error: &SdkError<TransactGetItemsError>) -> bool {
+fn is_read_conflict(error: &SdkError<TransactGetItemsError>) -> bool {
     match error.as_service_error() {
         Some(TransactGetItemsError::TransactionCanceledException(cancelled)) => {
             is_contended(cancelled.cancellation_reasons())
@@ -491,7 +497,10 @@ fn met_a_writer(error: &SdkError<TransactGetItemsError>) -> bool {
     }
 }
 
-fn reason(operation: &'static str, error: SdkError<TransactWriteItemsError>) -> Cancelled {
+fn cancellation_cause(
+    operation: &'static str,
+    error: SdkError<TransactWriteItemsError>,
+) -> Cancelled {
     let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
         error.as_service_error()
     else {
@@ -505,7 +514,7 @@ fn reason(operation: &'static str, error: SdkError<TransactWriteItemsError>) -> 
     if codes.contains(&"ConditionalCheckFailed") {
         Cancelled::Condition
     } else if is_contended(reasons) {
-        Cancelled::Crowded
+        Cancelled::Contended
     } else {
         Cancelled::Failed(StoreError::call(operation)(codes.join(", ")))
     }

@@ -46,10 +46,10 @@ impl Stage for Count {
 }
 
 /// Doubles what the stage before it counted, or does what a test asks for.
-struct Double(Then);
+struct Double(StageScript);
 
 #[derive(Clone, Copy)]
-enum Then {
+enum StageScript {
     Succeed,
     Fail,
     Panic,
@@ -69,10 +69,10 @@ impl Stage for Double {
         progress: &Progress,
     ) -> Result<usize, StageError> {
         match self.0 {
-            Then::Succeed => Ok(count * 2),
-            Then::Fail => Err(StageError::failed("too_short", "the text is too short")),
-            Then::Panic => panic!("the stage has a bug"),
-            Then::WaitForCancellation => loop {
+            StageScript::Succeed => Ok(count * 2),
+            StageScript::Fail => Err(StageError::failed("too_short", "the text is too short")),
+            StageScript::Panic => panic!("the stage has a bug"),
+            StageScript::WaitForCancellation => loop {
                 progress.check_cancelled()?;
                 tokio::time::sleep(Duration::from_millis(1)).await;
             },
@@ -88,10 +88,10 @@ struct Site {
 }
 
 impl Site {
-    fn new(then: Then) -> Self {
+    fn new(script: StageScript) -> Self {
         let (aws, clock) = (TestAws::new(), fixtures::clock());
         let counted = Arc::new(AtomicUsize::new(0));
-        let runner = runner(&aws, &clock, &counted, then);
+        let runner = runner(&aws, &clock, &counted, script);
         Self {
             aws,
             clock,
@@ -136,13 +136,13 @@ fn runner(
     aws: &TestAws,
     clock: &Clock,
     counted: &Arc<AtomicUsize>,
-    then: Then,
+    script: StageScript,
 ) -> Runner<PipelineFunction> {
     let objects = objects::<PipelineFunction>(aws);
     let build = || {
         let pipeline = Pipeline::new()
             .then(Count(Arc::clone(counted)))
-            .then(Double(then));
+            .then(Double(script));
         Ok::<_, io::Error>(pipeline)
     };
     Runner::new(stores::<PipelineFunction>(aws, clock), objects, build).unwrap()
@@ -150,7 +150,7 @@ fn runner(
 
 #[tokio::test]
 async fn job_runs_through_its_stages_to_its_results() {
-    let site = Site::new(Then::Succeed);
+    let site = Site::new(StageScript::Succeed);
     let job = site.job().await;
 
     let outcome = site.run(&job).await.unwrap();
@@ -166,7 +166,7 @@ async fn job_runs_through_its_stages_to_its_results() {
 
 #[tokio::test]
 async fn ended_job_is_not_run_again() {
-    let site = Site::new(Then::Succeed);
+    let site = Site::new(StageScript::Succeed);
     let job = site.job().await;
     site.run(&job).await.unwrap();
 
@@ -178,7 +178,7 @@ async fn ended_job_is_not_run_again() {
 
 #[tokio::test]
 async fn unknown_job_is_not_run() {
-    let site = Site::new(Then::Succeed);
+    let site = Site::new(StageScript::Succeed);
     let unknown = JobId::new(fixtures::START, [9; 8]);
 
     assert_eq!(site.run(&unknown).await.unwrap(), RunOutcome::Unknown);
@@ -186,7 +186,7 @@ async fn unknown_job_is_not_run() {
 
 #[tokio::test]
 async fn job_of_another_run_is_left_to_it() {
-    let site = Site::new(Then::Succeed);
+    let site = Site::new(StageScript::Succeed);
     let job = site.job().await;
     let other = stores::<PipelineFunction>(&site.aws, &site.clock);
     assert!(matches!(
@@ -202,7 +202,7 @@ async fn job_of_another_run_is_left_to_it() {
 
 #[tokio::test]
 async fn failing_stage_fails_the_job_with_its_code() {
-    let site = Site::new(Then::Fail);
+    let site = Site::new(StageScript::Fail);
     let job = site.job().await;
 
     site.run(&job).await.unwrap();
@@ -217,7 +217,7 @@ async fn failing_stage_fails_the_job_with_its_code() {
 
 #[tokio::test]
 async fn panicking_stage_fails_the_job() {
-    let site = Site::new(Then::Panic);
+    let site = Site::new(StageScript::Panic);
     let job = site.job().await;
 
     site.run(&job).await.unwrap();
@@ -227,7 +227,7 @@ async fn panicking_stage_fails_the_job() {
 
 #[tokio::test]
 async fn finished_stage_is_not_repeated_by_the_next_run() {
-    let site = Site::new(Then::Succeed);
+    let site = Site::new(StageScript::Succeed);
     let job = site.job().await;
     // From its second update on, the jobs table fails: the first stage is committed, and no more.
     let committed = Arc::new(AtomicUsize::new(0));
@@ -249,7 +249,7 @@ async fn finished_stage_is_not_repeated_by_the_next_run() {
 
 #[tokio::test]
 async fn missing_input_is_an_error_and_the_attempt_is_refunded() {
-    let site = Site::new(Then::Succeed);
+    let site = Site::new(StageScript::Succeed);
     let job = job(&site.aws, &site.clock, 1).await;
 
     let error = site.run(&job.id).await.unwrap_err();
@@ -261,7 +261,7 @@ async fn missing_input_is_an_error_and_the_attempt_is_refunded() {
 
 #[tokio::test]
 async fn job_fails_after_too_many_runs_without_progress() {
-    let site = Site::new(Then::Succeed);
+    let site = Site::new(StageScript::Succeed);
     let job = site.job().await;
     let jobs = stores::<PipelineFunction>(&site.aws, &site.clock);
     for _ in 0..MAX_ATTEMPTS_WITHOUT_PROGRESS {
@@ -282,7 +282,7 @@ async fn job_fails_after_too_many_runs_without_progress() {
 
 #[tokio::test]
 async fn cancelled_job_ends_before_its_first_stage() {
-    let site = Site::new(Then::Succeed);
+    let site = Site::new(StageScript::Succeed);
     let job = site.job().await;
     let jobs = stores::<PipelineFunction>(&site.aws, &site.clock);
     jobs.jobs.request_cancel(&job).await.unwrap();
@@ -295,7 +295,7 @@ async fn cancelled_job_ends_before_its_first_stage() {
 
 #[tokio::test]
 async fn running_stage_is_cancelled() {
-    let site = Site::new(Then::WaitForCancellation);
+    let site = Site::new(StageScript::WaitForCancellation);
     let job = site.job().await;
     let jobs = stores::<PipelineFunction>(&site.aws, &site.clock);
     let cancel = async {
@@ -314,7 +314,7 @@ async fn running_stage_is_cancelled() {
 
 #[tokio::test]
 async fn job_is_handed_back_when_the_time_is_up() {
-    let site = Site::new(Then::WaitForCancellation);
+    let site = Site::new(StageScript::WaitForCancellation);
     let job = site.job().await;
 
     let outcome = site
@@ -330,7 +330,7 @@ async fn job_is_handed_back_when_the_time_is_up() {
 
 #[tokio::test]
 async fn durable_message_is_published_despite_failing_writes() {
-    let site = Site::new(Then::Succeed);
+    let site = Site::new(StageScript::Succeed);
     let job = site.job().await;
     let failures = Times::new(2);
     site.aws.faults().on_call(move |call| {

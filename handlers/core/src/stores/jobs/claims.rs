@@ -73,7 +73,7 @@ pub enum Claim {
 }
 
 impl Claim {
-    fn taken(job: Job, takeover: bool) -> Self {
+    fn acquired(job: Job, takeover: bool) -> Self {
         let lease = Lease {
             job_id: job.job_id.clone(),
             epoch: job.epoch,
@@ -104,8 +104,8 @@ impl<F: Function> JobStore<F> {
         F: Granted<UpdateItem<Jobs>> + Granted<GetItem<Jobs>>,
     {
         for takeover in [false, true] {
-            if let Some(job) = self.take(job_id, None, takeover).await? {
-                return Ok(Claim::taken(job, takeover));
+            if let Some(job) = self.try_claim(job_id, None, takeover).await? {
+                return Ok(Claim::acquired(job, takeover));
             }
         }
         Ok(Claim::refused(self.load(job_id).await?))
@@ -123,8 +123,8 @@ impl<F: Function> JobStore<F> {
     {
         for takeover in [false, true] {
             let external = Some((external, known.epoch));
-            if let Some(job) = self.take(&known.job_id, external, takeover).await? {
-                return Ok(Claim::taken(job, takeover));
+            if let Some(job) = self.try_claim(&known.job_id, external, takeover).await? {
+                return Ok(Claim::acquired(job, takeover));
             }
         }
         Ok(match self.load(&known.job_id).await? {
@@ -135,7 +135,7 @@ impl<F: Function> JobStore<F> {
         })
     }
 
-    async fn take(
+    async fn try_claim(
         &self,
         job_id: &JobId,
         external: Option<(ExternalClaim<'_>, u64)>,
@@ -202,9 +202,9 @@ impl<F: Function> JobStore<F> {
         F: Granted<UpdateItem<Jobs>>,
     {
         // Not by `ADD`: the SDK sends it again when an answer is lost.
-        let excused = self
+        let refunded = self
             .change("excusing a claim", || {
-                self.under(lease)
+                self.update_under_lease(lease)
                     .update_expression("SET attempts_without_progress = :before")
                     .condition_expression(format!(
                         "{UNDER_LEASE} AND attempts_without_progress = :counted"
@@ -213,14 +213,14 @@ impl<F: Function> JobStore<F> {
                     .expression_attribute_values(":counted", number(counted))
             })
             .await;
-        if let Err(error) = excused {
+        if let Err(error) = refunded {
             tracing::warn!(%error, job_id = %lease.job_id, "a claim counts as a crash");
         }
     }
 
     /// Notes that the run of this claim was alive when another claim took its lease, so that the job
     /// does not fail for a reason that is not the stage's. A note that cannot be written is missing.
-    pub async fn note_lost_lease(&self, lease: &Lease)
+    pub async fn record_lost_lease(&self, lease: &Lease)
     where
         F: Granted<UpdateItem<Jobs>>,
     {
@@ -251,7 +251,7 @@ impl<F: Function> JobStore<F> {
     {
         let released = self
             .change("giving the job back", || {
-                self.under(lease)
+                self.update_under_lease(lease)
                     .update_expression("SET #status = :queued, lease_expires_at = :zero")
                     .expression_attribute_names("#status", "status")
                     .expression_attribute_values(":queued", text(JobStatus::Queued.name()))
@@ -267,7 +267,7 @@ impl<F: Function> JobStore<F> {
     }
 
     /// An update that only the holder of the lease can make, while the job has not ended.
-    pub(super) fn under(&self, lease: &Lease) -> UpdateItemFluentBuilder
+    pub(super) fn update_under_lease(&self, lease: &Lease) -> UpdateItemFluentBuilder
     where
         F: Granted<UpdateItem<Jobs>>,
     {
@@ -279,11 +279,11 @@ impl<F: Function> JobStore<F> {
     }
 
     /// The same for the one that commits `seq`.
-    pub(super) fn under_before(&self, lease: &Lease, seq: u64) -> UpdateItemFluentBuilder
+    pub(super) fn commit_update(&self, lease: &Lease, seq: u64) -> UpdateItemFluentBuilder
     where
         F: Granted<UpdateItem<Jobs>>,
     {
-        self.under(lease)
+        self.update_under_lease(lease)
             .condition_expression(format!("{UNDER_LEASE} AND seq = :before"))
             .expression_attribute_values(":before", number(seq.saturating_sub(1)))
     }

@@ -105,7 +105,7 @@ impl<F: Function> JobStore<F> {
     }
 
     /// Notes which part of the log the delivery function has been asked to send again.
-    pub async fn note_redelivery(&self, job_id: &JobId, sent: SentRange) -> Result<(), StoreError>
+    pub async fn record_redelivery(&self, job_id: &JobId, sent: SentRange) -> Result<(), StoreError>
     where
         F: Granted<UpdateItem<Jobs>>,
     {

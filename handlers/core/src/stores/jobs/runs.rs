@@ -71,7 +71,7 @@ impl<F: Function> JobStore<F> {
         F: Granted<UpdateItem<Jobs>>,
     {
         self.change("writing the job's progress", || {
-            self.reaching(self.under(lease), attempt, point, "")
+            self.progress_update(self.update_under_lease(lease), attempt, point, "")
         })
         .await
     }
@@ -92,13 +92,18 @@ impl<F: Function> JobStore<F> {
         let estimate: AttributeValue = serde_dynamo::to_attribute_value(estimate)
             .map_err(|error| StoreError::call("noting the estimate")(error.to_string()))?;
         self.change("writing the job's progress", || {
-            self.reaching(self.under(lease), attempt, point, ", estimate = :estimate")
-                .condition_expression(format!(
-                    "{UNDER_LEASE} AND seq = :seq AND \
+            self.progress_update(
+                self.update_under_lease(lease),
+                attempt,
+                point,
+                ", estimate = :estimate",
+            )
+            .condition_expression(format!(
+                "{UNDER_LEASE} AND seq = :seq AND \
                      (stage <> :stage OR attempt_epoch <> :epoch OR progress <= :progress)"
-                ))
-                .expression_attribute_values(":seq", number(seq))
-                .expression_attribute_values(":estimate", estimate.clone())
+            ))
+            .expression_attribute_values(":seq", number(seq))
+            .expression_attribute_values(":estimate", estimate.clone())
         })
         .await
     }
@@ -109,7 +114,7 @@ impl<F: Function> JobStore<F> {
         F: Granted<UpdateItem<Jobs>>,
     {
         self.change("renewing the lease", || {
-            self.under(lease)
+            self.update_under_lease(lease)
                 .update_expression("SET lease_expires_at = :lease_expires_at")
                 .expression_attribute_values(
                     ":lease_expires_at",
@@ -119,7 +124,7 @@ impl<F: Function> JobStore<F> {
         .await
     }
 
-    fn reaching(
+    fn progress_update(
         &self,
         update: UpdateItemFluentBuilder,
         attempt: u32,
@@ -172,7 +177,7 @@ impl<F: Function> JobStore<F> {
                      stage = :stage, attempt = :attempt, attempt_epoch = :epoch, \
                      progress = :hundred, attempts_without_progress = :zero, updated_at = :now, lease_expires_at = :lease_expires_at"
                     .to_owned();
-                let mut update = self.under_before(lease, seq);
+                let mut update = self.commit_update(lease, seq);
                 if let Some(overall) = overall {
                     expression.push_str(", overall_progress = :overall");
                     update = update.expression_attribute_values(":overall", number(overall));
@@ -192,7 +197,7 @@ impl<F: Function> JobStore<F> {
                     )
             })
             .await?;
-        self.unless_committed(finished, lease, seq).await
+        self.or_already_committed(finished, lease, seq).await
     }
 
     /// Commits the job's last message at `seq`, which is in the log. None when the lease is lost:
@@ -208,19 +213,18 @@ impl<F: Function> JobStore<F> {
     {
         let ended = self
             .change("committing the end of the job", || {
-                let update =
-                    Self::terminal_state(self.under_before(lease, seq), terminal_state, seq);
+                let update = Self::end_update(self.commit_update(lease, seq), terminal_state, seq);
                 update.expression_attribute_values(":now", text(self.clock.now()))
             })
             .await?;
-        self.unless_committed(ended, lease, seq).await
+        self.or_already_committed(ended, lease, seq).await
     }
 
     /// What a commit at `seq` comes to. One whose condition did not hold may have been made
     /// already: by an attempt whose answer was lost, or by another attempt that overlaps with this
     /// one, and that may have gone on since. A place in the log is written once by each claim, so a
     /// job that has reached `seq` under this claim has committed this very event.
-    async fn unless_committed(
+    async fn or_already_committed(
         &self,
         answer: Option<Job>,
         lease: &Lease,
@@ -236,7 +240,7 @@ impl<F: Function> JobStore<F> {
         Ok(job.filter(|job| is_committed(job, lease, seq)))
     }
 
-    pub(super) fn terminal_state(
+    pub(super) fn end_update(
         update: UpdateItemFluentBuilder,
         terminal_state: &TerminalState,
         seq: u64,

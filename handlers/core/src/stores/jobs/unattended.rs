@@ -66,7 +66,7 @@ impl<F: Function> JobStore<F> {
                     .unattended(job, seq.saturating_sub(1))
                     .expression_attribute_values(":now", text(now));
                 match commit {
-                    Commit::End(terminal_state) => Self::terminal_state(update, terminal_state, seq),
+                    Commit::End(terminal_state) => Self::end_update(update, terminal_state, seq),
                     Commit::Stage(stage, _) => update
                         .update_expression(
                             "SET seq = :seq, checkpoints.#stage = :seq, stage = :stage, \
