@@ -2,8 +2,8 @@
 
 use contract::limits::MAX_ANSWER_STRING_BYTES;
 
-/// The bytes of a text as a JSON string, its quotes included: so the body of an answer stands in what a
-/// function returns.
+/// The size in bytes of a text as a JSON string with its quotes. The body of a response is such a string
+/// in the JSON that a function returns.
 pub fn json_string_bytes(text: &str) -> usize {
     let escapes = text.bytes().map(|byte| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 1,
@@ -13,7 +13,7 @@ pub fn json_string_bytes(text: &str) -> usize {
     text.len() + escapes.sum::<usize>() + 2
 }
 
-/// Whether Lambda lets a function answer with `body`.
+/// Whether a response with `body` is within Lambda's limit.
 pub fn fits_into_response(body: &str) -> bool {
     json_string_bytes(body) <= MAX_ANSWER_STRING_BYTES
 }
@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_measured_as_the_string_that_lambda_gets() {
+    fn size_is_that_of_the_json_string_that_lambda_gets() {
         for text in [
             "",
             "plain é…😀",
