@@ -46,7 +46,7 @@ impl Handler {
         })?;
         Ok(match self.results.answer(&job.job_id, results).await? {
             StoredResults::Json(json) => ApiResponse::raw_json(json),
-            StoredResults::Address(address) => ApiResponse::redirect(address),
+            StoredResults::Url(address) => ApiResponse::redirect(address),
         })
     }
 

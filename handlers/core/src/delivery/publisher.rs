@@ -369,7 +369,7 @@ impl<F: Publishes> Publisher<F> {
         let message = match self.stores.events.append(&event).await? {
             Appended::Written => message,
             // An attempt whose answer was lost. It may be committed, so it is what stays.
-            Appended::Earlier(earlier) if earlier.says(&message) => earlier.message,
+            Appended::Earlier(earlier) if earlier.has_same_content(&message) => earlier.message,
             Appended::Earlier(earlier) => {
                 // The job was cancelled while its worker was silent, and that was not
                 // committed when the worker came back: nothing else can be at this place any more.

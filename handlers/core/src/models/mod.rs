@@ -1,4 +1,4 @@
-//! The items of the tables.
+//! The items of the tables as Rust types.
 
 mod connection;
 mod event;

@@ -1,4 +1,4 @@
-//! The transactions on the tables.
+//! Reads, conditional writes and transactions of the tables and of the results in the bucket.
 
 mod allowance;
 mod audience;

@@ -1,5 +1,5 @@
-//! Subscribing and unsubscribing: one transaction each, so that no durable message can fall
-//! between a subscription and a publish.
+//! Subscribing and unsubscribing. Each is one transaction, so that a durable message that is published at
+//! the same time is neither lost nor sent twice.
 
 use aws_sdk_dynamodb::{
     error::SdkError,
@@ -32,20 +32,20 @@ use crate::{
     retry::RetryPolicy,
 };
 
-/// Who wants to watch which job.
+/// A connection that subscribes to a job.
 #[derive(Clone, Debug)]
 pub struct SubscriptionRequest<'a> {
     /// API Gateway's id of the connection.
     pub connection_id: &'a str,
     /// When the connection began.
     pub connected_at: Timestamp,
-    /// Ties the log records of the connection together.
+    /// The id that all log records of the connection have.
     pub correlation_id: CorrelationId,
     /// The job.
     pub job_id: &'a JobId,
 }
 
-/// How a connection and a job stand to each other, read at one point in time.
+/// A job, a connection and the subscription between them, read at one point in time.
 #[derive(Clone, Debug)]
 pub struct SubscribeContext {
     job: Option<Job>,
@@ -53,46 +53,46 @@ pub struct SubscribeContext {
     subscription: Option<Connection>,
 }
 
-/// A connection that may watch a job.
+/// A connection that may subscribe to a job.
 #[derive(Clone, Debug)]
 pub struct Authorized {
     /// The job.
     pub job: Job,
-    /// The subscription that is there already: renewing it makes no new one.
+    /// The subscription that exists already and is renewed.
     subscription: Option<Connection>,
-    /// What the connection may still be sent.
+    /// The connection's replay allowance as it was read.
     allowance: ReplayAllowance,
     /// Jobs that the connection may be subscribed to at a time.
     max_subscriptions: u32,
 }
 
 impl Authorized {
-    /// The `seq` after which the log has not been sent to the connection, of what a request for the
-    /// log after `after` asks for.
+    /// The `seq` after which a request for the log after `after` is served: the events before it were
+    /// replayed to the connection already.
     pub fn unsent_after(&self, after: u64) -> u64 {
         SentRange::unsent_after(self.replayed(), after)
     }
 
-    /// Whether the connection is subscribed and stays so for long: nothing has to be stored.
+    /// Whether the connection is subscribed and the subscription does not have to be renewed.
     pub fn is_subscribed(&self, now: Timestamp) -> bool {
         self.subscription
             .as_ref()
             .is_some_and(|subscription| !is_half_expired(subscription.expires_at, now))
     }
 
-    /// What the connection may still be sent.
+    /// The connection's replay allowance as it was read.
     pub fn allowance(&self) -> ReplayAllowance {
         self.allowance
     }
 
-    /// What the connection may still be sent after a `subscribed` and the log after `from`.
+    /// The allowance after a `subscribed` and a replay of the log after `from`.
     pub fn charged(&self, from: u64, now_millis: u64) -> Result<ReplayAllowance, ReplayLimited> {
         let events = self.job.seq.saturating_sub(from);
         let burst = replay_burst(self.max_subscriptions);
         self.allowance.take(1 + events, burst, now_millis)
     }
 
-    /// The part of the log that the subscription has brought the connection.
+    /// The part of the log that was replayed to the connection.
     pub fn replayed(&self) -> Option<SentRange> {
         self.subscription
             .as_ref()
@@ -100,36 +100,37 @@ impl Authorized {
     }
 }
 
-/// What of a job has to be as it was read, lest something falls between the reading and the storing.
+/// The optimistic-concurrency precondition of [`SubscriptionStore::commit`]: what must not have changed
+/// in the job since it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precondition {
-    /// The log, and how far the job is: it may not say so is_renewal for long.
+    /// The log and the progress, because the next progress update may be long in coming.
     All,
-    /// The log.
+    /// The log only.
     Log,
     /// Nothing.
     Nothing,
 }
 
-/// Why a connection may not watch a job.
+/// Why a connection may not subscribe to a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubscribeError {
-    /// The key is missing or wrong, or there is no such job.
+    /// The access key is missing or wrong, or the job does not exist.
     Forbidden,
-    /// The connection watches as many jobs as it may.
+    /// The connection has the maximum number of subscriptions.
     TooMany,
-    /// The connection is not known (any more).
+    /// The connection has no item, or none any more.
     NoConnection,
-    /// The client is still owed an earlier reply; it goes first.
+    /// A pending reply has to be sent to the client first.
     ReplyPending,
 }
 
-/// Whether a subscription was stored.
+/// The result of storing a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommitOutcome {
-    /// It was.
+    /// The subscription was stored.
     Committed,
-    /// Something has changed since the [`SubscribeContext`] was read: read it is_renewal.
+    /// The precondition does not hold any more: read the [`SubscribeContext`] again.
     Conflict,
 }
 
@@ -153,18 +154,18 @@ impl<F> Clone for SubscriptionStore<F> {
 enum Cancelled {
     /// A condition did not hold.
     Condition,
-    /// Another writer was at one of the items, or too many are.
+    /// Another request writes to one of the items, or writes are throttled.
     Contended,
     Failed(StoreError),
 }
 
 impl<F: Function> SubscriptionStore<F> {
-    /// The subscriptions in the tables of `database`.
+    /// A store of subscriptions in the tables of `database`.
     pub fn new(database: Database<F>, clock: Clock) -> Self {
         Self { database, clock }
     }
 
-    /// Reads how the connection and the job stand to each other. One call.
+    /// Reads the connection, the job and the subscription between them, in one call.
     pub async fn load_context(
         &self,
         connection_id: &str,
@@ -187,11 +188,11 @@ impl<F: Function> SubscriptionStore<F> {
                 job_id,
             })?
             .build();
-        // A job that goes on is written all the time, and its item is read here.
+        // A running job is written all the time, so conflicts are common.
         let answer = RetryPolicy::TRANSACTION_CONFLICT
             .run(|| reading.clone().send(), is_read_conflict)
             .await
-            .map_err(StoreError::of("looking at the job and the connection"))?;
+            .map_err(StoreError::of("reading the job and the connection"))?;
         let now = self.clock.now();
         let mut items = answer
             .responses
@@ -238,14 +239,14 @@ impl<F: Function> SubscriptionStore<F> {
         })
     }
 
-    /// Stores the subscription and adds 1 to the job's `subscribers_version`, provided that what has
-    /// to be is `precondition`. `allowance` is what the connection may be sent from then on; that other
-    /// requests have changed it since it was read counts as a move, too.
+    /// Stores the subscription and adds 1 to the job's `subscribers_version`, if `precondition` holds.
+    /// `allowance` is the connection's new replay allowance; if another request has changed the allowance
+    /// since it was read, that is a conflict as well.
     ///
-    /// Both sides meet at the job's item: whatever was published before is in the log up to
-    /// the `seq` that was read, and whoever publishes later sees the new version. So a durable message is either
-    /// the subscriber's to read from the log, or the publisher's to send: never both, never
-    /// neither.
+    /// The transaction and the publisher both write the job's item. Messages published before are in the
+    /// log up to the `seq` that was read; a publisher that commits later sees the new version and reads
+    /// the list of subscribers again. So each durable message is either replayed from the log or sent by
+    /// the publisher.
     pub async fn commit(
         &self,
         request: &SubscriptionRequest<'_>,
@@ -387,8 +388,8 @@ impl<F: Function> SubscriptionStore<F> {
         Ok(())
     }
 
-    /// Deletes the subscription and adds 1 to the job's `subscribers_version`, so that its
-    /// publisher stops. False when the connection did not watch the job.
+    /// Deletes the subscription and adds 1 to the job's `subscribers_version`, so that its publisher stops
+    /// sending to the connection. False when the connection was not subscribed.
     pub async fn unsubscribe(&self, connection_id: &str, job_id: &JobId) -> Result<bool, StoreError>
     where
         F: Granted<UpdateItem<Jobs>>
@@ -453,7 +454,7 @@ impl<F: Function> SubscriptionStore<F> {
     }
 }
 
-/// The update of the job's item, if it is as it was read.
+/// Adds the condition that the job's item is as it was read, as far as `precondition` says.
 fn with_precondition(
     update: UpdateBuilder,
     job: &Job,
@@ -485,7 +486,7 @@ fn with_precondition(
 }
 
 fn contended(operation: &'static str) -> StoreError {
-    StoreError::call(operation)("the job's item is being written by too many at once".to_owned())
+    StoreError::call(operation)("too many requests write the job's item at once".to_owned())
 }
 
 fn is_read_conflict(error: &SdkError<TransactGetItemsError>) -> bool {
