@@ -1,8 +1,9 @@
-//! Jobs that no run and no worker holds any more: committing what they left in their log, ending
-//! them, notifying their subscribers. The write is conditional on the lease having ended, so a worker
-//! that comes back and a new claim are never overruled. The failure of a job whose worker is lost is
-//! written under a claim that is not a worker's: what was logged and not committed cannot be taken for
-//! an event of the worker's own claim, and later claims discard it.
+//! Settles jobs that no run and no worker holds: commits the events that are logged but not committed,
+//! ends the job, and notifies its subscribers.
+//!
+//! Each write requires that the lease has ended, so it never overrules a worker that returns or a new
+//! claim. The failure of a job whose worker is lost is written under a separate claim: if it is logged but
+//! not committed, it cannot be mistaken for an event of the worker's claim, and later claims discard it.
 
 use contract::{
     functions::Function,
@@ -21,7 +22,7 @@ use crate::{
     watchdog,
 };
 
-/// The grants that settling an unattended job takes.
+/// The grants of a function that settles unattended jobs.
 pub trait Settles:
     Function
     + Granted<GetItem<Jobs>>
@@ -42,31 +43,31 @@ impl<F> Settles for F where
 {
 }
 
-/// What came of settling a job.
+/// The result of settling a job.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Settled {
-    /// The job has ended, as this says.
+    /// The job has ended.
     Ended(Box<Job>),
-    /// The job is still unattended. What was in its log is committed.
+    /// The job is still unattended. The events in its log are committed.
     Open(Box<Job>),
-    /// A run or a worker has the job again, or it has gone.
+    /// A run or a worker holds the job again, or the job does not exist any more.
     Attended,
 }
 
-/// What came of committing one event.
+/// The result of committing one event.
 enum Next {
-    /// The job as it is with the event.
+    /// The job after the commit.
     Committed(Box<Job>),
     /// There is nothing to commit.
     Nothing,
-    /// A run or a worker has the job again.
+    /// A run or a worker holds the job again.
     Attended,
 }
 
 /// A job could not be settled.
 #[derive(Debug, thiserror::Error)]
 pub enum SettleError {
-    /// A table did not answer as it should.
+    /// A call to a table failed.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The job's subscribers could not be notified.
@@ -84,7 +85,7 @@ pub struct Unattended<F> {
 }
 
 impl<F: Settles> Unattended<F> {
-    /// Settles jobs in these stores.
+    /// A settler of the jobs in these stores.
     pub fn new(jobs: JobStore<F>, events: EventStore<F>, queues: Queues<F>, clock: Clock) -> Self {
         Self {
             jobs,
@@ -94,9 +95,9 @@ impl<F: Settles> Unattended<F> {
         }
     }
 
-    /// Commits what a dead run or worker has written to the log of `job` but has not committed, and
-    /// then ends the job if `ending` is given. A terminal event that is in the log already is how
-    /// the job ends, whatever `ending` is. The delivery function notifies the subscribers.
+    /// Commits the events that a dead run or worker has logged but not committed, then ends the job if
+    /// `terminal_state` is given. A terminal event that is in the log already takes precedence over
+    /// `terminal_state`. The delivery function notifies the subscribers.
     pub async fn settle(
         &self,
         job: &Job,
@@ -104,7 +105,7 @@ impl<F: Settles> Unattended<F> {
     ) -> Result<Settled, SettleError> {
         let before = job.seq;
         let (job, outcome) = self.commit_all(job.clone(), terminal_state).await;
-        // Also when a later event could not be committed: the next look starts after this one.
+        // Also after an error, because the next call starts after the events that were committed.
         if job.seq > before {
             self.notify(&job, before).await?;
         }
@@ -116,11 +117,11 @@ impl<F: Settles> Unattended<F> {
         })
     }
 
-    /// Fails a job whose external worker was silent for too long, under a claim of its own. What the
-    /// worker has left in the log is committed first; if that ends the job, it is how the job ends.
+    /// Fails a job whose external worker was silent for too long, under a new claim. Uncommitted events of
+    /// the worker are committed first; a terminal event among them takes precedence.
     pub async fn give_up(&self, job: &Job, error: JobError) -> Result<Settled, SettleError> {
-        // Before the claim is written, as for each claim: it is not without a watchdog, whatever dies
-        // meanwhile.
+        // Scheduled before the claim is written, as for every claim, so that no claim is without a
+        // watchdog.
         let first = watchdog::FIRST_CHECK_SECONDS;
         watchdog::schedule(&self.queues, &job.job_id, Some(job.epoch + 1), first).await?;
         match self.jobs.take_unattended(job).await? {
@@ -132,8 +133,8 @@ impl<F: Settles> Unattended<F> {
         }
     }
 
-    /// Commits what [`Self::settle`] says. Answers with the job after the last commit, and with
-    /// whether a run or a worker has it again.
+    /// The commits of [`Self::settle`]. Returns the job after the last commit, and whether a run or a worker
+    /// holds it again.
     async fn commit_all(
         &self,
         mut job: Job,
@@ -165,14 +166,14 @@ impl<F: Settles> Unattended<F> {
         Ok(committed.map_or(Next::Attended, |job| Next::Committed(Box::new(job))))
     }
 
-    /// What is to be committed next: what the log has after the job's `seq`, or else the ending.
+    /// The message to commit next: the event in the log after the job's `seq`, or else the terminal message.
     async fn next_message(
         &self,
         job: &Job,
         terminal_state: Option<&TerminalState>,
     ) -> Result<Option<String>, StoreError> {
         let seq = job.seq + 1;
-        // A cancellation is written under the worker's own claim: the write meets what it has left.
+        // A cancellation is written under the worker's claim, and the write finds the worker's event.
         if terminal_state != Some(&TerminalState::Cancelled) {
             let left = self.events.at(&job.job_id, seq).await?;
             if let Some(event) = left.filter(|event| !event.is_outdated_for(job.epoch)) {
@@ -182,25 +183,24 @@ impl<F: Settles> Unattended<F> {
         let Some(terminal_state) = terminal_state else {
             return Ok(None);
         };
-        let about = MessageHeader {
+        let header = MessageHeader {
             job_id: job.job_id.clone(),
             seq,
             correlation_id: job.correlation_id.clone(),
             timestamp: self.clock.now(),
         };
-        // The stage of a job that waits has not begun.
+        // A finished stage was not running.
         let stage = job
             .stage
             .as_deref()
             .filter(|stage| !job.checkpoints.contains_key(*stage));
         Ok(Some(
-            terminal_message(terminal_state, about, stage, None).to_json(),
+            terminal_message(terminal_state, header, stage, None).to_json(),
         ))
     }
 
-    /// Writes a message to the log after the job's `seq` and commits it. An event that the same
-    /// claim has written there stays, and is committed instead. None when the job has a new claim,
-    /// or its worker is back.
+    /// Logs a message after the job's `seq` and commits it. An event that the same claim has logged there is
+    /// committed instead. None when the job has a new claim, or its worker has returned.
     async fn write(&self, job: &Job, message: String) -> Result<Option<Job>, StoreError> {
         let event = Event {
             job_id: job.job_id.clone(),
@@ -218,15 +218,14 @@ impl<F: Settles> Unattended<F> {
         self.jobs.commit_unattended(job, &commit, event.seq).await
     }
 
-    /// Has the delivery function send everyone who is subscribed to the job what they may lack of
-    /// its log: it is not known what a settlement before this one, which may have been cut short,
-    /// has had sent. What was sent again already is not sent once more.
+    /// Queues a task that sends the log to all subscribers, because an earlier call may have been
+    /// interrupted before it notified them. Events that were sent again before are left out.
     pub async fn redeliver(&self, job: &Job) -> Result<(), SendError> {
         redelivery::redeliver(&self.jobs, &self.queues, job, 0).await
     }
 
-    /// Has the delivery function send the durable messages after `after_seq`, through the `seq` of
-    /// `job`, to everyone who is subscribed to the job, and notes it.
+    /// Queues a task that sends the durable messages after `after_seq`, through the `seq` of `job`, to all
+    /// subscribers, and records it.
     async fn notify(&self, job: &Job, after_seq: u64) -> Result<(), SendError> {
         let task = DeliveryTask {
             job_id: job.job_id.clone(),

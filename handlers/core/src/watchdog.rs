@@ -1,9 +1,9 @@
-//! When the watchdog looks at a job, and what it does with it then.
+//! When the watchdog checks a job, and what it does then.
 //!
-//! A watchdog is a delayed message on the queue of deliveries ([`DeliveryKind::Watchdog`]), which the
-//! delivery function receives: it does not depend on the function or the worker that runs the job. A
-//! job of the pipeline has one from its creation to its end. Each claim of an external worker starts
-//! one before it writes the claim, so that no claim is without one.
+//! A watchdog is a delayed message on the queue `deliveries` ([`DeliveryKind::Watchdog`]). The delivery
+//! function receives it, so it does not depend on the function or the worker that runs the job. A job of
+//! the pipeline has a watchdog from its creation to its end. For a job of an external worker, each claim
+//! schedules one before the claim is written, so that no claim is without one.
 //!
 //! [`DeliveryKind::Watchdog`]: contract::queues::DeliveryKind::Watchdog
 
@@ -24,31 +24,30 @@ use crate::{
     models::{Job, TerminalState},
 };
 
-/// Seconds from the start of a watchdog to its first look: the job's first lease, if it was claimed
-/// at once, has ended by then.
+/// Seconds until the first check of a watchdog: the lease of a claim at the same time has ended by then.
 pub const FIRST_CHECK_SECONDS: i64 = LEASE_SECONDS + WATCHDOG_MARGIN_SECONDS + 1;
 
-/// Seconds after the end of a run's lease before its job gets another ticket. The ticket of a run
-/// that was cut short comes back by itself within this time.
+/// Seconds after the end of a run's lease before the job's message is sent again. The message of a run
+/// that was interrupted becomes visible again within this time.
 const JOB_MESSAGE_GRACE_SECONDS: i64 = 20;
 
 /// What the watchdog does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Nothing any more: the job has ended, or a later claim has another watchdog.
+    /// Nothing, also in future: the job has ended, or a later claim has another watchdog.
     Retire,
-    /// Looks again after so many seconds.
+    /// Check again after this many seconds.
     CheckAgain(i64),
-    /// Sends the job's ticket again, and looks again after so many seconds.
+    /// Send the job's message to the queue `jobs` again, and check again after this many seconds.
     SendJobMessage(i64),
-    /// Ends the job.
+    /// End the job.
     End(TerminalState),
-    /// Fails the job, whose external worker is lost, unless a worker has it again.
+    /// Fail the job, whose external worker is lost, unless a worker holds it again.
     GiveUp(JobError),
 }
 
-/// Has the delivery function look at a job in so many seconds. `epoch` is the claim that is watched;
-/// without it, the job is watched until it ends.
+/// Schedules a check of a job after `seconds`, at most SQS's longest delay. `epoch` is the claim that is
+/// watched; without it, the job is watched until it ends.
 pub async fn schedule<F>(
     queues: &Queues<F>,
     job_id: &JobId,
@@ -64,22 +63,23 @@ where
     queues.send::<DeliveryQueue>(&task, delay).await
 }
 
-/// Whether a watchdog of this claim is to look after the job.
+/// Whether a watchdog of the claim `epoch` has to check the job: the job has not ended, and it has no later
+/// claim.
 pub fn is_watched(job: &Job, epoch: Option<u64>) -> bool {
     !job.status.has_ended() && epoch.is_none_or(|epoch| epoch == job.epoch)
 }
 
-/// Whether the job's lease has ended so long ago that what is in its log can be committed.
+/// Whether the job's lease ended so long ago that the events in its log can be committed.
 pub fn is_lease_over(job: &Job, now: Timestamp) -> bool {
     job.status == JobStatus::Running && lease_left(job, now) < -WATCHDOG_MARGIN_SECONDS
 }
 
-/// What the watchdog does with a job of which it [is in charge](is_watched).
+/// What the watchdog does with a job that it [watches](is_watched).
 pub fn action(job: &Job, now: Timestamp) -> Action {
     match job.status {
         JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => Action::Retire,
         JobStatus::Queued if job.cancel_requested => Action::End(TerminalState::Cancelled),
-        // Nothing has claimed it: it waits for its first worker, which will start a watchdog.
+        // The job waits for its first claim, which schedules a watchdog.
         JobStatus::Queued if job.is_external() => Action::Retire,
         JobStatus::Queued => {
             let waits = now.epoch_seconds() - job.updated_at.epoch_seconds();
@@ -114,9 +114,9 @@ fn check_again(seconds: i64) -> Action {
     Action::CheckAgain(seconds.clamp(1, WATCHDOG_MAX_DELAY_SECONDS))
 }
 
-/// A ticket for a job that has waited for `waits` seconds, if that is at least `grace`. The longer
-/// it waits, the further apart its tickets are, up to `longest` seconds: it may just stand in a long
-/// queue, and while the pipeline function is down, each ticket stays on its queue.
+/// Sends the message of a job that has waited for `waits` seconds, if that is at least `grace`. The interval
+/// doubles up to `longest` seconds: the queue may just be long, and while the pipeline function is down,
+/// each message stays on the queue.
 fn resend(waits: i64, grace: i64, longest: i64) -> Action {
     if waits < grace {
         return check_again(grace - waits);
@@ -158,7 +158,7 @@ mod tests {
         )
     }
 
-    /// A job that was claimed at once and not heard of again.
+    /// A job that was claimed at once and whose run has died.
     fn claimed() -> Job {
         let mut job = queued();
         job.status = JobStatus::Running;
@@ -171,7 +171,7 @@ mod tests {
         claimed().for_external_worker(&WorkerKey::new([4; 16]))
     }
 
-    /// The seconds at which a job that nothing runs gets its tickets, in its first hour.
+    /// The seconds at which the message of a job without a run is sent again, in its first hour.
     fn job_messages(job: &Job) -> Vec<i64> {
         let (mut now, mut sent) = (FIRST_CHECK_SECONDS, Vec::new());
         while now < 3600 {
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn queued_job_gets_tickets_further_and_further_apart() {
+    fn message_of_a_queued_job_is_resent_at_growing_intervals() {
         assert_eq!(
             job_messages(&queued()),
             [36, 72, 144, 288, 576, 1152, 2052, 2952]
@@ -196,13 +196,13 @@ mod tests {
     }
 
     #[test]
-    fn claimed_job_gets_a_ticket_once_its_own_should_have_come_back() {
+    fn message_of_a_claimed_job_is_resent_after_the_grace_time() {
         let sent = job_messages(&claimed());
         assert_eq!(sent[0], LEASE_SECONDS + JOB_MESSAGE_GRACE_SECONDS);
     }
 
     #[test]
-    fn live_lease_is_left_alone_until_it_has_ended() {
+    fn job_with_a_live_lease_is_checked_again_later() {
         let mut job = external();
         job.cancel_requested = true;
         assert_eq!(action(&job, at(0)), Action::CheckAgain(36));
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn cancelled_job_ends_when_its_lease_has_ended_whoever_runs_it() {
+    fn cancelled_job_ends_when_its_lease_has_ended() {
         for mut job in [claimed(), external()] {
             job.cancel_requested = true;
             assert_eq!(action(&job, at(40)), Action::End(TerminalState::Cancelled));

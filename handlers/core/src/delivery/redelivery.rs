@@ -1,4 +1,4 @@
-//! Sending a job's log to all of its subscribers again, a bounded number of times.
+//! Sends a job's log to all subscribers again, each event at most once more.
 
 use contract::{
     functions::Function,
@@ -14,11 +14,10 @@ use crate::{
     stores::JobStore,
 };
 
-/// Has the delivery function send all subscribers the log of `job` after `after_seq`.
+/// Queues a task that sends the log of `job` after `after_seq` to all subscribers.
 ///
-/// Each event is sent again once: what an earlier task covers stays covered, because the queue
-/// keeps it until it is delivered. Otherwise a request that is repeated in a loop would have the log
-/// sent to all subscribers each time.
+/// Events that an earlier task covers are not sent again, because the queue keeps that task until it is
+/// delivered. Otherwise, a request that a client repeats in a loop would send the log each time.
 pub(crate) async fn redeliver<F>(
     jobs: &JobStore<F>,
     queues: &Queues<F>,
@@ -40,12 +39,12 @@ where
     Ok(())
 }
 
-/// Notes what the queue has been given. Without the note, a repeat sends it once more.
+/// Records the queued range in the job's item. If that fails, a repeated request queues it once more.
 pub(crate) async fn record<F>(jobs: &JobStore<F>, job_id: &JobId, sent: SentRange)
 where
     F: Function + Granted<UpdateItem<Jobs>>,
 {
     if let Err(error) = jobs.record_redelivery(job_id, sent).await {
-        tracing::warn!(%error, %job_id, "a redelivery was not noted; a repeat repeats it");
+        tracing::warn!(%error, %job_id, "a redelivery could not be recorded; a repeated request queues it again");
     }
 }

@@ -1,4 +1,4 @@
-//! Answers, good and bad.
+//! Responses and errors of the HTTP API.
 
 use aws_lambda_events::{apigw::ApiGatewayV2httpResponse, encodings::Body};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -18,24 +18,24 @@ use crate::{
     unattended::SettleError,
 };
 
-/// When a request that met another one is to be repeated, in seconds.
+/// The `retry-after` of a 503, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
-/// What serving a request comes to.
+/// The result of a request.
 pub type ApiResult = Result<ApiResponse, ApiError>;
 
-/// Why a request was not done.
+/// An error response: its code, its message, and details for programs.
 #[derive(Debug)]
 pub struct ApiError {
     code: HttpErrorCode,
     message: String,
     details: Map<String, Value>,
-    /// What only the log may say.
+    /// The cause, which is logged and not sent.
     cause: Option<BoxError>,
 }
 
 impl ApiError {
-    /// A problem in the words of a person.
+    /// An error with a message for people.
     pub fn new(code: HttpErrorCode, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -45,46 +45,45 @@ impl ApiError {
         }
     }
 
-    /// The code.
+    /// The error's code.
     pub fn code(&self) -> HttpErrorCode {
         self.code
     }
 
-    /// What is wrong, for a person.
+    /// The error's message for people.
     pub fn message(&self) -> &str {
         &self.message
     }
 
-    /// The same problem with something more that programs can look at.
+    /// The same error with a further field for programs.
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.details.insert(name.to_owned(), value.into());
         self
     }
 
-    /// The fault is ours; `cause` is only logged.
+    /// An internal error. `cause` is logged and not sent.
     pub fn internal(cause: impl Into<BoxError>) -> Self {
         let cause = cause.into();
         let message = if is_access_denied(&cause.to_string()) {
-            "the request could not be served: a policy denies the function an action that it takes, \
-             so another attempt does not help; the function's log names the action, under this \
-             request_id"
+            "the request could not be served: a policy denies the function a required action, so a \
+             retry does not help; the function's log names the action, under this request_id"
         } else {
-            "the request could not be served; try again, or ask about its request_id"
+            "the request could not be served; retry it, or look up its request_id in the function's log"
         };
-        let mut problem = Self::new(HttpErrorCode::Internal, message);
-        problem.cause = Some(cause);
-        problem
+        let mut error = Self::new(HttpErrorCode::Internal, message);
+        error.cause = Some(cause);
+        error
     }
 }
 
 impl From<InvalidBody> for ApiError {
     fn from(invalid: InvalidBody) -> Self {
-        let mut problem = Self::new(invalid.code, invalid.message);
+        let mut error = Self::new(invalid.code, invalid.message);
         if let Value::Object(details) = invalid.details {
-            problem.details = details;
+            error.details = details;
         }
-        problem
+        error
     }
 }
 
@@ -106,7 +105,7 @@ impl From<SettleError> for ApiError {
     }
 }
 
-/// A good answer.
+/// A response that is not an error.
 #[derive(Debug)]
 pub struct ApiResponse {
     status: u16,
@@ -116,7 +115,7 @@ pub struct ApiResponse {
 }
 
 impl ApiResponse {
-    /// An answer with JSON.
+    /// A response with a JSON body.
     pub fn json(status: u16, body: &impl Serialize) -> Result<Self, ApiError> {
         let body = serde_json::to_string(body).map_err(ApiError::internal)?;
         Ok(Self {
@@ -125,7 +124,7 @@ impl ApiResponse {
         })
     }
 
-    /// An answer whose body is JSON already.
+    /// A response with status 200 and a body that is JSON text.
     pub fn raw_json(body: String) -> Self {
         Self {
             status: 200,
@@ -135,7 +134,7 @@ impl ApiResponse {
         }
     }
 
-    /// An answer with bytes of some kind.
+    /// A response with status 200 and a binary body.
     pub fn bytes(bytes: Vec<u8>, content_type: String) -> Self {
         Self {
             body: Body::Binary(bytes),
@@ -144,7 +143,7 @@ impl ApiResponse {
         }
     }
 
-    /// The same request, at another address.
+    /// A redirect with status 307, which keeps the method.
     pub fn redirect(address: String) -> Self {
         Self {
             status: 307,
@@ -154,13 +153,13 @@ impl ApiResponse {
     }
 }
 
-/// The response of the function that serves `route`.
+/// The response of a function to API Gateway. Errors are logged.
 pub fn respond(
     route: Option<HttpRoute>,
     request_id: &RequestId,
     outcome: ApiResult,
 ) -> ApiGatewayV2httpResponse {
-    let answer = outcome.unwrap_or_else(|problem| refusal(route, request_id, problem));
+    let answer = outcome.unwrap_or_else(|error| refusal(route, request_id, error));
     let mut response = ApiGatewayV2httpResponse::default();
     response.status_code = i64::from(answer.status);
     if let Body::Binary(bytes) = &answer.body {
@@ -169,11 +168,11 @@ pub fn respond(
     } else {
         response.body = Some(answer.body);
     }
-    // A server that asks for a repetition says when.
+    // A 503 asks the client to retry.
     let retry_after = (answer.status == 503).then(|| RETRY_AFTER_SECONDS.to_string());
     let headers = [
         ("content-type", Some(answer.content_type)),
-        // Snapshots change, and nobody but the one with the key may see them.
+        // Snapshots change, and only clients with the key may read them.
         ("cache-control", Some("no-store".to_owned())),
         ("x-request-id", Some(request_id.to_string())),
         ("location", answer.location),
@@ -187,25 +186,24 @@ pub fn respond(
     response
 }
 
-fn refusal(route: Option<HttpRoute>, request_id: &RequestId, problem: ApiError) -> ApiResponse {
-    let code = problem.code;
+fn refusal(route: Option<HttpRoute>, request_id: &RequestId, error: ApiError) -> ApiResponse {
+    let code = error.code;
     debug_assert!(
         route.is_none_or(|route| route.errors().contains(&code)),
         "{route:?} answers with {code:?}: add it to HttpRoute::errors in contract/src/http.rs"
     );
-    if let Some(cause) = &problem.cause {
+    if let Some(cause) = &error.cause {
         tracing::error!(?code, %cause, "a request could not be served");
     } else {
-        // Not the words: they quote the request, whose sender may have put a key where it does not
-        // belong.
+        // The message is not logged: it quotes the request, in which a key may be at a wrong place.
         tracing::info!(?code, "refused");
     }
     let body = ErrorBody {
         error: HttpError {
             code,
-            message: problem.message,
+            message: error.message,
             request_id: request_id.clone(),
-            details: problem.details,
+            details: error.details,
         },
     };
     ApiResponse {
@@ -222,13 +220,13 @@ mod tests {
     use crate::response_size::fits_into_response;
 
     #[test]
-    fn a_body_of_quotes_fits_only_if_its_string_does() {
+    fn body_fits_only_if_its_json_string_does() {
         assert!(fits_into_response(&"x".repeat(4 * 1024 * 1024)));
         assert!(!fits_into_response(&r#"\""#.repeat(1_950_000)));
         let largest = "x".repeat(MAX_ANSWER_STRING_BYTES - 2);
         assert!(fits_into_response(&largest));
         assert!(!fits_into_response(&(largest.clone() + "x")));
-        // What the runtime sends, with its longest headers, is what Lambda takes.
+        // With its longest headers, the runtime's response is within Lambda's limit.
         let address = format!("https://example.com/{}", "x".repeat(4_000));
         let mut answer = ApiResponse::raw_json(largest);
         answer.location = Some(address);

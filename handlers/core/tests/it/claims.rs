@@ -1,4 +1,4 @@
-//! Who may write to a job, and what competing and lost writes do.
+//! Claims and leases: competing claims, lost responses and conflicts.
 
 use contract::{
     functions::{PipelineFunction, WorkerFunction},

@@ -1,4 +1,4 @@
-//! The publisher: what is in the log, in the job and on the connections after each message.
+//! The publisher: the log, the job's item and the connections after each message.
 
 use contract::{
     functions::PipelineFunction,
@@ -163,7 +163,7 @@ async fn throttled_posts_are_retried_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn message_that_no_post_delivers_is_left_to_the_delivery_function() {
+async fn message_that_cannot_be_posted_is_deferred() {
     let (aws, clock) = (TestAws::new(), fixtures::clock());
     let (job, mut run) = run_with_subscriber(&aws, &clock).await;
     aws.faults().on_post(|_| Some(Fault::Throttle));

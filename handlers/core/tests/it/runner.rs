@@ -45,7 +45,7 @@ impl Stage for Count {
     }
 }
 
-/// Doubles what the stage before it counted, or does what a test asks for.
+/// Doubles the count of the first stage, or follows the script of a test.
 struct Double(StageScript);
 
 #[derive(Clone, Copy)]
@@ -119,7 +119,7 @@ impl Site {
         self.runner.run(job_id, deadline).await
     }
 
-    /// The types of the messages that `c1` was sent, without progress.
+    /// The types of the durable messages that `c1` received.
     fn durable(&self) -> Vec<String> {
         let messages = self.aws.take_messages("c1").into_iter();
         let types = messages.filter_map(|message| message["type"].as_str().map(str::to_owned));
@@ -185,7 +185,7 @@ async fn unknown_job_is_not_run() {
 }
 
 #[tokio::test]
-async fn job_of_another_run_is_left_to_it() {
+async fn job_of_another_run_is_not_run() {
     let site = Site::new(StageScript::Succeed);
     let job = site.job().await;
     let other = stores::<PipelineFunction>(&site.aws, &site.clock);
@@ -229,7 +229,7 @@ async fn panicking_stage_fails_the_job() {
 async fn finished_stage_is_not_repeated_by_the_next_run() {
     let site = Site::new(StageScript::Succeed);
     let job = site.job().await;
-    // From its second update on, the jobs table fails: the first stage is committed, and no more.
+    // Writes to the log fail from the second on: only the first stage is committed.
     let committed = Arc::new(AtomicUsize::new(0));
     site.aws.faults().on_call(move |call| {
         let is_event = call.operation == "dynamodb:PutItem";
@@ -265,7 +265,7 @@ async fn job_fails_after_too_many_runs_without_progress() {
     let job = site.job().await;
     let jobs = stores::<PipelineFunction>(&site.aws, &site.clock);
     for _ in 0..MAX_ATTEMPTS_WITHOUT_PROGRESS {
-        // A run that ends without a trace.
+        // A run that dies.
         assert!(matches!(
             jobs.jobs.claim(&job).await.unwrap(),
             Claim::Acquired { .. }
@@ -299,7 +299,7 @@ async fn running_stage_is_cancelled() {
     let job = site.job().await;
     let jobs = stores::<PipelineFunction>(&site.aws, &site.clock);
     let cancel = async {
-        // The first stage has finished: the second one is running.
+        // Once the first stage has finished, the second one is running.
         while site.aws.items::<JobEvents>().is_empty() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -313,7 +313,7 @@ async fn running_stage_is_cancelled() {
 }
 
 #[tokio::test]
-async fn job_is_handed_back_when_the_time_is_up() {
+async fn job_is_handed_back_at_the_deadline() {
     let site = Site::new(StageScript::WaitForCancellation);
     let job = site.job().await;
 
