@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | has a live run or worker | the run or worker, which reads the request in the job's item |
 //! | is unattended | this module, at once |
-//! | has a dead worker whose lease has not ended | the [watchdog] of its claim, which reads the request in the job's item |
+//! | has a dead worker whose lease has not ended | the [watchdog] of its claim, once the lease has ended |
 
 use contract::{ids::JobId, messages::JobStatus};
 

@@ -1,18 +1,18 @@
-//! A job: its state, its lease and its snapshot.
+//! A job: its state and its lease.
 
 use std::collections::BTreeMap;
 
 use contract::{
     ids::{AccessKey, JobId, RequestId, WorkerKey},
     limits::JOB_TTL_SECONDS,
-    messages::{JobError, JobSnapshot, JobStatus, ProgressUpdate, ServerMessage},
+    messages::{JobError, JobStatus},
     tables::{JobKey, Jobs, Record},
     timestamp::Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
-use super::{Event, InvalidItem, SentRange, item};
+use super::{InvalidItem, SentRange, item};
 use crate::{aws::Item, hash::sha256_hex, progress::Estimate};
 
 /// The version of the HTTP API.
@@ -105,9 +105,9 @@ pub struct Job {
 }
 
 /// The message of a queued job of the pipeline.
-const WAITING_FOR_PIPELINE: &str = "Waiting for a pipeline...";
+pub(super) const WAITING_FOR_PIPELINE: &str = "Waiting for a pipeline...";
 /// The message of a queued job of an external worker.
-const WAITING_FOR_WORKER: &str = "Waiting for a worker...";
+pub(super) const WAITING_FOR_WORKER: &str = "Waiting for a worker...";
 
 fn has_hash(hash: &str, key: &str) -> bool {
     sha256_hex(key).as_bytes().ct_eq(hash.as_bytes()).into()
@@ -241,72 +241,6 @@ impl Job {
         now.epoch_seconds() < self.expires_at
     }
 
-    /// The job as clients see it, without results, which are in the log.
-    pub fn snapshot(&self) -> JobSnapshot {
-        JobSnapshot {
-            job_id: self.job_id.clone(),
-            status: self.status,
-            stage: self.stage.clone(),
-            progress: self.progress,
-            overall_progress: self.overall_progress,
-            message: self.shown_message().to_owned(),
-            estimated_seconds_remaining: self.estimated_seconds_remaining,
-            seq: self.seq,
-            created_at: self.created_at,
-            updated_at: self.updated_at,
-            correlation_id: self.correlation_id.clone(),
-            attempt: (self.attempt > 0).then_some(self.attempt),
-            results: None,
-            error: self.error.clone(),
-        }
-    }
-
-    /// The job as clients see it. `last` is its last durable message, which contains the results of a
-    /// completed job.
-    pub fn snapshot_with(&self, last: Option<&Event>) -> JobSnapshot {
-        let mut snapshot = self.snapshot();
-        if self.status == JobStatus::Completed
-            && let Some(event) = last
-            && let Ok(ServerMessage::JobComplete(complete)) = serde_json::from_str(&event.message)
-        {
-            snapshot.results = Some(complete.results);
-        }
-        snapshot
-    }
-
-    /// The last message of a stage. If a job left the queue without progress, its message of a waiting job
-    /// is replaced.
-    fn shown_message(&self) -> &str {
-        let is_waiting = [WAITING_FOR_PIPELINE, WAITING_FOR_WORKER].contains(&&*self.message);
-        match self.status {
-            JobStatus::Queued => &self.message,
-            _ if !is_waiting => &self.message,
-            JobStatus::Running => "Running...",
-            JobStatus::Completed => "Completed",
-            JobStatus::Failed => "Failed",
-            JobStatus::Cancelled => "Cancelled",
-        }
-    }
-
-    /// The progress update for subscribers; none unless a stage is running.
-    pub fn progress_update(&self) -> Option<ProgressUpdate> {
-        if self.status != JobStatus::Running {
-            return None;
-        }
-        Some(ProgressUpdate {
-            job_id: self.job_id.clone(),
-            stage: self.stage.clone()?,
-            progress: self.progress,
-            message: self.shown_message().to_owned(),
-            estimated_seconds_remaining: self.estimated_seconds_remaining,
-            timestamp: self.updated_at,
-            seq: self.seq,
-            correlation_id: self.correlation_id.clone(),
-            overall_progress: self.overall_progress,
-            attempt: (self.attempt > 0).then_some(self.attempt),
-        })
-    }
-
     /// The job as an item of `jobs`.
     pub fn to_dynamodb_item(&self) -> Result<Item, InvalidItem> {
         item::write::<Jobs>(self)
@@ -359,19 +293,6 @@ mod tests {
     }
 
     #[test]
-    fn only_a_running_stage_has_progress() {
-        let mut job = job(&AccessKey::new([3; 16]));
-        job.stage = Some("stage_1".to_owned());
-        job.progress = 40;
-        assert_eq!(job.progress_update(), None);
-        job.status = JobStatus::Running;
-        let update = job.progress_update().unwrap();
-        assert_eq!((update.stage.as_str(), update.progress), ("stage_1", 40));
-        job.status = JobStatus::Completed;
-        assert_eq!(job.progress_update(), None);
-    }
-
-    #[test]
     fn attempt_is_counted_by_claim_and_starts_anew_with_each_stage() {
         let mut job = job(&AccessKey::new([3; 16]));
         job.epoch = 1;
@@ -417,29 +338,6 @@ mod tests {
         assert!(job.is_unattended(NOW.plus_seconds(1)));
         job.status = JobStatus::Failed;
         assert!(!job.is_unattended(NOW.plus_seconds(1)));
-    }
-
-    #[test]
-    fn job_without_progress_waits_only_while_it_is_queued() {
-        let pipeline = job(&AccessKey::new([3; 16]));
-        let worker = pipeline
-            .clone()
-            .for_external_worker(&WorkerKey::new([4; 16]));
-        for mut job in [pipeline, worker] {
-            assert!(job.snapshot().message.starts_with("Waiting for a "));
-            for status in [
-                JobStatus::Running,
-                JobStatus::Completed,
-                JobStatus::Failed,
-                JobStatus::Cancelled,
-            ] {
-                job.status = status;
-                let message = job.snapshot().message;
-                assert!(!message.contains("Waiting"), "{status:?}: {message}");
-            }
-            job.message = "Counting...".to_owned();
-            assert_eq!(job.snapshot().message, "Counting...");
-        }
     }
 
     #[test]

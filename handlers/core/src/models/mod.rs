@@ -6,6 +6,7 @@ mod item;
 mod job;
 mod replay_allowance;
 mod sent_range;
+mod snapshot;
 mod subscriber;
 mod terminal_state;
 

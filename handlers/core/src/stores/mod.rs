@@ -8,6 +8,7 @@ mod events;
 mod jobs;
 mod results;
 mod subscriptions;
+mod transactions;
 
 pub use audience::Page;
 pub use connections::{ConnectionStore, correlation_id};

@@ -1,13 +1,7 @@
 //! Subscribing and unsubscribing. Each is one transaction, so that a durable message that is published at
 //! the same time is neither lost nor sent twice.
 
-use aws_sdk_dynamodb::{
-    error::SdkError,
-    operation::{
-        transact_get_items::TransactGetItemsError, transact_write_items::TransactWriteItemsError,
-    },
-    types::{AttributeValue, CancellationReason, builders::UpdateBuilder},
-};
+use aws_sdk_dynamodb::types::{AttributeValue, builders::UpdateBuilder};
 use contract::{
     functions::Function,
     grants::{DeleteItem, GetItem, Granted, PutItem, UpdateItem},
@@ -23,7 +17,7 @@ use super::{
     StoreError,
     allowance::{unchanged, values},
     connections::is_half_expired,
-    error::is_contended,
+    transactions::{CancelledTransaction, cancellation_cause, contended, is_read_conflict},
 };
 use crate::{
     aws::{Database, number, text},
@@ -150,15 +144,6 @@ impl<F> Clone for SubscriptionStore<F> {
     }
 }
 
-/// Why a transaction was cancelled.
-enum Cancelled {
-    /// A condition did not hold.
-    Condition,
-    /// Another request writes to one of the items, or writes are throttled.
-    Contended,
-    Failed(StoreError),
-}
-
 impl<F: Function> SubscriptionStore<F> {
     /// A store of subscriptions in the tables of `database`.
     pub fn new(database: Database<F>, clock: Clock) -> Self {
@@ -263,14 +248,14 @@ impl<F: Function> SubscriptionStore<F> {
         let written = RetryPolicy::TRANSACTION_CONFLICT
             .run(
                 || self.write(request, authorized, allowance, precondition),
-                |cancelled| matches!(cancelled, Cancelled::Contended),
+                |cancelled| matches!(cancelled, CancelledTransaction::Contended),
             )
             .await;
         match written {
             Ok(()) => Ok(CommitOutcome::Committed),
-            Err(Cancelled::Condition) => Ok(CommitOutcome::Conflict),
-            Err(Cancelled::Contended) => Err(contended("subscribing")),
-            Err(Cancelled::Failed(error)) => Err(error),
+            Err(CancelledTransaction::Condition) => Ok(CommitOutcome::Conflict),
+            Err(CancelledTransaction::Contended) => Err(contended("subscribing")),
+            Err(CancelledTransaction::Failed(error)) => Err(error),
         }
     }
 
@@ -280,7 +265,7 @@ impl<F: Function> SubscriptionStore<F> {
         authorized: &Authorized,
         allowance: ReplayAllowance,
         precondition: Precondition,
-    ) -> Result<(), Cancelled>
+    ) -> Result<(), CancelledTransaction>
     where
         F: Granted<UpdateItem<Jobs>>
             + Granted<UpdateItem<Connections>>
@@ -313,10 +298,10 @@ impl<F: Function> SubscriptionStore<F> {
         };
         let subscription_item = subscription
             .to_dynamodb_item()
-            .map_err(|error| Cancelled::Failed(error.into()))?;
+            .map_err(|error| CancelledTransaction::Failed(error.into()))?;
         let subscriber_item = subscriber
             .to_dynamodb_item()
-            .map_err(|error| Cancelled::Failed(error.into()))?;
+            .map_err(|error| CancelledTransaction::Failed(error.into()))?;
         let job_key = JobKey {
             job_id: request.job_id.as_str(),
         };
@@ -379,7 +364,7 @@ impl<F: Function> SubscriptionStore<F> {
             .and_then(|transaction| {
                 transaction.put::<Subscriber>(|put| put.set_item(Some(subscriber_item)))
             })
-            .map_err(|error| Cancelled::Failed(error.into()))?;
+            .map_err(|error| CancelledTransaction::Failed(error.into()))?;
         transaction
             .build()
             .send()
@@ -435,7 +420,7 @@ impl<F: Function> SubscriptionStore<F> {
                             .expression_attribute_values(":one", number(1))
                     })
                 })
-                .map_err(|error| Cancelled::Failed(error.into()))?;
+                .map_err(|error| CancelledTransaction::Failed(error.into()))?;
             transaction
                 .build()
                 .send()
@@ -443,13 +428,15 @@ impl<F: Function> SubscriptionStore<F> {
                 .map_err(|error| cancellation_cause("unsubscribing", error))
         };
         match RetryPolicy::TRANSACTION_CONFLICT
-            .run(write, |cancelled| matches!(cancelled, Cancelled::Contended))
+            .run(write, |cancelled| {
+                matches!(cancelled, CancelledTransaction::Contended)
+            })
             .await
         {
             Ok(_) => Ok(true),
-            Err(Cancelled::Condition) => Ok(false),
-            Err(Cancelled::Contended) => Err(contended("unsubscribing")),
-            Err(Cancelled::Failed(error)) => Err(error),
+            Err(CancelledTransaction::Condition) => Ok(false),
+            Err(CancelledTransaction::Contended) => Err(contended("unsubscribing")),
+            Err(CancelledTransaction::Failed(error)) => Err(error),
         }
     }
 }
@@ -482,41 +469,5 @@ fn with_precondition(
             .condition_expression("seq = :seq AND expires_at > :now")
             .expression_attribute_values(":seq", number(job.seq)),
         Precondition::Nothing => update.condition_expression("expires_at > :now"),
-    }
-}
-
-fn contended(operation: &'static str) -> StoreError {
-    StoreError::call(operation)("too many requests write the job's item at once".to_owned())
-}
-
-fn is_read_conflict(error: &SdkError<TransactGetItemsError>) -> bool {
-    match error.as_service_error() {
-        Some(TransactGetItemsError::TransactionCanceledException(cancelled)) => {
-            is_contended(cancelled.cancellation_reasons())
-        }
-        _ => false,
-    }
-}
-
-fn cancellation_cause(
-    operation: &'static str,
-    error: SdkError<TransactWriteItemsError>,
-) -> Cancelled {
-    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
-        error.as_service_error()
-    else {
-        return Cancelled::Failed(StoreError::of(operation)(error));
-    };
-    let reasons = cancelled.cancellation_reasons();
-    let codes: Vec<_> = reasons
-        .iter()
-        .filter_map(CancellationReason::code)
-        .collect();
-    if codes.contains(&"ConditionalCheckFailed") {
-        Cancelled::Condition
-    } else if is_contended(reasons) {
-        Cancelled::Contended
-    } else {
-        Cancelled::Failed(StoreError::call(operation)(codes.join(", ")))
     }
 }
