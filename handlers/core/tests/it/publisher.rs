@@ -176,6 +176,25 @@ async fn message_that_cannot_be_posted_is_deferred() {
     assert_eq!(queued[0]["job_id"], job.id.as_str());
 }
 
+#[tokio::test(start_paused = true)]
+async fn delivery_task_is_queued_after_an_outage_of_the_queue() {
+    let (aws, clock) = (TestAws::new(), fixtures::clock());
+    let (_, mut run) = run_with_subscriber(&aws, &clock).await;
+    let outages = Times::new(3);
+    aws.faults().on_post(|_| Some(Fault::Throttle));
+    aws.faults().on_call(move |call| {
+        let is_send = call.operation == "sqs:SendMessage";
+        (is_send && outages.take()).then_some(Fault::Outage)
+    });
+
+    run.finish_stage("a", None, json("1")).await.unwrap();
+    run.flush().await;
+
+    let queued = aws.queued::<DeliveryQueue>();
+    assert_eq!(queued.len(), 1, "{queued:?}");
+    assert_eq!(queued[0]["after_seq"], 0);
+}
+
 #[tokio::test]
 async fn run_whose_lease_was_taken_cannot_write() {
     let (aws, clock) = (TestAws::new(), fixtures::clock());
