@@ -1,7 +1,10 @@
-//! Asking a job to stop. A running one notices when it next reads or writes its item. One that has
-//! no run and no worker ends here, at once. A job whose worker is dead, but whose lease has not
-//! ended yet, is ended by the [watchdog] that its claim has started: the request in
-//! the job's item is all that the watchdog needs.
+//! Cancels jobs.
+//!
+//! | job | ended by |
+//! | --- | --- |
+//! | has a live run or worker | the run or worker, which reads the request in the job's item |
+//! | is unattended | this module, at once |
+//! | has a dead worker whose lease has not ended | the [watchdog] of its claim, once the lease has ended |
 
 use contract::{ids::JobId, messages::JobStatus};
 
@@ -14,19 +17,19 @@ use crate::{
     watchdog,
 };
 
-/// For this long after a job has ended, asking again has its subscribers notified again.
-const LATELY_SECONDS: i64 = 60;
+/// Seconds after the end of a job in which a repeated request notifies its subscribers again.
+const REPEAT_WINDOW_SECONDS: i64 = 60;
 
-/// What came of the request.
+/// The result of a request for cancellation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cancellation {
-    /// The job stops, or has just stopped.
+    /// The job will end, or has ended by this request.
     Requested,
-    /// The job had ended already, with this status, or is not there any more.
+    /// The job had ended already, with this status, or does not exist any more.
     AlreadyFinished(Option<JobStatus>),
 }
 
-/// What cancelling takes.
+/// Cancels jobs.
 #[derive(Debug)]
 pub struct Canceller<F> {
     jobs: JobStore<F>,
@@ -36,7 +39,7 @@ pub struct Canceller<F> {
 }
 
 impl<F: Settles> Canceller<F> {
-    /// Cancels jobs in these stores.
+    /// A canceller of the jobs in these stores.
     pub fn new(jobs: JobStore<F>, events: EventStore<F>, queues: Queues<F>, clock: Clock) -> Self {
         Self {
             jobs: jobs.clone(),
@@ -46,7 +49,7 @@ impl<F: Settles> Canceller<F> {
         }
     }
 
-    /// Asks the job to stop.
+    /// Requests the cancellation, and ends the job if it is unattended. Idempotent.
     pub async fn cancel(&self, job_id: &JobId) -> Result<Cancellation, SettleError> {
         let Some(job) = self.jobs.request_cancel(job_id).await? else {
             return self.already_finished(job_id).await;
@@ -55,31 +58,32 @@ impl<F: Settles> Canceller<F> {
             return Ok(Cancellation::Requested);
         }
         if job.status == JobStatus::Queued && job.is_external() {
-            // No claim has started one: the subscribers are notified even if this is cut short.
-            let first = watchdog::FIRST_LOOK_SECONDS;
+            // Without a claim there is no watchdog yet. It notifies the subscribers if this request is
+            // interrupted.
+            let first = watchdog::FIRST_CHECK_SECONDS;
             watchdog::schedule(&self.queues, job_id, Some(job.epoch), first).await?;
         }
         let settled = self
             .unattended
             .settle(&job, Some(&TerminalState::Cancelled));
         Ok(match settled.await? {
-            // Its worker had posted its end, and died before that was committed.
+            // The worker had logged the end of the job, and died before it was committed.
             Settled::Ended(job) if job.status != JobStatus::Cancelled => {
                 Cancellation::AlreadyFinished(Some(job.status))
             }
-            // A run that has claimed the job meanwhile finds the request in the job's item.
+            // A run that has claimed the job meanwhile reads the request in the job's item.
             Settled::Ended(_) | Settled::Open(_) | Settled::Attended => Cancellation::Requested,
         })
     }
 
-    /// Has the subscribers of a job that has ended just now notified again: the request that ended
-    /// it may have been cut short before they were, and may have committed more than its end.
+    /// Notifies the subscribers of a job that has just ended again: the request that ended it may have been
+    /// interrupted before it notified them.
     async fn already_finished(&self, job_id: &JobId) -> Result<Cancellation, SettleError> {
         let Some(job) = self.jobs.load(job_id).await? else {
             return Ok(Cancellation::AlreadyFinished(None));
         };
-        let lately = self.clock.now() < job.updated_at.plus_seconds(LATELY_SECONDS);
-        if lately && job.is_committed_without_lease() {
+        let has_just_ended = self.clock.now() < job.updated_at.plus_seconds(REPEAT_WINDOW_SECONDS);
+        if has_just_ended && job.is_committed_without_lease() {
             self.unattended.redeliver(&job).await?;
         }
         Ok(Cancellation::AlreadyFinished(Some(job.status)))

@@ -1,5 +1,5 @@
-//! Time and randomness. Nothing else in the workspace asks the system for either, so a test that
-//! makes its own [`Clock`] owns both.
+//! Time and randomness. Clippy refuses other uses of the system's clock and random source, so tests
+//! control the time with a [`Clock`].
 
 use std::{
     sync::{
@@ -11,7 +11,7 @@ use std::{
 
 use contract::timestamp::Timestamp;
 
-/// Where the time comes from.
+/// A source of time: the system's clock, or a clock that a test controls.
 #[derive(Clone, Debug, Default)]
 pub struct Clock(Option<Arc<AtomicI64>>);
 
@@ -21,20 +21,23 @@ impl Clock {
         Self(None)
     }
 
-    /// A clock that stands at `now` until it is [advanced](Self::advance).
+    /// A clock of a test, which shows `now` until it is [advanced](Self::advance).
     pub fn standing_at(now: Timestamp) -> Self {
         Self(Some(Arc::new(AtomicI64::new(now.epoch_seconds()))))
     }
 
-    /// Moves a standing clock, and all its clones, forward. Does nothing to the system's.
+    /// Moves a test's clock and all its clones forward. Does nothing to the system's clock.
     pub fn advance(&self, seconds: i64) {
         if let Some(now) = &self.0 {
             now.fetch_add(seconds, Ordering::SeqCst);
         }
     }
 
-    /// The time now.
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks")]
+    /// The current time, in whole seconds.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the only use of the system's source"
+    )]
     pub fn now(&self) -> Timestamp {
         let seconds = match &self.0 {
             Some(now) => now.load(Ordering::SeqCst),
@@ -49,8 +52,11 @@ impl Clock {
 }
 
 impl Clock {
-    /// Milliseconds since 1970, for what lasts less than a second.
-    #[expect(clippy::disallowed_methods, reason = "the one place that asks")]
+    /// The current time in milliseconds since 1970.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the only use of the system's source"
+    )]
     pub fn millis(&self) -> u64 {
         let since = match &self.0 {
             Some(now) => {
@@ -65,14 +71,17 @@ impl Clock {
     }
 }
 
-/// Random bytes that nobody can guess, from the operating system.
+/// Cryptographically secure random bytes from the operating system.
 ///
 /// # Panics
 ///
-/// When the operating system has no randomness to give: there is no safe way on.
-#[expect(clippy::disallowed_methods, reason = "the one place that asks")]
+/// When the operating system returns no random bytes. Ids and keys would be predictable without them.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the only use of the system's source"
+)]
 pub fn random<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the operating system gives random bytes");
+    getrandom::fill(&mut bytes).expect("the operating system returns random bytes");
     bytes
 }

@@ -1,10 +1,10 @@
-//! The SHA-256 of something, as text.
+//! SHA-256 as text.
 
 use std::fmt::Write as _;
 
 use sha2::{Digest as _, Sha256};
 
-/// The SHA-256 in 64 lower-case hexadecimal digits.
+/// The SHA-256 of `bytes` as 64 lower-case hexadecimal digits.
 pub(crate) fn sha256_hex(bytes: impl AsRef<[u8]>) -> String {
     Sha256::digest(bytes)
         .iter()

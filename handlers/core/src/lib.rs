@@ -1,21 +1,25 @@
-//! What Stagecast's functions share.
+//! The library of Stagecast's functions: granted AWS clients, stores, delivery and the pipeline runner.
 //!
-//! | module | holds |
+//! A module uses only modules above it in this table; `layers.rs` checks that.
+//!
+//! | module | content |
 //! | --- | --- |
-//! | [`aws`] | AWS clients that only do what their function is granted |
-//! | [`models`] | the items of the tables |
-//! | [`stores`] | the transactions on them: connections, subscriptions, jobs, the log |
-//! | [`cancellation`] | asking a job to stop |
-//! | [`unattended`] | ending a job that no run and no worker holds |
-//! | [`watchdog`] | when to look at a job again, and what to do with it then |
-//! | [`delivery`] | sending messages to connections: ordered, bounded, retried |
-//! | [`progress`] | what a stage reports with, and the remaining time |
-//! | [`pipeline`] | running the stages of a job |
+//! | [`clock`] | time and randomness, which tests can control |
+//! | [`progress`] | the handle with which a stage reports, and the estimate of the remaining time |
+//! | [`response_size`] | the size of a response as Lambda measures it |
+//! | [`retry`] | retry policies with backoff |
 //! | [`telemetry`] | logs as JSON |
-//! | [`metrics`] | metrics as CloudWatch reads them from log lines |
-//! | [`http`] | what a request of the HTTP API says, and how it is answered |
+//! | [`metrics`] | metrics in CloudWatch's embedded metric format |
+//! | [`aws`] | AWS clients whose methods require the function's grants |
+//! | [`models`] | the items of the tables |
+//! | [`stores`] | reads, conditional writes and transactions of these items |
+//! | [`watchdog`] | when the watchdog checks a job, and what it does then |
+//! | [`delivery`] | sending messages to connections: in order, bounded in time, retried |
+//! | [`unattended`] | ending a job that no run and no worker holds |
+//! | [`cancellation`] | cancelling a job |
+//! | [`pipeline`] | running the stages of a job |
 //! | [`error`] | the error of a request, for both APIs |
-//! | [`clock`] | time and randomness, so that tests own them |
+//! | [`http`] | requests and responses of the HTTP API |
 
 pub mod aws;
 pub mod cancellation;

@@ -1,6 +1,6 @@
-//! Metrics as CloudWatch reads them from log lines, in the
+//! Metrics in CloudWatch's
 //! [embedded metric format](https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html):
-//! no call, no agent, no cost but the line's.
+//! log lines that CloudWatch turns into metrics, without a call or an agent.
 
 use std::io::Write as _;
 
@@ -9,29 +9,29 @@ use serde_json::{Map, Value, json};
 
 use crate::{clock::Clock, telemetry::Output};
 
-/// The namespace of every metric.
+/// The CloudWatch namespace of every metric.
 const NAMESPACE: &str = "Stagecast";
 
-/// What became of messages between two flushes.
+/// Counts of a sender's messages between two flushes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StatsSnapshot {
-    /// Messages that connections were sent.
+    /// Messages that API Gateway accepted.
     pub sent: u64,
-    /// Posts beyond the first of each message.
+    /// Posts after the first of each message.
     pub retried: u64,
-    /// Connections that were found to have ended.
+    /// Connections that had ended.
     pub gone: u64,
-    /// Messages left to the delivery function.
+    /// Messages that the delivery function has to send.
     pub deferred: u64,
-    /// The longest that a message took from its turn, the first that its connection waits for, until
-    /// it was taken, in milliseconds.
+    /// Longest time in milliseconds from a message's first attempt, when it was at the front of its
+    /// connection's queue, until API Gateway accepted it.
     pub slowest_millis: u64,
 }
 
-/// A metric of a record: its name, its unit, its value.
+/// Name, unit and value of a metric.
 type Metric = (&'static str, &'static str, u64);
 
-/// The record of one flush of the function `F`: what became of its messages.
+/// The record of one flush of the function `F`.
 fn flushed<F: Function>(
     clock: &Clock,
     job_id: &str,
@@ -49,7 +49,7 @@ fn flushed<F: Function>(
     record::<F>(clock, "INFO", "delivered", job_id, &metrics)
 }
 
-/// A record of the function `F`, as a line of its log.
+/// A log record of the function `F` with metrics.
 fn record<F: Function>(
     clock: &Clock,
     level: &str,
@@ -86,8 +86,8 @@ fn record<F: Function>(
     Value::Object(record)
 }
 
-/// Writes the record of one flush of the function `F` to the log. `subscribers` are those that the
-/// function sends to itself.
+/// Logs the metrics of one flush of the function `F`. `subscribers` is the number of subscribers that the
+/// function posts to directly.
 pub fn delivered<F: Function>(
     clock: &Clock,
     job_id: &str,
@@ -97,14 +97,14 @@ pub fn delivered<F: Function>(
     write(&flushed::<F>(clock, job_id, subscribers as u64, counts));
 }
 
-/// Writes to the log that the function `F` has given up a delivery to one connection.
+/// Logs that the function `F` has given up a delivery to one connection.
 pub fn given_up<F: Function>(clock: &Clock, job_id: &str) {
     let metrics = [("DeliveriesGivenUp", "Count", 1)];
     write(&record::<F>(clock, "ERROR", "given up", job_id, &metrics));
 }
 
 fn write(record: &Value) {
-    // A line that cannot be written is a metric that is missing: no reason to fail.
+    // A metric that cannot be written is missing, which is no reason to fail.
     let _ = Output.write_all(format!("{record}\n").as_bytes());
 }
 
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_names_each_metric_and_holds_its_value() {
+    fn record_names_each_metric_and_has_its_value() {
         let clock = Clock::standing_at(Timestamp::from_epoch_seconds(1_705_314_615));
         let counts = StatsSnapshot {
             sent: 7,

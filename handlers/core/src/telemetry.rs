@@ -1,4 +1,4 @@
-//! Logs as JSON lines with a time, which CloudWatch and people can both search.
+//! Logs as JSON lines with timestamps, which CloudWatch can search.
 
 use std::{
     fs::File,
@@ -9,11 +9,11 @@ use std::{
 use contract::environment::LOG_LEVEL;
 use tracing_subscriber::{EnvFilter, fmt::time::UtcTime};
 
-/// What is logged when the template does not say.
+/// The log level when the template sets none.
 const DEFAULT_LEVEL: &str = "info";
 
-/// Crates that say too much below a warning: a line for each step of each call.
-const CHATTY: &[&str] = &[
+/// Crates whose log level is `warn` at most, because they log every step of each call below it.
+const VERBOSE_CRATES: &[&str] = &[
     "aws_config",
     "aws_credential_types",
     "aws_runtime",
@@ -25,36 +25,36 @@ const CHATTY: &[&str] = &[
     "aws_smithy_http_client",
     "aws_smithy_runtime",
     "aws_smithy_runtime_api",
-    // Over TLS, AWS is spoken to by HTTP/2: a line for each frame.
+    // HTTP/2, which AWS uses over TLS: a line for each frame.
     "h2",
     "hyper_util",
     "lambda_runtime",
     "rustls",
 ];
 
-/// The filter that a level stands for. What is more than a level is taken as a filter itself, so
-/// that `debug,aws_smithy_runtime=debug` shows everything.
+/// The filter of a log level. A value with `,` or `=` is a filter already and is used as it is, so that
+/// `debug,aws_smithy_runtime=debug` shows everything.
 fn filter(level: &str) -> EnvFilter {
     let mut directives = level.to_owned();
     if !level.contains([',', '=']) {
-        for chatty in CHATTY {
+        for name in VERBOSE_CRATES {
             directives.push(',');
-            directives.push_str(chatty);
+            directives.push_str(name);
             directives.push_str("=warn");
         }
     }
     EnvFilter::try_new(directives).unwrap_or_else(|_| EnvFilter::new(DEFAULT_LEVEL))
 }
 
-/// The process's standard output, as log records and metrics are written to it.
+/// The standard output of the process, to which log records and metrics are written.
 ///
-/// Not `std::io::stdout()`: a stage may hold its lock for as long as it runs, and what reports the
-/// stage's progress must not wait for that.
+/// It is not `std::io::stdout()`, whose lock a stage may hold for as long as it runs: the runner, which
+/// reports the stage's progress, must not wait for that.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output;
 
 impl Output {
-    /// A second handle of standard output. None where the process has none.
+    /// A second handle of standard output; none if the process has no standard output.
     fn file() -> Option<&'static Mutex<File>> {
         static FILE: OnceLock<Option<Mutex<File>>> = OnceLock::new();
         FILE.get_or_init(|| duplicate().ok().map(Mutex::new))
@@ -77,7 +77,7 @@ fn duplicate() -> io::Result<File> {
 }
 
 impl Write for Output {
-    /// Writes all of `bytes`, so that a record stays in one piece.
+    /// Writes all of `bytes` at once, so that records are not interleaved.
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if let Some(file) = Self::file() {
             let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
@@ -91,13 +91,13 @@ impl Write for Output {
     }
 }
 
-/// Sends all log records of this process to its standard output, as Lambda collects them.
+/// Writes all log records of this process to its standard output, where Lambda collects them.
 ///
-/// `lambda_runtime`'s own subscriber prints no time, and CloudWatch files a record without one as
-/// INFO, whatever its level.
+/// The subscriber of `lambda_runtime` is not used: it prints no timestamps, and CloudWatch treats a
+/// record without one as INFO, whatever its level.
 pub fn init() {
     let level = std::env::var(LOG_LEVEL).unwrap_or_else(|_| DEFAULT_LEVEL.to_owned());
-    // A second call, as tests make it, keeps the first subscriber.
+    // A second call, as in tests, keeps the first subscriber.
     let _ = tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
@@ -115,19 +115,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_are_written_while_user_code_holds_the_lock_of_stdout() {
+    fn records_are_written_while_a_stage_holds_the_lock_of_stdout() {
         let _lock = io::stdout().lock();
         let (written, is_written) = std::sync::mpsc::channel();
         std::thread::spawn(move || {
             let written_to = Output.write_all(b"\n");
             written.send(written_to.is_ok()).expect("the test waits");
         });
-        let patience = std::time::Duration::from_secs(20);
-        assert_eq!(is_written.recv_timeout(patience), Ok(true));
+        let timeout = std::time::Duration::from_secs(20);
+        assert_eq!(is_written.recv_timeout(timeout), Ok(true));
     }
 
     #[test]
-    fn a_level_is_for_our_own_words_and_a_filter_is_taken_as_it_is() {
+    fn level_limits_verbose_crates_and_filter_is_used_as_it_is() {
         let level = filter("debug").to_string();
         assert!(
             level.contains("debug")

@@ -1,9 +1,9 @@
-//! When the watchdog looks at a job, and what it does with it then.
+//! When the watchdog checks a job, and what it does then.
 //!
-//! A watchdog is a delayed message on the queue of deliveries ([`DeliveryKind::Watchdog`]), which the
-//! delivery function receives: it does not depend on the function or the worker that runs the job. A
-//! job of the pipeline has one from its creation to its end. Each claim of an external worker starts
-//! one before it writes the claim, so that no claim is without one.
+//! A watchdog is a delayed message on the queue `deliveries` ([`DeliveryKind::Watchdog`]). The delivery
+//! function receives it, so it does not depend on the function or the worker that runs the job. A job of
+//! the pipeline has a watchdog from its creation to its end. For a job of an external worker, each claim
+//! schedules one before the claim is written, so that no claim is without one.
 //!
 //! [`DeliveryKind::Watchdog`]: contract::queues::DeliveryKind::Watchdog
 
@@ -24,31 +24,30 @@ use crate::{
     models::{Job, TerminalState},
 };
 
-/// Seconds from the start of a watchdog to its first look: the job's first lease, if it was claimed
-/// at once, has ended by then.
-pub const FIRST_LOOK_SECONDS: i64 = LEASE_SECONDS + WATCHDOG_MARGIN_SECONDS + 1;
+/// Seconds until the first check of a watchdog: the lease of a claim at the same time has ended by then.
+pub const FIRST_CHECK_SECONDS: i64 = LEASE_SECONDS + WATCHDOG_MARGIN_SECONDS + 1;
 
-/// Seconds after the end of a run's lease before its job gets another ticket. The ticket of a run
-/// that was cut short comes back by itself within this time.
-const TICKET_GRACE_SECONDS: i64 = 20;
+/// Seconds after the end of a run's lease before the job's message is sent again. The message of a run
+/// that was interrupted becomes visible again within this time.
+const JOB_MESSAGE_GRACE_SECONDS: i64 = 20;
 
 /// What the watchdog does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// Nothing any more: the job has ended, or a later claim has another watchdog.
+    /// Nothing, also in future: the job has ended, or a later claim has another watchdog.
     Retire,
-    /// Looks again after so many seconds.
-    LookAgain(i64),
-    /// Sends the job's ticket again, and looks again after so many seconds.
-    SendTicket(i64),
-    /// Ends the job.
+    /// Check again after this many seconds.
+    CheckAgain(i64),
+    /// Send the job's message to the queue `jobs` again, and check again after this many seconds.
+    SendJobMessage(i64),
+    /// End the job.
     End(TerminalState),
-    /// Fails the job, whose external worker is lost, unless a worker has it again.
+    /// Fail the job, whose external worker is lost, unless a worker holds it again.
     GiveUp(JobError),
 }
 
-/// Has the delivery function look at a job in so many seconds. `epoch` is the claim that is watched;
-/// without it, the job is watched until it ends.
+/// Schedules a check of a job after `seconds`, at most SQS's longest delay. `epoch` is the claim that is
+/// watched; without it, the job is watched until it ends.
 pub async fn schedule<F>(
     queues: &Queues<F>,
     job_id: &JobId,
@@ -58,44 +57,49 @@ pub async fn schedule<F>(
 where
     F: Function + Granted<SendMessage<DeliveryQueue>>,
 {
-    let pointer = DeliveryTask::watchdog(job_id.clone(), epoch);
+    let task = DeliveryTask::watchdog(job_id.clone(), epoch);
     let delay = seconds.clamp(0, MAX_DELAY_SECONDS);
     let delay = i32::try_from(delay).unwrap_or(0);
-    queues.send::<DeliveryQueue>(&pointer, delay).await
+    queues.send::<DeliveryQueue>(&task, delay).await
 }
 
-/// Whether a watchdog of this claim is to look after the job.
-pub fn is_in_charge(job: &Job, epoch: Option<u64>) -> bool {
+/// Whether a watchdog of the claim `epoch` has to check the job: the job has not ended, and it has no later
+/// claim.
+pub fn is_watched(job: &Job, epoch: Option<u64>) -> bool {
     !job.status.has_ended() && epoch.is_none_or(|epoch| epoch == job.epoch)
 }
 
-/// Whether the job's lease has ended so long ago that what is in its log can be committed.
+/// Whether the job's lease ended so long ago that the events in its log can be committed.
 pub fn is_lease_over(job: &Job, now: Timestamp) -> bool {
     job.status == JobStatus::Running && lease_left(job, now) < -WATCHDOG_MARGIN_SECONDS
 }
 
-/// What the watchdog does with a job of which it [is in charge](is_in_charge).
+/// What the watchdog does with a job that it [watches](is_watched).
 pub fn action(job: &Job, now: Timestamp) -> Action {
     match job.status {
         JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => Action::Retire,
         JobStatus::Queued if job.cancel_requested => Action::End(TerminalState::Cancelled),
-        // Nothing has claimed it: it waits for its first worker, which will start a watchdog.
+        // The job waits for its first claim, which schedules a watchdog.
         JobStatus::Queued if job.is_external() => Action::Retire,
         JobStatus::Queued => {
             let waits = now.epoch_seconds() - job.updated_at.epoch_seconds();
-            resend(waits, FIRST_LOOK_SECONDS, MAX_DELAY_SECONDS)
+            resend(waits, FIRST_CHECK_SECONDS, MAX_DELAY_SECONDS)
         }
         JobStatus::Running if !is_lease_over(job, now) => {
-            look_again(lease_left(job, now) + WATCHDOG_MARGIN_SECONDS + 1)
+            check_again(lease_left(job, now) + WATCHDOG_MARGIN_SECONDS + 1)
         }
         JobStatus::Running if job.cancel_requested => Action::End(TerminalState::Cancelled),
         JobStatus::Running => {
             let silent = -lease_left(job, now);
             if !job.is_external() {
-                return resend(silent, TICKET_GRACE_SECONDS, WATCHDOG_MAX_DELAY_SECONDS);
+                return resend(
+                    silent,
+                    JOB_MESSAGE_GRACE_SECONDS,
+                    WATCHDOG_MAX_DELAY_SECONDS,
+                );
             }
             if silent < ABANDONED_AFTER_SECONDS {
-                return look_again(ABANDONED_AFTER_SECONDS - silent);
+                return check_again(ABANDONED_AFTER_SECONDS - silent);
             }
             Action::GiveUp(worker_lost())
         }
@@ -106,18 +110,18 @@ fn lease_left(job: &Job, now: Timestamp) -> i64 {
     job.lease_expires_at - now.epoch_seconds()
 }
 
-fn look_again(seconds: i64) -> Action {
-    Action::LookAgain(seconds.clamp(1, WATCHDOG_MAX_DELAY_SECONDS))
+fn check_again(seconds: i64) -> Action {
+    Action::CheckAgain(seconds.clamp(1, WATCHDOG_MAX_DELAY_SECONDS))
 }
 
-/// A ticket for a job that has waited for `waits` seconds, if that is at least `patience`. The longer
-/// it waits, the further apart its tickets are, up to `longest` seconds: it may just stand in a long
-/// queue, and while the pipeline function is down, each ticket stays on its queue.
-fn resend(waits: i64, patience: i64, longest: i64) -> Action {
-    if waits < patience {
-        return look_again(patience - waits);
+/// Sends the message of a job that has waited for `waits` seconds, if that is at least `grace`. The interval
+/// doubles up to `longest` seconds: the queue may just be long, and while the pipeline function is down,
+/// each message stays on the queue.
+fn resend(waits: i64, grace: i64, longest: i64) -> Action {
+    if waits < grace {
+        return check_again(grace - waits);
     }
-    Action::SendTicket(waits.clamp(FIRST_LOOK_SECONDS, longest))
+    Action::SendJobMessage(waits.clamp(FIRST_CHECK_SECONDS, longest))
 }
 
 fn worker_lost() -> JobError {
@@ -154,7 +158,7 @@ mod tests {
         )
     }
 
-    /// A job that was claimed at once and not heard of again.
+    /// A job that was claimed at once and whose run has died.
     fn claimed() -> Job {
         let mut job = queued();
         job.status = JobStatus::Running;
@@ -167,16 +171,16 @@ mod tests {
         claimed().for_external_worker(&WorkerKey::new([4; 16]))
     }
 
-    /// The seconds at which a job that nothing runs gets its tickets, in its first hour.
-    fn tickets(job: &Job) -> Vec<i64> {
-        let (mut now, mut sent) = (FIRST_LOOK_SECONDS, Vec::new());
+    /// The seconds at which the message of a job without a run is sent again, in its first hour.
+    fn job_messages(job: &Job) -> Vec<i64> {
+        let (mut now, mut sent) = (FIRST_CHECK_SECONDS, Vec::new());
         while now < 3600 {
             match action(job, at(now)) {
-                Action::SendTicket(next) => {
+                Action::SendJobMessage(next) => {
                     sent.push(now);
                     now += next;
                 }
-                Action::LookAgain(next) => now += next,
+                Action::CheckAgain(next) => now += next,
                 other => panic!("{other:?}"),
             }
         }
@@ -184,30 +188,30 @@ mod tests {
     }
 
     #[test]
-    fn queued_job_gets_tickets_further_and_further_apart() {
+    fn message_of_a_queued_job_is_resent_at_growing_intervals() {
         assert_eq!(
-            tickets(&queued()),
+            job_messages(&queued()),
             [36, 72, 144, 288, 576, 1152, 2052, 2952]
         );
     }
 
     #[test]
-    fn claimed_job_gets_a_ticket_once_its_own_should_have_come_back() {
-        let sent = tickets(&claimed());
-        assert_eq!(sent[0], LEASE_SECONDS + TICKET_GRACE_SECONDS);
+    fn message_of_a_claimed_job_is_resent_after_the_grace_time() {
+        let sent = job_messages(&claimed());
+        assert_eq!(sent[0], LEASE_SECONDS + JOB_MESSAGE_GRACE_SECONDS);
     }
 
     #[test]
-    fn live_lease_is_left_alone_until_it_has_ended() {
+    fn job_with_a_live_lease_is_checked_again_later() {
         let mut job = external();
         job.cancel_requested = true;
-        assert_eq!(action(&job, at(0)), Action::LookAgain(36));
-        assert_eq!(action(&job, at(35)), Action::LookAgain(1));
+        assert_eq!(action(&job, at(0)), Action::CheckAgain(36));
+        assert_eq!(action(&job, at(35)), Action::CheckAgain(1));
         assert_eq!(action(&job, at(36)), Action::End(TerminalState::Cancelled));
     }
 
     #[test]
-    fn cancelled_job_ends_when_its_lease_has_ended_whoever_runs_it() {
+    fn cancelled_job_ends_when_its_lease_has_ended() {
         for mut job in [claimed(), external()] {
             job.cancel_requested = true;
             assert_eq!(action(&job, at(40)), Action::End(TerminalState::Cancelled));
@@ -223,9 +227,9 @@ mod tests {
     #[test]
     fn external_job_fails_a_quarter_of_an_hour_after_its_lease_has_ended() {
         let job = external();
-        assert_eq!(action(&job, at(40)), Action::LookAgain(180));
+        assert_eq!(action(&job, at(40)), Action::CheckAgain(180));
         let last = LEASE_SECONDS + ABANDONED_AFTER_SECONDS - 1;
-        assert_eq!(action(&job, at(last)), Action::LookAgain(1));
+        assert_eq!(action(&job, at(last)), Action::CheckAgain(1));
         let Action::GiveUp(error) = action(&job, at(last + 1)) else {
             panic!("it goes on");
         };
@@ -235,10 +239,10 @@ mod tests {
     #[test]
     fn watchdog_retires_with_the_job_and_with_a_later_claim() {
         let job = external();
-        assert!(is_in_charge(&job, Some(1)) && is_in_charge(&job, None));
-        assert!(!is_in_charge(&job, Some(2)) && !is_in_charge(&job, Some(0)));
+        assert!(is_watched(&job, Some(1)) && is_watched(&job, None));
+        assert!(!is_watched(&job, Some(2)) && !is_watched(&job, Some(0)));
         let mut ended = job;
         ended.status = JobStatus::Completed;
-        assert!(!is_in_charge(&ended, Some(1)) && !is_in_charge(&ended, None));
+        assert!(!is_watched(&ended, Some(1)) && !is_watched(&ended, None));
     }
 }

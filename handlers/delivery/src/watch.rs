@@ -78,7 +78,7 @@ impl Handler {
             // the subscribers were notified.
             self.unattended.redeliver(job).await?;
         }
-        if !watchdog::is_in_charge(job, epoch) {
+        if !watchdog::is_watched(job, epoch) {
             return Ok(None);
         }
         let now = self.clock.now();
@@ -87,13 +87,13 @@ impl Handler {
             match self.unattended.settle(&job, None).await? {
                 Settled::Ended(_) => return Ok(None),
                 Settled::Open(settled) => job = *settled,
-                Settled::Attended => return Ok(Some(watchdog::FIRST_LOOK_SECONDS)),
+                Settled::Attended => return Ok(Some(watchdog::FIRST_CHECK_SECONDS)),
             }
         }
         Ok(match watchdog::action(&job, now) {
             Action::Retire => None,
-            Action::LookAgain(seconds) => Some(seconds),
-            Action::SendTicket(seconds) => {
+            Action::CheckAgain(seconds) => Some(seconds),
+            Action::SendJobMessage(seconds) => {
                 tracing::warn!(
                     status = job.status.name(),
                     epoch = job.epoch,
@@ -118,6 +118,6 @@ fn ended(settled: Settled) -> Option<i64> {
             tracing::warn!(status = job.status.name(), "the watchdog has ended the job");
             None
         }
-        Settled::Open(_) | Settled::Attended => Some(watchdog::FIRST_LOOK_SECONDS),
+        Settled::Open(_) | Settled::Attended => Some(watchdog::FIRST_CHECK_SECONDS),
     }
 }

@@ -92,7 +92,7 @@ async fn schedule_watchdog(
     is_external: bool,
 ) -> Result<(), ApiError> {
     if !is_external {
-        let delay = watchdog::FIRST_LOOK_SECONDS;
+        let delay = watchdog::FIRST_CHECK_SECONDS;
         watchdog::schedule(&context.queues, job_id, None, delay).await?;
     }
     Ok(())

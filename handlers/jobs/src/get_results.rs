@@ -34,7 +34,7 @@ pub(crate) async fn handle(context: &Context, request: &ApiGatewayV2httpRequest)
     })?;
     Ok(match context.results.answer(&job.job_id, results).await? {
         StoredResults::Json(json) => ApiResponse::raw_json(json),
-        StoredResults::Address(address) => ApiResponse::redirect(address),
+        StoredResults::Url(address) => ApiResponse::redirect(address),
     })
 }
 

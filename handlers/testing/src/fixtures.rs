@@ -1,4 +1,4 @@
-//! What most tests begin with: stores on a [`TestAws`], a job, events.
+//! What most tests need: stores on a [`TestAws`], a job, a publisher, a subscription.
 
 use std::sync::Arc;
 
@@ -26,21 +26,21 @@ use handlers_core::{
 
 use crate::TestAws;
 
-/// When a test begins: 2026-01-01T00:00:00Z.
+/// The time at which a test starts: 2026-01-01T00:00:00Z.
 pub const START: Timestamp = Timestamp::from_epoch_seconds(1_767_225_600);
 
-/// A clock that stands at [`START`] until a test advances it.
+/// A clock that shows [`START`] until a test advances it.
 pub fn clock() -> Clock {
     Clock::standing_at(START)
 }
 
-/// The environment variables that the template gives to the function `F`.
+/// The environment variables that the template sets for the function `F`.
 ///
 /// # Panics
 ///
-/// When the template does not give one that the function reads.
+/// When the template does not set a variable that the function reads.
 pub fn environment<F: Function>(aws: &TestAws) -> Environment<F> {
-    Environment::read(|name| aws.variable::<F>(name)).expect("the template gives every variable")
+    Environment::read(|name| aws.variable::<F>(name)).expect("the template sets every variable")
 }
 
 /// The stores of a function that posts to connections.
@@ -57,18 +57,18 @@ pub fn objects<F: Function>(aws: &TestAws) -> Objects<F> {
     Objects::new(&aws.config::<F>(), &environment::<F>(aws))
 }
 
-/// A job in the table, with the keys that open it.
+/// A job in its table, with its keys.
 #[derive(Clone, Debug)]
 pub struct TestJob {
     /// The job's id.
     pub id: JobId,
-    /// The key of its clients.
+    /// The access key of its clients.
     pub access_key: AccessKey,
-    /// The key of its worker. Of use only for a job from [`external_job`].
+    /// The worker key, which is valid for a job from [`external_job`] only.
     pub worker_key: WorkerKey,
 }
 
-/// A queued job of the pipeline. `number` tells the jobs of one test apart.
+/// A queued job of the pipeline. Each job of a test needs another `number`.
 pub async fn job(aws: &TestAws, clock: &Clock, number: u8) -> TestJob {
     store(aws, clock, number, false).await
 }
@@ -80,21 +80,21 @@ pub async fn external_job(aws: &TestAws, clock: &Clock, number: u8) -> TestJob {
 
 async fn store(aws: &TestAws, clock: &Clock, number: u8, is_external: bool) -> TestJob {
     let now = clock.now();
-    let made = TestJob {
+    let test_job = TestJob {
         id: JobId::new(now, [number; 8]),
         access_key: AccessKey::new([number; 16]),
         worker_key: WorkerKey::new([number.wrapping_add(128); 16]),
     };
     let mut job = Job::queued(
-        made.id.clone(),
-        &made.access_key,
+        test_job.id.clone(),
+        &test_job.access_key,
         RequestId::new(now, [number; 8]),
         format!("correlation-{number}"),
         "text/plain".to_owned(),
         now,
     );
     if is_external {
-        job = job.for_external_worker(&made.worker_key);
+        job = job.for_external_worker(&test_job.worker_key);
     }
     let database = Database::new(
         &aws.config::<JobsFunction>(),
@@ -102,8 +102,8 @@ async fn store(aws: &TestAws, clock: &Clock, number: u8, is_external: bool) -> T
     );
     let jobs = JobStore::new(database, clock.clone());
     let is_new = jobs.create(&job).await.expect("the job can be stored");
-    assert!(is_new, "two jobs of a test have the number {number}");
-    made
+    assert!(is_new, "another job of this test has the number {number}");
+    test_job
 }
 
 /// The publisher of a run of the pipeline that has just claimed the job.

@@ -1,12 +1,12 @@
-//! AWS in the process of a unit test.
+//! An in-process AWS for unit tests.
 //!
-//! [`TestAws`] holds the tables, queues and buckets of the development environment and the connections
-//! of its WebSocket API. The AWS SDK's requests do not leave the process: a function's stores,
-//! publisher and handler run on it as they run on AWS, with DynamoDB's conditions and transactions and
-//! without a port, a process or a pause. Two [`TestAws`] share nothing, so tests run beside each other.
+//! [`TestAws`] has the tables, queues and buckets of the development environment and the connections of its
+//! WebSocket API. The AWS SDK's requests do not leave the process: stores, publishers and handlers run as
+//! on AWS, with DynamoDB's conditions and transactions, but without a port or another process. Two
+//! [`TestAws`] share nothing, so tests can run concurrently.
 //!
-//! [`fixtures`] makes what most tests begin with: a clock that stands, stores, a job, a connection.
-//! [`http_api`] has the requests of the HTTP API and their answers.
+//! [`fixtures`] creates what most tests need: a stopped clock, stores, a job, a connection.
+//! [`http_api`] has the requests of the HTTP API and their responses.
 
 pub mod fixtures;
 pub mod http_api;
@@ -87,12 +87,12 @@ impl TestAws {
         self.0.variable(F::SPEC.name, name).map(str::to_owned)
     }
 
-    /// Opens a connection, which takes every post.
+    /// Opens a connection, which accepts every post.
     pub fn connect(&self, connection_id: &str) {
         self.0.connect(connection_id);
     }
 
-    /// Closes a connection: posts to it are refused with 410 from now on.
+    /// Closes a connection: posts to it fail with 410 from now on.
     pub fn disconnect(&self, connection_id: &str) {
         self.0.disconnect(connection_id);
     }
@@ -140,7 +140,7 @@ impl TestAws {
         self.0.calls()
     }
 
-    /// What goes wrong on purpose.
+    /// The faults to inject.
     pub fn faults(&self) -> &Faults {
         self.0.faults()
     }
@@ -161,7 +161,7 @@ impl TestAws {
     }
 }
 
-/// Takes the SDK's requests to the services.
+/// Passes the SDK's requests to the in-process services.
 #[derive(Clone, Debug)]
 struct Connector(TestAws);
 
@@ -171,7 +171,7 @@ impl HttpConnector for Connector {
         HttpConnectorFuture::new(async move {
             let request = request.try_into_http1x().map_err(user)?;
             let (mut head, body) = request.into_parts();
-            // As an HTTP client does; the signature covers it.
+            // HTTP clients add this header, and the signature covers it.
             if let Some(host) = head.uri.authority() {
                 let host = host.as_str().parse().map_err(user)?;
                 head.headers.entry(http::header::HOST).or_insert(host);

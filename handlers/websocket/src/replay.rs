@@ -67,7 +67,7 @@ async fn store_sent_range(
 ) {
     let stored = context
         .connections
-        .replayed(&invocation.connection_id, job_id, range);
+        .record_replay(&invocation.connection_id, job_id, range);
     if let Err(error) = stored.await {
         tracing::warn!(
             %error,

@@ -16,7 +16,7 @@ use handlers_core::{
     delivery::Publisher,
     http::{ApiError, ApiResponse, ApiResult, read_body},
     models::{Job, TerminalState},
-    response_size::string_bytes,
+    response_size::json_string_bytes,
     stores::{Claim, ExternalClaim, Lease, StoreError},
     watchdog,
 };
@@ -44,7 +44,7 @@ impl Handler {
             }
             // Before the claim is written, which is only written under this epoch: no claim is
             // without a watchdog, whatever dies meanwhile.
-            let (queues, first) = (&self.stores.queues, watchdog::FIRST_LOOK_SECONDS);
+            let (queues, first) = (&self.stores.queues, watchdog::FIRST_CHECK_SECONDS);
             let epoch = Some(known.epoch + 1);
             watchdog::schedule(queues, &known.job_id, epoch, first).await?;
             match self.stores.jobs.claim_for(&known, external).await? {
@@ -157,7 +157,7 @@ impl Handler {
 fn leave_out_results(job_id: &JobId, stages: &mut [FinishedStage], max_bytes: usize) {
     let mut bytes = 0;
     for FinishedStage { stage, results } in stages.iter_mut().rev() {
-        bytes += string_bytes(results.results.get());
+        bytes += json_string_bytes(results.results.get());
         if bytes > max_bytes && results.results_url.is_none() {
             *results = Results {
                 results: RawJson::null(),
@@ -184,7 +184,7 @@ fn attempts_exhausted() -> JobError {
 #[cfg(test)]
 mod tests {
     use contract::{limits::MAX_INLINE_RESULTS_BYTES, timestamp::Timestamp};
-    use handlers_core::response_size::fits_into_an_answer;
+    use handlers_core::response_size::fits_into_response;
 
     use super::*;
 
@@ -230,7 +230,7 @@ mod tests {
             lease_expires_at: Timestamp::from_epoch_seconds(0),
             finished: stages,
         };
-        assert!(fits_into_an_answer(
+        assert!(fits_into_response(
             &serde_json::to_string(&claimed).unwrap()
         ));
     }

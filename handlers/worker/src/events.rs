@@ -14,7 +14,7 @@ use contract::{
     worker::{EventsAccepted, EventsRequest, WorkerEvent},
 };
 use handlers_core::{
-    delivery::{Advanced, PublishError, Publisher},
+    delivery::{PublishError, Publisher, ReportOutcome},
     http::{ApiError, ApiResponse, ApiResult, read_body},
     models::{Job, TerminalState},
     stores::StoreError,
@@ -168,12 +168,12 @@ impl Handler {
                         .report_if_newer(&point, tracker.estimate())
                         .await?
                     {
-                        Advanced::Reported(lease_status) => Some(lease_status),
-                        Advanced::OldNews(lease_status) => {
+                        ReportOutcome::Reported(lease_status) => Some(lease_status),
+                        ReportOutcome::Outdated(lease_status) => {
                             result.cancel_requested = lease_status.cancel_requested;
                             None
                         }
-                        Advanced::Ended(status) => {
+                        ReportOutcome::Ended(status) => {
                             ended = Some(status);
                             None
                         }

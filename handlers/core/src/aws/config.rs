@@ -1,4 +1,4 @@
-//! The configuration that all clients share, and the connections below it.
+//! The SDK configuration and the HTTP connector that all clients share.
 
 use std::{ops::Deref, time::Duration};
 
@@ -11,14 +11,14 @@ use aws_smithy_runtime_api::client::http::{
     HttpConnectorSettings, SharedHttpConnector, http_client_fn,
 };
 
-/// Longest wait for a connection.
+/// Longest time to open a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What every client of an AWS service is made from. To them it is the SDK's configuration.
+/// The configuration that the clients of all AWS services are built from. Dereferences to the SDK's.
 #[derive(Debug)]
 pub struct Aws {
     pub(super) config: SdkConfig,
-    /// What all clients send their requests with, so that they share connections.
+    /// The HTTP connector of all clients, so that they share connections.
     pub(super) connector: SharedHttpConnector,
 }
 
@@ -30,7 +30,7 @@ impl Deref for Aws {
     }
 }
 
-/// Region, credentials and endpoint from the environment, one HTTP client for all services.
+/// Loads region, credentials and endpoint from the environment. All services share one HTTP client.
 pub async fn load() -> Aws {
     let connector = connector();
     let shared = connector.clone();
@@ -46,9 +46,9 @@ pub async fn load() -> Aws {
     Aws { config, connector }
 }
 
-/// Made here because the SDK's default brings a second TLS stack; `ring` starts faster than AWS-LC
-/// and compiles without a C toolchain's help. Made once, because each one reads all of the
-/// machine's root certificates, and the SDK's own way makes one per client only to see that it can.
+/// Builds the connector with `ring`, which starts faster than AWS-LC and compiles without CMake; the
+/// SDK's default would link a second TLS stack. It is built once, because each connector reads all
+/// root certificates of the machine, and the SDK would build one per client to validate itself.
 pub(super) fn connector() -> SharedHttpConnector {
     let settings = HttpConnectorSettings::builder()
         .connect_timeout(CONNECT_TIMEOUT)

@@ -1,4 +1,4 @@
-//! `@connections`, the side of the WebSocket API that functions call.
+//! The client of `@connections`, the API through which functions post to WebSocket connections.
 
 use std::time::Duration;
 
@@ -22,10 +22,10 @@ use contract::{
 
 use super::{Environment, Post, PostError};
 
-/// Longest wait for the answer to one post.
+/// Longest time for one post. A post that takes longer fails with [`PostError::TimedOut`].
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// `@connections` for the function `F`.
+/// The client of `@connections` for the function `F`.
 #[derive(Debug)]
 pub struct ConnectionsApi<F> {
     client: Client,
@@ -47,8 +47,8 @@ impl<F: Function> ConnectionsApi<F> {
     where
         F: Granted<PostToConnection<WebSocketApi>>,
     {
-        // Retrying is `delivery`'s: it knows what else waits for the connection. And a message is too
-        // small for its transfer to stall.
+        // `delivery` retries, because it knows the queue of the connection. A message is too small for
+        // its transfer to stall.
         let config = Builder::from(config)
             .endpoint_url(endpoint(config, environment))
             .retry_config(RetryConfig::disabled())
@@ -67,8 +67,8 @@ impl<F: Function> ConnectionsApi<F> {
     }
 }
 
-/// Where `@connections` is. Where `AWS_ENDPOINT_URL` names an emulator, it is found below it, at the
-/// path that local emulators of API Gateway share.
+/// The address of `@connections`. If `AWS_ENDPOINT_URL` is set, it is below that address, at the path
+/// that local emulators of API Gateway share.
 pub(super) fn endpoint<F: Function>(config: &SdkConfig, environment: &Environment<F>) -> String {
     match config.endpoint_url() {
         Some(emulator) => format!(
@@ -99,14 +99,14 @@ where
         let status = error
             .raw_response()
             .map(|response| response.status().as_u16());
-        let names_the_connection = error
+        let blames_the_connection = error
             .raw_response()
             .and_then(|response| response.body().bytes())
             .is_some_and(|body| String::from_utf8_lossy(body).contains("connectionId"));
-        // 400 'Invalid connectionId' is not modelled by the SDK: the status has to be looked at.
+        // The SDK does not model 400 'Invalid connectionId', so the status is read.
         let kind = match (error.as_service_error(), status) {
             (Some(PostToConnectionError::GoneException(_)), _) | (_, Some(410)) => PostError::Gone,
-            (_, Some(400)) if names_the_connection => PostError::Gone,
+            (_, Some(400)) if blames_the_connection => PostError::Gone,
             (Some(PostToConnectionError::LimitExceededException(_)), _) | (_, Some(429)) => {
                 PostError::Throttled
             }
@@ -116,7 +116,7 @@ where
             (Some(PostToConnectionError::ForbiddenException(_)), _) | (_, Some(403)) => {
                 PostError::Forbidden
             }
-            // The connection was made: connecting has a shorter limit.
+            // The request was sent: opening the connection has a shorter limit.
             _ if matches!(error, SdkError::TimeoutError(_)) => {
                 PostError::TimedOut(DisplayErrorContext(error).to_string())
             }

@@ -1,4 +1,4 @@
-//! DynamoDB, as far as a function is granted it.
+//! The client of DynamoDB, bounded by the grants of its function.
 
 use aws_config::SdkConfig;
 use aws_sdk_dynamodb::{
@@ -24,7 +24,7 @@ use contract::{
 
 use super::{Environment, Item, number, text};
 
-/// DynamoDB for the function `F`.
+/// The client of DynamoDB for the function `F`.
 #[derive(Debug)]
 pub struct Database<F> {
     client: Client,
@@ -53,7 +53,7 @@ impl<F: Function> Database<F> {
         self.environment.value(T::VARIABLE)
     }
 
-    /// Reads the item at `key`.
+    /// A `GetItem` of the item at `key`.
     pub fn get_item<K: Key>(&self, key: &K) -> GetItemFluentBuilder
     where
         F: Granted<GetItem<K::Table>>,
@@ -64,7 +64,7 @@ impl<F: Function> Database<F> {
             .set_key(Some(attributes(key)))
     }
 
-    /// Writes one `R` to its table.
+    /// A `PutItem` of an `R` in its table.
     pub fn put_item<R: Record>(&self) -> PutItemFluentBuilder
     where
         F: Granted<PutItem<R::Table>>,
@@ -72,7 +72,7 @@ impl<F: Function> Database<F> {
         self.client.put_item().table_name(self.name::<R::Table>())
     }
 
-    /// Changes the item at `key`.
+    /// An `UpdateItem` of the item at `key`.
     pub fn update_item<K: Key>(&self, key: &K) -> UpdateItemFluentBuilder
     where
         F: Granted<UpdateItem<K::Table>>,
@@ -83,7 +83,7 @@ impl<F: Function> Database<F> {
             .set_key(Some(attributes(key)))
     }
 
-    /// Deletes the item at `key`.
+    /// A `DeleteItem` of the item at `key`.
     pub fn delete_item<K: Key>(&self, key: &K) -> DeleteItemFluentBuilder
     where
         F: Granted<DeleteItem<K::Table>>,
@@ -94,7 +94,7 @@ impl<F: Function> Database<F> {
             .set_key(Some(attributes(key)))
     }
 
-    /// Reads the items of one partition of `T`.
+    /// A `Query` of one partition of `T`.
     pub fn query<T: Table>(&self) -> QueryFluentBuilder
     where
         F: Granted<Query<T>>,
@@ -102,7 +102,7 @@ impl<F: Function> Database<F> {
         self.client.query().table_name(self.name::<T>())
     }
 
-    /// Reads the items of one partition of the index `I` of `T`.
+    /// A `Query` of one partition of the index `I` of `T`.
     pub fn query_index<T: Table, I: IndexOf<T>>(&self) -> QueryFluentBuilder
     where
         F: Granted<QueryIndex<I>>,
@@ -113,8 +113,8 @@ impl<F: Function> Database<F> {
             .index_name(I::SPEC.name)
     }
 
-    /// Reads several items as they are at one point in time. IAM asks for the grants of the reads
-    /// in it.
+    /// A `TransactGetItems`, which reads several items as of one point in time. IAM requires the grants
+    /// of its reads.
     pub fn reading(&self) -> ReadingBuilder<'_, F> {
         ReadingBuilder {
             database: self,
@@ -122,7 +122,8 @@ impl<F: Function> Database<F> {
         }
     }
 
-    /// Writes to several items, all or none. IAM asks for the grants of the writes in it.
+    /// A `TransactWriteItems`, which writes all of its items or none. IAM requires the grants of its
+    /// writes.
     pub fn transaction(&self) -> TransactionBuilder<'_, F> {
         TransactionBuilder {
             database: self,
@@ -131,7 +132,7 @@ impl<F: Function> Database<F> {
     }
 }
 
-/// The reads of a transaction, in order; the items answer in the same order.
+/// The reads of a transaction. The response has their items in the same order.
 #[derive(Debug)]
 pub struct ReadingBuilder<'a, F> {
     database: &'a Database<F>,
@@ -161,7 +162,7 @@ impl<F: Function> ReadingBuilder<'_, F> {
     }
 }
 
-/// The writes of a transaction, in order; a cancelled transaction's reasons have the same order.
+/// The writes of a transaction. The cancellation reasons are in the same order.
 #[derive(Debug)]
 pub struct TransactionBuilder<'a, F> {
     database: &'a Database<F>,
@@ -169,7 +170,7 @@ pub struct TransactionBuilder<'a, F> {
 }
 
 impl<F: Function> TransactionBuilder<'_, F> {
-    /// Adds the writing of an `R` to its table.
+    /// Adds a put of an `R` in its table.
     pub fn put<R: Record>(
         mut self,
         write: impl FnOnce(PutBuilder) -> PutBuilder,
@@ -183,7 +184,7 @@ impl<F: Function> TransactionBuilder<'_, F> {
         Ok(self)
     }
 
-    /// Adds the change of the item at `key`.
+    /// Adds an update of the item at `key`.
     pub fn update<K: Key>(
         mut self,
         key: &K,
@@ -201,7 +202,7 @@ impl<F: Function> TransactionBuilder<'_, F> {
         Ok(self)
     }
 
-    /// Adds the deletion of the item at `key`.
+    /// Adds a deletion of the item at `key`.
     pub fn delete<K: Key>(
         mut self,
         key: &K,

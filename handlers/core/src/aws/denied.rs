@@ -1,14 +1,14 @@
-//! Telling a missing permission from an outage.
+//! Recognizes errors that are caused by a missing permission.
 
-/// The error codes with which AWS services refuse a call that no policy allows, or that one denies.
+/// The error codes of AWS services for a call that no policy allows, or that a policy denies.
 const CODES: [&str; 3] = [
     "AccessDenied",
     "AccessDeniedException",
     "UnauthorizedOperation",
 ];
 
-/// Whether the cause of a failed call, as the SDK's `DisplayErrorContext` describes it, is a missing
-/// permission. Another attempt does not help then, unlike after an outage.
+/// Whether a call failed because a permission is missing, so that a retry does not help. `cause` is the
+/// error as the SDK's `DisplayErrorContext` formats it.
 pub fn is_access_denied(cause: &str) -> bool {
     let named = |code: &str| {
         cause.contains(&format!("({code})")) || cause.contains(&format!("code: Some(\"{code}\")"))
@@ -33,7 +33,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_permissions_are_told_from_other_errors() {
+    fn only_missing_permissions_are_recognized() {
         for code in CODES {
             assert!(is_access_denied(&cause(code)), "{code}");
         }

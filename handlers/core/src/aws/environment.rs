@@ -1,4 +1,4 @@
-//! The environment variables that a function is given.
+//! The environment variables that the template sets for a function.
 
 use std::{collections::BTreeMap, marker::PhantomData};
 
@@ -8,15 +8,15 @@ use contract::{
     grants::GrantedOn,
 };
 
-/// A variable that the template gives the function is not there.
+/// A variable that the template sets for the function is missing.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "the environment variable {0} is not set; the function was not started by the template that \
-     infra-gen writes (run `infra-gen synth` and deploy again)"
+    "the environment variable {0} is not set: the function was not deployed with the template that \
+     infra-gen writes. help: run `infra-gen synth` and deploy again"
 )]
 pub struct MissingVariable(pub &'static str);
 
-/// The environment variables that the function `F` is given, read once.
+/// The environment variables of the function `F`, read once.
 #[derive(Debug)]
 pub struct Environment<F> {
     values: BTreeMap<&'static str, String>,
@@ -33,12 +33,12 @@ impl<F> Clone for Environment<F> {
 }
 
 impl<F: Function> Environment<F> {
-    /// Reads the variables from the process's environment.
+    /// Reads the variables from the environment of the process.
     pub fn load() -> Result<Self, MissingVariable> {
         Self::read(|name| std::env::var(name).ok())
     }
 
-    /// Reads the variables from wherever `read` finds them.
+    /// Reads the variables with `read`, which returns the value of a variable by its name.
     pub fn read(read: impl Fn(&'static str) -> Option<String>) -> Result<Self, MissingVariable> {
         let mut values = BTreeMap::new();
         let mut names: Vec<&'static str> = Vec::new();
@@ -72,8 +72,8 @@ impl<F: Function> Environment<F> {
         self.value(R::VARIABLE)
     }
 
-    /// The value of a variable that [`Self::read`] has found, by construction: every resource of a
-    /// grant or a setting is among the values.
+    /// The value of a variable. [`Self::read`] has found every variable that a caller can name: those of
+    /// all grants and settings of `F`.
     pub(super) fn value(&self, name: &str) -> &str {
         self.values.get(name).map_or("", String::as_str)
     }
@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_function_reads_the_variables_of_its_grants_and_settings() {
+    fn variables_of_grants_and_settings_are_read() {
         let environment =
             Environment::<JobsFunction>::read(|name| Some(format!("value of {name}"))).unwrap();
         assert_eq!(environment.get::<Jobs>(), "value of JOBS_TABLE");
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_variable_is_named() {
+    fn missing_variable_is_an_error_that_names_it() {
         let error =
             Environment::<JobsFunction>::read(|name| (name != "JOBS_TABLE").then(String::new))
                 .unwrap_err();

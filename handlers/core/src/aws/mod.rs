@@ -1,4 +1,4 @@
-//! AWS clients that only do what their function is granted.
+//! AWS clients whose methods require the grants of their function.
 //!
 //! Each wrapper holds one SDK client and the physical names of the function's resources. Its
 //! methods return the SDK's own fluent builders with the name filled in, and are bounded by the
@@ -9,8 +9,6 @@ mod connections;
 mod database;
 mod denied;
 mod environment;
-#[cfg(test)]
-pub(crate) mod fake;
 mod item;
 mod objects;
 mod post;

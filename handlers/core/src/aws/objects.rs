@@ -1,4 +1,4 @@
-//! S3, as far as a function is granted it.
+//! The client of S3, bounded by the grants of its function.
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::{
@@ -16,7 +16,7 @@ use contract::{
 
 use super::Environment;
 
-/// S3 for the function `F`.
+/// The client of S3 for the function `F`.
 #[derive(Debug)]
 pub struct Objects<F> {
     client: Client,
@@ -35,7 +35,7 @@ impl<F> Clone for Objects<F> {
 impl<F: Function> Objects<F> {
     /// A client of the buckets that the environment names.
     pub fn new(config: &SdkConfig, environment: &Environment<F>) -> Self {
-        // An emulator has no DNS name per bucket.
+        // Emulators have no DNS name for each bucket.
         let config = Builder::from(config)
             .force_path_style(config.endpoint_url().is_some())
             .build();
@@ -45,7 +45,7 @@ impl<F: Function> Objects<F> {
         }
     }
 
-    /// Reads an object of `B`.
+    /// A `GetObject` in `B`.
     pub fn get_object<B: Bucket>(&self) -> GetObjectFluentBuilder
     where
         F: Granted<GetObject<B>>,
@@ -55,7 +55,7 @@ impl<F: Function> Objects<F> {
             .bucket(self.environment.value(B::VARIABLE))
     }
 
-    /// Writes an object of `B`.
+    /// A `PutObject` in `B`.
     pub fn put_object<B: Bucket>(&self) -> PutObjectFluentBuilder
     where
         F: Granted<PutObject<B>>,

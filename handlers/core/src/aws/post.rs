@@ -1,4 +1,4 @@
-//! One post to one connection, and how it can end.
+//! Posts to connections, and why they fail.
 
 use std::future::Future;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 /// Posts messages to connections.
 pub trait Post: Send + Sync {
-    /// Posts one message, once.
+    /// Posts one message, without retries.
     fn post(
         &self,
         connection_id: &str,
@@ -17,32 +17,32 @@ pub trait Post: Send + Sync {
 /// Why a post failed.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum PostError {
-    /// The connection has ended, or never was: 410, or 400 'Invalid connectionId'.
+    /// The connection has ended or never existed: 410, or 400 'Invalid connectionId'.
     #[error("the connection is gone")]
     Gone,
-    /// Too many calls, or the client's buffer is full: 429.
+    /// The account's rate is exceeded, or the client's buffer is full: 429.
     #[error("the connection, or the account, is throttled (429)")]
     Throttled,
-    /// Over 128 KB: 413.
-    #[error("the message is larger than API Gateway takes (413)")]
+    /// The message has more than 128 KB: 413.
+    #[error("the message is larger than API Gateway allows (413)")]
     TooLarge,
-    /// The function may not post: 403.
+    /// The function's role does not allow posts: 403.
     #[error(
         "posting is forbidden (403): check that the function's role allows \
          execute-api:ManageConnections on this API and stage, and that WEBSOCKET_ENDPOINT ends \
          with the stage unless it is a custom domain"
     )]
     Forbidden,
-    /// No answer in time. The message may have been taken: the client may be slow to read.
-    #[error("there was no answer in time: {0}")]
+    /// API Gateway did not respond in time. It may have accepted the message: the client may be slow.
+    #[error("API Gateway did not respond in time: {0}")]
     TimedOut(String),
-    /// Anything else that may be better next time: 5xx, no connection.
+    /// Another failure that a retry may fix: a 5xx, or no network connection.
     #[error("{0}")]
     Transient(String),
 }
 
 impl PostError {
-    /// Whether another attempt may do better.
+    /// Whether a retry may succeed.
     pub fn is_transient(&self) -> bool {
         matches!(
             self,

@@ -1,4 +1,4 @@
-//! SQS, as far as a function is granted it.
+//! The client of SQS, bounded by the grants of its function.
 
 use aws_config::SdkConfig;
 use aws_sdk_sqs::{
@@ -12,33 +12,33 @@ use contract::{
 
 use super::Environment;
 
-/// Messages that SQS takes in one call.
+/// SQS's limit of messages in one `SendMessageBatch`.
 const BATCH: usize = 10;
 
-/// SQS for the function `F`.
+/// The client of SQS for the function `F`.
 #[derive(Debug)]
 pub struct Queues<F> {
     client: Client,
     environment: Environment<F>,
 }
 
-/// A message could not be put on a queue.
+/// A message could not be sent to a queue.
 #[derive(Debug, thiserror::Error)]
 #[error("the message for the queue {queue} could not be sent: {cause}")]
 pub struct SendError {
     /// The queue's name in the contract.
     pub queue: &'static str,
-    /// What SQS or the network answered.
+    /// The error of SQS or of the network.
     pub cause: String,
 }
 
-/// A received message could not be hidden for longer.
+/// The visibility timeout of a received message could not be changed.
 #[derive(Debug, thiserror::Error)]
-#[error("the message of the queue {queue} could not be hidden for longer: {cause}")]
+#[error("the visibility timeout of a message of the queue {queue} could not be changed: {cause}")]
 pub struct VisibilityError {
     /// The queue's name in the contract.
     pub queue: &'static str,
-    /// What SQS or the network answered.
+    /// The error of SQS or of the network.
     pub cause: String,
 }
 
@@ -60,7 +60,8 @@ impl<F: Function> Queues<F> {
         }
     }
 
-    /// Puts a message on `Q`, to be received after `delay_seconds`, at most [`MAX_DELAY_SECONDS`](contract::queues::MAX_DELAY_SECONDS).
+    /// Sends a message to `Q`. It can be received after `delay_seconds`, at most
+    /// [`MAX_DELAY_SECONDS`](contract::queues::MAX_DELAY_SECONDS).
     pub async fn send<Q: Queue>(
         &self,
         message: &Q::Message,
@@ -85,7 +86,7 @@ impl<F: Function> Queues<F> {
         Ok(())
     }
 
-    /// Hides a received message of `Q` from other receivers for `seconds` from now (at most 43,200).
+    /// Sets the visibility timeout of a received message of `Q` to `seconds` from now, at most 43,200.
     pub async fn hide<Q: Queue>(
         &self,
         receipt_handle: &str,
@@ -108,7 +109,7 @@ impl<F: Function> Queues<F> {
         Ok(())
     }
 
-    /// [`Self::send`] for many messages, ten with a call. An error may leave some of them sent.
+    /// [`Self::send`] for many messages, ten per call. After an error, some of them may have been sent.
     pub async fn send_all<Q: Queue>(
         &self,
         messages: &[Q::Message],

@@ -1,7 +1,7 @@
-//! Opening connections before the first event needs them.
+//! Opens connections to AWS during a function's initialization, before the first event.
 //!
-//! A first TLS handshake costs more than everything else that a function does to begin, and Lambda
-//! gives a function that begins more processor than one that works.
+//! The first TLS handshake takes longer than the rest of the initialization, and Lambda gives a function
+//! more processor time while it initializes.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -16,15 +16,15 @@ use futures_util::future::join_all;
 
 use super::{Aws, Environment, connections};
 
-/// The longest that a function waits for its connections. Where nothing answers, it begins without.
+/// Longest time that the initialization waits for connections. It goes on without those that fail.
 const LIMIT: Duration = Duration::from_millis(200);
 
-/// What every AWS endpoint answers without credentials, and what nobody is billed for.
+/// A path that every AWS endpoint serves without credentials and without cost.
 const PATH: &str = "/ping";
 
 impl Aws {
-    /// Connects to DynamoDB and to `@connections`, whichever the function `F` is granted something
-    /// on. Errors are ignored: the first event meets them again, if they last, and says so.
+    /// Connects to DynamoDB and `@connections` if the function `F` has a grant on them. Errors are
+    /// ignored: the first event fails, and logs why, if they persist.
     pub async fn warm<F: Function>(&self, environment: &Environment<F>) {
         let mut endpoints = BTreeSet::new();
         for grant in F::SPEC.grants {
@@ -53,19 +53,19 @@ impl Aws {
     }
 }
 
-/// `https://host:port` of an address.
+/// The origin of a URL: `https://host:port`.
 fn origin(url: &str) -> Option<String> {
     let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split('/').next()?;
     Some(format!("{scheme}://{authority}"))
 }
 
-/// Sends each of these a request, all at once, and leaves the connections to the ones that follow.
+/// Sends a request to each origin concurrently. The connections stay open for later requests.
 async fn touch(connector: &SharedHttpConnector, origins: BTreeSet<String>, limit: Duration) {
     let requests = origins.iter().map(async |origin| {
         let request = HttpRequest::get(format!("{origin}{PATH}")).ok()?;
         let answer = connector.call(request).await.ok()?;
-        // A connection is free for the next request once its answer has been read.
+        // A connection can be used again once the response has been read.
         ByteStream::new(answer.into_body()).collect().await.ok()
     });
     let _ = tokio::time::timeout(limit, join_all(requests)).await;
@@ -101,10 +101,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn endpoints_are_touched_at_the_same_time() {
+    async fn endpoints_are_connected_concurrently() {
         let (one, other) = (server().await, server().await);
         let origins = BTreeSet::from([one.1, other.1]);
-        // Neither answers before both have been asked.
+        // Neither responds before both have received a request.
         let both = Barrier::new(2);
         let serve = async |listener: TcpListener| {
             let (mut stream, _) = listener.accept().await.unwrap();
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_follows_finds_the_connection_open() {
+    async fn later_request_uses_the_open_connection() {
         let (listener, origin) = server().await;
         let connector = connector();
         let origins = BTreeSet::from([origin]);
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_function_begins_when_nothing_answers() {
+    async fn initialization_goes_on_when_no_endpoint_responds() {
         let (silent, origin) = server().await;
         let (closed, refusing) = server().await;
         drop(closed);
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn the_origin_of_an_endpoint_is_without_its_path() {
+    fn origin_of_an_endpoint_has_no_path() {
         let endpoint = "https://abc.execute-api.us-east-1.amazonaws.com/live";
         let host = "https://abc.execute-api.us-east-1.amazonaws.com";
         assert_eq!(origin(endpoint).as_deref(), Some(host));

@@ -1,4 +1,4 @@
-//! A shared throttle: when many connections are throttled at once, it is the account that is.
+//! A throttle for all posts of a sender, for when API Gateway throttles the account.
 
 use std::{
     collections::HashSet,
@@ -8,13 +8,14 @@ use std::{
 
 use tokio::time::Instant;
 
-/// Throttled connections within a [`WINDOW`] that mean the account, not slow clients.
+/// Throttled connections within a [`WINDOW`] that indicate that the account is throttled. Fewer indicate
+/// slow clients.
 const THROTTLED_CONNECTIONS_THRESHOLD: usize = 5;
 const WINDOW: Duration = Duration::from_secs(1);
 /// Longest pause.
 const CEILING: Duration = Duration::from_secs(2);
 
-/// Holds all posts back for a while once many connections have been throttled.
+/// Pauses all posts once many connections were throttled. The pause doubles while throttling persists.
 #[derive(Debug, Default)]
 pub(super) struct AccountThrottle(Mutex<State>);
 
@@ -27,7 +28,7 @@ struct State {
 }
 
 impl AccountThrottle {
-    /// Notes that a connection was throttled.
+    /// Records that a post to the connection was throttled.
     pub(super) fn throttled(&self, connection_id: &str) {
         let now = Instant::now();
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -39,17 +40,17 @@ impl AccountThrottle {
             state.throttled.clear();
         }
         state.throttled.insert(connection_id.to_owned());
-        let braking = state.until.is_some_and(|until| now < until);
-        if state.throttled.len() >= THROTTLED_CONNECTIONS_THRESHOLD && !braking {
+        let is_paused = state.until.is_some_and(|until| now < until);
+        if state.throttled.len() >= THROTTLED_CONNECTIONS_THRESHOLD && !is_paused {
             let ceiling = (Duration::from_millis(50) * 2_u32.pow(state.level.min(6))).min(CEILING);
-            // At least half: a pause that may be nothing is no throttle.
+            // Jitter over the upper half only, because a pause near zero would have no effect.
             state.until = Some(now + ceiling.mul_f64(0.5 + fastrand::f64() / 2.0));
             state.level = (state.level + 1).min(6);
             state.throttled.clear();
         }
     }
 
-    /// Notes a post that went through.
+    /// Records a successful post.
     pub(super) fn succeeded(&self) {
         let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if state.until.is_none_or(|until| Instant::now() >= until) {
@@ -57,7 +58,7 @@ impl AccountThrottle {
         }
     }
 
-    /// Waits until posts may go on.
+    /// Waits until the pause is over, if there is one.
     pub(super) async fn wait(&self) {
         loop {
             let until = self.0.lock().unwrap_or_else(PoisonError::into_inner).until;
@@ -74,7 +75,7 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn one_slow_client_does_not_brake_the_others() {
+    async fn one_slow_client_does_not_pause_the_others() {
         let throttle = AccountThrottle::default();
         for _ in 0..100 {
             throttle.throttled("slow");
@@ -85,7 +86,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn many_throttled_connections_brake_all_and_longer_each_time() {
+    async fn many_throttled_connections_pause_all_posts_increasingly() {
         let throttle = AccountThrottle::default();
         let mut pauses = Vec::new();
         for _ in 0..3 {

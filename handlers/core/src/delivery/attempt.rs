@@ -1,4 +1,4 @@
-//! Delivering one message to one connection.
+//! Delivers one message to one connection.
 
 use bytes::Bytes;
 use contract::timestamp::Timestamp;
@@ -9,7 +9,7 @@ use crate::{
     retry::RetryPolicy,
 };
 
-/// A connection as far as sending is concerned.
+/// The connection that a message is posted to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Destination {
     /// API Gateway's id.
@@ -21,32 +21,31 @@ pub struct Destination {
 /// How a delivery ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivery {
-    /// The message was taken.
+    /// API Gateway accepted the message.
     Sent {
         /// Attempts made.
         attempts: u32,
     },
     /// The connection has ended.
     Gone,
-    /// The budget is spent; a later attempt may do better.
+    /// The retry policy allows no further attempt; a later delivery may succeed.
     Spent {
         /// Attempts made.
         attempts: u32,
-        /// What the last one met.
+        /// The error of the last attempt.
         cause: PostError,
     },
-    /// Something newer waits for the connection, or another function will send this.
+    /// A newer message replaces this one, or another function sends it.
     Superseded,
-    /// No attempt will do better.
+    /// A retry cannot succeed.
     Refused(PostError),
 }
 
-/// A post reaches a connection only after `$connect` has returned, which may be after the first
-/// message is due: for this many seconds, 'gone' may mean 'not yet'.
-const NOT_YET_SECONDS: i64 = 2;
+/// A connection can be posted to only after `$connect` has returned, which may be after its first message
+/// is sent. For this many seconds after its start, a 410 is retried.
+const CONNECTING_SECONDS: i64 = 2;
 
-/// Delivers `message`, trying again while `budget` lasts and `superseded` does not say that a newer
-/// message has taken its place.
+/// Delivers `message`, with retries as `retry_policy` allows, until `superseded` returns true.
 pub async fn deliver(
     post: &impl Post,
     destination: &Destination,
@@ -65,13 +64,13 @@ pub async fn deliver(
             }
             Err(PostError::Gone) => {
                 let age = clock.now().epoch_seconds() - destination.connected_at.epoch_seconds();
-                if age > NOT_YET_SECONDS {
+                if age > CONNECTING_SECONDS {
                     return Delivery::Gone;
                 }
                 PostError::Gone
             }
-            // The client may have it, and is slow to read: another attempt now would send it twice. It
-            // is the delivery function's to send once more, later.
+            // A slow client may receive the message: a retry now would send it twice. The delivery function
+            // sends it again later.
             Err(cause @ PostError::TimedOut(_)) => {
                 return Delivery::Spent {
                     attempts: backoff.attempt(),
@@ -102,8 +101,7 @@ mod tests {
 
     use super::*;
 
-    /// Answers posts from a list, then with success. A fake: API Gateway's own answers are tested
-    /// end to end.
+    /// A fake of API Gateway that fails posts with errors from a list, and then accepts them.
     #[derive(Clone, Default)]
     struct Scripted(Arc<Mutex<(Vec<PostError>, u32)>>);
 
@@ -128,7 +126,7 @@ mod tests {
     }
 
     const NOW: Timestamp = Timestamp::from_epoch_seconds(1_705_314_615);
-    const BUDGET: RetryPolicy = RetryPolicy {
+    const POLICY: RetryPolicy = RetryPolicy {
         attempts: 4,
         total: Duration::from_secs(10),
         first_wait: Duration::from_millis(100),
@@ -144,7 +142,7 @@ mod tests {
             post,
             &destination,
             &Bytes::new(),
-            &BUDGET,
+            &POLICY,
             &Clock::standing_at(NOW),
             || false,
         )
@@ -160,7 +158,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_budget_is_kept() {
+    async fn attempts_end_with_the_retry_policy() {
         let post = Scripted::failing(vec![PostError::Throttled; 100]);
         let expected = Delivery::Spent {
             attempts: 4,
@@ -171,7 +169,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_post_that_timed_out_is_not_repeated_at_once() {
+    async fn post_that_timed_out_is_not_retried() {
         let error = PostError::TimedOut("3 s".to_owned());
         let post = Scripted::failing(vec![error.clone(); 100]);
         let expected = Delivery::Spent {
@@ -183,18 +181,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_gone_connection_is_not_tried_again() {
+    async fn gone_connection_is_not_retried() {
         let post = Scripted::failing([PostError::Gone]);
         assert_eq!(outcome(&post, 60).await, Delivery::Gone);
         assert_eq!(post.posts(), 1);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_connection_that_has_just_begun_may_not_be_there_yet() {
+    async fn gone_is_retried_while_a_connection_starts() {
         let post = Scripted::failing([PostError::Gone]);
         assert_eq!(outcome(&post, 1).await, Delivery::Sent { attempts: 2 });
         let post = Scripted::failing(vec![PostError::Gone; 100]);
-        // Nobody knows yet: it is left to who comes later.
+        // Whether the connection has ended is unknown, so the delivery function retries later.
         let spent = outcome(&post, 1).await;
         assert!(
             matches!(&spent, Delivery::Spent { cause, .. } if *cause == PostError::Gone),
@@ -203,7 +201,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_cannot_get_better_is_refused_at_once() {
+    async fn permanent_errors_are_not_retried() {
         for error in [PostError::TooLarge, PostError::Forbidden] {
             let post = Scripted::failing([error.clone()]);
             assert_eq!(outcome(&post, 60).await, Delivery::Refused(error));

@@ -1,4 +1,4 @@
-//! What is done about messages that were sent, or could not be.
+//! Maintains the items of connections after posts, and defers what could not be sent.
 
 use std::{
     collections::HashMap,
@@ -21,7 +21,7 @@ use crate::{
     stores::{ConnectionStore, StoreError},
 };
 
-/// The grants that acting on the outcome of a message takes.
+/// The grants of a function that maintains connections.
 pub trait MaintainsConnections:
     Function
     + Granted<Query<Connections>>
@@ -44,18 +44,19 @@ impl<F> MaintainsConnections for F where
 {
 }
 
-/// Acts on what became of a job's messages.
+/// Renews connections after successful posts, deletes connections that are gone, and queues delivery tasks
+/// for messages that could not be sent.
 #[derive(Debug)]
 pub struct ConnectionMaintainer<F> {
     connections: ConnectionStore<F>,
     queues: Queues<F>,
-    /// Until when subscriptions live that were renewed since the list of subscribers was read, in
-    /// epoch seconds, by job and connection.
+    /// The expiry, in epoch seconds, of subscriptions that were renewed after the list of subscribers was
+    /// read, by job and connection.
     renewed: Mutex<HashMap<(JobId, String), i64>>,
 }
 
 impl<F: MaintainsConnections> ConnectionMaintainer<F> {
-    /// A housekeeper that writes to these.
+    /// A maintainer that writes to this store and these queues.
     pub fn new(connections: ConnectionStore<F>, queues: Queues<F>) -> Self {
         Self {
             connections,
@@ -72,7 +73,7 @@ impl<F: MaintainsConnections> ConnectionMaintainer<F> {
         }
         if let Some(expires_at) = self.connections.renew(&current).await? {
             let mut renewed = self.lock();
-            // What has expired by now was not in use since.
+            // Entries that have expired were not used since.
             renewed.retain(|_, other| *other > expires_at - CONNECTION_TTL_SECONDS);
             renewed.insert(subscription, expires_at);
         }
@@ -86,7 +87,7 @@ impl<F: MaintainsConnections> ConnectionMaintainer<F> {
 
 impl<F: MaintainsConnections> DeliveryObserver for ConnectionMaintainer<F> {
     async fn on_outcome(&self, subscriber: &Subscriber, outcome: Outcome) {
-        let done = match outcome {
+        let result = match outcome {
             Outcome::Sent => self
                 .renew(subscriber)
                 .await
@@ -100,22 +101,22 @@ impl<F: MaintainsConnections> DeliveryObserver for ConnectionMaintainer<F> {
                 after_seq,
                 through_seq,
             } => {
-                let alone = Recipients::Connections(vec![subscriber.connection_id.clone()]);
-                let pointer = DeliveryTask::log(subscriber.job_id.clone(), alone, after_seq)
+                let recipient = Recipients::Connections(vec![subscriber.connection_id.clone()]);
+                let task = DeliveryTask::log(subscriber.job_id.clone(), recipient, after_seq)
                     .through(through_seq);
-                queue_with_retry(&self.queues, &pointer)
+                queue_with_retry(&self.queues, &task)
                     .await
                     .map_err(|error| error.to_string())
             }
         };
-        if let Err(error) = done {
+        if let Err(error) = result {
             tracing::error!(
                 job_id = %subscriber.job_id,
                 connection_id = subscriber.connection_id,
                 correlation_id = %subscriber.correlation_id,
                 ?outcome,
                 error,
-                "what became of a message could not be settled; the job goes on",
+                "the outcome of a message could not be processed; the job continues",
             );
         }
     }

@@ -1,4 +1,4 @@
-//! What a publisher leaves to the delivery function: whom it does not reach itself.
+//! Queues delivery tasks for the subscribers that a publisher does not post to directly.
 
 use std::{sync::Arc, time::Duration};
 
@@ -19,21 +19,20 @@ use crate::{
 /// Shortest time between two progress updates for subscribers beyond those posted to directly.
 const WIDE_INTERVAL: Duration = Duration::from_secs(2);
 
-/// The pointers of one job that its publisher puts on the queue, or is yet to.
+/// The delivery tasks of one job's publisher.
 #[derive(Debug)]
 pub(super) struct DeferredFanOut<F> {
     stores: Arc<Stores<F>>,
     job_id: JobId,
-    /// A stage's end and what follows at once go out with one pointer, since two may overtake each
-    /// other.
+    /// Messages for one later task: two tasks for consecutive messages could be delivered out of order.
     pending: Option<PendingRange>,
-    /// The queue did not take a pointer: nobody knows who lacks what after this.
+    /// The `after_seq` of the first task for durable messages that could not be queued.
     failed_from_seq: Option<u64>,
-    /// When the subscribers beyond were last told how far the job is.
-    told_progress_at: Option<Instant>,
+    /// When a task for progress was last queued.
+    progress_queued_at: Option<Instant>,
 }
 
-/// Published messages that the subscribers after a connection are yet to be sent.
+/// Published messages that have to be sent to the subscribers after a connection id.
 #[derive(Debug)]
 struct PendingRange {
     beyond: String,
@@ -48,14 +47,14 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> DeferredFanOut<F> {
             job_id,
             pending: None,
             failed_from_seq: None,
-            told_progress_at: None,
+            progress_queued_at: None,
         }
     }
 
-    /// Notes that `seq` was published, for those after the connection `beyond`. They are sent it with
-    /// what else they lack by [`Self::send`].
+    /// Records that `seq` was published. [`Self::send`] queues a task that sends it to the subscribers after
+    /// the connection `beyond`.
     pub(super) async fn published(&mut self, beyond: &str, seq: u64) {
-        // Who is beyond may be others than before: each message is for those who were by then.
+        // The boundary has changed: each message goes to the subscribers after its own boundary.
         if self
             .pending
             .as_ref()
@@ -71,7 +70,7 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> DeferredFanOut<F> {
         pending.through_seq = seq;
     }
 
-    /// Has those beyond sent the published messages that they lack.
+    /// Queues the task for the published messages that are pending.
     pub(super) async fn send(&mut self) {
         if let Some(pending) = self.pending.take() {
             self.queue(DeliveryTask {
@@ -86,13 +85,13 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> DeferredFanOut<F> {
         }
     }
 
-    /// Has those after the connection `beyond` told how far the job is, unless they were lately.
-    /// `seq` is the last durable message.
+    /// Queues a task that sends the current progress to the subscribers after the connection `beyond`, at
+    /// most every [`WIDE_INTERVAL`]. `seq` is the last durable message.
     pub(super) async fn progress(&mut self, beyond: &str, seq: u64) {
-        let told_lately = self
-            .told_progress_at
-            .is_some_and(|told_at| told_at.elapsed() < WIDE_INTERVAL);
-        if told_lately {
+        let is_too_early = self
+            .progress_queued_at
+            .is_some_and(|queued_at| queued_at.elapsed() < WIDE_INTERVAL);
+        if is_too_early {
             return;
         }
         self.queue(DeliveryTask {
@@ -104,10 +103,11 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> DeferredFanOut<F> {
             renewed: false,
         })
         .await;
-        self.told_progress_at = Some(Instant::now());
+        self.progress_queued_at = Some(Instant::now());
     }
 
-    /// Has everyone sent the published message `seq`: its publisher does not know who they are.
+    /// Queues a task that sends the published message `seq` to all subscribers, whose list the publisher
+    /// could not read.
     pub(super) async fn published_to_unknown(&mut self, seq: u64) {
         self.send().await;
         self.queue(DeliveryTask {
@@ -121,11 +121,11 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> DeferredFanOut<F> {
         .await;
     }
 
-    /// Has these connections sent the log after `after_seq` and through `through_seq`.
+    /// Queues a task that sends the log after `after_seq`, through `through_seq`, to these connections.
     pub(super) async fn log(&mut self, connections: Vec<String>, after_seq: u64, through_seq: u64) {
         let audience = Recipients::Connections(connections);
-        let pointer = DeliveryTask::log(self.job_id.clone(), audience, after_seq);
-        self.queue(pointer.through(through_seq)).await;
+        let task = DeliveryTask::log(self.job_id.clone(), audience, after_seq);
+        self.queue(task.through(through_seq)).await;
     }
 
     /// Queues the log from the first message on whose delivery task the queue did not take, with

@@ -1,4 +1,4 @@
-//! The subscribers that a publisher posts to itself, and when their list has to be read again.
+//! The subscribers that a publisher posts to directly, and when their list has to be read again.
 
 use std::time::Duration;
 
@@ -7,27 +7,27 @@ use tokio::time::Instant;
 
 use crate::models::{Job, Subscriber};
 
-/// Subscribers that one job's publisher reads a second for progress, at most: one full list. A list
-/// of fewer is read more often, so a list of up to 125 keeps up with four reports a second.
+/// Maximum number of subscribers that one job's publisher reads per second for progress: one full list.
+/// Shorter lists are read more often; a list of up to 125 is read for each of four reports per second.
 const READ_PER_SECOND: u64 = MAX_DIRECT_SUBSCRIBERS as u64;
 
-/// What a list of subscribers is needed for.
+/// What the list of subscribers is needed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// A message that every subscriber must get.
     Complete,
-    /// Progress, which is reported again soon: a subscriber that is missed gets the next report.
+    /// Progress that is reported again soon: a subscriber that is missing receives the next report.
     NextReportFollows,
 }
 
-/// The subscribers of the job, as far as the publisher posts to them itself: reading no further keeps its
-/// time flat, however many watch.
+/// The subscribers that the publisher posts to directly. The list is limited, so that the publisher's time
+/// does not grow with the number of subscribers.
 #[derive(Debug)]
 pub(super) struct KnownAudience {
     /// The job's `subscribers_version` before the list was read.
     version: u64,
     pub(super) direct: Vec<Subscriber>,
-    /// The last of them, when others follow: those are the delivery function's.
+    /// The connection id of the last of them, if others follow: the delivery function posts to those.
     pub(super) more_after: Option<String>,
     read_at: Instant,
 }
@@ -42,8 +42,8 @@ impl KnownAudience {
         }
     }
 
-    /// Whether the list has to be read again before a message goes out. `version` is the
-    /// `subscribers_version` that the write of the message has answered with.
+    /// Whether the list has to be read again before a message is sent. `version` is the job's
+    /// `subscribers_version` after the write of the message.
     pub(super) fn is_stale(&self, version: u64, now: Timestamp, purpose: Purpose) -> bool {
         let mut direct = self.direct.iter();
         let is_exact = self.version == version && direct.all(|subscriber| subscriber.is_live(now));
@@ -52,14 +52,14 @@ impl KnownAudience {
         }
         match purpose {
             Purpose::Complete => true,
-            // A read costs by the length of the list. So a long list that changes with each report
-            // is read once a second, a short one with each report.
-            Purpose::NextReportFollows => self.read_at.elapsed() >= self.pause(),
+            // The cost of a read grows with the length. A long list that changes with each report is read
+            // once per second, a short one for each report.
+            Purpose::NextReportFollows => self.read_at.elapsed() >= self.read_interval(),
         }
     }
 
     /// Shortest time between two reads of a list of this length for progress.
-    fn pause(&self) -> Duration {
+    fn read_interval(&self) -> Duration {
         let length = self.direct.len() as u64;
         Duration::from_millis(length * 1000 / READ_PER_SECOND)
     }
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_exact_list_is_not_read_again() {
+    async fn unchanged_list_is_not_read_again() {
         for purpose in [Purpose::Complete, Purpose::NextReportFollows] {
             let list = list_of(3);
             tokio::time::advance(Duration::from_mins(1)).await;
@@ -118,13 +118,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_first_subscriber_is_read_for_the_next_report() {
+    async fn first_subscriber_is_read_for_the_next_report() {
         let empty = list_of(0);
         assert!(empty.is_stale(CHANGED, NOW, Purpose::NextReportFollows));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_small_list_that_changed_is_read_for_the_next_report() {
+    async fn short_changed_list_is_read_for_the_next_report() {
         for length in [1, 16, 125] {
             let list = list_of(length);
             tokio::time::advance(between_reports()).await;
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_long_list_that_keeps_changing_is_read_once_a_second_for_progress() {
+    async fn long_changed_list_is_read_once_per_second_for_progress() {
         let list = list_of(MAX_DIRECT_SUBSCRIBERS);
         tokio::time::advance(Duration::from_millis(999)).await;
         assert!(!list.is_stale(CHANGED, NOW, Purpose::NextReportFollows));
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_list_with_an_expired_subscriber_is_stale() {
+    async fn list_with_an_expired_subscriber_is_stale() {
         let list = list_of(1);
         let later = NOW.plus_seconds(3600);
         assert!(list.is_stale(KNOWN, later, Purpose::Complete));

@@ -1,20 +1,20 @@
-//! What waits for one connection.
+//! The queue of messages of one connection.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-/// A message on its way out, serialized once for all its receivers.
+/// A message to send, serialized once for all recipients.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outgoing {
-    /// In the log; must arrive, in order.
+    /// A message of the log. It must be delivered, in order.
     Durable {
-        /// The message's place among the job's durable messages.
+        /// The position of the message among the job's durable messages.
         seq: u64,
         /// The message.
         message: Bytes,
     },
-    /// Only the latest matters.
+    /// A progress update, which a newer one replaces.
     Latest {
         /// The message.
         message: Bytes,
@@ -29,15 +29,15 @@ impl Outgoing {
     }
 }
 
-/// What waits for one connection, and whether someone is sending it.
+/// The messages of one connection that wait to be sent, and the state of its worker.
 #[derive(Debug, Default)]
 pub(super) struct Mailbox {
     waiting: VecDeque<Outgoing>,
-    /// A worker is at it; there is never more than one, so order holds.
+    /// Whether a task is sending messages. There is one at most, which keeps the order.
     busy: bool,
-    /// Messages that are on their way to the delivery function.
+    /// Messages for which a delivery task is being queued.
     deferring: u32,
-    /// The last durable message that the connection was sent.
+    /// The `seq` of the last durable message that was sent.
     sent_seq: Option<u64>,
     state: State,
 }
@@ -46,39 +46,39 @@ pub(super) struct Mailbox {
 enum State {
     #[default]
     Open,
-    /// The connection has ended: nothing is sent any more.
+    /// The connection has ended: messages are discarded.
     Gone,
-    /// A durable message was left to the delivery function: the ones after it follow the same way,
-    /// or they would overtake it.
+    /// A durable message was deferred to the delivery function. Later ones are deferred too, because they
+    /// would overtake it otherwise.
     Deferred,
-    /// Everything that was on its way was left to the delivery function. Nothing more is sent
-    /// until the worker, who may be at a post still, has come home; from then on [`Self::Deferred`].
-    Left,
+    /// All waiting messages were handed off to the delivery function while a post was in flight. Nothing is
+    /// sent until the worker has ended; then the state is [`Self::Deferred`].
+    HandedOff,
 }
 
-/// What has to be done after a message was put into a mailbox.
+/// What the caller has to do after [`Mailbox::put`].
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Nothing: a worker will come to it, or the connection is gone.
+    /// Nothing: the worker will send the message, or it was discarded.
     Nothing,
     /// Start a worker.
     Work,
-    /// Leave the message, and all after it, to the delivery function.
+    /// Defer the message to the delivery function.
     Defer,
 }
 
 impl Mailbox {
     pub(super) fn put(&mut self, outgoing: Outgoing) -> Next {
         match (&self.state, &outgoing) {
-            (State::Gone, _) | (State::Left, Outgoing::Latest { .. }) => return Next::Nothing,
-            (State::Deferred | State::Left, Outgoing::Durable { .. }) => {
+            (State::Gone, _) | (State::HandedOff, Outgoing::Latest { .. }) => return Next::Nothing,
+            (State::Deferred | State::HandedOff, Outgoing::Durable { .. }) => {
                 self.deferring += 1;
                 return Next::Defer;
             }
             _ => {}
         }
-        // A newer progress update replaces one that still waits. Durable messages are never
-        // replaced and never overtaken.
+        // A newer progress update replaces a waiting one. Durable messages are never replaced or
+        // overtaken.
         if matches!(outgoing, Outgoing::Latest { .. })
             && matches!(self.waiting.back(), Some(Outgoing::Latest { .. }))
         {
@@ -93,27 +93,27 @@ impl Mailbox {
         }
     }
 
-    /// The next message for the worker; none sends it home.
+    /// The next message for the worker. The worker ends when there is none.
     pub(super) fn take(&mut self) -> Option<Outgoing> {
         let next = self.waiting.pop_front();
         self.busy = next.is_some();
-        if !self.busy && self.state == State::Left {
+        if !self.busy && self.state == State::HandedOff {
             self.state = State::Deferred;
         }
         next
     }
 
-    /// A message that [`Next::Defer`] was the answer to has been left to the delivery function.
+    /// Records that the delivery task for a message with [`Next::Defer`] was queued.
     pub(super) fn deferred(&mut self) {
         self.deferring = self.deferring.saturating_sub(1);
     }
 
-    /// A durable message was sent.
+    /// Records that a durable message was sent.
     pub(super) fn sent(&mut self, seq: u64) {
         self.sent_seq = Some(seq);
     }
 
-    /// The last durable message that the connection was sent, if one was.
+    /// The `seq` of the last durable message that was sent, if any.
     pub(super) fn sent_seq(&self) -> Option<u64> {
         self.sent_seq
     }
@@ -122,32 +122,33 @@ impl Mailbox {
         !self.waiting.is_empty()
     }
 
-    /// Whether something is on its way, to the connection or to the delivery function.
+    /// Whether a message is being sent or deferred.
     pub(super) fn is_unfinished(&self) -> bool {
         self.busy || self.deferring > 0
     }
 
-    /// Whether nothing is sent any more, or not now.
+    /// Whether messages are discarded, for now or for good.
     pub(super) fn is_closed(&self) -> bool {
-        matches!(self.state, State::Gone | State::Left)
+        matches!(self.state, State::Gone | State::HandedOff)
     }
 
-    /// The connection has ended.
+    /// Closes the mailbox of a connection that has ended.
     pub(super) fn close(&mut self) {
         self.state = State::Gone;
         self.waiting.clear();
     }
 
-    /// What is on its way is somebody else's to deliver, and so are the durable messages that follow.
-    pub(super) fn leave(&mut self) {
+    /// Removes all waiting messages, which the caller hands off to the delivery function. Later durable
+    /// messages are deferred.
+    pub(super) fn hand_off(&mut self) {
         if self.busy && self.state != State::Gone {
-            self.state = State::Left;
+            self.state = State::HandedOff;
             self.waiting.clear();
         }
     }
 
-    /// Durable messages are the delivery function's from now on, those that wait included. Answers with
-    /// the last of these, if there are any.
+    /// Defers all durable messages from now on, including the waiting ones. Returns the `seq` of the last
+    /// waiting one.
     pub(super) fn defer(&mut self) -> Option<u64> {
         self.state = State::Deferred;
         let last = self
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn a_newer_progress_update_replaces_the_waiting_one_but_never_passes_a_durable_message() {
+    fn newer_progress_replaces_waiting_progress_and_passes_nothing() {
         let mut mailbox = Mailbox::default();
         assert_eq!(mailbox.put(latest("a")), Next::Work);
         for outgoing in [
@@ -200,13 +201,17 @@ mod tests {
     }
 
     #[test]
-    fn after_a_deferral_durable_messages_go_the_same_way_and_progress_goes_on() {
+    fn messages_after_a_deferred_one_are_deferred_but_not_progress() {
         let mut mailbox = Mailbox::default();
         mailbox.put(durable(1));
         mailbox.put(durable(2));
         mailbox.put(latest("z"));
         mailbox.take();
-        assert_eq!(mailbox.defer(), Some(2), "what waits goes the same way");
+        assert_eq!(
+            mailbox.defer(),
+            Some(2),
+            "waiting messages are deferred too"
+        );
         assert_eq!(mailbox.take(), Some(latest("z")));
         assert_eq!(mailbox.take(), None);
         assert_eq!(mailbox.put(durable(3)), Next::Defer);
@@ -214,19 +219,19 @@ mod tests {
     }
 
     #[test]
-    fn what_was_left_is_not_overtaken_and_progress_goes_on_once_its_worker_is_home() {
+    fn handed_off_messages_are_not_overtaken() {
         let mut mailbox = Mailbox::default();
         mailbox.put(durable(1));
         mailbox.put(durable(2));
         mailbox.take();
-        mailbox.leave();
+        mailbox.hand_off();
         assert!(mailbox.is_closed() && mailbox.is_unfinished());
         assert_eq!(mailbox.put(durable(3)), Next::Defer);
         assert_eq!(mailbox.put(latest("a")), Next::Nothing);
         assert_eq!(mailbox.take(), None);
         assert!(
             mailbox.is_unfinished(),
-            "the third is on its way to a queue"
+            "the delivery task of the third is being queued"
         );
         mailbox.deferred();
         assert!(!mailbox.is_unfinished() && !mailbox.is_closed());
@@ -235,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_sent_to_a_connection_that_is_gone() {
+    fn messages_for_a_gone_connection_are_discarded() {
         let mut mailbox = Mailbox::default();
         mailbox.put(durable(1));
         mailbox.close();

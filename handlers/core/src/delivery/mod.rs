@@ -1,8 +1,9 @@
-//! Sending messages to connections: in order, bounded, retried, never in the way of the job.
+//! Sending messages to connections: in order, bounded in time and concurrency, with retries.
 //!
-//! [`deliver`] sends one message to one connection, however long its [`RetryPolicy`](crate::retry::RetryPolicy) lasts. A
-//! [`Sender`] does that for many connections at once, one message at a time each. A [`Publisher`]
-//! writes a job's messages to the tables first and knows whom to send them to.
+//! [`deliver`] sends one message to one connection and follows a
+//! [`RetryPolicy`](crate::retry::RetryPolicy). A [`Sender`] does that for many connections concurrently,
+//! with one message at a time for each connection. A [`Publisher`] writes a job's messages to the tables
+//! and sends them to the job's subscribers.
 
 mod account_throttle;
 mod attempt;
@@ -21,7 +22,7 @@ mod write_priority;
 pub use attempt::{Delivery, Destination, deliver};
 pub use connection_maintainer::{ConnectionMaintainer, MaintainsConnections};
 pub use mailbox::Outgoing;
-pub use publisher::{Advanced, LeaseStatus, PublishError, Publisher, Publishes};
+pub use publisher::{LeaseStatus, PublishError, Publisher, Publishes, ReportOutcome};
 pub use sender::{DeliveryObserver, Outcome, Sender, Unfinished};
 pub use stores::Stores;
 pub use terminal_message::{MessageHeader, terminal_message};

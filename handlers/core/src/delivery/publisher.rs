@@ -1,4 +1,4 @@
-//! A job's messages: written first, then sent to whoever watches.
+//! Publishes a job's messages: writes them to the tables, then sends them to the subscribers.
 
 use std::sync::Arc;
 
@@ -36,27 +36,26 @@ use crate::{
 /// A message could not be published.
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
-    /// Another run has claimed the job; this one must stop writing.
+    /// Another run has claimed the job, or the job has ended. The run must not write any more.
     #[error("the job was claimed by another run, or has ended")]
     LeaseLost,
-    /// The holder of the lease has written something else there, at the same time.
+    /// Another request under the same lease has written another message at this `seq`.
     #[error("the job has another message at seq {seq}, written under the same lease")]
     Conflict {
-        /// The place in the log.
+        /// The position in the log.
         seq: u64,
     },
-    /// A table or the bucket did not take it.
+    /// A call to a table or to the bucket failed.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
 
-/// What the job's item said when a message was published.
+/// The state of the job's item after a message was published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LeaseStatus {
-    /// Where the job is in its life. It may have ended without the lease, after the message was
-    /// committed without it.
+    /// The job's status. The job may have ended, if the message was committed without the lease.
     pub status: JobStatus,
-    /// Whether someone has asked the job to stop.
+    /// Whether a client has requested the cancellation.
     pub cancel_requested: bool,
 }
 
@@ -69,14 +68,14 @@ impl LeaseStatus {
     }
 }
 
-/// What became of a progress update of an external worker.
+/// The result of a progress update of an external worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Advanced {
-    /// It is the job's progress now.
+pub enum ReportOutcome {
+    /// The update is the job's progress now.
     Reported(LeaseStatus),
-    /// The job has passed it: the worker's posts may come late or twice.
-    OldNews(LeaseStatus),
-    /// The job has ended under the worker's claim, with this status.
+    /// The job has newer progress: the worker's requests may arrive late or twice.
+    Outdated(LeaseStatus),
+    /// The job has ended under the worker's claim.
     Ended(JobStatus),
 }
 
@@ -95,10 +94,10 @@ pub struct Publisher<F: Function> {
     deferred: DeferredFanOut<F>,
 }
 
-/// The attempts at the job's stages that one claim makes.
+/// The numbers of the attempts that one claim makes at the job's stages.
 #[derive(Debug)]
 struct Attempts {
-    /// The stage that was running when the job was read, and the claim's attempt at it.
+    /// The stage that was running when the job was read, and the number of this claim's attempt at it.
     running: Option<(String, u32)>,
 }
 
@@ -118,7 +117,7 @@ impl Attempts {
     }
 }
 
-/// The grants that publishing takes. A function that publishes holds them all.
+/// The grants of a function that publishes.
 pub trait Publishes:
     Function
     + Granted<GetItem<Jobs>>
@@ -182,19 +181,20 @@ impl<F: Publishes> Publisher<F> {
         self.seq
     }
 
-    /// Publishes how far a stage is. One write; whoever cannot be reached now gets the next one.
+    /// Publishes the progress of a stage with one write. Posts that fail are not repeated, because the next
+    /// update replaces this one.
     pub async fn report(&mut self, point: &ProgressPoint) -> Result<LeaseStatus, PublishError> {
         let _pause = self.sender.pause_posts();
         self.deferred.send().await;
         let attempt = self.attempts.at(&point.stage);
         let job = self.stores.jobs.report(&self.lease, attempt, point).await?;
         let job = job.ok_or(PublishError::LeaseLost)?;
-        // A run reports as long as it lives.
+        // A live run reports again.
         self.fan_out_progress(&job, Purpose::NextReportFollows)
             .await
     }
 
-    /// Sends how far a stage is, which is in the job's item, to the job's subscribers.
+    /// Sends the progress in the job's item to the subscribers.
     async fn fan_out_progress(
         &mut self,
         job: &Job,
@@ -217,39 +217,39 @@ impl<F: Publishes> Publisher<F> {
         Ok(lease_status)
     }
 
-    /// Publishes how far a stage of an external worker is, and what its remaining time is estimated
-    /// from. One write.
+    /// Publishes the progress of an external worker's stage, and stores the estimate of its remaining time,
+    /// with one write.
     pub async fn report_if_newer(
         &mut self,
         point: &ProgressPoint,
         estimate: &Estimate,
-    ) -> Result<Advanced, PublishError> {
+    ) -> Result<ReportOutcome, PublishError> {
         let _pause = self.sender.pause_posts();
         self.deferred.send().await;
         let jobs = &self.stores.jobs;
         let attempt = self.attempts.at(&point.stage);
         let advanced = jobs.report_if_newer(&self.lease, self.seq, attempt, point, estimate);
         if let Some(job) = advanced.await? {
-            // A worker may not say so again for long.
+            // The worker's next report may be long in coming.
             let reached = self.fan_out_progress(&job, Purpose::Complete).await;
-            return reached.map(Advanced::Reported);
+            return reached.map(ReportOutcome::Reported);
         }
-        // Which condition failed: the job says.
+        // The job's item shows which condition failed.
         match self.stores.jobs.load(&self.lease.job_id).await? {
             Some(job) if job.epoch != self.lease.epoch => Err(PublishError::LeaseLost),
-            Some(job) if job.status.has_ended() => Ok(Advanced::Ended(job.status)),
-            Some(job) => Ok(Advanced::OldNews(LeaseStatus::of(&job))),
+            Some(job) if job.status.has_ended() => Ok(ReportOutcome::Ended(job.status)),
+            Some(job) => Ok(ReportOutcome::Outdated(LeaseStatus::of(&job))),
             None => Err(PublishError::LeaseLost),
         }
     }
 
-    /// Renews the lease without a message. One write.
+    /// Renews the lease without a message, with one write.
     pub async fn renew(&self) -> Result<LeaseStatus, PublishError> {
         let job = self.stores.jobs.renew(&self.lease).await?;
         Ok(LeaseStatus::of(&job.ok_or(PublishError::LeaseLost)?))
     }
 
-    /// Asks, without a message, whether the job is still this run's and should go on. One read.
+    /// Reads, without a message, whether the run still holds the lease and whether the job is cancelled.
     pub async fn poll_cancellation(&self) -> Result<LeaseStatus, PublishError> {
         match self.stores.jobs.load(&self.lease.job_id).await? {
             Some(job) if job.epoch == self.lease.epoch && !job.status.has_ended() => {
@@ -259,8 +259,8 @@ impl<F: Publishes> Publisher<F> {
         }
     }
 
-    /// Publishes the results of a stage, after which the job is `overall` percent done, if that is
-    /// known. They are in the log, or in the bucket, before anyone is told.
+    /// Publishes the results of a stage. `overall` is the percentage of all stages after it, if known. The
+    /// results are in the log or in the bucket before they are sent.
     pub async fn finish_stage(
         &mut self,
         stage: &str,
@@ -285,8 +285,8 @@ impl<F: Publishes> Publisher<F> {
         Ok((lease_status, results))
     }
 
-    /// Publishes the end of the job. `stage` is the one that was running, if one was; `results`
-    /// are a completed job's.
+    /// Publishes the end of the job. `stage` is the stage that was running, if any; `results` are those of a
+    /// completed job.
     pub async fn end(
         &mut self,
         terminal_state: &TerminalState,
@@ -309,9 +309,9 @@ impl<F: Publishes> Publisher<F> {
         Ok(())
     }
 
-    /// Publishes a message that an earlier run has written to the log but did not get to commit.
-    /// Answers with whether there was one. The watchdog's failure of an earlier worker is not one: the
-    /// job goes on, and its next message overwrites it.
+    /// Publishes the message that an earlier run has logged but not committed. Returns whether there was
+    /// one. A `worker_lost` of the watchdog is discarded: the job continues, and its next message overwrites
+    /// it.
     pub async fn recover(&mut self) -> Result<bool, PublishError> {
         let next = self.seq + 1;
         let Some(event) = self.stores.events.at(&self.lease.job_id, next).await? else {
@@ -325,7 +325,7 @@ impl<F: Publishes> Publisher<F> {
         Ok(true)
     }
 
-    /// Waits until nothing is on its way to any subscriber, and writes what became of it as metrics.
+    /// Waits until all messages are sent or deferred, and logs the metrics.
     pub async fn flush(&mut self) {
         self.deferred.send().await;
         self.deferred.retry_failed().await;
@@ -334,8 +334,8 @@ impl<F: Publishes> Publisher<F> {
         metrics::delivered::<F>(&self.stores.clock, job_id, subscribers, &counts);
     }
 
-    /// [`Self::flush`] for no longer than the function has for sending. What is still on its way
-    /// then is left to the delivery function, with all that came after `after_seq`.
+    /// [`Self::flush`] for at most the function's retry budget. Connections with unsent messages are then
+    /// deferred to the delivery function, with all messages after `after_seq`.
     pub async fn flush_within_budget(&mut self, after_seq: u64) {
         self.deferred.send().await;
         let limit = RetryPolicy::post::<F>().total;
@@ -352,7 +352,7 @@ impl<F: Publishes> Publisher<F> {
         self.deferred.retry_failed().await;
     }
 
-    /// Writes a durable message to the log, commits it to the job, sends it.
+    /// Writes a durable message to the log, commits it and sends it.
     async fn publish(
         &mut self,
         message: String,
@@ -368,11 +368,11 @@ impl<F: Publishes> Publisher<F> {
         };
         let message = match self.stores.events.append(&event).await? {
             Appended::Written => message,
-            // An attempt whose answer was lost. It may be committed, so it is what stays.
-            Appended::Earlier(earlier) if earlier.says(&message) => earlier.message,
+            // An attempt whose response was lost. It may be committed, so it is not replaced.
+            Appended::Earlier(earlier) if earlier.has_same_content(&message) => earlier.message,
             Appended::Earlier(earlier) => {
-                // The job was cancelled while its worker was silent, and that was not
-                // committed when the worker came back: nothing else can be at this place any more.
+                // The job was cancelled while its worker was silent, and the worker returned before that
+                // was committed. The cancellation stays at this `seq`.
                 let Some(terminal_state) = earlier.terminal_state_without_lease() else {
                     return Err(PublishError::Conflict { seq: event.seq });
                 };
@@ -385,7 +385,7 @@ impl<F: Publishes> Publisher<F> {
         self.commit(message, commit).await
     }
 
-    /// Commits a durable message that is in the log to the job, sends it.
+    /// Commits a durable message that is in the log, and sends it.
     async fn commit(
         &mut self,
         message: String,
@@ -404,7 +404,7 @@ impl<F: Publishes> Publisher<F> {
         self.fan_out_event(job, message).await
     }
 
-    /// Sends a durable message whose commit answered with `job`.
+    /// Sends a durable message. `job` is the result of its commit.
     async fn fan_out_event(
         &mut self,
         job: Option<Job>,
@@ -412,13 +412,13 @@ impl<F: Publishes> Publisher<F> {
     ) -> Result<LeaseStatus, PublishError> {
         let job = job.ok_or(PublishError::LeaseLost)?;
         self.seq += 1;
-        // The message is committed: a failure from here on must not look as if it were not.
+        // The message is committed, so a failure from here on must not be an error.
         if let Err(error) = self.update_audience(&job, Purpose::Complete).await {
             tracing::error!(
                 job_id = %self.lease.job_id,
                 seq = self.seq,
                 %error,
-                "the subscribers could not be read; the delivery function sends the message",
+                "the subscribers could not be read; the delivery function will send the message",
             );
             self.deferred.published_to_unknown(self.seq).await;
             return Ok(LeaseStatus::of(&job));
@@ -445,8 +445,8 @@ impl<F: Publishes> Publisher<F> {
         self.audience.as_ref().map_or(&[], |known| &known.direct)
     }
 
-    /// Makes the list of subscribers exact, as far as `purpose` needs it. It costs no read while the
-    /// job's item shows the version that is known.
+    /// Reads the list of subscribers again if it is stale for `purpose`. No read is made while the job's
+    /// `subscribers_version` is unchanged.
     async fn update_audience(&mut self, job: &Job, purpose: Purpose) -> Result<(), StoreError> {
         let now = self.stores.clock.now();
         let version = job.subscribers_version;
@@ -467,11 +467,7 @@ impl<F: Publishes> Publisher<F> {
     }
 }
 
-/// The last connection that is posted to directly, when others follow: those are the delivery
-/// function's.
+/// The last connection that is posted to directly, if others follow, which the delivery function posts to.
 fn beyond(audience: Option<&KnownAudience>) -> Option<&str> {
     audience?.more_after.as_deref()
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,4 +1,4 @@
-//! Sending a job's log to all of its subscribers again, a bounded number of times.
+//! Sends a job's log to all subscribers again, each event at most once more.
 
 use contract::{
     functions::Function,
@@ -14,11 +14,10 @@ use crate::{
     stores::JobStore,
 };
 
-/// Has the delivery function send all subscribers the log of `job` after `after_seq`.
+/// Queues a task that sends the log of `job` after `after_seq` to all subscribers.
 ///
-/// Each event is sent again once: what an earlier pointer covers stays covered, because the queue
-/// keeps it until it is delivered. Otherwise a request that is repeated in a loop would have the log
-/// sent to all subscribers each time.
+/// Events that an earlier task covers are not sent again, because the queue keeps that task until it is
+/// delivered. Otherwise, a request that a client repeats in a loop would send the log each time.
 pub(crate) async fn redeliver<F>(
     jobs: &JobStore<F>,
     queues: &Queues<F>,
@@ -32,20 +31,20 @@ where
     if from >= job.seq {
         return Ok(());
     }
-    let pointer = DeliveryTask::log(job.job_id.clone(), Recipients::AllSubscribers, from);
-    let pointer = pointer.through(job.seq);
-    queues.send::<DeliveryQueue>(&pointer, 0).await?;
+    let task = DeliveryTask::log(job.job_id.clone(), Recipients::AllSubscribers, from);
+    let task = task.through(job.seq);
+    queues.send::<DeliveryQueue>(&task, 0).await?;
     let sent = SentRange::extended(job.redelivered, from, job.seq);
-    note(jobs, &job.job_id, sent).await;
+    record(jobs, &job.job_id, sent).await;
     Ok(())
 }
 
-/// Notes what the queue has been given. Without the note, a repeat sends it once more.
-pub(crate) async fn note<F>(jobs: &JobStore<F>, job_id: &JobId, sent: SentRange)
+/// Records the queued range in the job's item. If that fails, a repeated request queues it once more.
+pub(crate) async fn record<F>(jobs: &JobStore<F>, job_id: &JobId, sent: SentRange)
 where
     F: Function + Granted<UpdateItem<Jobs>>,
 {
-    if let Err(error) = jobs.note_redelivery(job_id, sent).await {
-        tracing::warn!(%error, %job_id, "a redelivery was not noted; a repeat repeats it");
+    if let Err(error) = jobs.record_redelivery(job_id, sent).await {
+        tracing::warn!(%error, %job_id, "a redelivery could not be recorded; a repeated request queues it again");
     }
 }

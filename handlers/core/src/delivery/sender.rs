@@ -1,4 +1,4 @@
-//! Sending to many connections at once: one message at a time for each, a bounded number in all.
+//! Sends to many connections concurrently: one message at a time per connection, a bounded number in all.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -29,42 +29,42 @@ use crate::{
     retry::RetryPolicy,
 };
 
-/// Posts in flight at a time, over all connections.
+/// Maximum number of concurrent posts, over all connections.
 const CONCURRENT_POSTS: usize = 128;
 
-/// A subscription this young may still be waiting for its `subscribed`, in seconds...
+/// Age in seconds below which a subscription may still wait for its `subscribed` reply.
 const NEW_SUBSCRIPTION_WINDOW_SECONDS: i64 = 2;
-/// ...so its first message is held back for this long, and the log's come first.
+/// Delay of the first message to such a subscription, so that the replayed log arrives first.
 const FIRST_MESSAGE_DELAY: Duration = Duration::from_millis(250);
 
-/// What became of a message, where something has to be done about it.
+/// The outcome of a message, for the [`DeliveryObserver`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It was taken: a sign of life.
+    /// API Gateway accepted the message, so the connection is alive.
     Sent,
-    /// The connection has ended: its items can go.
+    /// The connection has ended, and its items can be deleted.
     Gone,
-    /// The connection lacks some durable messages; they are the delivery function's now.
+    /// Durable messages were not sent; the delivery function has to send them.
     Deferred {
-        /// The `seq` before the first of them.
+        /// The `seq` before the first of these messages.
         after_seq: u64,
-        /// The `seq` of the last of them.
+        /// The `seq` of the last of these messages.
         through_seq: u64,
     },
 }
 
-/// A connection that something is still on its way to.
+/// A connection with messages that were not sent in time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unfinished {
     /// API Gateway's id.
     pub connection_id: String,
-    /// The last durable message that the connection was sent by this sender, if one was.
+    /// The `seq` of the last durable message that this sender sent to the connection, if any.
     pub sent_seq: Option<u64>,
 }
 
-/// Acts on what became of messages.
+/// Processes the outcomes of messages.
 pub trait DeliveryObserver: Send + Sync + 'static {
-    /// Does what `outcome` asks for. Failures are its own to log: they must not stop the job.
+    /// Processes an outcome. Logs its own failures, which must not stop the job.
     fn on_outcome(
         &self,
         subscriber: &Subscriber,
@@ -93,12 +93,12 @@ struct Inner<P, A> {
 #[derive(Debug, Default)]
 struct Traffic {
     mailboxes: HashMap<String, Mailbox>,
-    /// Tasks that send, or settle what became of messages.
+    /// Number of tasks that send messages or process outcomes.
     active: usize,
 }
 
 impl<P: Post + 'static, A: DeliveryObserver> Sender<P, A> {
-    /// A sender with nothing to send yet.
+    /// A sender without messages.
     pub fn new(post: P, observer: A, retry_policy: RetryPolicy, clock: Clock) -> Self {
         Self(Arc::new(Inner {
             post,
@@ -114,7 +114,7 @@ impl<P: Post + 'static, A: DeliveryObserver> Sender<P, A> {
         }))
     }
 
-    /// Puts a message on its way to a subscriber; never waits for the network.
+    /// Queues a message for a subscriber. Never waits for the network.
     pub fn send(&self, subscriber: &Subscriber, outgoing: Outgoing) {
         let seq = match &outgoing {
             Outgoing::Durable { seq, .. } => Some(*seq),
@@ -136,14 +136,14 @@ impl<P: Post + 'static, A: DeliveryObserver> Sender<P, A> {
         let subscriber = subscriber.clone();
         tokio::spawn(async move {
             if next == Next::Work {
-                if is_first && inner.is_young(&subscriber) {
+                if is_first && inner.is_new(&subscriber) {
                     tokio::time::sleep(FIRST_MESSAGE_DELAY).await;
                 }
                 inner.work(&subscriber).await;
             } else if let Some(seq) = seq {
                 inner.stats.deferred(1);
-                // With the one before it, whose pointer is on the queue too: a queue keeps no order,
-                // and the last message must not overtake it.
+                // Together with the message before it, whose task is on the queue too: queues keep no
+                // order, and this message must not overtake the one before.
                 let after_seq = seq.saturating_sub(2);
                 inner
                     .observer
@@ -162,13 +162,13 @@ impl<P: Post + 'static, A: DeliveryObserver> Sender<P, A> {
         });
     }
 
-    /// Begins no post while the answer lives, or for a second: for calls that a job waits for.
+    /// Pauses posts until the guard is dropped, for at most a second: for calls that the job waits for.
     pub fn pause_posts(&self) -> PauseGuard {
         self.0.gate.pause()
     }
 
-    /// Waits until nothing is on its way any more. How long that can take is bounded by the budget
-    /// of each message that waits. Answers with what became of the messages since the last flush.
+    /// Waits until no message is queued or in flight. The retry policy of each queued message bounds the
+    /// time. Returns the counts since the last flush.
     pub async fn flush(&self) -> StatsSnapshot {
         loop {
             let idle = self.0.idle.notified();
@@ -183,9 +183,9 @@ impl<P: Post + 'static, A: DeliveryObserver> Sender<P, A> {
 }
 
 impl<P: Post + 'static, A: DeliveryObserver> Sender<P, A> {
-    /// [`Self::flush`] for no longer than `limit`. What is still on its way then is the caller's to
-    /// deliver, to the connections that are named in the answer. Durable messages that follow are
-    /// left to the delivery function, or they would overtake it.
+    /// [`Self::flush`] for at most `limit`. Also returns the connections with messages that were not sent
+    /// by then; the caller has to deliver these messages. Later durable messages to these connections are
+    /// deferred, because they would overtake them otherwise.
     pub async fn flush_within(&self, limit: Duration) -> (StatsSnapshot, Vec<Unfinished>) {
         if let Ok(counts) = tokio::time::timeout(limit, self.flush()).await {
             return (counts, Vec::new());
@@ -193,7 +193,7 @@ impl<P: Post + 'static, A: DeliveryObserver> Sender<P, A> {
         let mut unfinished = Vec::new();
         for (connection_id, mailbox) in &mut self.0.lock().mailboxes {
             if mailbox.is_unfinished() {
-                mailbox.leave();
+                mailbox.hand_off();
                 unfinished.push(Unfinished {
                     connection_id: connection_id.clone(),
                     sent_seq: mailbox.sent_seq(),
@@ -204,8 +204,8 @@ impl<P: Post + 'static, A: DeliveryObserver> Sender<P, A> {
         (self.0.stats.take(), unfinished)
     }
 
-    /// Forgets the connections that are not among these and have nothing on its way: whoever sends
-    /// for long sees many come and go.
+    /// Removes the queues of connections that are not among `subscribers` and have no message queued or in
+    /// flight, so that a long run does not accumulate queues.
     pub fn keep_only(&self, subscribers: &[Subscriber]) {
         let ids: HashSet<_> = subscribers.iter().map(|it| &it.connection_id).collect();
         let mut traffic = self.0.lock();
@@ -228,7 +228,7 @@ impl<P: Post, A: DeliveryObserver> Inner<P, A> {
             .or_default())
     }
 
-    fn is_young(&self, subscriber: &Subscriber) -> bool {
+    fn is_new(&self, subscriber: &Subscriber) -> bool {
         let age = self.clock.now().epoch_seconds() - subscriber.subscribed_at.epoch_seconds();
         age <= NEW_SUBSCRIPTION_WINDOW_SECONDS
     }
@@ -273,7 +273,7 @@ impl<P: Post, A: DeliveryObserver> Inner<P, A> {
                 seq = if let Outgoing::Durable { seq, .. } = outgoing { Some(*seq) } else { None },
                 attempts,
                 cause = %cause,
-                "a message could not be sent; the job goes on",
+                "a message could not be sent; the job continues",
             );
         };
         match delivery {
@@ -308,14 +308,14 @@ impl<P: Post, A: DeliveryObserver> Inner<P, A> {
                 connection_id = destination.connection_id,
                 correlation_id = %subscriber.correlation_id,
                 %cause,
-                "a message was refused, as each further attempt would be; the job goes on",
+                "a message was refused, and retries cannot succeed; the job continues",
             ),
         }
     }
 }
 
-/// Posts under the sender's limits: no more at a time than its permits, none while it brakes. A
-/// permit is held for one attempt only, so a connection that waits for its next one costs nothing.
+/// Posts within the sender's limits: its permits, the account's throttle and the priority of writes. A
+/// permit is held for one attempt only, so a connection that waits for a retry holds none.
 struct Bounded<'a, P, A>(&'a Inner<P, A>);
 
 impl<P: Post, A: DeliveryObserver> Post for Bounded<'_, P, A> {
@@ -342,7 +342,7 @@ mod tests {
 
     use super::*;
 
-    /// A fake API: the connection `silent` never answers, the buffer of `full` is full.
+    /// A fake of API Gateway: posts to `silent` never return, posts to `full` are throttled.
     #[derive(Clone, Debug, Default)]
     struct Posts(Arc<Mutex<Vec<(String, Bytes)>>>);
 
@@ -360,19 +360,19 @@ mod tests {
         }
     }
 
-    /// A fake that notes what was left to the delivery function.
+    /// An observer that records what was deferred.
     #[derive(Clone, Debug, Default)]
-    struct Left(Arc<Mutex<Vec<(String, u64, u64)>>>);
+    struct Deferrals(Arc<Mutex<Vec<(String, u64, u64)>>>);
 
-    impl DeliveryObserver for Left {
+    impl DeliveryObserver for Deferrals {
         async fn on_outcome(&self, subscriber: &Subscriber, outcome: Outcome) {
             if let Outcome::Deferred {
                 after_seq,
                 through_seq,
             } = outcome
             {
-                let left = (subscriber.connection_id.clone(), after_seq, through_seq);
-                self.0.lock().unwrap().push(left);
+                let deferred = (subscriber.connection_id.clone(), after_seq, through_seq);
+                self.0.lock().unwrap().push(deferred);
             }
         }
     }
@@ -391,10 +391,15 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn no_post_begins_while_something_goes_first() {
+    async fn no_post_starts_while_posts_are_paused() {
         let (posts, clock) = (Posts::default(), Clock::system());
         let retry_policy = RetryPolicy::post::<contract::functions::WorkerFunction>();
-        let sender = Sender::new(posts.clone(), Left::default(), retry_policy, clock.clone());
+        let sender = Sender::new(
+            posts.clone(),
+            Deferrals::default(),
+            retry_policy,
+            clock.clone(),
+        );
         let posted = || posts.0.lock().unwrap().len();
 
         let pause = sender.pause_posts();
@@ -411,13 +416,13 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_a_flush_has_left_is_not_overtaken_by_what_follows() {
-        let (posts, left, clock) = (Posts::default(), Left::default(), Clock::system());
+    async fn messages_after_an_incomplete_flush_are_deferred() {
+        let (posts, deferred, clock) = (Posts::default(), Deferrals::default(), Clock::system());
         let retry_policy = RetryPolicy {
             total: Duration::from_mins(1),
             ..RetryPolicy::post::<contract::functions::WorkerFunction>()
         };
-        let sender = Sender::new(posts.clone(), left.clone(), retry_policy, clock.clone());
+        let sender = Sender::new(posts.clone(), deferred.clone(), retry_policy, clock.clone());
         let now = clock.now();
         let durable = |seq: u64| Outgoing::Durable {
             seq,
@@ -440,15 +445,15 @@ mod tests {
         let posts = posts.0.lock().unwrap().clone();
         let to = |id: &str| posts.iter().filter(|(to, _)| to == id).count();
         assert_eq!((to("other"), to("silent")), (2, 1), "{posts:?}");
-        assert_eq!(*left.0.lock().unwrap(), [("silent".to_owned(), 0, 2)]);
+        assert_eq!(*deferred.0.lock().unwrap(), [("silent".to_owned(), 0, 2)]);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn reader_that_stopped_is_left_each_message_at_most_twice() {
+    async fn each_message_to_a_stalled_reader_is_deferred_at_most_twice() {
         const MESSAGES: u64 = 8;
-        let (posts, left, clock) = (Posts::default(), Left::default(), Clock::system());
+        let (posts, deferred, clock) = (Posts::default(), Deferrals::default(), Clock::system());
         let retry_policy = RetryPolicy::post::<contract::functions::WorkerFunction>();
-        let sender = Sender::new(posts.clone(), left.clone(), retry_policy, clock.clone());
+        let sender = Sender::new(posts.clone(), deferred.clone(), retry_policy, clock.clone());
         let full = subscriber("full", clock.now());
         for seq in 1..=MESSAGES {
             let message = Bytes::from(seq.to_string());
@@ -457,14 +462,14 @@ mod tests {
                 sender.flush().await;
             }
         }
-        let left = left.0.lock().unwrap().clone();
+        let deferred = deferred.0.lock().unwrap().clone();
         for seq in 1..=MESSAGES {
             let covers =
                 |(_, after, through): &&(String, u64, u64)| *after < seq && seq <= *through;
-            let times = left.iter().filter(covers).count();
+            let times = deferred.iter().filter(covers).count();
             assert!(
                 (1..=2).contains(&times),
-                "{seq} is left {times} times: {left:?}"
+                "{seq} is deferred {times} times: {deferred:?}"
             );
         }
     }

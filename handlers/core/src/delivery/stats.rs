@@ -1,4 +1,4 @@
-//! What became of the messages of a sender, counted.
+//! Counts of a sender's messages.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -7,7 +7,7 @@ use std::{
 
 use crate::metrics::StatsSnapshot;
 
-/// Counts since the last flush.
+/// The counts since the last flush.
 #[derive(Debug, Default)]
 pub(super) struct DeliveryStats {
     sent: AtomicU64,
@@ -38,7 +38,7 @@ impl DeliveryStats {
         self.deferred.fetch_add(messages as u64, Ordering::Relaxed);
     }
 
-    /// The counts so far; counting starts again.
+    /// Returns the counts and resets them.
     pub(super) fn take(&self) -> StatsSnapshot {
         StatsSnapshot {
             sent: self.sent.swap(0, Ordering::Relaxed),

@@ -65,18 +65,17 @@ where
         + Granted<UpdateItem<Jobs>>
         + Granted<SendMessage<DeliveryQueue>>,
 {
-    /// Has the delivery function send all subscribers the log after `after_seq`: it is not known how
-    /// much of it a run or a post that was cut short has sent. Clients drop what they have by its
-    /// `seq`, and each event is sent again once.
+    /// Queues a task that sends the log after `after_seq` to all subscribers, because it is unknown how much
+    /// of it an interrupted run or request has sent. Clients deduplicate by `seq`.
     pub async fn redeliver(&self, job_id: &JobId, after_seq: u64) -> Result<(), SendError> {
         let job = self.jobs.load(job_id).await.unwrap_or_else(|error| {
-            tracing::warn!(%error, %job_id, "the job could not be read; the log is sent again in full");
+            tracing::warn!(%error, %job_id, "the job could not be read; the whole log is sent again");
             None
         });
         if let Some(job) = job {
             return redelivery::redeliver(&self.jobs, &self.queues, &job, after_seq).await;
         }
-        let pointer = DeliveryTask::log(job_id.clone(), Recipients::AllSubscribers, after_seq);
-        self.queues.send::<DeliveryQueue>(&pointer, 0).await
+        let task = DeliveryTask::log(job_id.clone(), Recipients::AllSubscribers, after_seq);
+        self.queues.send::<DeliveryQueue>(&task, 0).await
     }
 }

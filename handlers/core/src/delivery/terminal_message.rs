@@ -1,4 +1,4 @@
-//! The last message of a job.
+//! The last durable message of a job.
 
 use contract::{
     ids::JobId,
@@ -9,24 +9,24 @@ use contract::{
 
 use crate::models::TerminalState;
 
-/// What every message of a job says.
+/// The fields that all messages of a job have.
 #[derive(Clone, Debug)]
 pub struct MessageHeader {
     /// The job.
     pub job_id: JobId,
-    /// The message's place among the job's durable messages.
+    /// The position of the message among the job's durable messages.
     pub seq: u64,
-    /// Ties the messages of the job to its request.
+    /// The correlation id of the job.
     pub correlation_id: String,
-    /// When it happened.
+    /// When the job ended.
     pub timestamp: Timestamp,
 }
 
-/// The message that tells how a job has ended. `stage` is the one that was running, if one was;
-/// `results` are a completed job's.
+/// The message about the end of a job. `stage` is the stage that was running, if any; `results` are those
+/// of a completed job.
 pub fn terminal_message(
     terminal_state: &TerminalState,
-    about: MessageHeader,
+    header: MessageHeader,
     stage: Option<&str>,
     results: Option<Results>,
 ) -> ServerMessage {
@@ -35,7 +35,7 @@ pub fn terminal_message(
         seq,
         correlation_id,
         timestamp,
-    } = about;
+    } = header;
     let stage = stage.map(str::to_owned);
     match terminal_state {
         TerminalState::Completed => {

@@ -1,5 +1,5 @@
-//! The way that posts make for calls that a job waits for, which would take their turns among the
-//! posts to its whole audience.
+//! The priority of writes over posts: the calls that a job waits for would otherwise queue behind the posts
+//! to all of its subscribers.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -11,29 +11,29 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-/// Longest time that posts make way: a table that does not answer holds up nobody's messages.
+/// Longest pause of posts, so that a table that does not respond does not stop all messages.
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-/// Where posts wait while others go first.
+/// The gate that posts wait at while they are paused.
 #[derive(Debug, Default)]
 pub(super) struct SendGate {
     until: Mutex<Option<Instant>>,
     opened: Notify,
 }
 
-/// While it lives, but no longer than a second, no post begins.
+/// Posts are paused until the guard is dropped, for at most [`MAX_PAUSE`].
 #[derive(Debug)]
-#[must_use = "posts make way while it lives"]
+#[must_use = "posts are paused until it is dropped"]
 pub struct PauseGuard(Arc<SendGate>);
 
 impl SendGate {
-    /// Has posts make way from now on.
+    /// Pauses posts from now on.
     pub(super) fn pause(self: &Arc<Self>) -> PauseGuard {
         self.set(Some(Instant::now() + MAX_PAUSE));
         PauseGuard(Arc::clone(self))
     }
 
-    /// Waits until posts may begin.
+    /// Waits until posts are not paused.
     pub(super) async fn wait_until_open(&self) {
         loop {
             let opened = self.opened.notified();
@@ -41,7 +41,7 @@ impl SendGate {
             opened.as_mut().enable();
             let until = *self.until.lock().unwrap_or_else(PoisonError::into_inner);
             match until {
-                // Whether it was opened or has stood long enough is looked at again.
+                // The loop checks again whether the gate is open or the pause has expired.
                 Some(until) if Instant::now() < until => drop(timeout_at(until, opened).await),
                 _ => return,
             }
@@ -65,20 +65,20 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn posts_wait_for_whoever_goes_first() {
+    async fn posts_wait_until_the_pause_ends() {
         let gate = Arc::<SendGate>::default();
         let pause = gate.pause();
         let start = Instant::now();
-        let first = async {
+        let write = async {
             tokio::time::sleep(MAX_PAUSE / 2).await;
             drop(pause);
         };
-        tokio::join!(first, gate.wait_until_open());
+        tokio::join!(write, gate.wait_until_open());
         assert_eq!(start.elapsed(), MAX_PAUSE / 2);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn whoever_goes_first_and_gets_nowhere_is_not_waited_for_by_each_in_turn() {
+    async fn longest_pause_applies_once_to_all_posts() {
         let gate = Arc::<SendGate>::default();
         let start = Instant::now();
         let _pause = gate.pause();

@@ -1,4 +1,4 @@
-//! The HTTP API's side of a function: what a request says, and how it is answered.
+//! Requests and responses of the HTTP API.
 
 mod request;
 mod response;

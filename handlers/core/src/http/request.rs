@@ -1,4 +1,4 @@
-//! What a request says.
+//! The parts of a request.
 
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -6,7 +6,7 @@ use contract::{http::HttpErrorCode, ids::JobId};
 
 use super::ApiError;
 
-/// The job in the path.
+/// The job id in the path.
 pub fn job_id_of(request: &ApiGatewayV2httpRequest) -> Result<JobId, ApiError> {
     let text = request.path_parameters.get("job_id");
     text.map(String::as_str)
@@ -15,15 +15,15 @@ pub fn job_id_of(request: &ApiGatewayV2httpRequest) -> Result<JobId, ApiError> {
         .map_err(|error| ApiError::new(HttpErrorCode::InvalidJobId, format!("{error}")))
 }
 
-/// The key in `Authorization: Bearer {key}`.
+/// The key in the header `Authorization: Bearer {key}`, if there is one.
 pub fn bearer_token(request: &ApiGatewayV2httpRequest) -> Option<&str> {
     let header = request.headers.get("authorization")?.to_str().ok()?;
     let (scheme, key) = header.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| key.trim())
 }
 
-/// The body, which API Gateway hands over as text or as base64. `advice` is the way out of one that
-/// has more than `max_bytes`.
+/// The body, which API Gateway passes as text or base64. `advice` ends the error message about a body with
+/// more than `max_bytes`.
 pub fn read_body(
     request: &ApiGatewayV2httpRequest,
     max_bytes: usize,
@@ -38,14 +38,14 @@ pub fn read_body(
         body.as_bytes().to_vec()
     };
     if bytes.len() > max_bytes {
-        let problem = ApiError::new(
+        let error = ApiError::new(
             HttpErrorCode::BodyTooLarge,
             format!(
                 "the body has {} bytes; send at most {max_bytes}, {advice}",
                 bytes.len()
             ),
         );
-        return Err(problem.with("max_bytes", max_bytes));
+        return Err(error.with("max_bytes", max_bytes));
     }
     Ok(bytes)
 }
@@ -63,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_found_whatever_the_case_of_its_scheme() {
+    fn bearer_token_ignores_the_case_of_the_scheme() {
         assert_eq!(bearer_token(&with("Bearer abc")), Some("abc"));
         assert_eq!(bearer_token(&with("bearer  abc ")), Some("abc"));
         assert_eq!(bearer_token(&with("Basic abc")), None);
@@ -72,13 +72,13 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_text_or_base64_and_not_larger_than_it_may_be() {
+    fn body_is_text_or_base64_within_its_limit() {
         let mut request = ApiGatewayV2httpRequest::default();
         assert_eq!(read_body(&request, 3, "").unwrap(), b"");
         request.body = Some("abc".to_owned());
         assert_eq!(read_body(&request, 3, "").unwrap(), b"abc");
-        let problem = read_body(&request, 2, "in parts").unwrap_err();
-        assert_eq!(problem.code(), HttpErrorCode::BodyTooLarge);
+        let error = read_body(&request, 2, "in parts").unwrap_err();
+        assert_eq!(error.code(), HttpErrorCode::BodyTooLarge);
         request.body = Some("YWJj".to_owned());
         request.is_base64_encoded = true;
         assert_eq!(read_body(&request, 3, "").unwrap(), b"abc");

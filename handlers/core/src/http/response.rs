@@ -1,4 +1,4 @@
-//! Answers, good and bad.
+//! Responses and errors of the HTTP API.
 
 use aws_lambda_events::{apigw::ApiGatewayV2httpResponse, encodings::Body};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use crate::error::HandlerError;
 
-/// When a request that met another one is to be repeated, in seconds.
+/// The `retry-after` of a 503, in seconds.
 const RETRY_AFTER_SECONDS: u32 = 1;
 
 /// The error of a request of the HTTP API.
@@ -20,7 +20,7 @@ pub type ApiError = HandlerError<HttpErrorCode>;
 /// The response to a request of the HTTP API, or the error that it receives.
 pub type ApiResult = Result<ApiResponse, ApiError>;
 
-/// A good answer.
+/// A response that is not an error.
 #[derive(Debug)]
 pub struct ApiResponse {
     status: u16,
@@ -30,7 +30,7 @@ pub struct ApiResponse {
 }
 
 impl ApiResponse {
-    /// An answer with JSON.
+    /// A response with a JSON body.
     pub fn json(status: u16, body: &impl Serialize) -> Result<Self, ApiError> {
         let body = serde_json::to_string(body).map_err(ApiError::internal)?;
         Ok(Self {
@@ -39,7 +39,7 @@ impl ApiResponse {
         })
     }
 
-    /// An answer whose body is JSON already.
+    /// A response with status 200 and a body that is JSON text.
     pub fn raw_json(body: String) -> Self {
         Self {
             status: 200,
@@ -49,7 +49,7 @@ impl ApiResponse {
         }
     }
 
-    /// An answer with bytes of some kind.
+    /// A response with status 200 and a binary body.
     pub fn bytes(bytes: Vec<u8>, content_type: String) -> Self {
         Self {
             body: Body::Binary(bytes),
@@ -58,7 +58,7 @@ impl ApiResponse {
         }
     }
 
-    /// The same request, at another address.
+    /// A redirect with status 307, which keeps the method.
     pub fn redirect(address: String) -> Self {
         Self {
             status: 307,
@@ -68,7 +68,7 @@ impl ApiResponse {
     }
 }
 
-/// The response of the function that serves `route`.
+/// The response of a function to API Gateway. Errors are logged.
 pub fn respond(
     route: Option<HttpRoute>,
     request_id: &RequestId,
@@ -83,11 +83,11 @@ pub fn respond(
     } else {
         response.body = Some(answer.body);
     }
-    // A server that asks for a repetition says when.
+    // A 503 asks the client to retry.
     let retry_after = (answer.status == 503).then(|| RETRY_AFTER_SECONDS.to_string());
     let headers = [
         ("content-type", Some(answer.content_type)),
-        // Snapshots change, and nobody but the one with the key may see them.
+        // Snapshots change, and only clients with the key may read them.
         ("cache-control", Some("no-store".to_owned())),
         ("x-request-id", Some(request_id.to_string())),
         ("location", answer.location),
@@ -131,16 +131,16 @@ mod tests {
     use contract::limits::MAX_ANSWER_STRING_BYTES;
 
     use super::*;
-    use crate::response_size::fits_into_an_answer;
+    use crate::response_size::fits_into_response;
 
     #[test]
-    fn a_body_of_quotes_fits_only_if_its_string_does() {
-        assert!(fits_into_an_answer(&"x".repeat(4 * 1024 * 1024)));
-        assert!(!fits_into_an_answer(&r#"\""#.repeat(1_950_000)));
+    fn body_fits_only_if_its_json_string_does() {
+        assert!(fits_into_response(&"x".repeat(4 * 1024 * 1024)));
+        assert!(!fits_into_response(&r#"\""#.repeat(1_950_000)));
         let largest = "x".repeat(MAX_ANSWER_STRING_BYTES - 2);
-        assert!(fits_into_an_answer(&largest));
-        assert!(!fits_into_an_answer(&(largest.clone() + "x")));
-        // What the runtime sends, with its longest headers, is what Lambda takes.
+        assert!(fits_into_response(&largest));
+        assert!(!fits_into_response(&(largest.clone() + "x")));
+        // With its longest headers, the runtime's response is within Lambda's limit.
         let address = format!("https://example.com/{}", "x".repeat(4_000));
         let mut answer = ApiResponse::raw_json(largest);
         answer.location = Some(address);

@@ -1,4 +1,4 @@
-//! A connection, alone or together with a job that it watches.
+//! A connection, and a connection's subscription to a job. Both are items of `websocket_connections`.
 
 use contract::{
     ids::{CorrelationId, JobId},
@@ -11,21 +11,21 @@ use serde::{Deserialize, Serialize};
 use super::{InvalidItem, ReplayAllowance, SentRange, item};
 use crate::aws::Item;
 
-/// Where a connection is in its life. A connection that has ended has no item.
+/// The status of a connection. A connection that has ended has no item.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ConnectionStatus {
-    /// The client can be reached.
+    /// Messages can be posted to the client.
     #[default]
     Connected,
 }
 
-/// A `subscribed` reply that could not be posted yet: nothing can be before `$connect` returns.
+/// A `subscribed` reply that is posted later, because no post is possible before `$connect` returns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingReply {
     /// The job named in the connection's URL.
     pub job_id: JobId,
-    /// Where to resume, if the URL said so.
+    /// The `after_seq` of the connection's URL: the `seq` to resume after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after_seq: Option<u64>,
 }
@@ -35,52 +35,54 @@ pub struct PendingReply {
 pub struct Connection {
     /// API Gateway's id.
     pub connection_id: String,
-    /// The job that this item says is watched; none on the connection's own item.
+    /// The job of a subscription's item; none on the connection's item.
     pub job_id: Option<JobId>,
     /// When the connection, or the subscription, began.
     pub created_at: Timestamp,
-    /// The last sign of life.
+    /// When the client last sent a message or accepted one.
     pub last_activity: Timestamp,
-    /// Where the connection is in its life.
+    /// The status of the connection.
     pub status: ConnectionStatus,
-    /// Ties the log records of the connection together.
+    /// The id that all log records of the connection have.
     pub correlation_id: CorrelationId,
     /// When DynamoDB may delete the item.
     pub expires_at: Timestamp,
-    /// How many jobs are watched; only on the connection's own item.
+    /// The number of subscriptions; only on the connection's item.
     pub subscriptions: u32,
-    /// When the first of its subscriptions would expire, unless they were never renewed: then it is
-    /// an hour after the connection began at the earliest. Only on the connection's own item, which
-    /// lives longer, for every message of the client renews it.
+    /// When the first of the subscriptions expires; none until they are renewed for the first time, when
+    /// it is an hour after `created_at` at the earliest. Only on the connection's item, which expires
+    /// later, because every message of the client renews it.
     pub subscriptions_expire_at: Option<Timestamp>,
-    /// A reply that the client's first message triggers; only on the connection's own item.
+    /// A reply that the client's first message triggers; only on the connection's item.
     pub pending_reply: Option<PendingReply>,
-    /// What its own requests may still send to the connection; only on the connection's own item.
+    /// How many messages replays may still send to the connection; only on the connection's item.
     pub replay_allowance: ReplayAllowance,
-    /// The part of the job's log that the subscription has brought; only on a subscription's item.
+    /// The part of the job's log that was replayed to the connection; only on a subscription's item.
     pub replayed: Option<SentRange>,
 }
 
-/// A connection that cannot be.
+/// A connection whose attributes are not valid.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub enum InvalidConnection {
-    /// No id, or one longer than API Gateway makes them.
+    /// The id is empty or longer than API Gateway's ids.
     #[error("'{0}' is not a connection id: it needs 1 to 128 characters")]
     Id(String),
-    /// Time runs backwards.
-    #[error("the last activity {last_activity} is before the connection's start {created_at}")]
+    /// The last activity is before the start.
+    #[error(
+        "the last activity {last_activity} is before the start of the connection, {created_at}"
+    )]
     ActivityBeforeStart {
         /// When the connection began.
         created_at: Timestamp,
-        /// The last sign of life.
+        /// When the client last sent a message or accepted one.
         last_activity: Timestamp,
     },
-    /// The item would be gone before it was written.
+    /// The item expires before it is written.
     #[error("the connection expires at {expires_at}, before its last activity {last_activity}")]
     ExpiresBeforeActivity {
         /// When the item may be deleted.
         expires_at: Timestamp,
-        /// The last sign of life.
+        /// When the client last sent a message or accepted one.
         last_activity: Timestamp,
     },
 }
@@ -122,7 +124,7 @@ impl Record for Connection {
 }
 
 impl Connection {
-    /// A connection that begins now and watches `job_id`, if one is given.
+    /// The item of a connection that starts now, or of its subscription to `job_id`.
     pub fn starting(
         connection_id: impl Into<String>,
         job_id: Option<JobId>,
@@ -145,7 +147,7 @@ impl Connection {
         }
     }
 
-    /// Whether the item counts at `now`. DynamoDB deletes expired items days late.
+    /// Whether the item has not expired at `now`. DynamoDB deletes expired items up to days later.
     pub fn is_live(&self, now: Timestamp) -> bool {
         now < self.expires_at
     }
@@ -241,31 +243,31 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_survives_the_way_through_dynamodb() {
-        let mut own = connection(None);
-        own.pending_reply = Some(PendingReply {
+    fn connection_is_read_as_it_was_written() {
+        let mut connected = connection(None);
+        connected.pending_reply = Some(PendingReply {
             job_id: "job_1_a".parse().unwrap(),
             after_seq: Some(3),
         });
-        own.subscriptions = 2;
-        own.replay_allowance = own
+        connected.subscriptions = 2;
+        connected.replay_allowance = connected
             .replay_allowance
             .take(7, 1200, 1_705_314_615_000)
             .unwrap();
-        own.subscriptions_expire_at = Some(NOW.plus_seconds(1800));
-        let mut watched = connection(Some("job_20240115_abc123"));
-        watched.replayed = Some(SentRange {
+        connected.subscriptions_expire_at = Some(NOW.plus_seconds(1800));
+        let mut subscribed = connection(Some("job_20240115_abc123"));
+        subscribed.replayed = Some(SentRange {
             after: 2,
             through: 5,
         });
-        for connection in [own, watched] {
+        for connection in [connected, subscribed] {
             let item = connection.to_dynamodb_item().unwrap();
             assert_eq!(Connection::from_dynamodb_item(item).unwrap(), connection);
         }
     }
 
     #[test]
-    fn the_item_has_the_attributes_of_the_protocol_and_lives_for_an_hour() {
+    fn item_has_its_documented_attributes_and_expires_after_an_hour() {
         let item = connection(Some("job_20240115_abc123"))
             .to_dynamodb_item()
             .unwrap();
@@ -282,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_is_refused_both_ways() {
+    fn invalid_connection_is_neither_written_nor_read() {
         let mut broken = connection(None);
         broken.last_activity = NOW.plus_seconds(-1);
         assert!(
@@ -313,7 +315,7 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_item_does_not_count_even_before_dynamodb_deletes_it() {
+    fn expired_item_is_not_live_before_dynamodb_deletes_it() {
         let connection = connection(None);
         assert!(connection.is_live(NOW.plus_seconds(3599)));
         assert!(!connection.is_live(NOW.plus_seconds(3600)));

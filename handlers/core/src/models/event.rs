@@ -13,16 +13,16 @@ use serde::{Deserialize, Serialize};
 use super::{InvalidItem, TerminalState, item};
 use crate::aws::Item;
 
-/// An item of `job_events`. It counts once the job's own `seq` has reached its `seq`.
+/// An item of `job_events`. It is committed once the `seq` of the job's item has reached its `seq`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Event {
     /// The job.
     pub job_id: JobId,
-    /// The message's place among the job's durable messages, from 1.
+    /// The position of the message among the job's durable messages, from 1.
     pub seq: u64,
-    /// The run that wrote it.
+    /// The epoch of the claim under which it was written.
     pub epoch: u64,
-    /// The message, as it is sent.
+    /// The message as JSON, as it is sent.
     pub message: String,
     /// When DynamoDB may delete the item, in epoch seconds.
     pub expires_at: i64,
@@ -40,9 +40,9 @@ impl Record for Event {
 }
 
 impl Event {
-    /// Whether `message` says the same, whenever it was written: another attempt at this event. The
-    /// order of its own fields does not count; results are compared as text.
-    pub fn says(&self, message: &str) -> bool {
+    /// Whether `message` equals this event's except for its timestamp, so that it is another attempt to
+    /// write it. The order of the message's fields is ignored; results are compared as text.
+    pub fn has_same_content(&self, message: &str) -> bool {
         let timeless = |text: &str| {
             let mut fields: BTreeMap<String, RawJson> = serde_json::from_str(text).ok()?;
             fields.remove("timestamp");
@@ -52,8 +52,8 @@ impl Event {
         self.message == message || same().unwrap_or(false)
     }
 
-    /// How it ends the job, if it is an end that is written without the job's lease, under the epoch
-    /// of the holder: the job was cancelled.
+    /// The terminal state, if the event is one that is written without the job's lease, under the epoch
+    /// of the lease's holder: a cancellation.
     pub fn terminal_state_without_lease(&self) -> Option<TerminalState> {
         match serde_json::from_str(&self.message).ok()? {
             ServerMessage::JobCancelled(_) => Some(TerminalState::Cancelled),
@@ -61,9 +61,8 @@ impl Event {
         }
     }
 
-    /// Whether the claim `epoch` discards this event, which is not committed, instead of adopting it:
-    /// the watchdog wrote it to fail the job because its worker was silent, and the job was claimed
-    /// after that.
+    /// Whether the claim `epoch` discards this uncommitted event instead of committing it: the watchdog
+    /// wrote it to fail the job because its worker was silent, and the job was claimed after that.
     pub fn is_outdated_for(&self, epoch: u64) -> bool {
         let is_worker_lost = || {
             matches!(
@@ -90,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn results_that_differ_in_a_digit_are_not_the_same() {
+    fn results_that_differ_in_a_digit_are_different() {
         let event = |results: &str| Event {
             job_id: "job_20240115_ab".parse().unwrap(),
             seq: 1,
@@ -98,19 +97,19 @@ mod tests {
             message: format!(r#"{{"results":{results},"timestamp":"2024-01-15T10:30:15Z"}}"#),
             expires_at: 0,
         };
-        let says = |one: &str, other: &str| {
-            event(one).says(&event(other).message.replace("10:30", "10:31"))
+        let is_same = |one: &str, other: &str| {
+            event(one).has_same_content(&event(other).message.replace("10:30", "10:31"))
         };
-        assert!(says("12.917521550408111", "12.917521550408111"));
-        assert!(!says("12.917521550408111", "12.917521550408113"));
-        assert!(!says("123456789012345678901", "123456789012345678902"));
-        // Neither can be read into a Rust type, and they are not the same for that.
-        assert!(says("1e400", "1e400"));
-        assert!(!says("1e400", "1e401"));
+        assert!(is_same("12.917521550408111", "12.917521550408111"));
+        assert!(!is_same("12.917521550408111", "12.917521550408113"));
+        assert!(!is_same("123456789012345678901", "123456789012345678902"));
+        // These exceed every Rust number type, and are still compared.
+        assert!(is_same("1e400", "1e400"));
+        assert!(!is_same("1e400", "1e401"));
     }
 
     #[test]
-    fn an_attempt_is_told_by_what_it_says_and_not_by_when() {
+    fn content_is_compared_without_the_timestamp() {
         let event = Event {
             job_id: "job_20240115_ab".parse().unwrap(),
             seq: 1,
@@ -118,8 +117,8 @@ mod tests {
             message: r#"{"stage":"a","timestamp":"2024-01-15T10:30:15Z"}"#.to_owned(),
             expires_at: 0,
         };
-        assert!(event.says(r#"{"timestamp":"2024-01-15T10:30:16Z","stage":"a"}"#));
-        assert!(!event.says(r#"{"stage":"b","timestamp":"2024-01-15T10:30:15Z"}"#));
+        assert!(event.has_same_content(r#"{"timestamp":"2024-01-15T10:30:16Z","stage":"a"}"#));
+        assert!(!event.has_same_content(r#"{"stage":"b","timestamp":"2024-01-15T10:30:15Z"}"#));
     }
 
     #[test]

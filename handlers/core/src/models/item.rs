@@ -7,13 +7,13 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::aws::Item;
 
-/// An item that is not what its table holds.
+/// An item that does not have the attributes of its table.
 #[derive(Debug, thiserror::Error)]
-#[error("an item of the table {table} is not valid: {cause}; it was not written by this version")]
+#[error("an item of the table {table} is not valid: {cause}; another version may have written it")]
 pub struct InvalidItem {
     /// The table's name in the contract.
     pub table: &'static str,
-    /// The attribute and what is wrong with it.
+    /// The attribute, and why it is not valid.
     pub cause: String,
 }
 

@@ -1,32 +1,32 @@
-//! A job: its state, its snapshot, its lease.
+//! A job: its state and its lease.
 
 use std::collections::BTreeMap;
 
 use contract::{
     ids::{AccessKey, JobId, RequestId, WorkerKey},
     limits::JOB_TTL_SECONDS,
-    messages::{JobError, JobSnapshot, JobStatus, ProgressUpdate, ServerMessage},
+    messages::{JobError, JobStatus},
     tables::{JobKey, Jobs, Record},
     timestamp::Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 
-use super::{Event, InvalidItem, SentRange, item};
+use super::{InvalidItem, SentRange, item};
 use crate::{aws::Item, hash::sha256_hex, progress::Estimate};
 
-/// The version of the HTTP API that jobs are made by.
+/// The version of the HTTP API.
 const API_VERSION: &str = "v1";
 
-/// An item of `jobs`. It stays small, because every progress update pays for its size: inputs and
-/// large results are in the bucket, all other results in the log.
+/// An item of `jobs`. It is kept below one write unit (1 KB), because every progress update writes it:
+/// inputs and large results are in the bucket, all other results in the log.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// The job.
     pub job_id: JobId,
-    /// Where it is in its life.
+    /// The status that clients see.
     pub status: JobStatus,
-    /// The stage that is, or was last, running.
+    /// The stage that is running or that ran last.
     #[serde(default)]
     pub stage: Option<String>,
     /// Percent of that stage.
@@ -41,7 +41,7 @@ pub struct Job {
     /// The claim that makes this attempt.
     #[serde(default)]
     pub attempt_epoch: u64,
-    /// What the stage is doing.
+    /// What the stage is doing, in the words of its author.
     #[serde(default)]
     pub message: String,
     /// Seconds until the job ends, while known.
@@ -49,54 +49,54 @@ pub struct Job {
     pub estimated_seconds_remaining: Option<u64>,
     /// The `seq` of the last durable message.
     pub seq: u64,
-    /// Counts the runs: each claim adds 1, and only the last one's run may write.
+    /// The number of claims. Only the run of the latest claim may write.
     pub epoch: u64,
-    /// Until when the job belongs to its run, in epoch seconds.
+    /// When the lease of the latest claim ends, in epoch seconds.
     #[serde(default)]
     pub lease_expires_at: i64,
-    /// Claims since a stage last finished.
+    /// Claims since the last stage that finished, without the refunded ones.
     #[serde(default)]
     pub attempts_without_progress: u32,
-    /// The epochs of runs that noticed that they had lost the lease.
+    /// The epochs of runs that were alive when they lost the lease.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost_leases: Vec<u64>,
-    /// Counts the changes of the list of subscribers.
+    /// The number of changes to the list of subscribers.
     pub subscribers_version: u64,
-    /// Whether someone has asked the job to stop.
+    /// Whether a client has requested the cancellation.
     #[serde(default)]
     pub cancel_requested: bool,
     /// The SHA-256 of the access key, in hexadecimal digits.
     pub access_key_sha256: String,
-    /// The SHA-256 of the worker key, of a job that is run by a worker of its own.
+    /// The SHA-256 of the worker key, if an external worker runs the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker_key_sha256: Option<String>,
-    /// The name of the worker that has claimed the job, if it has one.
+    /// The name of the external worker with the latest claim, if it gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker_id: Option<String>,
-    /// The stages that the worker has said it runs.
+    /// The stages that the external worker runs, as its claim declared them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<String>,
-    /// What the worker's remaining time is estimated from.
+    /// The estimate of the external worker's remaining time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub estimate: Option<Estimate>,
-    /// The request that made the job.
+    /// The id of the request that created the job.
     pub request_id: RequestId,
-    /// Ties the messages and log records of the job to its request.
+    /// The id that all messages and log records of the job have.
     pub correlation_id: String,
-    /// The version of the HTTP API that made the job.
+    /// The version of the HTTP API that created the job.
     pub api_version: String,
     /// The media type of the input.
     pub content_type: String,
-    /// The finished stages and the `seq` of their `stage_complete`, which holds their results.
+    /// The finished stages, with the `seq` of their `stage_complete`, which contains the results.
     #[serde(default)]
     pub checkpoints: BTreeMap<String, u64>,
-    /// The part of the log that the delivery function has been asked to send to all subscribers again.
+    /// The part of the log that was queued to be sent to all subscribers again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redelivered: Option<SentRange>,
     /// Why the job failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<JobError>,
-    /// When the job was made.
+    /// When the job was created.
     pub created_at: Timestamp,
     /// When the snapshot last changed.
     pub updated_at: Timestamp,
@@ -104,12 +104,12 @@ pub struct Job {
     pub expires_at: i64,
 }
 
-/// The message of a job until its first progress update.
-const WAITING_FOR_PIPELINE: &str = "Waiting for a pipeline...";
-/// The same, of a job for an external worker.
-const WAITING_FOR_WORKER: &str = "Waiting for a worker...";
+/// The message of a queued job of the pipeline.
+pub(super) const WAITING_FOR_PIPELINE: &str = "Waiting for a pipeline...";
+/// The message of a queued job of an external worker.
+pub(super) const WAITING_FOR_WORKER: &str = "Waiting for a worker...";
 
-fn is_hash_of(hash: &str, key: &str) -> bool {
+fn has_hash(hash: &str, key: &str) -> bool {
     sha256_hex(key).as_bytes().ct_eq(hash.as_bytes()).into()
 }
 
@@ -124,7 +124,7 @@ impl Record for Job {
 }
 
 impl Job {
-    /// A job that waits for a pipeline.
+    /// A new job that waits for the pipeline.
     pub fn queued(
         job_id: JobId,
         key: &AccessKey,
@@ -168,7 +168,7 @@ impl Job {
         }
     }
 
-    /// The same job for a worker of its own, which will show `key`.
+    /// The same job for an external worker, which authenticates with `key`.
     #[must_use]
     pub fn for_external_worker(mut self, key: &WorkerKey) -> Self {
         self.worker_key_sha256 = Some(sha256_hex(key.reveal()));
@@ -176,19 +176,19 @@ impl Job {
         self
     }
 
-    /// Whether this is the job's key, in time that does not depend on the key.
+    /// Whether `key` is the job's access key. Takes the same time for every key.
     pub fn verify_access_key(&self, key: &AccessKey) -> bool {
-        is_hash_of(&self.access_key_sha256, key.reveal())
+        has_hash(&self.access_key_sha256, key.reveal())
     }
 
-    /// Whether this is the key of the job's worker, in time that does not depend on the key.
+    /// Whether `key` is the job's worker key. Takes the same time for every key.
     pub fn verify_worker_key(&self, key: &WorkerKey) -> bool {
         let hash = self.worker_key_sha256.as_deref();
-        hash.is_some_and(|hash| is_hash_of(hash, key.reveal()))
+        hash.is_some_and(|hash| has_hash(hash, key.reveal()))
     }
 
-    /// Whether no run and no worker holds the job at `now`: it waits to be claimed, or the holder of
-    /// its lease has let the lease end. Such a job does not notice that it was asked to stop.
+    /// Whether no run and no worker holds the job at `now`: it is queued, or its lease has ended. No
+    /// process would notice the cancellation of such a job.
     pub fn is_unattended(&self, now: Timestamp) -> bool {
         match self.status {
             JobStatus::Queued => true,
@@ -197,8 +197,8 @@ impl Job {
         }
     }
 
-    /// Whether the job was last changed when its lease had ended: what was committed then may not
-    /// have been sent, because the settlement was cut short. Also true of a holder's late write.
+    /// Whether the last commit was made after the lease had ended. It may not have been sent, if the
+    /// process that made it was interrupted. Also true after a late write of the lease's holder.
     pub fn is_committed_without_lease(&self) -> bool {
         self.status != JobStatus::Queued
             && self.seq > 0
@@ -210,8 +210,8 @@ impl Job {
         self.worker_key_sha256.is_some()
     }
 
-    /// The attempt that the claim `epoch` makes at `stage`: the next one after that of an earlier
-    /// claim, if the stage was running when the job was claimed.
+    /// The number of the attempt at `stage` that the claim `epoch` makes: one more than an earlier claim's,
+    /// if the stage was running when the job was claimed.
     pub fn attempt_at(&self, stage: &str, epoch: u64) -> u32 {
         if self.stage.as_deref() != Some(stage) {
             return 1;
@@ -224,8 +224,8 @@ impl Job {
         }
     }
 
-    /// How many of the claims that [`Self::attempts_without_progress`] counts have lost their lease to the next
-    /// one while their runs were alive.
+    /// How many of the claims in [`Self::attempts_without_progress`] lost their lease to the next claim
+    /// while their runs were alive.
     pub fn recently_lost_leases(&self) -> usize {
         let first = self
             .epoch
@@ -236,75 +236,9 @@ impl Job {
             .count()
     }
 
-    /// Whether the item counts at `now`. DynamoDB deletes expired items days late.
+    /// Whether the item has not expired at `now`. DynamoDB deletes expired items up to days later.
     pub fn is_live(&self, now: Timestamp) -> bool {
         now.epoch_seconds() < self.expires_at
-    }
-
-    /// The job as clients see it, without the results, which are in the log.
-    pub fn snapshot(&self) -> JobSnapshot {
-        JobSnapshot {
-            job_id: self.job_id.clone(),
-            status: self.status,
-            stage: self.stage.clone(),
-            progress: self.progress,
-            overall_progress: self.overall_progress,
-            message: self.shown_message().to_owned(),
-            estimated_seconds_remaining: self.estimated_seconds_remaining,
-            seq: self.seq,
-            created_at: self.created_at,
-            updated_at: self.updated_at,
-            correlation_id: self.correlation_id.clone(),
-            attempt: (self.attempt > 0).then_some(self.attempt),
-            results: None,
-            error: self.error.clone(),
-        }
-    }
-
-    /// The job as clients see it. `last` is its last durable message, which holds the results of a
-    /// completed job.
-    pub fn snapshot_with(&self, last: Option<&Event>) -> JobSnapshot {
-        let mut snapshot = self.snapshot();
-        if self.status == JobStatus::Completed
-            && let Some(event) = last
-            && let Ok(ServerMessage::JobComplete(complete)) = serde_json::from_str(&event.message)
-        {
-            snapshot.results = Some(complete.results);
-        }
-        snapshot
-    }
-
-    /// The last message of a stage. A job that has left the queue without any progress does not say
-    /// that it still waits.
-    fn shown_message(&self) -> &str {
-        let is_waiting = [WAITING_FOR_PIPELINE, WAITING_FOR_WORKER].contains(&&*self.message);
-        match self.status {
-            JobStatus::Queued => &self.message,
-            _ if !is_waiting => &self.message,
-            JobStatus::Running => "Running...",
-            JobStatus::Completed => "Completed",
-            JobStatus::Failed => "Failed",
-            JobStatus::Cancelled => "Cancelled",
-        }
-    }
-
-    /// How far the job is, for those who watch it; none unless a stage is running.
-    pub fn progress_update(&self) -> Option<ProgressUpdate> {
-        if self.status != JobStatus::Running {
-            return None;
-        }
-        Some(ProgressUpdate {
-            job_id: self.job_id.clone(),
-            stage: self.stage.clone()?,
-            progress: self.progress,
-            message: self.shown_message().to_owned(),
-            estimated_seconds_remaining: self.estimated_seconds_remaining,
-            timestamp: self.updated_at,
-            seq: self.seq,
-            correlation_id: self.correlation_id.clone(),
-            overall_progress: self.overall_progress,
-            attempt: (self.attempt > 0).then_some(self.attempt),
-        })
     }
 
     /// The job as an item of `jobs`.
@@ -336,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_survives_the_way_through_dynamodb() {
+    fn job_is_read_as_it_was_written() {
         let mut job = job(&AccessKey::new([3; 16]));
         job.checkpoints.insert("stage_1".to_owned(), 1);
         job.lost_leases = vec![1, 3];
@@ -353,22 +287,9 @@ mod tests {
         let mut job = job(&AccessKey::new([3; 16]));
         job.epoch = 9;
         job.attempts_without_progress = 4;
-        // The fourth claim is the current one, 9; the stage finished under 5.
+        // The four claims are 6 to 9; the stage finished under claim 5.
         job.lost_leases = vec![2, 5, 6, 8];
         assert_eq!(job.recently_lost_leases(), 2);
-    }
-
-    #[test]
-    fn only_a_running_stage_has_progress() {
-        let mut job = job(&AccessKey::new([3; 16]));
-        job.stage = Some("stage_1".to_owned());
-        job.progress = 40;
-        assert_eq!(job.progress_update(), None);
-        job.status = JobStatus::Running;
-        let update = job.progress_update().unwrap();
-        assert_eq!((update.stage.as_str(), update.progress), ("stage_1", 40));
-        job.status = JobStatus::Completed;
-        assert_eq!(job.progress_update(), None);
     }
 
     #[test]
@@ -387,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn commit_without_a_lease_is_known_by_its_time() {
+    fn commit_without_a_lease_is_recognized_by_its_time() {
         let mut job = job(&AccessKey::new([3; 16]));
         (job.seq, job.lease_expires_at) = (1, 0);
         assert!(!job.is_committed_without_lease(), "it waits");
@@ -401,7 +322,7 @@ mod tests {
             assert!(!job.is_committed_without_lease());
             job.lease_expires_at -= 1;
             assert!(job.is_committed_without_lease());
-            // A worker that is back, or a new claim, has renewed the lease.
+            // A worker that returned, or a new claim, has renewed the lease.
             job.lease_expires_at += 30;
             assert!(!job.is_committed_without_lease());
         }
@@ -420,30 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn job_without_progress_waits_only_while_it_is_queued() {
-        let pipeline = job(&AccessKey::new([3; 16]));
-        let worker = pipeline
-            .clone()
-            .for_external_worker(&WorkerKey::new([4; 16]));
-        for mut job in [pipeline, worker] {
-            assert!(job.snapshot().message.starts_with("Waiting for a "));
-            for status in [
-                JobStatus::Running,
-                JobStatus::Completed,
-                JobStatus::Failed,
-                JobStatus::Cancelled,
-            ] {
-                job.status = status;
-                let message = job.snapshot().message;
-                assert!(!message.contains("Waiting"), "{status:?}: {message}");
-            }
-            job.message = "Counting...".to_owned();
-            assert_eq!(job.snapshot().message, "Counting...");
-        }
-    }
-
-    #[test]
-    fn only_its_key_opens_a_job_and_the_key_itself_is_not_stored() {
+    fn only_the_access_key_is_accepted_and_it_is_not_stored() {
         let key = AccessKey::new([3; 16]);
         let job = job(&key);
         assert!(job.verify_access_key(&key));
@@ -452,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_key_is_no_access_key_and_the_other_way_round() {
+    fn worker_key_and_access_key_do_not_replace_each_other() {
         let (access, worker) = (AccessKey::new([3; 16]), WorkerKey::new([4; 16]));
         assert!(!job(&access).verify_worker_key(&worker));
         let job = job(&access).for_external_worker(&worker);
@@ -464,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn an_item_in_mid_job_is_written_for_one_unit() {
+    fn item_of_a_running_job_costs_one_write_unit() {
         let mut job = job(&AccessKey::new([3; 16])).for_external_worker(&WorkerKey::new([4; 16]));
         job.stages = vec!["split_pages".to_owned(), "count_words".to_owned()];
         job.worker_id = Some("worker-1".to_owned());
@@ -487,7 +385,7 @@ mod tests {
         assert!(size <= 1024, "{size} bytes are two write units");
     }
 
-    /// The size that DynamoDB bills, about.
+    /// About the size that DynamoDB bills.
     fn size_of(value: &aws_sdk_dynamodb::types::AttributeValue) -> usize {
         use aws_sdk_dynamodb::types::AttributeValue as Value;
         match value {
@@ -505,7 +403,7 @@ mod tests {
     }
 
     #[test]
-    fn the_hash_of_a_key_is_its_sha_256() {
+    fn hash_of_a_key_is_its_sha_256() {
         assert_eq!(
             sha256_hex("abc"),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

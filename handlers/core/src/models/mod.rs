@@ -1,4 +1,4 @@
-//! The items of the tables.
+//! The items of the tables as Rust types.
 
 mod connection;
 mod event;
@@ -6,6 +6,7 @@ mod item;
 mod job;
 mod replay_allowance;
 mod sent_range;
+mod snapshot;
 mod subscriber;
 mod terminal_state;
 

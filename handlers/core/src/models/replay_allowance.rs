@@ -1,27 +1,27 @@
-//! How much of the log a connection may still be sent by its own requests.
+//! The rate limit of replays: how many messages of logs a connection may request.
 
 use contract::limits::REPLAYS_PER_SECOND;
 
-/// Time in which one message is added to the allowance, in milliseconds.
+/// Milliseconds in which the allowance grows by one message.
 const MILLIS_PER_MESSAGE: u64 = 1000 / REPLAYS_PER_SECOND;
 
-/// A token bucket that is stored as one number: when it is full again, in milliseconds since 1970.
-/// A connection that has never been sent anything has a full one, and no number.
+/// A token bucket that is stored as one number: when it is full again, in milliseconds since 1970. A
+/// connection without replays has no number; its bucket is full.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReplayAllowance {
     full_at_millis: Option<u64>,
 }
 
-/// The allowance is used up.
+/// The allowance is too small for the request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplayLimited {
-    /// When the request can be served, in seconds from now.
+    /// Seconds until the request can be served.
     pub retry_after_seconds: u64,
 }
 
 impl ReplayLimited {
-    /// Other requests of the connection were served first, each time. The pause differs between them,
-    /// so that they do not come back together.
+    /// The limit of a request that lost every race against other requests of its connection. The delay is
+    /// random, so that such requests do not return together.
     pub fn contended() -> Self {
         Self {
             retry_after_seconds: fastrand::u64(1..=5),
@@ -30,18 +30,18 @@ impl ReplayLimited {
 }
 
 impl ReplayAllowance {
-    /// The allowance that is stored as this number.
+    /// The allowance with this stored number.
     pub const fn stored(full_at_millis: Option<u64>) -> Self {
         Self { full_at_millis }
     }
 
-    /// The number that the allowance is stored as.
+    /// The number to store.
     pub const fn full_at_millis(self) -> Option<u64> {
         self.full_at_millis
     }
 
-    /// The allowance after `messages` are taken from it; full, it is `burst`. A full one is enough for any number, or a
-    /// long log could never be had.
+    /// The allowance after `messages` are taken from it. A full allowance has `burst` messages and is
+    /// enough for any number, because a long log could not be replayed otherwise.
     pub fn take(self, messages: u64, burst: u64, now_millis: u64) -> Result<Self, ReplayLimited> {
         let cost = messages.min(burst) * MILLIS_PER_MESSAGE;
         let full_at = self.full_at_millis.unwrap_or(0).max(now_millis) + cost;
@@ -70,7 +70,7 @@ mod tests {
     const REPLAY: u64 = 52;
 
     #[test]
-    fn a_connection_may_have_the_longest_logs_of_all_the_jobs_that_it_may_watch() {
+    fn full_allowance_covers_the_longest_logs_of_all_subscriptions() {
         for most in [1, DEFAULT_MAX_SUBSCRIPTIONS, 200] {
             let mut allowance = ReplayAllowance::default();
             for _ in 0..most {
@@ -80,9 +80,9 @@ mod tests {
     }
 
     #[test]
-    fn replays_in_a_loop_are_limited_to_the_rate_that_the_allowance_grows_by() {
+    fn replays_in_a_loop_are_limited_to_the_allowed_rate() {
         let (mut allowance, mut served) = (ReplayAllowance::default(), 0);
-        // Two hundred requests a second for an hour, which is a connection's idle life six times.
+        // Two hundred requests per second for an hour, six times the idle timeout of a connection.
         for millis in (0..3_600_000).step_by(5) {
             if let Ok(left) = allowance.take(REPLAY, BURST, NOW + millis) {
                 allowance = left;
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limited_request_is_served_when_it_was_said_to_be() {
+    fn limited_request_is_served_after_its_retry_after() {
         let spent = ReplayAllowance::default().take(BURST, BURST, NOW).unwrap();
         let ReplayLimited {
             retry_after_seconds,
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn contended_requests_are_sent_back_for_different_times() {
+    fn contended_requests_have_different_delays() {
         let pauses: std::collections::BTreeSet<_> = (0..200)
             .map(|_| ReplayLimited::contended().retry_after_seconds)
             .collect();
@@ -115,13 +115,13 @@ mod tests {
     }
 
     #[test]
-    fn a_log_longer_than_the_allowance_can_be_had_once_it_is_full() {
+    fn log_longer_than_the_allowance_is_replayed_when_it_is_full() {
         let spent = ReplayAllowance::default().take(BURST * 2, BURST, NOW);
         assert!(spent.is_ok_and(|spent| spent.take(1, BURST, NOW).is_err()));
     }
 
     #[test]
-    fn a_clock_that_went_back_does_not_break_the_sum() {
+    fn allowance_survives_a_clock_that_goes_back() {
         let spent = ReplayAllowance::default().take(1, BURST, NOW).unwrap();
         assert!(spent.take(1, BURST, NOW - 1000).is_ok());
     }

@@ -1,8 +1,8 @@
-//! Which part of a job's log has been sent already, so that a repeated request does not send it again.
+//! The part of a job's log that was sent already, so that a repeated request does not send it again.
 
 use serde::{Deserialize, Serialize};
 
-/// The events after one `seq` and through another.
+/// A range of events by `seq`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SentRange {
     /// The `seq` before the first event of the range.
@@ -12,17 +12,16 @@ pub struct SentRange {
 }
 
 impl SentRange {
-    /// The `seq` after which a request for the log after `after` still has to be served, when `sent`
-    /// has been sent before.
+    /// The `seq` after which a request for the log after `after` is served, if `sent` was sent before.
     pub fn unsent_after(sent: Option<Self>, after: u64) -> u64 {
         match sent {
             Some(sent) if sent.after <= after => after.max(sent.through),
-            // The request asks for earlier events too. They come in order, so all of them come.
+            // The request includes earlier events. Events are sent in order, so all are sent.
             Some(_) | None => after,
         }
     }
 
-    /// The range once the events after `after` and through `through` have been sent as well.
+    /// The range after the events from `after` (exclusive) to `through` were sent as well.
     #[must_use]
     pub fn extended(sent: Option<Self>, after: u64, through: u64) -> Self {
         match sent {
@@ -30,7 +29,7 @@ impl SentRange {
                 after: sent.after,
                 through: sent.through.max(through),
             },
-            // Two ranges with a hole between them are kept as the later one.
+            // Of two ranges with a gap between them, the later one is kept.
             Some(_) | None => Self { after, through },
         }
     }
@@ -45,13 +44,13 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_served_in_full_when_nothing_was_sent() {
+    fn first_request_is_served_in_full() {
         assert_eq!(SentRange::unsent_after(None, 0), 0);
         assert_eq!(SentRange::unsent_after(None, 7), 7);
     }
 
     #[test]
-    fn a_repeated_request_is_served_only_beyond_what_was_sent() {
+    fn repeated_request_is_served_after_the_sent_range() {
         assert_eq!(SentRange::unsent_after(Some(range(0, 5)), 0), 5);
         assert_eq!(SentRange::unsent_after(Some(range(0, 5)), 3), 5);
         assert_eq!(SentRange::unsent_after(Some(range(0, 5)), 5), 5);
@@ -59,12 +58,12 @@ mod tests {
     }
 
     #[test]
-    fn a_request_for_earlier_events_is_served_in_full() {
+    fn request_for_earlier_events_is_served_in_full() {
         assert_eq!(SentRange::unsent_after(Some(range(3, 5)), 2), 2);
     }
 
     #[test]
-    fn adjoining_ranges_become_one_and_a_hole_is_never_covered() {
+    fn adjoining_ranges_are_merged_and_gaps_are_not_covered() {
         assert_eq!(SentRange::extended(None, 2, 5), range(2, 5));
         assert_eq!(SentRange::extended(Some(range(0, 5)), 5, 7), range(0, 7));
         assert_eq!(SentRange::extended(Some(range(0, 5)), 3, 7), range(0, 7));
@@ -73,9 +72,9 @@ mod tests {
     }
 
     #[test]
-    fn repeating_requests_of_any_kind_sends_a_log_a_bounded_number_of_times() {
+    fn repeated_requests_send_each_event_at_most_twice() {
         const LOG: u64 = 6;
-        // Every order of two alternating requests, many times over.
+        // Every pair of alternating requests, 50 times each.
         for first in 0..=LOG {
             for second in 0..=LOG {
                 let (mut sent, mut events) = (None, 0);

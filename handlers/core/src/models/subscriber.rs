@@ -1,4 +1,4 @@
-//! A connection that watches a job, as its publisher sees it.
+//! A subscriber: a connection that receives the messages of a job.
 
 use contract::{
     ids::{CorrelationId, JobId},
@@ -19,13 +19,13 @@ pub struct Subscriber {
     pub connection_id: String,
     /// When the connection began.
     pub connected_at: Timestamp,
-    /// When the subscription was made.
+    /// When the subscription was stored.
     pub subscribed_at: Timestamp,
-    /// The `seq` at which the subscription was made: the log up to there is sent by whoever made
-    /// it, what comes after by the publisher.
+    /// The job's `seq` when the subscription was stored. The websocket function replays the log up to it;
+    /// the publisher sends the messages after it.
     #[serde(default)]
     pub at_seq: u64,
-    /// Ties the log records of the connection together.
+    /// The id that all log records of the connection have.
     pub correlation_id: CorrelationId,
     /// When DynamoDB may delete the item, in epoch seconds.
     pub expires_at: i64,
@@ -43,7 +43,7 @@ impl Record for Subscriber {
 }
 
 impl Subscriber {
-    /// Whether the item counts at `now`. DynamoDB deletes expired items days late.
+    /// Whether the item has not expired at `now`. DynamoDB deletes expired items up to days later.
     pub fn is_live(&self, now: Timestamp) -> bool {
         now.epoch_seconds() < self.expires_at
     }

@@ -1,20 +1,20 @@
-//! The ways in which a job ends.
+//! How a job ends.
 
 use contract::messages::{JobError, JobStatus};
 
-/// How a job ends.
+/// The state in which a job ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TerminalState {
     /// All stages have finished.
     Completed,
-    /// A stage failed, or the job could not be run.
+    /// A stage failed, or the job cannot be run.
     Failed(JobError),
-    /// Someone cancelled it.
+    /// A client cancelled the job.
     Cancelled,
 }
 
 impl TerminalState {
-    /// The job's status after it.
+    /// The status of a job in this state.
     pub(crate) const fn status(&self) -> JobStatus {
         match self {
             Self::Completed => JobStatus::Completed,

@@ -1,8 +1,8 @@
-//! Where stages run: on threads and a tokio runtime that only stages use.
+//! Runs stages on threads and a tokio runtime that only stages use.
 //!
-//! A stage may compute or block for as long as it likes. The runner, its timers and its connections
-//! are on another thread and another runtime, so that they go on: reports, heartbeats, cancellation
-//! and the deadline do not depend on what a stage's author does.
+//! A stage may compute or block for any time. The runner, its timers and its connections are on another
+//! thread and another runtime, so reports, heartbeats, cancellation and the deadline do not depend on
+//! the code of a stage.
 
 use std::{
     any::Any,
@@ -24,10 +24,10 @@ use tracing::{Instrument as _, Span};
 /// How long a stage that was asked to stop may take before it is abandoned.
 const GRACE: Duration = Duration::from_secs(2);
 
-/// Starts stages, and knows those that did not stop when they were asked to.
+/// Starts stages, and keeps the stages that did not stop when they were asked to.
 #[derive(Debug)]
 pub(super) struct StageExecutor {
-    /// Always there, until it is dropped.
+    /// None only while the executor is dropped.
     runtime: Option<Runtime>,
     abandoned: Mutex<Vec<Abandoned>>,
 }
@@ -110,7 +110,7 @@ impl StageExecutor {
                     Ok(None) => return,
                     Err(panic) => Err(StagePanic::of(panic.as_ref())),
                 };
-                // An abandoned stage has no receiver any more: a late result is discarded.
+                // An abandoned stage has no receiver, so its late result is discarded.
                 let _ = send_outcome.send(outcome);
             })?;
         Ok(RunningStage {
@@ -121,8 +121,8 @@ impl StageExecutor {
         })
     }
 
-    /// Waits for a stage that was asked to stop. After [`GRACE`] the stage is aborted at its next
-    /// `.await`; one that blocks its thread is abandoned: its result and reports reach no job.
+    /// Waits for a stage that was asked to stop. After [`GRACE`], the stage is aborted at its next `.await`.
+    /// A stage that blocks its thread is abandoned: its result and its reports are discarded.
     pub(super) async fn stop<T>(&self, mut stage: RunningStage<T>) {
         if tokio::time::timeout(GRACE, &mut stage.thread).await.is_ok() {
             return;
@@ -136,12 +136,12 @@ impl StageExecutor {
         });
     }
 
-    /// Waits up to `limit` for the threads of abandoned stages to end. The names of the stages whose
+    /// Waits up to `limit` for the threads of abandoned stages to end. Returns the names of the stages whose
     /// threads still run.
     pub(super) async fn stuck(&self, limit: Duration) -> Vec<&'static str> {
         let mut abandoned = std::mem::take(&mut *self.abandoned());
         let ended = join_all(abandoned.iter_mut().map(|it| &mut it.thread));
-        // The time-out is no error: what still runs is named below.
+        // A timeout is no error: the stages that still run are returned below.
         let _ = tokio::time::timeout(limit, ended).await;
         abandoned.retain_mut(Abandoned::is_running);
         let stuck = abandoned.iter().map(|it| it.stage).collect();
@@ -150,7 +150,9 @@ impl StageExecutor {
     }
 
     fn runtime(&self) -> &Runtime {
-        self.runtime.as_ref().expect("there until it is dropped")
+        self.runtime
+            .as_ref()
+            .expect("the runtime exists until the executor is dropped")
     }
 
     fn abandoned(&self) -> std::sync::MutexGuard<'_, Vec<Abandoned>> {
@@ -162,7 +164,7 @@ impl StageExecutor {
 
 impl Drop for StageExecutor {
     fn drop(&mut self) {
-        // Waiting for its threads would block the thread that drops it, maybe for ever.
+        // Waiting for the runtime's threads could block this thread forever.
         if let Some(runtime) = self.runtime.take() {
             runtime.shutdown_background();
         }
@@ -170,10 +172,10 @@ impl Drop for StageExecutor {
 }
 
 impl<T> RunningStage<T> {
-    /// What the stage answers with. May be dropped and called again until it has answered.
+    /// The result of the stage. Cancel-safe: may be dropped and called again until it returns.
     pub(super) async fn outcome(&mut self) -> Result<T, StagePanic> {
         let outcome = (&mut self.outcome).await;
-        // The thread ended without an outcome: even its panic could not be read.
+        // The thread ended without a result: its panic could not be caught.
         outcome.unwrap_or(Err(StagePanic { message: None }))
     }
 }
@@ -218,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stage_may_spawn_tasks_and_sleep_and_block() {
+    async fn stage_may_spawn_tasks_sleep_and_block() {
         let executor = executor();
         let mut stage = executor
             .start("a", Span::none(), async {
@@ -235,7 +237,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_panic_is_an_outcome_with_its_message() {
+    async fn panic_is_an_outcome_with_its_message() {
         let executor = executor();
         let mut stage = executor
             .start::<(), _>("a", Span::none(), async { panic!("number {}", 7) })
@@ -245,7 +247,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stage_that_awaits_is_aborted_and_its_values_are_dropped() {
+    async fn awaiting_stage_is_aborted_and_its_values_are_dropped() {
         let executor = executor();
         let held = Arc::new(());
         let by_the_stage = Arc::clone(&held);
@@ -262,7 +264,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stage_that_blocks_its_thread_is_stuck_until_the_thread_ends() {
+    async fn blocking_stage_is_stuck_until_its_thread_ends() {
         let executor = executor();
         let released = Arc::new(AtomicBool::new(false));
         let by_the_stage = Arc::clone(&released);
@@ -273,19 +275,19 @@ mod tests {
             .expect("a thread");
         executor.stop(stage).await;
         assert_eq!(executor.stuck(Duration::ZERO).await, ["blocking"]);
-        // Others run meanwhile.
+        // Other stages can run meanwhile.
         let mut other = executor
             .start("other", Span::none(), async { 1 })
             .expect("a thread");
         assert_eq!(other.outcome().await, Ok(1));
         released.store(true, Ordering::Release);
         tokio::time::resume();
-        let patience = Duration::from_mins(1);
-        assert!(executor.stuck(patience).await.is_empty());
+        let timeout = Duration::from_mins(1);
+        assert!(executor.stuck(timeout).await.is_empty());
     }
 
     #[tokio::test]
-    async fn what_is_built_for_the_stages_may_spawn_on_their_runtime() {
+    async fn pipeline_may_spawn_tasks_on_the_stages_runtime() {
         let executor = executor();
         let task = {
             let _runtime = executor.enter();

@@ -1,4 +1,4 @@
-//! Why a job fails by its stages or its runs.
+//! The errors with which a job fails because of its stages or its runs.
 
 use contract::{
     json::RawJson,
@@ -9,7 +9,7 @@ use contract::{
 use super::{StageError, executor::StagePanic};
 use crate::models::Job;
 
-/// Why a job fails that was claimed too often without a stage finished.
+/// The error of a job that was claimed too often without finishing a stage.
 pub(super) fn attempts_exhausted(job: &Job) -> JobError {
     let claims = format!(
         "the job was started {MAX_ATTEMPTS_WITHOUT_PROGRESS} times without finishing a stage"
@@ -18,7 +18,7 @@ pub(super) fn attempts_exhausted(job: &Job) -> JobError {
         0 => JobError::of(
             FailureCode::TooManyAttempts,
             format!(
-                "{claims}: each time, its run crashed or was cut short; the stage may need more \
+                "{claims}: each time, its run crashed or was interrupted; the stage may need more \
                  time or memory than its function has"
             ),
         ),
@@ -41,7 +41,7 @@ pub(super) fn results_of(
     match outcome {
         Ok(Ok(results)) => Ok(results),
         Ok(Err(StageError::Failed { code, message })) => Err(JobError::of_stage(&code, message)),
-        // The job was not cancelled: the stage made this error itself, which is a failure.
+        // The job was not cancelled, so the stage created this error, which is a failure.
         Ok(Err(StageError::Cancelled(_))) => Err(JobError::of(
             FailureCode::Internal,
             format!("{stage} stopped as if it had been cancelled, but it was not"),
@@ -50,7 +50,7 @@ pub(super) fn results_of(
             tracing::error!(stage, panic = message, "a stage has panicked");
             Err(JobError::of(
                 FailureCode::StagePanicked,
-                format!("{stage} has crashed; this is a fault of the pipeline, its log says more"),
+                format!("{stage} has crashed because of a bug in the pipeline; see its log"),
             ))
         }
     }

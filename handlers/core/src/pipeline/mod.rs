@@ -1,11 +1,11 @@
 //! Running the stages of a job.
 //!
-//! A [`Stage`] is a step of the work with a typed input and output; a [`Pipeline`] chains stages so
-//! that each one's output is the next one's input. The [`Runner`] claims a job, runs the stages that
-//! its checkpoints do not hold yet, and publishes what happens. It works on any host; Lambda is one.
+//! A [`Stage`] is a step of the work with a typed input and output. A [`Pipeline`] chains stages: the output
+//! of each is the input of the next. The [`Runner`] claims a job, runs the stages that have no checkpoint
+//! yet, and publishes progress and results. It does not depend on Lambda.
 //!
-//! Stages have threads and a tokio runtime of their own (`executor`). The runner is polled by its
-//! caller, on a runtime where nothing else may block: see [`Runner::run`].
+//! Stages run on separate threads and a separate tokio runtime (`executor`). The caller polls the runner on
+//! a runtime on which nothing else may block: see [`Runner::run`].
 
 mod executor;
 mod failures;

@@ -1,4 +1,4 @@
-//! Publishing a running stage's progress, and hearing from it whether to stop.
+//! Publishes a running stage's progress, and notices cancellations and lost leases.
 
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use crate::{
     stores::ProgressPoint,
 };
 
-/// Shortest time between two updates.
-const INTERVAL: Duration = Duration::from_millis(1000 / MAX_UPDATES_PER_SECOND as u64);
-/// Longest time in which nobody looks whether the job was cancelled.
-const SILENCE: Duration = Duration::from_millis(800);
-/// Longest time without a write: each one renews the lease.
+/// Shortest time between two progress updates.
+const REPORT_INTERVAL: Duration = Duration::from_millis(1000 / MAX_UPDATES_PER_SECOND as u64);
+/// Longest time between two checks for a cancellation.
+const POLL_INTERVAL: Duration = Duration::from_millis(800);
+/// Longest time between two writes, each of which renews the lease.
 const HEARTBEAT: Duration = Duration::from_secs(LEASE_SECONDS.unsigned_abs() / 3);
 
-/// Where the stages before this one leave the job, and what this one adds.
+/// The weight of a stage within all stages of the job.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct StageWeight {
     /// Weight of the stages that have finished.
@@ -38,7 +38,7 @@ impl StageWeight {
         done / f64::from(self.all)
     }
 
-    /// The same in whole percent.
+    /// [`Self::overall`] in whole percent.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -49,21 +49,21 @@ impl StageWeight {
     }
 }
 
-/// Where a reporter publishes: the run's publisher.
+/// The publisher that a reporter uses; a fake in tests.
 pub(super) trait PublishesProgress {
-    /// Publishes how far the stage is, and renews the lease.
+    /// Publishes the progress of the stage, and renews the lease.
     async fn report(&mut self, point: &ProgressPoint) -> Result<LeaseStatus, PublishError>;
 
-    /// Asks whether the job should go on.
+    /// Reads whether the lease is held and whether the job is cancelled.
     async fn poll_cancellation(&self) -> Result<LeaseStatus, PublishError>;
 }
 
 /// Why a reporter stopped.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Stopped {
-    /// Someone has cancelled the job.
+    /// A client has cancelled the job.
     Cancelled,
-    /// Another run has the job.
+    /// Another run has claimed the job.
     LeaseLost,
 }
 
@@ -74,7 +74,7 @@ pub(super) struct Reporter<'a> {
     feed: ProgressFeed,
     estimate: &'a mut Estimate,
     start: Instant,
-    looked_at: Instant,
+    polled_at: Instant,
     written_at: Option<Instant>,
 }
 
@@ -86,36 +86,36 @@ impl<'a> Reporter<'a> {
         estimate: &'a mut Estimate,
         start: Instant,
     ) -> Self {
-        let looked_at = Instant::now();
+        let polled_at = Instant::now();
         Self {
             stage,
             weight,
             feed,
             estimate,
             start,
-            looked_at,
+            polled_at,
             written_at: None,
         }
     }
 
-    /// Waits until [`Self::look`] is due: something new was reported and the last update is not too
-    /// fresh, or nobody has looked for a while. May be dropped at any point.
+    /// Waits until [`Self::poll`] is due: there is a new report and the last update is at least
+    /// [`REPORT_INTERVAL`] old, or the last poll is [`POLL_INTERVAL`] old. Cancel-safe.
     pub(super) async fn due(&self) {
-        let silence = tokio::time::timeout_at(self.looked_at + SILENCE, self.feed.changed());
-        if silence.await.is_ok()
+        let changed = tokio::time::timeout_at(self.polled_at + POLL_INTERVAL, self.feed.changed());
+        if changed.await.is_ok()
             && let Some(written_at) = self.written_at
         {
-            tokio::time::sleep_until(written_at + INTERVAL).await;
+            tokio::time::sleep_until(written_at + REPORT_INTERVAL).await;
         }
     }
 
-    /// Publishes what is new; with nothing new, only asks whether the job was cancelled.
-    pub(super) async fn look(&mut self, publisher: &mut impl PublishesProgress) -> Option<Stopped> {
-        self.looked_at = Instant::now();
-        let rested = self
+    /// Publishes a new report or a heartbeat. Otherwise, only reads whether the job was cancelled.
+    pub(super) async fn poll(&mut self, publisher: &mut impl PublishesProgress) -> Option<Stopped> {
+        self.polled_at = Instant::now();
+        let was_written_lately = self
             .written_at
             .is_some_and(|written_at| written_at.elapsed() < HEARTBEAT);
-        if self.feed.is_fresh() || !rested {
+        if self.feed.is_fresh() || !was_written_lately {
             return self.publish(publisher).await;
         }
         Self::lease_status(self.stage, publisher.poll_cancellation().await)
@@ -154,7 +154,7 @@ impl<'a> Reporter<'a> {
                 Some(Stopped::LeaseLost)
             }
             Err(PublishError::Store(error)) => {
-                // The next update says it all again.
+                // The next update replaces this one.
                 tracing::warn!(stage, %error, "a progress update could not be written");
                 None
             }
@@ -173,8 +173,8 @@ mod tests {
         all: 1,
     };
 
-    /// How long it takes until a look is due that hears of a cancellation, with reports or without.
-    async fn silence(reports: bool) -> Duration {
+    /// The time until the next poll, which notices a cancellation, with a report or without.
+    async fn time_until_poll(reports: bool) -> Duration {
         let (progress, feed) = Progress::new();
         let mut estimate = Estimate::default();
         let mut reporter = Reporter::new("a", WEIGHT, feed, &mut estimate, Instant::now());
@@ -189,9 +189,9 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stage_hears_within_a_second_that_it_is_cancelled_whether_it_reports_or_not() {
-        assert_eq!(silence(true).await, INTERVAL);
-        assert_eq!(silence(false).await, SILENCE);
-        assert!(INTERVAL < SILENCE && SILENCE < Duration::from_secs(1));
+    async fn cancellation_is_noticed_within_a_second() {
+        assert_eq!(time_until_poll(true).await, REPORT_INTERVAL);
+        assert_eq!(time_until_poll(false).await, POLL_INTERVAL);
+        assert!(REPORT_INTERVAL < POLL_INTERVAL && POLL_INTERVAL < Duration::from_secs(1));
     }
 }

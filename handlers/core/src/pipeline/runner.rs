@@ -1,4 +1,4 @@
-//! Running one job: claim, resume, stages, end.
+//! Runs one job: claims it, resumes it, runs its stages and ends it.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -33,7 +33,7 @@ use crate::{
     stores::{Claim, Lease, ProgressPoint, ResultStore, StoreError},
 };
 
-/// The grants that running a job takes.
+/// The grants of a function that runs jobs.
 pub trait Runs:
     Publishes + Granted<GetObject<buckets::Objects>> + Granted<SendMessage<JobQueue>>
 {
@@ -49,26 +49,26 @@ impl<F> Runs for F where
 pub enum RunOutcome {
     /// The job has ended, in this run or before it.
     Ended,
-    /// There is no such job (any more).
+    /// The job does not exist, or does not any more.
     Unknown,
-    /// Another run has the job; look again once its lease may have ended.
+    /// Another run holds the lease. Check again after it ends.
     Held {
-        /// When the other run's lease ends unless it renews it, in epoch seconds.
+        /// When the lease ends unless it is renewed, in epoch seconds.
         until: i64,
     },
-    /// The time was up: the job is back on its queue.
+    /// The deadline was reached: the job is back on its queue.
     HandedBack,
     /// Another run has claimed the job, because this one did not renew its lease in time.
     LeaseLost,
 }
 
-/// A run could not go on. The job is as its last commit left it; the next claim resumes there.
+/// A run failed. The job is as of its last commit, and the next claim resumes there.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
-    /// A table or the bucket did not answer as it should.
+    /// A call to a table or to the bucket failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The job could not be put back on its queue.
+    /// The job could not be sent to its queue.
     #[error(transparent)]
     Send(#[from] SendError),
     /// The job's input is not in the bucket, or cannot be read.
@@ -76,15 +76,15 @@ pub enum RunError {
     Input {
         /// The job.
         job_id: JobId,
-        /// What S3 answered.
+        /// The error of S3.
         cause: String,
     },
-    /// The system gave no thread for a stage.
+    /// The operating system could not start a thread for a stage.
     #[error("no thread could be started for {stage}: {cause}")]
     Thread {
         /// The stage.
         stage: &'static str,
-        /// What the system answered.
+        /// The error of the operating system.
         cause: io::Error,
     },
 }
@@ -99,9 +99,9 @@ pub struct Runner<F> {
 }
 
 impl<F: Runs> Runner<F> {
-    /// A runner of the pipeline that `build` answers with. The stages' runtime is the current one
-    /// for `build`, so that clients and tasks that stages share are made there. An error is
-    /// `build`'s, or the system's, which gives no thread.
+    /// A runner of the pipeline that `build` returns. `build` is called on the stages' runtime, so that
+    /// clients and tasks that stages share are created there. Errors are those of `build` and of the start
+    /// of that runtime.
     pub fn new<Output, E: From<io::Error>>(
         stores: Arc<Stores<F>>,
         objects: Objects<F>,
@@ -121,29 +121,28 @@ impl<F: Runs> Runner<F> {
         })
     }
 
-    /// Waits up to `limit` for the threads of stages that were asked to stop, and did not, in runs
-    /// that are over. The names of the stages whose threads still run: their results and reports
-    /// reach no job, but they take processor time and memory from the jobs after them. A process
-    /// can only get rid of them by ending.
+    /// Waits up to `limit` for the threads of stages that did not stop when they were asked to, in runs that
+    /// have ended. Returns the names of the stages whose threads still run. Their results and reports are
+    /// discarded, but they use processor time and memory until the process ends.
     pub async fn stuck_stages(&self, limit: Duration) -> Vec<&'static str> {
         self.executor.stuck(limit).await
     }
 
-    /// The job, if there is one (any more).
+    /// Reads the job; none when it does not exist.
     pub async fn load(&self, job_id: &JobId) -> Result<Option<Job>, RunError> {
         Ok(self.stores.jobs.load(job_id).await?)
     }
 
-    /// Has the delivery function send what a run of the job that was cut short may not have sent.
+    /// Queues a task that sends the log again, because an interrupted run may not have sent it.
     pub async fn redeliver(&self, job_id: &JobId) -> Result<(), RunError> {
         Ok(self.stores.redeliver(job_id, 0).await?)
     }
 
-    /// Runs the job, or what is left of it, until `deadline` at the latest. Fills in the fields
-    /// `request_id` and `correlation_id` of the current span, where it has them.
+    /// Runs the remaining stages of the job, until `deadline` at the latest. Records the fields `request_id`
+    /// and `correlation_id` of the current span, if it declares them.
     ///
-    /// What polls this future must not run anything else that blocks or computes for long: the
-    /// lease is renewed from it. Stages do not count, they have threads and a runtime of their own.
+    /// The thread that polls this future must not run other code that blocks or computes for long, because
+    /// this future renews the lease. Stages run on other threads.
     pub async fn run(&self, job_id: &JobId, deadline: Instant) -> Result<RunOutcome, RunError> {
         let (job, lease, takeover) = match self.stores.jobs.claim(job_id).await? {
             Claim::Acquired {
@@ -157,7 +156,7 @@ impl<F: Runs> Runner<F> {
                 return Ok(RunOutcome::Held { until });
             }
             Claim::Ended => {
-                // A ticket that comes again: its run may have been cut short while it sent.
+                // A repeated message: its run may have been interrupted while it sent.
                 self.stores.redeliver(job_id, 0).await?;
                 return Ok(RunOutcome::Ended);
             }
@@ -183,7 +182,7 @@ impl<F: Runs> Runner<F> {
                     "the lease is lost: another run has claimed the job, because this one did not \
                      renew it in time"
                 );
-                self.stores.jobs.note_lost_lease(&lease).await;
+                self.stores.jobs.record_lost_lease(&lease).await;
                 Ok(RunOutcome::LeaseLost)
             }
             Err(RunInterrupt::Error(error)) => {
@@ -204,7 +203,7 @@ impl<F: Runs> Runner<F> {
     ) -> Result<RunOutcome, RunInterrupt> {
         let mut job = job.clone();
         if takeover && job.seq > 0 {
-            // Nobody knows what the run before has got to send.
+            // It is unknown what the previous run has sent.
             let again = self.stores.redeliver(&job.job_id, 0).await;
             again.map_err(RunError::from)?;
         }
@@ -309,7 +308,7 @@ impl<F: Runs> Runner<F> {
             })
             .await?;
             if lease_status.status.has_ended() {
-                // The stage was committed without this run, and the job ended after it.
+                // Another process committed the stage and ended the job.
                 return Ok(RunOutcome::Ended);
             }
             done += step.weight;
@@ -339,7 +338,7 @@ impl<F: Runs> Runner<F> {
         }
     }
 
-    /// The results of a finished stage, and how its message carries them.
+    /// The results of a finished stage, and their form in its message.
     async fn checkpoint(&self, job: &Job, step: &Step) -> Result<(RawJson, Results), RunInterrupt> {
         let unreadable = |cause: String| StoreError::Call {
             operation: "reading a checkpoint",
@@ -385,21 +384,21 @@ impl<F: Runs> Runner<F> {
     }
 
     async fn hand_back(&self, lease: &Lease) -> Result<RunOutcome, RunInterrupt> {
-        // Released first: a run that finds its ticket before would find the lease held.
+        // Released first, so that the run that receives the message does not find the lease held.
         if self.stores.jobs.release(lease).await?.is_none() {
             return Err(RunInterrupt::LeaseLost);
         }
-        let ticket = JobMessage::new(lease.job_id.clone());
+        let message = JobMessage::new(lease.job_id.clone());
         self.stores
             .queues
-            .send::<JobQueue>(&ticket, 0)
+            .send::<JobQueue>(&message, 0)
             .await
             .map_err(RunError::from)?;
         Ok(RunOutcome::HandedBack)
     }
 }
 
-/// Why a run stops without having ended its job.
+/// Why a run stops before its job has ended.
 enum RunInterrupt {
     LeaseLost,
     Error(RunError),
@@ -414,7 +413,7 @@ impl<E: Into<RunError>> From<E> for RunInterrupt {
 impl From<PublishError> for RunInterrupt {
     fn from(error: PublishError) -> Self {
         match error {
-            // A conflict is as good: someone else writes under this run's lease.
+            // After a conflict, another process writes under this run's lease, so it is lost as well.
             PublishError::LeaseLost | PublishError::Conflict { .. } => Self::LeaseLost,
             PublishError::Store(error) => Self::Error(error.into()),
         }
@@ -462,7 +461,7 @@ async fn publish_with_retry<T>(
     }
 }
 
-/// What the log records of a stage carry.
+/// The span of a stage's log records.
 fn stage_span(job: &Job, stage: &str) -> Span {
     tracing::info_span!(
         "stage",

@@ -1,4 +1,4 @@
-//! Stages and how they are chained.
+//! Stages, and the pipeline that chains them.
 
 use std::{future::Future, marker::PhantomData, pin::Pin, sync::Arc};
 
@@ -8,12 +8,12 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::progress::{Cancelled, Progress};
 
-/// What the job was made with.
+/// The input of a job.
 #[derive(Clone, Debug)]
 pub struct JobInput {
-    /// The job, for logs and for what a stage keeps elsewhere under a name of the job.
+    /// The job's id, for logs and for names of what a stage stores elsewhere.
     pub job_id: JobId,
-    /// The body of the request that made the job.
+    /// The body of the request that created the job.
     pub bytes: Bytes,
     /// The body's media type.
     pub content_type: String,
@@ -22,22 +22,22 @@ pub struct JobInput {
 /// Why a stage did not finish.
 #[derive(Debug, thiserror::Error)]
 pub enum StageError {
-    /// The job cannot be done. Clients get both words.
+    /// The job cannot be completed. Clients receive the code and the message.
     #[error("{message} ({code})")]
     Failed {
-        /// A word that programs can look at, `no_walls`: letters, digits, `_` and `-`. Clients get its
-        /// first 64 characters, with `_` for others.
+        /// A code for programs, such as `no_walls`: letters, digits, `_` and `-`. Clients receive its
+        /// first 64 characters; other characters are replaced by `_`.
         code: String,
-        /// What went wrong and the way out, for a person. Clients get its first kilobyte.
+        /// What went wrong and how to fix it, for people. Clients receive its first kilobyte.
         message: String,
     },
-    /// The stage has stopped because it was told to.
+    /// The stage has stopped because the job was cancelled.
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
 }
 
 impl StageError {
-    /// A failure with a code for programs and a message for a person.
+    /// A failure with a code for programs and a message for people.
     pub fn failed(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Failed {
             code: code.into(),
@@ -48,12 +48,12 @@ impl StageError {
 
 /// A step of a job's work.
 ///
-/// The output is what `stage_complete` carries as `results`, and the checkpoint from which a later
-/// run goes on: it has to survive a round trip through JSON.
+/// The output is the `results` of `stage_complete`, and the checkpoint from which a later run resumes. It
+/// has to survive a round trip through JSON.
 pub trait Stage: Send + Sync + 'static {
-    /// What the stage starts from: the output of the one before it, `()` for the first.
+    /// The output of the previous stage; `()` for the first stage.
     type Input: DeserializeOwned + Send;
-    /// What the stage finds.
+    /// The results of the stage.
     type Output: Serialize + DeserializeOwned + Send;
 
     /// The stage's name in messages: 1 to 64 letters, digits, `_` and `-`.
@@ -62,10 +62,9 @@ pub trait Stage: Send + Sync + 'static {
     /// The stage's share of the whole job, relative to the others'.
     const WEIGHT: u32 = 1;
 
-    /// Does the work. The stage has a thread to itself, so it may compute or block for as long as it
-    /// takes: its reports are published, the lease is renewed and a cancellation is noticed
-    /// meanwhile. Tasks, timers and connections of tokio work as anywhere else; they are on a
-    /// runtime that only stages use.
+    /// Does the work. The stage has a separate thread, so it may compute or block for any time: meanwhile,
+    /// the runner publishes its reports, renews the lease and notices a cancellation. Tokio's tasks, timers
+    /// and connections work as usual, on a runtime that only stages use.
     fn run(
         &self,
         job: JobInput,
@@ -77,7 +76,7 @@ pub trait Stage: Send + Sync + 'static {
 type StageFuture = Pin<Box<dyn Future<Output = Result<RawJson, StageError>> + Send>>;
 type RunStage = dyn Fn(JobInput, RawJson, Progress) -> StageFuture + Send + Sync;
 
-/// A stage whose types have been checked and forgotten.
+/// A stage with its types erased.
 #[derive(Clone)]
 pub(super) struct Step {
     pub(super) name: &'static str,
@@ -85,10 +84,10 @@ pub(super) struct Step {
     pub(super) run: Arc<RunStage>,
 }
 
-/// The output of a stage as JSON that the next one, or a later run, can read.
+/// The output of a stage as JSON that the next stage, or a later run, can read.
 fn results_of(stage: &str, output: &impl Serialize) -> Result<RawJson, StageError> {
-    let unfit = |problem: String| {
-        let message = format!("the results of {stage} cannot be written: {problem}");
+    let unfit = |cause: String| {
+        let message = format!("the results of {stage} cannot be written: {cause}");
         StageError::failed("internal", message)
     };
     let results = RawJson::of(output).map_err(|error| unfit(error.to_string()))?;
@@ -100,7 +99,7 @@ fn results_of(stage: &str, output: &impl Serialize) -> Result<RawJson, StageErro
     }
 }
 
-/// The stages of a job, in order. `Output` is the last one's.
+/// The stages of a job, in order. `Output` is the output of the last one.
 pub struct Pipeline<Output = ()> {
     pub(super) steps: Vec<Step>,
     output: PhantomData<fn() -> Output>,
@@ -182,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn results_that_a_later_run_could_not_read_fail_their_own_stage() {
+    fn results_that_are_nested_too_deep_fail_their_stage() {
         let nested = |levels| (0..levels).fold(json!([]), |inner: Value, _| json!([inner]));
         assert!(results_of("a", &nested(MAX_RESULTS_DEPTH - 1)).is_ok());
         let error = results_of("a", &nested(MAX_RESULTS_DEPTH)).unwrap_err();

@@ -1,4 +1,4 @@
-//! Waiting for a running stage while its progress is published.
+//! Waits for a running stage and publishes its progress meanwhile.
 
 use tokio::time::Instant;
 
@@ -7,19 +7,19 @@ use super::{
     reporter::{PublishesProgress, Reporter, Stopped},
 };
 
-/// How the wait for a stage has ended.
+/// The end of the wait for a stage.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Supervised<T> {
     /// The stage has returned, or panicked.
     Ended(Result<T, StagePanic>),
-    /// The stage was asked to stop. Its result, if it still comes, is discarded.
+    /// The stage was asked to stop. A late result is discarded.
     Stopped(Stopped),
-    /// The same because of the deadline.
+    /// The deadline was reached, and the stage was asked to stop.
     OutOfTime,
 }
 
-/// Waits for `stage` until `deadline`. Meanwhile publishes its reports, renews the lease and looks
-/// for a cancellation, whether the stage's thread is blocked or not.
+/// Waits for `stage` until `deadline`. Meanwhile, publishes its reports, renews the lease and checks for a
+/// cancellation, also while the stage blocks its thread.
 pub(super) async fn supervise<T, P: PublishesProgress>(
     executor: &StageExecutor,
     mut stage: RunningStage<T>,
@@ -34,7 +34,7 @@ pub(super) async fn supervise<T, P: PublishesProgress>(
             () = tokio::time::sleep_until(deadline) => break None,
             () = reporter.due() => {}
         }
-        if let Some(stopped) = reporter.look(publisher).await {
+        if let Some(stopped) = reporter.poll(publisher).await {
             break Some(stopped);
         }
     };
@@ -63,7 +63,7 @@ mod tests {
         stores::ProgressPoint,
     };
 
-    /// The longest that a stage of these tests blocks its thread when the runner does not go on.
+    /// Longest time that a stage of these tests blocks its thread when the runner makes no progress.
     const GIVE_UP: Duration = Duration::from_secs(20);
 
     /// Records what is published, and when.
@@ -98,8 +98,8 @@ mod tests {
         }
     }
 
-    /// Blocks the thread, as a loop without `.await` does, until `condition` holds. False when it
-    /// never does.
+    /// Blocks the thread, as a loop without `.await` does, until `condition` holds. False after
+    /// [`GIVE_UP`].
     fn block_until(condition: impl Fn() -> bool) -> bool {
         let start = std::time::Instant::now();
         while !condition() {
@@ -111,7 +111,7 @@ mod tests {
         true
     }
 
-    /// Supervises a stage that runs `work` without ever yielding.
+    /// Supervises a stage that runs `work` without yielding.
     async fn run<T: Send + 'static>(
         executor: &StageExecutor,
         recorder: &Recorder,
@@ -144,7 +144,7 @@ mod tests {
         let recorder = Recorder::default();
         let watched = recorder.clone();
         let start = Instant::now();
-        // Time passes as fast as the runner waits: the stage spins until three leases are over.
+        // The paused clock advances when the runner waits. The stage spins until three leases are over.
         let outcome = run(&executor, &recorder, never(), move |_progress| {
             block_until(|| {
                 let published = watched.published();

@@ -1,30 +1,30 @@
-//! The remaining time, from the rate so far.
+//! Estimates the remaining time from the rate of progress.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Evidence before an estimate is given.
+/// Shortest time of observation before an estimate is made.
 const LEAST_ELAPSED: Duration = Duration::from_millis(500);
 /// Weight of the newest rate in the smoothed one.
 const SMOOTHING: f64 = 0.3;
 
-/// Estimates the remaining time of something whose progress goes from 0 to 1. Of a job whose worker
-/// talks to one process now and to another then, it is kept in the job's item.
+/// Estimates the remaining time of work whose progress goes from 0 to 1. The estimate of an external
+/// worker's job is stored in the job's item, because different processes serve its requests.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Estimate {
-    /// Where the estimate starts: work done before this run says nothing about its rate.
-    first: Option<Reached>,
-    last: Option<Reached>,
+    /// The first observation. Work that was done before it does not count.
+    first: Option<Observation>,
+    last: Option<Observation>,
     /// Smoothed fraction per second.
     rate: Option<f64>,
 }
 
-/// A fraction, and when it was reached, in milliseconds.
-type Reached = (u64, f64);
+/// The elapsed milliseconds and the fraction of an observation.
+type Observation = (u64, f64);
 
 impl Estimate {
-    /// Notes that `fraction` was reached after `elapsed`.
+    /// Records that `fraction` was reached after `elapsed`.
     pub fn observe(&mut self, elapsed: Duration, fraction: f64) {
         let reached = (millis(elapsed), fraction);
         let (Some(first), Some(last)) = (self.first, self.last) else {
@@ -39,7 +39,7 @@ impl Estimate {
         }
         self.last = Some(reached);
         let latest = gained / since_last;
-        // The average since the start steadies the smoothed rate of uneven stages.
+        // The average since the start stabilizes the smoothed rate of uneven stages.
         let average = (fraction - first.1) / seconds_between(first.0, reached.0);
         let smoothed = self
             .rate
@@ -47,7 +47,7 @@ impl Estimate {
         self.rate = Some(f64::midpoint(smoothed, average));
     }
 
-    /// Whole seconds that remain at `elapsed`, rounded up; none before there is evidence.
+    /// The remaining seconds at `elapsed`, rounded up; none without enough observations.
     pub fn remaining_seconds(&self, elapsed: Duration) -> Option<u64> {
         let ((start, _), (at, fraction), rate) = (self.first?, self.last?, self.rate?);
         let now = millis(elapsed);
@@ -56,7 +56,7 @@ impl Estimate {
         }
         let since = seconds_between(at, now);
         let seconds = ((1.0 - fraction) / rate - since).max(0.0).ceil();
-        // Slower than a day is no estimate.
+        // An estimate of more than a day is not useful.
         (seconds <= 86_400.0).then(|| {
             #[expect(
                 clippy::cast_possible_truncation,
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_estimate_before_there_is_evidence() {
+    fn no_estimate_is_made_without_enough_observations() {
         let mut estimate = Estimate::default();
         assert_eq!(estimate.remaining_seconds(seconds(5)), None);
         estimate.observe(seconds(0), 0.0);
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_steady_rate_is_estimated_exactly() {
+    fn steady_rate_is_estimated_exactly() {
         let mut estimate = Estimate::default();
         for step in 0..=5 {
             #[expect(clippy::cast_precision_loss, reason = "at most 5")]
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn the_estimate_is_never_negative() {
+    fn estimate_is_never_negative() {
         let mut estimate = Estimate::default();
         estimate.observe(seconds(0), 0.0);
         estimate.observe(seconds(1), 0.9);
@@ -119,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_earlier_run_has_done_does_not_count_as_speed() {
+    fn progress_of_an_earlier_run_does_not_count() {
         let mut estimate = Estimate::default();
         estimate.observe(seconds(0), 0.5);
         estimate.observe(seconds(10), 0.75);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn progress_that_goes_back_changes_nothing() {
+    fn progress_that_goes_back_is_ignored() {
         let mut estimate = Estimate::default();
         estimate.observe(seconds(0), 0.0);
         estimate.observe(seconds(5), 0.5);
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn an_estimate_that_was_put_away_goes_on_where_it_was() {
+    fn stored_estimate_is_continued() {
         let mut estimate = Estimate::default();
         estimate.observe(seconds(0), 0.0);
         estimate.observe(seconds(5), 0.5);

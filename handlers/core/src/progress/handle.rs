@@ -1,5 +1,5 @@
-//! The two ends of a stage's progress: the stage's, which costs nanoseconds, and the runner's,
-//! which does the work.
+//! The two ends of a stage's progress: the stage reports in nanoseconds, and the runner reads the reports
+//! and publishes them.
 
 use std::{
     borrow::Cow,
@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-/// Someone has cancelled the job, or another run has taken it over: the stage should stop.
+/// The job was cancelled, or another run has claimed it. The stage should return.
 #[derive(Clone, Copy, Debug, thiserror::Error, PartialEq, Eq)]
 #[error("the job was cancelled")]
 pub struct Cancelled;
@@ -21,11 +21,11 @@ pub struct Cancelled;
 pub struct Report {
     /// Percent of the stage, 0 to 100.
     pub percent: u8,
-    /// What the stage is doing, for a person.
+    /// What the stage is doing, for people.
     pub message: Cow<'static, str>,
 }
 
-/// What a stage reports its progress with. Clones report for the same stage, from any thread.
+/// The handle with which a stage reports its progress. Clones report for the same stage, from any thread.
 #[derive(Clone, Debug)]
 pub struct Progress(Arc<Shared>);
 
@@ -36,7 +36,7 @@ pub struct ProgressFeed(Arc<Shared>);
 #[derive(Debug, Default)]
 struct Shared {
     latest: Mutex<Report>,
-    /// Something was reported that the runner has not taken.
+    /// Whether there is a report that the runner has not taken.
     fresh: AtomicBool,
     changed: Notify,
     cancelled: AtomicBool,
@@ -49,16 +49,15 @@ impl Shared {
 }
 
 impl Progress {
-    /// The progress of a stage that starts now, and the end to watch it from.
+    /// The handle of a stage that starts now, and the runner's end of it.
     pub fn new() -> (Self, ProgressFeed) {
         let shared = Arc::new(Shared::default());
         (Self(Arc::clone(&shared)), ProgressFeed(shared))
     }
 
-    /// Reports how far the stage is: `percent` from 0 to 100, and what it is doing. Never blocks,
-    /// never fails, and only the latest counts. A percentage below an earlier one keeps the
-    /// earlier one, so that a client's bar never goes back. Clients get the first kilobyte of the
-    /// message.
+    /// Reports the progress of the stage: `percent` from 0 to 100, and what the stage is doing. Never blocks
+    /// and never fails; only the latest report is published. A percentage below an earlier one is ignored,
+    /// so that a client's progress bar never goes back. Clients receive the first kilobyte of the message.
     pub fn report(&self, percent: u8, message: impl Into<Cow<'static, str>>) {
         let message = message.into();
         {
@@ -66,14 +65,14 @@ impl Progress {
             latest.percent = latest.percent.max(percent.min(100));
             latest.message = message;
         }
-        // Waking the runner costs far more than this: once is enough until it has looked.
+        // Waking the runner is expensive, so it is woken once until it takes the report.
         if !self.0.fresh.swap(true, Ordering::AcqRel) {
             self.0.changed.notify_one();
         }
     }
 
-    /// Whether the stage should stop. A stage that works for long looks often: true within a second
-    /// of a client's `cancel_job`.
+    /// Whether the stage should return: true within a second of a client's `cancel_job`. A long stage should
+    /// check this at least once per second.
     pub fn is_cancelled(&self) -> bool {
         self.0.cancelled.load(Ordering::Acquire)
     }
@@ -107,7 +106,7 @@ impl ProgressFeed {
         self.0.lock().clone()
     }
 
-    /// Tells the stage to stop.
+    /// Asks the stage to stop.
     pub fn cancel(&self) {
         self.0.cancelled.store(true, Ordering::Release);
     }
@@ -118,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_latest_report_counts_and_percent_never_goes_back() {
+    fn latest_report_is_taken_and_percent_never_goes_back() {
         let (progress, feed) = Progress::new();
         progress.report(50, "half");
         progress.report(40, "a step back");
@@ -134,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cancelled_stage_is_told() {
+    fn cancelled_stage_can_see_that() {
         let (progress, feed) = Progress::new();
         assert_eq!(progress.check_cancelled(), Ok(()));
         feed.cancel();
@@ -142,7 +141,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_report_from_another_thread_wakes_the_runner() {
+    async fn report_from_another_thread_wakes_the_runner() {
         let (progress, feed) = Progress::new();
         let stage = std::thread::spawn(move || progress.report(10, "on a thread"));
         feed.changed().await;

@@ -1,4 +1,4 @@
-//! What a stage reports with, and how long the job will still take.
+//! Progress reports of stages, and the estimate of a job's remaining time.
 
 mod estimate;
 mod handle;

@@ -1,10 +1,10 @@
-//! The optimistic lock of a connection's replay allowance: parts of an update's expression.
+//! The optimistic lock of a connection's replay allowance, as parts of an update expression.
 
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use crate::{aws::number, models::ReplayAllowance};
 
-/// The condition that the stored allowance is still `before`.
+/// The condition that the stored allowance is `before`.
 pub(super) fn unchanged(before: ReplayAllowance) -> &'static str {
     match before.full_at_millis() {
         Some(_) => "replay_full_at = :full_before",
@@ -12,7 +12,7 @@ pub(super) fn unchanged(before: ReplayAllowance) -> &'static str {
     }
 }
 
-/// The values that storing `after` in the place of `before` takes.
+/// The expression values of an update from `before` to `after`.
 pub(super) fn values(
     before: ReplayAllowance,
     after: ReplayAllowance,

@@ -1,4 +1,4 @@
-//! Who watches a job: read in pages, in the order of the connections' ids.
+//! The subscribers of a job, read in pages in the order of their connection ids.
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use contract::{
@@ -8,23 +8,23 @@ use contract::{
     tables::Subscribers,
 };
 
-use super::{StoreError, SubscriptionStore, error::every_item};
+use super::{StoreError, SubscriptionStore, error::all_items};
 use crate::{aws::text, models::Subscriber};
 
 const OPERATION: &str = "reading the subscribers of a job";
 
-/// Some of those who watch a job.
+/// A page of a job's subscribers.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
-    /// In the order of their connections' ids.
+    /// The subscribers in the order of their connection ids.
     pub subscribers: Vec<Subscriber>,
-    /// The last of these, when others follow.
+    /// The connection id of the last of them, if others follow.
     pub more_after: Option<String>,
 }
 
 impl<F: Function> SubscriptionStore<F> {
-    /// At most `limit` of those who watch the job, exactly: the first of them, or those that follow
-    /// the connection `after`.
+    /// At most `limit` subscribers of the job, by a consistent read: the first of them, or those after the
+    /// connection id `after`.
     pub async fn page(
         &self,
         job_id: &JobId,
@@ -41,7 +41,7 @@ impl<F: Function> SubscriptionStore<F> {
                 .key_condition_expression("job_id = :job_id AND connection_id > :after")
                 .expression_attribute_values(":after", text(after)),
         };
-        // One more than asked for tells whether there are more.
+        // One more than the limit shows whether others follow.
         let most = i32::try_from(limit + 1).unwrap_or(i32::MAX);
         let mut items = query
             .consistent_read(true)
@@ -66,8 +66,8 @@ impl<F: Function> SubscriptionStore<F> {
         Ok(page)
     }
 
-    /// Those of `connections` that watch the job. They are read as the range from the first to the
-    /// last, so they should be neighbours.
+    /// Those of `connections` that are subscribed to the job. The range from the first id to the last is
+    /// read, so the ids should be close to each other.
     pub async fn among(
         &self,
         job_id: &JobId,
@@ -86,7 +86,7 @@ impl<F: Function> SubscriptionStore<F> {
             .expression_attribute_values(":last", text(last));
         let now = self.clock.now();
         let mut subscribers = Vec::new();
-        for item in every_item(OPERATION, query).await? {
+        for item in all_items(OPERATION, query).await? {
             let subscriber = Subscriber::from_dynamodb_item(item)?;
             if subscriber.is_live(now) && connections.contains(&subscriber.connection_id) {
                 subscribers.push(subscriber);

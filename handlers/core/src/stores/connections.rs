@@ -1,4 +1,4 @@
-//! Connections: their beginning, their signs of life, their end.
+//! Connections: their start, their renewal and their end.
 
 use aws_sdk_dynamodb::{
     error::SdkError,
@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::{
     StoreError, allowance,
-    error::{condition_met, every_item, is_conflict},
+    error::{all_items, condition_met, is_conflict},
 };
 use crate::{
     aws::{Database, number, text},
@@ -29,8 +29,8 @@ use crate::{
     retry::RetryPolicy,
 };
 
-/// The correlation id of a connection. It follows from what every event of the connection says, so
-/// that no invocation has to read it from a table.
+/// The correlation id of a connection. It is computed from data that every event of the connection
+/// contains, so that no invocation has to read it from a table.
 pub fn correlation_id(connection_id: &str, connected_at: Timestamp) -> CorrelationId {
     let digest = Sha256::digest(connection_id);
     let mut random = [0; 8];
@@ -38,7 +38,7 @@ pub fn correlation_id(connection_id: &str, connected_at: Timestamp) -> Correlati
     CorrelationId::new(connected_at, random)
 }
 
-/// The connections in `websocket_connections`.
+/// The items of connections in `websocket_connections`.
 #[derive(Debug)]
 pub struct ConnectionStore<F> {
     database: Database<F>,
@@ -55,12 +55,12 @@ impl<F> Clone for ConnectionStore<F> {
 }
 
 impl<F: Function> ConnectionStore<F> {
-    /// The connections in the tables of `database`.
+    /// A store of connections in the tables of `database`.
     pub fn new(database: Database<F>, clock: Clock) -> Self {
         Self { database, clock }
     }
 
-    /// Stores a connection that has just begun.
+    /// Stores a new connection.
     pub async fn connect(
         &self,
         connection_id: &str,
@@ -80,7 +80,7 @@ impl<F: Function> ConnectionStore<F> {
         Ok(())
     }
 
-    /// Notes a reply that the client's first message will trigger.
+    /// Stores a reply that the client's first message triggers.
     pub async fn set_pending_reply(
         &self,
         connection_id: &str,
@@ -90,7 +90,7 @@ impl<F: Function> ConnectionStore<F> {
         F: Granted<UpdateItem<Connections>>,
     {
         let reply = serde_dynamo::to_attribute_value(reply)
-            .map_err(|error| StoreError::call("noting the reply")(error.to_string()))?;
+            .map_err(|error| StoreError::call("storing the pending reply")(error.to_string()))?;
         let update = self
             .database
             .update_item(&ConnectionKey {
@@ -102,11 +102,11 @@ impl<F: Function> ConnectionStore<F> {
             .expression_attribute_values(":reply", reply);
         self.update(update)
             .await
-            .map_err(StoreError::of("noting the reply"))?;
+            .map_err(StoreError::of("storing the pending reply"))?;
         Ok(())
     }
 
-    /// Takes from what the connection may be sent. False when another request has done so since
+    /// Replaces the connection's replay allowance. False when another request has replaced it since
     /// `before` was read, or the connection has ended.
     pub async fn charge_replay(
         &self,
@@ -132,11 +132,11 @@ impl<F: Function> ConnectionStore<F> {
             update = update.expression_attribute_values(name, value);
         }
         let answer = self.update(update).await;
-        Ok(condition_met("noting a replay", answer)?.is_some())
+        Ok(condition_met("charging a replay", answer)?.is_some())
     }
 
-    /// Notes which part of the job's log the connection has been sent by its own request.
-    pub async fn replayed(
+    /// Records which part of the job's log was replayed to the connection.
+    pub async fn record_replay(
         &self,
         connection_id: &str,
         job_id: &JobId,
@@ -146,7 +146,7 @@ impl<F: Function> ConnectionStore<F> {
         F: Granted<UpdateItem<Connections>>,
     {
         let sent = serde_dynamo::to_attribute_value(sent)
-            .map_err(|error| StoreError::call("noting a replay")(error.to_string()))?;
+            .map_err(|error| StoreError::call("recording a replay")(error.to_string()))?;
         let update = self
             .database
             .update_item(&ConnectionKey {
@@ -157,12 +157,12 @@ impl<F: Function> ConnectionStore<F> {
             .condition_expression("attribute_exists(connection_id)")
             .expression_attribute_values(":sent", sent);
         let answer = self.update(update).await;
-        // An item that has been deleted meanwhile is no error: the subscription has ended.
-        condition_met("noting a replay", answer)?;
+        // A missing item is no error: the subscription has ended.
+        condition_met("recording a replay", answer)?;
         Ok(())
     }
 
-    /// Notes that the reply that was owed has been sent.
+    /// Removes the pending reply, which was sent.
     pub async fn clear_pending_reply(&self, connection_id: &str) -> Result<(), StoreError>
     where
         F: Granted<UpdateItem<Connections>>,
@@ -176,13 +176,13 @@ impl<F: Function> ConnectionStore<F> {
             .update_expression("REMOVE pending_reply")
             .condition_expression("attribute_exists(connection_id)");
         let answer = self.update(update).await;
-        // An item that has been deleted meanwhile is no error: the connection has ended.
-        condition_met("noting that a reply was sent", answer)?;
+        // A missing item is no error: the connection has ended.
+        condition_met("removing the pending reply", answer)?;
         Ok(())
     }
 
-    /// Notes a sign of life. Answers with the connection as it was; none when it is not known (any
-    /// more).
+    /// Renews the connection after a message of its client. Returns the connection as it was before; none
+    /// when it has no item, or none any more.
     pub async fn touch(&self, connection_id: &str) -> Result<Option<Connection>, StoreError>
     where
         F: Granted<UpdateItem<Connections>>
@@ -202,7 +202,7 @@ impl<F: Function> ConnectionStore<F> {
             .expression_attribute_values(":expires_at", number(expiry(now)))
             .return_values(ReturnValue::AllOld);
         let answer = self.update(update).await;
-        let Some(answer) = condition_met("noting a sign of life", answer)? else {
+        let Some(answer) = condition_met("renewing a connection", answer)? else {
             return Ok(None);
         };
         let before = Connection::from_dynamodb_item(answer.attributes.unwrap_or_default())?;
@@ -210,10 +210,10 @@ impl<F: Function> ConnectionStore<F> {
             .subscriptions_expire_at
             .unwrap_or_else(|| before.created_at.plus_seconds(CONNECTION_TTL_SECONDS));
         if before.subscriptions > 0
-            && half_is_gone(subscriptions_expire_at, now)
+            && is_half_expired(subscriptions_expire_at, now)
             && let Err(error) = self.renew_subscriptions(connection_id, now).await
         {
-            // No reason to fail: the next message tries again.
+            // No reason to fail: the client's next message retries.
             tracing::warn!(%error, connection_id, "subscriptions could not be renewed");
         }
         Ok(Some(before))
@@ -234,7 +234,7 @@ impl<F: Function> ConnectionStore<F> {
                 self.renew_subscription(connection_id, job_id).await?;
             }
         }
-        // Last: what failed before is tried again with the client's next message.
+        // Last, so that after a failure the client's next message retries.
         let update = self
             .database
             .update_item(&ConnectionKey {
@@ -249,9 +249,9 @@ impl<F: Function> ConnectionStore<F> {
         Ok(())
     }
 
-    /// After a successful send: renews the items of a connection once less than half of their life
-    /// is left, those of its other subscriptions too: their jobs may be silent for long. Answers with
-    /// the new end of their life, in epoch seconds, if it did.
+    /// Renews the items of a connection after a successful post, if less than half of their life is left.
+    /// Its other subscriptions are renewed too, because their jobs may send nothing for long. Returns the
+    /// new expiry in epoch seconds, if they were renewed.
     pub async fn renew(&self, subscriber: &Subscriber) -> Result<Option<i64>, StoreError>
     where
         F: Granted<UpdateItem<Connections>>
@@ -260,7 +260,7 @@ impl<F: Function> ConnectionStore<F> {
     {
         let expires_at = Timestamp::from_epoch_seconds(subscriber.expires_at);
         let now = self.clock.now();
-        if !half_is_gone(expires_at, now) {
+        if !is_half_expired(expires_at, now) {
             return Ok(None);
         }
         self.renew_item(&subscriber.connection_id, CONNECTION_SENTINEL)
@@ -289,7 +289,7 @@ impl<F: Function> ConnectionStore<F> {
             .condition_expression("attribute_exists(job_id)")
             .expression_attribute_values(":expires_at", number(expiry(self.clock.now())));
         let answer = self.update(update).await;
-        // An item that has been deleted meanwhile is no error: the connection has ended.
+        // A missing item is no error: the connection has ended.
         condition_met("renewing a connection", answer)?;
         Ok(())
     }
@@ -310,20 +310,20 @@ impl<F: Function> ConnectionStore<F> {
             .expression_attribute_values(":now", text(now))
             .expression_attribute_values(":expires_at", number(expiry(now)));
         let answer = self.update(update).await;
-        // An item that has been deleted meanwhile is no error: the connection has ended.
+        // A missing item is no error: the connection has ended.
         condition_met("renewing a connection", answer)?;
         Ok(())
     }
 
-    /// Deletes everything of a connection that has ended. Doing it twice does no harm.
+    /// Deletes all items of a connection that has ended. Idempotent.
     pub async fn forget(&self, connection_id: &str) -> Result<(), StoreError>
     where
         F: Granted<Query<Connections>>
             + Granted<DeleteItem<Connections>>
             + Granted<DeleteItem<Subscribers>>,
     {
-        // The connection's own item first: without it no subscription can be stored any more, so
-        // what is read next is all there is.
+        // The connection's item first: no subscription can be stored without it, so the items that are
+        // read next are complete.
         self.delete(connection_id, CONNECTION_SENTINEL).await?;
         let items = self.items(connection_id).await?;
         try_join_all(items.iter().filter_map(|item| item.job_id.as_ref()).map(
@@ -337,7 +337,7 @@ impl<F: Function> ConnectionStore<F> {
                     .run(|| delete.clone().send(), is_conflict)
                     .await
                     .map_err(StoreError::of("deleting a subscription"))?;
-                // Last, so that a second attempt finds what a first one, cut short, has left.
+                // Last, so that after an interruption the next call finds the subscription.
                 self.delete(connection_id, job_id).await
             },
         ))
@@ -360,7 +360,8 @@ impl<F: Function> ConnectionStore<F> {
         Ok(())
     }
 
-    /// Sends an update, again if it meets a transaction: a client may subscribe to many jobs at once.
+    /// Sends an update and retries conflicts with transactions, which are common while a client
+    /// subscribes to many jobs at once.
     async fn update(
         &self,
         update: UpdateItemFluentBuilder,
@@ -370,8 +371,12 @@ impl<F: Function> ConnectionStore<F> {
             .await
     }
 
-    /// Whether the connection watches the job.
-    pub async fn watches(&self, connection_id: &str, job_id: &JobId) -> Result<bool, StoreError>
+    /// Whether the connection is subscribed to the job.
+    pub async fn is_subscribed(
+        &self,
+        connection_id: &str,
+        job_id: &JobId,
+    ) -> Result<bool, StoreError>
     where
         F: Granted<GetItem<Connections>>,
     {
@@ -384,7 +389,7 @@ impl<F: Function> ConnectionStore<F> {
             .consistent_read(true)
             .send()
             .await
-            .map_err(StoreError::of("looking for a subscription"))?;
+            .map_err(StoreError::of("reading a subscription"))?;
         match answer.item {
             Some(item) => Ok(Connection::from_dynamodb_item(item)?.is_live(self.clock.now())),
             None => Ok(false),
@@ -400,7 +405,7 @@ impl<F: Function> ConnectionStore<F> {
             .query::<Connections>()
             .key_condition_expression("connection_id = :connection_id")
             .expression_attribute_values(":connection_id", text(connection_id));
-        let items = every_item("reading the items of a connection", query).await?;
+        let items = all_items("reading the items of a connection", query).await?;
         items
             .into_iter()
             .map(|item| Ok(Connection::from_dynamodb_item(item)?))
@@ -412,7 +417,7 @@ fn expiry(now: Timestamp) -> i64 {
     now.plus_seconds(CONNECTION_TTL_SECONDS).epoch_seconds()
 }
 
-pub(super) fn half_is_gone(expires_at: Timestamp, now: Timestamp) -> bool {
+pub(super) fn is_half_expired(expires_at: Timestamp, now: Timestamp) -> bool {
     expires_at.epoch_seconds() - now.epoch_seconds() < CONNECTION_TTL_SECONDS / 2
 }
 
@@ -423,7 +428,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_epoch_seconds(1_705_314_615);
 
     #[test]
-    fn the_correlation_id_of_a_connection_is_always_the_same() {
+    fn correlation_id_of_a_connection_is_always_the_same() {
         let id = correlation_id("BFHPhfCWIAMCKlQ=", NOW);
         assert_eq!(id, correlation_id("BFHPhfCWIAMCKlQ=", NOW));
         assert_ne!(id, correlation_id("BFHPhfCWIAMCKlR=", NOW));
@@ -432,7 +437,7 @@ mod tests {
 
     #[test]
     fn items_are_renewed_once_less_than_half_of_their_life_is_left() {
-        assert!(!half_is_gone(NOW.plus_seconds(1800), NOW));
-        assert!(half_is_gone(NOW.plus_seconds(1799), NOW));
+        assert!(!is_half_expired(NOW.plus_seconds(1800), NOW));
+        assert!(is_half_expired(NOW.plus_seconds(1799), NOW));
     }
 }

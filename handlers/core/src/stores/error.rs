@@ -1,4 +1,4 @@
-//! What can go wrong with a table or the bucket, and what passes by itself.
+//! Errors of tables and of the bucket, and which of them are transient conflicts.
 
 use std::error::Error;
 
@@ -14,15 +14,15 @@ use crate::{aws::Item, models::InvalidItem};
 /// A call to a table or to the bucket failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// AWS refused the call, or could not be reached.
+    /// AWS refused the call or could not be reached.
     #[error("{operation} failed: {cause}")]
     Call {
-        /// What was tried, in words.
+        /// What the call does, in words: `reading the job`.
         operation: &'static str,
-        /// What was answered.
+        /// The error of AWS or of the network.
         cause: String,
     },
-    /// An item is not what it should be.
+    /// An item is not valid.
     #[error(transparent)]
     Item(#[from] InvalidItem),
 }
@@ -32,7 +32,7 @@ impl StoreError {
         move |cause| Self::Call { operation, cause }
     }
 
-    /// The failure of a call that the SDK made.
+    /// The error of a call of the SDK.
     pub(super) fn of<E>(operation: &'static str) -> impl FnOnce(SdkError<E>) -> Self
     where
         E: Error + ProvideErrorMetadata + Send + Sync + 'static,
@@ -47,13 +47,13 @@ impl StoreError {
 impl From<BuildError> for StoreError {
     fn from(error: BuildError) -> Self {
         Self::Call {
-            operation: "putting a request together",
+            operation: "building a request",
             cause: error.to_string(),
         }
     }
 }
 
-/// The answer to a conditional write; none when its condition did not hold.
+/// The response to a conditional write; none when its condition did not hold.
 pub(super) fn condition_met<T, E>(
     operation: &'static str,
     answer: Result<T, SdkError<E>>,
@@ -68,8 +68,8 @@ where
     }
 }
 
-/// Every item that a query finds, page by page, as they are now.
-pub(super) async fn every_item(
+/// All items of a query, read consistently page by page.
+pub(super) async fn all_items(
     operation: &'static str,
     query: QueryFluentBuilder,
 ) -> Result<Vec<Item>, StoreError> {
@@ -89,19 +89,19 @@ fn code_of<E: ProvideErrorMetadata>(error: &SdkError<E>) -> Option<&str> {
         .and_then(ProvideErrorMetadata::code)
 }
 
-/// A write met a transaction at its item; DynamoDB refuses one of them and the SDK does not try again.
+/// Whether a write conflicted with a transaction on the same item. The SDK does not retry that.
 pub(super) fn is_conflict<E: ProvideErrorMetadata>(error: &SdkError<E>) -> bool {
     code_of(error) == Some("TransactionConflictException")
 }
 
-/// Whether a transaction was cancelled because it met another writer, or too many of them: the SDK
-/// does not try that again.
+/// Whether a transaction was cancelled because of other writers or of throttling. The SDK does not retry
+/// that.
 pub(super) fn is_contended(reasons: &[CancellationReason]) -> bool {
-    const CROWDED: [&str; 3] = [
+    const CONTENTION_CODES: [&str; 3] = [
         "TransactionConflict",
         "ThrottlingError",
         "ProvisionedThroughputExceeded",
     ];
     let mut codes = reasons.iter().filter_map(CancellationReason::code);
-    codes.any(|code| CROWDED.contains(&code))
+    codes.any(|code| CONTENTION_CODES.contains(&code))
 }

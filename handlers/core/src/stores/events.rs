@@ -9,26 +9,26 @@ use contract::{
 
 use super::{
     StoreError,
-    error::{condition_met, every_item},
+    error::{all_items, condition_met},
 };
 use crate::{
     aws::{Database, number, text},
     models::Event,
 };
 
-/// What came of writing an event.
+/// The result of writing an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Appended {
-    /// It is in the log.
+    /// The event was written.
     Written,
-    /// The same claim has written an event at that place before, which stays: an earlier attempt at
-    /// this one, whose answer was lost, unless two write at once.
+    /// The same claim has written this event at the same `seq` before. It stays. It is an earlier attempt
+    /// whose response was lost, unless two requests write at once.
     Earlier(Event),
-    /// A later claim has been here.
+    /// A later claim has written at this `seq`.
     Later,
 }
 
-/// The log in `job_events`.
+/// The log of durable messages in `job_events`.
 #[derive(Debug)]
 pub struct EventStore<F> {
     database: Database<F>,
@@ -43,13 +43,13 @@ impl<F> Clone for EventStore<F> {
 }
 
 impl<F: Function> EventStore<F> {
-    /// The log in the table of `database`.
+    /// A store of the log in the table of `database`.
     pub fn new(database: Database<F>) -> Self {
         Self { database }
     }
 
-    /// Writes an event. An event that an earlier run wrote at the same place, and never got to
-    /// commit, is overwritten; one of the same run never is.
+    /// Writes an event. It overwrites an uncommitted event of an earlier claim at the same `seq`, but never
+    /// one of the same claim.
     pub async fn append(&self, event: &Event) -> Result<Appended, StoreError>
     where
         F: Granted<PutItem<JobEvents>> + Granted<Query<JobEvents>>,
@@ -81,8 +81,8 @@ impl<F: Function> EventStore<F> {
         Ok(events.into_iter().next())
     }
 
-    /// The events after `after`, up to and including `last`, in order. An event beyond the job's
-    /// own `seq` is not committed: whoever reads for a client gives that `seq` as `last`.
+    /// The events after `after`, up to and including `last`, in order. Events beyond the job's `seq` are not
+    /// committed: a reader for a client passes the job's `seq` as `last`.
     pub async fn between(
         &self,
         job_id: &JobId,
@@ -92,7 +92,7 @@ impl<F: Function> EventStore<F> {
     where
         F: Granted<Query<JobEvents>>,
     {
-        // DynamoDB refuses a range that ends before it starts.
+        // DynamoDB refuses an empty range.
         if after >= last {
             return Ok(Vec::new());
         }
@@ -103,7 +103,7 @@ impl<F: Function> EventStore<F> {
             .expression_attribute_values(":job_id", text(job_id))
             .expression_attribute_values(":first", number(after + 1))
             .expression_attribute_values(":last", number(last));
-        let items = every_item("reading the log", query).await?;
+        let items = all_items("reading the log", query).await?;
         items
             .into_iter()
             .map(|item| Ok(Event::from_dynamodb_item(item)?))

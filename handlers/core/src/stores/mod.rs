@@ -1,4 +1,4 @@
-//! The transactions on the tables.
+//! Reads, conditional writes and transactions of the tables and of the results in the bucket.
 
 mod allowance;
 mod audience;
@@ -8,6 +8,7 @@ mod events;
 mod jobs;
 mod results;
 mod subscriptions;
+mod transactions;
 
 pub use audience::Page;
 pub use connections::{ConnectionStore, correlation_id};

@@ -1,4 +1,4 @@
-//! The results of stages: in the log while they are small, in the bucket beyond.
+//! The results of stages. Small results are in the log, large ones in the bucket.
 
 use aws_sdk_s3::{
     error::DisplayErrorContext, operation::get_object::GetObjectOutput,
@@ -15,25 +15,25 @@ use contract::{
 };
 
 use super::StoreError;
-use crate::{aws::Objects, hash::sha256_hex, response_size::fits_into_an_answer};
+use crate::{aws::Objects, hash::sha256_hex, response_size::fits_into_response};
 
-/// How long an address in the bucket can be used.
+/// How long a presigned URL is valid.
 const PRESIGNED_FOR: std::time::Duration = std::time::Duration::from_mins(5);
 
-/// Results, or where to get them.
+/// Results, or the URL to read them from.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StoredResults {
-    /// The results, as JSON.
+    /// The results as JSON.
     Json(String),
-    /// Too large for a function's answer: an address that can be used for five minutes.
-    Address(String),
+    /// A presigned URL, valid for five minutes, for results that are too large for a function's response.
+    Url(String),
 }
 
-/// The query parameter of an address of results that says which ones they are.
+/// The query parameter of `results_url` that identifies the results by their hash.
 const SHA256: &str = "sha256";
 
-/// What a message says in the place of results that are too large for it.
-fn elsewhere(job_id: &JobId, stage: &str, json: &str) -> Results {
+/// The `results_url` that a message carries instead of large results.
+fn large_results(job_id: &JobId, stage: &str, json: &str) -> Results {
     let sha256 = sha256_hex(json.as_bytes());
     Results {
         results: RawJson::null(),
@@ -43,8 +43,8 @@ fn elsewhere(job_id: &JobId, stage: &str, json: &str) -> Results {
     }
 }
 
-/// Where in the bucket the results are that a message tells of; `None` if it carries them.
-fn key_of(job_id: &JobId, results: &Results) -> Result<Option<String>, StoreError> {
+/// The key in the bucket of results that a message refers to; `None` if the message contains them.
+fn object_key(job_id: &JobId, results: &Results) -> Result<Option<String>, StoreError> {
     let Some(url) = &results.results_url else {
         return Ok(None);
     };
@@ -53,18 +53,19 @@ fn key_of(job_id: &JobId, results: &Results) -> Result<Option<String>, StoreErro
     match parameters.find(|(name, _)| *name == SHA256) {
         Some((_, sha256)) => Ok(Some(results_key(job_id, sha256))),
         None => Err(StoreError::call("reading the results")(format!(
-            "the address {url} has no {SHA256}"
+            "the URL {url} has no {SHA256}"
         ))),
     }
 }
 
-/// The results of a stage as a message carries them, and themselves, if they are to be in the bucket.
+/// The results of a stage as a message carries them, and the results to store in the bucket, if they are
+/// large.
 ///
-/// Small results of two messages are equal if they differ in nothing but whitespace; of large ones
-/// the message names the hash, so they are equal if they have the same bytes.
+/// Small results are equal if they differ only in whitespace. Large results are compared by the hash in
+/// the message, so they are equal if they have the same bytes.
 pub fn packed(job_id: &JobId, stage: &str, results: RawJson) -> (Results, Option<RawJson>) {
     if results.get().len() > MAX_INLINE_RESULTS_BYTES {
-        return (elsewhere(job_id, stage, results.get()), Some(results));
+        return (large_results(job_id, stage, results.get()), Some(results));
     }
     let inline = Results {
         results,
@@ -73,7 +74,7 @@ pub fn packed(job_id: &JobId, stage: &str, results: RawJson) -> (Results, Option
     (inline, None)
 }
 
-/// The results in the bucket.
+/// Large results in the bucket.
 #[derive(Debug)]
 pub struct ResultStore<F> {
     objects: Objects<F>,
@@ -88,12 +89,12 @@ impl<F> Clone for ResultStore<F> {
 }
 
 impl<F: Function> ResultStore<F> {
-    /// The results in the bucket of `objects`.
+    /// A store of results in the bucket of `objects`.
     pub fn new(objects: Objects<F>) -> Self {
         Self { objects }
     }
 
-    /// The results of a stage as a message carries them; large ones are in the bucket then.
+    /// The results of a stage as a message carries them. Stores large results in the bucket.
     pub async fn pack(
         &self,
         job_id: &JobId,
@@ -104,7 +105,7 @@ impl<F: Function> ResultStore<F> {
         F: Granted<PutObject<buckets::Objects>>,
     {
         let (results, large) = packed(job_id, stage, results);
-        let (Some(json), Some(key)) = (large, key_of(job_id, &results)?) else {
+        let (Some(json), Some(key)) = (large, object_key(job_id, &results)?) else {
             return Ok(results);
         };
         self.objects
@@ -120,12 +121,12 @@ impl<F: Function> ResultStore<F> {
         Ok(results)
     }
 
-    /// The results that a message carries, wherever they are.
+    /// The results that a message contains or refers to.
     pub async fn unpack(&self, job_id: &JobId, results: Results) -> Result<RawJson, StoreError>
     where
         F: Granted<GetObject<buckets::Objects>>,
     {
-        let Some(key) = key_of(job_id, &results)? else {
+        let Some(key) = object_key(job_id, &results)? else {
             return Ok(results.results);
         };
         let json = collect(self.object(&key).await?.body).await?;
@@ -133,7 +134,7 @@ impl<F: Function> ResultStore<F> {
             .map_err(|error| StoreError::call("reading the results")(error.to_string()))
     }
 
-    /// The results that a message carries, for an answer of the HTTP API.
+    /// The results that a message contains or refers to, for a response of the HTTP API.
     pub async fn answer(
         &self,
         job_id: &JobId,
@@ -142,19 +143,19 @@ impl<F: Function> ResultStore<F> {
     where
         F: Granted<GetObject<buckets::Objects>>,
     {
-        let Some(key) = key_of(job_id, &results)? else {
+        let Some(key) = object_key(job_id, &results)? else {
             return Ok(StoredResults::Json(results.results.get().to_owned()));
         };
         let object = self.object(&key).await?;
         let size = object.content_length().unwrap_or(i64::MAX);
         if usize::try_from(size).is_ok_and(|size| size <= MAX_RESULTS_ANSWER_BYTES) {
             let json = collect(object.body).await?;
-            if fits_into_an_answer(&json) {
+            if fits_into_response(&json) {
                 return Ok(StoredResults::Json(json));
             }
         }
         let config = PresigningConfig::expires_in(PRESIGNED_FOR)
-            .map_err(|error| StoreError::call("signing an address")(error.to_string()))?;
+            .map_err(|error| StoreError::call("presigning a URL")(error.to_string()))?;
         let request = self
             .objects
             .get_object::<buckets::Objects>()
@@ -162,9 +163,9 @@ impl<F: Function> ResultStore<F> {
             .presigned(config)
             .await
             .map_err(|error| {
-                StoreError::call("signing an address")(DisplayErrorContext(error).to_string())
+                StoreError::call("presigning a URL")(DisplayErrorContext(error).to_string())
             })?;
-        Ok(StoredResults::Address(request.uri().to_owned()))
+        Ok(StoredResults::Url(request.uri().to_owned()))
     }
 
     async fn object(&self, key: &str) -> Result<GetObjectOutput, StoreError>
@@ -202,25 +203,25 @@ mod tests {
     }
 
     #[test]
-    fn small_results_are_in_the_message_and_large_ones_under_their_hash() {
+    fn large_results_are_stored_under_their_hash() {
         let words = RawJson::from(json!({ "words": 3 }));
         let (small, none) = packed(&job_id(), "count", words.clone());
         assert_eq!((small.results, none), (words, None));
         let large =
             |letter: &str| packed(&job_id(), "count", json!(letter.repeat(40_000)).into()).0;
-        let key = |results: &Results| key_of(&job_id(), results).unwrap().expect("a key");
+        let key = |results: &Results| object_key(&job_id(), results).unwrap().expect("a key");
         assert_eq!(large("x").results, RawJson::null());
         assert_eq!(key(&large("x")), key(&large("x")));
         assert_ne!(key(&large("x")), key(&large("y")));
     }
 
     #[test]
-    fn an_address_without_a_hash_is_an_error_and_not_no_results() {
-        let elsewhere = Results {
+    fn results_url_without_a_hash_is_an_error() {
+        let no_hash = Results {
             results: RawJson::null(),
             results_url: Some("/v1/jobs/job_20240115_ab/results?stage=count".to_owned()),
         };
-        let error = key_of(&job_id(), &elsewhere).unwrap_err().to_string();
+        let error = object_key(&job_id(), &no_hash).unwrap_err().to_string();
         assert!(
             error.contains("results?stage=count has no sha256"),
             "{error}"

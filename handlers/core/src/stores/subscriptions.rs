@@ -1,13 +1,7 @@
-//! Subscribing and unsubscribing: one transaction each, so that no durable message can fall
-//! between a subscription and a publish.
+//! Subscribing and unsubscribing. Each is one transaction, so that a durable message that is published at
+//! the same time is neither lost nor sent twice.
 
-use aws_sdk_dynamodb::{
-    error::SdkError,
-    operation::{
-        transact_get_items::TransactGetItemsError, transact_write_items::TransactWriteItemsError,
-    },
-    types::{AttributeValue, CancellationReason, builders::UpdateBuilder},
-};
+use aws_sdk_dynamodb::types::{AttributeValue, builders::UpdateBuilder};
 use contract::{
     functions::Function,
     grants::{DeleteItem, GetItem, Granted, PutItem, UpdateItem},
@@ -22,8 +16,8 @@ use contract::{
 use super::{
     StoreError,
     allowance::{unchanged, values},
-    connections::half_is_gone,
-    error::is_contended,
+    connections::is_half_expired,
+    transactions::{CancelledTransaction, cancellation_cause, contended, is_read_conflict},
 };
 use crate::{
     aws::{Database, number, text},
@@ -32,102 +26,105 @@ use crate::{
     retry::RetryPolicy,
 };
 
-/// Who wants to watch which job.
+/// A connection that subscribes to a job.
 #[derive(Clone, Debug)]
 pub struct SubscriptionRequest<'a> {
     /// API Gateway's id of the connection.
     pub connection_id: &'a str,
     /// When the connection began.
     pub connected_at: Timestamp,
-    /// Ties the log records of the connection together.
+    /// The id that all log records of the connection have.
     pub correlation_id: CorrelationId,
     /// The job.
     pub job_id: &'a JobId,
 }
 
-/// How a connection and a job stand to each other, read at one point in time.
+/// A job, a connection and the subscription between them, read at one point in time.
 #[derive(Clone, Debug)]
 pub struct SubscribeContext {
     job: Option<Job>,
-    own: Option<Connection>,
-    watched: Option<Connection>,
+    connection: Option<Connection>,
+    subscription: Option<Connection>,
 }
 
-/// A connection that may watch a job.
+/// A connection that may subscribe to a job.
 #[derive(Clone, Debug)]
 pub struct Authorized {
     /// The job.
     pub job: Job,
-    /// The subscription that is there already: renewing it makes no new one.
-    watched: Option<Connection>,
-    /// What the connection may still be sent.
+    /// The subscription that exists already and is renewed.
+    subscription: Option<Connection>,
+    /// The connection's replay allowance as it was read.
     allowance: ReplayAllowance,
     /// Jobs that the connection may be subscribed to at a time.
     max_subscriptions: u32,
 }
 
 impl Authorized {
-    /// The `seq` after which the log has not been sent to the connection, of what a request for the
-    /// log after `after` asks for.
+    /// The `seq` after which a request for the log after `after` is served: the events before it were
+    /// replayed to the connection already.
     pub fn unsent_after(&self, after: u64) -> u64 {
         SentRange::unsent_after(self.replayed(), after)
     }
 
-    /// Whether the connection is subscribed and stays so for long: nothing has to be stored.
+    /// Whether the connection is subscribed and the subscription does not have to be renewed.
     pub fn is_subscribed(&self, now: Timestamp) -> bool {
-        self.watched
+        self.subscription
             .as_ref()
-            .is_some_and(|watched| !half_is_gone(watched.expires_at, now))
+            .is_some_and(|subscription| !is_half_expired(subscription.expires_at, now))
     }
 
-    /// What the connection may still be sent.
+    /// The connection's replay allowance as it was read.
     pub fn allowance(&self) -> ReplayAllowance {
         self.allowance
     }
 
-    /// What the connection may still be sent after a `subscribed` and the log after `from`.
+    /// The allowance after a `subscribed` and a replay of the log after `from`.
     pub fn charged(&self, from: u64, now_millis: u64) -> Result<ReplayAllowance, ReplayLimited> {
         let events = self.job.seq.saturating_sub(from);
         let burst = replay_burst(self.max_subscriptions);
         self.allowance.take(1 + events, burst, now_millis)
     }
 
-    /// The part of the log that the subscription has brought the connection.
+    /// The part of the log that was replayed to the connection.
     pub fn replayed(&self) -> Option<SentRange> {
-        self.watched.as_ref().and_then(|watched| watched.replayed)
+        self.subscription
+            .as_ref()
+            .and_then(|subscription| subscription.replayed)
     }
 }
 
-/// What of a job has to be as it was read, lest something falls between the reading and the storing.
+/// The optimistic-concurrency precondition of [`SubscriptionStore::commit`]: what must not have changed
+/// in the job since it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Precondition {
-    /// The log, and how far the job is: it may not say so again for long.
+    /// The log and the progress, because the next progress update may be long in coming.
     All,
-    /// The log.
+    /// The log only.
     Log,
     /// Nothing.
     Nothing,
 }
 
-/// Why a connection may not watch a job.
+/// Why a connection may not subscribe to a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SubscribeError {
-    /// The key is missing or wrong, or there is no such job.
+    /// The access key is missing or wrong, or the job does not exist.
     Forbidden,
-    /// The connection watches as many jobs as it may.
+    /// The connection has the maximum number of subscriptions.
     TooMany,
-    /// The connection is not known (any more).
+    /// The connection has no item, or none any more.
     NoConnection,
-    /// The client is still owed an earlier reply; it goes first.
+    /// A pending reply has to be sent to the client first.
     ReplyPending,
 }
 
-/// Whether a subscription was stored.
+/// The result of storing a subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CommitOutcome {
-    /// It was.
+    /// The subscription was stored.
     Committed,
-    /// Something has changed since the [`SubscribeContext`] was read: read it again.
+    /// The precondition does not hold any more: read the [`SubscribeContext`] again.
     Conflict,
 }
 
@@ -147,22 +144,13 @@ impl<F> Clone for SubscriptionStore<F> {
     }
 }
 
-/// Why a transaction was cancelled.
-enum Cancelled {
-    /// A condition did not hold.
-    Condition,
-    /// Another writer was at one of the items, or too many are.
-    Crowded,
-    Failed(StoreError),
-}
-
 impl<F: Function> SubscriptionStore<F> {
-    /// The subscriptions in the tables of `database`.
+    /// A store of subscriptions in the tables of `database`.
     pub fn new(database: Database<F>, clock: Clock) -> Self {
         Self { database, clock }
     }
 
-    /// Reads how the connection and the job stand to each other. One call.
+    /// Reads the connection, the job and the subscription between them, in one call.
     pub async fn load_context(
         &self,
         connection_id: &str,
@@ -185,11 +173,11 @@ impl<F: Function> SubscriptionStore<F> {
                 job_id,
             })?
             .build();
-        // A job that goes on is written all the time, and its item is read here.
+        // A running job is written all the time, so conflicts are common.
         let answer = RetryPolicy::TRANSACTION_CONFLICT
-            .run(|| reading.clone().send(), met_a_writer)
+            .run(|| reading.clone().send(), is_read_conflict)
             .await
-            .map_err(StoreError::of("looking at the job and the connection"))?;
+            .map_err(StoreError::of("reading the job and the connection"))?;
         let now = self.clock.now();
         let mut items = answer
             .responses
@@ -198,12 +186,12 @@ impl<F: Function> SubscriptionStore<F> {
             .map(|answer| answer.item);
         let mut next = || items.next().flatten().filter(|item| !item.is_empty());
         let job = next().map(Job::from_dynamodb_item).transpose()?;
-        let own = next().map(Connection::from_dynamodb_item).transpose()?;
-        let watched = next().map(Connection::from_dynamodb_item).transpose()?;
+        let connection = next().map(Connection::from_dynamodb_item).transpose()?;
+        let subscription = next().map(Connection::from_dynamodb_item).transpose()?;
         Ok(SubscribeContext {
             job: job.filter(|job| job.is_live(now)),
-            own: own.filter(|own| own.is_live(now)),
-            watched,
+            connection: connection.filter(|connection| connection.is_live(now)),
+            subscription,
         })
     }
 
@@ -216,34 +204,34 @@ impl<F: Function> SubscriptionStore<F> {
         access_key: Option<&AccessKey>,
         max_subscriptions: u32,
     ) -> Result<Authorized, SubscribeError> {
-        let own = context.own.ok_or(SubscribeError::NoConnection)?;
-        let watched = context.watched;
-        let job = context
-            .job
-            .filter(|job| access_key.map_or(watched.is_some(), |key| job.verify_access_key(key)));
+        let connection = context.connection.ok_or(SubscribeError::NoConnection)?;
+        let subscription = context.subscription;
+        let job = context.job.filter(|job| {
+            access_key.map_or(subscription.is_some(), |key| job.verify_access_key(key))
+        });
         let job = job.ok_or(SubscribeError::Forbidden)?;
-        if own.pending_reply.is_some() {
+        if connection.pending_reply.is_some() {
             return Err(SubscribeError::ReplyPending);
         }
-        if watched.is_none() && own.subscriptions >= max_subscriptions {
+        if subscription.is_none() && connection.subscriptions >= max_subscriptions {
             return Err(SubscribeError::TooMany);
         }
         Ok(Authorized {
             job,
-            watched,
-            allowance: own.replay_allowance,
+            subscription,
+            allowance: connection.replay_allowance,
             max_subscriptions,
         })
     }
 
-    /// Stores the subscription and adds 1 to the job's `subscribers_version`, provided that what has
-    /// to be is `precondition`. `allowance` is what the connection may be sent from then on; that other
-    /// requests have changed it since it was read counts as a move, too.
+    /// Stores the subscription and adds 1 to the job's `subscribers_version`, if `precondition` holds.
+    /// `allowance` is the connection's new replay allowance; if another request has changed the allowance
+    /// since it was read, that is a conflict as well.
     ///
-    /// Both sides meet at the job's item: whatever was published before is in the log up to
-    /// the `seq` that was read, and whoever publishes later sees the new version. So a durable message is either
-    /// the subscriber's to read from the log, or the publisher's to send: never both, never
-    /// neither.
+    /// The transaction and the publisher both write the job's item. Messages published before are in the
+    /// log up to the `seq` that was read; a publisher that commits later sees the new version and reads
+    /// the list of subscribers again. So each durable message is either replayed from the log or sent by
+    /// the publisher.
     pub async fn commit(
         &self,
         request: &SubscriptionRequest<'_>,
@@ -260,14 +248,14 @@ impl<F: Function> SubscriptionStore<F> {
         let written = RetryPolicy::TRANSACTION_CONFLICT
             .run(
                 || self.write(request, authorized, allowance, precondition),
-                |cancelled| matches!(cancelled, Cancelled::Crowded),
+                |cancelled| matches!(cancelled, CancelledTransaction::Contended),
             )
             .await;
         match written {
             Ok(()) => Ok(CommitOutcome::Committed),
-            Err(Cancelled::Condition) => Ok(CommitOutcome::Conflict),
-            Err(Cancelled::Crowded) => Err(crowded("subscribing")),
-            Err(Cancelled::Failed(error)) => Err(error),
+            Err(CancelledTransaction::Condition) => Ok(CommitOutcome::Conflict),
+            Err(CancelledTransaction::Contended) => Err(contended("subscribing")),
+            Err(CancelledTransaction::Failed(error)) => Err(error),
         }
     }
 
@@ -277,25 +265,25 @@ impl<F: Function> SubscriptionStore<F> {
         authorized: &Authorized,
         allowance: ReplayAllowance,
         precondition: Precondition,
-    ) -> Result<(), Cancelled>
+    ) -> Result<(), CancelledTransaction>
     where
         F: Granted<UpdateItem<Jobs>>
             + Granted<UpdateItem<Connections>>
             + Granted<PutItem<Connections>>
             + Granted<PutItem<Subscribers>>,
     {
-        let (job, again) = (&authorized.job, authorized.watched.is_some());
+        let (job, is_renewal) = (&authorized.job, authorized.subscription.is_some());
         let most = authorized.max_subscriptions;
         let now = self.clock.now();
-        let mut watched = Connection::starting(
+        let mut subscription = Connection::starting(
             request.connection_id,
             Some(request.job_id.clone()),
             request.correlation_id.clone(),
             request.connected_at.min(now),
         );
-        watched.last_activity = now;
-        watched.replayed = authorized.replayed();
-        watched.expires_at = now.plus_seconds(CONNECTION_TTL_SECONDS);
+        subscription.last_activity = now;
+        subscription.replayed = authorized.replayed();
+        subscription.expires_at = now.plus_seconds(CONNECTION_TTL_SECONDS);
         let subscriber = Subscriber {
             job_id: request.job_id.clone(),
             connection_id: request.connection_id.to_owned(),
@@ -306,18 +294,18 @@ impl<F: Function> SubscriptionStore<F> {
                 Precondition::Nothing => 0,
             },
             correlation_id: request.correlation_id.clone(),
-            expires_at: watched.expires_at.epoch_seconds(),
+            expires_at: subscription.expires_at.epoch_seconds(),
         };
-        let watched_item = watched
+        let subscription_item = subscription
             .to_dynamodb_item()
-            .map_err(|error| Cancelled::Failed(error.into()))?;
+            .map_err(|error| CancelledTransaction::Failed(error.into()))?;
         let subscriber_item = subscriber
             .to_dynamodb_item()
-            .map_err(|error| Cancelled::Failed(error.into()))?;
+            .map_err(|error| CancelledTransaction::Failed(error.into()))?;
         let job_key = JobKey {
             job_id: request.job_id.as_str(),
         };
-        let own_key = ConnectionKey {
+        let connection_key = ConnectionKey {
             connection_id: request.connection_id,
             job_id: CONNECTION_SENTINEL,
         };
@@ -329,10 +317,10 @@ impl<F: Function> SubscriptionStore<F> {
                     .update_expression("ADD subscribers_version :one")
                     .expression_attribute_values(":one", number(1))
                     .expression_attribute_values(":now", number(now.epoch_seconds()));
-                provided(update, job, precondition)
+                with_precondition(update, job, precondition)
             })
             .and_then(|transaction| {
-                transaction.update(&own_key, |update| {
+                transaction.update(&connection_key, |update| {
                     let mut set = "SET last_activity = :now, expires_at = :expires_at".to_owned();
                     let mut condition =
                         "attribute_exists(connection_id) AND attribute_not_exists(pending_reply)"
@@ -341,7 +329,7 @@ impl<F: Function> SubscriptionStore<F> {
                         .expression_attribute_values(":now", text(now))
                         .expression_attribute_values(
                             ":expires_at",
-                            number(watched.expires_at.epoch_seconds()),
+                            number(subscription.expires_at.epoch_seconds()),
                         );
                     if allowance != authorized.allowance {
                         set.push_str(", replay_full_at = :full_at");
@@ -351,7 +339,7 @@ impl<F: Function> SubscriptionStore<F> {
                             update = update.expression_attribute_values(name, value);
                         }
                     }
-                    if !again {
+                    if !is_renewal {
                         set.push_str(" ADD subscriptions :one");
                         condition.push_str(" AND subscriptions < :most");
                         update = update
@@ -365,8 +353,8 @@ impl<F: Function> SubscriptionStore<F> {
             })
             .and_then(|transaction| {
                 transaction.put::<Connection>(|put| {
-                    put.set_item(Some(watched_item))
-                        .condition_expression(if again {
+                    put.set_item(Some(subscription_item))
+                        .condition_expression(if is_renewal {
                             "attribute_exists(connection_id)"
                         } else {
                             "attribute_not_exists(connection_id)"
@@ -376,17 +364,17 @@ impl<F: Function> SubscriptionStore<F> {
             .and_then(|transaction| {
                 transaction.put::<Subscriber>(|put| put.set_item(Some(subscriber_item)))
             })
-            .map_err(|error| Cancelled::Failed(error.into()))?;
+            .map_err(|error| CancelledTransaction::Failed(error.into()))?;
         transaction
             .build()
             .send()
             .await
-            .map_err(|error| reason("subscribing", error))?;
+            .map_err(|error| cancellation_cause("subscribing", error))?;
         Ok(())
     }
 
-    /// Deletes the subscription and adds 1 to the job's `subscribers_version`, so that its
-    /// publisher stops. False when the connection did not watch the job.
+    /// Deletes the subscription and adds 1 to the job's `subscribers_version`, so that its publisher stops
+    /// sending to the connection. False when the connection was not subscribed.
     pub async fn unsubscribe(&self, connection_id: &str, job_id: &JobId) -> Result<bool, StoreError>
     where
         F: Granted<UpdateItem<Jobs>>
@@ -396,11 +384,11 @@ impl<F: Function> SubscriptionStore<F> {
     {
         let id = job_id.as_str();
         let job_key = JobKey { job_id: id };
-        let watched_key = ConnectionKey {
+        let subscription_key = ConnectionKey {
             connection_id,
             job_id: id,
         };
-        let own_key = ConnectionKey {
+        let connection_key = ConnectionKey {
             connection_id,
             job_id: CONNECTION_SENTINEL,
         };
@@ -412,11 +400,11 @@ impl<F: Function> SubscriptionStore<F> {
             let transaction = self
                 .database
                 .transaction()
-                .delete(&watched_key, |delete| {
+                .delete(&subscription_key, |delete| {
                     delete.condition_expression("attribute_exists(connection_id)")
                 })
                 .and_then(|transaction| {
-                    transaction.update(&own_key, |update| {
+                    transaction.update(&connection_key, |update| {
                         update
                             .update_expression("ADD subscriptions :less")
                             .condition_expression("attribute_exists(connection_id)")
@@ -432,27 +420,33 @@ impl<F: Function> SubscriptionStore<F> {
                             .expression_attribute_values(":one", number(1))
                     })
                 })
-                .map_err(|error| Cancelled::Failed(error.into()))?;
+                .map_err(|error| CancelledTransaction::Failed(error.into()))?;
             transaction
                 .build()
                 .send()
                 .await
-                .map_err(|error| reason("unsubscribing", error))
+                .map_err(|error| cancellation_cause("unsubscribing", error))
         };
         match RetryPolicy::TRANSACTION_CONFLICT
-            .run(write, |cancelled| matches!(cancelled, Cancelled::Crowded))
+            .run(write, |cancelled| {
+                matches!(cancelled, CancelledTransaction::Contended)
+            })
             .await
         {
             Ok(_) => Ok(true),
-            Err(Cancelled::Condition) => Ok(false),
-            Err(Cancelled::Crowded) => Err(crowded("unsubscribing")),
-            Err(Cancelled::Failed(error)) => Err(error),
+            Err(CancelledTransaction::Condition) => Ok(false),
+            Err(CancelledTransaction::Contended) => Err(contended("unsubscribing")),
+            Err(CancelledTransaction::Failed(error)) => Err(error),
         }
     }
 }
 
-/// The update of the job's item, if it is as it was read.
-fn provided(update: UpdateBuilder, job: &Job, precondition: Precondition) -> UpdateBuilder {
+/// Adds the condition that the job's item is as it was read, as far as `precondition` says.
+fn with_precondition(
+    update: UpdateBuilder,
+    job: &Job,
+    precondition: Precondition,
+) -> UpdateBuilder {
     match precondition {
         Precondition::All => {
             let stage = job.stage.as_ref();
@@ -475,38 +469,5 @@ fn provided(update: UpdateBuilder, job: &Job, precondition: Precondition) -> Upd
             .condition_expression("seq = :seq AND expires_at > :now")
             .expression_attribute_values(":seq", number(job.seq)),
         Precondition::Nothing => update.condition_expression("expires_at > :now"),
-    }
-}
-
-fn crowded(operation: &'static str) -> StoreError {
-    StoreError::call(operation)("the job's item is being written by too many at once".to_owned())
-}
-
-fn met_a_writer(error: &SdkError<TransactGetItemsError>) -> bool {
-    match error.as_service_error() {
-        Some(TransactGetItemsError::TransactionCanceledException(cancelled)) => {
-            is_contended(cancelled.cancellation_reasons())
-        }
-        _ => false,
-    }
-}
-
-fn reason(operation: &'static str, error: SdkError<TransactWriteItemsError>) -> Cancelled {
-    let Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) =
-        error.as_service_error()
-    else {
-        return Cancelled::Failed(StoreError::of(operation)(error));
-    };
-    let reasons = cancelled.cancellation_reasons();
-    let codes: Vec<_> = reasons
-        .iter()
-        .filter_map(CancellationReason::code)
-        .collect();
-    if codes.contains(&"ConditionalCheckFailed") {
-        Cancelled::Condition
-    } else if is_contended(reasons) {
-        Cancelled::Crowded
-    } else {
-        Cancelled::Failed(StoreError::call(operation)(codes.join(", ")))
     }
 }

@@ -1,11 +1,14 @@
-//! Who may write to a job, and what competing and lost writes do.
+//! Claims and leases: competing claims, lost responses and conflicts.
 
 use contract::{
     functions::{PipelineFunction, WorkerFunction},
     limits::LEASE_SECONDS,
     messages::JobStatus,
 };
-use handlers_core::stores::{Claim, ExternalClaim, JobStore, Lease};
+use handlers_core::{
+    models::TerminalState,
+    stores::{Claim, ExternalClaim, JobStore, Lease},
+};
 use handlers_testing::{
     TestAws,
     fixtures::{self, external_job, job, stores},
@@ -142,6 +145,26 @@ async fn claim_that_meets_a_newer_one_is_outdated() {
     let outdated = jobs.claim_for(&known, external).await.unwrap();
 
     assert!(matches!(outdated, Claim::Outdated(_)), "{outdated:?}");
+}
+
+#[tokio::test]
+async fn external_claim_of_an_ended_job_is_refused_whatever_was_read() {
+    let (aws, clock) = (TestAws::new(), fixtures::clock());
+    let job = external_job(&aws, &clock, 1).await;
+    let jobs = stores::<WorkerFunction>(&aws, &clock).jobs.clone();
+    let external = ExternalClaim {
+        stages: &[],
+        worker_id: Some("one"),
+    };
+    let known = jobs.load(&job.id).await.unwrap().unwrap();
+    let (lease, _) = acquired(jobs.claim_for(&known, external).await.unwrap());
+    jobs.end(&lease, &TerminalState::Cancelled, 1)
+        .await
+        .unwrap();
+
+    let refused = jobs.claim_for(&known, external).await.unwrap();
+
+    assert!(matches!(refused, Claim::Ended), "{refused:?}");
 }
 
 #[tokio::test(start_paused = true)]

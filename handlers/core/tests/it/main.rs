@@ -1,5 +1,7 @@
-//! The stores, the publisher and the runner on AWS in this process.
+//! The stores, the publisher, the runner and the settling of unattended jobs on AWS in this process.
 
 mod claims;
+mod external;
 mod publisher;
 mod runner;
+mod unattended;

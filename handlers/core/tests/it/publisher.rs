@@ -1,8 +1,9 @@
-//! The publisher: what is in the log, in the job and on the connections after each message.
+//! The publisher: the log, the job's item and the connections after each message.
 
 use contract::{
     functions::PipelineFunction,
     limits::LEASE_SECONDS,
+    messages::JobStatus,
     queues::DeliveryQueue,
     tables::{JobEvents, Jobs},
 };
@@ -18,6 +19,8 @@ use handlers_testing::{
 };
 use local::{Fault, Times};
 use serde_json::Value;
+
+use crate::external::External;
 
 fn point(percent: u8) -> ProgressPoint {
     ProgressPoint {
@@ -160,7 +163,7 @@ async fn throttled_posts_are_retried_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn message_that_no_post_delivers_is_left_to_the_delivery_function() {
+async fn message_that_cannot_be_posted_is_deferred() {
     let (aws, clock) = (TestAws::new(), fixtures::clock());
     let (job, mut run) = run_with_subscriber(&aws, &clock).await;
     aws.faults().on_post(|_| Some(Fault::Throttle));
@@ -171,6 +174,25 @@ async fn message_that_no_post_delivers_is_left_to_the_delivery_function() {
     let queued = aws.queued::<DeliveryQueue>();
     assert_eq!(queued.len(), 1, "{queued:?}");
     assert_eq!(queued[0]["job_id"], job.id.as_str());
+}
+
+#[tokio::test(start_paused = true)]
+async fn delivery_task_is_queued_after_an_outage_of_the_queue() {
+    let (aws, clock) = (TestAws::new(), fixtures::clock());
+    let (_, mut run) = run_with_subscriber(&aws, &clock).await;
+    let outages = Times::new(3);
+    aws.faults().on_post(|_| Some(Fault::Throttle));
+    aws.faults().on_call(move |call| {
+        let is_send = call.operation == "sqs:SendMessage";
+        (is_send && outages.take()).then_some(Fault::Outage)
+    });
+
+    run.finish_stage("a", None, json("1")).await.unwrap();
+    run.flush().await;
+
+    let queued = aws.queued::<DeliveryQueue>();
+    assert_eq!(queued.len(), 1, "{queued:?}");
+    assert_eq!(queued[0]["after_seq"], 0);
 }
 
 #[tokio::test]
@@ -221,6 +243,12 @@ async fn logged_but_uncommitted_message_is_committed_by_the_next_run() {
 
     assert_eq!(seqs(&aws.take_messages("c1")), [1, 2]);
     assert_eq!(aws.items::<Jobs>()[0]["seq"]["N"], "2");
+    let epochs: Vec<_> = aws
+        .items::<JobEvents>()
+        .iter()
+        .map(|event| event["epoch"]["N"].clone())
+        .collect();
+    assert_eq!(epochs, ["2", "2"]);
 }
 
 #[tokio::test]
@@ -252,4 +280,37 @@ async fn job_that_has_ended_takes_no_more_messages() {
     let late = run.finish_stage("a", None, json("1")).await;
 
     assert!(matches!(late, Err(PublishError::LeaseLost)), "{late:?}");
+}
+
+#[tokio::test]
+async fn stage_committed_without_its_publisher_has_the_status_of_its_job() {
+    let cancelled = TerminalState::Cancelled;
+    for (terminal_state, status) in [
+        (None, JobStatus::Running),
+        (Some(&cancelled), JobStatus::Cancelled),
+    ] {
+        let site = External::new().await;
+        let mut publisher = site.die_before_commit().await;
+        let job = site.load().await;
+        site.unattended.settle(&job, terminal_state).await.unwrap();
+
+        // The worker is back, and repeats its request.
+        let finished = publisher.finish_stage("a", None, json("1")).await;
+
+        let (lease_status, _) = finished.unwrap();
+        assert_eq!(lease_status.status, status);
+    }
+}
+
+#[tokio::test]
+async fn recover_discards_the_loss_of_an_earlier_worker() {
+    let site = External::new().await;
+    site.give_up_before_commit().await;
+    let lease = site.claim().await;
+    let mut publisher = site.publisher(&lease).await;
+
+    assert!(!publisher.recover().await.unwrap());
+
+    assert_eq!((publisher.seq(), site.load().await.seq), (0, 0));
+    assert_eq!(site.aws.items::<JobEvents>()[0]["epoch"]["N"], "2");
 }

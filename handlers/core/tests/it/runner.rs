@@ -45,11 +45,11 @@ impl Stage for Count {
     }
 }
 
-/// Doubles what the stage before it counted, or does what a test asks for.
-struct Double(Then);
+/// Doubles the count of the first stage, or follows the script of a test.
+struct Double(StageScript);
 
 #[derive(Clone, Copy)]
-enum Then {
+enum StageScript {
     Succeed,
     Fail,
     Panic,
@@ -69,10 +69,10 @@ impl Stage for Double {
         progress: &Progress,
     ) -> Result<usize, StageError> {
         match self.0 {
-            Then::Succeed => Ok(count * 2),
-            Then::Fail => Err(StageError::failed("too_short", "the text is too short")),
-            Then::Panic => panic!("the stage has a bug"),
-            Then::WaitForCancellation => loop {
+            StageScript::Succeed => Ok(count * 2),
+            StageScript::Fail => Err(StageError::failed("too_short", "the text is too short")),
+            StageScript::Panic => panic!("the stage has a bug"),
+            StageScript::WaitForCancellation => loop {
                 progress.check_cancelled()?;
                 tokio::time::sleep(Duration::from_millis(1)).await;
             },
@@ -88,10 +88,10 @@ struct Site {
 }
 
 impl Site {
-    fn new(then: Then) -> Self {
+    fn new(script: StageScript) -> Self {
         let (aws, clock) = (TestAws::new(), fixtures::clock());
         let counted = Arc::new(AtomicUsize::new(0));
-        let runner = runner(&aws, &clock, &counted, then);
+        let runner = runner(&aws, &clock, &counted, script);
         Self {
             aws,
             clock,
@@ -119,7 +119,7 @@ impl Site {
         self.runner.run(job_id, deadline).await
     }
 
-    /// The types of the messages that `c1` was sent, without progress.
+    /// The types of the durable messages that `c1` received.
     fn durable(&self) -> Vec<String> {
         let messages = self.aws.take_messages("c1").into_iter();
         let types = messages.filter_map(|message| message["type"].as_str().map(str::to_owned));
@@ -136,13 +136,13 @@ fn runner(
     aws: &TestAws,
     clock: &Clock,
     counted: &Arc<AtomicUsize>,
-    then: Then,
+    script: StageScript,
 ) -> Runner<PipelineFunction> {
     let objects = objects::<PipelineFunction>(aws);
     let build = || {
         let pipeline = Pipeline::new()
             .then(Count(Arc::clone(counted)))
-            .then(Double(then));
+            .then(Double(script));
         Ok::<_, io::Error>(pipeline)
     };
     Runner::new(stores::<PipelineFunction>(aws, clock), objects, build).unwrap()
@@ -150,7 +150,7 @@ fn runner(
 
 #[tokio::test]
 async fn job_runs_through_its_stages_to_its_results() {
-    let site = Site::new(Then::Succeed);
+    let site = Site::new(StageScript::Succeed);
     let job = site.job().await;
 
     let outcome = site.run(&job).await.unwrap();
@@ -166,7 +166,7 @@ async fn job_runs_through_its_stages_to_its_results() {
 
 #[tokio::test]
 async fn ended_job_is_not_run_again() {
-    let site = Site::new(Then::Succeed);
+    let site = Site::new(StageScript::Succeed);
     let job = site.job().await;
     site.run(&job).await.unwrap();
 
@@ -178,15 +178,15 @@ async fn ended_job_is_not_run_again() {
 
 #[tokio::test]
 async fn unknown_job_is_not_run() {
-    let site = Site::new(Then::Succeed);
+    let site = Site::new(StageScript::Succeed);
     let unknown = JobId::new(fixtures::START, [9; 8]);
 
     assert_eq!(site.run(&unknown).await.unwrap(), RunOutcome::Unknown);
 }
 
 #[tokio::test]
-async fn job_of_another_run_is_left_to_it() {
-    let site = Site::new(Then::Succeed);
+async fn job_of_another_run_is_not_run() {
+    let site = Site::new(StageScript::Succeed);
     let job = site.job().await;
     let other = stores::<PipelineFunction>(&site.aws, &site.clock);
     assert!(matches!(
@@ -202,7 +202,7 @@ async fn job_of_another_run_is_left_to_it() {
 
 #[tokio::test]
 async fn failing_stage_fails_the_job_with_its_code() {
-    let site = Site::new(Then::Fail);
+    let site = Site::new(StageScript::Fail);
     let job = site.job().await;
 
     site.run(&job).await.unwrap();
@@ -217,7 +217,7 @@ async fn failing_stage_fails_the_job_with_its_code() {
 
 #[tokio::test]
 async fn panicking_stage_fails_the_job() {
-    let site = Site::new(Then::Panic);
+    let site = Site::new(StageScript::Panic);
     let job = site.job().await;
 
     site.run(&job).await.unwrap();
@@ -227,9 +227,9 @@ async fn panicking_stage_fails_the_job() {
 
 #[tokio::test]
 async fn finished_stage_is_not_repeated_by_the_next_run() {
-    let site = Site::new(Then::Succeed);
+    let site = Site::new(StageScript::Succeed);
     let job = site.job().await;
-    // From its second update on, the jobs table fails: the first stage is committed, and no more.
+    // Writes to the log fail from the second on: only the first stage is committed.
     let committed = Arc::new(AtomicUsize::new(0));
     site.aws.faults().on_call(move |call| {
         let is_event = call.operation == "dynamodb:PutItem";
@@ -249,7 +249,7 @@ async fn finished_stage_is_not_repeated_by_the_next_run() {
 
 #[tokio::test]
 async fn missing_input_is_an_error_and_the_attempt_is_refunded() {
-    let site = Site::new(Then::Succeed);
+    let site = Site::new(StageScript::Succeed);
     let job = job(&site.aws, &site.clock, 1).await;
 
     let error = site.run(&job.id).await.unwrap_err();
@@ -261,11 +261,11 @@ async fn missing_input_is_an_error_and_the_attempt_is_refunded() {
 
 #[tokio::test]
 async fn job_fails_after_too_many_runs_without_progress() {
-    let site = Site::new(Then::Succeed);
+    let site = Site::new(StageScript::Succeed);
     let job = site.job().await;
     let jobs = stores::<PipelineFunction>(&site.aws, &site.clock);
     for _ in 0..MAX_ATTEMPTS_WITHOUT_PROGRESS {
-        // A run that ends without a trace.
+        // A run that dies.
         assert!(matches!(
             jobs.jobs.claim(&job).await.unwrap(),
             Claim::Acquired { .. }
@@ -282,7 +282,7 @@ async fn job_fails_after_too_many_runs_without_progress() {
 
 #[tokio::test]
 async fn cancelled_job_ends_before_its_first_stage() {
-    let site = Site::new(Then::Succeed);
+    let site = Site::new(StageScript::Succeed);
     let job = site.job().await;
     let jobs = stores::<PipelineFunction>(&site.aws, &site.clock);
     jobs.jobs.request_cancel(&job).await.unwrap();
@@ -295,11 +295,11 @@ async fn cancelled_job_ends_before_its_first_stage() {
 
 #[tokio::test]
 async fn running_stage_is_cancelled() {
-    let site = Site::new(Then::WaitForCancellation);
+    let site = Site::new(StageScript::WaitForCancellation);
     let job = site.job().await;
     let jobs = stores::<PipelineFunction>(&site.aws, &site.clock);
     let cancel = async {
-        // The first stage has finished: the second one is running.
+        // Once the first stage has finished, the second one is running.
         while site.aws.items::<JobEvents>().is_empty() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
@@ -313,8 +313,8 @@ async fn running_stage_is_cancelled() {
 }
 
 #[tokio::test]
-async fn job_is_handed_back_when_the_time_is_up() {
-    let site = Site::new(Then::WaitForCancellation);
+async fn job_is_handed_back_at_the_deadline() {
+    let site = Site::new(StageScript::WaitForCancellation);
     let job = site.job().await;
 
     let outcome = site
@@ -330,7 +330,7 @@ async fn job_is_handed_back_when_the_time_is_up() {
 
 #[tokio::test]
 async fn durable_message_is_published_despite_failing_writes() {
-    let site = Site::new(Then::Succeed);
+    let site = Site::new(StageScript::Succeed);
     let job = site.job().await;
     let failures = Times::new(2);
     site.aws.faults().on_call(move |call| {

@@ -23,7 +23,11 @@ pub(super) async fn load_job(
             job.filter(|job| job.verify_access_key(key))
                 .ok_or_else(forbidden)
         }
-        None if context.connections.watches(connection_id, job_id).await? => {
+        None if context
+            .connections
+            .is_subscribed(connection_id, job_id)
+            .await? =>
+        {
             let job = context.jobs.load(job_id).await?;
             job.ok_or_else(|| {
                 MessageError::new(

@@ -15,7 +15,11 @@ pub(super) async fn handle(
     activity::record(context, invocation).await?;
     let (connection_id, job_id) = (&invocation.connection_id, &message.job_id);
     // A transaction whose condition fails costs as much as one that succeeds, so read first.
-    if context.connections.watches(connection_id, job_id).await? {
+    if context
+        .connections
+        .is_subscribed(connection_id, job_id)
+        .await?
+    {
         let subscriptions = &context.subscriptions;
         subscriptions.unsubscribe(connection_id, job_id).await?;
     }

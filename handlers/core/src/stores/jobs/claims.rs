@@ -1,4 +1,4 @@
-//! Who may write to a job: the run that has claimed it last.
+//! Claims and leases: only the run of the latest claim may write to a job.
 
 use aws_sdk_dynamodb::{
     operation::update_item::builders::UpdateItemFluentBuilder, types::AttributeValue,
@@ -18,62 +18,63 @@ use crate::{
     models::Job,
 };
 
-/// The condition of every write of a run: the lease is its own, and the job has not ended.
+/// The condition of every write of a run: no later claim exists, and the job has not ended.
 pub(super) const UNDER_LEASE: &str = "epoch = :epoch AND #status = :running";
 
-/// The right to write to a job: whoever has claimed it last.
+/// The right of the latest claim to write to a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// The job.
     pub job_id: JobId,
-    /// The claim's number.
+    /// The number of the claim.
     pub epoch: u64,
 }
 
-/// A worker of its own that claims a job.
+/// What an external worker declares when it claims a job.
 #[derive(Clone, Copy, Debug)]
 pub struct ExternalClaim<'a> {
-    /// The stages that it runs.
+    /// The stages that the worker runs.
     pub stages: &'a [String],
-    /// Its name, if it has one that no other worker has: it gets its job back at once with it.
+    /// The unique name of the worker, if it has one. With it, the worker reclaims its own job before the
+    /// lease ends.
     pub worker_id: Option<&'a str>,
 }
 
 impl ExternalClaim<'_> {
-    /// Whether this worker has claimed the job last, by its name.
+    /// Whether the latest claim of the job is this worker's, by its name.
     pub fn holds(&self, job: &Job) -> bool {
         self.worker_id.is_some() && self.worker_id == job.worker_id.as_deref()
     }
 }
 
-/// What came of an attempt to claim a job.
+/// The result of a claim.
 #[derive(Debug)]
 pub enum Claim {
-    /// The job is the claimer's.
+    /// The claim was written.
     Acquired {
-        /// The job as it is now.
+        /// The job after the claim.
         job: Box<Job>,
         /// The right to write to it.
         lease: Lease,
-        /// The run before this one let its lease end: what it was sending may be lost.
+        /// Whether the previous claim did not release the job: its messages may not have been sent.
         takeover: bool,
     },
-    /// Another run holds it, until this many epoch seconds at least.
+    /// Another claim holds the lease.
     Held {
-        /// When the other run's lease ends unless it renews it.
+        /// When the lease ends unless it is renewed, in epoch seconds.
         until: i64,
     },
-    /// Another claim was written since the job was read: the job as it is now. Only an external
-    /// worker's claim depends on what was read.
+    /// Another claim was written since the job was read. Contains the job as it is now. Only an external
+    /// worker's claim depends on the job that was read.
     Outdated(Box<Job>),
     /// The job has ended.
     Ended,
-    /// There is no such job (any more).
+    /// The job does not exist, or does not any more.
     NotFound,
 }
 
 impl Claim {
-    fn taken(job: Job, takeover: bool) -> Self {
+    fn acquired(job: Job, takeover: bool) -> Self {
         let lease = Lease {
             job_id: job.job_id.clone(),
             epoch: job.epoch,
@@ -85,7 +86,7 @@ impl Claim {
         }
     }
 
-    /// Why a job, as it is now, could not be claimed.
+    /// Why `job`, as it is now, could not be claimed.
     fn refused(job: Option<Job>) -> Self {
         match job {
             None => Self::NotFound,
@@ -98,21 +99,21 @@ impl Claim {
 }
 
 impl<F: Function> JobStore<F> {
-    /// Takes a job to run it: one that waits, or one whose run has let its lease end.
+    /// Claims a job that is queued, or whose lease has ended.
     pub async fn claim(&self, job_id: &JobId) -> Result<Claim, StoreError>
     where
         F: Granted<UpdateItem<Jobs>> + Granted<GetItem<Jobs>>,
     {
         for takeover in [false, true] {
-            if let Some(job) = self.take(job_id, None, takeover).await? {
-                return Ok(Claim::taken(job, takeover));
+            if let Some(job) = self.try_claim(job_id, None, takeover).await? {
+                return Ok(Claim::acquired(job, takeover));
             }
         }
         Ok(Claim::refused(self.load(job_id).await?))
     }
 
-    /// [`Self::claim`] for an external worker. The claim is the next one after the last claim of
-    /// `known`, the job as it was read. Another claim since then is answered with [`Claim::Outdated`].
+    /// [`Self::claim`] for an external worker. The claim requires that `known`, the job as it was read, has
+    /// the latest claim; otherwise the result is [`Claim::Outdated`].
     pub async fn claim_for(
         &self,
         known: &Job,
@@ -123,8 +124,8 @@ impl<F: Function> JobStore<F> {
     {
         for takeover in [false, true] {
             let external = Some((external, known.epoch));
-            if let Some(job) = self.take(&known.job_id, external, takeover).await? {
-                return Ok(Claim::taken(job, takeover));
+            if let Some(job) = self.try_claim(&known.job_id, external, takeover).await? {
+                return Ok(Claim::acquired(job, takeover));
             }
         }
         Ok(match self.load(&known.job_id).await? {
@@ -135,7 +136,7 @@ impl<F: Function> JobStore<F> {
         })
     }
 
-    async fn take(
+    async fn try_claim(
         &self,
         job_id: &JobId,
         external: Option<(ExternalClaim<'_>, u64)>,
@@ -194,17 +195,17 @@ impl<F: Function> JobStore<F> {
         .await
     }
 
-    /// Does not count a claim against the job that came to nothing by a fault of ours: too many of
-    /// them fail it. `counted` is the number that the claim made of them; a stage that has finished
-    /// since has set it back. One that cannot be taken back counts.
+    /// Subtracts a claim that failed because of AWS from `attempts_without_progress`, so that such failures
+    /// do not fail the job. `counted` is the value that the claim wrote; nothing is changed if it is
+    /// different now. A failed update is logged, and the claim stays counted.
     pub async fn refund_attempt(&self, lease: &Lease, counted: u32)
     where
         F: Granted<UpdateItem<Jobs>>,
     {
-        // Not by `ADD`: the SDK sends it again when an answer is lost.
-        let excused = self
-            .change("excusing a claim", || {
-                self.under(lease)
+        // Not by `ADD`, because the SDK repeats the request when a response is lost.
+        let refunded = self
+            .change("refunding an attempt", || {
+                self.update_under_lease(lease)
                     .update_expression("SET attempts_without_progress = :before")
                     .condition_expression(format!(
                         "{UNDER_LEASE} AND attempts_without_progress = :counted"
@@ -213,21 +214,21 @@ impl<F: Function> JobStore<F> {
                     .expression_attribute_values(":counted", number(counted))
             })
             .await;
-        if let Err(error) = excused {
-            tracing::warn!(%error, job_id = %lease.job_id, "a claim counts as a crash");
+        if let Err(error) = refunded {
+            tracing::warn!(%error, job_id = %lease.job_id, "an attempt could not be refunded; it counts as a crash");
         }
     }
 
-    /// Notes that the run of this claim was alive when another claim took its lease, so that the job
-    /// does not fail for a reason that is not the stage's. A note that cannot be written is missing.
-    pub async fn note_lost_lease(&self, lease: &Lease)
+    /// Records that the run of this claim was alive when another claim took its lease, so that a failure
+    /// of the job is not blamed on the stage. A failed update is only logged.
+    pub async fn record_lost_lease(&self, lease: &Lease)
     where
         F: Granted<UpdateItem<Jobs>>,
     {
-        // A set of numbers: the SDK sends the update again when an answer is lost.
+        // A set, because the SDK repeats the request when a response is lost.
         let epoch = AttributeValue::Ns(vec![lease.epoch.to_string()]);
         let noted = self
-            .change("noting a lost lease", || {
+            .change("recording a lost lease", || {
                 self.update(&lease.job_id)
                     .update_expression("ADD lost_leases :lost")
                     .condition_expression("#status IN (:queued, :running) AND epoch > :epoch")
@@ -239,19 +240,19 @@ impl<F: Function> JobStore<F> {
             })
             .await;
         if let Err(error) = noted {
-            tracing::warn!(%error, job_id = %lease.job_id, "a lost lease was not noted");
+            tracing::warn!(%error, job_id = %lease.job_id, "a lost lease could not be recorded");
         }
     }
 
-    /// Gives a claimed job back, so that the next claim need not wait for the lease to end. None
-    /// when the lease is lost.
+    /// Releases the lease and queues the job, so that the next claim does not wait for the lease to end.
+    /// None when the lease is lost.
     pub async fn release(&self, lease: &Lease) -> Result<Option<Job>, StoreError>
     where
         F: Granted<UpdateItem<Jobs>> + Granted<GetItem<Jobs>>,
     {
         let released = self
-            .change("giving the job back", || {
-                self.under(lease)
+            .change("releasing the lease", || {
+                self.update_under_lease(lease)
                     .update_expression("SET #status = :queued, lease_expires_at = :zero")
                     .expression_attribute_names("#status", "status")
                     .expression_attribute_values(":queued", text(JobStatus::Queued.name()))
@@ -261,13 +262,13 @@ impl<F: Function> JobStore<F> {
         if released.is_some() {
             return Ok(released);
         }
-        // An attempt whose answer was lost has done it: the job waits, and nobody has claimed it since.
+        // An earlier attempt whose response was lost may have done it: the job is queued without a new claim.
         let job = self.load(&lease.job_id).await?;
         Ok(job.filter(|job| job.epoch == lease.epoch && job.status == JobStatus::Queued))
     }
 
-    /// An update that only the holder of the lease can make, while the job has not ended.
-    pub(super) fn under(&self, lease: &Lease) -> UpdateItemFluentBuilder
+    /// An update on the condition that the lease is held and the job has not ended.
+    pub(super) fn update_under_lease(&self, lease: &Lease) -> UpdateItemFluentBuilder
     where
         F: Granted<UpdateItem<Jobs>>,
     {
@@ -278,93 +279,13 @@ impl<F: Function> JobStore<F> {
             .expression_attribute_values(":running", text(JobStatus::Running.name()))
     }
 
-    /// The same for the one that commits `seq`.
-    pub(super) fn under_before(&self, lease: &Lease, seq: u64) -> UpdateItemFluentBuilder
+    /// [`Self::update_under_lease`], also on the condition that `seq` is the next one to commit.
+    pub(super) fn commit_update(&self, lease: &Lease, seq: u64) -> UpdateItemFluentBuilder
     where
         F: Granted<UpdateItem<Jobs>>,
     {
-        self.under(lease)
+        self.update_under_lease(lease)
             .condition_expression(format!("{UNDER_LEASE} AND seq = :before"))
             .expression_attribute_values(":before", number(seq.saturating_sub(1)))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use contract::{
-        functions::WorkerFunction,
-        ids::{AccessKey, RequestId, WorkerKey},
-        timestamp::Timestamp,
-    };
-
-    use super::*;
-    use crate::{
-        aws::{
-            Database, Environment,
-            fake::{Answer, fake},
-        },
-        clock::Clock,
-    };
-
-    const NOW: Timestamp = Timestamp::from_epoch_seconds(1_800_000_000);
-
-    fn job(epoch: u64, status: JobStatus) -> Job {
-        let job = Job::queued(
-            JobId::new(NOW, [1; 8]),
-            &AccessKey::new([3; 16]),
-            RequestId::new(NOW, [2; 8]),
-            "req_1_a".to_owned(),
-            "text/plain".to_owned(),
-            NOW,
-        );
-        Job {
-            epoch,
-            status,
-            worker_id: Some("one".to_owned()),
-            ..job.for_external_worker(&WorkerKey::new([4; 16]))
-        }
-    }
-
-    /// What comes of a claim after the second one, of a job that is now as `now` says.
-    async fn claimed(now: Job) -> Claim {
-        let (config, calls) = fake(move |call| match &*call.operation {
-            "GetItem" => Answer::item(&now.to_dynamodb_item().unwrap()),
-            _ => Answer::ConditionFailed,
-        });
-        let environment = Environment::<WorkerFunction>::read(|name| Some(name.to_owned()));
-        let database = Database::new(&config, &environment.unwrap());
-        let jobs = JobStore::new(database, Clock::standing_at(NOW));
-        let external = ExternalClaim {
-            stages: &[],
-            worker_id: Some("one"),
-        };
-        let known = job(2, JobStatus::Running);
-        let claim = jobs.claim_for(&known, external).await.unwrap();
-        let calls = calls.all();
-        let updates = calls.iter().filter(|call| call.operation == "UpdateItem");
-        for update in updates {
-            let condition = update.input["ConditionExpression"].as_str().unwrap();
-            assert!(condition.ends_with("AND epoch = :known"), "{condition}");
-            let known = &update.input["ExpressionAttributeValues"][":known"];
-            assert_eq!(known["N"], "2");
-        }
-        claim
-    }
-
-    #[tokio::test]
-    async fn external_claim_is_outdated_once_another_one_is_written() {
-        let claim = claimed(job(3, JobStatus::Running)).await;
-        assert!(
-            matches!(&claim, Claim::Outdated(job) if job.epoch == 3),
-            "{claim:?}"
-        );
-    }
-
-    #[tokio::test]
-    async fn external_claim_is_refused_for_what_the_job_is() {
-        let held = claimed(job(2, JobStatus::Running)).await;
-        assert!(matches!(held, Claim::Held { .. }), "{held:?}");
-        let ended = claimed(job(3, JobStatus::Failed)).await;
-        assert!(matches!(ended, Claim::Ended), "{ended:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! The jobs. Every write of a run is conditional on its lease.
+//! Jobs. Every write of a run is conditional on its lease.
 
 mod claims;
 mod runs;
@@ -30,7 +30,7 @@ use crate::{
     retry::RetryPolicy,
 };
 
-/// The jobs in `jobs`.
+/// The items of `jobs`.
 #[derive(Debug)]
 pub struct JobStore<F> {
     database: Database<F>,
@@ -47,12 +47,12 @@ impl<F> Clone for JobStore<F> {
 }
 
 impl<F: Function> JobStore<F> {
-    /// The jobs in the table of `database`.
+    /// A store of jobs in the table of `database`.
     pub fn new(database: Database<F>, clock: Clock) -> Self {
         Self { database, clock }
     }
 
-    /// Stores a new job. False when another request's has its id.
+    /// Stores a new job. False when a job of another request has its id.
     pub async fn create(&self, job: &Job) -> Result<bool, StoreError>
     where
         F: Granted<PutItem<Jobs>>,
@@ -61,7 +61,7 @@ impl<F: Function> JobStore<F> {
             .database
             .put_item::<Job>()
             .set_item(Some(job.to_dynamodb_item()?))
-            // The SDK sends it again when an answer is lost.
+            // The SDK repeats the request when a response is lost.
             .condition_expression("attribute_not_exists(job_id) OR request_id = :request_id")
             .expression_attribute_values(":request_id", text(&job.request_id))
             .send()
@@ -69,7 +69,7 @@ impl<F: Function> JobStore<F> {
         Ok(condition_met("storing the job", answer)?.is_some())
     }
 
-    /// Reads a job as it is now.
+    /// Reads a job consistently. None when it does not exist or has expired.
     pub async fn load(&self, job_id: &JobId) -> Result<Option<Job>, StoreError>
     where
         F: Granted<GetItem<Jobs>>,
@@ -87,12 +87,12 @@ impl<F: Function> JobStore<F> {
         Ok(job.filter(|job| job.is_live(self.clock.now())))
     }
 
-    /// Asks a job to stop. None when it has ended, or is not there.
+    /// Requests the cancellation of a job. None when it has ended or does not exist.
     pub async fn request_cancel(&self, job_id: &JobId) -> Result<Option<Job>, StoreError>
     where
         F: Granted<UpdateItem<Jobs>>,
     {
-        self.change("asking the job to stop", || {
+        self.change("requesting the cancellation", || {
             self.update(job_id)
                 .update_expression("SET cancel_requested = :true")
                 .condition_expression("#status IN (:queued, :running)")
@@ -104,14 +104,14 @@ impl<F: Function> JobStore<F> {
         .await
     }
 
-    /// Notes which part of the log the delivery function has been asked to send again.
-    pub async fn note_redelivery(&self, job_id: &JobId, sent: SentRange) -> Result<(), StoreError>
+    /// Records which part of the log was queued to be sent again.
+    pub async fn record_redelivery(&self, job_id: &JobId, sent: SentRange) -> Result<(), StoreError>
     where
         F: Granted<UpdateItem<Jobs>>,
     {
         let sent: AttributeValue = serde_dynamo::to_attribute_value(sent)
-            .map_err(|error| StoreError::call("noting a redelivery")(error.to_string()))?;
-        self.change("noting a redelivery", || {
+            .map_err(|error| StoreError::call("recording a redelivery")(error.to_string()))?;
+        self.change("recording a redelivery", || {
             self.update(job_id)
                 .update_expression("SET redelivered = :sent")
                 .condition_expression("attribute_exists(job_id)")
@@ -132,7 +132,7 @@ impl<F: Function> JobStore<F> {
             .return_values(ReturnValue::AllNew)
     }
 
-    /// Sends an update. None when its condition does not hold.
+    /// Sends an update and returns the job after it. None when its condition does not hold.
     async fn change(
         &self,
         operation: &'static str,

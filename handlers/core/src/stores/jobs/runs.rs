@@ -1,4 +1,4 @@
-//! What a run writes to its job: how far it is, its finished stages, its end.
+//! The writes of a run: progress, finished stages and the end of the job.
 
 use aws_sdk_dynamodb::{
     operation::update_item::builders::UpdateItemFluentBuilder, types::AttributeValue,
@@ -18,7 +18,7 @@ use crate::{
     progress::Estimate,
 };
 
-/// How far a running stage is, as it is written to the job.
+/// The progress of a running stage, as it is written to the job's item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProgressPoint {
     /// The stage.
@@ -27,24 +27,24 @@ pub struct ProgressPoint {
     pub progress: u8,
     /// Percent of all stages.
     pub overall_progress: u8,
-    /// What the stage is doing.
+    /// What the stage is doing, in the words of its author.
     pub message: String,
     /// Seconds until the job ends, while known.
     pub estimated_seconds_remaining: Option<u64>,
 }
 
-/// What a durable message changes in the job's item.
+/// The change that a durable message makes to the job's item.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Commit {
-    /// The stage is done, and the job so far, if that is known.
+    /// The stage has finished. The percentage of all stages, if known.
     Stage(String, Option<u8>),
     /// The job has ended.
     End(TerminalState),
 }
 
 impl Commit {
-    /// The commit of the message `logged`, which is in the log. An error for a message that is never
-    /// logged.
+    /// The commit of the message `logged`, which was read from the log. An error for a message that is not
+    /// durable.
     pub fn of_logged(logged: &str) -> Result<Self, StoreError> {
         let unreadable = StoreError::call("reading the log");
         Ok(match serde_json::from_str(logged) {
@@ -59,8 +59,8 @@ impl Commit {
 }
 
 impl<F: Function> JobStore<F> {
-    /// Writes how far the stage is and renews the lease: the one write of a progress update.
-    /// Answers with the job as it is then; none when the lease is lost.
+    /// Writes the progress of the stage and renews the lease, in one write. Returns the job after it; none
+    /// when the lease is lost.
     pub async fn report(
         &self,
         lease: &Lease,
@@ -71,13 +71,13 @@ impl<F: Function> JobStore<F> {
         F: Granted<UpdateItem<Jobs>>,
     {
         self.change("writing the job's progress", || {
-            self.reaching(self.under(lease), attempt, point, "")
+            self.progress_update(self.update_under_lease(lease), attempt, point, "")
         })
         .await
     }
 
-    /// [`Self::report`] for an external worker, whose posts may come late or twice: none also when
-    /// the job has gone on from `seq`, or this attempt at the stage beyond `point`.
+    /// [`Self::report`] for an external worker, whose requests may arrive late or twice. None also when the
+    /// job's `seq` is not `seq` any more, or this attempt at the stage is beyond `point`.
     pub async fn report_if_newer(
         &self,
         lease: &Lease,
@@ -90,26 +90,31 @@ impl<F: Function> JobStore<F> {
         F: Granted<UpdateItem<Jobs>>,
     {
         let estimate: AttributeValue = serde_dynamo::to_attribute_value(estimate)
-            .map_err(|error| StoreError::call("noting the estimate")(error.to_string()))?;
+            .map_err(|error| StoreError::call("storing the estimate")(error.to_string()))?;
         self.change("writing the job's progress", || {
-            self.reaching(self.under(lease), attempt, point, ", estimate = :estimate")
-                .condition_expression(format!(
-                    "{UNDER_LEASE} AND seq = :seq AND \
+            self.progress_update(
+                self.update_under_lease(lease),
+                attempt,
+                point,
+                ", estimate = :estimate",
+            )
+            .condition_expression(format!(
+                "{UNDER_LEASE} AND seq = :seq AND \
                      (stage <> :stage OR attempt_epoch <> :epoch OR progress <= :progress)"
-                ))
-                .expression_attribute_values(":seq", number(seq))
-                .expression_attribute_values(":estimate", estimate.clone())
+            ))
+            .expression_attribute_values(":seq", number(seq))
+            .expression_attribute_values(":estimate", estimate.clone())
         })
         .await
     }
 
-    /// Renews the lease and changes nothing else. None when it is lost.
+    /// Renews the lease without other changes. None when it is lost.
     pub async fn renew(&self, lease: &Lease) -> Result<Option<Job>, StoreError>
     where
         F: Granted<UpdateItem<Jobs>>,
     {
         self.change("renewing the lease", || {
-            self.under(lease)
+            self.update_under_lease(lease)
                 .update_expression("SET lease_expires_at = :lease_expires_at")
                 .expression_attribute_values(
                     ":lease_expires_at",
@@ -119,7 +124,7 @@ impl<F: Function> JobStore<F> {
         .await
     }
 
-    fn reaching(
+    fn progress_update(
         &self,
         update: UpdateItemFluentBuilder,
         attempt: u32,
@@ -152,8 +157,8 @@ impl<F: Function> JobStore<F> {
             )
     }
 
-    /// Commits the `stage_complete` at `seq`, which is in the log. `overall` is how far the job is
-    /// then, if that is known. None when the lease is lost, or something else is at `seq`.
+    /// Commits the `stage_complete` at `seq`, which is in the log. `overall` is the percentage of all stages
+    /// after it, if known. None when the lease is lost, or another message is at `seq`.
     pub async fn finish_stage(
         &self,
         lease: &Lease,
@@ -172,7 +177,7 @@ impl<F: Function> JobStore<F> {
                      stage = :stage, attempt = :attempt, attempt_epoch = :epoch, \
                      progress = :hundred, attempts_without_progress = :zero, updated_at = :now, lease_expires_at = :lease_expires_at"
                     .to_owned();
-                let mut update = self.under_before(lease, seq);
+                let mut update = self.commit_update(lease, seq);
                 if let Some(overall) = overall {
                     expression.push_str(", overall_progress = :overall");
                     update = update.expression_attribute_values(":overall", number(overall));
@@ -192,11 +197,11 @@ impl<F: Function> JobStore<F> {
                     )
             })
             .await?;
-        self.unless_committed(finished, lease, seq).await
+        self.or_already_committed(finished, lease, seq).await
     }
 
-    /// Commits the job's last message at `seq`, which is in the log. None when the lease is lost:
-    /// a job ends once.
+    /// Commits the terminal message at `seq`, which is in the log. None when the lease is lost, which it is
+    /// once the job has ended.
     pub async fn end(
         &self,
         lease: &Lease,
@@ -208,19 +213,18 @@ impl<F: Function> JobStore<F> {
     {
         let ended = self
             .change("committing the end of the job", || {
-                let update =
-                    Self::terminal_state(self.under_before(lease, seq), terminal_state, seq);
+                let update = Self::end_update(self.commit_update(lease, seq), terminal_state, seq);
                 update.expression_attribute_values(":now", text(self.clock.now()))
             })
             .await?;
-        self.unless_committed(ended, lease, seq).await
+        self.or_already_committed(ended, lease, seq).await
     }
 
-    /// What a commit at `seq` comes to. One whose condition did not hold may have been made
-    /// already: by an attempt whose answer was lost, or by another attempt that overlaps with this
-    /// one, and that may have gone on since. A place in the log is written once by each claim, so a
-    /// job that has reached `seq` under this claim has committed this very event.
-    async fn unless_committed(
+    /// The result of a commit at `seq`. If its condition did not hold, it may have been made already: by an
+    /// attempt whose response was lost, or by an overlapping attempt, which may have made later commits.
+    /// Each claim writes a `seq` of the log once, so a job that has reached `seq` under this claim has
+    /// committed this event.
+    async fn or_already_committed(
         &self,
         answer: Option<Job>,
         lease: &Lease,
@@ -236,7 +240,7 @@ impl<F: Function> JobStore<F> {
         Ok(job.filter(|job| is_committed(job, lease, seq)))
     }
 
-    pub(super) fn terminal_state(
+    pub(super) fn end_update(
         update: UpdateItemFluentBuilder,
         terminal_state: &TerminalState,
         seq: u64,
@@ -272,7 +276,7 @@ impl<F: Function> JobStore<F> {
     }
 }
 
-/// Whether the job has committed the event that this claim has written at `seq`.
+/// Whether the job has committed the event that this claim wrote at `seq`.
 fn is_committed(job: &Job, lease: &Lease, seq: u64) -> bool {
     job.epoch == lease.epoch && job.seq >= seq
 }
@@ -321,11 +325,11 @@ mod tests {
         (job.epoch, job.seq) = (2, 3);
         assert!(!is_committed(&job, &lease, 4));
         assert!(is_committed(&job, &lease, 3));
-        // An attempt that overlaps has gone on, and has ended the job.
+        // An overlapping attempt has made later commits, and has ended the job.
         assert!(is_committed(&job, &lease, 1));
         job.status = JobStatus::Completed;
         assert!(is_committed(&job, &lease, 1));
-        // Another claim may have written something else there.
+        // Another claim may have written another event at this `seq`.
         job.epoch = 3;
         assert!(!is_committed(&job, &lease, 3));
     }

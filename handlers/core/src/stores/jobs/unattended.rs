@@ -14,15 +14,15 @@ use crate::{
     models::Job,
 };
 
-/// The condition of a write that is made without a lease: there is no later claim, nothing else was
-/// committed, and the holder of the lease, if there was one, has let it end.
+/// The condition of a write without a lease: there is no later claim and no later commit, and the job is
+/// queued or its lease has ended.
 const UNATTENDED: &str = "epoch = :epoch AND seq = :before AND \
                           (#status = :queued OR (#status = :running AND lease_expires_at < :seconds))";
 
 impl<F: Function> JobStore<F> {
-    /// Claims a job that nothing holds for a process that only writes its end: a holder of the lease
-    /// that comes back has lost it. Does not renew the lease: the job stays unattended, and a worker
-    /// may claim it at once. None when the job was claimed meanwhile, or the holder is back.
+    /// Claims an unattended job for a process that only writes its end. A former holder that returns has
+    /// lost its lease. The lease is not renewed: the job stays unattended, and a worker may claim it at
+    /// once. None when the job was claimed meanwhile, or its holder has returned.
     pub async fn take_unattended(&self, job: &Job) -> Result<Option<Job>, StoreError>
     where
         F: Granted<UpdateItem<Jobs>> + Granted<GetItem<Jobs>>,
@@ -30,7 +30,7 @@ impl<F: Function> JobStore<F> {
         let epoch = job.epoch + 1;
         let taken = self
             .change("claiming an unattended job", || {
-                // Not by `ADD`: the SDK sends it again when an answer is lost.
+                // Not by `ADD`, because the SDK repeats the request when a response is lost.
                 self.unattended(job, job.seq)
                     .update_expression("SET epoch = :next")
                     .expression_attribute_values(":next", number(epoch))
@@ -39,7 +39,8 @@ impl<F: Function> JobStore<F> {
         if taken.is_some() {
             return Ok(taken);
         }
-        // An attempt whose answer was lost has done it: a worker's claim would have renewed the lease.
+        // An earlier attempt whose response was lost may have done it. A worker's claim would have
+        // renewed the lease.
         let current = self.load(&job.job_id).await?;
         Ok(current.filter(|current| {
             let is_as_read = current.status == job.status && current.seq == job.seq;
@@ -47,9 +48,9 @@ impl<F: Function> JobStore<F> {
         }))
     }
 
-    /// Commits the durable message at `seq`, which is in the log under the epoch of `job`, although
-    /// nothing holds the job's lease. Does not renew the lease: the job stays unattended. None when
-    /// the job was claimed meanwhile, or the holder of the lease is back.
+    /// Commits the durable message at `seq`, which is in the log under the epoch of `job`, without a lease.
+    /// The lease is not renewed: the job stays unattended. None when the job was claimed meanwhile, or its
+    /// holder has returned.
     pub async fn commit_unattended(
         &self,
         job: &Job,
@@ -66,7 +67,7 @@ impl<F: Function> JobStore<F> {
                     .unattended(job, seq.saturating_sub(1))
                     .expression_attribute_values(":now", text(now));
                 match commit {
-                    Commit::End(terminal_state) => Self::terminal_state(update, terminal_state, seq),
+                    Commit::End(terminal_state) => Self::end_update(update, terminal_state, seq),
                     Commit::Stage(stage, _) => update
                         .update_expression(
                             "SET seq = :seq, checkpoints.#stage = :seq, stage = :stage, \
@@ -83,14 +84,14 @@ impl<F: Function> JobStore<F> {
         if committed.is_some() {
             return Ok(committed);
         }
-        // It may have been committed already: by an attempt whose answer was lost, by another that
-        // overlaps with this one, or by the worker itself. What is in the log at `seq` under this
-        // epoch never changes, so a job that has reached it has committed it.
+        // It may have been committed already: by an attempt whose response was lost, by an overlapping
+        // attempt, or by the worker. The event at `seq` under this epoch never changes, so a job that has
+        // reached `seq` has committed it.
         let current = self.load(&job.job_id).await?;
         Ok(current.filter(|current| current.epoch == job.epoch && current.seq >= seq))
     }
 
-    /// An update of a job that nothing holds and that has not got beyond `seq`.
+    /// An update on the condition that the job is unattended and its `seq` is still `seq`.
     fn unattended(&self, job: &Job, seq: u64) -> UpdateItemFluentBuilder
     where
         F: Granted<UpdateItem<Jobs>>,
