@@ -1,56 +1,55 @@
-//! Audiences too wide for one invocation: parts of them go back to the queue, to be served side by
-//! side. An invocation either splits an audience or serves it, so that a failure while it serves
-//! never sends a whole audience through the queue again.
+//! Splits a task with more recipients than one invocation can serve into several tasks, which run in
+//! parallel. An invocation either splits a task or sends its messages; so a failure while it sends never
+//! sends them to all subscribers again.
 
 use contract::queues::{DeliveryQueue, DeliveryTask, Recipients};
 use handlers_core::{models::Subscriber, stores::Page};
 
-use crate::handler::{DeliveryError, Handler};
+use crate::{context::Context, error::DeliveryError};
 
-/// Connections that one invocation serves.
+/// Maximum number of connections that one invocation sends to.
 const CHUNK_SIZE: usize = 500;
-/// Subscribers that one invocation reads to split them; who comes after them is split by the next.
+/// Maximum number of subscribers that one invocation reads to split a task. The next task splits the
+/// rest.
 const SPLIT_PAGE_SIZE: usize = 10 * CHUNK_SIZE;
 
-/// What became of an audience.
+/// The recipients of a task.
 pub(crate) enum FanOut {
-    /// This invocation can serve it.
+    /// This invocation can send to them.
     Small(Vec<Subscriber>),
-    /// Its parts are on the queue.
-    Queued,
+    /// There are too many; tasks for parts of them are on the queue.
+    Split,
 }
 
-impl Handler {
-    /// Those who watch the job, from the connection after `after` on; or, when they are too many,
-    /// pointers for parts of them on the queue.
-    pub(crate) async fn fan_out(
-        &self,
-        pointer: &DeliveryTask,
-        after: Option<&str>,
-    ) -> Result<FanOut, DeliveryError> {
-        let page = self
-            .subscriptions
-            .page(&pointer.job_id, after, SPLIT_PAGE_SIZE)
-            .await?;
-        let Some(parts) = parts(pointer, &page) else {
-            return Ok(FanOut::Small(page.subscribers));
-        };
-        self.queues.send_all::<DeliveryQueue>(&parts, 0).await?;
-        Ok(FanOut::Queued)
-    }
+/// Loads the subscribers of the job whose connection id sorts after `after`. If there are too many for
+/// one invocation, queues tasks for parts of them instead.
+pub(crate) async fn fan_out(
+    context: &Context,
+    task: &DeliveryTask,
+    after: Option<&str>,
+) -> Result<FanOut, DeliveryError> {
+    let page = context
+        .subscriptions
+        .page(&task.job_id, after, SPLIT_PAGE_SIZE)
+        .await?;
+    let Some(parts) = parts(task, &page) else {
+        return Ok(FanOut::Small(page.subscribers));
+    };
+    context.queues.send_all::<DeliveryQueue>(&parts, 0).await?;
+    Ok(FanOut::Split)
 }
 
-/// The tasks that the task for an audience is split into; none when one invocation can serve it.
-fn parts(pointer: &DeliveryTask, page: &Page) -> Option<Vec<DeliveryTask>> {
+/// The tasks that a task is split into. None if one invocation can send to all subscribers of `page`.
+fn parts(task: &DeliveryTask, page: &Page) -> Option<Vec<DeliveryTask>> {
     if page.subscribers.len() <= CHUNK_SIZE {
         return None;
     }
     let part = |audience| DeliveryTask {
         audience,
         renewed: false,
-        ..pointer.clone()
+        ..task.clone()
     };
-    // The rest first: its splitting is what the last of the audience wait for.
+    // The task for the rest comes first: it has to be split again, so its recipients wait longest.
     let rest = page.more_after.clone().map(Recipients::SubscribersAfter);
     let chunks = page.subscribers.chunks(CHUNK_SIZE).map(|chunk| {
         let id = |subscriber: &Subscriber| subscriber.connection_id.clone();
@@ -99,13 +98,13 @@ mod tests {
     }
 
     #[test]
-    fn audience_of_one_invocation_is_not_split() {
+    fn task_for_one_invocation_is_not_split() {
         assert_eq!(parts(&task(), &page(0, None)), None);
         assert_eq!(parts(&task(), &page(CHUNK_SIZE, None)), None);
     }
 
     #[test]
-    fn larger_audience_is_split_and_its_rest_comes_first() {
+    fn larger_task_is_split_and_its_rest_comes_first() {
         let renewed = task().renew();
         let parts = parts(&renewed, &page(SPLIT_PAGE_SIZE, Some("last"))).expect("parts");
         assert_eq!(

@@ -1,4 +1,4 @@
-//! The function that delivers what publishers could not, or should not, deliver themselves.
+//! The function that receives delivery tasks.
 
 use aws_lambda_events::sqs::SqsEvent;
 use delivery::Handler;

@@ -1,37 +1,39 @@
-//! Rounds of progress, which an audience may be too wide for: if they come faster than they can be
-//! posted, those that have waited too long make way, for others and for durable messages.
+//! Tasks for progress. If a job has so many subscribers that its progress tasks are enqueued faster than
+//! they can be executed, tasks that have waited too long are dropped. That leaves capacity for newer
+//! progress and for durable messages.
 
 use aws_lambda_events::sqs::SqsMessage;
 use contract::{messages::ProgressUpdate, queues::DeliveryTask, timestamp::Timestamp};
 use handlers_core::models::Job;
 
-/// Seconds that a round may wait for its turn. Many rounds, so that a queue that is only late is
-/// served: each round brings what is known when its turn comes.
+/// Age in seconds after which a task is dropped if newer progress has followed. Many publisher
+/// intervals, so that a queue that is only slow drops nothing: each task sends the progress at the time
+/// of its execution.
 const PROGRESS_MAX_AGE_SECONDS: i64 = 10;
-/// Seconds after a round within which its publisher may report without another round, and by which
-/// clocks may differ.
-const NEXT_ROUND_SECONDS: i64 = 5;
+/// Seconds after a task within which its publisher may report progress without another task. It includes
+/// the difference between clocks.
+const NEXT_TASK_SECONDS: i64 = 5;
 
-/// What a round of progress brings; none when it is in vain.
-pub(crate) fn update_of(
-    pointer: &DeliveryTask,
+/// The progress to send for a task. None if the task is outdated.
+pub(crate) fn current_update(
+    task: &DeliveryTask,
     job: &Job,
     message: &SqsMessage,
     now: Timestamp,
 ) -> Option<ProgressUpdate> {
-    // A durable message that has followed is on its way by itself, and a client that saw its `seq`
-    // here first would think that it has missed it.
+    // A durable message that has followed is sent separately. A client that received its `seq` with a
+    // progress update first would assume that it missed the message.
     let update = job
         .progress_update()
-        .filter(|_| job.seq == pointer.after_seq)?;
-    let late = sent_at(message).is_some_and(|sent_at| {
-        let followed = update.timestamp >= sent_at.plus_seconds(NEXT_ROUND_SECONDS);
-        followed && now > sent_at.plus_seconds(PROGRESS_MAX_AGE_SECONDS)
+        .filter(|_| job.seq == task.after_seq)?;
+    let is_late = sent_at(message).is_some_and(|sent_at| {
+        let has_followed = update.timestamp >= sent_at.plus_seconds(NEXT_TASK_SECONDS);
+        has_followed && now > sent_at.plus_seconds(PROGRESS_MAX_AGE_SECONDS)
     });
-    (!late).then_some(update)
+    (!is_late).then_some(update)
 }
 
-/// When the message was put on its queue.
+/// The time at which the message was sent to the queue.
 fn sent_at(message: &SqsMessage) -> Option<Timestamp> {
     let millis: i64 = message.attributes.get("SentTimestamp")?.parse().ok()?;
     Some(Timestamp::from_epoch_seconds(millis / 1000))
@@ -53,9 +55,9 @@ mod tests {
         Timestamp::from_epoch_seconds(SENT + seconds)
     }
 
-    /// What a round brings whose turn comes `now`, of a job whose last report is from `reported`,
-    /// both in seconds after the round was put on the queue.
-    fn brings(now: i64, reported: i64, job_seq: u64) -> bool {
+    /// Whether a task that is executed at `now` sends the progress of a job that last reported at
+    /// `reported`, both in seconds after the task was enqueued.
+    fn is_sent(now: i64, reported: i64, job_seq: u64) -> bool {
         let mut job = Job::queued(
             JobId::new(at(-60), [1; 8]),
             &AccessKey::new([3; 16]),
@@ -68,7 +70,7 @@ mod tests {
         job.stage = Some("stage_1".to_owned());
         job.seq = job_seq;
         job.updated_at = at(reported);
-        let pointer = DeliveryTask {
+        let task = DeliveryTask {
             job_id: job.job_id.clone(),
             audience: Recipients::AllSubscribers,
             content: DeliveryKind::Progress,
@@ -79,30 +81,30 @@ mod tests {
         let mut message = SqsMessage::default();
         let sent = (SENT * 1000 + 999).to_string();
         message.attributes.insert("SentTimestamp".to_owned(), sent);
-        update_of(&pointer, &job, &message, at(now)).is_some()
+        current_update(&task, &job, &message, at(now)).is_some()
     }
 
     #[test]
-    fn a_round_in_time_brings_what_is_known_by_then() {
-        assert!(brings(0, 0, 1));
-        assert!(brings(10, 9, 1));
+    fn task_in_time_sends_the_current_progress() {
+        assert!(is_sent(0, 0, 1));
+        assert!(is_sent(10, 9, 1));
     }
 
     #[test]
-    fn a_round_that_waited_long_makes_way_for_those_that_followed() {
-        assert!(!brings(11, 11, 1));
-        assert!(!brings(11, 5, 1));
+    fn late_task_is_dropped_after_newer_progress() {
+        assert!(!is_sent(11, 11, 1));
+        assert!(!is_sent(11, 5, 1));
     }
 
     #[test]
-    fn the_last_round_before_a_silence_is_served_however_late() {
-        assert!(brings(3600, 0, 1));
-        // No other round followed: it was too early for one.
-        assert!(brings(3600, 2, 1));
+    fn late_task_is_executed_without_newer_progress() {
+        assert!(is_sent(3600, 0, 1));
+        // No task followed, because the report came too soon after this one.
+        assert!(is_sent(3600, 2, 1));
     }
 
     #[test]
-    fn a_durable_message_that_followed_makes_a_round_vain() {
-        assert!(!brings(0, 0, 2));
+    fn task_is_dropped_after_a_durable_message() {
+        assert!(!is_sent(0, 0, 2));
     }
 }

@@ -1,4 +1,4 @@
-//! Draws the sample plan that the page offers and the tests look at:
+//! Draws the sample plan for the progress page and the tests:
 //! `cargo run -p pipeline --example draw_sample_plan`.
 
 use std::path::Path;
@@ -8,7 +8,7 @@ use image::{
     imageops::{self, FilterType},
 };
 
-/// Drawn this many times as large, then reduced: smooth edges.
+/// The plan is drawn this many times larger and then reduced, which smooths edges.
 const SCALE: u32 = 4;
 const SIZE: (u32, u32) = (900, 650);
 
@@ -62,8 +62,8 @@ fn house(sheet: &mut Sheet) {
     ] {
         sheet.window(window);
     }
-    // The hinge, the way along the wall, the way the leaf swings, the width of the opening, and
-    // the thickness of the wall.
+    // The hinge, the direction along the wall, the direction of the leaf's swing, the width of the opening,
+    // and the thickness of the wall.
     for (hinge, along, swing, width, wall) in [
         ((828.0, 310.0), (0.0, -1.0), (-1.0, 0.0), 50.0, 12.0),
         ((380.0, 312.0), (0.0, -1.0), (-1.0, 0.0), 46.0, 8.0),
@@ -156,7 +156,7 @@ impl Sheet {
         }
     }
 
-    /// Colours the points within a block for which a condition holds.
+    /// Colours the points within a block that satisfy a condition.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,
@@ -186,7 +186,7 @@ impl Sheet {
         self.paint(block, colour, |_| true);
     }
 
-    /// A line through points, with round ends.
+    /// Draws a line through points, with round ends.
     fn stroke(&mut self, points: &[Point], width: f32, colour: Rgb<u8>) {
         let half = width / 2.0;
         for pair in points.windows(2) {
@@ -206,7 +206,7 @@ impl Sheet {
         }
     }
 
-    /// The outline of a block with round corners.
+    /// Draws the outline of a block with round corners.
     fn outline(&mut self, [left, top, right, bottom]: Block, radius: f32, colour: Rgb<u8>) {
         let corners = [
             ((right - radius, top + radius), -90.0),
@@ -239,7 +239,7 @@ impl Sheet {
         }
     }
 
-    /// Three panes' edges along a wall.
+    /// Draws the edges of three panes along a wall.
     fn window(&mut self, block: Block) {
         self.fill(block, PAPER);
         let [left, top, right, bottom] = block;
@@ -255,7 +255,7 @@ impl Sheet {
         }
     }
 
-    /// An opening in a wall behind the hinge, with its leaf open and the arc that it sweeps.
+    /// Draws an opening in a wall next to the hinge, with its open leaf and the arc of its swing.
     fn door(&mut self, hinge: Point, along: Point, swing: Point, width: f32, wall: f32) {
         let far = (
             hinge.0 + along.0 * width - swing.0 * wall,
@@ -273,12 +273,12 @@ impl Sheet {
         let leaf = (hinge.0 + swing.0 * width, hinge.1 + swing.1 * width);
         self.stroke(&[hinge, leaf], 2.2, GLASS);
         let from = along.1.atan2(along.0).to_degrees();
-        // A quarter turn, the way that leads from the wall to the leaf.
+        // A quarter turn from the wall to the leaf.
         let turn = 90.0 * (along.0 * swing.1 - along.1 * swing.0);
         self.stroke(&arc(hinge, width, from, turn), 0.9, FURNITURE);
     }
 
-    /// Words in capitals around a point, `height` high.
+    /// Writes text in capitals around a point. `height` is that of a letter.
     fn words(&mut self, words: &str, center: Point, height: f32) {
         let unit = height / 6.0;
         let advance = |letter: char| glyph(letter).0 + 1.9;
@@ -309,7 +309,7 @@ fn arc((x, y): Point, radius: f32, from: f32, turn: f32) -> Vec<Point> {
         .collect()
 }
 
-/// A letter six units high: its width, and the lines that draw it, each from point to point.
+/// A letter with a height of six units: its width, and its lines, each from point to point.
 fn glyph(letter: char) -> (f32, &'static str) {
     match letter {
         '1' => (1.6, "0,1.4 1.6,0 1.6,6"),

@@ -1,4 +1,4 @@
-//! From a ticket on the queue to a run of its job.
+//! Receives job messages and runs their jobs.
 
 use std::{
     sync::Arc,
@@ -19,33 +19,33 @@ use handlers_core::{
 use tokio::time::Instant;
 use tracing::Instrument as _;
 
-use crate::ticket::{self, Spare};
+use crate::job_message::{self, WatchdogMessage};
 
-/// What is left of an invocation for handing a job back and for sending what is on its way.
+/// Time reserved at the end of an invocation for releasing a job and for sending its last messages.
 const MARGIN: Duration = Duration::from_secs(20);
 
-/// How long a stage that did not stop in time may take to end its thread before the process ends.
-const LINGER: Duration = Duration::from_secs(8);
+/// Time that a stage which was asked to stop has to end its thread, before the process ends.
+const THREAD_GRACE: Duration = Duration::from_secs(8);
 
-/// Runs the jobs that are on the queue.
+/// Runs the jobs of the queue.
 pub struct Handler {
     runner: Runner<PipelineFunction>,
     queues: Queues<PipelineFunction>,
     clock: Clock,
 }
 
-/// A ticket could not be used; it stays on its queue.
+/// A job message failed; it stays on the queue.
 #[derive(Debug, thiserror::Error)]
-enum TicketError {
-    #[error("the message on the queue is no job ticket: {0}")]
-    Ticket(#[from] serde_json::Error),
+enum JobMessageError {
+    #[error("the message on the queue is not a job message: {0}")]
+    Invalid(#[from] serde_json::Error),
     #[error(transparent)]
     Run(#[from] RunError),
     #[error(transparent)]
     Send(#[from] SendError),
 }
 
-/// Stages did not stop when they were asked to. Their jobs have ended, or are back on the queue.
+/// Stages did not stop when they were asked to. Their jobs have ended or are on the queue again.
 #[derive(Debug, thiserror::Error)]
 #[error(
     "the threads of these stages still run although they were asked to stop: {}; the process ends, \
@@ -59,8 +59,8 @@ pub struct StuckStages {
 }
 
 impl Handler {
-    /// A handler for the stack that the environment describes, running the pipeline that `build`
-    /// answers with. An error is `build`'s, or the system's, which gives no thread for the stages.
+    /// A handler for the stack that `environment` describes. It runs the pipeline that `build` returns.
+    /// Fails if `build` fails, or if the system cannot create a thread for the stages.
     pub fn new<Output, E: From<std::io::Error>>(
         config: &aws_config::SdkConfig,
         environment: &Environment<PipelineFunction>,
@@ -77,8 +77,8 @@ impl Handler {
         })
     }
 
-    /// Runs the jobs of a batch, until shortly before `deadline` at the latest. An error is to end
-    /// the process: a stage's thread cannot be stopped, and would slow down the jobs after it.
+    /// Runs the jobs of a batch, at most until shortly before `deadline`. After an error, the caller ends
+    /// the process: the thread of a stage cannot be stopped, and would slow down the next jobs.
     pub async fn handle(
         &self,
         event: SqsEvent,
@@ -91,15 +91,15 @@ impl Handler {
         for message in event.records {
             let id = message.message_id.clone().unwrap_or_default();
             if let Err(error) = self.run(&message, deadline).await {
-                tracing::error!(message_id = id, %error, "a run failed; its ticket stays on the queue");
-                ticket::retry_later(&self.queues, &message).await;
+                tracing::error!(message_id = id, %error, "a run failed; its job message stays on the queue");
+                job_message::retry_later(&self.queues, &message).await;
                 let mut failure = BatchItemFailure::default();
                 failure.item_identifier = id;
                 response.batch_item_failures.push(failure);
             }
         }
         let left = end.saturating_duration_since(Instant::now());
-        let stages = self.runner.stuck_stages(LINGER.min(left / 2)).await;
+        let stages = self.runner.stuck_stages(THREAD_GRACE.min(left / 2)).await;
         if stages.is_empty() {
             Ok(response)
         } else {
@@ -107,39 +107,46 @@ impl Handler {
         }
     }
 
-    async fn run(&self, message: &SqsMessage, deadline: Instant) -> Result<(), TicketError> {
-        let ticket: JobMessage = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
+    async fn run(&self, message: &SqsMessage, deadline: Instant) -> Result<(), JobMessageError> {
+        let job_message: JobMessage =
+            serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
         let span = tracing::info_span!(
             "run",
-            job_id = %ticket.job_id,
+            job_id = %job_message.job_id,
             request_id = tracing::field::Empty,
             correlation_id = tracing::field::Empty,
         );
-        // Hidden for a short time before the job is claimed: a job whose run is cut short has its
-        // ticket back soon after the lease.
-        ticket::hide_first(&self.queues, message).await;
-        if ticket.from_watchdog {
-            let job = self.runner.load(&ticket.job_id).await?;
-            match ticket::spare(job.as_ref(), ticket::receives(message), self.clock.now()) {
-                Spare::Needed => {}
-                Spare::Dropped => return Ok(()),
-                Spare::Unsent => return Ok(self.runner.redeliver(&ticket.job_id).await?),
+        // Before the job is claimed, so that the message of a killed run is visible soon after the lease
+        // has expired.
+        job_message::shorten_visibility(&self.queues, message).await;
+        if job_message.from_watchdog {
+            let job = self.runner.load(&job_message.job_id).await?;
+            match WatchdogMessage::of(
+                job.as_ref(),
+                job_message::receive_count(message),
+                self.clock.now(),
+            ) {
+                WatchdogMessage::Run => {}
+                WatchdogMessage::Drop => return Ok(()),
+                WatchdogMessage::Redeliver => {
+                    return Ok(self.runner.redeliver(&job_message.job_id).await?);
+                }
             }
         }
-        let run = self.runner.run(&ticket.job_id, deadline);
+        let run = self.runner.run(&job_message.job_id, deadline);
         let outcome = tokio::select! {
             outcome = run.instrument(span.clone()) => outcome?,
-            never = ticket::extend_visibility(&self.queues, message).instrument(span.clone()) => match never {},
+            never = job_message::extend_visibility(&self.queues, message).instrument(span.clone()) => match never {},
         };
-        span.in_scope(|| tracing::info!(?outcome, "the run is over"));
+        span.in_scope(|| tracing::info!(?outcome, "the run has ended"));
         if let RunOutcome::Held { until } = outcome
-            && !ticket.from_watchdog
+            && !job_message.from_watchdog
         {
-            // The other run may be dead: look again when its lease has ended. A ticket of the
-            // watchdog need not: the watchdog itself looks again.
+            // The other run may be dead, so the message is sent again for when its lease has expired. A
+            // message of the watchdog is not: the watchdog checks the job again itself.
             let wait = (until - self.clock.now().epoch_seconds() + 1).clamp(1, MAX_DELAY_SECONDS);
             let delay = i32::try_from(wait).unwrap_or(1);
-            self.queues.send::<JobQueue>(&ticket, delay).await?;
+            self.queues.send::<JobQueue>(&job_message, delay).await?;
         }
         Ok(())
     }
@@ -147,7 +154,7 @@ impl Handler {
 
 #[expect(
     clippy::disallowed_methods,
-    reason = "Lambda gives the deadline in the system's time"
+    reason = "the deadline of Lambda is in system time"
 )]
 fn now() -> SystemTime {
     SystemTime::now()

@@ -1,10 +1,11 @@
-//! The function that runs jobs. The stages are the reference pipeline's, [`stages`], chained in
-//! [`reference_pipeline`]; a product of one's own puts its stages there and leaves the rest.
+//! The function that runs jobs. Its stages are those of the reference pipeline: [`reference_pipeline`]
+//! chains them, and [`stages`] contains the image processing. Replace these two with your own stages;
+//! the rest of the crate stays.
 
 mod handler;
+mod job_message;
 mod reference;
 mod serve;
-mod ticket;
 
 pub mod stages;
 

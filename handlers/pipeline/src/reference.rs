@@ -15,8 +15,8 @@ use crate::stages::{
     walls::{self, Walls, WallsError},
 };
 
-/// The picture of a floor plan in, its rooms out. Each stage takes `pace` at least, so that there
-/// is something to watch; zero is as fast as it can.
+/// Finds the rooms in the image of a floor plan. Each stage takes at least `pace`, so that a
+/// demonstration shows progress; zero adds no delay.
 pub fn reference_pipeline(pace: Duration) -> Pipeline<Rooms> {
     Pipeline::new()
         .then(FindWalls { pace })
@@ -35,7 +35,7 @@ pub struct FindRooms {
     pace: Duration,
 }
 
-/// What `stage_2`, and with it the job, finds.
+/// The output of `stage_2`, and the results of the job.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rooms {
     /// The rooms, from top to bottom, then from left to right.
@@ -50,9 +50,9 @@ impl Stage for FindWalls {
 
     async fn run(&self, job: JobInput, (): (), progress: &Progress) -> Result<Walls, StageError> {
         progress.report(1, "Decoding the image...");
-        let teller = Teller::new(progress, self.pace);
+        let reporter = PacedReporter::new(progress, self.pace);
         let plan = FloorPlan::decode(&job.bytes)?;
-        let mut report = |percent: u8, message: &str| teller.tell(percent, message);
+        let mut report = |percent: u8, message: &str| reporter.report(percent, message);
         Ok(walls::find(&plan, &mut report)?)
     }
 }
@@ -70,24 +70,24 @@ impl Stage for FindRooms {
         progress: &Progress,
     ) -> Result<Rooms, StageError> {
         progress.report(1, "Decoding the image...");
-        let teller = Teller::new(progress, self.pace);
+        let reporter = PacedReporter::new(progress, self.pace);
         let plan = FloorPlan::decode(&job.bytes)?;
-        let mut report = |percent: u8, message: &str| teller.tell(percent, message);
+        let mut report = |percent: u8, message: &str| reporter.report(percent, message);
         let rooms = rooms::find(&plan, &walls, &mut report)?;
         Ok(Rooms { rooms })
     }
 }
 
-/// Reports what the image work says, no faster than its pace.
-struct Teller {
+/// Reports the progress of a stage, and delays the stage to its pace.
+struct PacedReporter {
     progress: Progress,
     pace: Duration,
     start: Instant,
 }
 
-impl Teller {
-    /// The longest that nobody looks whether the job was cancelled.
-    const NAP: Duration = Duration::from_millis(50);
+impl PacedReporter {
+    /// Interval between checks for a cancellation during a delay.
+    const CHECK_INTERVAL: Duration = Duration::from_millis(50);
 
     fn new(progress: &Progress, pace: Duration) -> Self {
         Self {
@@ -97,7 +97,7 @@ impl Teller {
         }
     }
 
-    fn tell(&self, percent: u8, message: &str) -> Result<(), Interrupted> {
+    fn report(&self, percent: u8, message: &str) -> Result<(), Interrupted> {
         self.progress.report(percent, message.to_owned());
         let due = self.pace * u32::from(percent) / 100;
         loop {
@@ -106,7 +106,7 @@ impl Teller {
             if early.is_zero() {
                 return Ok(());
             }
-            std::thread::sleep(early.min(Self::NAP));
+            std::thread::sleep(early.min(Self::CHECK_INTERVAL));
         }
     }
 }

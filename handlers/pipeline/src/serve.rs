@@ -1,4 +1,4 @@
-//! The process of the function: the runner on this thread, stages on others.
+//! The main function of the process: the runner on this thread, stages on others.
 
 use aws_lambda_events::sqs::SqsEvent;
 use contract::functions::PipelineFunction;
@@ -7,11 +7,11 @@ use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 use crate::Handler;
 
-/// Runs the jobs of the queue through the pipeline that `build` answers with, until the process is
-/// ended. `build` runs on the stages' tokio runtime.
+/// Runs the jobs of the queue through the pipeline that `build` returns, until Lambda ends the process.
+/// `build` runs on the tokio runtime of the stages.
 ///
-/// The runner has this thread and a runtime to itself: what renews leases, publishes reports and
-/// looks for cancellations shares neither with stages, nor connections to AWS.
+/// The runner has this thread, a separate tokio runtime and separate connections to AWS. A stage that
+/// blocks cannot delay the renewal of leases, progress messages or the check for cancellations.
 pub fn serve<Output>(
     build: impl FnOnce(&Environment<PipelineFunction>) -> Result<Pipeline<Output>, Error>,
 ) -> Result<(), Error> {
@@ -35,8 +35,8 @@ async fn run<Output>(
             Ok(response) => Ok::<_, Error>(response),
             Err(stuck) => {
                 tracing::error!(error = %stuck, "the process ends");
-                // No answer: Lambda replaces the process, and the ticket, if it is needed, is received
-                // again.
+                // Without a response, Lambda replaces the process, and the queue delivers the job message
+                // again. If the job has ended, that message starts no run.
                 std::process::exit(1)
             }
         }

@@ -1,51 +1,39 @@
-//! From a request to the route that serves it, and to the job that its key is for.
-
-use std::sync::Arc;
+//! Selects the route of a request.
 
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
-use contract::{
-    functions::WorkerFunction,
-    http::HttpErrorCode,
-    ids::{AccessKey, RequestId, WorkerKey},
-    routes::HttpRoute,
-};
+use contract::{functions::WorkerFunction, http::HttpErrorCode, ids::RequestId, routes::HttpRoute};
 use handlers_core::{
-    aws::{Environment, Objects},
+    aws::Environment,
     clock::{Clock, random},
-    delivery::Stores,
-    http::{ApiError, bearer_token, job_id_of, respond},
-    models::Job,
+    http::{ApiError, job_id_of, respond},
 };
 use tracing::Instrument as _;
 
-use crate::publishers::Publishers;
+use crate::{claim, context::Context, get_input, post_events};
 
-/// Everything that the routes work with.
+/// Serves the requests of external workers.
 #[derive(Debug)]
 pub struct Handler {
-    pub(crate) stores: Arc<Stores<WorkerFunction>>,
-    pub(crate) objects: Objects<WorkerFunction>,
-    pub(crate) publishers: Publishers,
+    context: Context,
 }
 
 impl Handler {
-    /// A handler for the stack that the environment describes.
+    /// A handler for the stack that `environment` describes.
     pub fn new(
         config: &aws_config::SdkConfig,
         environment: &Environment<WorkerFunction>,
         clock: Clock,
     ) -> Self {
         Self {
-            stores: Arc::new(Stores::new(config, environment, clock)),
-            objects: Objects::new(config, environment),
-            publishers: Publishers::default(),
+            context: Context::new(config, environment, clock),
         }
     }
 
-    /// Serves a request. What goes wrong is answered and logged, never thrown: API Gateway would
-    /// answer in our stead.
+    /// Serves a request. Every error becomes a response and is logged: for an invocation that fails,
+    /// API Gateway would send an error of its own format.
     pub async fn handle(&self, request: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
-        let request_id = RequestId::new(self.stores.clock.now(), random());
+        let context = &self.context;
+        let request_id = RequestId::new(context.stores.clock.now(), random());
         let route_key = request.route_key.clone().unwrap_or_default();
         let span = tracing::info_span!(
             "request",
@@ -56,10 +44,10 @@ impl Handler {
         );
         async {
             let route = HttpRoute::from_key(&route_key);
-            let outcome = match route {
-                Some(HttpRoute::ClaimJob) => self.claim(&request).await,
-                Some(HttpRoute::GetInput) => self.input(&request).await,
-                Some(HttpRoute::PostEvents) => self.post_events(&request).await,
+            let result = match route {
+                Some(HttpRoute::ClaimJob) => claim::handle(context, &request).await,
+                Some(HttpRoute::GetInput) => get_input::handle(context, &request).await,
+                Some(HttpRoute::PostEvents) => post_events::handle(context, &request).await,
                 Some(
                     HttpRoute::CreateJob
                     | HttpRoute::GetJob
@@ -67,69 +55,19 @@ impl Handler {
                     | HttpRoute::CancelJob,
                 )
                 | None => {
-                    let message = format!("there is no route '{route_key}'");
-                    let problem = ApiError::new(HttpErrorCode::NotFound, message);
-                    return respond(None, &request_id, Err(problem));
+                    return respond(None, &request_id, Err(unknown_route(&route_key)));
                 }
             };
-            respond(route, &request_id, outcome)
+            respond(route, &request_id, result)
         }
         .instrument(span)
         .await
     }
-
-    /// The job in the path, if the key in the header lets its bearer run it.
-    pub(crate) async fn authorized(
-        &self,
-        request: &ApiGatewayV2httpRequest,
-    ) -> Result<Job, ApiError> {
-        let job_id = job_id_of(request)?;
-        let Some(key) = bearer_token(request) else {
-            return Err(forbidden());
-        };
-        let job = self.stores.jobs.load(&job_id).await?;
-        let job = job.ok_or_else(forbidden)?;
-        if job.verify_worker_key(&WorkerKey::from_client(key)) {
-            tracing::Span::current().record("correlation_id", job.correlation_id.as_str());
-            return Ok(job);
-        }
-        // Whoever has made the job may hear more than a stranger.
-        if !job.verify_access_key(&AccessKey::from_client(key)) {
-            return Err(forbidden());
-        }
-        Err(if job.worker_key_sha256.is_some() {
-            ApiError::new(
-                HttpErrorCode::Forbidden,
-                "this is the job's access key, which is for watching; send its worker_key",
-            )
-        } else {
-            ApiError::new(
-                HttpErrorCode::NotExternal,
-                "the job is the pipeline's; make one for a worker of your own with \
-                 POST /v1/jobs?worker=external",
-            )
-        })
-    }
 }
 
-/// The same words for a wrong key and for no such job: strangers learn nothing.
-fn forbidden() -> ApiError {
+fn unknown_route(route_key: &str) -> ApiError {
     ApiError::new(
-        HttpErrorCode::Forbidden,
-        "the worker key is missing or is not this job's; send the one that \
-         POST /v1/jobs?worker=external answered with, as 'Authorization: Bearer {worker_key}'",
+        HttpErrorCode::NotFound,
+        format!("there is no route '{route_key}'"),
     )
-}
-
-/// Nothing can be done to a job that has ended.
-pub(crate) fn finished(job: &Job) -> ApiError {
-    ApiError::new(
-        HttpErrorCode::JobAlreadyFinished,
-        format!(
-            "the job is {}; nothing more can happen to it",
-            job.status.name()
-        ),
-    )
-    .with("status", job.status.name())
-    .with("seq", job.seq)
 }

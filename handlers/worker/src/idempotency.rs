@@ -1,14 +1,14 @@
-//! Telling a post that comes again from one that is wrong.
+//! Detects repeated events, so that a repeated post is idempotent.
 
 use contract::{ids::JobId, messages::ServerMessage, worker::WorkerEvent};
 use handlers_core::stores::packed;
 
-/// Whether the log's `message` is what came of `event`: then the event is not new, but its worker
-/// has not got the answer to it.
+/// Whether `message`, from the log, is the result of `event`. The event was then applied before, and
+/// its worker repeats it because the response was lost.
 pub(crate) fn matches_logged(job_id: &JobId, message: &ServerMessage, event: &WorkerEvent) -> bool {
     match (event, message) {
         (WorkerEvent::StageComplete(event), ServerMessage::StageComplete(logged)) => {
-            // Large results are in the bucket; their address says which they are.
+            // Large results are in the bucket; their URL contains their hash.
             let (results, _) = packed(job_id, &event.stage, event.results.clone());
             event.stage == logged.stage && results == logged.results
         }
@@ -56,7 +56,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_says_the_same_is_a_repeat() {
+    fn only_an_equal_event_is_a_repeat() {
         let three = logged(json!({ "words": 3 }));
         assert!(is_repeat(&three, &event("count", json!({ "words": 3 }))));
         assert!(!is_repeat(&three, &event("count", json!({ "words": 4 }))));
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn large_results_are_told_apart_too() {
+    fn large_results_are_compared_too() {
         let large = logged(json!("x".repeat(40_000)));
         assert!(is_repeat(
             &large,

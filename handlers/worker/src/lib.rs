@@ -1,13 +1,20 @@
-//! The function that serves workers of their own: programs in any language that run a job from
-//! outside, with its worker key. They claim it, fetch its input, and tell what happens to it.
+//! The function that serves external workers: programs in any language that run a job outside of the
+//! pipeline, with its worker key. A worker claims a job, fetches its input, and posts events.
+//!
+//! [`Handler`] selects the module of a route. Each route has a module with a function `handle`, which
+//! takes the [context](context::Context) of the function and the request.
 
+mod access;
 mod claim;
-mod events;
+mod context;
+mod errors;
+mod get_input;
 mod handler;
 mod idempotency;
-mod input;
+mod post_events;
 mod progress_tracker;
 mod publishers;
+mod sequence;
 #[cfg(test)]
 mod tests;
 

@@ -1,4 +1,4 @@
-//! The function that serves workers of their own.
+//! The function that serves external workers.
 
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use handlers_core::{aws, aws::Environment, clock::Clock, telemetry};

@@ -1,16 +1,16 @@
-//! How far a job is, from what its worker says.
+//! The progress of a job, computed from the updates of its external worker.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use contract::worker::WorkerProgress;
 use handlers_core::{models::Job, progress::Estimate, stores::ProgressPoint};
 
-/// How far a job is.
+/// The progress of a job: of its current stage and overall.
 #[derive(Clone, Debug)]
 pub(crate) struct ProgressTracker {
-    /// The number of stages that the worker runs.
+    /// Number of stages that the claim declares; at least 1.
     stages: usize,
-    /// Those of them that have finished.
+    /// The declared stages that have finished.
     finished: BTreeSet<String>,
     stage: Option<String>,
     progress: u8,
@@ -19,10 +19,10 @@ pub(crate) struct ProgressTracker {
 }
 
 impl ProgressTracker {
-    /// How far the job is as its item says.
+    /// Starts from the progress in the job's item.
     pub(crate) fn of(job: &Job) -> Self {
         let stages = job.stages.iter();
-        // A new claim starts the stage that was running again: from where, its worker says.
+        // A new claim restarts the running stage; its worker reports where it continues.
         let is_new_attempt = job.attempt_epoch != job.epoch;
         let since_claim = |percent| if is_new_attempt { 0 } else { percent };
         Self {
@@ -38,19 +38,19 @@ impl ProgressTracker {
         }
     }
 
-    /// The stage that runs, if one does.
+    /// The running stage. None before the first stage and between two stages.
     pub(crate) fn running(&self) -> Option<&str> {
         let stage = self.stage.as_deref();
         stage.filter(|stage| !self.finished.contains(*stage))
     }
 
-    /// What the remaining time is estimated from.
+    /// The samples that the remaining time is estimated from.
     pub(crate) fn estimate(&self) -> &Estimate {
         &self.estimate
     }
 
-    /// Goes on to where an update, made `now` milliseconds after 1970, says that the job is. No
-    /// percentage goes back within an attempt.
+    /// Applies an update that was received at `now`, in milliseconds since the Unix epoch. Percentages
+    /// never decrease within an attempt.
     pub(crate) fn advance(&mut self, update: &WorkerProgress, now: u64) -> ProgressPoint {
         self.progress = if self.stage.as_deref() == Some(update.stage.as_str()) {
             self.progress.max(update.progress)
@@ -76,7 +76,7 @@ impl ProgressTracker {
         }
     }
 
-    /// Notes that a stage has finished; answers with the percentage of the job.
+    /// Marks a stage as finished. Returns the overall percentage.
     pub(crate) fn finish(&mut self, stage: &str) -> u8 {
         self.finished.insert(stage.to_owned());
         self.stage = Some(stage.to_owned());
@@ -85,7 +85,8 @@ impl ProgressTracker {
         self.overall
     }
 
-    /// The fraction of the job that is done when so much of another stage is.
+    /// The finished fraction of the job, if `of_stage` is the finished fraction of the running stage. All
+    /// stages have the same weight.
     #[expect(clippy::cast_precision_loss, reason = "there are at most 50 stages")]
     fn fraction(&self, of_stage: f64) -> f64 {
         ((self.finished.len() as f64 + of_stage) / self.stages as f64).min(1.0)
@@ -132,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn stages_count_the_same_for_the_whole_and_nothing_goes_back() {
+    fn stages_have_equal_weights_and_progress_never_decreases() {
         let mut tracker = tracker();
         assert_eq!(tracker.advance(&at("a", 50), 0).overall_progress, 25);
         let back = tracker.advance(&at("a", 40), 0);
@@ -146,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn new_claim_starts_its_stage_wherever_its_worker_is() {
+    fn new_claim_may_restart_its_stage_at_a_lower_percentage() {
         let now = Timestamp::from_epoch_seconds(0);
         let mut job = Job::queued(
             JobId::new(now, [1; 8]),
@@ -169,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_that_knows_better_is_believed() {
+    fn reported_overall_progress_and_remaining_time_take_precedence() {
         let mut tracker = tracker();
         let mut update = at("a", 10);
         update.overall_progress = Some(70);
@@ -181,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn the_remaining_time_is_estimated_from_what_was_reported_when() {
+    fn remaining_time_is_estimated_from_earlier_updates() {
         let mut tracker = tracker();
         let unknown = tracker.advance(&at("a", 0), 1_000);
         assert_eq!(unknown.estimated_seconds_remaining, None);

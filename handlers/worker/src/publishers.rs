@@ -1,6 +1,6 @@
-//! The publishers of the jobs that were told of here last. A process serves many posts of a job: one
-//! publisher for all of them knows the job's subscribers already, and keeps what it has left to the
-//! delivery function from being overtaken.
+//! A cache of publishers between posts. A process serves many posts of a job. A publisher that is kept
+//! already knows the job's subscribers, and which connections the delivery function serves, so that
+//! later messages do not overtake its deliveries.
 
 use std::{
     collections::VecDeque,
@@ -15,16 +15,17 @@ use handlers_core::{
     stores::Lease,
 };
 
-/// Publishers that are kept.
-const KEPT: usize = 32;
+/// Maximum number of cached publishers.
+const CAPACITY: usize = 32;
 
-/// The last publishers, oldest first. Each was flushed: what could not be sent is left to the
-/// delivery function.
+/// The publishers of the last posts, oldest first. Each was flushed: what it could not send is queued
+/// for the delivery function.
 #[derive(Debug, Default)]
 pub(crate) struct Publishers(Mutex<VecDeque<Publisher<WorkerFunction>>>);
 
 impl Publishers {
-    /// The publisher of a job as it is now, for its current claim.
+    /// Removes the publisher of the job from the cache. Creates one if there is none for the job's current
+    /// claim and `seq`.
     pub(crate) fn take(
         &self,
         stores: &Arc<Stores<WorkerFunction>>,
@@ -41,16 +42,16 @@ impl Publishers {
             .position(|publisher| publisher.lease().job_id == job.job_id);
         let known = found.and_then(|index| kept.remove(index));
         drop(kept);
-        // Another process may have published since: then its knowledge is old.
+        // Another process may have published since; then the cached state is outdated.
         known
             .filter(|publisher| *publisher.lease() == lease && publisher.seq() == job.seq)
             .unwrap_or_else(|| Publisher::new(Arc::clone(stores), objects, job, lease))
     }
 
-    /// Keeps a publisher for the next post.
+    /// Caches a publisher for the next post of its job.
     pub(crate) fn keep(&self, publisher: Publisher<WorkerFunction>) {
         let mut kept = self.lock();
-        if kept.len() == KEPT {
+        if kept.len() == CAPACITY {
             kept.pop_front();
         }
         kept.push_back(publisher);

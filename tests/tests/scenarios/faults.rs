@@ -139,7 +139,7 @@ async fn run_that_fails_on_a_table_outage_is_retried() {
     let logs = system.local().logs();
     let failed = logs.iter().filter(|line| {
         line.text
-            .contains("a run failed; its ticket stays on the queue")
+            .contains("a run failed; its job message stays on the queue")
     });
     assert_eq!(failed.count(), 1, "{logs:#?}");
     client.close().await;

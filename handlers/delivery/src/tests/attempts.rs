@@ -1,4 +1,4 @@
-//! How often a delivery is attempted, by its receives.
+//! The attempts of a delivery, by its receive count.
 
 use contract::queues::{DeliveryTask, MAX_DELIVERY_ATTEMPTS};
 use local::Fault;
@@ -17,7 +17,7 @@ async fn connection_that_cannot_be_reached_is_given_up_at_the_last_attempt() {
     let last = site.deliver_again(&task, MAX_DELIVERY_ATTEMPTS).await;
 
     assert!(!before);
-    assert!(last, "it is no dead letter");
+    assert!(last, "it does not become a dead letter");
     assert!(site.queued().is_empty());
 }
 
@@ -37,7 +37,7 @@ async fn last_attempt_that_a_table_fails_stays_on_the_queue() {
 }
 
 #[tokio::test]
-async fn delivery_that_was_never_answered_is_queued_anew_once() {
+async fn unfinished_delivery_is_sent_to_the_queue_again_once() {
     let site = Site::new();
     let (job, _) = site.job_with_stages(1).await;
     site.subscribe(&job, "c1").await;
@@ -51,7 +51,7 @@ async fn delivery_that_was_never_answered_is_queued_anew_once() {
 
     assert!(first);
     assert_eq!(renewed, [task.renew()]);
-    assert!(!second, "it is left to become a dead letter");
+    assert!(!second, "it stays on the queue and becomes a dead letter");
     assert_eq!(site.queued().len(), 1);
     assert!(site.received("c1").is_empty());
 }
@@ -74,13 +74,13 @@ async fn rest_of_a_renewed_delivery_has_all_its_attempts() {
 }
 
 #[tokio::test]
-async fn watchdog_is_served_after_any_number_of_receives() {
+async fn watchdog_is_executed_after_any_number_of_receives() {
     let site = Site::new();
     let job = site.job().await;
-    let look = DeliveryTask::watchdog(job.id.clone(), None);
+    let check = DeliveryTask::watchdog(job.id.clone(), None);
 
-    let done = site.deliver_again(&look, 400).await;
+    let done = site.deliver_again(&check, 400).await;
 
     assert!(done);
-    assert_eq!(site.queued(), [look]);
+    assert_eq!(site.queued(), [check]);
 }

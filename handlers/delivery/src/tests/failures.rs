@@ -92,7 +92,7 @@ async fn published_message_is_queued_alone_with_its_last_seq() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn connection_that_got_a_part_is_queued_with_the_rest() {
+async fn connection_that_received_a_part_is_queued_with_the_rest() {
     let site = Site::new();
     let (job, _) = site.job_with_stages(3).await;
     site.subscribe(&job, "c1").await;
@@ -110,7 +110,7 @@ async fn connection_that_got_a_part_is_queued_with_the_rest() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn connection_that_never_answers_does_not_hold_up_others() {
+async fn unresponsive_connection_does_not_delay_others() {
     let site = Site::new();
     let (job, _) = site.job_with_stages(2).await;
     site.subscribe(&job, "fast").await;
@@ -133,7 +133,7 @@ async fn rest_is_queued_when_the_time_of_the_invocation_is_up() {
     let (job, _) = site.job_with_stages(13).await;
     site.subscribe(&job, "fast").await;
     site.subscribe(&job, "slow").await;
-    // Each post is just in time; all of them take longer than the invocation has.
+    // Each post succeeds in time, but all of them together exceed the time of the invocation.
     site.aws.faults().on_post(|post| {
         let delay = Fault::Delay(Duration::from_millis(2800));
         (post.connection_id == "slow").then_some(delay)
@@ -167,7 +167,7 @@ async fn throttled_posts_are_retried() {
 }
 
 #[tokio::test]
-async fn message_that_is_refused_for_good_is_not_queued_again() {
+async fn permanently_refused_message_is_not_queued_again() {
     let site = Site::new();
     let (job, _) = site.job_with_stages(1).await;
     site.subscribe(&job, "c1").await;

@@ -1,4 +1,4 @@
-//! Audiences that are split into parts.
+//! Tasks that are split into parts.
 
 use contract::{functions::WebSocketFunction, queues::DeliveryTask};
 use handlers_core::{aws::Database, models::Subscriber, stores::correlation_id};
@@ -7,7 +7,7 @@ use local::Fault;
 
 use super::{Site, connections, log_task};
 
-/// Stores so many subscriptions, whose connections are open. Their ids are sorted by their numbers.
+/// Subscribes `count` open connections. Their ids sort by their numbers.
 async fn subscribe_many(site: &Site, job: &TestJob, count: usize) -> Vec<String> {
     let config = site.aws.config::<WebSocketFunction>();
     let environment = environment::<WebSocketFunction>(&site.aws);
@@ -43,7 +43,7 @@ fn part(job: &TestJob, ids: &[String]) -> DeliveryTask {
 }
 
 #[tokio::test]
-async fn larger_audience_is_queued_in_parts_and_not_served() {
+async fn larger_task_is_queued_in_parts_and_not_executed() {
     let site = Site::new();
     let (job, _) = site.job_with_stages(1).await;
     let ids = subscribe_many(&site, &job, 501).await;
@@ -57,7 +57,7 @@ async fn larger_audience_is_queued_in_parts_and_not_served() {
 }
 
 #[tokio::test]
-async fn part_of_an_audience_is_served_to_its_connections() {
+async fn part_of_a_task_is_sent_to_its_connections() {
     let site = Site::new();
     let (job, _) = site.job_with_stages(1).await;
     let ids = subscribe_many(&site, &job, 12).await;

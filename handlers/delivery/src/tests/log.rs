@@ -105,7 +105,7 @@ async fn connection_that_has_unsubscribed_is_skipped() {
 }
 
 #[tokio::test]
-async fn subscribers_after_a_connection_are_served() {
+async fn task_for_subscribers_after_a_connection_is_sent_to_them() {
     let site = Site::new();
     let (job, _) = site.job_with_stages(1).await;
     for connection in ["c1", "c2", "c3"] {

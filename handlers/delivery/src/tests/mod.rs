@@ -22,7 +22,7 @@ use serde_json::Value;
 
 use crate::Handler;
 
-/// The function with its AWS, and a clock that stands.
+/// The function on AWS services in this process, with a clock that only tests advance.
 struct Site {
     aws: TestAws,
     clock: Clock,
@@ -47,7 +47,7 @@ impl Site {
         fixtures::job(&self.aws, &self.clock, 1).await
     }
 
-    /// The job of the test, and its run, which has finished so many stages.
+    /// The job of the test and its run, which has finished this number of stages.
     async fn job_with_stages(&self, stages: u64) -> (TestJob, Publisher<PipelineFunction>) {
         let job = self.job().await;
         let mut run = fixtures::claimed(&self.aws, &self.clock, &job).await;
@@ -63,12 +63,12 @@ impl Site {
         fixtures::subscribed(&self.aws, &self.clock, job, connection_id).await;
     }
 
-    /// Receives a task for the first time. Whether it is done: otherwise it stays on its queue.
+    /// Executes a task that is received for the first time. Returns false if it stays on the queue.
     async fn deliver(&self, task: &DeliveryTask) -> bool {
         self.deliver_again(task, 1).await
     }
 
-    /// [`Self::deliver`] for the receive with this number.
+    /// [`Self::deliver`] with this receive count.
     async fn deliver_again(&self, task: &DeliveryTask, receives: u32) -> bool {
         let body = serde_json::to_string(task).expect("a task is JSON");
         let mut message = message("task", &body);
@@ -77,7 +77,7 @@ impl Site {
         self.receive(vec![message]).await.is_empty()
     }
 
-    /// Receives a batch; the ids of the messages that stay on their queue.
+    /// Executes a batch. Returns the ids of the messages that stay on the queue.
     async fn receive(&self, messages: Vec<SqsMessage>) -> Vec<String> {
         let mut event = SqsEvent::default();
         event.records = messages;
@@ -94,7 +94,7 @@ impl Site {
             .collect()
     }
 
-    /// The `seq` of each message that the connection was sent since the last call.
+    /// The `seq` of each message that the connection has received since the last call.
     fn received(&self, connection_id: &str) -> Vec<u64> {
         let messages = self.aws.take_messages(connection_id);
         let seqs = messages.iter().map(|message| message["seq"].as_u64());

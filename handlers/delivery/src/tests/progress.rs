@@ -28,7 +28,7 @@ async fn report(run: &mut Publisher<PipelineFunction>, progress: u8) {
     run.report(&point).await.expect("progress can be reported");
 }
 
-/// The percentages that the connection was sent since the last call.
+/// The percentages that the connection has received since the last call.
 fn percentages(site: &Site, connection_id: &str) -> Vec<u64> {
     let messages = site.aws.take_messages(connection_id);
     let percentages = messages.iter().map(|message| message["progress"].as_u64());
@@ -36,7 +36,7 @@ fn percentages(site: &Site, connection_id: &str) -> Vec<u64> {
 }
 
 #[tokio::test]
-async fn progress_is_sent_as_it_is_when_the_task_is_received() {
+async fn progress_at_the_time_of_the_receive_is_sent() {
     let site = Site::new();
     let job = site.job().await;
     let mut run = claimed(&site.aws, &site.clock, &job).await;

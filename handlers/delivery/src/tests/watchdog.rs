@@ -1,4 +1,4 @@
-//! Watchdogs: looks at jobs that nothing may run any more.
+//! Watchdogs: checks of jobs that may have no run or worker any more.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use tokio::{join, time::sleep};
 
 use super::Site;
 
-/// Seconds after a claim at which the watchdog takes its lease for ended.
+/// Seconds after a claim until the watchdog considers its lease expired.
 const LEASE_IS_OVER: i64 = LEASE_SECONDS + WATCHDOG_MARGIN_SECONDS + 1;
 
-/// A look at a job of the pipeline.
-fn look(job: &TestJob) -> DeliveryTask {
+/// A check of a job of the pipeline.
+fn check(job: &TestJob) -> DeliveryTask {
     DeliveryTask::watchdog(job.id.clone(), None)
 }
 
-/// A look at the claim of an external worker.
-fn look_at_claim(job: &TestJob, epoch: u64) -> DeliveryTask {
+/// A check of the claim of an external worker.
+fn check_of_claim(job: &TestJob, epoch: u64) -> DeliveryTask {
     DeliveryTask::watchdog(job.id.clone(), Some(epoch))
 }
 
@@ -34,7 +34,7 @@ fn logged(site: &Site) -> Vec<String> {
     types.map(|it| it.unwrap_or_default().to_owned()).collect()
 }
 
-/// The range of the log that subscribers are to be sent, of each task but watchdogs.
+/// The range of the log of each delivery task, without watchdogs.
 fn ranges(site: &Site) -> Vec<(DeliveryKind, u64, Option<u64>)> {
     let mut tasks = site.queued();
     tasks.retain(|task| !matches!(task.content, DeliveryKind::Watchdog { .. }));
@@ -49,20 +49,20 @@ fn is_commit(call: &Call) -> bool {
 }
 
 #[tokio::test]
-async fn queued_job_gets_another_ticket_after_a_while() {
+async fn queued_job_gets_another_job_message_after_a_while() {
     let site = Site::new();
     let job = site.job().await;
 
-    let early = site.deliver(&look(&job)).await;
-    let tickets = site.aws.queued::<JobQueue>().len();
+    let early = site.deliver(&check(&job)).await;
+    let job_messages = site.aws.queued::<JobQueue>().len();
     site.clock.advance(LEASE_IS_OVER);
-    let late = site.deliver(&look(&job)).await;
+    let late = site.deliver(&check(&job)).await;
 
     assert!(early && late);
-    assert_eq!(tickets, 0);
-    let ticket = message_json!({"job_id": job.id.as_str(), "from_watchdog": true});
-    assert_eq!(site.aws.queued::<JobQueue>(), [ticket]);
-    assert_eq!(site.queued(), [look(&job), look(&job)], "it looks again");
+    assert_eq!(job_messages, 0);
+    let job_message = message_json!({"job_id": job.id.as_str(), "from_watchdog": true});
+    assert_eq!(site.aws.queued::<JobQueue>(), [job_message]);
+    assert_eq!(site.queued(), [check(&job), check(&job)], "it checks again");
 }
 
 #[tokio::test]
@@ -73,29 +73,32 @@ async fn running_job_is_left_alone_while_its_lease_lasts() {
     site.clock.advance(LEASE_SECONDS + WATCHDOG_MARGIN_SECONDS);
     let before = site.item();
 
-    let done = site.deliver(&look(&job)).await;
+    let done = site.deliver(&check(&job)).await;
 
     assert!(done);
     assert!(site.aws.queued::<JobQueue>().is_empty());
-    assert_eq!(site.queued(), [look(&job)]);
+    assert_eq!(site.queued(), [check(&job)]);
     assert_eq!(site.item(), before);
 }
 
 #[tokio::test]
-async fn job_of_a_dead_run_gets_another_ticket() {
+async fn job_of_a_dead_run_gets_another_job_message() {
     let site = Site::new();
     let job = site.job().await;
     let _run = claimed(&site.aws, &site.clock, &job).await;
 
     site.clock.advance(LEASE_IS_OVER);
-    site.deliver(&look(&job)).await;
-    let tickets = site.aws.queued::<JobQueue>().len();
+    site.deliver(&check(&job)).await;
+    let job_messages = site.aws.queued::<JobQueue>().len();
     site.clock.advance(20);
-    site.deliver(&look(&job)).await;
+    site.deliver(&check(&job)).await;
 
-    assert_eq!(tickets, 0, "its own ticket may come back");
+    assert_eq!(
+        job_messages, 0,
+        "its own job message may become visible again"
+    );
     assert_eq!(site.aws.queued::<JobQueue>().len(), 1);
-    assert_eq!(site.queued(), [look(&job), look(&job)]);
+    assert_eq!(site.queued(), [check(&job), check(&job)]);
 }
 
 #[tokio::test]
@@ -106,11 +109,11 @@ async fn external_job_fails_when_its_worker_is_lost() {
     worker.finish_stage("a", None, json("1")).await.unwrap();
     site.clock
         .advance(LEASE_SECONDS + ABANDONED_AFTER_SECONDS - 1);
-    site.deliver(&look_at_claim(&job, 1)).await;
+    site.deliver(&check_of_claim(&job, 1)).await;
     let before = logged(&site);
     site.clock.advance(1);
 
-    let done = site.deliver(&look_at_claim(&job, 1)).await;
+    let done = site.deliver(&check_of_claim(&job, 1)).await;
 
     assert!(done);
     assert_eq!(before, ["stage_complete"]);
@@ -123,16 +126,16 @@ async fn external_job_fails_when_its_worker_is_lost() {
 }
 
 #[tokio::test]
-async fn external_job_is_watched_on_after_its_lease_has_ended() {
+async fn external_job_is_still_watched_after_its_lease_has_ended() {
     let site = Site::new();
     let job = external_job(&site.aws, &site.clock, 1).await;
     let _worker = claimed(&site.aws, &site.clock, &job).await;
     site.clock.advance(LEASE_IS_OVER);
 
-    site.deliver(&look_at_claim(&job, 1)).await;
+    site.deliver(&check_of_claim(&job, 1)).await;
 
     assert_eq!(site.item()["status"]["S"], "running");
-    assert_eq!(site.queued(), [look_at_claim(&job, 1)]);
+    assert_eq!(site.queued(), [check_of_claim(&job, 1)]);
     assert!(site.aws.queued::<JobQueue>().is_empty());
 }
 
@@ -143,10 +146,10 @@ async fn cancelled_job_ends_once_its_lease_has_ended() {
     let _run = claimed(&site.aws, &site.clock, &job).await;
     cancel(&site.aws, &site.clock, &job).await.unwrap();
 
-    site.deliver(&look(&job)).await;
+    site.deliver(&check(&job)).await;
     let early = logged(&site);
     site.clock.advance(LEASE_IS_OVER);
-    site.deliver(&look(&job)).await;
+    site.deliver(&check(&job)).await;
 
     assert!(early.is_empty());
     assert_eq!(logged(&site), ["job_cancelled"]);
@@ -156,7 +159,7 @@ async fn cancelled_job_ends_once_its_lease_has_ended() {
 }
 
 #[tokio::test]
-async fn cancellation_that_was_cut_short_is_finished() {
+async fn interrupted_cancellation_is_finished() {
     let site = Site::new();
     let job = external_job(&site.aws, &site.clock, 1).await;
     site.aws.fail(0..1, Fault::Outage, |call| {
@@ -164,7 +167,7 @@ async fn cancellation_that_was_cut_short_is_finished() {
     });
     cancel(&site.aws, &site.clock, &job).await.unwrap_err();
 
-    let done = site.deliver(&look_at_claim(&job, 0)).await;
+    let done = site.deliver(&check_of_claim(&job, 0)).await;
 
     assert!(done);
     assert_eq!(site.item()["status"]["S"], "cancelled");
@@ -172,7 +175,7 @@ async fn cancellation_that_was_cut_short_is_finished() {
 }
 
 #[tokio::test]
-async fn stage_that_a_dead_run_left_in_the_log_is_committed_and_sent() {
+async fn stage_that_a_dead_run_logged_is_committed_and_sent() {
     let site = Site::new();
     let job = site.job().await;
     let mut run = claimed(&site.aws, &site.clock, &job).await;
@@ -180,7 +183,7 @@ async fn stage_that_a_dead_run_left_in_the_log_is_committed_and_sent() {
     run.finish_stage("a", None, json("1")).await.unwrap_err();
     site.clock.advance(LEASE_IS_OVER);
 
-    site.deliver(&look(&job)).await;
+    site.deliver(&check(&job)).await;
 
     assert_eq!(site.item()["seq"]["N"], "1");
     assert_eq!(site.item()["checkpoints"]["M"]["a"]["N"], "1");
@@ -188,18 +191,18 @@ async fn stage_that_a_dead_run_left_in_the_log_is_committed_and_sent() {
 }
 
 #[tokio::test]
-async fn end_that_a_dead_run_left_in_the_log_is_committed() {
+async fn end_that_a_dead_run_logged_is_committed() {
     let site = Site::new();
     let job = site.job().await;
     let mut run = claimed(&site.aws, &site.clock, &job).await;
     site.aws.fail(0..1, Fault::Outage, is_commit);
     let completed = TerminalState::Completed;
     run.end(&completed, None, None).await.unwrap_err();
-    // It comes first, even if the job was to be cancelled.
+    // It takes precedence over a requested cancellation.
     cancel(&site.aws, &site.clock, &job).await.unwrap();
     site.clock.advance(LEASE_IS_OVER);
 
-    site.deliver(&look(&job)).await;
+    site.deliver(&check(&job)).await;
 
     assert_eq!(site.item()["status"]["S"], "completed");
     assert_eq!(logged(&site), ["job_complete"]);
@@ -214,7 +217,7 @@ async fn watchdog_of_an_earlier_claim_retires() {
     let _second = claimed(&site.aws, &site.clock, &job).await;
     site.clock.advance(LEASE_SECONDS + ABANDONED_AFTER_SECONDS);
 
-    let done = site.deliver(&look_at_claim(&job, 1)).await;
+    let done = site.deliver(&check_of_claim(&job, 1)).await;
 
     assert!(done);
     assert_eq!(site.item()["status"]["S"], "running");
@@ -229,9 +232,9 @@ async fn watchdog_retires_with_its_job() {
     let completed = TerminalState::Completed;
     run.end(&completed, None, None).await.unwrap();
 
-    let ended = site.deliver(&look(&job)).await;
+    let ended = site.deliver(&check(&job)).await;
     site.clock.advance(JOB_TTL_SECONDS);
-    let expired = site.deliver(&look(&job)).await;
+    let expired = site.deliver(&check(&job)).await;
 
     assert!(ended && expired);
     assert!(site.queued().is_empty());
@@ -243,7 +246,7 @@ async fn external_job_that_was_never_claimed_is_not_watched() {
     let job = external_job(&site.aws, &site.clock, 1).await;
     site.clock.advance(ABANDONED_AFTER_SECONDS);
 
-    site.deliver(&look_at_claim(&job, 0)).await;
+    site.deliver(&check_of_claim(&job, 0)).await;
 
     assert_eq!(site.item()["status"]["S"], "queued");
     assert!(site.queued().is_empty());
@@ -251,48 +254,48 @@ async fn external_job_that_was_never_claimed_is_not_watched() {
 }
 
 #[tokio::test]
-async fn look_is_repeated_when_a_table_fails_at_any_call() {
+async fn check_is_repeated_when_any_table_call_fails() {
     let site = Site::new();
     let job = site.job().await;
     let _run = claimed(&site.aws, &site.clock, &job).await;
     cancel(&site.aws, &site.clock, &job).await.unwrap();
     site.clock.advance(LEASE_IS_OVER);
 
-    let mut looks = 0;
+    let mut checks = 0;
     while site.item()["status"]["S"] != "cancelled" {
-        // Each look gets one call further.
-        site.aws.fail(looks..looks + 1, Fault::Outage, |call| {
+        // In each check, one more call succeeds.
+        site.aws.fail(checks..checks + 1, Fault::Outage, |call| {
             call.caller == "delivery" && call.operation.starts_with("dynamodb:")
         });
-        let done = site.deliver(&look(&job)).await;
+        let done = site.deliver(&check(&job)).await;
         assert!(done, "an outage makes no dead letter of a watchdog");
-        looks += 1;
-        assert!(looks < 20, "it never ends");
+        checks += 1;
+        assert!(checks < 20, "it never ends");
     }
 
-    assert!(looks > 2, "a look makes more calls");
+    assert!(checks > 2, "a check makes more calls");
     assert_eq!(logged(&site), ["job_cancelled"]);
     let watchdogs = site.queued().len() - ranges(&site).len();
-    assert!(watchdogs >= looks - 1, "{watchdogs} of {looks}");
+    assert!(watchdogs >= checks - 1, "{watchdogs} of {checks}");
 }
 
 #[tokio::test]
-async fn look_stays_on_the_queue_when_the_next_cannot_be_scheduled() {
+async fn check_stays_on_the_queue_when_the_next_cannot_be_scheduled() {
     let site = Site::new();
     let job = site.job().await;
     site.aws.fail(0..1, Fault::Outage, |call| {
         call.operation == "sqs:SendMessage"
     });
 
-    let failed = site.deliver(&look(&job)).await;
-    let done = site.deliver(&look(&job)).await;
+    let failed = site.deliver(&check(&job)).await;
+    let done = site.deliver(&check(&job)).await;
 
     assert!(!failed);
     assert!(done);
 }
 
 #[tokio::test]
-async fn repeated_look_redelivers_the_end_that_was_not_sent() {
+async fn repeated_check_redelivers_the_end_that_was_not_sent() {
     let site = Site::new();
     let job = site.job().await;
     let _run = claimed(&site.aws, &site.clock, &job).await;
@@ -301,10 +304,10 @@ async fn repeated_look_redelivers_the_end_that_was_not_sent() {
     site.aws.fail(0..1, Fault::Outage, |call| {
         call.operation == "sqs:SendMessage"
     });
-    let failed = site.deliver(&look(&job)).await;
+    let failed = site.deliver(&check(&job)).await;
 
     for _ in 0..2 {
-        assert!(site.deliver_again(&look(&job), 2).await);
+        assert!(site.deliver_again(&check(&job), 2).await);
     }
 
     assert!(!failed);
@@ -314,12 +317,12 @@ async fn repeated_look_redelivers_the_end_that_was_not_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn worker_that_comes_back_during_the_look_keeps_its_job() {
+async fn worker_that_returns_during_the_check_keeps_its_job() {
     let site = Site::new();
     let job = external_job(&site.aws, &site.clock, 1).await;
     let worker = claimed(&site.aws, &site.clock, &job).await;
     site.clock.advance(LEASE_SECONDS + ABANDONED_AFTER_SECONDS);
-    // Before its first write.
+    // Before the first write of the watchdog.
     site.aws
         .fail(0..1, Fault::Delay(Duration::from_secs(1)), |call| {
             let is_write = call.operation == "dynamodb:PutItem" || is_commit(call);
@@ -330,7 +333,7 @@ async fn worker_that_comes_back_during_the_look_keeps_its_job() {
         worker.renew().await.unwrap();
     };
 
-    let task = look_at_claim(&job, 1);
+    let task = check_of_claim(&job, 1);
     let (done, ()) = join!(site.deliver(&task), coming_back);
 
     assert!(done);

@@ -87,7 +87,7 @@ async fn job_ends_when_its_lease_has_ended() {
 }
 
 #[tokio::test]
-async fn stage_that_a_dead_run_left_in_the_log_is_committed_before_the_end() {
+async fn stage_that_a_dead_run_logged_is_committed_before_the_end() {
     let site = Site::new();
     let job = site.job().await;
     let mut run = claimed(&site.aws, &site.clock, &job).await;
@@ -107,7 +107,7 @@ async fn stage_that_a_dead_run_left_in_the_log_is_committed_before_the_end() {
 }
 
 #[tokio::test]
-async fn end_that_a_dead_run_left_in_the_log_is_how_the_job_ends() {
+async fn end_that_a_dead_run_logged_takes_precedence() {
     let site = Site::new();
     let job = site.job().await;
     let mut run = claimed(&site.aws, &site.clock, &job).await;
@@ -131,7 +131,7 @@ async fn end_that_a_dead_run_left_in_the_log_is_how_the_job_ends() {
 async fn unclaimed_external_job_gets_a_watchdog_before_it_ends() {
     let site = Site::new();
     let job = external_job(&site.aws, &site.clock, 1).await;
-    // The job is asked to stop; its end is not written.
+    // The cancellation is requested, but the end is not written.
     site.aws.fail(0..1, Fault::Outage, |call| {
         call.operation == "dynamodb:PutItem"
     });
@@ -185,7 +185,7 @@ async fn repeat_after_a_minute_notifies_no_subscribers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn job_ends_once_whichever_response_to_an_update_was_lost() {
+async fn job_ends_once_when_any_update_response_is_lost() {
     for number in 0..3 {
         let site = Site::with_sdk_retries();
         let job = site.job().await;

@@ -111,7 +111,7 @@ async fn job_for_an_external_worker_may_have_no_input() {
 }
 
 #[tokio::test]
-async fn input_that_the_rules_refuse_leaves_nothing() {
+async fn input_that_violates_the_rules_leaves_nothing() {
     let site = Site::new();
 
     for (body, content_type, status, code) in [
@@ -154,7 +154,7 @@ async fn unknown_worker_is_refused_with_the_parameter() {
 }
 
 #[tokio::test]
-async fn correlation_id_is_taken_over_when_it_is_fit_for_logs() {
+async fn correlation_id_of_the_request_is_used_when_it_is_valid() {
     let too_long = "x".repeat(129);
     for (given, is_taken) in [
         ("order-7:line_2.a", true),

@@ -24,7 +24,7 @@ use serde_json::Value;
 
 use crate::Handler;
 
-/// What the jobs of the pipeline are made from in these tests.
+/// The inputs that the pipeline of these tests accepts.
 static TABLES: InputRules = InputRules {
     name: "table",
     media_types: &[MediaType {
@@ -38,7 +38,7 @@ static TABLES: InputRules = InputRules {
     example: "",
 };
 
-/// The function with its AWS, and a clock that stands.
+/// The function on AWS services in this process, with a clock that only tests advance.
 struct Site {
     aws: TestAws,
     clock: Clock,
@@ -50,7 +50,7 @@ impl Site {
         Self::retrying(RetryConfig::disabled())
     }
 
-    /// A site whose SDK makes three attempts, as on AWS.
+    /// A function whose SDK makes three attempts, as on AWS.
     fn with_sdk_retries() -> Self {
         Self::retrying(RetryConfig::standard())
     }
@@ -88,7 +88,7 @@ impl Site {
         self.aws.items::<Jobs>()
     }
 
-    /// What the delivery function is asked to send, without the watchdogs.
+    /// The delivery tasks on the queue, without watchdogs.
     fn deliveries(&self) -> Vec<Value> {
         let mut messages = self.aws.queued::<DeliveryQueue>();
         messages.retain(|message| message["content"]["watchdog"].is_null());

@@ -10,7 +10,7 @@ use local::Fault;
 
 use super::Site;
 
-/// The results of one stage, as the bearer of `key` gets them.
+/// Requests the results of one stage with `key`.
 async fn of_stage(site: &Site, job: &TestJob, stage: &str, key: &str) -> Answer {
     let request = job_request(HttpRoute::GetResults, job.id.as_str(), key);
     site.handle(with_parameter(request, "stage", stage)).await
@@ -48,7 +48,7 @@ async fn results_are_answered_byte_for_byte() {
 }
 
 #[tokio::test]
-async fn results_of_a_stage_are_there_before_the_job_ends() {
+async fn results_of_a_stage_are_available_before_the_job_ends() {
     let site = Site::new();
     let job = site.job().await;
     let mut run = claimed(&site.aws, &site.clock, &job).await;

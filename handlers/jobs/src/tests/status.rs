@@ -1,4 +1,4 @@
-//! `GET /v1/jobs/{job_id}`, and which keys open a job.
+//! `GET /v1/jobs/{job_id}`, and the keys for a job.
 
 use contract::routes::HttpRoute;
 use handlers_core::models::TerminalState;
@@ -53,7 +53,7 @@ async fn snapshot_of_a_completed_job_has_its_results() {
 }
 
 #[tokio::test]
-async fn wrong_key_and_unknown_job_are_refused_in_the_same_words() {
+async fn wrong_key_and_unknown_job_get_the_same_error() {
     let site = Site::new();
     let job = site.job().await;
     let (id, key) = (job.id.as_str(), job.access_key.reveal());

@@ -1,5 +1,5 @@
-//! Floor that is open to the outside although there are walls on all sides of it: a room whose
-//! door was not closed, or that the picture's edge cuts.
+//! Finds floor that is open to the outside although it has walls on all sides: a room whose door was not
+//! closed, or that the edge of the image cuts.
 
 use super::{
     mask::Mask,
@@ -7,11 +7,11 @@ use super::{
     report::{Interrupted, Pass},
 };
 
-/// A room with an opening has floor beside the opening that has walls on all sides, at least this
-/// share of it, in percent. A terrace that a house goes around on three sides has none.
-const LEAST_CLOSED_IN: usize = 12;
+/// Minimum share of a region's floor that has walls on all sides, in percent, for the region to be a room
+/// with an opening. A terrace with the house on three sides has no such floor.
+const MIN_CLOSED_IN: usize = 12;
 
-/// A side of the picture.
+/// A side of the image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// The first columns.
@@ -35,12 +35,12 @@ impl std::fmt::Display for Side {
     }
 }
 
-/// Floor that should be a room's.
+/// Floor that should belong to a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Leak {
     /// A pixel near its middle.
     pub(super) at: (usize, usize),
-    /// The side of the picture that cuts it; none if it is an opening in the wall.
+    /// The side of the image that cuts the room. None if the wall has an opening.
     pub(super) cut: Option<Side>,
 }
 
@@ -69,12 +69,12 @@ impl Extent {
     }
 }
 
-/// Finds the largest leak among the floor that reaches the picture's edge, if it is no smaller than a room may
-/// be. `reaches` says whether walls reach a side of the picture, so that it may cut a room.
+/// Finds the largest leak in the floor that reaches the edge of the image, if its area is at least
+/// `min_area`. `reaches` returns whether walls reach a side of the image, which may then cut a room.
 pub(super) fn leak(
     walls: &Mask,
     floor: &Regions,
-    least_area: usize,
+    min_area: usize,
     reaches: impl Fn(Side) -> bool,
     pass: &mut Pass,
 ) -> Result<Option<Leak>, Interrupted> {
@@ -82,7 +82,7 @@ pub(super) fn leak(
     let extent = Extent::of(walls);
     let sides = [Side::Left, Side::Right, Side::Top, Side::Bottom];
     let cut = sides.map(&reaches);
-    // What the picture's edge cuts at each side; and what has walls on three sides, at least.
+    // The floor that each side of the image cuts, and the floor with walls on at least three sides.
     let mut found: [Option<Mask>; 5] = Default::default();
     let mut closed_in = Mask::new(size.0, size.1);
     let is_outside: Vec<bool> = floor
@@ -121,8 +121,8 @@ pub(super) fn leak(
         let regions = Regions::of(mask, true, pass)?;
         let closed_in = regions.pixels_in(&closed_in);
         let is_leak = |region: &Region, closed_in: usize| {
-            let is_pocket = kind < sides.len() || 100 * closed_in >= LEAST_CLOSED_IN * region.area;
-            region.area >= least_area && is_pocket
+            let is_pocket = kind < sides.len() || 100 * closed_in >= MIN_CLOSED_IN * region.area;
+            region.area >= min_area && is_pocket
         };
         let largest = regions
             .list

@@ -1,4 +1,4 @@
-//! The frame that draughtsmen put around the sheet: paper between it and the house is no room.
+//! Detects the frame around a sheet. The paper between frame and house is not a room.
 
 use super::{
     mask::Mask,
@@ -6,20 +6,20 @@ use super::{
     report::{Interrupted, Pass},
 };
 
-/// A frame is no further from the picture's edge than this share of the side, in percent.
+/// Maximum distance of a frame from the edge of the image, in percent of the side.
 const FURTHEST_PERCENT: usize = 9;
 
-/// A house covers at least this share of what is inside the frame, in percent. In less, a
-/// building's outer wall around a core with rooms looks alike.
-const LEAST_CERTAIN_PERCENT: usize = 50;
+/// Minimum share of the frame's inside that a house covers, in percent. Below it, the outer wall of a building
+/// around a core with rooms looks the same.
+const MIN_CERTAIN_PERCENT: usize = 50;
 
-/// In less than this, what is inside is a core for certain.
-const LEAST_PERCENT: usize = 20;
+/// Below this share, in percent, the inside is certainly such a core.
+const MIN_PERCENT: usize = 20;
 
-/// The rooms of a house cover at least this share of the rectangle around it, in percent.
-const LEAST_ENCLOSED_PERCENT: usize = 55;
+/// Minimum share of the rectangle around a house that its rooms cover, in percent.
+const MIN_ENCLOSED_PERCENT: usize = 55;
 
-/// What may be a frame, and what would be the house in it.
+/// A possible frame, and the house in it.
 pub(super) struct Frame {
     /// The walls without the frame.
     pub(super) without: Mask,
@@ -30,24 +30,24 @@ pub(super) struct Frame {
     house: usize,
 }
 
-/// Whether a frame is one.
+/// The classification of a possible frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
     Frame,
     OuterWall,
-    /// It may be either.
+    /// It may be a frame or an outer wall.
     Unclear,
 }
 
 impl Frame {
-    /// What goes around all other walls, close to the picture's edge.
+    /// The region around all other walls, if it is close to the edge of the image.
     pub(super) fn of(walls: &Mask, pass: &mut Pass) -> Result<Option<Self>, Interrupted> {
         let size = walls.size();
         let frame = Self::around(walls, pass)?;
         Ok(frame.filter(|frame| is_at_edge(&frame.outline, size)))
     }
 
-    /// What goes around all other walls without touching them.
+    /// The region around all other walls that does not touch them.
     pub(super) fn around(walls: &Mask, pass: &mut Pass) -> Result<Option<Self>, Interrupted> {
         let regions = Regions::of(walls, true, pass)?;
         let largest = (0..regions.list.len()).max_by_key(|&index| area(&regions.list[index]));
@@ -73,13 +73,13 @@ impl Frame {
         }))
     }
 
-    /// Given the area of the rooms that there are without it.
+    /// Classifies the frame by the area of the rooms inside it.
     pub(super) fn verdict(&self, rooms: usize) -> Verdict {
-        let is_house = 100 * rooms >= LEAST_ENCLOSED_PERCENT * self.house;
+        let is_house = 100 * rooms >= MIN_ENCLOSED_PERCENT * self.house;
         let covers = |percent| 100 * self.house >= percent * self.inside;
-        if !is_house || !covers(LEAST_PERCENT) {
+        if !is_house || !covers(MIN_PERCENT) {
             Verdict::OuterWall
-        } else if covers(LEAST_CERTAIN_PERCENT) {
+        } else if covers(MIN_CERTAIN_PERCENT) {
             Verdict::Frame
         } else {
             Verdict::Unclear
@@ -87,7 +87,7 @@ impl Frame {
     }
 }
 
-/// The area of the rectangle around it.
+/// The area of the bounding box.
 fn area(region: &Region) -> usize {
     region.columns.len() * region.rows.len()
 }

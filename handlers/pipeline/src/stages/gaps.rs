@@ -1,14 +1,13 @@
-//! Closing the openings of doors and windows, so that each room is a region of its own.
+//! Closes the openings of doors and windows, so that each room is a separate region.
 //!
-//! An opening is a gap between two ends of wall, or between an end and the side of another wall:
-//! a block of rows in which the floor is bounded by walls at the same two columns, no higher than
-//! a wall is thick, with more floor along both of its long sides. A corridor is bounded alike, but
-//! its block is higher; so is a room's.
+//! An opening is a gap between two ends of walls, or between an end and the side of another wall: a block
+//! of rows in which the floor is bounded by walls at the same two columns. The block is at most as high as
+//! a wall is thick, with more floor along both of its long sides. The blocks of corridors and rooms are
+//! higher.
 //!
-//! What is left to tell apart: between two doors beside each other stands a short piece of wall,
-//! and from its side to the wall across a narrow corridor there is such a block too. So the first
-//! rounds close only gaps at which a wall ends lengthwise, shorter ones first. After them the false
-//! block is part of the corridor's.
+//! One case is ambiguous. Between two adjacent doors there is a short piece of wall; from its side to the
+//! wall across a narrow corridor, there is such a block too. So the first rounds close only gaps at which a
+//! wall ends lengthwise, shorter ones first. After that, the false block is part of the corridor's block.
 
 use std::ops::Range;
 
@@ -18,10 +17,10 @@ use super::{
     thickness::WallThickness,
 };
 
-/// Rounds of search each; closing one gap can bring another to light.
+/// Number of search rounds for each certainty. Closing one gap can make another one detectable.
 const ROUNDS: usize = 3;
 
-/// Pixels that are looked at to judge a gap, roughly.
+/// Approximate number of pixels that are read to classify a gap.
 const PIXELS_PER_GAP: usize = 4096;
 
 /// A gap that runs across a mask.
@@ -31,13 +30,13 @@ struct Gap {
     rows: Range<usize>,
 }
 
-/// Which gaps are openings.
+/// The sizes of gaps that can be openings.
 #[derive(Clone, Copy)]
 pub(super) struct Limits {
     thickness: WallThickness,
-    /// Widest opening of a door, in pixels.
+    /// Maximum width of a door, in pixels.
     pub(super) widest: usize,
-    /// Widest opening that is closed if something is drawn all the way across: a window.
+    /// Maximum width of a window, in pixels: an opening with ink all the way across.
     widest_drawn: usize,
     shallowest: usize,
     deepest: usize,
@@ -55,7 +54,7 @@ impl Limits {
         }
     }
 
-    /// How long the wall behind one of the jambs must be for the gap to be in that wall.
+    /// The minimum length of the wall behind one of the jambs, for the gap to be in that wall.
     fn least_length(&self, gap: &Gap, certainty: Certainty) -> usize {
         let thickness = self.thickness.thickest.max(gap.rows.len());
         match certainty {
@@ -66,7 +65,7 @@ impl Limits {
     }
 }
 
-/// What a gap is in, by how long the wall behind the better of its jambs is.
+/// The certainty that a gap is an opening, by the length of the wall behind its better jamb.
 #[derive(Clone, Copy)]
 enum Certainty {
     LongWall,
@@ -78,16 +77,16 @@ impl Certainty {
     const ALL: [Self; 3] = [Self::LongWall, Self::ShortWall, Self::Stub];
 }
 
-/// Walls while their openings are being closed.
+/// The walls while their openings are closed.
 struct Work {
-    /// The walls, and what has been closed.
+    /// The walls and the closed openings.
     walls: Mask,
-    /// The same transposed: what runs down the one runs across the other.
+    /// The transpose of `walls`, so that vertical gaps can be found as horizontal ones.
     turned: Mask,
 }
 
-/// Closes the openings in walls. `is_ink` tells whether something is drawn at a column and row,
-/// wall or not.
+/// Closes the openings in walls. `is_ink` returns whether the pixel at a column and row is ink, of a wall or
+/// not.
 pub(super) fn close(
     walls: Mask,
     limits: &Limits,
@@ -117,7 +116,7 @@ pub(super) fn close(
                 pass.row(index)?;
                 let mask = work.seen(down);
                 let is_ink = |x, y| if down { is_ink(y, x) } else { is_ink(x, y) };
-                // What has been closed since may have made it part of something else.
+                // Openings that were closed since may have changed the gap.
                 if let Some(gap) = Gap::around(mask, gap.middle(), limits)
                     && gap.is_opening(mask, limits, certainty)
                     && (gap.columns.len() <= limits.widest || gap.is_drawn_across(is_ink))
@@ -150,7 +149,7 @@ impl Work {
     }
 }
 
-/// The gaps that run across a mask and are no higher than a wall is thick.
+/// The gaps that run across a mask and are at most as high as a wall is thick.
 fn find(mask: &Mask, limits: &Limits, pass: &mut Pass) -> Result<Vec<Gap>, Interrupted> {
     let mut found = Vec::new();
     // Gaps that reach the previous row, from left to right, with their columns in that row.
@@ -190,7 +189,7 @@ impl Limits {
         self.thickness.tolerance()
     }
 
-    /// Whether two runs in neighbouring rows are of one gap.
+    /// Whether two runs in adjacent rows belong to one gap.
     fn is_same(&self, one: &Range<usize>, other: &Range<usize>) -> bool {
         one.start.abs_diff(other.start) <= self.tolerance()
             && one.end.abs_diff(other.end) <= self.tolerance()
@@ -203,7 +202,7 @@ impl Limits {
 }
 
 impl Gap {
-    /// The gap around a pixel, if there is one that a wall's thickness could have.
+    /// The gap around a pixel, if its height can be the thickness of a wall.
     fn around(mask: &Mask, (x, y): (usize, usize), limits: &Limits) -> Option<Self> {
         let first = run_around(mask, x, y).filter(|run| limits.may_cross(mask, run))?;
         let mut gap = Self {
@@ -253,7 +252,7 @@ impl Gap {
         )
     }
 
-    /// A row above and one below, in which something else begins, where the image has them.
+    /// The rows above and below the gap, beyond the tolerance. None outside of the image.
     fn beside(&self, mask: &Mask, limits: &Limits) -> [Option<usize>; 2] {
         let distance = limits.tolerance();
         let below = self.rows.end + distance;
@@ -263,7 +262,7 @@ impl Gap {
         ]
     }
 
-    /// Whether it leads from floor to floor and is in a wall that goes on behind a jamb.
+    /// Whether the gap connects floor with floor and is in a wall that continues behind a jamb.
     fn is_opening(&self, mask: &Mask, limits: &Limits, certainty: Certainty) -> bool {
         let is_open = |row: usize| {
             let row = &mask.row(row)[self.columns.clone()];
@@ -280,8 +279,8 @@ impl Gap {
                 || is_long(&mut (self.columns.end..mask.width())))
     }
 
-    /// Columns behind a jamb in which the wall is as thick as the gap is high; no more than are
-    /// asked for. Where another wall joins it is thicker, and may go on behind that.
+    /// The number of columns behind a jamb in which the wall is as thick as the gap is high, at most `most`.
+    /// Where another wall joins, the wall is thicker and may continue behind that.
     fn wall_length(
         &self,
         mask: &Mask,
@@ -298,7 +297,7 @@ impl Gap {
             .min(most)
     }
 
-    /// Whether something is drawn in nearly all of its columns.
+    /// Whether nearly all columns of the gap have ink.
     fn is_drawn_across(&self, is_ink: impl Fn(usize, usize) -> bool) -> bool {
         let drawn = self
             .columns
@@ -309,7 +308,7 @@ impl Gap {
     }
 }
 
-/// The run of floor that a pixel is in.
+/// The run of floor around a pixel.
 fn run_around(mask: &Mask, x: usize, y: usize) -> Option<Range<usize>> {
     let row = mask.row(y);
     if row[x] {

@@ -1,9 +1,9 @@
-//! What a picture that is transparent in places stands on.
+//! The background of an image with transparency.
 
 use image::{DynamicImage, GrayAlphaImage, GrayImage, Luma};
 use imageproc::{distance_transform::Norm, morphology::erode};
 
-/// Brightness by pixel: what is transparent shows the ground, black or white, that fits the rest.
+/// The brightness of each pixel. Transparent pixels show the background, black or white, that fits the rest.
 pub(super) fn brightness(image: DynamicImage) -> GrayImage {
     if !image.color().has_alpha() {
         return image.into_luma8();
@@ -23,8 +23,8 @@ pub(super) fn brightness(image: DynamicImage) -> GrayImage {
     pixels
 }
 
-/// Strokes alone stand out from the ground; a picture with floors in it, as bright as most of the
-/// floors, continues on the ground.
+/// The brightness of the background. Strokes have to contrast with it; the floors of an image with opaque
+/// floors continue in it.
 fn ground(image: &GrayAlphaImage) -> u8 {
     let (mut light, mut visible) = (0_u64, 0_u64);
     let mut opaque = GrayImage::new(image.width(), image.height());

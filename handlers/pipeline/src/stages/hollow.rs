@@ -1,7 +1,7 @@
-//! Walls drawn as outlines, with nothing, hatching or a light fill between them.
+//! Fills walls that are drawn as outlines, with nothing, hatching or a light fill between them.
 //!
-//! What the lines enclose is filled if it is narrower than a wall may be. How wide that is cannot
-//! be seen beforehand, so a few widths are tried.
+//! A region between lines is filled if it is narrower than a wall. That width is not known beforehand, so
+//! several widths are tried.
 
 use super::{
     mask::Mask,
@@ -9,7 +9,7 @@ use super::{
     report::{Interrupted, Pass},
 };
 
-/// Widths to be tried are parts of the plan's shorter side: one by each of these.
+/// The widths to try are the shorter side of the plan divided by each of these.
 const PARTS: [usize; 6] = [110, 76, 54, 38, 27, 20];
 
 /// The gaps that lines enclose.
@@ -21,7 +21,7 @@ pub(super) struct Hollows {
 }
 
 impl Hollows {
-    /// Between the lines of a mask.
+    /// The gaps between the lines of a mask.
     pub(super) fn of(lines: &Mask, pass: &mut Pass) -> Result<Self, Interrupted> {
         let floor = Regions::of(lines, false, pass)?;
         Ok(Self {
@@ -31,7 +31,7 @@ impl Hollows {
         })
     }
 
-    /// Widths to try that make a difference, the smallest first.
+    /// The widths that fill different regions, in ascending order.
     pub(super) fn widths_to_try(&self) -> Vec<usize> {
         let shorter = self.size.0.min(self.size.1);
         let mut tried = Vec::new();

@@ -1,4 +1,4 @@
-//! Telling ink from paper.
+//! Separates ink from paper.
 
 use std::ops::RangeInclusive;
 
@@ -11,25 +11,25 @@ use super::{
     straighten,
 };
 
-/// Least difference between the mean brightness of paper and ink. Scans and poor JPEGs have 80 and
-/// more; a blank sheet's grain has under 20.
-const LEAST_CONTRAST: u32 = 40;
+/// Minimum difference between the mean brightnesses of paper and ink. Scans and poor JPEGs have at least 80;
+/// the grain of a blank sheet has less than 20.
+const MIN_CONTRAST: u32 = 40;
 
-/// Least difference between the mean brightnesses of two kinds of ink, or of paper and coloured
+/// Minimum difference between the mean brightnesses of two kinds of ink, or of paper and coloured
 /// floor.
-const LEAST_SUBCONTRAST: u32 = 30;
+const MIN_SUBCONTRAST: u32 = 30;
 
-/// A kind of ink or floor covers at least this share of a picture, per thousand pixels.
-const LEAST_CLASS: u64 = 10;
+/// Minimum share of the pixels that a kind of ink or floor covers, per thousand.
+const MIN_CLASS: u64 = 10;
 
-/// A picture without grain has at least this share of its pixels as bright as their neighbourhood,
-/// in percent. In others, chance decides which pixels are.
+/// Minimum share of pixels that are as bright as their neighbourhood, in percent, for an image without
+/// grain. With grain, it depends on chance which pixels are.
 const EVEN_PERCENT: u64 = 80;
 
-/// What tells ink from paper.
+/// The brightness that separates ink from paper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Threshold {
-    /// The last brightness of the darker class.
+    /// The maximum brightness of the darker class.
     pub(super) level: u8,
     /// Whether the drawing is light on dark.
     pub(super) light_on_dark: bool,
@@ -40,9 +40,9 @@ impl Threshold {
         (brightness <= self.level) != self.light_on_dark
     }
 
-    /// The mask of ink, from the picture as it is and smoothed. A pixel must be ink in both, so
-    /// that smoothing closes no gaps between the strokes of letters; but what is deep in ink when
-    /// smoothed is a speck in a wall.
+    /// The mask of ink, from the original and the smoothed image. A pixel must be ink in both, so that
+    /// smoothing closes no gaps between the strokes of letters. An exception is a pixel that is clearly
+    /// ink in the smoothed image: it is a speck in a wall.
     pub(super) fn ink(
         self,
         sharp: &GrayImage,
@@ -62,8 +62,8 @@ impl Threshold {
         Ok(mask)
     }
 
-    /// The mask of ink with every line in it, however thin. Those that fall between two pixels are
-    /// only half as dark, so the threshold is nearer to the paper.
+    /// The mask of ink including the thinnest lines. A line between two pixels is only half as dark, so the
+    /// threshold is closer to the paper.
     pub(super) fn all_ink(self, sharp: &GrayImage, pass: &mut Pass) -> Result<Mask, Interrupted> {
         let (width, height) = (sharp.width() as usize, sharp.height() as usize);
         let level = if self.light_on_dark {
@@ -83,7 +83,7 @@ impl Threshold {
         Ok(mask)
     }
 
-    /// Whether it is closer to full ink than to the threshold.
+    /// Whether a brightness is closer to full ink than to the threshold.
     fn is_deep(self, brightness: u8) -> bool {
         if self.light_on_dark {
             brightness > u8::midpoint(self.level, u8::MAX)
@@ -93,8 +93,8 @@ impl Threshold {
     }
 }
 
-/// The image with each pixel the mean of its neighbourhood of three by three: evens out the noise
-/// of JPEG without moving an edge, and fades hairlines.
+/// The image with each pixel replaced by the mean of its 3 by 3 neighbourhood. That smooths the noise of
+/// JPEG without moving an edge, and fades hairlines.
 pub(super) fn smooth(
     image: &GrayImage,
     message: &str,
@@ -121,7 +121,7 @@ pub(super) fn smooth(
     Ok(smooth)
 }
 
-/// The mask of all that differs from most of a picture, be it ink by any threshold or not.
+/// The mask of all pixels that differ from the median brightness, independent of a threshold.
 pub(super) fn all_drawn(sharp: &GrayImage, pass: &mut Pass) -> Result<Mask, Interrupted> {
     let (width, height) = (sharp.width() as usize, sharp.height() as usize);
     let paper = straighten::middle(sharp);
@@ -130,24 +130,23 @@ pub(super) fn all_drawn(sharp: &GrayImage, pass: &mut Pass) -> Result<Mask, Inte
         pass.row(y)?;
         let row = &sharp.as_raw()[y * width..][..width];
         for (cell, brightness) in mask.row_mut(y).iter_mut().zip(row) {
-            *cell = u32::from(brightness.abs_diff(paper)) >= LEAST_SUBCONTRAST;
+            *cell = u32::from(brightness.abs_diff(paper)) >= MIN_SUBCONTRAST;
         }
     }
     Ok(mask)
 }
 
-/// The thresholds by which a picture can be read, the likeliest one first; the contrast, if it is
-/// too low for any.
+/// The possible thresholds of an image, the likeliest first. Fails with the contrast if it is too low.
 ///
-/// Ink is the rarer of two classes, wherever it is: the edge of a picture may be cropped at a wall
-/// or have a border. Floors may be coloured and walls grey, so each class may be two again.
+/// Ink is the rarer of two classes, anywhere in the image: its edge may be cropped at a wall or have a
+/// border. Floors may be coloured and walls grey, so each class may consist of two.
 pub(super) fn thresholds(sharp: &GrayImage, smooth: &GrayImage) -> Result<Vec<Threshold>, u32> {
     let counts = brightness_counts(smooth);
     let (level, contrast) = two_classes(&counts);
-    if contrast < LEAST_CONTRAST {
+    if contrast < MIN_CONTRAST {
         return Err(contrast);
     }
-    // Edges are of all brightnesses. Without them, what is left in between is drawn so.
+    // Edges have all brightnesses. Without edges, the remaining brightnesses were drawn.
     let flat = flat_counts(sharp, smooth);
     let (dark, light) = (0..=level, level.saturating_add(1)..=u8::MAX);
     let mut levels = vec![level];
@@ -156,9 +155,9 @@ pub(super) fn thresholds(sharp: &GrayImage, smooth: &GrayImage) -> Result<Vec<Th
         let within = &flat[start..=usize::from(*class.end())];
         let total: u64 = flat.iter().sum();
         let (level, contrast) = two_classes(within);
-        let weight = |counts: &[u64]| 1000 * counts.iter().sum::<u64>() >= LEAST_CLASS * total;
+        let weight = |counts: &[u64]| 1000 * counts.iter().sum::<u64>() >= MIN_CLASS * total;
         let (low, high) = within.split_at_checked(usize::from(level) + 1)?;
-        (contrast >= LEAST_SUBCONTRAST && weight(low) && weight(high))
+        (contrast >= MIN_SUBCONTRAST && weight(low) && weight(high))
             .then(|| u8::try_from(start + usize::from(level)).ok())
             .flatten()
     }));
@@ -167,7 +166,7 @@ pub(super) fn thresholds(sharp: &GrayImage, smooth: &GrayImage) -> Result<Vec<Th
     // Edges between paper and text are as bright as walls that are lighter than the text.
     let counts_of = |class: &RangeInclusive<u8>| -> &[u64] {
         let within = &flat[usize::from(*class.start())..=usize::from(*class.end())];
-        let is_seen = 1000 * within.iter().sum::<u64>() >= LEAST_CLASS * total;
+        let is_seen = 1000 * within.iter().sum::<u64>() >= MIN_CLASS * total;
         if is_seen && (is_even || levels.len() > 1) {
             &flat
         } else {
@@ -191,8 +190,8 @@ pub(super) fn thresholds(sharp: &GrayImage, smooth: &GrayImage) -> Result<Vec<Th
     Ok(thresholds)
 }
 
-/// The level halfway between paper and full ink. Otsu's parts the classes, but where exactly it
-/// lies between them is chance; and where thin walls are mostly edges, it lets hairlines pass.
+/// The level halfway between paper and full ink. Otsu's level separates the classes, but its exact position
+/// between them depends on chance; and if thin walls are mostly edges, it includes hairlines.
 fn halfway<'c>(
     counts_of: &impl Fn(&RangeInclusive<u8>) -> &'c [u64],
     darker: RangeInclusive<u8>,
@@ -208,7 +207,7 @@ fn halfway<'c>(
     u8::midpoint(paper, ink)
 }
 
-/// The brightness that `percent` of the pixels within a range do not exceed.
+/// The percentile of the brightnesses within a range.
 fn share_at(counts: &[u64], range: RangeInclusive<u8>, percent: u64) -> u8 {
     let within = |range: RangeInclusive<u8>| -> u64 {
         counts[usize::from(*range.start())..=usize::from(*range.end())]
@@ -223,9 +222,8 @@ fn share_at(counts: &[u64], range: RangeInclusive<u8>, percent: u64) -> u8 {
         .unwrap_or(start)
 }
 
-/// Otsu's method on counts by brightness: the last brightness of the darker of two classes that
-/// differ most, and the difference of their means. (That of `imageproc` overflows over 16 million
-/// white pixels.)
+/// Otsu's method on a histogram: the maximum brightness of the darker class, and the difference of the means
+/// of both classes. (The implementation in `imageproc` overflows above 16 million white pixels.)
 fn two_classes(counts: &[u64]) -> (u8, u32) {
     let weigh = |counts: &[u64], first: u64| {
         let weight: u64 = counts.iter().sum();
@@ -261,7 +259,7 @@ fn two_classes(counts: &[u64]) -> (u8, u32) {
     (best.0, best.1)
 }
 
-/// Counts by brightness of the pixels that are as bright as their neighbourhood.
+/// The histogram of the pixels that are as bright as their neighbourhood.
 fn flat_counts(sharp: &GrayImage, smooth: &GrayImage) -> Vec<u64> {
     const FLAT: u8 = 6;
     let mut counts = vec![0; 256];

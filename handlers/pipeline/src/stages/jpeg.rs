@@ -1,14 +1,14 @@
-//! The end of a JPEG file, found by its segments.
+//! Finds the end of a JPEG image by its segments.
 //!
-//! The decoder fills what is missing of an image with grey and reports nothing, so the file is
-//! checked first. Markers are no proof by themselves: a thumbnail in a segment has its own, and
-//! what follows the image may hold anything. A motion photo has a video there, which is no fault.
+//! The decoder fills the missing part of a truncated image with grey without an error, so the file is checked
+//! first. A search for markers is not sufficient: a thumbnail in a segment has its own markers, and the data
+//! after the image may contain anything. A motion photo has a video there, which is valid.
 
 const START_OF_IMAGE: u8 = 0xd8;
 const END_OF_IMAGE: u8 = 0xd9;
 const START_OF_SCAN: u8 = 0xda;
 
-/// Why a file holds no complete image.
+/// The file contains no complete image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum JpegError {
     /// The file ends inside the image.
@@ -17,7 +17,7 @@ pub(super) enum JpegError {
     /// Another image begins inside the image.
     #[error("another image begins before its last pixel; the first one was cut")]
     Overlapped,
-    /// There is no marker where one has to be.
+    /// A marker is missing.
     #[error("there is no segment at byte {0}")]
     NoSegment(usize),
 }
@@ -57,7 +57,7 @@ pub(super) fn complete_image(bytes: &[u8]) -> Result<&[u8], JpegError> {
     }
 }
 
-/// Bytes of a scan's compressed data: up to the next marker that is no restart.
+/// The number of bytes of a scan's compressed data, which ends at the next marker that is not a restart.
 fn scan_length(data: &[u8]) -> Result<usize, JpegError> {
     data.windows(2)
         .position(|pair| pair[0] == 0xff && !matches!(pair[1], 0x00 | 0xd0..=0xd7 | 0xff))

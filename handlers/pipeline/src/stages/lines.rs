@@ -1,4 +1,4 @@
-//! Thin lines: in a plan with filled walls there are fewer of them than of walls.
+//! Measures thin lines. In a plan with filled walls, they are shorter in total than the walls.
 
 use super::{
     mask::{Mask, runs},
@@ -6,10 +6,10 @@ use super::{
     thickness::Thicknesses,
 };
 
-/// Pixels beside a wall that are its edge.
+/// Number of pixels beside a wall that belong to its edge.
 const EDGE: usize = 2;
 
-/// The length of the straight lines that are drawn beside the walls, in percent of the walls'.
+/// The length of the straight lines apart from the walls, in percent of the length of the walls.
 pub(super) fn percent_of_walls(
     mut lines: Mask,
     walls: &Mask,

@@ -1,13 +1,12 @@
-//! One bit per pixel, and the few operations on it that walls need.
+//! A binary image, and the operations on it that the stages need.
 //!
-//! Everything here works row by row and in runs, so that each pass can report and be stopped
-//! between rows.
+//! All operations work row by row, so that each pass can report progress and be interrupted between rows.
 
 use std::ops::Range;
 
 use super::report::{Interrupted, Pass};
 
-/// Which pixels of an image are set.
+/// A binary image: each pixel is set or not.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Mask {
     width: usize,
@@ -55,7 +54,7 @@ impl Mask {
         }
     }
 
-    /// Pixels that are set.
+    /// The number of pixels that are set.
     pub(super) fn count(&self) -> u64 {
         self.cells.iter().filter(|&&cell| cell).count() as u64
     }
@@ -79,9 +78,9 @@ impl Mask {
         Ok(turned)
     }
 
-    /// Morphological opening by a square: keeps the pixels that lie in some square of `side` set
-    /// pixels, so everything thinner goes and everything thicker keeps its exact outline. (The
-    /// opening of `imageproc` knows odd sides only, too coarse for walls of five pixels.)
+    /// Morphological opening by a square: keeps the pixels that lie in a square of `side` set pixels.
+    /// Everything thinner is removed, and everything thicker keeps its exact outline. (The opening of
+    /// `imageproc` supports only odd sides, which is too coarse for walls of five pixels.)
     pub(super) fn opened(&self, side: usize, pass: &mut Pass) -> Result<Self, Interrupted> {
         let mut rows_of_squares = Self::new(self.width, self.height);
         let mut below = vec![0_usize; self.width];
@@ -109,7 +108,7 @@ impl Mask {
     }
 }
 
-/// The longest stretches of `value` in a row, from left to right.
+/// The maximal runs of `value` in a row, from left to right.
 pub(super) fn runs(row: &[bool], value: bool) -> impl Iterator<Item = Range<usize>> {
     let mut from = 0;
     std::iter::from_fn(move || {

@@ -1,17 +1,17 @@
-//! The reference pipeline: the picture of a floor plan in, its rooms out.
+//! The image processing of the reference pipeline: it finds the rooms in the image of a floor plan.
 //!
-//! Pure image work: it knows nothing of jobs, stages' transport or AWS, and runs on any thread.
-//! Each stage is a function that is handed a [`report`](report::Report) to say how far it is, and
-//! that stops at once when the report answers so.
+//! It does not depend on jobs, messages or AWS, and runs on any thread. Each stage is a function that
+//! takes a [callback](report::ProgressCallback) for its progress, and that stops at once if the callback
+//! returns an error.
 //!
 //! | step | module |
 //! | --- | --- |
-//! | decode and refuse early what cannot be one | [`plan`], on `jpeg` and `ground` |
+//! | decode the image and reject invalid ones | [`plan`], on `jpeg` and `ground` |
 //! | remove specks and straighten | [`sheet`], on `specks`, `skew` and `straighten` |
-//! | `stage_1`: which pixels are wall | [`walls`], on `ink`, `hollow`, `reading`, `thickness` and `pieces` |
-//! | `stage_2`: which floor belongs together | [`rooms`], on `frame` and `gaps` |
-//! | whether it can be a plan's rooms | [`plausibility`], on `enclosure`, `necks` and `lines` |
-//! | the ground under all | `mask`, `regions`, [`report`] |
+//! | `stage_1`: find the pixels of walls | [`walls`], on `ink`, `hollow`, `reading`, `thickness` and `pieces` |
+//! | `stage_2`: find connected floor | [`rooms`], on `frame` and `gaps` |
+//! | check that the rooms are plausible | [`plausibility`], on `enclosure`, `necks` and `lines` |
+//! | shared data structures | `mask`, `regions`, [`report`] |
 
 mod enclosure;
 mod frame;

@@ -1,5 +1,5 @@
-//! Two rooms that are one only because the door between them was not closed: their floor is
-//! joined through an opening as short as a wall is thick.
+//! Finds two rooms that are joined because the door between them was not closed: the opening is at most as
+//! long as a wall is thick.
 
 use std::{collections::BTreeMap, ops::Range};
 
@@ -17,8 +17,8 @@ pub(super) struct Neck {
     pub(super) rows: Range<usize>,
 }
 
-/// Finds an opening in the floor of rooms that is no wider than a door and no longer than a wall
-/// is thick.
+/// Finds an opening in the floor of rooms that is at most as wide as a door, and at most as long as a wall is
+/// thick.
 pub(super) fn find(
     floor: &Mask,
     thickness: WallThickness,
@@ -42,8 +42,8 @@ pub(super) fn find(
     Ok(None)
 }
 
-/// Finds an opening between two parts of a floor beside each other, each of which has room for a
-/// square of `reach` where the opening has none.
+/// Finds an opening between two parts of a floor side by side. A square with the side `reach` fits into each
+/// of the parts, but not into the opening.
 fn find_across(
     floor: &Mask,
     reach: usize,

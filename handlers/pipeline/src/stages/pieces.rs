@@ -1,12 +1,12 @@
-//! Short pieces of wall that stand alone between two doors: as small as a blot of bold text, but
-//! in line with a longer wall.
+//! Recognizes short pieces of wall between two doors: as small as a letter of bold text, but in line with a
+//! longer wall.
 
 use std::ops::Range;
 
 use super::{mask::Mask, regions::Region, thickness::WallThickness};
 
-/// Whether a piece of `thick` ends, on one of its four sides, in line with and opposite to the end
-/// of one of the `long` walls, no further away than a door is wide.
+/// Whether a side of a piece of `thick` is in line with and opposite to the end of one of the `long` walls,
+/// at a distance of at most the width of a door.
 pub(super) fn continues_a_wall(
     piece: &Region,
     thick: &Mask,
@@ -27,8 +27,8 @@ pub(super) fn continues_a_wall(
     })
 }
 
-/// Whether the edge of a piece at a column looks along the columns `ahead` at the end of a wall as
-/// high as itself.
+/// Whether there is, along the columns `ahead` of the edge of a piece, the end of a wall that is as high as
+/// the edge.
 fn meets(
     piece: &View,
     edge: usize,
@@ -50,14 +50,14 @@ fn meets(
     let Some(_) = ahead.find(|&x| long.get(x, middle)) else {
         return false;
     };
-    // A wall's end may be rounded; further in it has its full thickness.
+    // The end of a wall may be rounded; further inside, it has its full thickness.
     ahead.nth(tolerance).is_some_and(|x| {
         let end = long.span(x, middle, 2 * most);
         end.start.abs_diff(edge.start) <= tolerance && end.end.abs_diff(edge.end) <= tolerance
     })
 }
 
-/// A mask, or its transpose without the cost of one.
+/// A view of a mask or of its transpose, without a copy.
 struct View<'m> {
     mask: &'m Mask,
     turned: bool,
@@ -88,7 +88,7 @@ impl View<'_> {
         }
     }
 
-    /// The rows around one that are set in a column, no more than `most` to either side.
+    /// The run of set rows around `y` in a column, at most `most` to either side.
     fn span(&self, x: usize, y: usize, most: usize) -> Range<usize> {
         let is_set = |y: &usize| self.get(x, *y);
         let above = (0..y).rev().take(most).take_while(is_set).count();

@@ -1,4 +1,4 @@
-//! Decoding: from bytes that a stranger sent to a picture of known size.
+//! Decodes the untrusted bytes of an image, with limits on its size.
 
 use std::io::Cursor;
 
@@ -9,55 +9,55 @@ use image::{
 
 use super::{ground, jpeg};
 
-/// Longest side of a plan, in pixels.
+/// Maximum width and height of a plan, in pixels.
 pub const MAX_SIDE: u32 = 8_000;
 
-/// Most pixels of a plan.
+/// Maximum number of pixels of a plan.
 pub const MAX_PIXELS: u64 = 40_000_000;
 
-/// Most memory that decoding may take, in bytes: a plan of [`MAX_PIXELS`] with 16 bits in each of
+/// Maximum memory for decoding, in bytes: a plan of [`MAX_PIXELS`] with 16 bits in each of
 /// four channels, and the decoder's own buffers.
 const MAX_DECODER_BYTES: u64 = 384 * 1024 * 1024;
 
-/// A floor plan: brightness by pixel, 0 black to 255 white, the right way up.
+/// A floor plan: the brightness of each pixel, from 0 (black) to 255 (white), after the Exif orientation.
 #[derive(Clone)]
 pub struct FloorPlan {
     pixels: GrayImage,
 }
 
-/// Why bytes are not a floor plan.
+/// The input is not an image of a floor plan.
 #[derive(Debug, thiserror::Error)]
 pub enum PlanError {
-    /// There are no bytes.
+    /// The input is empty.
     #[error("the input is empty; send a PNG or JPEG image of a floor plan")]
     Empty,
-    /// The bytes are something else.
+    /// The input is neither PNG nor JPEG.
     #[error("the input is not a PNG or JPEG image (it starts with {start}); send one of these")]
     NotAnImage {
-        /// The first bytes, readable.
+        /// The first bytes, escaped for display.
         start: String,
     },
-    /// The header or the pixels cannot be read to the end.
+    /// The header or the pixels are invalid or truncated.
     #[error("the {format} image is broken: {cause}; export it again and send the whole file")]
     Broken {
-        /// What the image claims to be.
+        /// The format by the image's signature.
         format: &'static str,
-        /// What the decoder found.
+        /// The error of the decoder.
         cause: String,
     },
-    /// The header names a size over the limits.
+    /// The size in the header exceeds the limits.
     #[error(
         "the image has {width} x {height} pixels; send at most {MAX_SIDE} on a side and {} million \
          in all",
         MAX_PIXELS / 1_000_000
     )]
     TooLarge {
-        /// Width by the header, in pixels.
+        /// The width in the header, in pixels.
         width: u32,
-        /// Height by the header, in pixels.
+        /// The height in the header, in pixels.
         height: u32,
     },
-    /// Decoding asked for more memory than any plan within the limits needs.
+    /// Decoding needs more memory than any plan within the limits.
     #[error(
         "decoding the image takes more than {} MB of memory; save it with 8 bits per channel and \
          without embedded profiles",
@@ -67,7 +67,7 @@ pub enum PlanError {
 }
 
 impl PlanError {
-    /// A word that programs can look at.
+    /// The error code, for programs.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Empty => "empty_input",
@@ -79,8 +79,8 @@ impl PlanError {
 }
 
 impl FloorPlan {
-    /// Reads a PNG or JPEG. The size is taken from the header and refused before any pixel is
-    /// decoded, so an image that unpacks to far more than it weighs costs nothing.
+    /// Decodes a PNG or JPEG. The size in the header is checked before any pixel is decoded, so a
+    /// decompression bomb costs nothing.
     pub fn decode(bytes: &[u8]) -> Result<Self, PlanError> {
         if bytes.is_empty() {
             return Err(PlanError::Empty);
@@ -118,7 +118,8 @@ impl FloorPlan {
         if width.max(height) > MAX_SIDE || u64::from(width) * u64::from(height) > MAX_PIXELS {
             return Err(PlanError::TooLarge { width, height });
         }
-        // Browsers turn a photo by this tag before they show it; rooms must land on what they show.
+        // Browsers apply the Exif orientation before they display an image; the coordinates of rooms refer to
+        // the displayed image.
         let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
         let mut image = DynamicImage::from_decoder(decoder).map_err(broken)?;
         image.apply_orientation(orientation);
@@ -127,12 +128,12 @@ impl FloorPlan {
         })
     }
 
-    /// The plan with this brightness.
+    /// A plan from decoded pixels.
     pub fn from_brightness(pixels: GrayImage) -> Self {
         Self { pixels }
     }
 
-    /// Brightness by pixel.
+    /// The brightness of each pixel.
     pub fn brightness(&self) -> &GrayImage {
         &self.pixels
     }

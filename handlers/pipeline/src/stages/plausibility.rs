@@ -1,12 +1,12 @@
-//! Whether rooms can be those of a plan.
+//! Checks that the rooms are plausible.
 //!
-//! A picture that is not what the stages are made for should end in a refusal that names the cause,
-//! not in rooms that are not there. Each check is for one way of being wrong:
+//! An image that the stages cannot interpret should end in an error that names the cause, not in wrong
+//! rooms. Each check detects one cause:
 //!
-//! | what is wrong | how it shows | module |
+//! | cause | symptom | module |
 //! | --- | --- | --- |
-//! | a door to the outside was not closed | floor between walls on all sides is no room's | `enclosure` |
-//! | the picture's edge cuts the house | floor at the edge has walls on three sides | `enclosure` |
+//! | a door to the outside was not closed | floor with walls on all sides belongs to no room | `enclosure` |
+//! | the edge of the image cuts the house | floor at the edge has walls on three sides | `enclosure` |
 //! | a door between two rooms was not closed | a room has a neck as short as a wall | `necks` |
 //! | gaps between lines are taken for rooms | many rooms are long and narrow | here |
 //! | a frame is taken for walls, and walls for furniture | there are more thin lines than walls | `lines` |
@@ -23,15 +23,15 @@ use super::{
     thickness::WallThickness,
 };
 
-/// A room narrower than this many times a wall, and longer than it is wide by [`SLIT_LENGTH`], is
-/// more likely a gap between two lines.
+/// A room is probably a gap between two lines if it is narrower than this many times a wall, and at least
+/// [`SLIT_LENGTH`] times as long as wide.
 const SLIT_WIDTH: usize = 6;
 const SLIT_LENGTH: usize = 4;
 
-/// Rooms cover at least this share of the rectangle around the walls, in percent.
-const LEAST_ENCLOSED_PERCENT: usize = 20;
+/// Minimum share of the rectangle around the walls that rooms cover, in percent.
+const MIN_ENCLOSED_PERCENT: usize = 20;
 
-/// Why rooms cannot be those of the plan.
+/// The rooms are not plausible.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Implausible {
     /// A room leads to the outside.
@@ -45,16 +45,16 @@ pub enum Implausible {
         x: u32,
         /// Row of a pixel in it.
         y: u32,
-        /// The widest gap that is taken for a door, in pixels.
+        /// The maximum width of a door, in pixels.
         widest_door: usize,
     },
-    /// The picture's edge cuts a room.
+    /// The edge of the image cuts a room.
     #[error(
         "the image's {side} edge cuts the room around ({x}, {y}); send the whole plan with its \
          outer walls and some paper around them"
     )]
     Cut {
-        /// Which edge.
+        /// The edge.
         side: Side,
         /// Column of a pixel in the room.
         x: u32,
@@ -83,7 +83,7 @@ pub enum Implausible {
         /// All rooms.
         rooms: usize,
     },
-    /// Most of the house is no room.
+    /// Rooms cover only a small part of the house.
     #[error(
         "the rooms found cover only {percent} % of the walls' rectangle; send one plan whose walls \
          are filled and closed but for doors and windows"
@@ -98,10 +98,10 @@ pub enum Implausible {
          them; send the plan with filled walls, darker than floors and text, without hatching"
     )]
     ThinLines {
-        /// Length of the lines, in percent of the walls'.
+        /// Length of the lines, in percent of the length of walls.
         percent: u64,
     },
-    /// A frame or an outer wall.
+    /// The outermost line may be a frame or an outer wall.
     #[error(
         "the outermost line is the sheet's frame or an outer wall, and nothing says which; crop the \
          image to the inside of the frame, or to the outer walls with some paper around them"
@@ -110,7 +110,7 @@ pub enum Implausible {
 }
 
 impl Implausible {
-    /// A word that programs can look at.
+    /// The error code, for programs.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::OpenRoom { .. } => "room_open",
@@ -123,7 +123,7 @@ impl Implausible {
     }
 }
 
-/// What was found in a plan, to be judged.
+/// The walls and rooms to check.
 pub(super) struct Findings<'f> {
     /// Walls with closed openings.
     pub(super) walls: &'f Mask,
@@ -138,7 +138,7 @@ pub(super) struct Findings<'f> {
 }
 
 impl Findings<'_> {
-    /// Finds what speaks against the rooms.
+    /// Returns the first reason against the rooms.
     pub(super) fn check(
         &self,
         (message, until): (&str, u8),
@@ -154,8 +154,8 @@ impl Findings<'_> {
         if let Some(leak) = enclosure::leak(self.walls, self.floor, least, reaches, &mut pass)? {
             return Ok(Some(self.refusal(leak)));
         }
-        // What a wall goes around without touching it may be a house in a frame: what leaks out of
-        // it does not reach the picture's edge.
+        // Walls inside another wall that does not touch them may be a house in a frame. Floor that leaks
+        // out of that house does not reach the edge of the image.
         if let Some(island) = Frame::around(self.walls, &mut passes.next(message, until, size))? {
             let mut pass = passes.next(message, until, size);
             let floor = Regions::of(&island.without, false, &mut pass)?;
@@ -191,7 +191,7 @@ impl Findings<'_> {
         self.rooms.iter().map(|&room| &self.floor.list[room])
     }
 
-    /// The least area of what counts as a missing room: a small one of this plan's.
+    /// The minimum area of a missing room, by the smallest room of the plan.
     fn least_room(&self) -> usize {
         let smallest = self.regions().map(|room| room.area).min().unwrap_or(0);
         let typical = self.thickness.typical;
@@ -224,10 +224,10 @@ impl Findings<'_> {
         let around = right.saturating_sub(left) * bottom.saturating_sub(top);
         let rooms: usize = self.regions().map(|room| room.area).sum();
         let percent = 100 * rooms / around.max(1);
-        (percent < LEAST_ENCLOSED_PERCENT).then_some(Implausible::LittleEnclosed { percent })
+        (percent < MIN_ENCLOSED_PERCENT).then_some(Implausible::LittleEnclosed { percent })
     }
 
-    /// Whether walls reach a side of the plan.
+    /// Whether walls reach a side of the image.
     fn reaches(&self, side: Side) -> bool {
         const CLOSE: f64 = 3.0;
         let (width, height) = self.walls.size();

@@ -1,5 +1,5 @@
-//! A picture read in one way: with these pixels as ink, which of them are wall, and how much do
-//! they look like walls?
+//! One interpretation of an image: given the pixels that are ink, finds those that are walls, and measures
+//! how plausible the walls are.
 
 use super::{
     mask::{Mask, runs},
@@ -10,71 +10,71 @@ use super::{
     walls::{WallsError, pixels},
 };
 
-/// Least share of what is left of the ink that must lie in straight lines as thick as walls, in
-/// percent. A plan has nearly all of it there, noise and photographs have little.
-const LEAST_STRAIGHT_PERCENT: u64 = 45;
+/// Minimum share of the remaining ink that lies in straight lines as thick as walls, in percent. A plan has
+/// nearly 100 %; noise and photographs have little.
+const MIN_STRAIGHT_PERCENT: u64 = 45;
 
-/// The longest wall has at least this part of the image's shorter side.
-const LEAST_LENGTH: u32 = 8;
+/// The longest wall is at least the shorter side of the image divided by this.
+const MIN_LENGTH: u32 = 8;
 
-/// Lines with a gap beside them, in percent of all lines, from which walls count as double lines.
-/// It would be fifty if all were, as one gap is between two lines.
+/// Minimum share of lines with a gap beside them, in percent, for walls that are drawn as double lines. The
+/// maximum is 50, because one gap is between two lines.
 const DOUBLE_PERCENT: u64 = 36;
 
-/// A wall with its outlines is thinner than the plan's shorter side divided by this.
+/// A wall with its outlines is thinner than the shorter side of the plan divided by this.
 const THINNER_THAN: usize = 22;
 
-/// Of the pixels at the picture's edge, the share from which those that are wall are the margin
-/// around a house, in percent.
+/// Minimum share of the pixels at the edge of the image that are walls, in percent, for the walls to be the
+/// margin around a house.
 const MARGIN_PERCENT: usize = 75;
 
-/// A network of walls has at least this part of the longest region's length, which may be a frame's.
+/// A network of walls is at least as long as the longest region, which may be a frame, divided by this.
 const NETWORK: usize = 4;
 
-/// A region of wall that is narrower than this many times a wall is a bar.
+/// A region of walls is a bar if it is narrower than this many times the thickness of a wall.
 const BAR: usize = 4;
 
-/// Cells between lines from which they count as hatching.
-const LEAST_CELLS: usize = 20;
+/// Minimum number of cells between lines for the lines to be hatching.
+const MIN_CELLS: usize = 20;
 
-/// The walls among some ink, and what they look like.
+/// The walls in the ink, and measures of their plausibility.
 pub(super) struct Reading {
     pub(super) thickness: WallThickness,
     pub(super) wall_pixels: u64,
-    /// Straight pieces of wall.
+    /// Number of straight wall segments.
     pub(super) segments: usize,
-    /// Their length, in pixels.
+    /// Total length of the segments, in pixels.
     pub(super) length: usize,
-    /// The length of those in networks, in pixels; a piece of furniture is none.
+    /// Total length of the segments in networks, in pixels. A piece of furniture is not a network.
     pub(super) network_length: usize,
-    /// The longest one's.
+    /// Length of the longest segment, in pixels.
     pub(super) longest: usize,
     /// Whether the walls are the outlines or the hatching of walls.
     pub(super) is_hollow: bool,
-    /// Whether much of the ink is in blocks far thicker than walls.
+    /// Whether a large share of the ink is in blocks that are far thicker than walls.
     pub(super) has_blocks: bool,
-    /// Whether what goes along the picture's edge is taken for walls: mostly it is the margin.
+    /// Whether most of the image's edge counts as walls; it is probably the margin.
     pub(super) is_at_edge: bool,
 }
 
 impl Reading {
-    /// Whether nothing speaks against it.
+    /// Whether nothing contradicts the interpretation.
     pub(super) fn is_sound(&self) -> bool {
         !self.is_hollow && !self.has_blocks
     }
 
-    /// Whether it is so good that no other can be better.
+    /// Whether no other interpretation can be better.
     pub(super) fn is_certain(&self, (width, height): (usize, usize)) -> bool {
         self.is_sound() && !self.is_bare() && 3 * self.longest >= width.min(height)
     }
 
-    /// Whether there is hardly more wall than a frame around the sheet has.
+    /// Whether there are hardly more segments than those of a frame around the sheet.
     pub(super) fn is_bare(&self) -> bool {
         self.segments <= 6
     }
 }
 
-/// Reads a picture with these pixels as ink, some of which may be gaps that were filled.
+/// Interprets an image by its ink, which may include filled gaps.
 pub(super) fn read(
     ink: &Mask,
     is_filled: bool,
@@ -103,7 +103,7 @@ pub(super) fn read(
     let straight_percent = (100 * lines.wall_pixels(thickness))
         .checked_div(wall_pixels)
         .ok_or(WallsError::NoThickLines)?;
-    if straight_percent < LEAST_STRAIGHT_PERCENT {
+    if straight_percent < MIN_STRAIGHT_PERCENT {
         return Err(WallsError::NotStraight { straight_percent });
     }
     let mut lengths = segments(&walls, thickness, (message, next()), passes)?;
@@ -115,7 +115,7 @@ pub(super) fn read(
         length
     };
     let longest = lengths.iter().copied().max().unwrap_or(0);
-    let least = pixels(size.0.min(size.1)) / LEAST_LENGTH;
+    let least = pixels(size.0.min(size.1)) / MIN_LENGTH;
     if pixels(longest) < least {
         return Err(WallsError::TooShort { longest, least });
     }
@@ -143,8 +143,8 @@ pub(super) fn read(
     })
 }
 
-/// The length of the straight pieces in networks of walls: regions that are no mere bar, and not
-/// far shorter than the longest one. A closed piece of furniture that was filled stands alone.
+/// The total length of the segments in networks of walls: regions that are not bars, and not far shorter
+/// than the longest region. A closed piece of furniture that was filled is not part of a network.
 fn network_length(
     walls: &Mask,
     thickness: WallThickness,
@@ -164,7 +164,7 @@ fn network_length(
     Ok(across.into_iter().chain(down).sum())
 }
 
-/// Whether walls are at most of the picture's edge.
+/// Whether walls cover most of the edge of the image.
 fn is_at_edge(walls: &Mask) -> bool {
     let (width, height) = walls.size();
     let (Some(last_row), Some(last)) = (height.checked_sub(1), width.checked_sub(1)) else {
@@ -178,7 +178,7 @@ fn is_at_edge(walls: &Mask) -> bool {
     100 * (across + down) >= MARGIN_PERCENT * 2 * (width + height)
 }
 
-/// Whether lines enclose many cells narrower than walls, which have about as much room as they.
+/// Whether lines enclose many cells that are narrower than walls and cover a similar area.
 fn has_cells(floor: &Regions, size: (usize, usize), thinner_than: usize, wall_pixels: u64) -> bool {
     let widths = floor.widths();
     let cells = floor.list.iter().zip(widths);
@@ -186,10 +186,10 @@ fn has_cells(floor: &Regions, size: (usize, usize), thinner_than: usize, wall_pi
     let (count, area) = cells.fold((0, 0), |(count, area), (region, _)| {
         (count + 1, area + region.area as u64)
     });
-    count >= LEAST_CELLS && 10 * area >= 3 * wall_pixels
+    count >= MIN_CELLS && 10 * area >= 3 * wall_pixels
 }
 
-/// What is left of the ink without thin lines and without what stands alone and is short.
+/// The ink without thin lines, and without regions that are isolated and short.
 pub(super) fn keep_walls(
     ink: &Mask,
     thickness: WallThickness,
@@ -224,8 +224,8 @@ pub(super) fn keep_walls(
     Ok(walls)
 }
 
-/// Tells walls from what stands free in a room, shorter than a wall: ten times the thickness of
-/// walls is about two metres.
+/// A filter for regions that are long enough for walls; furniture in a room is shorter. Ten times the
+/// thickness of walls is about two metres.
 pub(super) fn long_ones(
     regions: &Regions,
     thickness: WallThickness,
@@ -235,7 +235,7 @@ pub(super) fn long_ones(
     move |region| region.length() >= least
 }
 
-/// Lengths of the straight pieces of wall that run across the mask.
+/// The lengths of the wall segments that run across the mask.
 fn segments(
     walls: &Mask,
     thickness: WallThickness,

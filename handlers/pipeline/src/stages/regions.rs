@@ -1,7 +1,7 @@
 //! Connected regions of a mask.
 //!
-//! Labelled by runs instead of pixels: some fifty times fewer to join, no label image, and, unlike
-//! `imageproc`'s labelling, it can be stopped between rows.
+//! Labels runs instead of pixels: about fifty times fewer elements, and no label image. Unlike the labelling
+//! of `imageproc`, it can be interrupted between rows.
 
 use std::ops::Range;
 
@@ -10,14 +10,14 @@ use super::{
     report::{Interrupted, Pass},
 };
 
-/// Pixels that touch each other at their sides.
+/// A set of pixels that are connected by their sides.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Region {
-    /// Pixels.
+    /// Number of pixels.
     pub(super) area: usize,
-    /// Columns that it reaches.
+    /// The columns of its bounding box.
     pub(super) columns: Range<usize>,
-    /// Rows that it reaches.
+    /// The rows of its bounding box.
     pub(super) rows: Range<usize>,
 }
 
@@ -32,7 +32,7 @@ impl Region {
         self.columns.len().min(self.rows.len())
     }
 
-    /// What is around both.
+    /// The union of both: the sum of the areas, and the common bounding box.
     pub(super) fn and(&self, other: &Self) -> Self {
         let around = |one: &Range<usize>, other: &Range<usize>| {
             one.start.min(other.start)..one.end.max(other.end)
@@ -44,7 +44,7 @@ impl Region {
         }
     }
 
-    /// Whether it reaches none of the edges of an image of a size.
+    /// Whether the region touches no edge of an image of this size.
     pub(super) fn is_inside(&self, (width, height): (usize, usize)) -> bool {
         self.columns.start > 0
             && self.rows.start > 0
@@ -85,7 +85,7 @@ impl Regions {
     /// Finds the regions of pixels that are `value`.
     pub(super) fn of(mask: &Mask, value: bool, pass: &mut Pass) -> Result<Self, Interrupted> {
         let mut found: Vec<Run> = Vec::new();
-        // For each run an earlier one of the same region; a root is its own parent.
+        // For each run, an earlier run of the same region (union-find); a root is its own parent.
         let mut parents: Vec<usize> = Vec::new();
         let mut above = 0..0;
         for row in 0..mask.height() {
@@ -171,7 +171,7 @@ impl Regions {
             .map(|run| (run.region, run.row, run.columns.clone()))
     }
 
-    /// For each region, how many of its pixels are set in a mask.
+    /// For each region, the number of its pixels that are set in a mask.
     pub(super) fn pixels_in(&self, mask: &Mask) -> Vec<usize> {
         let mut counts = vec![0; self.list.len()];
         for run in &self.runs {
@@ -181,11 +181,11 @@ impl Regions {
         counts
     }
 
-    /// Clears the pixels of the regions that are not worth keeping.
-    pub(super) fn keep(&self, mask: &mut Mask, worth_keeping: impl Fn(usize, &Region) -> bool) {
+    /// Clears the pixels of the regions for which `is_kept` returns false.
+    pub(super) fn keep(&self, mask: &mut Mask, is_kept: impl Fn(usize, &Region) -> bool) {
         let regions = self.list.iter().enumerate();
         let keep: Vec<bool> = regions
-            .map(|(index, region)| worth_keeping(index, region))
+            .map(|(index, region)| is_kept(index, region))
             .collect();
         for run in self.runs.iter().filter(|run| !keep[run.region]) {
             mask.row_mut(run.row)[run.columns.clone()].fill(false);
@@ -201,7 +201,7 @@ fn root(parents: &mut [usize], mut index: usize) -> usize {
     index
 }
 
-/// The earlier root stays root, so every region is met first at its root.
+/// The earlier root remains the root, so an iteration reaches the root of a region first.
 fn join(parents: &mut [usize], one: usize, other: usize) {
     let (one, other) = (root(parents, one), root(parents, other));
     parents[one.max(other)] = one.min(other);

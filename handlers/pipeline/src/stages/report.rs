@@ -1,36 +1,36 @@
-//! How a stage says how far it is, and learns that it should stop.
+//! Progress reports of a stage, and its interruption.
 
-/// Takes the percent of the stage and what it is doing, for a person. An error stops the stage.
-pub type Report<'a> = dyn FnMut(u8, &str) -> Result<(), Interrupted> + 'a;
+/// Receives the percentage of the stage and a message for display. An error stops the stage.
+pub type ProgressCallback<'a> = dyn FnMut(u8, &str) -> Result<(), Interrupted> + 'a;
 
-/// Whoever waits for the stage has asked it to stop.
+/// The caller of the stage has asked it to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the stage was asked to stop")]
 pub struct Interrupted;
 
-/// Pixels between two reports: a few milliseconds of work in the slowest pass.
+/// Number of pixels between two reports: a few milliseconds of work in the slowest pass.
 const PIXELS_PER_REPORT: usize = 256 * 1024;
 
-/// The passes of a stage, one after the other; keeps the percent from going back.
+/// The passes of a stage, in sequence. The percentage never decreases.
 pub(super) struct Passes<'r, 'a> {
-    report: &'r mut Report<'a>,
+    report: &'r mut ProgressCallback<'a>,
     done: u8,
 }
 
 impl<'r, 'a> Passes<'r, 'a> {
-    pub(super) fn new(report: &'r mut Report<'a>) -> Self {
+    pub(super) fn new(report: &'r mut ProgressCallback<'a>) -> Self {
         Self { report, done: 0 }
     }
 
-    /// The percents at which passes end that share what is left until `until` evenly.
+    /// The percentages at which `passes` passes end that divide the range up to `until` evenly.
     pub(super) fn steps_until(&self, until: u8, passes: usize) -> impl Iterator<Item = u8> + use<> {
         let (from, span) = (self.done, usize::from(until.saturating_sub(self.done)));
         (1..=passes)
             .map(move |pass| from + u8::try_from(span * pass / passes.max(1)).unwrap_or_default())
     }
 
-    /// Starts the next pass, over `rows` rows of `width` pixels; at its end the stage is
-    /// `until` percent done.
+    /// Starts the next pass, over `rows` rows of `width` pixels. It ends at `until` percent of the
+    /// stage.
     pub(super) fn next<'p>(
         &'p mut self,
         message: &'p str,
@@ -53,7 +53,7 @@ impl<'r, 'a> Passes<'r, 'a> {
 
 /// One pass over the rows of an image.
 pub(super) struct Pass<'p, 'a> {
-    report: &'p mut Report<'a>,
+    report: &'p mut ProgressCallback<'a>,
     message: &'p str,
     from: u8,
     until: u8,
@@ -64,7 +64,7 @@ pub(super) struct Pass<'p, 'a> {
 }
 
 impl Pass<'_, '_> {
-    /// To be called before each row, in ascending order; reports every so many rows.
+    /// Call this before each row, in ascending order. It reports once per [`Self::stride`] rows.
     pub(super) fn row(&mut self, row: usize) -> Result<(), Interrupted> {
         if row < self.next {
             return Ok(());
@@ -75,7 +75,7 @@ impl Pass<'_, '_> {
         (self.report)(u8::try_from(percent).unwrap_or(100), self.message)
     }
 
-    /// Rows that fit between two reports.
+    /// Number of rows between two reports.
     pub(super) fn stride(&self) -> usize {
         self.stride
     }

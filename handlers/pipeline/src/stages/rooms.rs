@@ -1,4 +1,4 @@
-//! `stage_2`: which floor belongs together.
+//! `stage_2`: finds the rooms, which are connected regions of floor.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,36 +11,36 @@ use super::{
     plausibility::{Findings, Implausible},
     reading::long_ones,
     regions::{Region, Regions},
-    report::{Interrupted, Passes, Report},
+    report::{Interrupted, Passes, ProgressCallback},
     sheet::{Preparation, Sheet},
     straighten::Straightening,
     thickness::WallThickness,
     walls::Walls,
 };
 
-/// Plans with no more rooms than this are looked at twice: it may be a frame that encloses them.
+/// Plans with at most this many rooms are checked for thin lines: a frame may enclose the rooms.
 const FEW_ROOMS: usize = 3;
 
-/// The most length of thin lines, in percent of the walls', where few rooms are found. Furniture
-/// and text have about half of what walls have in a house of many rooms, and up to twice as much in
-/// a single small room. A hollow house in a frame has three times as much, and more.
-const MOST_LINES_PERCENT: u64 = 250;
+/// Maximum length of thin lines, in percent of the length of walls, if few rooms are found. Furniture and
+/// text have about 50 % in a house with many rooms, and up to 200 % in a single small room. A house with
+/// hollow walls in a frame has 300 % and more.
+const MAX_LINES_PERCENT: u64 = 250;
 
-/// The same where no rooms are found: the lines are then the likelier cause.
-const MOST_LINES_PERCENT_WITHOUT_ROOMS: u64 = 120;
+/// The same if no rooms are found; the lines are then the likelier cause.
+const MAX_LINES_PERCENT_WITHOUT_ROOMS: u64 = 120;
 
 /// A room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Room {
-    /// Its number, from 1: from top to bottom, then from left to right.
+    /// The number of the room, from 1: from top to bottom, then from left to right.
     pub id: u32,
-    /// The floor inside the walls, in pixels.
+    /// The area of the floor, in pixels.
     pub area: u64,
     /// The smallest rectangle around the floor.
     pub bounding_box: BoundingBox,
 }
 
-/// A rectangle in pixels of the plan, as it was sent and turned by its Exif orientation.
+/// A rectangle in pixels of the input image, after its Exif orientation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BoundingBox {
     /// Leftmost column.
@@ -53,30 +53,30 @@ pub struct BoundingBox {
     pub height: u32,
 }
 
-/// Why no rooms were found.
+/// No rooms were found.
 #[derive(Debug, thiserror::Error)]
 pub enum RoomsError {
-    /// Walls enclose nothing.
+    /// The walls enclose no room.
     #[error(
         "{segments} walls were found, but they enclose no room: openings wider than {widest_door} \
          pixels count as open; send a plan whose outer walls are closed but for doors and windows"
     )]
     NothingEnclosed {
-        /// Straight pieces of wall.
+        /// Number of straight wall segments.
         segments: u32,
-        /// The widest gap that is taken for a door, in pixels.
+        /// The maximum width of a door, in pixels.
         widest_door: usize,
     },
-    /// What was found cannot be the plan's rooms.
+    /// The rooms are not plausible.
     #[error(transparent)]
     Implausible(#[from] Implausible),
-    /// The stage was asked to stop.
+    /// The stage was interrupted.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
 }
 
 impl RoomsError {
-    /// A word that programs can look at.
+    /// The error code, for programs.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NothingEnclosed { .. } => "no_rooms",
@@ -86,12 +86,12 @@ impl RoomsError {
     }
 }
 
-/// Finds the rooms of a plan between the walls that [`walls::find`](super::walls::find) has found
-/// in it. They are in the plan's own pixels, however it was straightened.
+/// Finds the rooms of a plan between the walls that [`walls::find`](super::walls::find) has found. Their
+/// coordinates are those of the input image, even if it was straightened.
 pub fn find(
     plan: &FloorPlan,
     walls: &Walls,
-    report: &mut Report<'_>,
+    report: &mut ProgressCallback<'_>,
 ) -> Result<Vec<Room>, RoomsError> {
     let mut passes = Passes::new(report);
     let thickness: WallThickness = walls.thickness.into();
@@ -100,7 +100,7 @@ pub fn find(
     let size = mask.size();
     let is_ink = |x, y| walls.is_ink(&sheet, x, y);
 
-    // A frame may be inside of a frame.
+    // Frames may be nested.
     while let Some(frame) = Frame::of(&mask, &mut passes.next("Looking for a frame...", 32, size))?
     {
         let message = "Closing door openings...";
@@ -131,7 +131,7 @@ pub fn find(
     let is_long = long_ones(&standing, thickness);
     standing.keep(&mut closed, |_, region| is_long(region));
 
-    // What noise has broken is whole only now.
+    // A frame that noise has interrupted is closed only now.
     while let Some(frame) = Frame::of(&closed, &mut passes.next(message, 87, size))? {
         match frame.verdict(enclosed(
             &frame.without,
@@ -157,7 +157,7 @@ pub fn find(
     };
     if is_doubtful {
         let message = "Checking lines...";
-        // Evening out edges takes hairlines with it.
+        // The median filter would remove hairlines.
         let preparation = Preparation {
             despeckled: walls.preparation.despeckled.min(1),
             ..walls.preparation
@@ -166,9 +166,9 @@ pub fn find(
         let lines = ink::all_drawn(&sheet.sharp, &mut passes.next(message, 100, size))?;
         let percent = lines::percent_of_walls(lines, &closed, (message, 100), &mut passes)?;
         let most = if outcome.is_ok() {
-            MOST_LINES_PERCENT
+            MAX_LINES_PERCENT
         } else {
-            MOST_LINES_PERCENT_WITHOUT_ROOMS
+            MAX_LINES_PERCENT_WITHOUT_ROOMS
         };
         if percent > most {
             return Err(Implausible::ThinLines { percent }.into());
@@ -177,7 +177,7 @@ pub fn find(
     outcome
 }
 
-/// The area of the rooms between walls whose openings are closed.
+/// The total area of the rooms. The openings of the walls are closed.
 fn enclosed(
     closed: &Mask,
     thickness: WallThickness,
@@ -195,7 +195,7 @@ fn enclosed(
         .sum())
 }
 
-/// Measures the rooms between walls whose openings are closed.
+/// Measures and checks the rooms. The openings of the walls are closed.
 fn measure(
     (plan, sheet): (&FloorPlan, &Sheet),
     (walls, thickness): (&Walls, WallThickness),
@@ -240,7 +240,7 @@ fn measure(
         .collect())
 }
 
-/// For each region the smallest rectangle of the plan around it.
+/// The bounding box of each region, in pixels of the input image.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -277,14 +277,15 @@ fn boxes_in_plan(
     edges.collect()
 }
 
-/// Shafts, and the slits inside of walls drawn as two lines, are no rooms.
+/// Whether a region is large and wide enough for a room. Shafts, and slits inside walls that are drawn as
+/// two lines, are not.
 fn is_room(region: &Region, thickness: WallThickness) -> bool {
     let typical = thickness.typical;
     region.area >= 10 * typical * typical && region.area >= 2 * typical * region.length()
 }
 
-/// From top to bottom, then from left to right; rooms whose tops differ by less than a wall are
-/// beside each other.
+/// Sorts from top to bottom, then from left to right. Rooms whose tops differ by less than the thickness of
+/// a wall count as one row.
 fn sort_for_reading(rooms: &mut [usize], floor: &Regions, wall: usize) {
     let top = |room: usize| floor.list[room].rows.start;
     let left = |room: usize| floor.list[room].columns.start;

@@ -1,4 +1,4 @@
-//! The plan as both stages look at it: without specks, upright, sharp and smoothed.
+//! The prepared image that both stages work on: without specks, straightened, and its smoothed copy.
 
 use std::borrow::Cow;
 
@@ -13,17 +13,17 @@ use super::{
     straighten::Straightening,
 };
 
-/// What has to be done to a plan before its walls are looked for.
+/// The steps that prepare an image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Preparation {
-    /// How often specks are removed: two specks beside each other take two turns. After two, edges
-    /// are evened out, too.
+    /// How often specks are removed: two adjacent specks take two passes. After two passes, a median filter
+    /// smooths the edges.
     pub despeckled: u8,
-    /// How far the plan is turned clockwise, in degrees.
+    /// The clockwise rotation of the plan, in degrees.
     pub rotation: f64,
 }
 
-/// Why a plan cannot be prepared.
+/// The image cannot be prepared.
 #[derive(Debug, thiserror::Error)]
 pub enum SheetError {
     /// There are too many specks.
@@ -35,24 +35,24 @@ pub enum SheetError {
         /// Specks per thousand pixels.
         per_thousand: u64,
     },
-    /// The walls are turned by more than is straightened.
+    /// The plan is rotated by too much.
     #[error(
         "the plan is rotated by about {:.1} degrees {}; straighten it to within {} degrees",
         degrees.abs(),
         if *degrees < 0.0 { "counter-clockwise" } else { "clockwise" },
-        skew::MOST_DEGREES
+        skew::MAX_DEGREES
     )]
     Rotated {
-        /// Clockwise.
+        /// The clockwise rotation.
         degrees: f64,
     },
-    /// The stage was asked to stop.
+    /// The stage was interrupted.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
 }
 
 impl SheetError {
-    /// A word that programs can look at.
+    /// The error code, for programs.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Noisy { .. } => "image_noisy",
@@ -62,18 +62,18 @@ impl SheetError {
     }
 }
 
-/// A plan that is prepared.
+/// A prepared image.
 pub(super) struct Sheet<'p> {
-    /// Brightness by pixel.
+    /// The brightness of each pixel.
     pub(super) sharp: Cow<'p, GrayImage>,
-    /// The same, each pixel the mean of its neighbourhood.
+    /// `sharp` with each pixel replaced by the mean of its neighbourhood.
     pub(super) smooth: GrayImage,
-    /// From here back to the plan.
+    /// Converts coordinates to those of the input image.
     pub(super) straightening: Straightening,
 }
 
 impl<'p> Sheet<'p> {
-    /// Finds out what a plan needs, and does it.
+    /// Measures which steps an image needs, and prepares it.
     pub(super) fn measure(
         plan: &'p FloorPlan,
         (message, until): (&str, u8),
@@ -82,13 +82,13 @@ impl<'p> Sheet<'p> {
         let (width, height) = (plan.size().0 as usize, plan.size().1 as usize);
         let mut pass = passes.next(message, until / 4, (width, height));
         let per_thousand = specks::per_thousand(plan.brightness(), &mut pass)?;
-        if per_thousand > specks::MOST_PER_THOUSAND {
+        if per_thousand > specks::MAX_PER_THOUSAND {
             return Err(SheetError::Noisy { per_thousand });
         }
         let mut preparation = Preparation {
             despeckled: match per_thousand {
-                ..specks::LEAST_PER_THOUSAND => 0,
-                specks::LEAST_PER_THOUSAND..10 => 1,
+                ..specks::MIN_PER_THOUSAND => 0,
+                specks::MIN_PER_THOUSAND..10 => 1,
                 _ => 2,
             },
             rotation: 0.0,
@@ -106,7 +106,7 @@ impl<'p> Sheet<'p> {
         Ok((straight, preparation))
     }
 
-    /// Does to a plan what it is known to need.
+    /// Prepares an image by known steps.
     pub(super) fn prepare(
         plan: &'p FloorPlan,
         preparation: Preparation,

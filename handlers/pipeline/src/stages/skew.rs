@@ -1,38 +1,37 @@
-//! How far a plan is turned.
+//! Measures the rotation of a plan.
 //!
-//! Edges of walls are projected along each angle of a range: at the right one, all of a wall's edge
-//! falls on one place, so the sum of the squares of what falls on each place is largest.
+//! Edge points are projected along each angle of a range. At the correct angle, all points of a wall's edge
+//! fall into one bin, so the sum of the squares of the bins is largest.
 
 use image::GrayImage;
 
 use super::report::{Interrupted, Pass};
 
-/// Most rotation that is straightened, in degrees.
-pub(super) const MOST_DEGREES: f64 = 3.0;
+/// Maximum rotation that is straightened, in degrees.
+pub(super) const MAX_DEGREES: f64 = 3.0;
 
-/// What is measured at the limit may be a little over it.
-const MEASURED_MOST: f64 = MOST_DEGREES + 0.25;
+/// Maximum of the measured rotation, in degrees: the measurement has an error.
+const MAX_MEASURED_DEGREES: f64 = MAX_DEGREES + 0.25;
 
-/// Least difference of brightness across an edge.
-const LEAST_EDGE: i32 = 24;
+/// Minimum difference of brightness across an edge.
+const MIN_EDGE: i32 = 24;
 
-/// Edge points are thinned out to about this many.
-const MOST_POINTS: usize = 30_000;
+/// Approximate maximum number of edge points; more are thinned out.
+const MAX_POINTS: usize = 30_000;
 
-/// Points that suffice to find the angle roughly.
+/// Number of points for a rough search of the angle.
 const ROUGH_POINTS: usize = 8_000;
 
-/// How much higher the best angle's score is than the middle one's, at least, if the edges have a
-/// direction.
-const LEAST_PEAK: f64 = 1.5;
+/// Minimum ratio of the best score to the median score if the edges have a direction.
+const MIN_PEAK: f64 = 1.5;
 
-/// A plan that is turned further than it can be straightened.
+/// The plan is rotated by more than [`MAX_DEGREES`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct TurnedTooFar {
     pub(super) degrees: f64,
 }
 
-/// A point of an edge, and whether the edge runs down or across there, roughly.
+/// A point of an edge, with the approximate direction of the edge: down or across.
 #[derive(Clone, Copy)]
 struct Point {
     x: f64,
@@ -42,8 +41,8 @@ struct Point {
     is_close: bool,
 }
 
-/// By how many degrees the plan is turned clockwise; zero if it is by less than can be seen, or if
-/// nothing in it has a direction.
+/// The clockwise rotation of the plan in degrees. Zero if it is too small to matter, or if the edges have no
+/// direction.
 pub(super) fn degrees(
     smooth: &GrayImage,
     pass: &mut Pass,
@@ -51,7 +50,7 @@ pub(super) fn degrees(
     let points = edge_points(smooth, pass)?;
     let size = f64::from(smooth.width().max(smooth.height()));
     let close: Vec<Point> = points.iter().copied().filter(|it| it.is_close).collect();
-    // Hatching has edges at 45 degrees, and many: they count only if there is no other direction.
+    // Hatching has many edges at 45 degrees; they count only if there is no other direction.
     let rough = peak(&close, size, 22.0).or_else(|| peak(&points, size, 45.0));
     let Some(rough) = rough else {
         return Ok(Ok(0.0));
@@ -59,15 +58,15 @@ pub(super) fn degrees(
     let points = if rough.abs() < 22.0 { &close } else { &points };
     let fine = best(points, size / 1000.0, around(rough, 0.6, 0.1));
     let fine = best(points, size / 1000.0, around(fine, 0.1, 0.02));
-    if fine.abs() > MEASURED_MOST {
+    if fine.abs() > MAX_MEASURED_DEGREES {
         return Ok(Err(TurnedTooFar { degrees: fine }));
     }
-    // Less than this moves no wall by more than its edge is uncertain.
+    // A smaller rotation moves walls by less than the uncertainty of their edges.
     let drift = fine.abs().to_radians().tan() * size;
     Ok(Ok(if drift < 1.5 { 0.0 } else { fine }))
 }
 
-/// The best angle of a range in steps of half a degree, if it stands out.
+/// The best angle of a range in steps of half a degree, if its score is clearly the highest.
 fn peak(points: &[Point], size: f64, most: f64) -> Option<f64> {
     let few = thinned(points, ROUGH_POINTS);
     let mut scores: Vec<(f64, f64)> = around(0.0, most, 0.5)
@@ -76,7 +75,7 @@ fn peak(points: &[Point], size: f64, most: f64) -> Option<f64> {
     let (best, degrees) = scores.iter().copied().max_by(|a, b| a.0.total_cmp(&b.0))?;
     scores.sort_by(|a, b| a.0.total_cmp(&b.0));
     let (middle, _) = scores[scores.len() / 2];
-    (few.len() >= 50 && best >= LEAST_PEAK * middle).then_some(degrees)
+    (few.len() >= 50 && best >= MIN_PEAK * middle).then_some(degrees)
 }
 
 fn best(points: &[Point], bin: f64, angles: impl Iterator<Item = f64>) -> f64 {
@@ -97,8 +96,8 @@ fn thinned(points: &[Point], most: usize) -> Vec<Point> {
     points.iter().step_by(step).copied().collect()
 }
 
-/// How much of the edges falls together when they are projected along an angle, into bins of a
-/// width.
+/// The sum of squares of the bins when the points are projected along an angle. `bin` is the width of a
+/// bin in pixels.
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
@@ -135,7 +134,7 @@ fn score(points: &[Point], degrees: f64, bin: f64) -> f64 {
 fn edge_points(smooth: &GrayImage, pass: &mut Pass) -> Result<Vec<Point>, Interrupted> {
     let (width, height) = (smooth.width() as usize, smooth.height() as usize);
     let at = |x: usize, y: usize| i32::from(smooth.as_raw()[y * width + x]);
-    // Large pictures have more points than are needed.
+    // Large images have more points than needed.
     let step = (width.max(height) / 1000).max(1);
     let mut points = Vec::new();
     for y in 2..height.saturating_sub(2) {
@@ -147,7 +146,7 @@ fn edge_points(smooth: &GrayImage, pass: &mut Pass) -> Result<Vec<Point>, Interr
             }
             let right = at(x + 1, y) - at(x - 1, y);
             let down = at(x, y + 1) - at(x, y - 1);
-            let is_edge = right.abs().max(down.abs()) >= LEAST_EDGE;
+            let is_edge = right.abs().max(down.abs()) >= MIN_EDGE;
             if !is_edge {
                 continue;
             }
@@ -169,5 +168,5 @@ fn edge_points(smooth: &GrayImage, pass: &mut Pass) -> Result<Vec<Point>, Interr
             }
         }
     }
-    Ok(thinned(&points, MOST_POINTS))
+    Ok(thinned(&points, MAX_POINTS))
 }

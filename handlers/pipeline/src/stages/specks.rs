@@ -1,22 +1,22 @@
-//! Salt and pepper: single pixels that have nothing in common with their neighbours, as dust,
-//! faulty sensors and bad transmission leave them.
+//! Removes salt-and-pepper noise: single pixels that differ from all their neighbours, caused by dust, faulty
+//! sensors and bad transmission.
 
 use image::GrayImage;
 
 use super::report::{Interrupted, Pass};
 
-/// Neighbours that differ by less are of the same stroke or floor.
+/// Neighbours whose brightness differs by less belong to the same stroke or floor.
 const ALIKE: u8 = 64;
 
-/// Specks per thousand pixels from which a picture is cleaned. A clean one has some at the ends of
-/// hairlines only; smoothing deals with those.
-pub(super) const LEAST_PER_THOUSAND: u64 = 1;
+/// Minimum number of specks per thousand pixels for an image to be cleaned. A clean image has some specks at
+/// the ends of hairlines, which smoothing removes.
+pub(super) const MIN_PER_THOUSAND: u64 = 1;
 
-/// Specks per thousand pixels over which walls cannot be trusted. Half of all salt and pepper is
-/// seen as specks.
-pub(super) const MOST_PER_THOUSAND: u64 = 80;
+/// Maximum number of specks per thousand pixels. Above it, walls cannot be found reliably. About half of the
+/// noise is detected as specks.
+pub(super) const MAX_PER_THOUSAND: u64 = 80;
 
-/// How many specks there are per thousand pixels.
+/// The number of specks per thousand pixels.
 pub(super) fn per_thousand(image: &GrayImage, pass: &mut Pass) -> Result<u64, Interrupted> {
     let (width, height) = (image.width() as usize, image.height() as usize);
     let mut specks = 0;
@@ -28,8 +28,8 @@ pub(super) fn per_thousand(image: &GrayImage, pass: &mut Pass) -> Result<u64, In
     Ok(1000 * specks / (width as u64 * height as u64).max(1))
 }
 
-/// The picture with each speck as bright as the middle one of its neighbours. Lines keep their
-/// pixels, however thin: each has two others beside it.
+/// Replaces each speck by the median of its neighbours. The thinnest lines keep their pixels, because each
+/// has two similar neighbours.
 pub(super) fn remove(image: &GrayImage, pass: &mut Pass) -> Result<GrayImage, Interrupted> {
     let (width, height) = (image.width() as usize, image.height() as usize);
     let mut clean = image.clone();
@@ -46,8 +46,8 @@ pub(super) fn remove(image: &GrayImage, pass: &mut Pass) -> Result<GrayImage, In
     Ok(clean)
 }
 
-/// The picture with each pixel the middle one of its neighbourhood of three by three. It takes the
-/// bumps and dents off edges that noise leaves there, and hairlines with them.
+/// Replaces each pixel by the median of its 3 by 3 neighbourhood. That removes the bumps and dents that noise
+/// leaves at edges, but also hairlines.
 pub(super) fn median(image: &GrayImage, pass: &mut Pass) -> Result<GrayImage, Interrupted> {
     let (width, height) = (image.width() as usize, image.height() as usize);
     let mut even = image.clone();
@@ -59,7 +59,7 @@ pub(super) fn median(image: &GrayImage, pass: &mut Pass) -> Result<GrayImage, In
         for (x, target) in inner {
             let around = rows.neighbours(x);
             let here = *target;
-            // Where all are the same, and that is nearly everywhere, so is the middle one.
+            // Nearly everywhere, all pixels are equal, and so is the median.
             if around.iter().all(|&it| it == here) {
                 continue;
             }
@@ -94,11 +94,11 @@ impl<'i> Rows<'i> {
         ]
     }
 
-    /// Whether no more than one neighbour is alike.
+    /// Whether at most one neighbour is similar.
     fn is_speck(&self, x: usize) -> bool {
         let here = self.0[1];
         let is_alike = |other: u8| other.abs_diff(here[x]) < ALIKE;
-        // Most pixels are like those beside them.
+        // Most pixels are similar to their neighbours.
         if is_alike(here[x - 1]) && is_alike(here[x + 1]) {
             return false;
         }

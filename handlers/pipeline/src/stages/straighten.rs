@@ -1,23 +1,22 @@
-//! Turning a plan until its walls are upright, and places in it back.
+//! Rotates a plan so that its walls are upright, and converts coordinates back.
 
 use image::{GrayImage, Luma};
 
 use super::report::{Interrupted, Pass};
 
-/// How a plan is straightened. The straight picture is as much larger as it takes to hold all of
-/// the plan.
+/// The rotation of a plan. The straightened image is large enough to contain the whole plan.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Straightening {
     sin: f64,
     cos: f64,
     /// Size of the plan.
     from: (f64, f64),
-    /// Size of the straight picture.
+    /// Size of the straightened image.
     to: (f64, f64),
 }
 
 impl Straightening {
-    /// For a plan of a size that is turned clockwise by so many degrees.
+    /// The straightening of a plan of this size that is rotated clockwise by `degrees`.
     pub(super) fn new(degrees: f64, (width, height): (u32, u32)) -> Self {
         let (sin, cos) = degrees.to_radians().sin_cos();
         let from = (f64::from(width), f64::from(height));
@@ -36,7 +35,7 @@ impl Straightening {
         }
     }
 
-    /// The place in the plan of a place in the straight picture.
+    /// Converts coordinates of the straightened image to those of the plan.
     pub(super) fn to_plan(self, (x, y): (f64, f64)) -> (f64, f64) {
         let (x, y) = (x - self.to.0 / 2.0, y - self.to.1 / 2.0);
         (
@@ -45,7 +44,7 @@ impl Straightening {
         )
     }
 
-    /// The straight picture. What the plan does not cover is as bright as most of it.
+    /// The straightened image. Pixels outside of the plan have its median brightness.
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -84,7 +83,7 @@ impl Straightening {
     }
 }
 
-/// The brightness that half of the pixels do not exceed.
+/// The median brightness.
 pub(super) fn middle(image: &GrayImage) -> u8 {
     let mut counts = [0_usize; 256];
     for &pixel in image.as_raw() {

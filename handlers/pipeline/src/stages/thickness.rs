@@ -1,4 +1,4 @@
-//! How thick walls are: what sets them apart from text, furniture and door leaves.
+//! Measures the thickness of walls, which distinguishes them from text, furniture and door leaves.
 
 use std::ops::Range;
 
@@ -7,58 +7,56 @@ use super::{
     report::{Interrupted, Pass},
 };
 
-/// Walls thinner than this cannot be told from other lines, in pixels.
-pub(super) const LEAST: usize = 3;
+/// Minimum thickness of walls, in pixels. Thinner walls cannot be distinguished from other lines.
+pub(super) const MIN_THICKNESS: usize = 3;
 
-/// A stretch across something belongs to a line if the line goes on for at least this many times
-/// the stretch.
+/// A run across a stroke belongs to a line if the line is at least this many times as long as the run.
 const ELONGATION: usize = 4;
 
-/// Ink by the thickness of the straight lines that it belongs to.
+/// A histogram of ink by the thickness of its straight lines.
 pub(super) struct Thicknesses {
-    /// Pixels of ink, indexed by thickness.
+    /// Number of pixels of ink, indexed by thickness.
     pixels: Vec<u64>,
 }
 
-/// The thicknesses that walls have, in pixels.
+/// The range of the thickness of walls, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct WallThickness {
-    /// Anything thinner is text, furniture or the leaf of a door.
+    /// The minimum. Thinner ink is text, furniture or the leaf of a door.
     pub(super) thinnest: usize,
-    /// That of most wall pixels.
+    /// The thickness of most wall pixels.
     pub(super) typical: usize,
-    /// That of the thick outer walls.
+    /// The thickness of the thickest walls.
     pub(super) thickest: usize,
 }
 
 impl WallThickness {
-    /// Edges of walls that differ by no more than this are in line. Noise makes them ragged, and
+    /// Edges of walls are in line if they differ by at most this, in pixels. Noise makes edges ragged, and
     /// the leaf of an open door may lie against one.
     pub(super) fn tolerance(self) -> usize {
         self.typical.div_ceil(4).max(2)
     }
 
-    /// The widest opening that is taken for a door's. Doors are two to fifteen times as wide as
-    /// walls are thick.
+    /// The maximum width of a door, in pixels. Doors are two to fifteen times as wide as walls are thick.
     pub(super) fn widest_door(self) -> usize {
         12 * self.typical + 16
     }
 }
 
 impl Thicknesses {
-    /// For an image of this size: a wall is no thicker than a sixth of it.
+    /// An empty histogram for an image of this size. A wall is at most as thick as a sixth of the shorter side.
     pub(super) fn new((width, height): (usize, usize)) -> Self {
         Self {
-            pixels: vec![0; (width.min(height) / 6).max(LEAST) + 2],
+            pixels: vec![0; (width.min(height) / 6).max(MIN_THICKNESS) + 2],
         }
     }
 
-    /// Adds the lines that run down the mask. Given the transposed mask too, all are counted.
+    /// Adds the vertical lines of the mask. Call it with the transposed mask, too, to count all lines.
     pub(super) fn add(&mut self, mask: &Mask, pass: &mut Pass) -> Result<(), Interrupted> {
         self.add_runs(mask, true, pass)
     }
 
-    /// Adds the straight gaps between lines that run down the mask.
+    /// Adds the straight vertical gaps between lines.
     pub(super) fn add_gaps(&mut self, mask: &Mask, pass: &mut Pass) -> Result<(), Interrupted> {
         self.add_runs(mask, false, pass)
     }
@@ -68,7 +66,7 @@ impl Thicknesses {
             pass.row(y)?;
             for run in runs(mask.row(y), value) {
                 let thickness = run.len();
-                // Beside the image's edge is no gap.
+                // A run at the edge of the image is not a gap.
                 let is_between = value || run.start > 0 && run.end < mask.width();
                 if is_between && thickness < self.pixels.len() && goes_on(mask, &run, y, value) {
                     self.pixels[thickness] += thickness as u64;
@@ -78,7 +76,7 @@ impl Thicknesses {
         Ok(())
     }
 
-    /// What the walls among it are, if there are any.
+    /// The thickness of walls. None if there are no walls.
     pub(super) fn of_walls(&self) -> Option<WallThickness> {
         // Edges are uncertain by a pixel, so a wall's ink is spread over three thicknesses.
         let around = |thickness: usize| -> u64 {
@@ -86,7 +84,7 @@ impl Thicknesses {
                 .iter()
                 .sum()
         };
-        let thicknesses = LEAST..self.pixels.len() - 1;
+        let thicknesses = MIN_THICKNESS..self.pixels.len() - 1;
         let typical = thicknesses
             .clone()
             .max_by_key(|&thickness| around(thickness) + self.pixels[thickness])
@@ -95,13 +93,14 @@ impl Thicknesses {
             .filter(|&thickness| self.pixels[thickness] * 12 >= around(typical))
             .max()
             .map_or(typical, |thickest| thickest.max(typical));
-        // Inner walls may be half as thick as outer ones, and furniture's lines are thinner than
-        // both: the cut is below the thinnest walls, where there is hardly any ink. A frame as thick
-        // as inner walls may leave no such place but one further down. Else it is where there is
-        // least ink to be wrong about.
-        let cuts = (typical * 2).div_ceil(5).max(LEAST)..=(typical * 3 / 5).max(LEAST);
+        // Inner walls may be half as thick as outer walls, and the lines of furniture are thinner than
+        // both. The limit is below the thinnest walls, where there is hardly any ink. With a frame as
+        // thick as inner walls, such a thickness may only exist further down. Otherwise, the limit is the
+        // thickness with the least ink.
+        let cuts =
+            (typical * 2).div_ceil(5).max(MIN_THICKNESS)..=(typical * 3 / 5).max(MIN_THICKNESS);
         let is_clear = |cut: &usize| self.pixels[cut - 1] * 50 <= around(typical);
-        let lower = (LEAST..*cuts.start()).rev();
+        let lower = (MIN_THICKNESS..*cuts.start()).rev();
         let clear = cuts.clone().chain(lower).find(is_clear);
         let thinnest = clear.or_else(|| cuts.min_by_key(|&cut| self.pixels[cut - 1]))?;
         Some(WallThickness {
@@ -117,14 +116,14 @@ impl Thicknesses {
         lines.map(|(pixels, thickness)| pixels / thickness).sum()
     }
 
-    /// Ink in straight lines that are as thick as walls.
+    /// Number of pixels of ink in straight lines that are as thick as walls.
     pub(super) fn wall_pixels(&self, walls: WallThickness) -> u64 {
         let last = (walls.thickest + 1).min(self.pixels.len() - 1);
         self.pixels[walls.thinnest.min(last)..=last].iter().sum()
     }
 }
 
-/// Whether ink, or floor, goes on up and down from the middle of a run, as a line does.
+/// Whether ink, or floor, continues up and down from the middle of a run, as in a line.
 fn goes_on(mask: &Mask, run: &Range<usize>, y: usize, value: bool) -> bool {
     let needed = ELONGATION * run.len();
     let middle = run.start + run.len() / 2;

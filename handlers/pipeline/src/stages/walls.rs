@@ -1,4 +1,4 @@
-//! `stage_1`: which pixels are wall.
+//! `stage_1`: finds the pixels that are walls.
 
 use serde::{Deserialize, Serialize};
 
@@ -8,33 +8,33 @@ use super::{
     mask::Mask,
     plan::FloorPlan,
     reading::{Reading, keep_walls, read},
-    report::{Interrupted, Passes, Report},
+    report::{Interrupted, Passes, ProgressCallback},
     sheet::{Preparation, Sheet, SheetError},
     thickness::{self, WallThickness},
 };
 
-/// What `stage_1` has found out about a plan's walls. Enough to find every wall pixel again with
-/// little work, so it can be stored and `stage_2` can go on from it elsewhere.
+/// The output of `stage_1`: parameters from which `stage_2` finds every wall pixel again with little work.
+/// They are small enough to be stored as a checkpoint.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Walls {
     /// The plan's size, in pixels.
     pub image: ImageSize,
-    /// What was done to the plan before.
+    /// The steps that prepared the image.
     #[serde(default)]
     pub preparation: Preparation,
-    /// Brightness, 0 to 255, that parts ink from paper.
+    /// The brightness, 0 to 255, that separates ink from paper.
     pub threshold: u8,
     /// Whether the plan is drawn light on dark.
     pub light_on_dark: bool,
-    /// Gaps between the outlines of walls that are narrower than this are wall, in pixels; 0 if
-    /// walls are filled.
+    /// Gaps between the outlines of walls are filled if they are narrower than this, in pixels. 0 if walls
+    /// are drawn filled.
     #[serde(default)]
     pub filled_gaps: u32,
-    /// How thick the walls are, in pixels.
+    /// The thickness of the walls, in pixels.
     pub thickness: Thickness,
-    /// Straight pieces of wall.
+    /// Number of straight wall segments.
     pub segments: u32,
-    /// Pixels that are wall.
+    /// Number of pixels that are walls.
     pub wall_pixels: u64,
 }
 
@@ -47,10 +47,10 @@ pub struct ImageSize {
     pub height: u32,
 }
 
-/// How thick walls are, in pixels.
+/// The thickness of walls, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Thickness {
-    /// Thinner ink is text, furniture or the leaf of a door.
+    /// The minimum. Thinner ink is text, furniture or the leaf of a door.
     pub thinnest: u32,
     /// The thickness of most walls.
     pub typical: u32,
@@ -58,10 +58,10 @@ pub struct Thickness {
     pub thickest: u32,
 }
 
-/// Why no walls were found.
+/// No walls were found.
 #[derive(Debug, thiserror::Error)]
 pub enum WallsError {
-    /// The picture is of one brightness.
+    /// The image has a uniform brightness.
     #[error(
         "the image shows no walls: ink and paper differ by only {contrast} of 255 in brightness; \
          send a plan with dark walls on light ground"
@@ -74,20 +74,20 @@ pub enum WallsError {
     #[error(
         "the image shows no walls: no straight line is at least {} pixels thick; send the plan at \
          a higher resolution, with filled walls",
-        thickness::LEAST
+        thickness::MIN_THICKNESS
     )]
     NoThickLines,
-    /// What is dark is no network of lines: a photograph, noise.
+    /// The dark pixels are not a network of lines: a photograph, or noise.
     #[error(
         "the image shows no walls: only {straight_percent} % of what is dark lies in straight \
          lines; send a floor plan with straight, filled walls and without noise instead of a \
          photograph"
     )]
     NotStraight {
-        /// Share of the dark pixels, in percent.
+        /// The share of dark pixels that lie in straight lines, in percent.
         straight_percent: u64,
     },
-    /// The lines are those of letters or of a pattern.
+    /// The lines belong to letters or to a pattern.
     #[error(
         "the image shows no walls: its longest thick line has {longest} pixels, a wall of a plan \
          this size at least {least}; send a plan that fills the image, with walls that stand out \
@@ -96,7 +96,7 @@ pub enum WallsError {
     TooShort {
         /// Length of the longest straight line that is thick enough, in pixels.
         longest: usize,
-        /// Least length of the longest wall, in pixels.
+        /// The minimum length of the longest wall, in pixels.
         least: u32,
     },
     /// Lines are the outlines or the hatching of walls, but not closed around them.
@@ -108,7 +108,7 @@ pub enum WallsError {
     /// The plan cannot be prepared.
     #[error(transparent)]
     Sheet(SheetError),
-    /// The stage was asked to stop.
+    /// The stage was interrupted.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
 }
@@ -123,7 +123,7 @@ impl From<SheetError> for WallsError {
 }
 
 impl WallsError {
-    /// A word that programs can look at.
+    /// The error code, for programs.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::NoContrast { .. }
@@ -139,10 +139,10 @@ impl WallsError {
 
 /// Finds the walls of a plan.
 ///
-/// A picture can be read in several ways: what is ink, what is paper, and whether lines are walls
-/// or their outlines. The first way that leaves no doubt is taken, or else the one that shows most
-/// wall.
-pub fn find(plan: &FloorPlan, report: &mut Report<'_>) -> Result<Walls, WallsError> {
+/// An image has several possible interpretations: which pixels are ink, and whether lines are walls or
+/// outlines of walls. The first certain interpretation is chosen, or else the one with the greatest length
+/// of walls.
+pub fn find(plan: &FloorPlan, report: &mut ProgressCallback<'_>) -> Result<Walls, WallsError> {
     let mut passes = Passes::new(report);
     let (sheet, preparation) = Sheet::measure(plan, ("Cleaning the image...", 30), &mut passes)?;
     let thresholds = ink::thresholds(&sheet.sharp, &sheet.smooth)
@@ -212,17 +212,17 @@ pub fn find(plan: &FloorPlan, report: &mut Report<'_>) -> Result<Walls, WallsErr
     })
 }
 
-/// The ways in which a picture was read.
+/// The interpretations of an image so far.
 #[derive(Default)]
 struct Readings {
     best: Option<Candidate>,
-    /// Whether there was one that nearly shows walls, and whether they are hollow.
+    /// The first doubtful interpretation, if any: whether its walls are hollow.
     doubtful: Option<bool>,
-    /// Why the first way that shows none shows none.
+    /// The error of the first interpretation without walls.
     error: Option<WallsError>,
 }
 
-/// One way in which a picture can be read.
+/// An interpretation of the image.
 struct Candidate {
     threshold: Threshold,
     filled_gaps: u32,
@@ -245,12 +245,13 @@ impl Readings {
                 self.doubtful.get_or_insert(reading.is_hollow);
             }
             Ok(reading) => {
-                // An earlier one is likelier, so it takes more than some text or a sofa to be better.
-                // The margin around a small house is longer than its walls, and no wall.
+                // Earlier interpretations are likelier, so a later one has to be clearly better than some
+                // additional text or furniture would make it. The margin around a small house is longer
+                // than its walls, but is not a wall.
                 let is_better = self.best.as_ref().is_none_or(|best| {
                     let is_margin = reading.is_at_edge
                         && threshold.light_on_dark != best.threshold.light_on_dark;
-                    // What is filled must be more wall, and not a closed piece of furniture.
+                    // Filling must add walls, not closed pieces of furniture.
                     let length = if filled_gaps > 0 && best.filled_gaps == 0 {
                         reading.network_length
                     } else {
@@ -272,7 +273,7 @@ impl Readings {
 }
 
 impl Walls {
-    /// Whether something is drawn at this pixel of the prepared plan, wall or not.
+    /// Whether a pixel of the prepared plan is ink, of a wall or not.
     pub(super) fn is_ink(&self, sheet: &Sheet, x: usize, y: usize) -> bool {
         let brightness = sheet.sharp.get_pixel(pixels(x), pixels(y)).0[0];
         self.ink_threshold().is_ink(brightness)
@@ -285,7 +286,7 @@ impl Walls {
         }
     }
 
-    /// The plan as these walls were found in it, and the mask of their pixels.
+    /// The prepared plan in which the walls were found, and the mask of their pixels.
     pub(super) fn trace<'p>(
         &self,
         plan: &'p FloorPlan,
@@ -319,7 +320,7 @@ impl From<Thickness> for WallThickness {
     }
 }
 
-/// A count of pixels or less; a plan is far smaller than the type's range.
+/// Converts a number of pixels. A plan is far smaller than the range of the type.
 pub(super) fn pixels(count: usize) -> u32 {
     u32::try_from(count).unwrap_or(u32::MAX)
 }

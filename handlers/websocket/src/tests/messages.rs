@@ -1,4 +1,4 @@
-//! Every client message but `subscribe`, and frames that are none.
+//! Every client message except `subscribe`, and invalid frames.
 
 use contract::{queues::JobQueue, tables::Jobs};
 use handlers_testing::fixtures::{claimed, json};
@@ -21,7 +21,7 @@ async fn ping_is_answered_with_its_request_id() {
 }
 
 #[tokio::test]
-async fn frames_that_are_no_message_name_what_is_wrong() {
+async fn invalid_frame_is_rejected_with_the_invalid_field() {
     let site = Site::new();
     site.connect("c1", &[]).await;
 
@@ -99,7 +99,7 @@ async fn status_without_a_key_needs_a_subscription() {
 }
 
 #[tokio::test]
-async fn cancel_of_a_running_job_is_noted_in_the_job() {
+async fn cancel_of_a_running_job_is_stored_in_the_job() {
     let site = Site::new();
     let job = site.job(1).await;
     let run = claimed(&site.aws, &site.clock, &job).await;

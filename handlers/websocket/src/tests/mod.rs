@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use crate::Handler;
 
-/// The function with its AWS, and a clock that stands.
+/// The function on AWS services in this process, with a clock that only tests advance.
 struct Site {
     aws: TestAws,
     clock: Clock,
@@ -30,7 +30,7 @@ impl Site {
         Self::with(&[])
     }
 
-    /// A site whose function has these environment variables instead of the template's.
+    /// A function that has these environment variables instead of the template's.
     fn with(variables: &[(&str, &str)]) -> Self {
         let aws = TestAws::new();
         let clock = fixtures::clock();
@@ -55,7 +55,7 @@ impl Site {
         fixtures::job(&self.aws, &self.clock, number).await
     }
 
-    /// Opens a connection with this query; the status of the handshake.
+    /// Opens a connection with this query. Returns the status of the handshake.
     async fn connect(&self, connection: &str, query: &[(&str, &str)]) -> i64 {
         let query: serde_json::Map<_, _> = query
             .iter()
@@ -78,7 +78,7 @@ impl Site {
         self.handle("$disconnect", connection, json!({})).await
     }
 
-    /// Sends a message; all that the connection was sent since the last call.
+    /// Sends a message. Returns all messages to the connection since the last call.
     async fn send(&self, connection: &str, message: Value) -> Vec<Value> {
         self.send_text(connection, &message.to_string()).await
     }
@@ -125,7 +125,7 @@ fn subscribe(job: &TestJob) -> Value {
     json!({"type": "subscribe", "job_id": job.id.as_str(), "access_key": job.access_key.reveal()})
 }
 
-/// The types of messages, in their order.
+/// The types of the messages, in order.
 fn types(messages: &[Value]) -> Vec<&str> {
     messages
         .iter()
@@ -133,7 +133,7 @@ fn types(messages: &[Value]) -> Vec<&str> {
         .collect()
 }
 
-/// The only message, which is an error: its code.
+/// The code of the only message, which is an error.
 fn error(messages: &[Value]) -> &str {
     assert_eq!(types(messages), ["error"], "{messages:?}");
     messages[0]["code"].as_str().unwrap_or("none")

@@ -1,4 +1,4 @@
-//! `subscribe`: who may, what is sent, and what concurrent writers and lost responses do to it.
+//! `subscribe`: its permission, its replay, concurrent writers and lost responses.
 
 use handlers_testing::fixtures::{claimed, json};
 use local::{Fault, Times};
@@ -45,7 +45,7 @@ async fn log_is_replayed_once_and_in_order() {
     assert_eq!(
         types(&again),
         ["subscribed"],
-        "a repeat has nothing new to bring"
+        "a repeat has no new messages"
     );
 }
 
@@ -82,7 +82,7 @@ async fn seq_beyond_the_log_is_not_recovered() {
 }
 
 #[tokio::test]
-async fn wrong_key_and_unknown_job_are_refused_in_the_same_words() {
+async fn wrong_key_and_unknown_job_get_the_same_error() {
     let site = Site::new();
     let job = site.job(1).await;
     site.connect("c1", &[]).await;
@@ -101,7 +101,7 @@ async fn wrong_key_and_unknown_job_are_refused_in_the_same_words() {
 }
 
 #[tokio::test]
-async fn connection_with_all_its_subscriptions_is_refused_another() {
+async fn subscription_over_the_limit_is_rejected() {
     let site = Site::with(&[("MAX_SUBSCRIPTIONS", "1")]);
     let (first, second) = (site.job(1).await, site.job(2).await);
     site.connect("c1", &[]).await;

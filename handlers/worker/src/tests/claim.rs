@@ -65,7 +65,7 @@ async fn worker_reclaims_its_job_at_once_by_its_id() {
 }
 
 #[tokio::test]
-async fn takeover_names_the_finished_stages_and_redelivers_the_log() {
+async fn takeover_returns_the_finished_stages_and_redelivers_the_log() {
     let site = Site::new();
     let job = site.claimed_job(&["a", "b"]).await;
     let stage = json!([stage_complete("a", "of the first")]);
@@ -101,7 +101,7 @@ async fn further_takeover_redelivers_nothing_again() {
 }
 
 #[tokio::test]
-async fn takeover_reports_that_the_job_is_to_be_cancelled() {
+async fn takeover_reports_a_requested_cancellation() {
     let site = Site::new();
     let job = site.claimed_job(&["a"]).await;
     cancel(&site.aws, &site.clock, &job).await.unwrap();
@@ -131,7 +131,7 @@ async fn claim_of_an_ended_job_is_refused_with_its_status() {
 async fn claim_is_refused_when_the_job_ends_meanwhile() {
     let site = Site::new();
     let job = site.job().await;
-    // Between the reading of the job and the write of the claim.
+    // Between the read of the job and the write of the claim.
     site.aws
         .fail(0..1, Fault::Delay(Duration::from_secs(1)), |call| {
             call.caller == "worker" && call.operation == "sqs:SendMessage"
@@ -228,7 +228,7 @@ async fn finished_stage_grants_new_claims() {
 }
 
 #[tokio::test]
-async fn claim_commits_the_stage_that_the_worker_before_left_in_the_log() {
+async fn claim_commits_the_stage_that_the_last_worker_logged() {
     let site = Site::new();
     let job = site.claimed_job(&["a", "b"]).await;
     subscribed(&site.aws, &site.clock, &job, "c1").await;
@@ -247,7 +247,7 @@ async fn claim_commits_the_stage_that_the_worker_before_left_in_the_log() {
 }
 
 #[tokio::test]
-async fn claim_commits_the_end_that_the_worker_before_left_in_the_log() {
+async fn claim_commits_the_end_that_the_last_worker_logged() {
     let site = Site::new();
     let job = site.claimed_job(&["a"]).await;
     subscribed(&site.aws, &site.clock, &job, "c1").await;
@@ -266,7 +266,7 @@ async fn claim_commits_the_end_that_the_worker_before_left_in_the_log() {
 }
 
 #[tokio::test]
-async fn last_claim_goes_on_when_it_finds_a_stage_in_the_log() {
+async fn last_claim_continues_when_it_finds_a_stage_in_the_log() {
     let site = Site::new();
     let job = site.job().await;
     let claim = json!({"stages": ["a", "b"], "worker_id": "worker-7"});
@@ -378,7 +378,7 @@ async fn claim_that_is_denied_names_the_policy_as_the_cause() {
 }
 
 #[tokio::test]
-async fn claims_that_are_invalid_name_the_field() {
+async fn invalid_claim_is_rejected_with_the_field() {
     let site = Site::new();
     let job = site.job().await;
     let too_many: Vec<_> = (0..51).map(|number| format!("stage_{number}")).collect();

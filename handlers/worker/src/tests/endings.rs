@@ -12,7 +12,7 @@ async fn completed_job_has_the_results_of_its_last_stage() {
     subscribed(&site.aws, &site.clock, &job, "c1").await;
     let stage = json!([stage_complete("a", 7)]);
     site.post(&job, 1, 0, stage).await.accepted();
-    // The last stage that was reported need not be the one with the results.
+    // The last stage with progress is not always the last one with results.
     let other = json!([progress("b", 50)]);
     site.post(&job, 1, 1, other).await.accepted();
 
@@ -136,7 +136,7 @@ async fn nothing_can_be_posted_to_an_ended_job() {
 }
 
 #[tokio::test]
-async fn worker_learns_that_its_job_was_cancelled_without_it() {
+async fn post_to_a_job_cancelled_without_its_worker_is_refused() {
     let site = Site::new();
     let job = site.claimed_job(&["a"]).await;
     site.end_lease();

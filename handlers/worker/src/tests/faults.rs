@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::{Site, job_complete, progress, stage_complete, types};
 
 #[tokio::test]
-async fn stage_is_committed_by_the_repeat_when_the_commit_failed() {
+async fn repeat_commits_the_stage_when_the_commit_failed() {
     let site = Site::new();
     let job = site.claimed_job(&["a", "b"]).await;
     subscribed(&site.aws, &site.clock, &job, "c1").await;
@@ -39,7 +39,7 @@ async fn stage_is_committed_by_the_repeat_when_the_commit_failed() {
 }
 
 #[tokio::test]
-async fn stage_is_redelivered_by_the_repeat_when_the_response_to_its_commit_was_lost() {
+async fn repeat_redelivers_the_stage_when_the_commit_response_was_lost() {
     let site = Site::new();
     let job = site.claimed_job(&["a", "b"]).await;
     subscribed(&site.aws, &site.clock, &job, "c1").await;
@@ -94,9 +94,8 @@ async fn progress_whose_response_was_lost_may_be_repeated() {
     assert_eq!(site.item()["progress"]["N"], "50");
 }
 
-/// Repeats a request until it is accepted, as a worker does. Nothing but an internal error is a
-/// reason to repeat it.
-async fn insist(mut send: impl AsyncFnMut() -> Answer) -> Value {
+/// Repeats a request until it is accepted, as a worker does. It repeats only after an internal error.
+async fn send_until_accepted(mut send: impl AsyncFnMut() -> Answer) -> Value {
     for _ in 0..5 {
         let answer = send().await;
         if answer.status == 200 {
@@ -110,18 +109,18 @@ async fn insist(mut send: impl AsyncFnMut() -> Answer) -> Value {
 /// A worker that claims the job, runs its two stages and completes it.
 async fn run(site: &Site, job: &TestJob) {
     let claim = json!({"stages": ["a", "b"], "worker_id": "worker-7"});
-    let claimed = insist(async || site.claim_with(job, &claim).await).await;
+    let claimed = send_until_accepted(async || site.claim_with(job, &claim).await).await;
     let epoch = claimed["epoch"].as_u64().unwrap();
     for (seq, events) in [
         (0, json!([progress("a", 50)])),
         (0, json!([stage_complete("a", 1)])),
         (1, json!([stage_complete("b", 2), job_complete()])),
     ] {
-        insist(async || site.post(job, epoch, seq, events.clone()).await).await;
+        send_until_accepted(async || site.post(job, epoch, seq, events.clone()).await).await;
     }
 }
 
-/// The durable messages that the connection was sent, or that the delivery function is to send it.
+/// The durable messages that the connection has received, or that are queued for it.
 fn delivered(site: &Site, job: &TestJob, connection_id: &str) -> BTreeSet<u64> {
     let messages = site.aws.take_messages(connection_id);
     let mut seqs: BTreeSet<u64> = messages
@@ -129,18 +128,18 @@ fn delivered(site: &Site, job: &TestJob, connection_id: &str) -> BTreeSet<u64> {
         .filter(|message| message["type"] != "progress_update")
         .filter_map(|message| message["seq"].as_u64())
         .collect();
-    for pointer in site.aws.queued::<DeliveryQueue>() {
-        if pointer["job_id"] == job.id.as_str() && pointer["content"]["watchdog"].is_null() {
-            let after = pointer["after_seq"].as_u64().unwrap();
-            seqs.extend(after + 1..=pointer["through_seq"].as_u64().unwrap_or(3));
+    for task in site.aws.queued::<DeliveryQueue>() {
+        if task["job_id"] == job.id.as_str() && task["content"]["watchdog"].is_null() {
+            let after = task["after_seq"].as_u64().unwrap();
+            seqs.extend(after + 1..=task["through_seq"].as_u64().unwrap_or(3));
         }
     }
     seqs
 }
 
-/// Runs a job again and again and lets `fault` happen to another of its calls each time. Whichever it
-/// is, the job completes, and each durable message is logged once and reaches the subscriber.
-async fn any_call_may_meet(fault: Fault) {
+/// Runs one job for each of its calls, and injects `fault` into that call. In each case, the job completes,
+/// and each durable message is logged once and reaches the subscriber.
+async fn job_completes_despite(fault: Fault) {
     let site = Site::new();
     let (aws, clock) = (&site.aws, &site.clock);
     for number in 0..u8::MAX {
@@ -173,11 +172,11 @@ async fn any_call_may_meet(fault: Fault) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn job_completes_whichever_call_fails() {
-    any_call_may_meet(Fault::Outage).await;
+async fn job_completes_when_any_call_fails() {
+    job_completes_despite(Fault::Outage).await;
 }
 
 #[tokio::test(start_paused = true)]
-async fn job_completes_whichever_response_is_lost() {
-    any_call_may_meet(Fault::LostResponse).await;
+async fn job_completes_when_any_response_is_lost() {
+    job_completes_despite(Fault::LostResponse).await;
 }

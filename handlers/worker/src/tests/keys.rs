@@ -1,4 +1,4 @@
-//! Which keys open the worker's routes.
+//! The keys for the worker's routes.
 
 use contract::{limits::JOB_TTL_SECONDS, routes::HttpRoute};
 use handlers_testing::{
@@ -15,7 +15,7 @@ const ROUTES: [HttpRoute; 3] = [
 ];
 
 #[tokio::test]
-async fn wrong_key_and_unknown_job_are_refused_in_the_same_words() {
+async fn wrong_key_and_unknown_job_get_the_same_error() {
     let site = Site::new();
     let job = site.job().await;
     let (id, key) = (job.id.as_str(), job.worker_key.reveal());

@@ -1,4 +1,4 @@
-//! Posts under a claim that is not the job's last, or that is lost meanwhile.
+//! Posts of a claim that is not the job's last, or whose lease is lost meanwhile.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ async fn post_without_a_claim_is_refused_with_the_address_of_claims() {
 }
 
 #[tokio::test]
-async fn post_under_a_claim_that_was_never_made_is_refused() {
+async fn post_with_an_unknown_epoch_is_refused() {
     let site = Site::new();
     let job = site.claimed_job(&["a"]).await;
 
@@ -58,7 +58,7 @@ async fn post_after_another_claim_is_refused_with_its_epoch() {
 }
 
 #[tokio::test]
-async fn late_post_keeps_the_job_when_no_other_worker_has_claimed_it() {
+async fn late_post_keeps_the_job_without_another_claim() {
     let site = Site::new();
     let job = site.claimed_job(&["a"]).await;
     site.end_lease();
@@ -149,12 +149,12 @@ async fn post_is_refused_when_the_job_is_cancelled_meanwhile() {
 }
 
 #[tokio::test]
-async fn worker_that_is_back_commits_the_cancellation_that_it_finds_in_the_log() {
+async fn returning_worker_commits_the_cancellation_in_the_log() {
     let site = Site::new();
     let job = site.claimed_job(&["a"]).await;
     subscribed(&site.aws, &site.clock, &job, "c1").await;
     site.end_lease();
-    // The first update asks the job to stop, the second would end it.
+    // The first update requests the cancellation; the second would end the job.
     site.aws.fail(1..2, Fault::Outage, |call| {
         call.caller == "jobs" && call.operation == "dynamodb:UpdateItem"
     });

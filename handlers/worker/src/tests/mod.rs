@@ -30,7 +30,7 @@ use serde_json::{Value, json};
 
 use crate::Handler;
 
-/// The function with its AWS, and a clock that stands.
+/// The function on AWS services in this process, with a clock that only tests advance.
 struct Site {
     aws: TestAws,
     clock: Clock,
@@ -103,7 +103,7 @@ impl Site {
         self.handle(with_body(request, body)).await
     }
 
-    /// Lets the lease of the job's worker end.
+    /// Advances the clock until the lease of the job's worker has expired.
     fn end_lease(&self) {
         self.clock.advance(LEASE_SECONDS + 1);
     }
@@ -133,7 +133,7 @@ impl Site {
         epochs.collect()
     }
 
-    /// What the delivery function is asked to send, without the watchdogs.
+    /// The delivery tasks on the queue, without watchdogs.
     fn deliveries(&self) -> Vec<Value> {
         let mut messages = self.aws.queued::<DeliveryQueue>();
         messages.retain(|message| message["content"]["watchdog"].is_null());
@@ -153,7 +153,7 @@ fn job_complete() -> Value {
     json!({"type": "job_complete"})
 }
 
-/// The types of messages, in their order.
+/// The types of the messages, in order.
 fn types(messages: &[Value]) -> Vec<&str> {
     let types = messages.iter().map(|message| message["type"].as_str());
     types.map(Option::unwrap_or_default).collect()

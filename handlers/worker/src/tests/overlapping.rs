@@ -14,7 +14,7 @@ use tokio::{join, time::sleep};
 use super::{Site, job_complete, progress, stage_complete, types};
 
 #[tokio::test(start_paused = true)]
-async fn of_two_different_posts_one_is_a_conflict() {
+async fn one_of_two_different_overlapping_posts_is_a_conflict() {
     let site = Site::new();
     let job = site.claimed_job(&["a", "b"]).await;
     let other = site.other_process();
@@ -48,7 +48,7 @@ fn shuffle_calls(site: &Site, seed: u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn identical_posts_at_once_are_answered_as_one() {
+async fn identical_overlapping_posts_get_the_same_response() {
     let site = Site::new();
     let (two, three) = (site.other_process(), site.other_process());
     for seed in 0..8_u8 {

@@ -44,7 +44,7 @@ async fn progress_reaches_the_subscriber_and_renews_the_lease() {
 }
 
 #[tokio::test]
-async fn progress_never_goes_backwards_within_an_attempt() {
+async fn progress_never_decreases_within_an_attempt() {
     let site = Site::new();
     let job = site.claimed_job(&["a"]).await;
     subscribed(&site.aws, &site.clock, &job, "c1").await;

@@ -1,4 +1,4 @@
-//! Draws floor plans whose rooms are known.
+//! Draws floor plans with known rooms.
 
 use std::io::Cursor;
 
@@ -11,7 +11,7 @@ use imageproc::{
 pub(super) const PAPER: u8 = 255;
 pub(super) const INK: u8 = 20;
 
-/// A rectangle by its first and its past-the-end column and row.
+/// A rectangle. `right` and `bottom` are exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Block {
     pub(super) left: i32,
@@ -41,7 +41,7 @@ impl Block {
     }
 }
 
-/// Where the leaf of a door hangs: its hinge, and the directions of the opening and of the swing.
+/// The leaf of an open door: its hinge, and the directions of the opening and of the swing.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Leaf {
     pub(super) hinge: (i32, i32),
@@ -52,7 +52,7 @@ pub(super) struct Leaf {
 
 pub(super) struct Drawing {
     pub(super) pixels: GrayImage,
-    /// Brightness of everything that is drawn from now on but for [`Drawing::fill`].
+    /// Brightness of everything that is drawn next, except by [`Drawing::fill`].
     pub(super) ink: u8,
 }
 
@@ -137,7 +137,7 @@ impl Drawing {
         draw_line_segment_mut(&mut self.pixels, single(from), single(to), Luma([self.ink]));
     }
 
-    /// Words in capitals, `cell` pixels to a dot of the letters' five by seven.
+    /// Text in capitals. A letter has 5 by 7 dots of `cell` pixels.
     pub(super) fn text(&mut self, words: &str, (x, y): (i32, i32), cell: i32) -> &mut Self {
         for (place, letter) in (0..).zip(words.chars()) {
             for (line, dots) in (0..).zip(dots(letter)) {
@@ -151,7 +151,7 @@ impl Drawing {
         self
     }
 
-    /// What a camera or a resampling does to an edge.
+    /// Blurs edges like a camera or a resampling.
     pub(super) fn soften(&mut self) -> &mut Self {
         self.pixels = imageops::blur(&self.pixels, 0.6);
         self

@@ -1,4 +1,4 @@
-//! Houses to draw: a grid of rooms with a door in every inner wall, and what else plans show.
+//! Random houses: a grid of rooms with a door in every inner wall, windows, furniture and text.
 
 use proptest::prelude::*;
 
@@ -13,14 +13,14 @@ pub(super) struct House {
     pub(super) columns: Vec<i32>,
     pub(super) rows: Vec<i32>,
     pub(super) door: i32,
-    /// Where doors are in their walls, 0 at one end to 1 at the other; reused in turn.
+    /// The positions of doors in their walls, from 0 at one end to 1 at the other; used in rotation.
     pub(super) door_places: Vec<f64>,
     pub(super) stroke: i32,
     pub(super) letter_cell: i32,
 }
 
 impl House {
-    /// A house of any kind that a plan may show.
+    /// Any house that a plan may show.
     pub(super) fn any() -> impl Strategy<Value = Self> {
         let door_and_wall = (25..=60_i32, 4..=14_i32);
         (door_and_wall, 1..=4_usize, 1..=3_usize).prop_flat_map(|((door, wall), across, down)| {
@@ -64,7 +64,7 @@ impl House {
             .collect()
     }
 
-    /// The floors of the rooms, in the order of reading.
+    /// The floors of the rooms, from top to bottom, then from left to right.
     pub(super) fn floors(&self) -> Vec<Block> {
         let lefts = self.starts(&self.columns);
         self.starts(&self.rows)
@@ -146,7 +146,7 @@ impl House {
                 let at = place(floor.left, floor.right);
                 drawing.opening(Block::new(at, floor.top - wall, at + self.door, floor.top));
             }
-            // As many letters as there is room for, as draughtsmen do.
+            // As many letters as fit.
             let letters = (floor.right - floor.left - 8) / (6 * self.letter_cell);
             let letters = usize::try_from(letters).unwrap_or(0);
             let words: String = "BATHROOM".chars().take(letters).collect();

@@ -1,4 +1,4 @@
-//! Where a JPEG ends.
+//! The end of a JPEG image.
 
 use super::{Block, Drawing, FloorPlan};
 use crate::stages::plan::PlanError;
@@ -17,7 +17,7 @@ fn refusal(bytes: &[u8]) -> String {
     error.to_string()
 }
 
-/// A segment for an application's data, at most 64 KB, put right after the image's start.
+/// Inserts a segment for application data, at most 64 KB, after the start of the image.
 fn with_segment(jpeg: &[u8], content: &[u8]) -> Vec<u8> {
     let length = u16::try_from(content.len() + 2).expect("a segment");
     let segment = [&[0xff, 0xe1][..], &length.to_be_bytes(), content].concat();
@@ -28,7 +28,7 @@ fn with_segment(jpeg: &[u8], content: &[u8]) -> Vec<u8> {
 fn data_after_the_end_of_a_jpeg_is_ignored() {
     let jpeg = plan();
     let plain = FloorPlan::decode(&jpeg).expect("an image");
-    // A motion photo's video, which may hold any marker; another picture; zeros.
+    // The video of a motion photo, which may contain any marker; another image; zeros.
     for after in [
         b"\xff\xda\x00\x01mp4\xff\xd8\xff\xda".to_vec(),
         jpeg.clone(),
@@ -41,11 +41,11 @@ fn data_after_the_end_of_a_jpeg_is_ignored() {
 }
 
 #[test]
-fn markers_inside_a_segment_are_no_end_and_no_scan() {
+fn marker_inside_a_segment_does_not_end_the_image() {
     let jpeg = plan();
     let thumbnail = with_segment(&jpeg, b"Exif\0\0\xff\xd8\xff\xda\x00\x02\xff\xd9");
     assert!(FloorPlan::decode(&thumbnail).is_ok());
-    // The thumbnail's end is not the image's.
+    // The end of the thumbnail is not the end of the image.
     for part in [60, 90] {
         let cut = &thumbnail[..thumbnail.len() * part / 100];
         assert!(refusal(cut).contains("ends before its last pixel"));
@@ -53,7 +53,7 @@ fn markers_inside_a_segment_are_no_end_and_no_scan() {
 }
 
 #[test]
-fn a_cut_jpeg_with_another_appended_is_refused() {
+fn truncated_jpeg_followed_by_another_is_rejected() {
     let jpeg = plan();
     for part in (5..100).step_by(5) {
         let cut = &jpeg[..jpeg.len() * part / 100];

@@ -1,11 +1,10 @@
-//! Plans with something particular about them.
+//! Plans with special layouts.
 
 use super::{
     Block, Drawing, FloorPlan, check, drawing::Leaf, houses::House, rectangles, rooms_of, walls_of,
 };
 
-/// A flat of 900 by 600 pixels: three rooms above a corridor and an L-shaped one below it, which
-/// reaches around a bath. Walls are 10 pixels thick, doors 44 wide.
+/// A flat of 900 by 600 pixels: three rooms above a corridor, and an L-shaped room below it around a bath. Walls are 10 pixels thick, doors 44 wide.
 fn flat() -> (Drawing, Vec<(f64, Block)>) {
     let mut drawing = Drawing::new(900, 600);
     drawing.wall(Block::new(40, 40, 860, 560));
@@ -21,7 +20,7 @@ fn flat() -> (Drawing, Vec<(f64, Block)>) {
     for floor in rectangles {
         drawing.opening(floor);
     }
-    // The L: the room at the bottom left and the one at the bottom right are one.
+    // The L-shaped room: the bottom left and the bottom right are one room.
     drawing.opening(Block::new(600, 440, 610, 550));
     for (x, y) in [(120, 240), (400, 240), (640, 240), (200, 320)] {
         drawing.opening(Block::new(x, y, x + 44, y + 10));
@@ -53,20 +52,20 @@ fn assert_found(drawing: &Drawing, floors: &[(f64, Block)]) {
 }
 
 #[test]
-fn rooms_on_a_corridor_and_around_a_corner_are_rooms_of_their_own() {
+fn rooms_on_a_corridor_and_around_a_corner_are_separate() {
     let (drawing, floors) = flat();
     assert_found(&drawing, &floors);
 }
 
 #[test]
-fn a_plan_drawn_light_on_dark_has_the_same_rooms() {
+fn light_on_dark_plan_has_the_same_rooms() {
     let (mut drawing, floors) = flat();
     drawing.invert();
     assert_found(&drawing, &floors);
 }
 
 #[test]
-fn a_jpeg_of_poor_quality_has_the_same_rooms() {
+fn low_quality_jpeg_has_the_same_rooms() {
     let (mut drawing, floors) = flat();
     drawing.soften();
     let plan = FloorPlan::decode(&drawing.jpeg(35)).expect("an image");
@@ -79,7 +78,7 @@ fn coloured_floors_are_floor() {
     for brightness in [235, 200, 165] {
         let (mut drawing, _) = flat();
         for pixel in drawing.pixels.pixels_mut() {
-            // The paper inside the house and around it alike.
+            // The paper inside and around the house.
             if pixel.0[0] == super::drawing::PAPER {
                 pixel.0[0] = brightness;
             }
@@ -90,7 +89,7 @@ fn coloured_floors_are_floor() {
 }
 
 #[test]
-fn thin_inner_walls_are_walls() {
+fn thin_inner_walls_are_found() {
     let mut drawing = Drawing::new(700, 400);
     drawing.wall(Block::new(30, 30, 670, 370));
     let floors = [
@@ -107,7 +106,7 @@ fn thin_inner_walls_are_walls() {
 }
 
 #[test]
-fn a_window_drawn_as_lines_closes_its_wall() {
+fn window_drawn_as_lines_closes_its_wall() {
     let (mut drawing, floors) = flat();
     let window = Block::new(90, 40, 280, 50);
     drawing.opening(window);
@@ -116,7 +115,7 @@ fn a_window_drawn_as_lines_closes_its_wall() {
 }
 
 #[test]
-fn furniture_and_bold_letters_are_no_walls() {
+fn furniture_and_bold_letters_are_not_walls() {
     let (mut drawing, floors) = flat();
     drawing
         .text("BATH", (640, 340), 3)
@@ -129,7 +128,7 @@ fn furniture_and_bold_letters_are_no_walls() {
 }
 
 #[test]
-fn a_short_piece_of_wall_between_two_doors_keeps_both_closed() {
+fn short_wall_between_two_doors_keeps_both_closed() {
     let mut drawing = Drawing::new(500, 400);
     drawing.wall(Block::new(30, 30, 470, 370));
     let floors = [Block::new(40, 40, 460, 190), Block::new(40, 200, 460, 360)];
@@ -142,7 +141,7 @@ fn a_short_piece_of_wall_between_two_doors_keeps_both_closed() {
 }
 
 #[test]
-fn the_smallest_and_the_largest_plans_have_their_rooms() {
+fn smallest_and_largest_plans_have_their_rooms() {
     let mut house = House {
         margin: 20,
         wall: 4,
@@ -168,7 +167,7 @@ fn the_smallest_and_the_largest_plans_have_their_rooms() {
 }
 
 #[test]
-fn walls_say_how_thick_they_are_and_how_many() {
+fn walls_have_their_thickness_and_number_of_segments() {
     let (drawing, _) = flat();
     let plan = FloorPlan::decode(&drawing.png()).expect("an image");
     let walls = walls_of(&plan).expect("walls");
@@ -185,7 +184,7 @@ fn walls_say_how_thick_they_are_and_how_many() {
 }
 
 #[test]
-fn the_sample_plan_has_its_eight_rooms() {
+fn sample_plan_has_its_eight_rooms() {
     let plan = FloorPlan::decode(include_bytes!("../../../../../client/page/sample-plan.png"))
         .expect("an image");
     // As examples/draw_sample_plan.rs draws them.

@@ -1,4 +1,4 @@
-//! Plans drawn here, so that their rooms are known, through both stages.
+//! Tests of both stages on drawn plans, whose rooms are known.
 
 mod drawing;
 mod houses;
@@ -21,17 +21,17 @@ use self::{
 use super::{
     mask::Mask,
     plan::FloorPlan,
-    report::Report,
+    report::ProgressCallback,
     rooms::{self, Room},
     walls::{self, Walls, WallsError},
 };
 
-/// Goes on, whatever is reported.
-fn never_stop() -> Box<Report<'static>> {
+/// A callback that never interrupts the stage.
+fn never_stop() -> Box<ProgressCallback<'static>> {
     Box::new(|_, _| Ok(()))
 }
 
-/// Numbers that look random and are the same on every run.
+/// Pseudo-random numbers, the same in every run.
 fn noise() -> impl Iterator<Item = u8> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     std::iter::from_fn(move || {
@@ -51,7 +51,7 @@ fn rooms_of(plan: &FloorPlan) -> Vec<Room> {
     rooms::find(plan, &walls, &mut *never_stop()).expect("rooms")
 }
 
-/// Whether each room is where it should be, its area within five percent.
+/// Checks the position of each room, and its area within 5 %.
 fn check(found: &[Room], floors: &[(f64, Block)]) -> Result<(), String> {
     if found.len() != floors.len() {
         return Err(format!(
@@ -91,7 +91,7 @@ fn rectangles(floors: &[Block]) -> Vec<(f64, Block)> {
 proptest! {
     #![proptest_config(ProptestConfig {
         cases: 200,
-        // The same houses on every run: a failure is the change's, not chance's.
+        // The same houses in every run, so that a failure is reproducible.
         rng_seed: RngSeed::Fixed(2024),
         failure_persistence: None,
         ..ProptestConfig::default()

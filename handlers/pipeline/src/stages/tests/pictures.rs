@@ -1,9 +1,9 @@
-//! The reference plan as it comes from scanners, cameras and drawing programs: a few pictures of
-//! each case. The sweep takes all of them.
+//! The reference plan as scanners, cameras and drawing programs produce it: a few images of each case. The
+//! sweep tests all of them.
 
 use super::{
     scans::{Ground, Scan, Surround, WallStyle},
-    sweep::{Outcome, outcome},
+    sweep::{ScanResult, scan_result},
 };
 
 const BLACK_FRAME: Surround = Surround::Frame {
@@ -17,13 +17,13 @@ const OUTLINES: WallStyle = WallStyle::Outlined {
 
 fn assert_right(scans: &[Scan]) {
     for scan in scans {
-        assert_eq!(outcome(scan), Outcome::Right, "{scan:?}");
+        assert_eq!(scan_result(scan), ScanResult::Right, "{scan:?}");
     }
 }
 
 fn assert_refused(scan: &Scan, expected: &str, named: &str) {
-    match outcome(scan) {
-        Outcome::Refused(code, message) => {
+    match scan_result(scan) {
+        ScanResult::Refused(code, message) => {
             assert_eq!(code, expected, "{message}");
             assert!(message.contains(named), "{message}");
         }
@@ -32,7 +32,7 @@ fn assert_refused(scan: &Scan, expected: &str, named: &str) {
 }
 
 #[test]
-fn a_plan_rotated_by_up_to_three_degrees_has_its_rooms_where_they_are_in_the_image() {
+fn slightly_rotated_plan_has_rooms_in_image_coordinates() {
     let base = Scan::default();
     assert_right(&[
         base,
@@ -54,7 +54,7 @@ fn a_plan_rotated_by_up_to_three_degrees_has_its_rooms_where_they_are_in_the_ima
 }
 
 #[test]
-fn a_plan_rotated_further_is_refused_with_its_angle() {
+fn plan_rotated_further_is_rejected_with_its_angle() {
     let base = Scan::default();
     let far = Scan {
         rotation: 5.0,
@@ -69,7 +69,7 @@ fn a_plan_rotated_further_is_refused_with_its_angle() {
 }
 
 #[test]
-fn hollow_hatched_and_grey_walls_are_walls() {
+fn hollow_hatched_and_grey_walls_are_found() {
     let base = Scan::default();
     let grey = WallStyle::Outlined {
         stroke: 2.0,
@@ -107,7 +107,7 @@ fn hollow_hatched_and_grey_walls_are_walls() {
 }
 
 #[test]
-fn paper_around_the_house_is_no_room_in_a_frame_or_at_a_border() {
+fn paper_in_a_frame_or_at_a_border_is_not_a_room() {
     let base = Scan::default();
     assert_right(&[
         Scan {
@@ -140,7 +140,7 @@ fn paper_around_the_house_is_no_room_in_a_frame_or_at_a_border() {
 }
 
 #[test]
-fn white_and_black_strokes_on_transparent_ground_are_walls() {
+fn strokes_on_a_transparent_background_are_walls() {
     let base = Scan::default();
     assert_right(&[
         Scan {
@@ -159,7 +159,7 @@ fn white_and_black_strokes_on_transparent_ground_are_walls() {
 }
 
 #[test]
-fn salt_and_pepper_is_removed_or_named() {
+fn salt_and_pepper_noise_is_removed_or_rejected() {
     let base = Scan::default();
     assert_right(&[Scan { noise: 1.0, ..base }, Scan { noise: 4.0, ..base }]);
     assert_refused(
@@ -173,7 +173,7 @@ fn salt_and_pepper_is_removed_or_named() {
 }
 
 #[test]
-fn a_plan_that_the_edge_cuts_is_refused_with_the_side() {
+fn plan_cut_by_the_edge_is_rejected_with_the_side() {
     let cut = Scan {
         surround: Surround::Cut(120),
         ..Scan::default()

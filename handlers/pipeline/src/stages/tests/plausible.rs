@@ -1,4 +1,4 @@
-//! Rooms that cannot be those of a plan.
+//! Rooms that are not plausible.
 
 use super::{Block, Drawing, FloorPlan, Mask, never_stop, walls_of};
 use crate::stages::{
@@ -25,7 +25,7 @@ fn two_rooms() -> Drawing {
 }
 
 #[test]
-fn a_room_with_a_wide_opening_to_the_outside_is_named() {
+fn room_with_a_wide_opening_to_the_outside_is_rejected() {
     let mut drawing = two_rooms();
     drawing.opening(Block::new(650, 80, 660, 280));
     let error = refusal(&drawing);
@@ -34,7 +34,7 @@ fn a_room_with_a_wide_opening_to_the_outside_is_named() {
 }
 
 #[test]
-fn a_notch_in_a_house_is_no_open_room() {
+fn notch_in_a_house_is_not_an_open_room() {
     let mut drawing = two_rooms();
     // A terrace: walls on three sides of it.
     drawing
@@ -45,12 +45,12 @@ fn a_notch_in_a_house_is_no_open_room() {
 }
 
 #[test]
-fn a_frame_around_a_small_building_may_be_an_outer_wall() {
+fn frame_around_a_small_building_is_rejected_as_unclear() {
     let mut drawing = Drawing::new(1000, 800);
     drawing
         .wall(Block::new(20, 20, 980, 780))
         .opening(Block::new(30, 30, 970, 770));
-    // A third of the inside.
+    // A third of the area inside the frame.
     drawing
         .wall(Block::new(250, 200, 750, 680))
         .opening(Block::new(260, 210, 495, 670))
@@ -59,7 +59,7 @@ fn a_frame_around_a_small_building_may_be_an_outer_wall() {
 }
 
 #[test]
-fn a_neck_as_short_as_a_wall_joins_two_rooms_and_a_wide_opening_does_not() {
+fn unclosed_door_is_rejected_and_a_wide_opening_is_not() {
     let thickness = WallThickness {
         thinnest: 4,
         typical: 8,

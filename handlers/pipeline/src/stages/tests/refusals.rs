@@ -1,4 +1,4 @@
-//! What is no floor plan, and how that is said.
+//! Errors for inputs that are not floor plans.
 
 use image::{DynamicImage, GrayImage, ImageFormat, Luma, RgbaImage};
 use std::io::Cursor;
@@ -30,12 +30,12 @@ fn no_walls(pixels: GrayImage) -> String {
 }
 
 #[test]
-fn no_bytes_are_empty_input() {
+fn empty_input_is_rejected() {
     assert_eq!(refusal(b"").code(), "empty_input");
 }
 
 #[test]
-fn another_format_is_named_by_its_first_bytes() {
+fn other_format_is_rejected_with_its_first_bytes() {
     let error = refusal(b"%PDF-1.7 and so on");
     assert_eq!(error.code(), "not_an_image");
     assert!(error.to_string().contains(r#""%PDF-1.7 and""#), "{error}");
@@ -43,7 +43,7 @@ fn another_format_is_named_by_its_first_bytes() {
 }
 
 #[test]
-fn an_image_cut_short_at_any_place_is_broken() {
+fn image_truncated_at_any_position_is_broken() {
     for bytes in [house().draw().png(), house().draw().jpeg(80)] {
         for part in [4, 40, 70, 95] {
             let cut = &bytes[..bytes.len() * part / 100];
@@ -73,8 +73,8 @@ fn crc32(bytes: &[u8]) -> u32 {
 }
 
 #[test]
-fn a_size_over_the_limits_is_refused_from_the_header_alone() {
-    // None of these has pixels to decode, so an answer by size comes from the header.
+fn size_over_the_limits_is_rejected_by_the_header_alone() {
+    // None of these has pixels to decode, so the error is based on the header.
     for (width, height) in [(8_001, 10), (10, 8_001), (7_000, 6_000), (1 << 30, 1 << 30)] {
         let error = refusal(&png_claiming(width, height));
         assert_eq!(error.code(), "image_too_large", "{error}");
@@ -89,7 +89,7 @@ fn a_size_over_the_limits_is_refused_from_the_header_alone() {
 }
 
 #[test]
-fn a_transparent_background_is_paper() {
+fn transparent_background_is_paper() {
     let drawn = house().draw().pixels;
     let see_through = RgbaImage::from_fn(drawn.width(), drawn.height(), |x, y| {
         let dark = drawn.get_pixel(x, y).0[0] < 128;
@@ -104,7 +104,7 @@ fn a_transparent_background_is_paper() {
 }
 
 #[test]
-fn a_blank_sheet_shows_no_walls() {
+fn blank_sheet_has_no_walls() {
     let message = no_walls(GrayImage::from_pixel(600, 400, Luma([250])));
     assert!(message.contains("differ by only 0 of 255"), "{message}");
     let mut grain = noise();
@@ -116,12 +116,12 @@ fn a_blank_sheet_shows_no_walls() {
 }
 
 #[test]
-fn noise_and_photographs_show_no_walls() {
+fn noise_and_photographs_have_no_walls() {
     let mut grain = noise();
     let noisy = GrayImage::from_fn(600, 400, |_, _| Luma([grain.next().unwrap_or(0)]));
     let plan = FloorPlan::from_brightness(noisy.clone());
     assert_eq!(walls_of(&plan).expect_err("noise").code(), "image_noisy");
-    // Blots of every size, as in trees and clouds.
+    // Blots of every size, like trees and clouds.
     for sigma in [2.0, 4.0, 8.0, 16.0] {
         let mut blots = image::imageops::blur(&noisy, sigma);
         let (least, most) = blots
@@ -137,7 +137,7 @@ fn noise_and_photographs_show_no_walls() {
 }
 
 #[test]
-fn text_alone_shows_no_walls() {
+fn text_alone_has_no_walls() {
     let mut drawing = Drawing::new(600, 400);
     for line in 0..12 {
         drawing.text("THE BATH IS LITTLE", (20, 20 + 30 * line), 3);
@@ -146,7 +146,7 @@ fn text_alone_shows_no_walls() {
 }
 
 #[test]
-fn walls_that_enclose_nothing_say_how_wide_an_opening_may_be() {
+fn walls_without_rooms_report_the_maximum_door_width() {
     let mut drawing = Drawing::new(700, 500);
     drawing.wall(Block::new(40, 40, 660, 50));
     drawing.wall(Block::new(40, 40, 50, 460));
@@ -161,11 +161,11 @@ fn walls_that_enclose_nothing_say_how_wide_an_opening_may_be() {
 }
 
 #[test]
-fn a_photo_taken_sideways_is_turned_as_browsers_turn_it() {
+fn exif_orientation_is_applied() {
     let drawn = house().draw();
     let upright = FloorPlan::decode(&drawn.jpeg(90)).expect("an image");
     let mut jpeg = drawn.jpeg(90);
-    // An Exif segment with one entry: orientation 6, to be turned right by a quarter.
+    // An Exif segment with one entry: orientation 6, a rotation of 90 degrees clockwise.
     let exif = b"\xff\xe1\x00\x22Exif\0\0MM\0\x2a\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
     jpeg.splice(2..2, exif.iter().copied());
     let turned = FloorPlan::decode(&jpeg).expect("an image");

@@ -1,4 +1,4 @@
-//! What the stages say while they work, and how they are stopped.
+//! The progress reports of the stages, and their interruption.
 
 use super::{FloorPlan, houses::House, rooms_of, walls_of};
 use crate::stages::{
@@ -21,43 +21,49 @@ fn large_plan() -> FloorPlan {
     FloorPlan::from_brightness(house.draw().pixels)
 }
 
-type Said = Vec<(u8, String)>;
+type Reports = Vec<(u8, String)>;
 
-fn listen(said: &mut Said) -> impl FnMut(u8, &str) -> Result<(), Interrupted> {
+fn record(reports: &mut Reports) -> impl FnMut(u8, &str) -> Result<(), Interrupted> {
     |percent, message| {
-        said.push((percent, message.to_owned()));
+        reports.push((percent, message.to_owned()));
         Ok(())
     }
 }
 
-fn assert_even_progress(said: &Said) {
-    assert!(said.is_sorted_by_key(|(percent, _)| *percent), "{said:?}");
-    assert!(said.iter().all(|(percent, _)| *percent <= 100), "{said:?}");
-    assert_eq!(said.first().map(|(percent, _)| *percent), Some(0));
+fn assert_even_progress(reports: &Reports) {
     assert!(
-        said.last().is_some_and(|(percent, _)| *percent >= 85),
-        "{said:?}"
+        reports.is_sorted_by_key(|(percent, _)| *percent),
+        "{reports:?}"
     );
-    // Nearly three million pixels; a pass is told of at least ten times.
-    assert!(said.len() >= 100, "{} reports", said.len());
     assert!(
-        said.iter().all(|(_, message)| message.ends_with("...")),
-        "{said:?}"
+        reports.iter().all(|(percent, _)| *percent <= 100),
+        "{reports:?}"
+    );
+    assert_eq!(reports.first().map(|(percent, _)| *percent), Some(0));
+    assert!(
+        reports.last().is_some_and(|(percent, _)| *percent >= 85),
+        "{reports:?}"
+    );
+    // Nearly three million pixels; a pass is reported at least ten times.
+    assert!(reports.len() >= 100, "{} reports", reports.len());
+    assert!(
+        reports.iter().all(|(_, message)| message.ends_with("...")),
+        "{reports:?}"
     );
 }
 
 #[test]
-fn both_stages_report_often_and_never_go_back() {
+fn both_stages_report_often_and_never_decrease() {
     let plan = large_plan();
-    let mut said = Said::new();
-    let walls = walls::find(&plan, &mut listen(&mut said)).expect("walls");
-    assert_even_progress(&said);
-    said.clear();
-    rooms::find(&plan, &walls, &mut listen(&mut said)).expect("rooms");
-    assert_even_progress(&said);
+    let mut reports = Reports::new();
+    let walls = walls::find(&plan, &mut record(&mut reports)).expect("walls");
+    assert_even_progress(&reports);
+    reports.clear();
+    rooms::find(&plan, &walls, &mut record(&mut reports)).expect("rooms");
+    assert_even_progress(&reports);
 }
 
-/// Answers the first reports, then asks to stop; counts what comes after that.
+/// Accepts the first reports, then interrupts the stage, and counts the reports after that.
 fn stop_after(
     answers: usize,
     asked: &mut usize,
@@ -73,7 +79,7 @@ fn stop_after(
 }
 
 #[test]
-fn a_stage_stops_at_the_first_report_that_asks_it_to() {
+fn stage_stops_at_the_first_interrupted_report() {
     let plan = large_plan();
     let walls = walls_of(&plan).expect("walls");
     for answers in [0, 1, 17, 60, 99] {
@@ -95,7 +101,7 @@ fn a_stage_stops_at_the_first_report_that_asks_it_to() {
 }
 
 #[test]
-fn stage_2_goes_on_elsewhere_from_stored_walls() {
+fn stage_2_continues_from_deserialized_walls() {
     let plan = large_plan();
     let walls = walls_of(&plan).expect("walls");
     let stored = serde_json::to_string(&walls).expect("JSON");
@@ -107,7 +113,7 @@ fn stage_2_goes_on_elsewhere_from_stored_walls() {
 }
 
 #[test]
-fn a_room_is_written_as_the_protocol_says() {
+fn room_serializes_as_the_protocol_specifies() {
     let rooms = rooms_of(&large_plan());
     let json = serde_json::to_string(&rooms[0]).expect("JSON");
     assert_eq!(

@@ -1,4 +1,4 @@
-//! The reference plan as scanners, cameras and drawing programs deliver it: five rooms on a sheet
+//! The reference plan as scanners, cameras and drawing programs produce it: five rooms on a sheet
 //! of 1020 by 760 pixels, outer walls of 14 and inner walls of 8 pixels.
 
 use image::{GrayImage, ImageFormat, Luma, Rgba, RgbaImage, imageops};
@@ -57,7 +57,7 @@ pub(super) enum WallStyle {
     Hatched { stroke: f64, spacing: f64 },
 }
 
-/// What the plan stands on.
+/// The background of the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ground {
     /// Dark ink on white paper.
@@ -70,7 +70,7 @@ pub(super) enum Ground {
     BlackOnTransparent,
 }
 
-/// What is around the house.
+/// The surroundings of the house.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Surround {
     /// Paper.
@@ -85,13 +85,13 @@ pub(super) enum Surround {
     Cut(i32),
 }
 
-/// One picture of the plan.
+/// An image of the plan.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Scan {
     pub(super) scale: u32,
-    /// Clockwise, in degrees.
+    /// The clockwise rotation, in degrees.
     pub(super) rotation: f64,
-    /// Brightness that the rotation leaves at the sheet's corners.
+    /// Brightness of the corners that the rotation uncovers.
     pub(super) corners: u8,
     pub(super) walls: WallStyle,
     /// Brightness of text, furniture and doors.
@@ -124,15 +124,14 @@ impl Default for Scan {
     }
 }
 
-/// A room as it is in a picture: the area of its floor, and the smallest rectangle around it by its
-/// first and its past-the-end column and row.
+/// A room in an image: the area of its floor, and its bounding box with exclusive ends.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct TrueRoom {
     pub(super) area: f64,
     pub(super) edges: [f64; 4],
 }
 
-/// From a picture back to the sheet.
+/// Converts coordinates between an image and the sheet.
 #[derive(Clone, Copy)]
 struct Camera {
     /// Sine and cosine of the rotation.
@@ -204,7 +203,7 @@ impl Scan {
             f64::from(crop.bottom - crop.top) * scale,
         );
         let size = if matches!(self.surround, Surround::Flush(_)) && self.rotation != 0.0 {
-            // Nothing of the house gets lost.
+            // The image contains the whole house.
             (
                 (width * cos + height * sin.abs()).ceil(),
                 (width * sin.abs() + height * cos).ceil(),
@@ -366,7 +365,7 @@ impl Scan {
         sheet.pixels
     }
 
-    /// What the camera or the scanner sees, before it is stored.
+    /// The image of the camera or the scanner, before it is encoded.
     pub(super) fn picture(&self) -> GrayImage {
         let sheet = self.sheet();
         let camera = self.camera();
@@ -421,7 +420,7 @@ impl Scan {
         picture
     }
 
-    /// The plan as the stages get it.
+    /// The plan as the stages receive it.
     pub(super) fn plan(&self) -> FloorPlan {
         let picture = self.picture();
         if let Some(quality) = self.jpeg {

@@ -1,5 +1,4 @@
-//! The reference plan in several hundred pictures: the right rooms, or a refusal that names the
-//! cause, and never anything else.
+//! The reference plan in several hundred images: each has the right rooms or an error that names the cause.
 
 use std::collections::BTreeMap;
 
@@ -10,30 +9,30 @@ use super::{
 };
 use crate::stages::rooms::{self, Room};
 
-/// How a picture fared.
+/// The result of both stages for an image.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Outcome {
+pub(super) enum ScanResult {
     Right,
     Refused(&'static str, String),
     Wrong(String),
 }
 
-pub(super) fn outcome(scan: &Scan) -> Outcome {
+pub(super) fn scan_result(scan: &Scan) -> ScanResult {
     let plan = scan.plan();
     let walls = match walls_of(&plan) {
         Ok(walls) => walls,
-        Err(error) => return Outcome::Refused(error.code(), error.to_string()),
+        Err(error) => return ScanResult::Refused(error.code(), error.to_string()),
     };
     match rooms::find(&plan, &walls, &mut *never_stop()) {
-        Err(error) => Outcome::Refused(error.code(), error.to_string()),
+        Err(error) => ScanResult::Refused(error.code(), error.to_string()),
         Ok(rooms) => match compare(&rooms, &scan.rooms()) {
-            Ok(()) => Outcome::Right,
-            Err(why) => Outcome::Wrong(why),
+            Ok(()) => ScanResult::Right,
+            Err(why) => ScanResult::Wrong(why),
         },
     }
 }
 
-/// Whether each room is found once, its area and its rectangle within five percent.
+/// Checks that each room is found once, with its area and its bounding box within 5 %.
 fn compare(found: &[Room], drawn: &[TrueRoom]) -> Result<(), String> {
     if found.len() != drawn.len() {
         return Err(format!("{} rooms, not {}", found.len(), drawn.len()));
@@ -118,7 +117,7 @@ const SURROUNDS: [Surround; 8] = [
     Surround::Cut(120),
 ];
 
-/// All pictures, each with the name of its case.
+/// All images, each with the name of its case.
 #[expect(
     clippy::inconsistent_struct_constructor,
     clippy::too_many_lines,
@@ -298,21 +297,21 @@ pub(super) fn scans() -> Vec<(&'static str, Scan)> {
     scans
 }
 
-/// The outcome of a picture, printed unless it is the right rooms.
+/// The result for an image; printed unless the rooms are right.
 #[expect(clippy::print_stdout, reason = "the sweep reports to a person")]
-fn show(scan: &Scan) -> Outcome {
-    let outcome = outcome(scan);
+fn show(scan: &Scan) -> ScanResult {
+    let outcome = scan_result(scan);
     match &outcome {
-        Outcome::Right => {}
-        Outcome::Refused(code, message) => println!("{code}: {message}\n  {scan:?}"),
-        Outcome::Wrong(why) => println!("WRONG: {why}\n  {scan:?}"),
+        ScanResult::Right => {}
+        ScanResult::Refused(code, message) => println!("{code}: {message}\n  {scan:?}"),
+        ScanResult::Wrong(why) => println!("WRONG: {why}\n  {scan:?}"),
     }
     outcome
 }
 
 /// `cargo test -p pipeline --lib sweep -- --ignored --nocapture` prints the table of all pictures;
-/// `SWEEP=case` takes only the pictures of a case, `SWEEP_EVERY=9` every ninth picture and
-/// `SWEEP_FROM=4` those after the first four.
+/// `SWEEP=case` selects the images of a case, `SWEEP_EVERY=9` every ninth image, and `SWEEP_FROM=4` the images
+/// after the first four.
 #[test]
 #[ignore = "minutes of drawing: the quick tests take a part of it"]
 #[expect(clippy::print_stdout, reason = "the sweep reports to a person")]
@@ -346,9 +345,9 @@ fn sweep_of_all_pictures_has_no_wrong_rooms() {
     for (case, outcome) in &outcomes {
         let row = table.entry(case).or_default();
         match outcome {
-            Outcome::Right => row[0] += 1,
-            Outcome::Refused(..) => row[1] += 1,
-            Outcome::Wrong(_) => row[2] += 1,
+            ScanResult::Right => row[0] += 1,
+            ScanResult::Refused(..) => row[1] += 1,
+            ScanResult::Wrong(_) => row[2] += 1,
         }
     }
     println!(

@@ -1,11 +1,11 @@
-//! Thin inner walls, and what may be taken for them: a frame, text, furniture.
+//! Thin inner walls, and lines that may be mistaken for them: a frame, text, furniture.
 
 use super::{
     FloorPlan, Mask, check,
     houses::House,
     never_stop, rectangles, rooms_of,
     scans::{Scan, Surround, WallStyle},
-    sweep::{Outcome, outcome},
+    sweep::{ScanResult, scan_result},
 };
 use crate::stages::{report::Passes, thickness::Thicknesses};
 
@@ -50,11 +50,11 @@ fn thin_walls_are_kept_in_a_rotated_plan_in_a_frame() {
             rotation: 1.4,
             ..Scan::default()
         };
-        assert_eq!(outcome(&scan), Outcome::Right, "{scan:?}");
+        assert_eq!(scan_result(&scan), ScanResult::Right, "{scan:?}");
     }
 }
 
-/// The edges of black text are as dark as grey walls: they are not what grey walls are measured by.
+/// The edges of black text are as dark as grey walls, but must not influence their threshold.
 #[test]
 fn thin_grey_walls_are_kept_in_a_rotated_plan_with_black_text() {
     for rotation in [1.1, 1.4] {
@@ -63,7 +63,7 @@ fn thin_grey_walls_are_kept_in_a_rotated_plan_with_black_text() {
             rotation,
             ..Scan::default()
         };
-        assert_eq!(outcome(&scan), Outcome::Right, "{scan:?}");
+        assert_eq!(scan_result(&scan), ScanResult::Right, "{scan:?}");
     }
 }
 

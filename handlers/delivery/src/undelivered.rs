@@ -1,8 +1,8 @@
-//! Which connections still lack what, after an attempt to deliver.
+//! The connections that an attempt could not deliver to.
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use contract::functions::DeliveryFunction;
@@ -11,36 +11,43 @@ use handlers_core::{
     models::Subscriber,
 };
 
-/// Collects what could not be delivered; what became of the rest is the housekeeper's.
+/// Collects deferred messages. All other outcomes go to the connection maintainer.
 #[derive(Clone, Debug)]
-pub(crate) struct Shortfall {
+pub(crate) struct Undelivered {
     connection_maintainer: Arc<ConnectionMaintainer<DeliveryFunction>>,
-    /// What each connection has, by its id.
-    lacking: Arc<Mutex<BTreeMap<String, u64>>>,
+    /// The last `seq` that each connection has received, by the connection's id.
+    last_seqs: Arc<Mutex<BTreeMap<String, u64>>>,
 }
 
-impl Shortfall {
+impl Undelivered {
     pub(crate) fn new(connection_maintainer: Arc<ConnectionMaintainer<DeliveryFunction>>) -> Self {
         Self {
             connection_maintainer,
-            lacking: Arc::default(),
+            last_seqs: Arc::default(),
         }
     }
 
-    /// The connections that lack something, with the last `seq` that each has.
+    /// Removes and returns the connections that miss messages, each with the last `seq` that it has
+    /// received.
     pub(crate) fn take(&self) -> BTreeMap<String, u64> {
-        std::mem::take(&mut self.lacking.lock().unwrap_or_else(PoisonError::into_inner))
+        std::mem::take(&mut self.lock())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, u64>> {
+        self.last_seqs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl DeliveryObserver for Shortfall {
+impl DeliveryObserver for Undelivered {
     async fn on_outcome(&self, subscriber: &Subscriber, outcome: Outcome) {
         if let Outcome::Deferred { after_seq, .. } = outcome {
-            let mut lacking = self.lacking.lock().unwrap_or_else(PoisonError::into_inner);
-            let has = lacking
+            let mut last_seqs = self.lock();
+            let last_seq = last_seqs
                 .entry(subscriber.connection_id.clone())
                 .or_insert(after_seq);
-            *has = (*has).min(after_seq);
+            *last_seq = (*last_seq).min(after_seq);
         } else {
             self.connection_maintainer
                 .on_outcome(subscriber, outcome)
