@@ -42,11 +42,11 @@ pub(crate) async fn send_subscribed_and_replay(
         timestamp: context.clock.now(),
     });
     match reply::send(context, invocation, &subscribed).await {
-        Delivery::Sent { .. } if recovered && !events.is_empty() => {
-            if replay(context, invocation, &events).await {
-                let range = SentRange::extended(sent, after, job.seq);
-                store_sent_range(context, invocation, &job.job_id, range).await;
-            }
+        Delivery::Sent { .. }
+            if recovered && !events.is_empty() && replay(context, invocation, &events).await =>
+        {
+            let range = SentRange::extended(sent, after, job.seq);
+            store_sent_range(context, invocation, &job.job_id, range).await;
         }
         // Publishers assume that a subscriber has the log up to the `seq` of its subscription.
         Delivery::Spent { .. } if !events.is_empty() => {

@@ -103,9 +103,7 @@ impl Site {
         event["isBase64Encoded"] = json!(false);
         let event: ApiGatewayWebsocketProxyRequest =
             serde_json::from_value(event).expect("API Gateway's event");
-        let response = self
-            .handler
-            .handle(event)
+        let response = Box::pin(self.handler.handle(event))
             .await
             .expect("the reply can be delivered");
         response.status_code
