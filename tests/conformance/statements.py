@@ -69,7 +69,7 @@ RETRYING_A_JOB_MESSAGE = Scenario(
 )
 REQUEUEING = Scenario("abandoned::watchdog_sends_the_job_message_of_a_queued_job_again")
 WORKING = Scenario("workers::external_worker_runs_a_job_for_all_subscribers")
-REPEATING = Scenario("workers::repeats::repeated_post_sends_the_log_again")
+REPEATING = Scenario("workers::repeated_post_sends_the_log_again")
 LIVING_ON_BY_A_WORKER = Scenario(
     "deliveries::external_progress_renews_the_connection"
 )

@@ -91,12 +91,6 @@ impl Worker {
         accepted
     }
 
-    /// Posts events, with retries after server errors.
-    pub async fn post_with_retry(&mut self, events: Value) -> Value {
-        while self.post(&self.body(&events)).await.status == 500 {}
-        self.post_events(events).await
-    }
-
     /// Posts events, which must be rejected with this status. Returns the error.
     pub async fn post_rejected(&self, status: u16, events: Value) -> Value {
         let answer = self.post(&self.body(&events)).await;

@@ -10,10 +10,7 @@ use std::{
 };
 
 use contract::tables::{Connections, Table as _};
-use end_to_end::{
-    Client, Job, System, needs,
-    worker::{Worker, stage_complete},
-};
+use end_to_end::{Client, Job, System, needs, worker::stage_complete};
 use local::{Call, Fault};
 use serde_json::{Value, json};
 
@@ -24,8 +21,8 @@ const LOG: u64 = STAGES as u64 + 1;
 /// How often a request is repeated.
 const REPEATS: u64 = 10;
 
-/// An external job with the longest possible log, its worker, and the worker's last post.
-async fn job_with_a_long_log(system: &System) -> (Job, Worker, Value) {
+/// An external job with the longest possible log.
+async fn job_with_a_long_log(system: &System) -> Job {
     let (job, mut worker) = system.create_external("").await;
     let stages: Vec<String> = (0..STAGES)
         .map(|number| format!("stage-{number}"))
@@ -34,12 +31,10 @@ async fn job_with_a_long_log(system: &System) -> (Job, Worker, Value) {
     worker.claim(&names).await;
     let mut events: Vec<Value> = names.iter().map(|name| stage_complete(name, 1)).collect();
     events.push(json!({ "type": "job_complete" }));
-    let mut last = Value::Null;
     for post in events.chunks(10) {
-        last = worker.body(&json!(post));
         worker.post_events(json!(post)).await;
     }
-    (job, worker, last)
+    job
 }
 
 fn posts_by(system: &System, function: &str) -> u64 {
@@ -57,7 +52,7 @@ async fn subscribe(client: &mut Client, job: &Job) -> Value {
 async fn repeated_subscribe_sends_no_duplicate_messages() {
     needs!(CountCalls);
     let system = System::start().await;
-    let (job, _, _) = job_with_a_long_log(&system).await;
+    let job = job_with_a_long_log(&system).await;
     let mut client = system.watch(&job).await;
     assert_eq!(client.until_job_ends().await.len() as u64, LOG);
     // The connection's item records the replay only after it was sent.
@@ -100,7 +95,7 @@ async fn repeated_subscribe_sends_no_duplicate_messages() {
 async fn replays_of_a_connection_are_limited_with_an_error() {
     needs!(CountCalls);
     let system = System::start().await;
-    let (job, _, _) = job_with_a_long_log(&system).await;
+    let job = job_with_a_long_log(&system).await;
     let mut client = system.connect().await;
     let calls = system.local().calls();
     calls.clear();
@@ -129,26 +124,6 @@ async fn replays_of_a_connection_are_limited_with_an_error() {
     for client in [client, other] {
         client.close().await;
     }
-    system.finish().await;
-}
-
-#[tokio::test]
-async fn post_repeated_in_a_loop_sends_its_events_again_once() {
-    needs!(CountCalls);
-    let system = System::start().await;
-    let (job, worker, last) = job_with_a_long_log(&system).await;
-    let mut client = system.watch(&job).await;
-    client.until_job_ends().await;
-    let calls = system.local().calls();
-    calls.clear();
-    for _ in 0..REPEATS {
-        let answer = worker.post(&last).await;
-        assert_eq!(answer.status, 200, "{:?}", answer.body);
-    }
-    client.until_job_ends().await;
-    let is_pointer = |call: &Call| call.caller == "worker" && call.operation == "sqs:SendMessage";
-    assert_eq!(calls.count(is_pointer), 1, "{:#?}", calls.all());
-    client.close().await;
     system.finish().await;
 }
 

@@ -63,34 +63,6 @@ async fn job_is_cancelled_over_http_and_only_once() {
 }
 
 #[tokio::test]
-async fn queued_job_is_cancelled_at_once() {
-    needs!(AdjustStack);
-    // One process, occupied by the first job.
-    let system = System::scripted_with(|options| options.concurrency = 1).await;
-    let busy = system.create_scripted(&long()).await;
-    let mut first = system.watch(&busy).await;
-    while first.next().await.unwrap()["type"] != "progress_update" {}
-    let queued = system.create_scripted(&long()).await;
-    let mut second = system.watch(&queued).await;
-    let cancel = json!({ "type": "cancel_job", "job_id": queued.id, "access_key": queued.key });
-    second.send(&cancel).await;
-    let messages = second.until_job_ends().await;
-    assert_eq!(messages.last().unwrap()["type"], "job_cancelled");
-    assert!(
-        messages
-            .iter()
-            .all(|message| message["type"] != "progress_update")
-    );
-
-    let cancel = json!({ "type": "cancel_job", "job_id": busy.id });
-    first.send(&cancel).await;
-    first.until_job_ends().await;
-    first.close().await;
-    second.close().await;
-    system.finish().await;
-}
-
-#[tokio::test]
 async fn subscriber_is_notified_when_another_client_cancels() {
     needs!(HoldJobs);
     let system = System::with_held_jobs().await;

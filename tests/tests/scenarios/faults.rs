@@ -1,15 +1,26 @@
 //! Faults of AWS services: after them, every client has every durable message in order, and the job
 //! has ended.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
-use contract::tables::{JobEvents, Table as _};
+use contract::tables::{JobEvents, Jobs, Table as _};
 use end_to_end::{
     Client, System, needs,
     script::{Gate, Script, StageScript},
 };
+use http::Method;
 use local::{Fault, Times};
 use serde_json::{Value, json};
+
+/// The number of attempts of the SDK.
+const ATTEMPTS: usize = 3;
 
 /// The `seq`s of the durable messages without repeats.
 fn seqs(messages: &[Value]) -> Vec<u64> {
@@ -128,7 +139,7 @@ async fn run_that_fails_on_a_table_outage_is_retried() {
     needs!(InjectFaults);
     let system = System::scripted().await;
     // All attempts of the SDK fail: the claim fails, and with it the run.
-    let away = Arc::new(Times::new(3));
+    let away = Arc::new(Times::new(ATTEMPTS));
     system.local().faults().on_call(move |call| {
         let is_ours = call.caller == "pipeline" && call.operation.starts_with("dynamodb:");
         (is_ours && away.take()).then_some(Fault::Outage)
@@ -142,6 +153,89 @@ async fn run_that_fails_on_a_table_outage_is_retried() {
             .contains("a run failed; its job message stays on the queue")
     });
     assert_eq!(failed.count(), 1, "{logs:#?}");
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn released_job_is_queued_when_the_write_response_is_lost() {
+    needs!(InjectFaults, CountCalls, AdjustStack);
+    // A run releases its job after half of this timeout.
+    let system = System::scripted_with(|options| {
+        let ten = Duration::from_secs(10);
+        options.function_timeouts.insert("pipeline".to_owned(), ten);
+    })
+    .await;
+    let script = Script {
+        stage_1: StageScript::slow(100_000, 100),
+        ..Script::default()
+    };
+    let job = system.create_scripted(&script).await;
+    let mut client = system.watch(&job).await;
+    client.next().await.expect("the job runs");
+    // Every first write loses its response, so the SDK repeats it.
+    let turn = AtomicU64::new(0);
+    system.local().faults().on_call(move |call| {
+        let is_write = call.caller == "pipeline" && call.operation == "dynamodb:UpdateItem";
+        let is_first = is_write && turn.fetch_add(1, Ordering::Relaxed).is_multiple_of(2);
+        is_first.then_some(Fault::LostResponse)
+    });
+    system
+        .eventually("the job is back on its queue", async |system| {
+            let calls = system.local().calls();
+            calls.count(|call| call.caller == "pipeline" && call.operation == "sqs:SendMessage") > 0
+        })
+        .await;
+    system.local().faults().clear();
+    let cancelled = system
+        .http
+        .with_key(Method::DELETE, &job.path(), &job.key)
+        .await;
+    assert_eq!(cancelled.status, 202);
+    client.expect("job_cancelled").await;
+    client.close().await;
+    system.finish().await;
+}
+
+#[tokio::test]
+async fn run_failing_after_a_stage_leaves_a_readable_job() {
+    needs!(InjectFaults, ReadLogs);
+    let system = System::scripted().await;
+    let gate = Gate::closed();
+    let large = StageScript {
+        results_bytes: 100_000,
+        ..StageScript::default()
+    };
+    let script = Script {
+        stage_2: large.behind(&gate),
+        ..Script::default()
+    };
+    let job = system.create_scripted(&script).await;
+    let mut client = system.watch(&job).await;
+    client.expect("stage_complete").await;
+    // The run's attempts times the SDK's attempts.
+    let away = Times::new(5 * ATTEMPTS);
+    system.local().faults().on_call(move |call| {
+        let is_result = call.caller == "pipeline" && call.operation == "s3:PutObject";
+        (is_result && away.take()).then_some(Fault::Outage)
+    });
+    gate.open();
+    system
+        .eventually("the run fails", async |system| {
+            let logs = system.local().logs();
+            logs.iter().any(|line| line.text.contains("a run failed"))
+        })
+        .await;
+    let snapshot = system
+        .http
+        .with_key(Method::GET, &job.path(), &job.key)
+        .await;
+    assert_eq!(snapshot.status, 200, "{:?}", snapshot.body);
+    assert_eq!(
+        system.items(Jobs::SPEC).await[0]["attempts_without_progress"],
+        0
+    );
+    client.expect("stage_complete").await;
     client.close().await;
     system.finish().await;
 }

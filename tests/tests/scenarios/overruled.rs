@@ -1,4 +1,4 @@
-//! Workers that return or claim again while the watchdog or another request ends or claims their job.
+//! Workers that return or claim again while the watchdog or another request ends their job.
 
 use std::sync::{
     Arc,
@@ -11,13 +11,10 @@ use end_to_end::{
     worker::{progress, stage_complete},
 };
 use http::Method;
-use local::{Fault, Times};
+use local::Fault;
 use serde_json::json;
 
 use crate::abandoned::run_watchdog;
-
-/// The number of attempts of the SDK.
-const ATTEMPTS: usize = 3;
 
 #[tokio::test]
 async fn reclaiming_worker_overrules_an_uncommitted_worker_lost() {
@@ -112,34 +109,5 @@ async fn late_post_gets_the_status_of_the_ended_job() {
         assert_eq!(client.expect("job_cancelled").await["seq"], 2);
         client.close().await;
     }
-    system.finish().await;
-}
-
-#[tokio::test]
-async fn claim_retried_after_a_conflict_has_a_watchdog() {
-    needs!(InjectFaults);
-    let system = System::start().await;
-    let (_, mut worker) = system.create_external("").await;
-    // The first claim is written, but its response is lost. For the SDK's retry it looks like a claim of
-    // another request. The watchdog of the second claim cannot be scheduled.
-    let (lost, queue) = (Times::new(1), Times::new(ATTEMPTS));
-    let sends = AtomicU64::new(0);
-    system.local().faults().on_call(move |call| {
-        if call.caller != "worker" {
-            return None;
-        }
-        match call.operation.as_str() {
-            "dynamodb:UpdateItem" if lost.take() => Some(Fault::LostResponse),
-            "sqs:SendMessage" if sends.fetch_add(1, Ordering::Relaxed) > 0 && queue.take() => {
-                Some(Fault::Outage)
-            }
-            _ => None,
-        }
-    });
-    let claim = json!({ "stages": ["a"], "worker_id": "one" });
-    assert_eq!(worker.try_claim(&claim).await.status, 500);
-    assert_eq!(system.items(Jobs::SPEC).await[0]["epoch"], 1);
-    assert_eq!(worker.try_claim(&claim).await.status, 200);
-    assert_eq!(worker.epoch, 2);
     system.finish().await;
 }

@@ -1,16 +1,13 @@
 //! Jobs run by external workers over the HTTP API.
 
-mod bad_posts;
-mod ends;
-mod passing_on;
-mod repeats;
+use std::time::Duration;
 
+use contract::tables::{JobEvents, Table as _};
 use end_to_end::{
-    System, needs,
+    Response, System,
     worker::{progress, stage_complete},
 };
 use http::Method;
-use local::Fault;
 use serde_json::{Value, json};
 
 #[tokio::test]
@@ -85,67 +82,6 @@ async fn external_worker_runs_a_job_for_all_subscribers() {
 }
 
 #[tokio::test]
-async fn progress_never_goes_back_and_posts_send_only_the_latest() {
-    let system = System::start().await;
-    let (job, mut worker) = system.create_external("").await;
-    let mut client = system.watch(&job).await;
-    worker.claim(&["a"]).await;
-    worker
-        .post_events(json!([
-            progress("a", 10),
-            progress("a", 60),
-            progress("a", 20)
-        ]))
-        .await;
-    worker.post_events(json!([progress("a", 30)])).await;
-    for _ in 0..2 {
-        let update = client.next().await.expect("a message");
-        assert_eq!(
-            (&update["progress"], &update["overall_progress"]),
-            (&json!(60), &json!(60))
-        );
-    }
-    let known = json!({
-        "type": "progress_update", "stage": "a", "progress": 70, "message": "almost",
-        "overall_progress": 90, "estimated_seconds_remaining": 7,
-    });
-    worker.post_events(json!([known])).await;
-    let update = client.next().await.expect("a message");
-    assert_eq!(update["overall_progress"], 90);
-    assert_eq!(update["estimated_seconds_remaining"], 7);
-    assert_eq!(update["message"], "almost");
-    client.close().await;
-    system.finish().await;
-}
-
-#[tokio::test]
-async fn large_results_are_stored_in_the_bucket() {
-    let system = System::start().await;
-    let (job, mut worker) = system.create_external("").await;
-    let mut client = system.watch(&job).await;
-    worker.claim(&["a"]).await;
-    let large = "x".repeat(100_000);
-    worker
-        .post_events(json!([stage_complete("a", large.as_str())]))
-        .await;
-    worker
-        .post_events(json!([{ "type": "job_complete" }]))
-        .await;
-    let seen = client.until_job_ends().await;
-    for message in &seen {
-        assert_eq!(message["results"], Value::Null);
-        let url = message["results_url"].as_str().expect("an address");
-        let results = system.http.with_key(Method::GET, url, &job.key).await;
-        assert_eq!(results.json(), large.as_str());
-    }
-    let results = format!("{}/results", job.path());
-    let results = system.http.with_key(Method::GET, &results, &job.key).await;
-    assert_eq!(results.json(), large.as_str());
-    client.close().await;
-    system.finish().await;
-}
-
-#[tokio::test]
 async fn next_worker_gets_large_results_of_the_previous_one() {
     let system = System::start().await;
     let (job, mut first) = system.create_external("").await;
@@ -185,37 +121,66 @@ async fn next_worker_gets_large_results_of_the_previous_one() {
 }
 
 #[tokio::test]
-async fn unreachable_client_does_not_block_the_worker() {
-    needs!(InjectFaults);
+async fn repeated_post_sends_the_log_again() {
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
-    let mut slow = system.watch(&job).await;
-    let slow_id = system.local().connection_ids().pop().unwrap();
-    let mut fast = system.watch(&job).await;
-    worker.claim(&["a", "b"]).await;
-    system.local().faults().on_post(move |post| {
-        (post.caller == "worker" && post.connection_id == slow_id).then_some(Fault::Hang)
-    });
-    worker.post_events(json!([stage_complete("a", 1)])).await;
-    worker
-        .post_events(json!([stage_complete("b", 2), { "type": "job_complete" }]))
-        .await;
-    let seqs = |messages: &[Value]| -> Vec<_> {
-        messages
-            .iter()
-            .map(|it| it["seq"].as_u64().unwrap())
-            .collect()
-    };
-    assert_eq!(seqs(&fast.until_job_ends().await), [1, 2, 3]);
-    // The delivery function may repeat messages: deduplicate them by `seq`.
-    let mut heard = seqs(&slow.until_job_ends().await);
-    heard.dedup();
-    assert_eq!(heard.last(), Some(&3));
-    for seq in 1..=3 {
-        assert!(heard.contains(&seq), "{heard:?}");
+    let mut client = system.watch(&job).await;
+    worker.claim(&["a"]).await;
+    let post = worker.body(&json!([stage_complete("a", 1)]));
+    // After a lost response, it is unknown how far the attempt got, so the log is sent again.
+    for _ in 0..2 {
+        assert_eq!(worker.post(&post).await.status, 200);
+        assert_eq!(client.expect("stage_complete").await["seq"], 1);
     }
-    slow.close().await;
-    fast.close().await;
+    client.close().await;
+    system.finish().await;
+}
+
+/// Whether a response is wrong for a valid post of the worker that holds the job.
+fn is_wrong(answer: &Response) -> bool {
+    let is_retry = answer.status == 503 && answer.json()["error"]["code"] == "conflict_retry";
+    answer.status != 200 && !is_retry
+}
+
+#[tokio::test]
+async fn post_repeated_after_a_broken_connection_is_accepted() {
+    let system = System::start().await;
+    let mut wrong = Vec::new();
+    let mut tried = 0;
+    let names: Vec<String> = (0..10).map(|number| format!("stage_{number}")).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    for stages in [&names[..3], &names[..]] {
+        for round in 0..20 {
+            let (job, mut worker) = system.create_external("").await;
+            worker.claim(stages).await;
+            let mut first = 0;
+            for part in stages.chunks(9) {
+                let is_last = first + part.len() == stages.len();
+                first += part.len();
+                let mut events: Vec<_> = part.iter().map(|it| stage_complete(it, 1)).collect();
+                events.extend(is_last.then(|| json!({ "type": "job_complete" })));
+                let post = worker.body(&events.into());
+                let breaks = Duration::from_millis(2 + 3 * round);
+                // The connection breaks while the request is in flight or being served.
+                let broken = tokio::time::timeout(breaks, worker.post(&post)).await;
+                drop(broken);
+                let answer = worker.post(&post).await;
+                tried += 1;
+                if is_wrong(&answer) {
+                    wrong.push(answer.json());
+                }
+                worker.seq = first as u64;
+            }
+            let mut log = system.items(JobEvents::SPEC).await;
+            log.retain(|event| event["job_id"] == job.id);
+            assert_eq!(log.len(), stages.len() + 1);
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of {tried} wrong: {wrong:#?}",
+        wrong.len()
+    );
     system.finish().await;
 }
 

@@ -6,7 +6,7 @@ use contract::{
     limits::{ABANDONED_AFTER_SECONDS, JOB_TTL_SECONDS, LEASE_SECONDS, WATCHDOG_MARGIN_SECONDS},
     queues::{DeliveryKind, DeliveryQueue, DeliveryTask, JobQueue},
 };
-use handlers_core::models::TerminalState;
+use handlers_core::{models::TerminalState, stores::ProgressPoint};
 use handlers_testing::fixtures::{TestJob, cancel, claimed, external_job, json};
 use local::{Call, Fault};
 use serde_json::json as message_json;
@@ -107,6 +107,14 @@ async fn external_job_fails_when_its_worker_is_lost() {
     let job = external_job(&site.aws, &site.clock, 1).await;
     let mut worker = claimed(&site.aws, &site.clock, &job).await;
     worker.finish_stage("a", None, json("1")).await.unwrap();
+    let point = ProgressPoint {
+        stage: "b".to_owned(),
+        progress: 40,
+        overall_progress: 70,
+        message: String::new(),
+        estimated_seconds_remaining: None,
+    };
+    worker.report(&point).await.unwrap();
     site.clock
         .advance(LEASE_SECONDS + ABANDONED_AFTER_SECONDS - 1);
     site.deliver(&check_of_claim(&job, 1)).await;
@@ -119,6 +127,7 @@ async fn external_job_fails_when_its_worker_is_lost() {
     assert_eq!(before, ["stage_complete"]);
     assert_eq!(logged(&site), ["stage_complete", "job_failed"]);
     assert_eq!(site.log()[1]["error"]["code"], "worker_lost");
+    assert_eq!(site.log()[1]["stage"], "b");
     assert_eq!(site.item()["status"]["S"], "failed");
     let published = (DeliveryKind::Published, 1, Some(2));
     assert_eq!(ranges(&site), [published]);
@@ -188,6 +197,25 @@ async fn stage_that_a_dead_run_logged_is_committed_and_sent() {
     assert_eq!(site.item()["seq"]["N"], "1");
     assert_eq!(site.item()["checkpoints"]["M"]["a"]["N"], "1");
     assert_eq!(ranges(&site), [(DeliveryKind::Published, 0, Some(1))]);
+}
+
+#[tokio::test]
+async fn cancelled_job_ends_after_the_stage_that_its_worker_left_in_the_log() {
+    let site = Site::new();
+    let job = external_job(&site.aws, &site.clock, 1).await;
+    let mut worker = claimed(&site.aws, &site.clock, &job).await;
+    site.aws.fail(0..1, Fault::Outage, is_commit);
+    worker.finish_stage("a", None, json("1")).await.unwrap_err();
+    cancel(&site.aws, &site.clock, &job).await.unwrap();
+    site.clock.advance(LEASE_IS_OVER);
+
+    site.deliver(&check_of_claim(&job, 1)).await;
+
+    assert_eq!(logged(&site), ["stage_complete", "job_cancelled"]);
+    assert_eq!(site.item()["status"]["S"], "cancelled");
+    let stage = (DeliveryKind::Published, 0, Some(1));
+    let end = (DeliveryKind::Published, 1, Some(2));
+    assert_eq!(ranges(&site), [stage, end]);
 }
 
 #[tokio::test]

@@ -141,6 +141,9 @@ async fn unclaimed_external_job_gets_a_watchdog_before_it_ends() {
     failed.refused(500, "internal");
     assert_eq!(site.items()[0]["cancel_requested"]["BOOL"], true);
     assert_eq!(site.watchdogs(), [job.id.as_str()]);
+    let again = site.ask(HttpRoute::CancelJob, &job).await;
+    assert_eq!(again.status, 202);
+    assert_eq!(logged(&site), ["job_cancelled"]);
 }
 
 #[tokio::test]

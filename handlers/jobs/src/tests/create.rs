@@ -121,6 +121,8 @@ async fn input_that_violates_the_rules_leaves_nothing() {
     ] {
         let refused = create(&site, body, content_type).await;
         let error = refused.refused(status, code);
+        let is_too_large = code == "body_too_large";
+        assert_eq!(error["max_bytes"].as_u64(), is_too_large.then_some(1000));
         let request_id = error["request_id"].as_str().unwrap();
         assert!(request_id.starts_with("req_"), "{error}");
         assert_eq!(refused.header("x-request-id"), request_id);
@@ -255,12 +257,15 @@ async fn job_is_created_once_when_the_response_to_its_write_was_lost() {
 
 #[tokio::test]
 async fn denied_upload_names_the_policy_as_the_cause() {
-    let site = Site::new();
-    site.aws
-        .fail(0..1, Fault::Denied, |call| call.operation == "s3:PutObject");
+    for denied in ["s3:PutObject", "dynamodb:PutItem", "sqs:SendMessage"] {
+        let site = Site::new();
+        site.aws
+            .fail(0..1, Fault::Denied, move |call| call.operation == denied);
 
-    let failed = create(&site, b"a,b\n", "text/csv").await;
+        let failed = create(&site, b"a,b\n", "text/csv").await;
 
-    let error = failed.refused(500, "internal");
-    assert!(error["message"].as_str().unwrap().contains("policy"));
+        let error = failed.refused(500, "internal");
+        let message = error["message"].as_str().unwrap();
+        assert!(message.contains("a policy denies"), "{denied}: {message}");
+    }
 }

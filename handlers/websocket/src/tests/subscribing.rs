@@ -1,6 +1,6 @@
 //! `subscribe`: its permission, its replay, concurrent writers and lost responses.
 
-use handlers_testing::fixtures::{claimed, json};
+use handlers_testing::fixtures::{claimed, external_job, json};
 use local::{Fault, Times};
 use serde_json::json as message;
 
@@ -98,6 +98,21 @@ async fn wrong_key_and_unknown_job_get_the_same_error() {
     assert_eq!(error(&unknown_job), "forbidden");
     assert_eq!(wrong_key[0]["message"], unknown_job[0]["message"]);
     assert_eq!(site.subscribers(), 0);
+}
+
+#[tokio::test]
+async fn worker_key_cannot_subscribe() {
+    let site = Site::new();
+    let job = external_job(&site.aws, &site.clock, 1).await;
+    site.connect("c1", &[]).await;
+    let mut request = subscribe(&job);
+    request["access_key"] = job.worker_key.reveal().into();
+
+    let refused = site.send("c1", request).await;
+    let accepted = site.send("c1", subscribe(&job)).await;
+
+    assert_eq!(error(&refused), "forbidden");
+    assert_eq!(types(&accepted), ["subscribed"]);
 }
 
 #[tokio::test]

@@ -2,10 +2,15 @@
 
 use std::time::Duration;
 
-use contract::{queues::DeliveryQueue, routes::HttpRoute, timestamp::Timestamp};
+use contract::{
+    queues::DeliveryQueue,
+    routes::HttpRoute,
+    tables::{JobEvents, Table as _},
+    timestamp::Timestamp,
+};
 use handlers_testing::fixtures::{START, cancel, subscribed};
-use local::Fault;
-use serde_json::json;
+use local::{Call, Fault};
+use serde_json::{Value, json};
 use tokio::{join, time::sleep};
 
 use super::{Site, job_complete, progress, stage_complete, types};
@@ -429,20 +434,56 @@ async fn new_claim_starts_the_next_attempt_at_its_stage() {
     let site = Site::new();
     let job = site.job().await;
     subscribed(&site.aws, &site.clock, &job, "c1").await;
-    site.claim_as(&job, "worker-7").await.accepted();
-    site.post(&job, 1, 0, json!([progress("a", 99)]))
-        .await
-        .accepted();
+    let claim = json!({"stages": ["a", "b"], "worker_id": "worker-7"});
+    site.claim_with(&job, &claim).await.accepted();
+    let events = json!([progress("a", 99)]);
+    site.post(&job, 1, 0, events).await.accepted();
 
-    site.claim_as(&job, "worker-7").await.accepted();
-    site.post(&job, 2, 0, json!([progress("a", 10)]))
-        .await
-        .accepted();
+    site.claim_with(&job, &claim).await.accepted();
+    let events = json!([progress("a", 10)]);
+    site.post(&job, 2, 0, events).await.accepted();
+    let item = site.item();
+    let events = json!([stage_complete("a", 1), progress("b", 20)]);
+    site.post(&job, 2, 0, events).await.accepted();
 
-    let messages = site.aws.take_messages("c1");
+    assert_eq!(item["progress"]["N"], "10");
+    assert_eq!(item["attempt"]["N"], "2");
+    let mut messages = site.aws.take_messages("c1");
+    messages.retain(|message| message["type"] == "progress_update");
+    let number = |message: &Value, field: &str| message[field].as_u64().unwrap();
     let seen: Vec<_> = messages
         .iter()
-        .map(|message| (message["progress"].as_u64(), message["attempt"].as_u64()))
+        .map(|it| ["progress", "attempt", "overall_progress"].map(|field| number(it, field)))
         .collect();
-    assert_eq!(seen, [(Some(99), Some(1)), (Some(10), Some(2))]);
+    assert_eq!(seen, [[99, 1, 49], [10, 2, 5], [20, 1, 60]]);
+}
+
+#[tokio::test]
+async fn takeover_names_all_stages_of_a_log_of_several_pages() {
+    let site = Site::new();
+    let stages: Vec<_> = (0..40).map(|number| format!("stage_{number}")).collect();
+    let names: Vec<&str> = stages.iter().map(String::as_str).collect();
+    let job = site.claimed_job(&names).await;
+    // 1.2 MB in all. A page is at most 1 MB.
+    let results = "x".repeat(30_000);
+    let mut seq = 0;
+    for stages in names.chunks(10) {
+        let events = stages.iter().map(|it| stage_complete(it, results.as_str()));
+        let accepted = site.post(&job, 1, seq, events.collect()).await;
+        seq = accepted.accepted()["seq"].as_u64().unwrap();
+    }
+    site.end_lease();
+    site.aws.calls().clear();
+
+    let claimed = site.claim(&job, &names).await.accepted();
+
+    let pages =
+        |call: &Call| call.operation == "dynamodb:Query" && call.resource == JobEvents::SPEC.name;
+    assert!(site.aws.calls().count(pages) > 1);
+    let finished = claimed["finished"].as_array().unwrap();
+    assert_eq!(finished.len(), 40);
+    for (stage, name) in finished.iter().zip(names) {
+        assert_eq!(stage["stage"], name);
+        assert_eq!(stage["results"], results.as_str());
+    }
 }

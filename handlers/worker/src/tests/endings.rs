@@ -78,7 +78,7 @@ async fn failure_with_an_unknown_stage_and_long_texts_ends_the_job() {
     let job = site.claimed_job(&["a"]).await;
     let long = "é".repeat(1_467);
     let failure = json!([
-        progress("a", 10),
+        {"type": "progress_update", "stage": "a", "progress": 10.0, "message": long},
         {"type": "job_failed", "stage": "b", "error": {"code": "HTTP 500", "message": long}},
     ]);
 
@@ -124,6 +124,7 @@ async fn nothing_can_be_posted_to_an_ended_job() {
     for (after_seq, events) in [
         (2, json!([])),
         (2, json!([progress("b", 2)])),
+        (2, json!([progress("b", 2), job_complete()])),
         (2, json!([stage_complete("b", 2)])),
         (1, json!([stage_complete("b", 2)])),
     ] {

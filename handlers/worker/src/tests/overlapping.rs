@@ -1,7 +1,7 @@
-//! Posts of one worker that are served at the same time.
+//! Posts and claims of one worker that are served at the same time.
 
 use std::{
-    sync::atomic::{AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
     time::Duration,
 };
 
@@ -120,4 +120,37 @@ async fn post_that_is_repeated_while_it_is_served_is_accepted() {
             .filter(|event| event["job_id"]["S"] == job.id.as_str());
         assert_eq!(own.count(), 2, "seed {seed}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn overtaken_claim_is_not_made_when_its_watchdog_cannot_be_started() {
+    let site = Site::new();
+    let job = site.job().await;
+    let other = site.other_process();
+    let sends = AtomicUsize::new(0);
+    site.aws.faults().on_call(move |call| {
+        if call.operation != "sqs:SendMessage" {
+            return None;
+        }
+        match sends.fetch_add(1, Ordering::Relaxed) {
+            // The other claim is written meanwhile.
+            0 => Some(Fault::Delay(Duration::from_secs(1))),
+            // The watchdog of the slow claim's next epoch.
+            2 => Some(Fault::Outage),
+            _ => None,
+        }
+    });
+    let overtaking = async {
+        sleep(Duration::from_millis(500)).await;
+        other.claim_as(&job, "worker-7").await
+    };
+
+    let (slow, fast) = join!(site.claim_as(&job, "worker-7"), overtaking);
+    let epoch = site.item()["epoch"]["N"].clone();
+    let again = site.claim_as(&job, "worker-7").await;
+
+    assert_eq!(fast.accepted()["epoch"], 1);
+    slow.refused(500, "internal");
+    assert_eq!(epoch, "1");
+    assert_eq!(again.accepted()["epoch"], 2);
 }

@@ -111,12 +111,13 @@ async fn remaining_time_is_estimated_across_posts_and_processes() {
 }
 
 #[tokio::test]
-async fn progress_from_before_a_finished_stage_is_accepted_and_ignored() {
+async fn progress_from_before_a_finished_stage_only_renews_the_lease() {
     let site = Site::new();
     let job = site.claimed_job(&["a", "b"]).await;
     let events = json!([stage_complete("a", 1), progress("b", 30)]);
     site.post(&job, 1, 0, events).await.accepted();
     let before = site.item();
+    site.clock.advance(20);
 
     let late = site.post(&job, 1, 0, json!([progress("a", 10)])).await;
 
@@ -124,6 +125,8 @@ async fn progress_from_before_a_finished_stage_is_accepted_and_ignored() {
     for field in ["stage", "progress", "overall_progress"] {
         assert_eq!(site.item()[field], before[field], "{field}");
     }
+    let lease = START.plus_seconds(50).epoch_seconds().to_string();
+    assert_eq!(site.item()["lease_expires_at"]["N"], lease);
 }
 
 #[tokio::test(start_paused = true)]

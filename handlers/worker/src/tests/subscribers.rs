@@ -131,6 +131,27 @@ async fn delivery_that_the_queue_refused_is_queued_again_before_the_answer() {
     assert_eq!(site.deliveries()[0]["after_seq"], 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn failed_post_is_queued_again_when_the_queue_refused_it() {
+    let site = Site::new();
+    let job = site.claimed_job(&["a"]).await;
+    subscribed(&site.aws, &site.clock, &job, "c1").await;
+    site.aws.faults().on_post(|_| Some(Fault::Outage));
+    site.aws.fail(0..3, Fault::Outage, |call| {
+        call.operation == "sqs:SendMessage"
+    });
+
+    let accepted = site.post(&job, 1, 0, json!([stage_complete("a", 1)])).await;
+
+    accepted.accepted();
+    let reaches_c1 = |delivery: &Value| {
+        let audiences = [json!({"connections": ["c1"]}), json!("all_subscribers")];
+        audiences.contains(&delivery["audience"]) && delivery["after_seq"] == 0
+    };
+    let deliveries = site.deliveries();
+    assert!(deliveries.iter().any(reaches_c1), "{deliveries:?}");
+}
+
 #[tokio::test]
 async fn second_post_to_a_process_reads_no_subscribers() {
     let site = Site::new();
