@@ -115,7 +115,7 @@ impl Site {
     }
 
     async fn run(&self, job_id: &JobId) -> Result<RunOutcome, RunError> {
-        let deadline = Instant::now() + Duration::from_secs(600);
+        let deadline = Instant::now() + Duration::from_mins(10);
         self.runner.run(job_id, deadline).await
     }
 
