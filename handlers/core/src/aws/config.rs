@@ -46,7 +46,7 @@ pub async fn load() -> Aws {
     Aws { config, connector }
 }
 
-/// Builds the connector with `ring`, which starts faster than AWS-LC and compiles without CMake; the
+/// Builds the connector with `ring`, which starts faster than AWS-LC and compiles without `CMake`; the
 /// SDK's default would link a second TLS stack. It is built once, because each connector reads all
 /// root certificates of the machine, and the SDK would build one per client to validate itself.
 pub(super) fn connector() -> SharedHttpConnector {

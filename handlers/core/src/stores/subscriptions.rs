@@ -275,27 +275,7 @@ impl<F: Function> SubscriptionStore<F> {
         let (job, is_renewal) = (&authorized.job, authorized.subscription.is_some());
         let most = authorized.max_subscriptions;
         let now = self.clock.now();
-        let mut subscription = Connection::starting(
-            request.connection_id,
-            Some(request.job_id.clone()),
-            request.correlation_id.clone(),
-            request.connected_at.min(now),
-        );
-        subscription.last_activity = now;
-        subscription.replayed = authorized.replayed();
-        subscription.expires_at = now.plus_seconds(CONNECTION_TTL_SECONDS);
-        let subscriber = Subscriber {
-            job_id: request.job_id.clone(),
-            connection_id: request.connection_id.to_owned(),
-            connected_at: request.connected_at,
-            subscribed_at: now,
-            at_seq: match precondition {
-                Precondition::All | Precondition::Log => job.seq,
-                Precondition::Nothing => 0,
-            },
-            correlation_id: request.correlation_id.clone(),
-            expires_at: subscription.expires_at.epoch_seconds(),
-        };
+        let (subscription, subscriber) = items(request, authorized, precondition, now);
         let subscription_item = subscription
             .to_dynamodb_item()
             .map_err(|error| CancelledTransaction::Failed(error.into()))?;
@@ -439,6 +419,37 @@ impl<F: Function> SubscriptionStore<F> {
             Err(CancelledTransaction::Failed(error)) => Err(error),
         }
     }
+}
+
+/// The item of the subscription and the one in the list of the job's subscribers.
+fn items(
+    request: &SubscriptionRequest<'_>,
+    authorized: &Authorized,
+    precondition: Precondition,
+    now: Timestamp,
+) -> (Connection, Subscriber) {
+    let mut subscription = Connection::starting(
+        request.connection_id,
+        Some(request.job_id.clone()),
+        request.correlation_id.clone(),
+        request.connected_at.min(now),
+    );
+    subscription.last_activity = now;
+    subscription.replayed = authorized.replayed();
+    subscription.expires_at = now.plus_seconds(CONNECTION_TTL_SECONDS);
+    let subscriber = Subscriber {
+        job_id: request.job_id.clone(),
+        connection_id: request.connection_id.to_owned(),
+        connected_at: request.connected_at,
+        subscribed_at: now,
+        at_seq: match precondition {
+            Precondition::All | Precondition::Log => authorized.job.seq,
+            Precondition::Nothing => 0,
+        },
+        correlation_id: request.correlation_id.clone(),
+        expires_at: subscription.expires_at.epoch_seconds(),
+    };
+    (subscription, subscriber)
 }
 
 /// Adds the condition that the job's item is as it was read, as far as `precondition` says.

@@ -53,7 +53,12 @@ impl External {
 
     /// The job as it is now.
     pub(crate) async fn load(&self) -> Job {
-        let job = self.worker.jobs.load(&self.job.id).await.unwrap();
+        let job = self
+            .worker
+            .jobs
+            .load(&self.job.id)
+            .await
+            .expect("the job can be read");
         job.expect("the job is in its table")
     }
 
@@ -64,7 +69,13 @@ impl External {
             worker_id: None,
         };
         let known = self.load().await;
-        match self.worker.jobs.claim_for(&known, external).await.unwrap() {
+        match self
+            .worker
+            .jobs
+            .claim_for(&known, external)
+            .await
+            .expect("the job can be claimed")
+        {
             Claim::Acquired { lease, .. } => lease,
             other => panic!("not acquired: {other:?}"),
         }

@@ -110,7 +110,7 @@ impl Site {
             .body(b"abc".to_vec().into())
             .send()
             .await
-            .unwrap();
+            .expect("the input can be stored");
         job.id
     }
 
@@ -128,7 +128,7 @@ impl Site {
 
     fn status(&self) -> String {
         let item = &self.aws.items::<Jobs>()[0];
-        item["status"]["S"].as_str().unwrap().to_owned()
+        item["status"]["S"].as_str().expect("a status").to_owned()
     }
 }
 
@@ -145,7 +145,8 @@ fn runner(
             .then(Double(script));
         Ok::<_, io::Error>(pipeline)
     };
-    Runner::new(stores::<PipelineFunction>(aws, clock), objects, build).unwrap()
+    Runner::new(stores::<PipelineFunction>(aws, clock), objects, build)
+        .expect("the system has threads")
 }
 
 #[tokio::test]

@@ -22,9 +22,9 @@ fn logged(site: &External) -> Vec<String> {
     let mut events = site.aws.items::<JobEvents>();
     events.sort_by_key(|event| event["seq"]["N"].to_string());
     let message = |event: &serde_json::Value| {
-        let text = event["message"]["S"].as_str().unwrap();
-        let message: serde_json::Value = serde_json::from_str(text).unwrap();
-        message["type"].as_str().unwrap().to_owned()
+        let text = event["message"]["S"].as_str().expect("a message");
+        let message: serde_json::Value = serde_json::from_str(text).expect("messages are JSON");
+        message["type"].as_str().expect("a type").to_owned()
     };
     events.iter().map(message).collect()
 }

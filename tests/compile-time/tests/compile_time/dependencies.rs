@@ -51,7 +51,7 @@ impl Artifacts {
     }
 
     /// The compiler that cargo uses.
-    pub(crate) fn compiler(&self) -> std::ffi::OsString {
+    pub(crate) fn compiler() -> std::ffi::OsString {
         std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into())
     }
 

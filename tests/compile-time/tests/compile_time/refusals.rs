@@ -77,7 +77,7 @@ fn cases() -> Vec<PathBuf> {
 
 /// Compiles a case. Returns a description of the failure, if any.
 fn failure(case: &Path, artifacts: &Artifacts) -> Option<String> {
-    let output = Command::new(artifacts.compiler())
+    let output = Command::new(Artifacts::compiler())
         // The libraries' paths are relative to this folder, so that messages can show their lines.
         .current_dir(crate::workspace::original())
         .args([
