@@ -34,7 +34,7 @@ impl Handler {
 
     /// Executes the tasks of a batch. A failed task stays on the queue, until its receive count makes it
     /// a dead letter. A delivery to one connection is given up earlier: see
-    /// [`Attempt`](crate::attempts::Attempt).
+    /// `attempts.rs`.
     pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
         let mut response = SqsBatchResponse::default();
         for message in event.records {

@@ -1,7 +1,7 @@
 //! The function that receives delivery tasks: messages that a publisher could not send, or left to
 //! this function because the job has many subscribers, and the checks of the watchdogs.
 //!
-//! [`Handler`] selects the module of a task: [`watchdog`] for a check, [`deliver`] for messages.
+//! [`Handler`] selects the module of a task: `watchdog` for a check, `deliver` for messages.
 
 mod attempts;
 mod context;

@@ -2,7 +2,7 @@
 //! cancel it.
 //!
 //! [`Handler`] selects the module of a route. Each route has a module with a function `handle`, which
-//! takes the [context](context::Context) of the function and the request.
+//! takes the function's `Context` and the request.
 
 mod access;
 mod cancel_job;

@@ -1,8 +1,7 @@
 //! The function that serves every route of the WebSocket API.
 //!
 //! [`Handler`] selects the module of a route. Each message has a module with a function `handle`,
-//! which takes the [context](context::Context) of the function and the
-//! [invocation](invocation::Invocation).
+//! which takes the function's `Context` and the `Invocation`.
 
 mod connect;
 mod context;

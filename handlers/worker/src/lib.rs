@@ -2,7 +2,7 @@
 //! pipeline, with its worker key. A worker claims a job, fetches its input, and posts events.
 //!
 //! [`Handler`] selects the module of a route. Each route has a module with a function `handle`, which
-//! takes the [context](context::Context) of the function and the request.
+//! takes the function's `Context` and the request.
 
 mod access;
 mod claim;
