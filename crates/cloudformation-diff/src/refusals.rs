@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn route_with_another_logical_id_collides_unless_its_api_is_replaced() {
+    fn route_with_another_logical_id_collides_unless_api_is_replaced() {
         let stack = |route: &str, protocol: &str| {
             let of_api = json!({ "ApiId": { "Ref": "Api" }, "RouteKey": "ping" });
             json!({

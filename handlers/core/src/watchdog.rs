@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn external_job_fails_a_quarter_of_an_hour_after_its_lease_has_ended() {
+    fn external_job_fails_fifteen_minutes_after_its_lease() {
         let job = external();
         assert_eq!(action(&job, at(40)), Action::CheckAgain(180));
         let last = LEASE_SECONDS + ABANDONED_AFTER_SECONDS - 1;

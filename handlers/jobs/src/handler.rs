@@ -35,7 +35,7 @@ impl Handler {
     }
 
     /// Serves a request. Every error becomes a response and is logged: for an invocation that fails,
-    /// API Gateway would send an error of its own format.
+    /// API Gateway would send an error in another format.
     pub async fn handle(&self, request: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
         let context = &self.context;
         let request_id = RequestId::new(context.clock.now(), random());

@@ -145,7 +145,7 @@ fn check_stages(job: &Job, new_events: &[WorkerEvent]) -> Result<(), ApiError> {
             (WorkerEvent::JobCancelled(_), _) if !job.cancel_requested => {
                 let error = ApiError::new(
                     HttpErrorCode::NotCancelled,
-                    "nobody has asked the job to stop; a worker that gives up posts job_failed",
+                    "the cancellation of the job was not requested; a worker that gives up posts job_failed",
                 );
                 return Err(error.with("seq", job.seq));
             }

@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn job_is_unattended_while_it_waits_and_once_its_lease_has_ended() {
+    fn job_is_unattended_while_queued_and_after_its_lease() {
         let mut job = job(&AccessKey::new([3; 16]));
         assert!(job.is_unattended(NOW));
         job.status = JobStatus::Running;

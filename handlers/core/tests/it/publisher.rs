@@ -283,7 +283,7 @@ async fn job_that_has_ended_takes_no_more_messages() {
 }
 
 #[tokio::test]
-async fn stage_committed_without_its_publisher_has_the_status_of_its_job() {
+async fn stage_committed_by_another_has_the_status_of_its_job() {
     let cancelled = TerminalState::Cancelled;
     for (terminal_state, status) in [
         (None, JobStatus::Running),

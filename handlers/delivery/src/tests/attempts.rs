@@ -6,7 +6,7 @@ use local::Fault;
 use super::{Site, connections, log_task};
 
 #[tokio::test(start_paused = true)]
-async fn connection_that_cannot_be_reached_is_given_up_at_the_last_attempt() {
+async fn unreachable_connection_is_given_up_at_the_last_attempt() {
     let site = Site::new();
     let (job, _) = site.job_with_stages(1).await;
     site.subscribe(&job, "c1").await;

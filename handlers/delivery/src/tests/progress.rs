@@ -69,7 +69,7 @@ async fn progress_is_dropped_once_a_durable_message_has_followed() {
 }
 
 #[tokio::test]
-async fn progress_that_waited_long_is_dropped_once_newer_progress_exists() {
+async fn delayed_progress_is_dropped_once_newer_progress_exists() {
     let site = Site::new();
     let job = site.job().await;
     let mut run = claimed(&site.aws, &site.clock, &job).await;

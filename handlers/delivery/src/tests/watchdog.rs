@@ -200,7 +200,7 @@ async fn stage_that_a_dead_run_logged_is_committed_and_sent() {
 }
 
 #[tokio::test]
-async fn cancelled_job_ends_after_the_stage_that_its_worker_left_in_the_log() {
+async fn cancelled_job_ends_after_the_uncommitted_stage_in_its_log() {
     let site = Site::new();
     let job = external_job(&site.aws, &site.clock, 1).await;
     let mut worker = claimed(&site.aws, &site.clock, &job).await;

@@ -131,7 +131,7 @@ async fn input_that_violates_the_rules_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn input_of_an_unsupported_type_is_refused_with_the_supported_types() {
+async fn input_of_unsupported_type_is_rejected_with_supported_types() {
     let site = Site::new();
 
     let refused = create(&site, b"a,b\n", "image/png").await;

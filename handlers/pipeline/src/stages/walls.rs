@@ -101,7 +101,7 @@ pub enum WallsError {
     },
     /// Lines are the outlines or the hatching of walls, but not closed around them.
     #[error(
-        "the walls are drawn as double lines or hatched, and cannot be told from the floor between \
+        "the walls are drawn as double lines or hatched, and cannot be distinguished from the floor between \
          them; send the plan with filled walls, darker than floors and text"
     )]
     Hollow,

@@ -165,7 +165,7 @@ async fn transaction_conflicts_are_retried() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn message_published_while_the_subscription_is_stored_arrives_once() {
+async fn message_published_during_a_subscription_arrives_once() {
     let site = Site::new();
     let job = site.job(1).await;
     site.connect("c1", &[]).await;

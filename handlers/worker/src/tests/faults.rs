@@ -39,7 +39,7 @@ async fn repeat_commits_the_stage_when_the_commit_failed() {
 }
 
 #[tokio::test]
-async fn repeat_redelivers_the_stage_when_the_commit_response_was_lost() {
+async fn repeat_redelivers_the_stage_after_a_lost_commit_response() {
     let site = Site::new();
     let job = site.claimed_job(&["a", "b"]).await;
     subscribed(&site.aws, &site.clock, &job, "c1").await;

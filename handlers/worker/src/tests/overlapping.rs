@@ -123,7 +123,7 @@ async fn post_that_is_repeated_while_it_is_served_is_accepted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn overtaken_claim_is_not_made_when_its_watchdog_cannot_be_started() {
+async fn overtaken_claim_is_not_made_without_a_watchdog() {
     let site = Site::new();
     let job = site.job().await;
     let other = site.other_process();

@@ -61,7 +61,7 @@ async fn stages_of_one_post_are_sent_in_order() {
 }
 
 #[tokio::test]
-async fn large_results_are_stored_in_the_bucket_and_named_in_the_message() {
+async fn large_results_are_stored_and_linked_in_the_message() {
     let site = Site::new();
     let job = site.claimed_job(&["a"]).await;
     let large = stage_complete("a", "x".repeat(100_000));

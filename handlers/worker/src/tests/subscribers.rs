@@ -52,7 +52,7 @@ async fn progress_that_cannot_be_posted_is_dropped() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn subscriber_that_never_answers_holds_up_neither_the_worker_nor_others() {
+async fn unresponsive_subscriber_delays_neither_worker_nor_others() {
     let site = Site::new();
     let job = site.claimed_job(&["a", "b"]).await;
     subscribed(&site.aws, &site.clock, &job, "slow").await;
@@ -114,7 +114,7 @@ async fn stage_is_accepted_when_the_subscribers_cannot_be_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn delivery_that_the_queue_refused_is_queued_again_before_the_answer() {
+async fn delivery_refused_by_the_queue_is_queued_before_the_response() {
     let site = Site::new();
     let job = site.claimed_job(&["a"]).await;
     let queue = AtomicUsize::new(0);

@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn commit_is_done_once_the_job_has_reached_it_under_the_same_claim() {
+    fn commit_is_done_once_the_job_reached_it_under_the_claim() {
         let now = Timestamp::from_epoch_seconds(0);
         let mut job = Job::queued(
             JobId::new(now, [1; 8]),
