@@ -12,7 +12,8 @@ use crate::stages::{
     plan::{FloorPlan, PlanError},
     report::Interrupted,
     rooms::{self, Room, RoomsError},
-    walls::{self, Walls, WallsError},
+    walls::{self, Walls},
+    walls_error::WallsError,
 };
 
 /// Finds the rooms in the image of a floor plan. Each stage takes at least `pace`, so that a

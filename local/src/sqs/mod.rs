@@ -1,5 +1,6 @@
 //! SQS: standard queues with the service's JSON protocol.
 
+mod message;
 mod persistence;
 mod protocol;
 mod queue;

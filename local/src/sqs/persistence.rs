@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::queue::Message;
+use super::message::Message;
 
 /// The folder that holds the messages of one queue.
 #[derive(Debug)]

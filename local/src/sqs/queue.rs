@@ -7,25 +7,11 @@ use std::{
     time::Duration,
 };
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::{sync::Notify, time::Instant};
 
-use super::persistence::MessageFolder;
+use super::{message::Message, persistence::MessageFolder};
 use crate::{clock::Timestamp, ids, sync::Mutex, template::QueueResource};
-
-/// A message in a queue.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub(crate) struct Message {
-    pub(crate) id: String,
-    pub(crate) body: String,
-    /// The sender's message attributes, in the format of the protocol.
-    pub(crate) attributes: Value,
-    /// Milliseconds since 1970.
-    pub(crate) sent: i64,
-    pub(crate) first_received: Option<i64>,
-    pub(crate) receives: u32,
-}
 
 /// A received message, with its receipt handle.
 #[derive(Clone, Debug)]

@@ -6,13 +6,13 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{
-    document::Resource,
+    document::{Document, Resource},
     error::TemplateError,
     intrinsics::Scope,
+    location::StackLocation,
     properties::{
         ApiProperties, EventSourceMappingProperties, FunctionProperties, QueueProperties,
     },
-    routes::selector,
     system::{
         EventSource, FunctionResource, HttpApiResource, QueueResource, System, WebSocketApiResource,
     },
@@ -304,10 +304,48 @@ impl<'a> Reader<'a> {
     }
 }
 
+impl System {
+    /// Reads a template in CloudFormation's long form.
+    pub(crate) fn read(
+        template: &Value,
+        parameters: &BTreeMap<String, String>,
+        location: &StackLocation,
+    ) -> Result<Self, TemplateError> {
+        if let Some(transform) = template.get("Transform") {
+            return Err(TemplateError::Transform(transform.to_string()));
+        }
+        let document: Document =
+            serde_json::from_value(template.clone()).map_err(TemplateError::NotATemplate)?;
+        let scope = Scope {
+            document: &document,
+            parameters,
+            location,
+        };
+        let reader = Reader::new(&scope)?;
+        reader.system()
+    }
+}
+
 fn last_of_arn(arn: &str) -> String {
     arn.rsplit(':').next().unwrap_or(arn).to_owned()
 }
 
 fn last_of_path(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
+}
+
+/// The path in a message's body that an API's route selection expression names.
+fn selector(expression: Option<&str>) -> Result<Vec<String>, TemplateError> {
+    let expression = expression.unwrap_or_default();
+    let bare = expression
+        .strip_prefix("${")
+        .and_then(|rest| rest.strip_suffix('}'));
+    let path = bare.map_or(expression, |bare| bare);
+    let path = path.strip_prefix('$').unwrap_or(path);
+    match path.strip_prefix("request.body.") {
+        Some(path) if !path.is_empty() => Ok(path.split('.').map(str::to_owned).collect()),
+        _ => Err(TemplateError::UnsupportedRouteSelection(
+            expression.to_owned(),
+        )),
+    }
 }

@@ -101,21 +101,6 @@ impl Reader<'_> {
     }
 }
 
-pub(super) fn selector(expression: Option<&str>) -> Result<Vec<String>, TemplateError> {
-    let expression = expression.unwrap_or_default();
-    let bare = expression
-        .strip_prefix("${")
-        .and_then(|rest| rest.strip_suffix('}'));
-    let path = bare.map_or(expression, |bare| bare);
-    let path = path.strip_prefix('$').unwrap_or(path);
-    match path.strip_prefix("request.body.") {
-        Some(path) if !path.is_empty() => Ok(path.split('.').map(str::to_owned).collect()),
-        _ => Err(TemplateError::UnsupportedRouteSelection(
-            expression.to_owned(),
-        )),
-    }
-}
-
 /// The function's name in `arn:...:lambda:path/2015-03-31/functions/{arn}/invocations`, or in the
 /// function's plain ARN.
 fn function_of_uri(uri: &str) -> Option<String> {

@@ -4,14 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 
-use super::{
-    document::Document,
-    error::TemplateError,
-    intrinsics::Scope,
-    location::StackLocation,
-    properties::{Cors, JwtConfiguration},
-    reader::Reader,
-};
+use super::properties::{Cors, JwtConfiguration};
 
 /// The resources that the local stack runs.
 #[derive(Debug, Default)]
@@ -27,28 +20,6 @@ pub(crate) struct System {
     pub(crate) outputs: BTreeMap<String, String>,
     /// Sentences about parts of the template that have no effect here.
     pub(crate) warnings: Vec<String>,
-}
-
-impl System {
-    /// Reads a template in CloudFormation's long form.
-    pub(crate) fn read(
-        template: &Value,
-        parameters: &BTreeMap<String, String>,
-        location: &StackLocation,
-    ) -> Result<Self, TemplateError> {
-        if let Some(transform) = template.get("Transform") {
-            return Err(TemplateError::Transform(transform.to_string()));
-        }
-        let document: Document =
-            serde_json::from_value(template.clone()).map_err(TemplateError::NotATemplate)?;
-        let scope = Scope {
-            document: &document,
-            parameters,
-            location,
-        };
-        let reader = Reader::new(&scope)?;
-        reader.system()
-    }
 }
 
 /// The WebSocket API to run.

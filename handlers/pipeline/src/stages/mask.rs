@@ -121,3 +121,8 @@ pub(super) fn runs(row: &[bool], value: bool) -> impl Iterator<Item = Range<usiz
         Some(start..end)
     })
 }
+
+/// Converts a number of pixels. A plan is far smaller than the range of the type.
+pub(super) fn pixels(count: usize) -> u32 {
+    u32::try_from(count).unwrap_or(u32::MAX)
+}

@@ -37,6 +37,7 @@ pub mod report;
 pub mod rooms;
 pub mod sheet;
 pub mod walls;
+pub mod walls_error;
 
 #[cfg(test)]
 mod tests;

@@ -2,12 +2,12 @@
 //! how plausible the walls are.
 
 use super::{
-    mask::{Mask, runs},
+    mask::{Mask, pixels, runs},
     pieces,
     regions::{Region, Regions},
     report::{Interrupted, Passes},
     thickness::{Thicknesses, WallThickness},
-    walls::{WallsError, pixels},
+    walls_error::WallsError,
 };
 
 /// Minimum share of the remaining ink that lies in straight lines as thick as walls, in percent. A plan has

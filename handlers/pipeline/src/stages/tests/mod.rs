@@ -23,7 +23,8 @@ use super::{
     plan::FloorPlan,
     report::ProgressCallback,
     rooms::{self, Room},
-    walls::{self, Walls, WallsError},
+    walls::{self, Walls},
+    walls_error::WallsError,
 };
 
 /// A callback that never interrupts the stage.

@@ -4,7 +4,8 @@ use super::{FloorPlan, houses::House, rooms_of, walls_of};
 use crate::stages::{
     report::Interrupted,
     rooms::{self, RoomsError},
-    walls::{self, Walls, WallsError},
+    walls::{self, Walls},
+    walls_error::WallsError,
 };
 
 fn large_plan() -> FloorPlan {
