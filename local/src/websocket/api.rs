@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use super::{
-    authorizer::Decision,
-    connection::{self, Closing, Connection},
+    authorizer::{self, Decision},
+    connection::{self, Api, Closing, Connection},
     event::{self, Route},
 };
 use crate::{
@@ -95,17 +95,6 @@ impl WebSocketApi {
         self.connections.lock().get(id).cloned()
     }
 
-    /// Removes the connection: `@connections` then answers 410 for it.
-    pub(super) fn forget(&self, connection: &Connection) {
-        self.connections.lock().remove(&connection.id);
-    }
-
-    pub(super) async fn wait_for_shutdown(&self) {
-        let mut shutdown = self.shutdown.clone();
-        // An error means that the stack was dropped.
-        let _ = shutdown.wait_for(|down| *down).await;
-    }
-
     /// Serves a handshake. Every connection that `$connect` accepts gets a `$disconnect`, even if the
     /// client leaves before the response.
     pub(crate) async fn connect(
@@ -137,7 +126,14 @@ impl WebSocketApi {
                 function,
             }) = &target.authorizer
             {
-                match self.authorize(function, identity_sources, &event).await {
+                match authorizer::authorize(
+                    self.function(function),
+                    identity_sources,
+                    &event,
+                    &self.method_arn(),
+                )
+                .await
+                {
                     Decision::Allowed(context) => {
                         event["requestContext"]["authorizer"] = json!(context);
                         connection.set_authorizer(context);
@@ -189,29 +185,6 @@ impl WebSocketApi {
         response
     }
 
-    /// Invokes the route of a message. Like API Gateway, does not wait for the previous message's
-    /// invocation.
-    pub(super) async fn message(self: Arc<Self>, connection: Arc<Connection>, body: String) {
-        let key = self.select(&body);
-        // A message cannot select `$connect` or `$disconnect`.
-        let key = key.filter(|key| !key.starts_with('$') && self.resource.routes.contains_key(key));
-        let key = key.unwrap_or_else(|| "$default".to_owned());
-        let request_id = ids::gateway_request_id();
-        let Some(target) = self.resource.routes.get(&key) else {
-            connection.notify("Forbidden", &request_id);
-            return;
-        };
-        let route = Route::message(&self.resource, key, request_id);
-        let event = event::message(&route, &connection, &body);
-        match self.invoke(target, &event).await {
-            Invoked::Answered(_) => {}
-            // The shutdown interrupted the invocation. The connection is closed with 1001.
-            _ if *self.shutdown.borrow() => {}
-            Invoked::Failed => connection.notify("Internal server error", &route.request_id),
-            Invoked::TimedOut => connection.notify("Endpoint request timed out", &route.request_id),
-        }
-    }
-
     async fn disconnect(&self, connection: &Arc<Connection>, closing: &Closing) {
         self.forget(connection);
         let route = Route::disconnect(&self.resource);
@@ -224,12 +197,12 @@ impl WebSocketApi {
         }
     }
 
-    pub(super) fn function(&self, name: &str) -> Option<&Arc<Function>> {
+    fn function(&self, name: &str) -> Option<&Arc<Function>> {
         self.functions.get(name)
     }
 
     /// The resource that an authorizer's policy must allow.
-    pub(super) fn method_arn(&self) -> String {
+    fn method_arn(&self) -> String {
         let WebSocketApiResource { id, stage, .. } = &self.resource;
         format!("arn:aws:execute-api:us-east-1:000000000000:{id}/{stage}/$connect")
     }
@@ -270,6 +243,47 @@ impl WebSocketApi {
                 Invoked::Failed
             }
             Err(_) => Invoked::TimedOut,
+        }
+    }
+}
+
+impl Api for WebSocketApi {
+    fn idle_limit(&self) -> Duration {
+        self.limits.idle
+    }
+
+    fn lifetime_limit(&self) -> Duration {
+        self.limits.lifetime
+    }
+
+    fn forget(&self, connection: &Connection) {
+        self.connections.lock().remove(&connection.id);
+    }
+
+    async fn wait_for_shutdown(&self) {
+        let mut shutdown = self.shutdown.clone();
+        // An error means that the stack was dropped.
+        let _ = shutdown.wait_for(|down| *down).await;
+    }
+
+    async fn message(self: Arc<Self>, connection: Arc<Connection>, body: String) {
+        let key = self.select(&body);
+        // A message cannot select `$connect` or `$disconnect`.
+        let key = key.filter(|key| !key.starts_with('$') && self.resource.routes.contains_key(key));
+        let key = key.unwrap_or_else(|| "$default".to_owned());
+        let request_id = ids::gateway_request_id();
+        let Some(target) = self.resource.routes.get(&key) else {
+            connection.notify("Forbidden", &request_id);
+            return;
+        };
+        let route = Route::message(&self.resource, key, request_id);
+        let event = event::message(&route, &connection, &body);
+        match self.invoke(target, &event).await {
+            Invoked::Answered(_) => {}
+            // The shutdown interrupted the invocation. The connection is closed with 1001.
+            _ if *self.shutdown.borrow() => {}
+            Invoked::Failed => connection.notify("Internal server error", &route.request_id),
+            Invoked::TimedOut => connection.notify("Endpoint request timed out", &route.request_id),
         }
     }
 }

@@ -1,10 +1,11 @@
 //! REQUEST authorizers: a function decides whether a client may connect.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
-use super::api::WebSocketApi;
-use crate::lambda::InvokeError;
+use crate::lambda::{Function, InvokeError};
 
 /// An authorizer's decision about a handshake.
 #[derive(Debug, PartialEq)]
@@ -16,39 +17,37 @@ pub(super) enum Decision {
     Denied(u64),
 }
 
-impl WebSocketApi {
-    /// Invokes the authorizer `function`. `connect` is the event of `$connect`.
-    pub(super) async fn authorize(
-        &self,
-        function: &str,
-        identity_sources: &[String],
-        connect: &Value,
-    ) -> Decision {
-        if !identity_sources
-            .iter()
-            .all(|source| has_identity_source(connect, source))
-        {
-            return Decision::Denied(401);
+/// Invokes the authorizer `function`. `connect` is the event of `$connect`, `arn` the resource that the
+/// authorizer's policy must allow.
+pub(super) async fn authorize(
+    function: Option<&Arc<Function>>,
+    identity_sources: &[String],
+    connect: &Value,
+    arn: &str,
+) -> Decision {
+    if !identity_sources
+        .iter()
+        .all(|source| has_identity_source(connect, source))
+    {
+        return Decision::Denied(401);
+    }
+    let Some(function) = function else {
+        return Decision::Denied(500);
+    };
+    let event = request(connect, arn);
+    let answer = function.invoke(Bytes::from(event.to_string())).await;
+    match answer {
+        Ok(answer) => match serde_json::from_slice(&answer) {
+            Ok(answer) => decision(&answer, arn),
+            Err(_) => Decision::Denied(500),
+        },
+        // The error by which an authorizer asks for credentials.
+        Err(InvokeError::Function { message, .. }) if message == "Unauthorized" => {
+            Decision::Denied(401)
         }
-        let Some(function) = self.function(function) else {
-            return Decision::Denied(500);
-        };
-        let arn = self.method_arn();
-        let event = request(connect, &arn);
-        let answer = function.invoke(Bytes::from(event.to_string())).await;
-        match answer {
-            Ok(answer) => match serde_json::from_slice(&answer) {
-                Ok(answer) => decision(&answer, &arn),
-                Err(_) => Decision::Denied(500),
-            },
-            // The error by which an authorizer asks for credentials.
-            Err(InvokeError::Function { message, .. }) if message == "Unauthorized" => {
-                Decision::Denied(401)
-            }
-            Err(error) => {
-                tracing::error!("the authorizer of $connect failed: {error}");
-                Decision::Denied(500)
-            }
+        Err(error) => {
+            tracing::error!("the authorizer of $connect failed: {error}");
+            Decision::Denied(500)
         }
     }
 }

@@ -25,7 +25,6 @@ use tokio::{
     time::Instant,
 };
 
-use super::api::WebSocketApi;
 use crate::{clock::Timestamp, http_util::header_text, ids, sync::Mutex};
 
 /// Timeout for a client's response to a close frame.
@@ -166,9 +165,31 @@ enum Outbound {
     Close(CloseFrame),
 }
 
+/// The API that a connection belongs to.
+pub(super) trait Api: Send + Sync + 'static {
+    /// The time without a message after which a connection is closed.
+    fn idle_limit(&self) -> Duration;
+
+    /// The time after which a connection is closed.
+    fn lifetime_limit(&self) -> Duration;
+
+    /// Removes a connection that ends: posts to it are answered with 410 from now on.
+    fn forget(&self, connection: &Connection);
+
+    /// Returns when the stack shuts down.
+    fn wait_for_shutdown(&self) -> impl Future<Output = ()> + Send;
+
+    /// Serves a message of a client.
+    fn message(
+        self: Arc<Self>,
+        connection: Arc<Connection>,
+        body: String,
+    ) -> impl Future<Output = ()> + Send;
+}
+
 /// Serves a connection until it ends.
 pub(super) async fn serve(
-    api: &Arc<WebSocketApi>,
+    api: &Arc<impl Api>,
     connection: &Arc<Connection>,
     socket: HyperWebsocketStream,
 ) -> Closing {
@@ -185,8 +206,8 @@ pub(super) async fn serve(
             CloseInitiator::Server(closing) => closing,
         },
         () = connection.delete.notified() => Closing::DELETED,
-        () = idle(api.limits.idle, connection) => Closing::GOING_AWAY,
-        () = tokio::time::sleep(api.limits.lifetime) => Closing::GOING_AWAY,
+        () = idle(api.idle_limit(), connection) => Closing::GOING_AWAY,
+        () = tokio::time::sleep(api.lifetime_limit()) => Closing::GOING_AWAY,
         () = api.wait_for_shutdown() => Closing::GOING_AWAY,
     };
     api.forget(connection);
@@ -232,7 +253,7 @@ enum CloseInitiator {
 }
 
 async fn receive(
-    api: &Arc<WebSocketApi>,
+    api: &Arc<impl Api>,
     connection: &Arc<Connection>,
     source: &mut (impl Stream<Item = Result<Message, Error>> + Unpin),
 ) -> CloseInitiator {

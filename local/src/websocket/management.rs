@@ -7,7 +7,10 @@ use hyper::body::Incoming;
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 
-use super::{api::WebSocketApi, connection::Connection};
+use super::{
+    api::WebSocketApi,
+    connection::{Api as _, Connection},
+};
 use crate::{
     faults::{Fault, Faults, Post},
     http_util::{self, BodyError, Response},
