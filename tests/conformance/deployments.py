@@ -101,7 +101,7 @@ def replaced(stacks, scenarios, name):
             raise SystemExit(f"{after_what}, {old} has lost its item")
 
     log = stacks.fail_to_deploy(name, stacks.reference)
-    expect_in(log, "-/+ JobsTable", "would be lost", "give --allow-replacement")
+    expect_in(log, "-/+ JobsTable", "would lose the data", "give --allow-replacement")
     expect_unchanged("after a rejected deployment")
     say("a deployment would have replaced a table: it was rejected, nothing was touched")
 
