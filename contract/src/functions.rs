@@ -255,29 +255,21 @@ const _: () = {
 /// Rejects a resource that is declared but is not in the stack.
 #[track_caller]
 const fn check_resource(function: &FunctionSpec, resource: GrantedOn) {
-    let (kind, name, list, is_listed) = match resource {
+    macro_rules! is_in {
+        ($all:expr, $name:expr) => {{
+            let mut index = 0;
+            while index < $all.len() && !equal($all[index].name, $name) {
+                index += 1;
+            }
+            index < $all.len()
+        }};
+    }
+    let (kind, name, is_listed) = match resource {
         GrantedOn::Table(table) | GrantedOn::Index(table, _) => {
-            let mut index = 0;
-            while index < tables::ALL.len() && !equal(tables::ALL[index].name, table.name) {
-                index += 1;
-            }
-            let is_listed = index < tables::ALL.len();
-            ("table", table.name, "tables", is_listed)
+            ("table", table.name, is_in!(tables::ALL, table.name))
         }
-        GrantedOn::Queue(queue) => {
-            let mut index = 0;
-            while index < queues::ALL.len() && !equal(queues::ALL[index].name, queue.name) {
-                index += 1;
-            }
-            ("queue", queue.name, "queues", index < queues::ALL.len())
-        }
-        GrantedOn::Bucket(bucket) => {
-            let mut index = 0;
-            while index < buckets::ALL.len() && !equal(buckets::ALL[index].name, bucket.name) {
-                index += 1;
-            }
-            ("bucket", bucket.name, "buckets", index < buckets::ALL.len())
-        }
+        GrantedOn::Queue(queue) => ("queue", queue.name, is_in!(queues::ALL, queue.name)),
+        GrantedOn::Bucket(bucket) => ("bucket", bucket.name, is_in!(buckets::ALL, bucket.name)),
         GrantedOn::Connections(_) => return,
     };
     if !is_listed {
@@ -289,8 +281,8 @@ const fn check_resource(function: &FunctionSpec, resource: GrantedOn) {
             " `",
             name,
             "`, which the stack does not have: add it to ALL (contract/src/",
-            list,
-            ".rs)",
+            kind,
+            "s.rs)",
         ]);
     }
 }

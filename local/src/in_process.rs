@@ -21,7 +21,7 @@ use crate::{
 
 /// A template's DynamoDB, S3 and SQS, and `@connections`, without a port, functions and a data folder.
 ///
-/// A test passes the requests of the AWS SDK to [`InProcess::answer`] instead of the network. The services
+/// A test passes the requests of the AWS SDK to [`InProcess::handle`] instead of the network. The services
 /// are those of a [`LocalStack`](crate::LocalStack), with the same conditions, conflicts and faults.
 #[derive(Debug)]
 pub struct InProcess {
@@ -70,7 +70,7 @@ impl InProcess {
     }
 
     /// Serves a request. Returns `None` if a [fault](crate::Fault::LostResponse) drops the response.
-    pub async fn answer(&self, request: Request<Bytes>) -> Option<Response<Bytes>> {
+    pub async fn handle(&self, request: Request<Bytes>) -> Option<Response<Bytes>> {
         let response = match management::any_connection_of(request.uri().path()) {
             Some(id) => self.post(&id, &request).await?,
             None => self.services.handle(request.map(Full::new)).await?,

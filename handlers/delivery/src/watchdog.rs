@@ -5,7 +5,7 @@ use contract::{
     queues::{JobMessage, JobQueue},
 };
 use handlers_core::{
-    models::Job,
+    models::{Job, TerminalState},
     unattended::{SettleError, Settled},
     watchdog::{self, Action},
 };
@@ -73,10 +73,11 @@ async fn act(
     let now = context.clock.now();
     let mut job = job.clone();
     if watchdog::is_lease_over(&job, now) {
-        match unattended.settle(&job, None).await? {
-            Settled::Ended(_) => return Ok(None),
+        // One settlement, and so one delivery task: two could be delivered in either order.
+        let terminal_state = job.cancel_requested.then_some(TerminalState::Cancelled);
+        match unattended.settle(&job, terminal_state.as_ref()).await? {
             Settled::Open(settled) => job = *settled,
-            Settled::Attended => return Ok(Some(watchdog::FIRST_CHECK_SECONDS)),
+            settled => return Ok(next_check(settled)),
         }
     }
     Ok(match watchdog::action(&job, now) {

@@ -51,7 +51,7 @@ impl Input {
     /// Reads the body of a request for an external worker. Only the worker knows what it accepts; the
     /// body may be empty.
     pub(crate) fn for_external_worker(request: &ApiGatewayV2httpRequest) -> Result<Self, ApiError> {
-        let advice = "or what tells the worker where the rest is";
+        let advice = "or a reference from which the worker gets the rest";
         let bytes = read_body(request, MAX_INPUT_BYTES, advice)?;
         Ok(Self {
             bytes,

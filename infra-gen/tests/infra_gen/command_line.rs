@@ -8,12 +8,18 @@ use std::{
 
 use crate::program::{FILES, infra_gen, script, stderr, stdout, synth};
 
+/// Writes every generated file to a folder.
+fn write_all(folder: &Path) {
+    let output = synth(folder, &[]);
+    assert!(output.status.success(), "{output:?}");
+}
+
 #[test]
 fn synth_writes_the_same_bytes_every_time() {
     let (first, second) = (tempfile::tempdir(), tempfile::tempdir());
     let (first, second) = (first.expect("a folder"), second.expect("a folder"));
-    assert!(synth(first.path(), &[]).status.success());
-    assert!(synth(second.path(), &[]).status.success());
+    write_all(first.path());
+    write_all(second.path());
     for file in FILES {
         let read = |folder: &Path| fs::read(folder.join(file)).expect(file);
         assert_eq!(read(first.path()), read(second.path()), "{file}");
@@ -23,7 +29,7 @@ fn synth_writes_the_same_bytes_every_time() {
 #[test]
 fn first_lines_of_every_file_say_that_it_is_generated() {
     let folder = tempfile::tempdir().expect("a folder");
-    assert!(synth(folder.path(), &[]).status.success());
+    write_all(folder.path());
     for file in FILES {
         let contents = fs::read_to_string(folder.path().join(file)).expect(file);
         let start: String = contents.lines().take(2).collect();
@@ -34,7 +40,7 @@ fn first_lines_of_every_file_say_that_it_is_generated() {
 #[test]
 fn synth_check_accepts_what_synth_wrote() {
     let folder = tempfile::tempdir().expect("a folder");
-    assert!(synth(folder.path(), &[]).status.success());
+    write_all(folder.path());
     let output = synth(folder.path(), &["--check"]);
     assert!(output.status.success(), "{}", stdout(&output));
     assert_eq!(stdout(&output), "");
@@ -43,7 +49,7 @@ fn synth_check_accepts_what_synth_wrote() {
 #[test]
 fn synth_check_shows_a_changed_file_and_the_command() {
     let folder = tempfile::tempdir().expect("a folder");
-    assert!(synth(folder.path(), &[]).status.success());
+    write_all(folder.path());
     let template = folder.path().join("template.yaml");
     let changed = fs::read_to_string(&template)
         .expect("readable")

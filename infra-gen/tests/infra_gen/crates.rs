@@ -72,7 +72,12 @@ fn libraries_have_what_a_published_crate_needs() {
         }
         assert_ne!(package["keywords"], Value::Array(Vec::new()), "{name}");
         assert!(package["publish"].is_null(), "{name} cannot be published");
-        assert!(folder(&package).join("CHANGELOG.md").is_file(), "{name}");
+        for file in ["CHANGELOG.md", "LICENSE"] {
+            assert!(
+                folder(&package).join(file).is_file(),
+                "{name} has no {file}"
+            );
+        }
         for dependency in package["dependencies"].as_array().expect("dependencies") {
             let is_normal = dependency["kind"].is_null();
             let has_version = dependency["req"] != "*";

@@ -27,7 +27,7 @@ pub(super) async fn handle(
         }
         Cancellation::AlreadyFinished(_) => Err(MessageError::new(
             ErrorCode::JobAlreadyFinished,
-            "the job has ended, there is nothing to cancel; request_status tells how it ended",
+            "the job has ended, there is nothing to cancel; request_status returns how it ended",
         )),
     }
 }
