@@ -52,7 +52,7 @@ export interface RequestStatus {
   access_key?: AccessKey | null;
 }
 
-/** Keep an idle connection open. The server answers with `pong`. */
+/** Keep an idle connection open. */
 export interface Ping {
 }
 

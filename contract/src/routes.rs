@@ -3,7 +3,7 @@
 use crate::{
     const_fmt::{self, const_panic},
     functions::{Function as _, FunctionSpec, JobsFunction, Trigger, WorkerFunction},
-    messages::ClientMessageType,
+    messages::{ClientMessageType, message_routes},
     names::is_alphanumeric_or,
 };
 
@@ -57,9 +57,10 @@ macro_rules! routes {
     };
 }
 
-routes! {
-    /// A route of the WebSocket API.
-    pub enum Route for ClientMessageType {
+message_routes! {
+    /// A route of the WebSocket API: the three that API Gateway selects itself, and one for each
+    /// message of [`crate::messages`].
+    pub enum Route {
         /// A client opens a connection. The only route that can be authorized.
         Connect = "$connect",
         /// A connection has ended. API Gateway calls it on a best-effort basis, and late if the
@@ -67,16 +68,6 @@ routes! {
         Disconnect = "$disconnect",
         /// A message that is not JSON or whose `type` selects no other route.
         Default = "$default",
-        /// Subscribe to a job.
-        Subscribe = "subscribe",
-        /// Unsubscribe from a job.
-        Unsubscribe = "unsubscribe",
-        /// Cancel a job.
-        CancelJob = "cancel_job",
-        /// Request a job's snapshot.
-        RequestStatus = "request_status",
-        /// Keep an idle connection open.
-        Ping = "ping",
     }
 }
 

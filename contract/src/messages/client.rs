@@ -11,73 +11,40 @@ use crate::{
     reading::{self, FieldError},
 };
 
-/// Subscribe to a job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Subscribe {
-    /// The job.
-    pub job_id: JobId,
-    /// The job's access key. Optional on a connection that is already subscribed to the job.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub access_key: Option<AccessKey>,
-    /// Send the durable messages after this `seq`. If absent, all of them are sent.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "reading::optional_whole_number"
-    )]
-    pub after_seq: Option<u64>,
-}
-
-/// Unsubscribe from a job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Unsubscribe {
-    /// The job.
-    pub job_id: JobId,
-}
-
-/// Cancel a job.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct CancelJob {
-    /// The job.
-    pub job_id: JobId,
-    /// The job's access key. Optional on a connection that is already subscribed to the job.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub access_key: Option<AccessKey>,
-}
-
-/// Request a job's snapshot.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct RequestStatus {
-    /// The job.
-    pub job_id: JobId,
-    /// The job's access key. Optional on a connection that is already subscribed to the job.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub access_key: Option<AccessKey>,
-}
-
-/// Keep an idle connection open. The server answers with `pong`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Ping {}
-
+/// Declares the messages of clients: for each its type, its `type`, its fields, its documentation, its
+/// reply, and its route (`message_routes!`).
 macro_rules! client_messages {
-    ($($(#[$documentation:meta])* $variant:ident = $name:literal,)*) => {
+    // `$dollar` is `$`, which the macro that this one declares needs.
+    (
+        $dollar:tt
+        $(
+            $(#[doc = $documentation:literal])*
+            $variant:ident = $name:literal -> $reply:ident {
+                $($(#[$field_attribute:meta])* $field:ident: $field_type:ty,)*
+            }
+        )*
+    ) => {
+        $(
+            $(#[doc = $documentation])*
+            #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+            #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+            pub struct $variant {
+                $($(#[$field_attribute])* pub $field: $field_type,)*
+            }
+        )*
+
         /// A message from a client. `type` selects the variant.
         #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
         #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(tag = "type")]
         pub enum ClientMessage {
-            $($(#[$documentation])* #[serde(rename = $name)] $variant($variant),)*
+            $($(#[doc = $documentation])* #[serde(rename = $name)] $variant($variant),)*
         }
 
         /// The `type` of a [`ClientMessage`].
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum ClientMessageType {
-            $($(#[$documentation])* $variant,)*
+            $($(#[doc = $documentation])* $variant,)*
         }
 
         impl ClientMessageType {
@@ -101,6 +68,13 @@ macro_rules! client_messages {
                     None => None,
                 }
             }
+
+            /// The value of `type` in the reply to a message that succeeded.
+            pub const fn reply(self) -> &'static str {
+                match self {
+                    $(Self::$variant => <super::$reply as super::MessageType>::NAME,)*
+                }
+            }
         }
 
         fn from_text(kind: ClientMessageType, text: &str) -> Result<ClientMessage, ProtocolError> {
@@ -108,20 +82,71 @@ macro_rules! client_messages {
                 $(ClientMessageType::$variant => ClientMessage::$variant(read($name, text)?),)*
             })
         }
+
+        /// Declares a WebSocket API's routes: the given ones, then one for each message of clients.
+        macro_rules! message_routes {
+            (
+                $dollar(#[$dollar documentation:meta])*
+                pub enum $dollar route:ident {
+                    $dollar($dollar lifecycle:tt)*
+                }
+            ) => {
+                $crate::routes! {
+                    $dollar(#[$dollar documentation])*
+                    pub enum $dollar route for ClientMessageType {
+                        $dollar($dollar lifecycle)*
+                        $($(#[doc = $documentation])* $variant = $name,)*
+                    }
+                }
+            };
+        }
+        pub(crate) use message_routes;
     };
 }
 
-client_messages! {
+client_messages! { $
     /// Subscribe to a job.
-    Subscribe = "subscribe",
+    Subscribe = "subscribe" -> Subscribed {
+        /// The job.
+        job_id: JobId,
+        /// The job's access key. Optional on a connection that is already subscribed to the job.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        access_key: Option<AccessKey>,
+        /// Send the durable messages after this `seq`. If absent, all of them are sent.
+        #[serde(
+            default,
+            skip_serializing_if = "Option::is_none",
+            deserialize_with = "reading::optional_whole_number"
+        )]
+        after_seq: Option<u64>,
+    }
+
     /// Unsubscribe from a job.
-    Unsubscribe = "unsubscribe",
+    Unsubscribe = "unsubscribe" -> Unsubscribed {
+        /// The job.
+        job_id: JobId,
+    }
+
     /// Cancel a job.
-    CancelJob = "cancel_job",
+    CancelJob = "cancel_job" -> CancelRequested {
+        /// The job.
+        job_id: JobId,
+        /// The job's access key. Optional on a connection that is already subscribed to the job.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        access_key: Option<AccessKey>,
+    }
+
     /// Request a job's snapshot.
-    RequestStatus = "request_status",
+    RequestStatus = "request_status" -> StatusReply {
+        /// The job.
+        job_id: JobId,
+        /// The job's access key. Optional on a connection that is already subscribed to the job.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        access_key: Option<AccessKey>,
+    }
+
     /// Keep an idle connection open.
-    Ping = "ping",
+    Ping = "ping" -> Pong {}
 }
 
 /// A client's message with its `request_id`, which every reply repeats.

@@ -7,14 +7,13 @@ mod replies;
 mod server;
 mod snapshot;
 
-pub use client::{
-    CancelJob, ClientMessage, ClientMessageType, ClientRequest, Ping, RequestStatus, Subscribe,
-    Unsubscribe,
-};
+// Globs, because the declaration of a message is all that a new message needs.
+pub(crate) use client::message_routes;
+pub use client::*;
 pub use error::{ErrorCode, ErrorDetails, FailureCode, JobError, ProtocolError};
 pub use job_messages::{
     JobCancelled, JobComplete, JobFailed, ProgressUpdate, Results, StageComplete,
 };
-pub use replies::{CancelRequested, ErrorReply, Pong, StatusReply, Subscribed, Unsubscribed};
-pub use server::ServerMessage;
+pub use replies::*;
+pub use server::{MessageType, ServerMessage};
 pub use snapshot::{JobSnapshot, JobStatus};

@@ -8,33 +8,60 @@ use super::{
     StageComplete, StatusReply, Subscribed, Unsubscribed,
 };
 
-/// A message to a client. `type` selects the variant.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(tag = "type", rename_all = "snake_case")]
-pub enum ServerMessage {
+/// A message to a client, by its type.
+pub trait MessageType {
+    /// The value of `type` in the message.
+    const NAME: &'static str;
+}
+
+/// Declares the messages to clients: for each its variant, its type and its `type`.
+macro_rules! server_messages {
+    ($($(#[$documentation:meta])* $variant:ident($message:ident) = $name:literal,)*) => {
+        /// A message to a client. `type` selects the variant.
+        #[derive(Clone, Debug, PartialEq, Serialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+        #[serde(tag = "type")]
+        pub enum ServerMessage {
+            $($(#[$documentation])* #[serde(rename = $name)] $variant($message),)*
+        }
+
+        $(
+            impl MessageType for $message {
+                const NAME: &'static str = $name;
+            }
+
+            impl From<$message> for ServerMessage {
+                fn from(message: $message) -> Self {
+                    Self::$variant(message)
+                }
+            }
+        )*
+    };
+}
+
+server_messages! {
     /// The progress of the running stage.
-    ProgressUpdate(ProgressUpdate),
+    ProgressUpdate(ProgressUpdate) = "progress_update",
     /// A stage has finished.
-    StageComplete(StageComplete),
+    StageComplete(StageComplete) = "stage_complete",
     /// All stages have finished.
-    JobComplete(JobComplete),
+    JobComplete(JobComplete) = "job_complete",
     /// The job has failed.
-    JobFailed(JobFailed),
+    JobFailed(JobFailed) = "job_failed",
     /// The job was cancelled.
-    JobCancelled(JobCancelled),
+    JobCancelled(JobCancelled) = "job_cancelled",
     /// The connection is subscribed to the job.
-    Subscribed(Subscribed),
+    Subscribed(Subscribed) = "subscribed",
     /// The connection is no longer subscribed to the job.
-    Unsubscribed(Unsubscribed),
+    Unsubscribed(Unsubscribed) = "unsubscribed",
     /// The current state of the job.
-    JobStatus(StatusReply),
+    JobStatus(StatusReply) = "job_status",
     /// The cancellation of the job is requested.
-    CancelRequested(CancelRequested),
+    CancelRequested(CancelRequested) = "cancel_requested",
     /// The reply to `ping`.
-    Pong(Pong),
+    Pong(Pong) = "pong",
     /// A client's message was rejected.
-    Error(ErrorReply),
+    Error(ErrorReply) = "error",
 }
 
 /// Deserializes a durable message from the log; other messages are only serialized. In two steps,

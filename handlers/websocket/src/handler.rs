@@ -77,14 +77,8 @@ impl Handler {
             Some(Route::Disconnect) => {
                 disconnect::handle(context, invocation, &event.request_context).await
             }
-            Some(
-                Route::Default
-                | Route::Subscribe
-                | Route::Unsubscribe
-                | Route::CancelJob
-                | Route::RequestStatus
-                | Route::Ping,
-            ) => {
+            // A message, valid or not.
+            Some(_) => {
                 let frame = event.body.as_deref().unwrap_or_default();
                 messages::handle(context, invocation, frame).await;
                 Ok(200)

@@ -14,17 +14,6 @@ pub enum DocumentError {
         /// The part that is missing.
         problem: &'static str,
     },
-    /// The reply to a message is not a message of the server.
-    #[error(
-        "the reply to '{request}' is '{reply}', which is not a message of the server\n  help: correct \
-         reply() in infra-gen/src/documents/asyncapi.rs"
-    )]
-    NoSuchReply {
-        /// The `type` of the client's message.
-        request: &'static str,
-        /// The `type` of the reply.
-        reply: &'static str,
-    },
     /// The generator does not support the schema.
     #[error(
         "cannot write the schema at {path} as TypeScript: {schema}\n  help: support it in \
