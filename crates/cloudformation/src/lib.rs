@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+pub mod assertions;
 mod error;
 mod handle;
 mod intrinsics;

@@ -1,7 +1,8 @@
 //! The template and its differences, as a user of the crates gets them.
 
-use cloudformation::Format;
+use cloudformation::{Format, assertions::TemplateAssertions};
 use cloudformation_diff::{ChangeAction, Difference, TemplateDocument, compare};
+use serde_json::json;
 use unrelated_stack::stack::{Settings, template};
 
 fn document(settings: &Settings) -> TemplateDocument {
@@ -27,20 +28,14 @@ fn every_reference_of_the_stack_has_a_target() {
 #[test]
 fn type_of_the_example_and_untyped_resource_are_in_the_template() {
     let template = template(&Settings::default()).expect("a template");
-    let json = template.to_json(Format::CloudFormation).expect("JSON");
-    let schedule = &json["Resources"]["ReminderSchedule"];
-    assert_eq!(schedule["Type"], "AWS::Scheduler::Schedule");
-    assert_eq!(
-        schedule["Properties"]["Target"]["Arn"],
-        serde_json::json!({ "Fn::GetAtt": ["ShipmentsQueue", "Arn"] })
+    let assertions = TemplateAssertions::of(&template).expect("a template");
+    assertions.has_resource_properties(
+        "AWS::Scheduler::Schedule",
+        json!({ "Target": { "Arn": { "Fn::GetAtt": ["ShipmentsQueue", "Arn"] } } }),
     );
-    let yaml = template
-        .render(Format::CloudFormation)
-        .to_yaml()
-        .expect("YAML");
-    assert!(
-        yaml.contains("      Value: !Ref ReminderSchedule\n"),
-        "{yaml}"
+    assertions.has_resource_properties(
+        "AWS::SSM::Parameter",
+        json!({ "Value": { "Ref": "ReminderSchedule" } }),
     );
 }
 
