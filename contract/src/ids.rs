@@ -3,8 +3,9 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use typed_contract::names::is_alphanumeric_or;
 
-use crate::{names::is_alphanumeric_or, timestamp::Timestamp};
+use crate::timestamp::Timestamp;
 
 /// A string that does not have the format of the expected identifier.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]

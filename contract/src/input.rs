@@ -5,8 +5,9 @@
 //! file picker of the progress page. Jobs for external workers accept any input.
 
 use serde::Serialize;
+use typed_contract::const_fmt::const_panic;
 
-use crate::{const_fmt::const_panic, limits::MAX_INPUT_BYTES};
+use crate::limits::MAX_INPUT_BYTES;
 
 /// The inputs that the reference pipeline accepts.
 pub const INPUT: InputRules = InputRules {

@@ -10,12 +10,10 @@
 //! | a table, its keys and indexes | [`tables`] |
 //! | a queue, the bucket | [`queues`], [`buckets`] |
 //! | a function, its triggers and permissions | [`functions`] |
-//! | the kinds of permission | [`grants`] |
-//! | names of environment variables | [`environment`] |
+//! | the settings of functions | [`environment`] |
 //! | the messages and bodies of both APIs | [`messages`], [`http`], [`worker`] |
 //! | which inputs the pipeline accepts | [`input`] |
 //! | JSON that is stored and sent byte for byte | [`json`] |
-//! | the character sets of names | [`names`] |
 //! | limits of the APIs | [`limits`] |
 //!
 //! # The crates of the workspace
@@ -39,18 +37,14 @@
 //! | [`end_to_end`](../end_to_end/index.html) | the harness of the scenarios | `cargo test` |
 
 pub mod buckets;
-#[doc(hidden)]
-pub mod const_fmt;
 pub mod environment;
 pub mod functions;
-pub mod grants;
 pub mod http;
 pub mod ids;
 pub mod input;
 pub mod json;
 pub mod limits;
 pub mod messages;
-pub mod names;
 pub mod queues;
 mod reading;
 pub mod routes;

@@ -1,74 +1,15 @@
 //! The queues and what travels on them.
 
 use serde::{Deserialize, Serialize};
+use typed_contract::{
+    queue,
+    queues::{Queue as _, QueueSpec},
+};
 
 use crate::{
-    environment::Resource,
     ids::JobId,
     limits::{LEASE_SECONDS, WATCHDOG_MARGIN_SECONDS},
 };
-
-/// The properties of a queue and its dead-letter queue in the template.
-#[derive(Debug, PartialEq, Eq)]
-pub struct QueueSpec {
-    /// The queue's name, before the stack's suffix.
-    pub name: &'static str,
-    /// The environment variable that holds the queue's URL in functions that use it.
-    pub variable: &'static str,
-    /// The visibility timeout, in seconds. It is at least the consumer's timeout, because Lambda
-    /// rejects the event source mapping otherwise, and no longer than that, because it is also how
-    /// long a message waits if its consumer dies at once. Lambda's documentation advises six
-    /// timeouts, so that a throttled invocation is retried before the message becomes visible;
-    /// here, `max_receives` leaves room for such receives instead.
-    pub visibility_timeout_seconds: u32,
-    /// Number of receives after which SQS moves a message to the dead-letter queue.
-    pub max_receives: u32,
-}
-
-/// An SQS queue that is declared with `queue!`.
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` is not a queue",
-    label = "this takes a queue",
-    note = "queues are declared with `queue!` in contract/src/queues.rs"
-)]
-pub trait Queue: Resource {
-    /// The type of the queue's messages.
-    type Message: Serialize + for<'de> Deserialize<'de>;
-    /// The properties of the queue in the template.
-    const SPEC: &'static QueueSpec;
-}
-
-/// Declares a queue: its type, its message type and its properties. Public so that a product can
-/// declare additional queues.
-#[macro_export]
-macro_rules! queue {
-    (
-        $(#[$documentation:meta])*
-        $queue:ident = $name:literal in $variable:literal {
-            message: $message:ty,
-            visibility_timeout_seconds: $visibility:expr,
-            max_receives: $receives:literal $(,)?
-        }
-    ) => {
-        $(#[$documentation])*
-        #[derive(Debug)]
-        pub struct $queue;
-
-        impl $crate::queues::Queue for $queue {
-            type Message = $message;
-            const SPEC: &'static $crate::queues::QueueSpec = &$crate::queues::QueueSpec {
-                name: $name,
-                variable: $variable,
-                visibility_timeout_seconds: $visibility,
-                max_receives: $receives,
-            };
-        }
-
-        impl $crate::environment::Resource for $queue {
-            const VARIABLE: &'static str = $variable;
-        }
-    };
-}
 
 queue! {
     /// Jobs that wait for the pipeline function.
@@ -98,9 +39,6 @@ pub const ALL: &[&QueueSpec] = &[JobQueue::SPEC, DeliveryQueue::SPEC];
 /// Number of receives after which a delivery has failed. Each may send its recipients the same
 /// messages again, and a client that has stopped reading fails all of them.
 pub const MAX_DELIVERY_ATTEMPTS: u32 = 10;
-
-/// SQS's limit of a message's delay, in seconds.
-pub const MAX_DELAY_SECONDS: i64 = 900;
 
 /// An outage of the delivery function of up to four hours does not move a watchdog to the
 /// dead-letter queue.

@@ -3,7 +3,7 @@
 
 use std::io::{self, Write};
 
-use contract::functions::{Function, PipelineFunction};
+use contract::functions::PipelineFunction;
 use infra_gen::{
     environments::{
         Architecture, CertificateId, ConnectAuthorizer, CustomDomain, DomainName, Environment,
@@ -12,6 +12,7 @@ use infra_gen::{
     stack,
     template::Format,
 };
+use typed_contract::functions::Function;
 
 fn every_option() -> Result<Environment, EnvironmentError> {
     let domain = |name| {

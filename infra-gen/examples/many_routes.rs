@@ -8,9 +8,9 @@ use std::{
 
 use anyhow::Context;
 use contract::{
-    functions::{DeliveryFunction, Function as _},
-    queues::{DeliveryQueue, Queue as _},
-    tables::{Connections, JobEvents, Jobs, Subscribers, Table as _},
+    functions::DeliveryFunction,
+    queues::DeliveryQueue,
+    tables::{Connections, JobEvents, Jobs, Subscribers},
 };
 use infra_gen::{
     constructs::{Function, Grantable, Queue, RouteKey, Stack, Table, WebSocketApi},
@@ -18,6 +18,7 @@ use infra_gen::{
     stack::WEBSOCKET_STAGE,
     template::Format,
 };
+use typed_contract::{functions::Function as _, queues::Queue as _, tables::Table as _};
 
 /// The median of so many runs counts.
 const RUNS: usize = 31;

@@ -2,11 +2,12 @@
 
 use contract::{
     buckets,
-    functions::{self, Trigger},
+    functions::{self},
     queues,
     routes::{HttpRoute, Route},
     tables,
 };
+use typed_contract::functions::Trigger;
 
 use crate::{
     constructs::{

@@ -53,7 +53,7 @@ impl Arguments {
 
 /// Checks a host name: no scheme, no port, no path.
 fn host_name(text: &str) -> Result<String, String> {
-    let is_name = !text.is_empty() && contract::names::is_alphanumeric_or(text, b"-._[]:");
+    let is_name = !text.is_empty() && typed_contract::names::is_alphanumeric_or(text, b"-._[]:");
     let authority = http::uri::Authority::try_from(text).ok();
     let is_only_a_host = authority.is_some_and(|authority| authority.host() == text);
     if is_name && is_only_a_host {

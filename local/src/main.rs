@@ -7,10 +7,11 @@ use std::{collections::BTreeMap, process::ExitCode};
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use contract::environment::{LOG_LEVEL, Resource as _, StagePace};
+use contract::environment::StagePace;
 use infra_gen::{environments::Environment, stack, template::Format};
 use local::{LocalStack, Options};
 use tokio::signal;
+use typed_contract::environment::{LOG_LEVEL, Resource as _};
 
 use crate::arguments::Arguments;
 

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use contract::{
-    functions::{self, FunctionSpec},
+use contract::functions;
+use local::Call;
+use typed_contract::{
+    functions::FunctionSpec,
     grants::{Grant, GrantedOn},
 };
-use local::Call;
 
 /// Operations that are not IAM actions. IAM checks the parts of a transaction, which the stack records
 /// too.

@@ -3,8 +3,8 @@
 use std::{path::PathBuf, time::Duration};
 
 use contract::{
-    queues::{JobMessage, Queue},
-    tables::{CONNECTION_SENTINEL, Connections, Subscribers, Table as _, TableSpec},
+    queues::JobMessage,
+    tables::{CONNECTION_SENTINEL, Connections, Subscribers},
 };
 use handlers_core::clock::Clock;
 use http::Method;
@@ -12,6 +12,10 @@ use local::{Fault, LocalStack, Options};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
+use typed_contract::{
+    queues::Queue,
+    tables::{Table as _, TableSpec},
+};
 
 use crate::{
     Client, Http, Response,

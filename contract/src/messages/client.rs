@@ -2,10 +2,10 @@
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{json, value::RawValue};
+use typed_contract::const_fmt;
 
 use super::{ErrorCode, ProtocolError};
 use crate::{
-    const_fmt,
     ids::{AccessKey, JobId},
     limits,
     reading::{self, FieldError},
@@ -91,7 +91,7 @@ macro_rules! client_messages {
                     $dollar($dollar lifecycle:tt)*
                 }
             ) => {
-                $crate::routes! {
+                typed_contract::routes! {
                     $dollar(#[$dollar documentation])*
                     pub enum $dollar route for ClientMessageType {
                         $dollar($dollar lifecycle)*

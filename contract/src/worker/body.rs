@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Deserializer};
 use serde_json::{Value, json, value::RawValue};
+use typed_contract::names::is_alphanumeric_or;
 
 use super::{ClaimRequest, EventsRequest, WorkerEvent};
 use crate::{
@@ -12,7 +13,6 @@ use crate::{
         truncate_with_ellipsis,
     },
     messages::JobError,
-    names::is_alphanumeric_or,
     reading::{self, FieldError},
 };
 

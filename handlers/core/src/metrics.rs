@@ -4,8 +4,8 @@
 
 use std::io::Write as _;
 
-use contract::functions::Function;
 use serde_json::{Map, Value, json};
+use typed_contract::functions::Function;
 
 use crate::{clock::Clock, telemetry::Output};
 

@@ -5,8 +5,8 @@
 
 use std::{future::Future, time::Duration};
 
-use contract::functions::Function;
 use tokio::time::Instant;
+use typed_contract::functions::Function;
 
 /// How often and for how long a failed call is retried.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

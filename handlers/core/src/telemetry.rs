@@ -6,8 +6,8 @@ use std::{
     sync::{Mutex, OnceLock, PoisonError},
 };
 
-use contract::environment::LOG_LEVEL;
 use tracing_subscriber::{EnvFilter, fmt::time::UtcTime};
+use typed_contract::environment::LOG_LEVEL;
 
 /// The log level when the template sets none.
 const DEFAULT_LEVEL: &str = "info";

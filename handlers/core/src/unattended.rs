@@ -6,11 +6,13 @@
 //! not committed, it cannot be mistaken for an event of the worker's claim, and later claims discard it.
 
 use contract::{
-    functions::Function,
-    grants::{GetItem, Granted, PutItem, Query, SendMessage, UpdateItem},
     messages::JobError,
     queues::{DeliveryKind, DeliveryQueue, DeliveryTask, Recipients},
     tables::{JobEvents, Jobs},
+};
+use typed_contract::{
+    functions::Function,
+    grants::{GetItem, Granted, PutItem, Query, SendMessage, UpdateItem},
 };
 
 use crate::{

@@ -8,15 +8,18 @@
 //! [`DeliveryKind::Watchdog`]: contract::queues::DeliveryKind::Watchdog
 
 use contract::{
-    functions::Function,
-    grants::{Granted, SendMessage},
     ids::JobId,
     limits::{
         ABANDONED_AFTER_SECONDS, LEASE_SECONDS, WATCHDOG_MARGIN_SECONDS, WATCHDOG_MAX_DELAY_SECONDS,
     },
     messages::{FailureCode, JobError, JobStatus},
-    queues::{DeliveryQueue, DeliveryTask, MAX_DELAY_SECONDS},
+    queues::{DeliveryQueue, DeliveryTask},
     timestamp::Timestamp,
+};
+use typed_contract::{
+    functions::Function,
+    grants::{Granted, SendMessage},
+    queues::MAX_DELAY_SECONDS,
 };
 
 use crate::{

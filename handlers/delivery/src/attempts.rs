@@ -46,7 +46,8 @@ pub(crate) fn receive_count(message: &SqsMessage) -> u32 {
 
 #[cfg(test)]
 mod tests {
-    use contract::queues::{DeliveryQueue, Queue as _, Recipients};
+    use contract::queues::{DeliveryQueue, Recipients};
+    use typed_contract::queues::Queue as _;
 
     use super::*;
 

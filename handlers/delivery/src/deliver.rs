@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use contract::{
-    functions::{DeliveryFunction, Function as _},
+    functions::DeliveryFunction,
     queues::{DeliveryKind, DeliveryQueue, DeliveryTask, MAX_DELIVERY_ATTEMPTS, Recipients},
 };
 use handlers_core::{
@@ -15,6 +15,7 @@ use handlers_core::{
     retry::RetryPolicy,
     stores::StoreError,
 };
+use typed_contract::functions::Function as _;
 
 use crate::{
     attempts::Attempt,

@@ -122,6 +122,6 @@ fn correlation_id(request: &ApiGatewayV2httpRequest) -> Option<String> {
     let id = request.headers.get("x-correlation-id")?.to_str().ok()?;
     let is_valid = !id.is_empty()
         && id.len() <= MAX_CORRELATION_ID_BYTES
-        && contract::names::is_alphanumeric_or(id, b"-_.:");
+        && typed_contract::names::is_alphanumeric_or(id, b"-_.:");
     is_valid.then(|| id.to_owned())
 }

@@ -8,7 +8,7 @@ use std::{
 use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
 use contract::{
     functions::PipelineFunction,
-    queues::{JobMessage, JobQueue, MAX_DELAY_SECONDS},
+    queues::{JobMessage, JobQueue},
 };
 use handlers_core::{
     aws::{Environment, Objects, Queues, SendError},
@@ -18,6 +18,7 @@ use handlers_core::{
 };
 use tokio::time::Instant;
 use tracing::Instrument as _;
+use typed_contract::queues::MAX_DELAY_SECONDS;
 
 use crate::job_message::{self, WatchdogMessage};
 

@@ -99,8 +99,8 @@ mod tests {
         ids::{AccessKey, JobId, RequestId},
         limits::MAX_ATTEMPTS_WITHOUT_PROGRESS,
         messages::JobStatus,
-        queues::Queue as _,
     };
+    use typed_contract::queues::Queue as _;
 
     use super::*;
 

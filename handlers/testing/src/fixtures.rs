@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use contract::{
-    environment::WebSocketApi,
-    functions::{Function, JobsFunction, PipelineFunction, WebSocketFunction},
-    grants::{Granted, PostToConnection},
+    functions::{JobsFunction, PipelineFunction, WebSocketFunction},
     ids::{AccessKey, JobId, RequestId, WorkerKey},
     json::RawJson,
     limits::DEFAULT_MAX_SUBSCRIPTIONS,
@@ -22,6 +20,11 @@ use handlers_core::{
         correlation_id,
     },
     unattended::SettleError,
+};
+use typed_contract::{
+    environment::WebSocketApi,
+    functions::Function,
+    grants::{Granted, PostToConnection},
 };
 
 use crate::TestAws;

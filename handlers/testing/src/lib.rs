@@ -31,11 +31,11 @@ use aws_smithy_runtime_api::{
 };
 use aws_smithy_types::body::SdkBody;
 use bytes::Bytes;
-use contract::{functions::Function, queues::Queue, tables::Table};
 use http_body_util::BodyExt as _;
 use infra_gen::{environments::Environment, stack, template::Format};
 use local::{Call, Calls, Fault, Faults, InProcess};
 use serde_json::Value;
+use typed_contract::{functions::Function, queues::Queue, tables::Table};
 
 /// The template of the development environment, synthesized once per process.
 static TEMPLATE: LazyLock<Value> = LazyLock::new(|| {

@@ -1,6 +1,6 @@
 //! The stack that constructs add their resources to.
 
-use contract::functions::FunctionSpec;
+use typed_contract::functions::FunctionSpec;
 
 use crate::{
     environments::{DataPolicy, Environment, NameSuffix},

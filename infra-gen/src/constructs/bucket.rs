@@ -1,7 +1,8 @@
 //! The bucket with the inputs and results of jobs.
 
-use contract::{buckets::BucketSpec, limits};
+use contract::limits;
 use indexmap::IndexMap;
+use typed_contract::buckets::BucketSpec;
 
 use super::{Stack, SynthError};
 use crate::{

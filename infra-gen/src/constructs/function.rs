@@ -1,10 +1,11 @@
 //! A Lambda function with its role and its log group.
 
-use contract::{
-    environment::{self, Setting},
+use contract::environment::{AllowedOrigins, MaxSubscriptions, StagePace, WebSocketUrl};
+use indexmap::IndexMap;
+use typed_contract::{
+    environment::{self, Resource as _, SettingSpec},
     functions::FunctionSpec,
 };
-use indexmap::IndexMap;
 
 use super::{
     Grantable, Stack, SynthError,
@@ -153,26 +154,34 @@ fn variables(
         }
     }
     for setting in spec.settings {
-        variables.insert(setting.variable(), value(*setting, stack, grantable));
+        let value = value(spec, setting, stack, grantable)?;
+        variables.insert(setting.variable, value);
     }
     let log_level = stack.environment().log_level;
     variables.insert(environment::LOG_LEVEL, log_level.to_string().into());
     Ok(variables)
 }
 
-fn value(setting: Setting, stack: &Stack, grantable: &Grantable) -> StringValue {
+/// The value of a setting of the contract.
+fn value(
+    function: &FunctionSpec,
+    setting: &SettingSpec,
+    stack: &Stack,
+    grantable: &Grantable,
+) -> Result<StringValue, SynthError> {
     let environment = stack.environment();
-    match setting {
-        Setting::WebSocketUrl => grantable.websocket.url(),
-        Setting::MaxSubscriptions => environment.max_subscriptions.to_string().into(),
+    Ok(match setting.variable {
+        WebSocketUrl::VARIABLE => grantable.websocket.url(),
+        MaxSubscriptions::VARIABLE => environment.max_subscriptions.to_string().into(),
         // A deployed pipeline never waits; `cargo dev` can slow the stages down.
-        Setting::StagePace => "0".to_owned().into(),
-        Setting::AllowedOrigins => environment
+        StagePace::VARIABLE => "0".to_owned().into(),
+        AllowedOrigins::VARIABLE => environment
             .allowed_origins
             .iter()
             .map(Origin::as_str)
             .collect::<Vec<_>>()
             .join(",")
             .into(),
-    }
+        other => return Err(SynthError::not_in_stack(function, "setting", other)),
+    })
 }

@@ -2,4 +2,4 @@
 
 /// The time that API Gateway waits for a function: its maximum. The function's own timeout is shorter.
 pub(super) const INTEGRATION_TIMEOUT_MILLISECONDS: u32 =
-    contract::functions::INTEGRATION_LIMIT_SECONDS * 1000;
+    typed_contract::functions::INTEGRATION_LIMIT_SECONDS * 1000;

@@ -1,13 +1,13 @@
 //! The IAM statements that follow from a function's grants and triggers.
 
-use contract::{
+use indexmap::IndexMap;
+use typed_contract::{
     buckets::BucketSpec,
     functions::{FunctionSpec, Trigger},
     grants::GrantedOn,
     queues::QueueSpec,
     tables::TableSpec,
 };
-use indexmap::IndexMap;
 
 use super::{Bucket, Queue, SynthError, Table, WebSocketApi};
 use crate::{

@@ -1,6 +1,6 @@
 //! An SQS queue with its dead-letter queue.
 
-use contract::queues::QueueSpec;
+use typed_contract::queues::QueueSpec;
 
 use super::{Stack, SynthError};
 use crate::{

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use contract::routes::{Route, is_route_key};
+use contract::routes::Route;
+use typed_contract::routes::is_route_key;
 
 /// The key of a route of the WebSocket API. The compiler checks the keys of the contract's routes; this
 /// type checks others at run time.

@@ -19,7 +19,7 @@ impl StageName {
             "a stage's name has 1 to 128 characters",
         );
         assert!(
-            contract::names::is_alphanumeric_or(name, b"-_"),
+            typed_contract::names::is_alphanumeric_or(name, b"-_"),
             "a stage's name is made of letters, digits, '-' and '_'",
         );
         Self(name)

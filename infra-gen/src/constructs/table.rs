@@ -1,6 +1,6 @@
 //! A DynamoDB table with its indexes.
 
-use contract::tables::{Attribute, KeySpec, TableSpec};
+use typed_contract::tables::{Attribute, KeySpec, TableSpec};
 
 use super::{Stack, SynthError};
 use crate::{
@@ -101,7 +101,7 @@ fn key_schema(key: &KeySpec) -> Vec<KeySchema> {
 
 #[cfg(test)]
 mod tests {
-    use contract::tables::{AttributeType, IndexSpec};
+    use typed_contract::tables::{AttributeType, IndexSpec};
 
     use super::*;
 

@@ -1,7 +1,7 @@
 //! The WebSocket API without its routes.
 
-use contract::routes::ROUTE_SELECTION_EXPRESSION;
 use indexmap::IndexMap;
+use typed_contract::routes::ROUTE_SELECTION_EXPRESSION;
 
 use super::{Stack, StageName, SynthError, access_log, authorizer, domain};
 use crate::{

@@ -40,7 +40,7 @@ impl FromStr for StackName {
     fn from_str(name: &str) -> Result<Self, InvalidStackName> {
         let fits = name.len() <= 128
             && name.starts_with(|first: char| first.is_ascii_alphabetic())
-            && contract::names::is_alphanumeric_or(name, b"-");
+            && typed_contract::names::is_alphanumeric_or(name, b"-");
         if fits {
             Ok(Self(name.to_owned()))
         } else {

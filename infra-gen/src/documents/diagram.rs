@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
-use contract::{
-    functions::{self, FunctionSpec, Trigger},
+use contract::functions;
+use indexmap::{IndexMap, IndexSet};
+use typed_contract::{
+    functions::{FunctionSpec, Trigger},
     grants::GrantedOn,
 };
-use indexmap::{IndexMap, IndexSet};
 
 use crate::{
     resources::iam::{Role, Target},

@@ -51,7 +51,7 @@ impl ConnectAuthorizer {
     /// other requests.
     pub fn new(function_name: &str, identity_sources: &[&str]) -> Result<Self, EnvironmentError> {
         let is_name = (1..=64).contains(&function_name.len())
-            && contract::names::is_alphanumeric_or(function_name, b"-_");
+            && typed_contract::names::is_alphanumeric_or(function_name, b"-_");
         if !is_name {
             return Err(EnvironmentError::InvalidFunctionName(
                 function_name.to_owned(),

@@ -1,9 +1,7 @@
 //! The settings of an environment, and the environments that exist.
 
-use contract::{
-    functions::{DeliveryFunction, Function as _, FunctionSpec},
-    limits,
-};
+use contract::{functions::DeliveryFunction, limits};
+use typed_contract::functions::{Function as _, FunctionSpec};
 
 use super::{
     Architecture, ConnectAuthorizer, CustomDomain, EnvironmentError, JwtAuthorizer, LogLevel,
@@ -202,7 +200,7 @@ impl Environment {
 
 #[cfg(test)]
 mod tests {
-    use contract::functions::Trigger;
+    use typed_contract::functions::Trigger;
 
     use super::*;
 

@@ -14,8 +14,8 @@ impl NameSuffix {
 
     /// Validates a suffix, which includes its separator: `-staging`.
     pub fn new(suffix: &str) -> Result<Self, EnvironmentError> {
-        let fits =
-            suffix.len() <= Self::MAX_LENGTH && contract::names::is_alphanumeric_or(suffix, b"-_");
+        let fits = suffix.len() <= Self::MAX_LENGTH
+            && typed_contract::names::is_alphanumeric_or(suffix, b"-_");
         if fits {
             Ok(Self(suffix.to_owned()))
         } else {

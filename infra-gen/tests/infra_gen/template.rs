@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use contract::{
-    functions::{self, Function, PipelineFunction, Trigger},
+    functions::{self, PipelineFunction},
     routes::{HttpRoute, Route},
 };
 use infra_gen::{
@@ -15,6 +15,7 @@ use infra_gen::{
     template::Format,
 };
 use serde_json::{Value, json};
+use typed_contract::functions::{Function, Trigger};
 
 fn template(environment: &Environment) -> Value {
     stack::synthesize(environment)
@@ -135,7 +136,7 @@ fn function_has_variables_for_its_grants_and_settings() {
         let id = format!("{}Function", capitalized(function.name));
         let variables = &template["Resources"][&id]["Properties"]["Environment"]["Variables"];
         for setting in function.settings {
-            assert!(variables.get(setting.variable()).is_some(), "{id}");
+            assert!(variables.get(setting.variable).is_some(), "{id}");
         }
         assert_eq!(variables["LOG_LEVEL"], "debug", "{id}");
     }

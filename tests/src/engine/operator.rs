@@ -6,13 +6,13 @@ use aws_sdk_dynamodb::{
     config::{Credentials, SharedCredentialsProvider},
     types::AttributeValue,
 };
-use contract::{
-    queues::Queue,
-    tables::{Jobs, Table as _, TableSpec},
-    timestamp::Timestamp,
-};
+use contract::{tables::Jobs, timestamp::Timestamp};
 use local::Urls;
 use serde_json::Value;
+use typed_contract::{
+    queues::Queue,
+    tables::{Table as _, TableSpec},
+};
 
 use super::Outputs;
 

@@ -2,8 +2,8 @@
 
 use std::{collections::BTreeMap, env, fs, path::Path};
 
-use contract::{queues::QueueSpec, tables::TableSpec};
 use local::LocalStack;
+use typed_contract::{queues::QueueSpec, tables::TableSpec};
 
 /// The outputs of a stack, with the rules to reach its addresses from here.
 #[derive(Clone, Debug)]

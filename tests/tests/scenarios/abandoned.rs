@@ -4,7 +4,7 @@ use contract::{
     ids::{AccessKey, JobId, RequestId},
     limits::MAX_ATTEMPTS_WITHOUT_PROGRESS,
     queues::{DeliveryQueue, DeliveryTask},
-    tables::{Jobs, Table as _},
+    tables::Jobs,
 };
 use end_to_end::{
     Job, Response, System, needs,
@@ -18,6 +18,7 @@ use handlers_core::{
 use http::Method;
 use local::{Fault, Times};
 use serde_json::json;
+use typed_contract::tables::Table as _;
 
 async fn cancel(system: &System, job: &Job) -> Response {
     let path = job.path();

@@ -1,14 +1,12 @@
 //! Stages that block their thread, in a process with one processor.
 
-use contract::{
-    queues::JobQueue,
-    tables::{Jobs, Table as _},
-};
+use contract::{queues::JobQueue, tables::Jobs};
 use end_to_end::{
     Client, Job, System, needs,
     script::{Gate, Script, StageResult, StageScript},
 };
 use serde_json::{Value, json};
+use typed_contract::tables::Table as _;
 
 fn blocking_until(gate: &Gate) -> Script {
     Script {

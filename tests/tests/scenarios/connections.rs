@@ -1,11 +1,12 @@
 //! Connections: storage, time to live, subscriptions, cleanup.
 
-use contract::tables::{Connections, Subscribers, Table as _, TableSpec};
+use contract::tables::{Connections, Subscribers};
 use end_to_end::{
     Client, System, needs,
     script::{Gate, Script, StageScript},
 };
 use serde_json::json;
+use typed_contract::tables::{Table as _, TableSpec};
 
 const CONNECTIONS: &TableSpec = Connections::SPEC;
 const SUBSCRIBERS: &TableSpec = Subscribers::SPEC;

@@ -3,7 +3,7 @@
 use contract::{
     ids::CorrelationId,
     queues::JobQueue,
-    tables::{Connections, Subscribers, Table as _},
+    tables::{Connections, Subscribers},
 };
 use end_to_end::{
     Client, Job, System,
@@ -16,6 +16,7 @@ use handlers_core::{
     models::{Connection, Subscriber},
 };
 use serde_json::json;
+use typed_contract::tables::Table as _;
 
 /// Maximum number of connections that one invocation of the delivery function serves.
 const CHUNK: usize = 500;

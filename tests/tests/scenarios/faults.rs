@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use contract::tables::{JobEvents, Jobs, Table as _};
+use contract::tables::{JobEvents, Jobs};
 use end_to_end::{
     Client, System, needs,
     script::{Gate, Script, StageScript},
@@ -18,6 +18,7 @@ use end_to_end::{
 use http::Method;
 use local::{Fault, Times};
 use serde_json::{Value, json};
+use typed_contract::tables::Table as _;
 
 /// The number of attempts of the SDK.
 const ATTEMPTS: usize = 3;

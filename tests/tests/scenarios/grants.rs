@@ -7,7 +7,7 @@ use std::{sync::Arc, time::Duration};
 
 use contract::{
     queues::{DeliveryQueue, DeliveryTask},
-    tables::{Jobs, Subscribers, Table as _},
+    tables::{Jobs, Subscribers},
 };
 use end_to_end::{
     Client, Job, System, grants, needs,
@@ -17,6 +17,7 @@ use end_to_end::{
 use http::Method;
 use local::{Fault, Times};
 use serde_json::json;
+use typed_contract::tables::Table as _;
 
 use crate::abandoned::{queued_without_job_message, run_watchdog};
 

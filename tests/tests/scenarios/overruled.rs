@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use contract::tables::{JobEvents, Jobs, Table as _};
+use contract::tables::{JobEvents, Jobs};
 use end_to_end::{
     System, needs,
     worker::{progress, stage_complete},
@@ -13,6 +13,7 @@ use end_to_end::{
 use http::Method;
 use local::Fault;
 use serde_json::json;
+use typed_contract::tables::Table as _;
 
 use crate::abandoned::run_watchdog;
 

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use contract::tables::{JobEvents, Table as _};
+use contract::tables::JobEvents;
 use end_to_end::{
     Response, System,
     worker::{progress, stage_complete},
 };
 use http::Method;
 use serde_json::{Value, json};
+use typed_contract::tables::Table as _;
 
 #[tokio::test]
 async fn external_worker_runs_a_job_for_all_subscribers() {

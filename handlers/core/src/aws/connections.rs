@@ -14,7 +14,7 @@ use aws_sdk_apigatewaymanagement::{
     primitives::Blob,
 };
 use bytes::Bytes;
-use contract::{
+use typed_contract::{
     environment::{self, WebSocketApi},
     functions::Function,
     grants::{Granted, PostToConnection},

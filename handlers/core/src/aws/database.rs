@@ -16,7 +16,7 @@ use aws_sdk_dynamodb::{
     },
 };
 use aws_smithy_types::error::operation::BuildError;
-use contract::{
+use typed_contract::{
     functions::Function,
     grants::{DeleteItem, GetItem, Granted, PutItem, Query, QueryIndex, UpdateItem},
     tables::{IndexOf, Key, KeyValue, Record, Table},

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, marker::PhantomData};
 
-use contract::{
+use typed_contract::{
     environment::{self, HasEnvVar, Resource},
     functions::Function,
     grants::GrantedOn,
@@ -54,7 +54,7 @@ impl<F: Function> Environment<F> {
                 ]),
             }
         }
-        names.extend(F::SPEC.settings.iter().map(|setting| setting.variable()));
+        names.extend(F::SPEC.settings.iter().map(|setting| setting.variable));
         for name in names {
             values.insert(name, read(name).ok_or(MissingVariable(name))?);
         }

@@ -8,7 +8,7 @@ use aws_sdk_s3::{
         get_object::builders::GetObjectFluentBuilder, put_object::builders::PutObjectFluentBuilder,
     },
 };
-use contract::{
+use typed_contract::{
     buckets::Bucket,
     functions::Function,
     grants::{GetObject, Granted, PutObject},

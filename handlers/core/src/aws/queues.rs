@@ -4,7 +4,7 @@ use aws_config::SdkConfig;
 use aws_sdk_sqs::{
     Client, error::DisplayErrorContext, types::SendMessageBatchRequestEntry as Entry,
 };
-use contract::{
+use typed_contract::{
     functions::Function,
     grants::{ChangeMessageVisibility, Granted, SendMessage},
     queues::Queue,
@@ -61,7 +61,7 @@ impl<F: Function> Queues<F> {
     }
 
     /// Sends a message to `Q`. It can be received after `delay_seconds`, at most
-    /// [`MAX_DELAY_SECONDS`](contract::queues::MAX_DELAY_SECONDS).
+    /// [`MAX_DELAY_SECONDS`](typed_contract::queues::MAX_DELAY_SECONDS).
     pub async fn send<Q: Queue>(
         &self,
         message: &Q::Message,

@@ -11,8 +11,8 @@ use aws_smithy_runtime_api::client::{
     orchestrator::HttpRequest,
 };
 use aws_smithy_types::byte_stream::ByteStream;
-use contract::{functions::Function, grants::GrantedOn};
 use futures_util::future::join_all;
+use typed_contract::{functions::Function, grants::GrantedOn};
 
 use super::{Aws, Environment, connections};
 

@@ -6,12 +6,14 @@ use std::{
 };
 
 use contract::{
-    functions::Function,
-    grants::{DeleteItem, Granted, Query, SendMessage, UpdateItem},
     ids::JobId,
     limits::CONNECTION_TTL_SECONDS,
     queues::{DeliveryQueue, DeliveryTask, Recipients},
     tables::{Connections, Subscribers},
+};
+use typed_contract::{
+    functions::Function,
+    grants::{DeleteItem, Granted, Query, SendMessage, UpdateItem},
 };
 
 use super::{DeliveryObserver, Outcome, deferred_fan_out::queue_with_retry};

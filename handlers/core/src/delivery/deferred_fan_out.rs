@@ -3,12 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use contract::{
-    functions::Function,
-    grants::{Granted, SendMessage},
     ids::JobId,
     queues::{DeliveryKind, DeliveryQueue, DeliveryTask, Recipients},
 };
 use tokio::time::Instant;
+use typed_contract::{
+    functions::Function,
+    grants::{Granted, SendMessage},
+};
 
 use super::Stores;
 use crate::{

@@ -5,16 +5,18 @@ use std::sync::Arc;
 use bytes::Bytes;
 use contract::{
     buckets,
-    environment::WebSocketApi,
-    functions::Function,
-    grants::{
-        GetItem, Granted, PostToConnection, PutItem, PutObject, Query, SendMessage, UpdateItem,
-    },
     json::RawJson,
     limits::MAX_DIRECT_SUBSCRIBERS,
     messages::{JobStatus, Results, ServerMessage, StageComplete},
     queues::DeliveryQueue,
     tables::{JobEvents, Jobs, Subscribers},
+};
+use typed_contract::{
+    environment::WebSocketApi,
+    functions::Function,
+    grants::{
+        GetItem, Granted, PostToConnection, PutItem, PutObject, Query, SendMessage, UpdateItem,
+    },
 };
 
 use super::{

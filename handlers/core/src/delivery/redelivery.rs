@@ -1,11 +1,13 @@
 //! Sends a job's log to all subscribers again, each event at most once more.
 
 use contract::{
-    functions::Function,
-    grants::{Granted, SendMessage, UpdateItem},
     ids::JobId,
     queues::{DeliveryQueue, DeliveryTask, Recipients},
     tables::Jobs,
+};
+use typed_contract::{
+    functions::Function,
+    grants::{Granted, SendMessage, UpdateItem},
 };
 
 use crate::{

@@ -2,12 +2,14 @@
 
 use aws_config::SdkConfig;
 use contract::{
-    environment::WebSocketApi,
-    functions::Function,
-    grants::{GetItem, Granted, PostToConnection, SendMessage, UpdateItem},
     ids::JobId,
     queues::{DeliveryQueue, DeliveryTask, Recipients},
     tables::Jobs,
+};
+use typed_contract::{
+    environment::WebSocketApi,
+    functions::Function,
+    grants::{GetItem, Granted, PostToConnection, SendMessage, UpdateItem},
 };
 
 use super::redelivery;

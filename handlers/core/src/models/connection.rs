@@ -3,10 +3,11 @@
 use contract::{
     ids::{CorrelationId, JobId},
     limits::CONNECTION_TTL_SECONDS,
-    tables::{CONNECTION_SENTINEL, ConnectionKey, Connections, Record},
+    tables::{CONNECTION_SENTINEL, ConnectionKey, Connections},
     timestamp::Timestamp,
 };
 use serde::{Deserialize, Serialize};
+use typed_contract::tables::Record;
 
 use super::{InvalidItem, ReplayAllowance, SentRange, item};
 use crate::aws::Item;

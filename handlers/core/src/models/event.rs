@@ -6,9 +6,10 @@ use contract::{
     ids::JobId,
     json::RawJson,
     messages::{FailureCode, ServerMessage},
-    tables::{JobEventKey, JobEvents, Record},
+    tables::{JobEventKey, JobEvents},
 };
 use serde::{Deserialize, Serialize};
+use typed_contract::tables::Record;
 
 use super::{InvalidItem, TerminalState, item};
 use crate::aws::Item;

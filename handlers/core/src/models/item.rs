@@ -2,8 +2,8 @@
 
 use std::fmt::Display;
 
-use contract::tables::Table;
 use serde::{Serialize, de::DeserializeOwned};
+use typed_contract::tables::Table;
 
 use crate::aws::Item;
 

@@ -6,11 +6,12 @@ use contract::{
     ids::{AccessKey, JobId, RequestId, WorkerKey},
     limits::JOB_TTL_SECONDS,
     messages::{JobError, JobStatus},
-    tables::{JobKey, Jobs, Record},
+    tables::{JobKey, Jobs},
     timestamp::Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
+use typed_contract::tables::Record;
 
 use super::{InvalidItem, SentRange, item};
 use crate::{aws::Item, hash::sha256_hex, progress::Estimate};

@@ -2,10 +2,11 @@
 
 use contract::{
     ids::{CorrelationId, JobId},
-    tables::{Record, SubscriberKey, Subscribers},
+    tables::{SubscriberKey, Subscribers},
     timestamp::Timestamp,
 };
 use serde::{Deserialize, Serialize};
+use typed_contract::tables::Record;
 
 use super::{InvalidItem, item};
 use crate::aws::Item;

@@ -5,7 +5,6 @@ use std::{io, sync::Arc, time::Duration};
 use bytes::Bytes;
 use contract::{
     buckets::{self, input_key},
-    grants::{GetObject, Granted, SendMessage},
     ids::JobId,
     json::RawJson,
     limits::MAX_ATTEMPTS_WITHOUT_PROGRESS,
@@ -15,6 +14,7 @@ use contract::{
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
 use tracing::Span;
+use typed_contract::grants::{GetObject, Granted, SendMessage};
 
 use super::{
     JobInput, Pipeline,

@@ -124,7 +124,7 @@ impl Default for Pipeline {
 
 /// Whether a stage's name can be part of a key in the bucket and of a query string.
 const fn is_stage_name(name: &str) -> bool {
-    !name.is_empty() && name.len() <= 64 && contract::names::is_alphanumeric_or(name, b"_-")
+    !name.is_empty() && name.len() <= 64 && typed_contract::names::is_alphanumeric_or(name, b"_-")
 }
 
 impl<Output: DeserializeOwned + Send> Pipeline<Output> {

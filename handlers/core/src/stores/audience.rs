@@ -1,11 +1,10 @@
 //! The subscribers of a job, read in pages in the order of their connection ids.
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
-use contract::{
+use contract::{ids::JobId, tables::Subscribers};
+use typed_contract::{
     functions::Function,
     grants::{Granted, Query},
-    ids::JobId,
-    tables::Subscribers,
 };
 
 use super::{StoreError, SubscriptionStore, error::all_items};

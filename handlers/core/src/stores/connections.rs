@@ -8,8 +8,6 @@ use aws_sdk_dynamodb::{
     types::ReturnValue,
 };
 use contract::{
-    functions::Function,
-    grants::{DeleteItem, GetItem, Granted, PutItem, Query, UpdateItem},
     ids::{CorrelationId, JobId},
     limits::CONNECTION_TTL_SECONDS,
     tables::{CONNECTION_SENTINEL, ConnectionKey, Connections, SubscriberKey, Subscribers},
@@ -17,6 +15,10 @@ use contract::{
 };
 use futures_util::future::try_join_all;
 use sha2::{Digest, Sha256};
+use typed_contract::{
+    functions::Function,
+    grants::{DeleteItem, GetItem, Granted, PutItem, Query, UpdateItem},
+};
 
 use super::{
     StoreError, allowance,

@@ -1,10 +1,9 @@
 //! The log of durable messages.
 
-use contract::{
+use contract::{ids::JobId, tables::JobEvents};
+use typed_contract::{
     functions::Function,
     grants::{Granted, PutItem, Query},
-    ids::JobId,
-    tables::JobEvents,
 };
 
 use super::{

@@ -6,12 +6,14 @@ use aws_sdk_s3::{
 };
 use contract::{
     buckets::{self, results_key},
-    functions::Function,
-    grants::{GetObject, Granted, PutObject},
     ids::JobId,
     json::RawJson,
     limits::{MAX_INLINE_RESULTS_BYTES, MAX_RESULTS_ANSWER_BYTES},
     messages::Results,
+};
+use typed_contract::{
+    functions::Function,
+    grants::{GetObject, Granted, PutObject},
 };
 
 use super::StoreError;

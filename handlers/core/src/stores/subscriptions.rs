@@ -3,14 +3,16 @@
 
 use aws_sdk_dynamodb::types::{AttributeValue, builders::UpdateBuilder};
 use contract::{
-    functions::Function,
-    grants::{DeleteItem, GetItem, Granted, PutItem, UpdateItem},
     ids::{AccessKey, CorrelationId, JobId},
     limits::{CONNECTION_TTL_SECONDS, replay_burst},
     tables::{
         CONNECTION_SENTINEL, ConnectionKey, Connections, JobKey, Jobs, SubscriberKey, Subscribers,
     },
     timestamp::Timestamp,
+};
+use typed_contract::{
+    functions::Function,
+    grants::{DeleteItem, GetItem, Granted, PutItem, UpdateItem},
 };
 
 use super::{

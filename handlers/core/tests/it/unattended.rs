@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use contract::{
-    functions::{DeliveryFunction, Function as _},
+    functions::DeliveryFunction,
     messages::JobStatus,
     queues::DeliveryQueue,
     tables::{JobEvents, Jobs},
@@ -14,6 +14,7 @@ use handlers_core::{
 };
 use handlers_testing::fixtures::json;
 use local::{Fault, Times};
+use typed_contract::functions::Function as _;
 
 use crate::external::{External, lost};
 

@@ -5,10 +5,11 @@ use std::time::Duration;
 use contract::{
     limits::CONNECTION_TTL_SECONDS,
     queues::{DeliveryKind, DeliveryTask},
-    tables::{Connections, JobEvents, Jobs, Subscribers, Table as _},
+    tables::{Connections, JobEvents, Jobs, Subscribers},
 };
 use handlers_testing::fixtures::{claimed, json};
 use local::{Call, Fault, Times};
+use typed_contract::tables::Table as _;
 
 use super::{Site, connections, log_task, message};
 

@@ -2,16 +2,12 @@
 
 use std::time::Duration;
 
-use contract::{
-    queues::DeliveryQueue,
-    routes::HttpRoute,
-    tables::{JobEvents, Table as _},
-    timestamp::Timestamp,
-};
+use contract::{queues::DeliveryQueue, routes::HttpRoute, tables::JobEvents, timestamp::Timestamp};
 use handlers_testing::fixtures::{START, cancel, subscribed};
 use local::{Call, Fault};
 use serde_json::{Value, json};
 use tokio::{join, time::sleep};
+use typed_contract::tables::Table as _;
 
 use super::{Site, job_complete, progress, stage_complete, types};
 

@@ -4,11 +4,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use contract::{
     queues::DeliveryQueue,
-    tables::{Connections, Subscribers, Table as _},
+    tables::{Connections, Subscribers},
 };
 use handlers_testing::fixtures::subscribed;
 use local::{Call, Fault};
 use serde_json::{Value, json};
+use typed_contract::tables::Table as _;
 
 use super::{Site, progress, stage_complete, types};
 

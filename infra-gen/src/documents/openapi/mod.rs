@@ -161,8 +161,8 @@ fn components(mut schemas: SchemaGenerator) -> Components {
 
 #[cfg(test)]
 mod tests {
-    use contract::routes::Method;
     use serde_json::Value;
+    use typed_contract::routes::Method;
 
     use super::*;
 

@@ -1,8 +1,9 @@
 //! Messages are sent to queues, not to tables.
 
-use contract::{functions::Trigger, tables::Jobs};
+use contract::tables::Jobs;
+use typed_contract::functions::Trigger;
 
-contract::function! {
+typed_contract::function! {
     /// Notifies accounting.
     BillingFunction = "billing" {
         memory_mib: 512,

@@ -1,9 +1,9 @@
 //! The grant of a table does not include its indexes.
 
-use contract::functions::Trigger;
+use typed_contract::functions::Trigger;
 use handlers_core::aws::Database;
 
-contract::table! {
+typed_contract::table! {
     /// What customers have ordered.
     Orders = "orders" in "ORDERS_TABLE" {
         OrderKey { order_id: String },
@@ -15,7 +15,7 @@ contract::table! {
     }
 }
 
-contract::function! {
+typed_contract::function! {
     /// Notifies accounting.
     BillingFunction = "billing" {
         memory_mib: 512,

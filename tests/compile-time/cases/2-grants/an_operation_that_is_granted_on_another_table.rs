@@ -1,9 +1,7 @@
 //! The jobs function may write jobs, but not connections.
 
-use contract::{
-    functions::JobsFunction,
-    tables::{ConnectionKey, Connections, Record},
-};
+use contract::{functions::JobsFunction, tables::{ConnectionKey, Connections}};
+use typed_contract::tables::Record;
 use handlers_core::aws::Database;
 
 struct Visit {

@@ -1,9 +1,10 @@
 //! An index belongs to one table.
 
-use contract::{functions::Trigger, tables::Jobs};
+use contract::tables::Jobs;
+use typed_contract::functions::Trigger;
 use handlers_core::aws::Database;
 
-contract::table! {
+typed_contract::table! {
     /// What customers have ordered.
     Orders = "orders" in "ORDERS_TABLE" {
         OrderKey { order_id: String },
@@ -15,7 +16,7 @@ contract::table! {
     }
 }
 
-contract::function! {
+typed_contract::function! {
     /// Notifies accounting.
     BillingFunction = "billing" {
         memory_mib: 512,

@@ -1,6 +1,6 @@
 //! A request must match at most one route.
 
-contract::http_routes! {
+typed_contract::http_routes! {
     /// A route of the HTTP API.
     pub enum HttpRoute {
         /// Takes an input, answers with the new job.

@@ -1,8 +1,8 @@
 //! A function that times out while it retries cannot defer its messages.
 
-use contract::{environment::WebSocketApi, functions::Trigger};
+use typed_contract::{environment::WebSocketApi, functions::Trigger};
 
-contract::function! {
+typed_contract::function! {
     /// Says hello.
     GreetingFunction = "greeting" {
         memory_mib: 512,

@@ -1,8 +1,9 @@
 //! API Gateway waits at most 29 seconds for a function.
 
-use contract::{functions::Trigger, tables::Jobs};
+use contract::tables::Jobs;
+use typed_contract::functions::Trigger;
 
-contract::function! {
+typed_contract::function! {
     /// Draws charts.
     ChartsFunction = "charts" {
         memory_mib: 512,

@@ -1,12 +1,9 @@
 //! A message that becomes visible while it is processed is processed twice.
 
-use contract::{
-    functions::Trigger,
-    queues::{JobMessage, Queue as _},
-    tables::Jobs,
-};
+use contract::{queues::JobMessage, tables::Jobs};
+use typed_contract::{functions::Trigger, queues::Queue as _};
 
-contract::queue! {
+typed_contract::queue! {
     /// Charts that wait to be drawn.
     ChartQueue = "charts" in "CHARTS_QUEUE_URL" {
         message: JobMessage,
@@ -15,7 +12,7 @@ contract::queue! {
     }
 }
 
-contract::function! {
+typed_contract::function! {
     /// Draws charts.
     ChartsFunction = "charts" {
         memory_mib: 512,

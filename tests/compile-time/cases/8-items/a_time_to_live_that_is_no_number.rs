@@ -1,6 +1,6 @@
 //! DynamoDB would accept the attribute, but never delete an item.
 
-contract::table! {
+typed_contract::table! {
     /// What customers have ordered.
     Orders = "orders" in "ORDERS_TABLE" {
         OrderKey { order_id: String },

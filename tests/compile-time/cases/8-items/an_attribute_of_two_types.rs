@@ -1,6 +1,6 @@
 //! DynamoDB would reject the table.
 
-contract::table! {
+typed_contract::table! {
     /// What customers have ordered.
     Orders = "orders" in "ORDERS_TABLE" {
         OrderKey { order_id: String, ordered_at: Number },

@@ -1,6 +1,7 @@
 //! The key of an event includes its `seq`.
 
-use contract::tables::{JobEventKey, JobEvents, Record};
+use contract::tables::{JobEventKey, JobEvents};
+use typed_contract::tables::Record;
 
 struct Note {
     job_id: String,

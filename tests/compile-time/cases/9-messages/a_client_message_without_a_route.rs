@@ -2,7 +2,7 @@
 
 use contract::messages::ClientMessageType;
 
-contract::routes! {
+typed_contract::routes! {
     /// A route of the WebSocket API.
     pub enum Route for ClientMessageType {
         /// A client opens a connection.

@@ -3,13 +3,10 @@
 use aws_sdk_dynamodb::{
     operation::update_item::builders::UpdateItemFluentBuilder, types::AttributeValue,
 };
-use contract::{
+use contract::{ids::JobId, limits::LEASE_SECONDS, messages::JobStatus, tables::Jobs};
+use typed_contract::{
     functions::Function,
     grants::{GetItem, Granted, UpdateItem},
-    ids::JobId,
-    limits::LEASE_SECONDS,
-    messages::JobStatus,
-    tables::Jobs,
 };
 
 use super::{JobStore, StoreError};

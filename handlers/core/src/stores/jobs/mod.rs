@@ -9,11 +9,13 @@ use aws_sdk_dynamodb::{
     types::{AttributeValue, ReturnValue},
 };
 use contract::{
-    functions::Function,
-    grants::{GetItem, Granted, PutItem, UpdateItem},
     ids::JobId,
     messages::JobStatus,
     tables::{JobKey, Jobs},
+};
+use typed_contract::{
+    functions::Function,
+    grants::{GetItem, Granted, PutItem, UpdateItem},
 };
 
 pub use claims::{Claim, ExternalClaim, Lease};

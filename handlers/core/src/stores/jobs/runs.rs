@@ -3,12 +3,10 @@
 use aws_sdk_dynamodb::{
     operation::update_item::builders::UpdateItemFluentBuilder, types::AttributeValue,
 };
-use contract::{
+use contract::{limits::LEASE_SECONDS, messages::ServerMessage, tables::Jobs};
+use typed_contract::{
     functions::Function,
     grants::{GetItem, Granted, UpdateItem},
-    limits::LEASE_SECONDS,
-    messages::ServerMessage,
-    tables::Jobs,
 };
 
 use super::{JobStore, Lease, StoreError, claims::UNDER_LEASE};

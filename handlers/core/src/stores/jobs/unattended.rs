@@ -1,11 +1,10 @@
 //! Writes to a job that no run and no worker holds.
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
-use contract::{
+use contract::{messages::JobStatus, tables::Jobs};
+use typed_contract::{
     functions::Function,
     grants::{GetItem, Granted, UpdateItem},
-    messages::JobStatus,
-    tables::Jobs,
 };
 
 use super::{Commit, JobStore, StoreError};

@@ -1,8 +1,8 @@
 //! The kinds of permission, and the trait that records which function holds which.
 //!
 //! A grant is an operation on a resource, such as `PutItem<Connections>`. Functions declare their
-//! grants in [`crate::functions`]; the clients in `handlers-core` require them as trait bounds, and
-//! `infra-gen` turns the same declaration into IAM statements.
+//! grants with `function!`; clients of AWS require them as trait bounds, and a stack turns the same
+//! declaration into IAM statements.
 
 use std::marker::PhantomData;
 
@@ -27,11 +27,11 @@ pub trait Granted<G> {}
 pub trait Operation {
     /// The resource that the operation acts on.
     type Resource: Resource;
-    /// The grant as a value, for infra-gen.
+    /// The grant as a value.
     const GRANT: Grant;
 }
 
-/// A grant as a value, from which infra-gen builds an IAM statement.
+/// A grant as a value, from which an IAM statement can be built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Grant {
     /// The IAM action, such as `dynamodb:GetItem`.

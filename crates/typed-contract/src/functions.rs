@@ -1,0 +1,271 @@
+//! Lambda functions: their triggers, permissions and environment variables.
+//!
+//! One declaration per function yields the trait impls that the compiler checks ([`Granted`],
+//! [`HasEnvVar`]) and the [`FunctionSpec`] from which a stack is built.
+//!
+//! [`Granted`]: crate::grants::Granted
+//! [`HasEnvVar`]: crate::environment::HasEnvVar
+
+use crate::{
+    buckets::BucketSpec,
+    const_fmt::{ConstString, const_panic, equal},
+    environment::SettingSpec,
+    grants::{Grant, GrantedOn},
+    queues::QueueSpec,
+    tables::TableSpec,
+};
+
+/// API Gateway's timeout for an integration, in seconds.
+pub const INTEGRATION_LIMIT_SECONDS: u32 = 29;
+
+/// An event source of a function.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// Every route of the WebSocket API.
+    WebSocketRoutes,
+    /// The routes of the HTTP API that the contract assigns to this function.
+    HttpRoutes,
+    /// The messages of a queue.
+    Queue {
+        /// The queue that Lambda polls.
+        queue: &'static QueueSpec,
+        /// Maximum number of messages per invocation.
+        batch_size: u32,
+    },
+}
+
+/// The properties of a function in the template.
+#[derive(Debug, PartialEq, Eq)]
+pub struct FunctionSpec {
+    /// The function's name, which is also the name of its crate and its binary.
+    pub name: &'static str,
+    /// The function's description in the template: the first sentence of its documentation.
+    pub description: &'static str,
+    /// Memory in MiB. Lambda assigns CPU time in proportion to it.
+    pub memory_mib: u32,
+    /// Timeout of an invocation, in seconds.
+    pub timeout_seconds: u32,
+    /// Time limit for sending one message including its retries, in seconds; 0 if the function
+    /// sends none.
+    pub retry_budget_seconds: u32,
+    /// The event sources of the function.
+    pub triggers: &'static [Trigger],
+    /// The permissions of the function.
+    pub grants: &'static [Grant],
+    /// The settings that the function gets as environment variables, in addition to the names of
+    /// the resources that it is granted.
+    pub settings: &'static [&'static SettingSpec],
+}
+
+/// A Lambda function that is declared with `function!`.
+pub trait Function: 'static {
+    /// The properties of the function in the template.
+    const SPEC: &'static FunctionSpec;
+}
+
+/// Declares a function: its type, triggers, permissions and settings.
+#[macro_export]
+macro_rules! function {
+    (
+        #[doc = $description:literal]
+        $function:ident = $name:literal {
+            memory_mib: $memory:literal,
+            timeout_seconds: $timeout:literal,
+            retry_budget_seconds: $budget:literal,
+            triggers: [$($trigger:expr),+ $(,)?],
+            grants: {
+                $($resource:ident: [$($operation:ident),+ $(,)?],)*
+            },
+            settings: [$($setting:path),* $(,)?],
+        }
+    ) => {
+        #[doc = $description]
+        #[derive(Debug)]
+        pub struct $function;
+
+        impl $crate::functions::Function for $function {
+            const SPEC: &'static $crate::functions::FunctionSpec =
+                &$crate::functions::FunctionSpec {
+                    name: $name,
+                    description: $description.trim_ascii(),
+                    memory_mib: $memory,
+                    timeout_seconds: $timeout,
+                    retry_budget_seconds: $budget,
+                    triggers: &[$($trigger),+],
+                    grants: &[$($(
+                        <$crate::grants::$operation<$resource>
+                            as $crate::grants::Operation>::GRANT,
+                    )+)*],
+                    settings: &[$(
+                        <$setting as $crate::environment::Setting>::SPEC,
+                    )*],
+                };
+        }
+
+        $(
+            #[diagnostic::do_not_recommend]
+            impl $crate::environment::HasEnvVar<$resource> for $function {}
+            $(
+                #[diagnostic::do_not_recommend]
+                impl $crate::grants::Granted<$crate::grants::$operation<$resource>>
+                    for $function
+                {
+                }
+            )+
+        )*
+        $(
+            #[diagnostic::do_not_recommend]
+            impl $crate::environment::HasEnvVar<$setting> for $function {}
+        )*
+
+        const _: () =
+            $crate::functions::check(<$function as $crate::functions::Function>::SPEC);
+    };
+}
+
+/// The resources of a stack, against which [`check_resources`] checks its functions.
+#[derive(Clone, Copy, Debug)]
+pub struct StackResources {
+    /// The tables of the stack.
+    pub tables: &'static [&'static TableSpec],
+    /// The queues of the stack.
+    pub queues: &'static [&'static QueueSpec],
+    /// The buckets of the stack.
+    pub buckets: &'static [&'static BucketSpec],
+}
+
+/// Rejects a function that uses a table, queue or bucket that the stack does not have. For a `const`
+/// item, where it panics at compile time.
+#[track_caller]
+pub const fn check_resources(functions: &[&FunctionSpec], stack: &StackResources) {
+    let mut index = 0;
+    while index < functions.len() {
+        let function = functions[index];
+        let mut grant = 0;
+        while grant < function.grants.len() {
+            check_resource(function, function.grants[grant].on, stack);
+            grant += 1;
+        }
+        let mut trigger = 0;
+        while trigger < function.triggers.len() {
+            if let Trigger::Queue { queue, .. } = function.triggers[trigger] {
+                check_resource(function, GrantedOn::Queue(queue), stack);
+            }
+            trigger += 1;
+        }
+        index += 1;
+    }
+}
+
+/// Rejects a resource that is declared but is not in the stack.
+#[track_caller]
+const fn check_resource(function: &FunctionSpec, resource: GrantedOn, stack: &StackResources) {
+    macro_rules! is_in {
+        ($all:expr, $name:expr) => {{
+            let mut index = 0;
+            while index < $all.len() && !equal($all[index].name, $name) {
+                index += 1;
+            }
+            index < $all.len()
+        }};
+    }
+    let (kind, name, is_listed) = match resource {
+        GrantedOn::Table(table) | GrantedOn::Index(table, _) => {
+            ("table", table.name, is_in!(stack.tables, table.name))
+        }
+        GrantedOn::Queue(queue) => ("queue", queue.name, is_in!(stack.queues, queue.name)),
+        GrantedOn::Bucket(bucket) => ("bucket", bucket.name, is_in!(stack.buckets, bucket.name)),
+        GrantedOn::Connections(_) => return,
+    };
+    if !is_listed {
+        const_panic(&[
+            "the function `",
+            function.name,
+            "` uses the ",
+            kind,
+            " `",
+            name,
+            "`, which the stack does not have: add it to ALL (contract/src/",
+            kind,
+            "s.rs)",
+        ]);
+    }
+}
+
+/// Rejects a function that serves an HTTP route but has no [`Trigger::HttpRoutes`]. For a `const` item,
+/// where it panics at compile time.
+#[track_caller]
+pub const fn check_serves_http_route(function: &FunctionSpec, path: &str) {
+    let mut trigger = 0;
+    while trigger < function.triggers.len() {
+        if matches!(function.triggers[trigger], Trigger::HttpRoutes) {
+            return;
+        }
+        trigger += 1;
+    }
+    const_panic(&[
+        "the function `",
+        function.name,
+        "` serves the HTTP route `",
+        path,
+        "` but is not invoked for it: add Trigger::HttpRoutes to its triggers \
+         (contract/src/functions.rs)",
+    ]);
+}
+
+/// Rejects a function whose timeout does not fit its time limit for sending or its triggers.
+#[doc(hidden)]
+#[track_caller]
+pub const fn check(function: &FunctionSpec) {
+    let timeout = ConstString::number(function.timeout_seconds);
+    if function.retry_budget_seconds >= function.timeout_seconds {
+        const_panic(&[
+            "the function `",
+            function.name,
+            "` may go on sending for ",
+            ConstString::number(function.retry_budget_seconds).text(),
+            " seconds but is ended after ",
+            timeout.text(),
+            ": make its retry_budget_seconds less than its timeout_seconds \
+             (contract/src/functions.rs)",
+        ]);
+    }
+    let mut index = 0;
+    while index < function.triggers.len() {
+        match function.triggers[index] {
+            Trigger::WebSocketRoutes | Trigger::HttpRoutes => {
+                if function.timeout_seconds > INTEGRATION_LIMIT_SECONDS {
+                    const_panic(&[
+                        "the function `",
+                        function.name,
+                        "` serves routes and may run for ",
+                        timeout.text(),
+                        " seconds, but API Gateway gives up after ",
+                        ConstString::number(INTEGRATION_LIMIT_SECONDS).text(),
+                        ": make its timeout_seconds no more than that, or leave long work to a \
+                         queue (contract/src/functions.rs)",
+                    ]);
+                }
+            }
+            Trigger::Queue { queue, .. } => {
+                if queue.visibility_timeout_seconds < function.timeout_seconds {
+                    const_panic(&[
+                        "the queue `",
+                        queue.name,
+                        "` hides a received message for ",
+                        ConstString::number(queue.visibility_timeout_seconds).text(),
+                        " seconds, but its consumer `",
+                        function.name,
+                        "` may run for ",
+                        timeout.text(),
+                        ", and Lambda refuses such an event source mapping: make its \
+                         visibility_timeout_seconds at least ",
+                        timeout.text(),
+                        " (contract/src/queues.rs)",
+                    ]);
+                }
+            }
+        }
+        index += 1;
+    }
+}

@@ -1,0 +1,262 @@
+//! The routes of WebSocket APIs and HTTP APIs.
+
+use crate::{
+    const_fmt::{self, const_panic},
+    names::is_alphanumeric_or,
+};
+
+/// The WebSocket API's route selection expression: API Gateway reads the route key from a message's
+/// `type`.
+pub const ROUTE_SELECTION_EXPRESSION: &str = "$request.body.type";
+
+/// Declares the routes of a WebSocket API. Rejects, at compile time, keys that API Gateway would
+/// reject, duplicate keys, and routes and client messages that do not match.
+#[macro_export]
+macro_rules! routes {
+    (
+        $(#[$documentation:meta])*
+        $visibility:vis enum $route:ident for $message:ident {
+            $($(#[$route_documentation:meta])* $variant:ident = $key:literal,)*
+        }
+    ) => {
+        $(#[$documentation])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        $visibility enum $route {
+            $($(#[$route_documentation])* $variant,)*
+        }
+
+        impl $route {
+            /// Every route, in the order of declaration.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The route key in API Gateway.
+            pub const fn key(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $key,)*
+                }
+            }
+
+            /// The route with this key.
+            pub fn from_key(key: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|route| route.key() == key)
+            }
+
+            /// The client message that selects this route; `None` for `$connect`, `$disconnect` and
+            /// `$default`.
+            pub const fn client_message(self) -> Option<$message> {
+                $message::from_name(self.key())
+            }
+        }
+
+        const _: () = $crate::routes::check(
+            &[$((stringify!($variant), $key),)*],
+            $message::NAMES,
+        );
+    };
+}
+
+/// Rejects routes, given by name and key, whose keys are invalid or duplicate, or do not match the
+/// client messages.
+#[doc(hidden)]
+#[track_caller]
+pub const fn check(routes: &[(&str, &str)], messages: &[&str]) {
+    let mut index = 0;
+    while index < routes.len() {
+        let (name, key) = routes[index];
+        if !is_route_key(key) {
+            const_panic(&[
+                "the key of the route `",
+                name,
+                "` is `",
+                key,
+                "`, which API Gateway does not accept: use $connect, $disconnect, $default, or 1 to \
+                 128 letters, digits, '_' and '-' (contract/src/routes.rs)",
+            ]);
+        }
+        let mut other = 0;
+        while other < index {
+            if const_fmt::equal(routes[other].1, key) {
+                const_panic(&[
+                    "the routes `",
+                    routes[other].0,
+                    "` and `",
+                    name,
+                    "` have the same key `",
+                    key,
+                    "`, so API Gateway could not distinguish them: give each its own \
+                     (contract/src/routes.rs)",
+                ]);
+            }
+            other += 1;
+        }
+        if !is_lifecycle_key(key) && const_fmt::position(key, messages).is_none() {
+            const_panic(&[
+                "no client message selects the route `",
+                name,
+                "`: declare one whose `type` is `",
+                key,
+                "` among the client_messages! of contract/src/messages/client.rs",
+            ]);
+        }
+        index += 1;
+    }
+    let mut index = 0;
+    while index < messages.len() {
+        let mut found = false;
+        let mut route = 0;
+        while route < routes.len() {
+            found = found || const_fmt::equal(routes[route].1, messages[index]);
+            route += 1;
+        }
+        if !found {
+            const_panic(&[
+                "the client message `",
+                messages[index],
+                "` has no route and would end at $default: declare a route with the key `",
+                messages[index],
+                "` among the routes! of contract/src/routes.rs",
+            ]);
+        }
+        index += 1;
+    }
+}
+
+/// Whether API Gateway selects the route by itself, not by a client message.
+const fn is_lifecycle_key(key: &str) -> bool {
+    const_fmt::equal(key, "$connect")
+        || const_fmt::equal(key, "$disconnect")
+        || const_fmt::equal(key, "$default")
+}
+
+/// Whether API Gateway accepts `key` as the key of a WebSocket route.
+pub const fn is_route_key(key: &str) -> bool {
+    if is_lifecycle_key(key) {
+        return true;
+    }
+    !key.is_empty() && key.len() <= 128 && is_alphanumeric_or(key, b"_-")
+}
+
+/// Methods of the HTTP API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// Cancels or deletes.
+    Delete,
+    /// Reads.
+    Get,
+    /// Creates or claims.
+    Post,
+}
+
+impl Method {
+    /// The method's name in a request.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Delete => "DELETE",
+            Self::Get => "GET",
+            Self::Post => "POST",
+        }
+    }
+}
+
+/// Declares the routes of an HTTP API. Rejects, at compile time, two routes with the same method
+/// and path.
+#[macro_export]
+macro_rules! http_routes {
+    (
+        $(#[$documentation:meta])*
+        $visibility:vis enum $route:ident {
+            $($(#[doc = $route_documentation:literal])* $variant:ident = $method:ident $path:literal,)*
+        }
+    ) => {
+        $(#[$documentation])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        $visibility enum $route {
+            $($(#[doc = $route_documentation])* $variant,)*
+        }
+
+        impl $route {
+            /// Every route, in the order of declaration.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+
+            /// The route's description in OpenAPI: the first sentence of its documentation.
+            pub const fn description(self) -> &'static str {
+                match self {
+                    $(Self::$variant => concat!($($route_documentation),*).trim_ascii(),)*
+                }
+            }
+
+            /// The method of the route.
+            pub const fn method(self) -> $crate::routes::Method {
+                match self {
+                    $(Self::$variant => $crate::routes::Method::$method,)*
+                }
+            }
+
+            /// The path of the route, with API Gateway's `{parameters}`.
+            pub const fn path(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $path,)*
+                }
+            }
+
+            /// The route key in API Gateway, such as `GET /v1/jobs/{job_id}`.
+            pub fn key(self) -> String {
+                format!("{} {}", self.method().name(), self.path())
+            }
+
+            /// The route with this key.
+            pub fn from_key(key: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|route| route.key() == key)
+            }
+        }
+
+        const _: () = $crate::routes::check_http(&[
+            $((stringify!($variant), $crate::routes::Method::$method, $path),)*
+        ]);
+    };
+}
+
+/// Rejects HTTP routes, given by name, method and path, if two have the same method and path.
+#[doc(hidden)]
+#[track_caller]
+pub const fn check_http(routes: &[(&str, Method, &str)]) {
+    let mut index = 0;
+    while index < routes.len() {
+        let (name, method, path) = routes[index];
+        let mut other = 0;
+        while other < index {
+            let (other_name, other_method, other_path) = routes[other];
+            if const_fmt::equal(other_method.name(), method.name())
+                && const_fmt::equal(other_path, path)
+            {
+                const_panic(&[
+                    "the HTTP routes `",
+                    other_name,
+                    "` and `",
+                    name,
+                    "` are both `",
+                    method.name(),
+                    " ",
+                    path,
+                    "`: give each its own method or path (contract/src/routes.rs)",
+                ]);
+            }
+            other += 1;
+        }
+        index += 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn route_keys_have_the_characters_api_gateway_accepts() {
+        assert!(is_route_key("$default"));
+        assert!(is_route_key("cancel-job_2"));
+        assert!(!is_route_key("$other"));
+        assert!(!is_route_key("a b"));
+        assert!(!is_route_key(""));
+    }
+}
