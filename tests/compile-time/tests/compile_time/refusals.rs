@@ -23,7 +23,13 @@ const PACKAGE: &str = "tests/compile-time";
 fn invalid_programs_are_rejected_with_their_message() {
     // Runs the compiler without cargo, with the libraries of this test: cargo would build all of them
     // again for an unknown package.
-    let artifacts = Artifacts::of(&["aws_config", "contract", "handlers_core", "infra_gen"]);
+    let artifacts = Artifacts::of(&[
+        "aws_config",
+        "contract",
+        "handlers_core",
+        "infra_gen",
+        "typed_contract",
+    ]);
     let cases = cases();
     assert!(!cases.is_empty(), "there are no cases");
     let workers = thread::available_parallelism().map_or(1, usize::from);
