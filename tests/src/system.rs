@@ -137,7 +137,7 @@ impl System {
 
     async fn deployed(outputs: &str, turn: &'static Mutex<()>) -> Self {
         let outputs = Outputs::read(&engine::file(outputs));
-        let config = handlers_core::aws::load().await;
+        let config = granted_aws::load().await;
         let turn = turn.lock().await;
         let system = Self {
             http: Http::new(outputs.http_api()),
@@ -235,7 +235,7 @@ impl System {
     }
 
     /// Puts an item in a table.
-    pub async fn put(&self, table: &TableSpec, item: handlers_core::aws::Item) {
+    pub async fn put(&self, table: &TableSpec, item: granted_aws::Item) {
         self.operator.put(table, item).await;
     }
 

@@ -7,9 +7,9 @@
 //! | has a dead worker whose lease has not ended | the [watchdog] of its claim, once the lease has ended |
 
 use contract::{ids::JobId, messages::JobStatus};
+use granted_aws::Queues;
 
 use crate::{
-    aws::Queues,
     clock::Clock,
     models::TerminalState,
     stores::{EventStore, JobStore},

@@ -7,14 +7,11 @@ use contract::{
     messages::{ErrorCode, ProtocolError},
     worker::InvalidBody,
 };
+use granted_aws::{SendError, is_access_denied};
 use lambda_runtime::tower::BoxError;
 use serde_json::{Map, Value};
 
-use crate::{
-    aws::{SendError, is_access_denied},
-    stores::StoreError,
-    unattended::SettleError,
-};
+use crate::{stores::StoreError, unattended::SettleError};
 
 /// The error codes of an API.
 pub trait ApiErrorCode: Copy + Debug {

@@ -10,14 +10,11 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("progress", &[]),
     ("response_size", &[]),
     ("retry", &[]),
-    ("telemetry", &[]),
-    ("metrics", &["clock", "telemetry"]),
-    ("aws", &[]),
-    ("models", &["aws", "hash", "progress"]),
+    ("metrics", &["clock"]),
+    ("models", &["hash", "progress"]),
     (
         "stores",
         &[
-            "aws",
             "clock",
             "hash",
             "models",
@@ -26,26 +23,24 @@ const LAYERS: &[(&str, &[&str])] = &[
             "retry",
         ],
     ),
-    ("watchdog", &["aws", "models"]),
+    ("watchdog", &["models"]),
     (
         "delivery",
-        &[
-            "aws", "clock", "metrics", "models", "progress", "retry", "stores",
-        ],
+        &["clock", "metrics", "models", "progress", "retry", "stores"],
     ),
     (
         "unattended",
-        &["aws", "clock", "delivery", "models", "stores", "watchdog"],
+        &["clock", "delivery", "models", "stores", "watchdog"],
     ),
     (
         "cancellation",
-        &["aws", "clock", "models", "stores", "unattended", "watchdog"],
+        &["clock", "models", "stores", "unattended", "watchdog"],
     ),
     (
         "pipeline",
-        &["aws", "delivery", "models", "progress", "retry", "stores"],
+        &["delivery", "models", "progress", "retry", "stores"],
     ),
-    ("error", &["aws", "stores", "unattended"]),
+    ("error", &["stores", "unattended"]),
     ("http", &["error", "response_size"]),
     ("layers", &[]),
 ];
@@ -159,7 +154,7 @@ fn layers_are_listed_from_the_bottom_up() {
 
 #[test]
 fn uses_are_found_in_lists_and_in_paths() {
-    let source = "use crate::{\n aws::{Item, text},\n clock::Clock,\n models,\n};\nfn f(_: crate::stores::Page) {}";
+    let source = "use crate::{\n retry::{Backoff, RetryPolicy},\n clock::Clock,\n models,\n};\nfn f(_: crate::stores::Page) {}";
     let found: Vec<_> = uses(source).into_iter().collect();
-    assert_eq!(found, ["aws", "clock", "models", "stores"]);
+    assert_eq!(found, ["clock", "models", "retry", "stores"]);
 }

@@ -1,4 +1,5 @@
-//! The library of Stagecast's functions: granted AWS clients, stores, delivery and the pipeline runner.
+//! The library of Stagecast's functions: stores, delivery and the pipeline runner. The AWS clients are
+//! those of [`granted_aws`].
 //!
 //! A module uses only modules above it in this table; `layers.rs` checks that.
 //!
@@ -8,9 +9,7 @@
 //! | [`progress`] | the handle with which a stage reports, and the estimate of the remaining time |
 //! | [`response_size`] | the size of a response as Lambda measures it |
 //! | [`retry`] | retry policies with backoff |
-//! | [`telemetry`] | logs as JSON |
 //! | [`metrics`] | metrics in CloudWatch's embedded metric format |
-//! | [`aws`] | AWS clients whose methods require the function's grants |
 //! | [`models`] | the items of the tables |
 //! | [`stores`] | reads, conditional writes and transactions of these items |
 //! | [`watchdog`] | when the watchdog checks a job, and what it does then |
@@ -21,7 +20,6 @@
 //! | [`error`] | the error of a request, for both APIs |
 //! | [`http`] | requests and responses of the HTTP API |
 
-pub mod aws;
 pub mod cancellation;
 pub mod clock;
 pub mod delivery;
@@ -37,6 +35,5 @@ pub mod progress;
 pub mod response_size;
 pub mod retry;
 pub mod stores;
-pub mod telemetry;
 pub mod unattended;
 pub mod watchdog;

@@ -4,10 +4,11 @@
 
 use std::io::Write as _;
 
+use granted_aws::telemetry::Output;
 use serde_json::{Map, Value, json};
 use typed_contract::functions::Function;
 
-use crate::{clock::Clock, telemetry::Output};
+use crate::clock::Clock;
 
 /// The CloudWatch namespace of every metric.
 const NAMESPACE: &str = "Stagecast";

@@ -10,13 +10,13 @@ use contract::{
     queues::{DeliveryKind, DeliveryQueue, DeliveryTask, Recipients},
     tables::{JobEvents, Jobs},
 };
+use granted_aws::{Queues, SendError};
 use typed_contract::{
     functions::Function,
     grants::{GetItem, Granted, PutItem, Query, SendMessage, UpdateItem},
 };
 
 use crate::{
-    aws::{Queues, SendError},
     clock::Clock,
     delivery::{MessageHeader, redelivery, terminal_message},
     models::{Event, Job, SentRange, TerminalState},

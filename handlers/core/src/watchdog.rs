@@ -16,16 +16,14 @@ use contract::{
     queues::{DeliveryQueue, DeliveryTask},
     timestamp::Timestamp,
 };
+use granted_aws::{Queues, SendError};
 use typed_contract::{
     functions::Function,
     grants::{Granted, SendMessage},
     queues::MAX_DELAY_SECONDS,
 };
 
-use crate::{
-    aws::{Queues, SendError},
-    models::{Job, TerminalState},
-};
+use crate::models::{Job, TerminalState};
 
 /// Seconds until the first check of a watchdog: the lease of a claim at the same time has ended by then.
 pub const FIRST_CHECK_SECONDS: i64 = LEASE_SECONDS + WATCHDOG_MARGIN_SECONDS + 1;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use contract::functions::DeliveryFunction;
+use granted_aws::{ConnectionsApi, Environment, Queues};
 use handlers_core::{
-    aws::{ConnectionsApi, Environment, Queues},
     clock::Clock,
     delivery::{ConnectionMaintainer, Stores},
     stores::{EventStore, JobStore, SubscriptionStore},

@@ -7,8 +7,8 @@ use contract::{
     functions::DeliveryFunction,
     queues::{DeliveryKind, DeliveryQueue, DeliveryTask, MAX_DELIVERY_ATTEMPTS, Recipients},
 };
+use granted_aws::ConnectionsApi;
 use handlers_core::{
-    aws::ConnectionsApi,
     delivery::{Outgoing, Sender, Unfinished},
     metrics,
     models::{Job, Subscriber},

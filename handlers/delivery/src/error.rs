@@ -1,6 +1,7 @@
 //! The error of a task.
 
-use handlers_core::{aws::SendError, stores::StoreError};
+use granted_aws::SendError;
+use handlers_core::stores::StoreError;
 
 /// A task failed. Its message stays on the queue.
 #[derive(Debug, thiserror::Error)]

@@ -6,7 +6,8 @@ use contract::{
     messages::ServerMessage,
     queues::{DeliveryKind, DeliveryTask},
 };
-use handlers_core::{aws::Environment, clock::Clock, models::Job};
+use granted_aws::Environment;
+use handlers_core::{clock::Clock, models::Job};
 use tracing::Instrument as _;
 
 use crate::{

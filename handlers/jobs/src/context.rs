@@ -1,8 +1,8 @@
 //! What the routes share: clients, stores and settings.
 
 use contract::{environment::WebSocketUrl, functions::JobsFunction, input::InputRules};
+use granted_aws::{Database, Environment, Objects, Queues};
 use handlers_core::{
-    aws::{Database, Environment, Objects, Queues},
     cancellation::Canceller,
     clock::Clock,
     stores::{EventStore, JobStore, ResultStore},

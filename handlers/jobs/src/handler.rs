@@ -5,8 +5,8 @@ use contract::{
     functions::JobsFunction, http::HttpErrorCode, ids::RequestId, input::InputRules,
     routes::HttpRoute,
 };
+use granted_aws::Environment;
 use handlers_core::{
-    aws::Environment,
     clock::{Clock, random},
     http::{ApiError, job_id_of, respond},
 };

@@ -2,7 +2,8 @@
 
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use contract::input::InputRules;
-use handlers_core::{aws, aws::Environment, clock::Clock, telemetry};
+use granted_aws::{Environment, telemetry};
+use handlers_core::clock::Clock;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 use crate::Handler;
@@ -12,7 +13,7 @@ use crate::Handler;
 pub async fn serve(input_rules: &'static InputRules) -> Result<(), Error> {
     telemetry::init();
     let environment = Environment::load()?;
-    let aws = aws::load().await;
+    let aws = granted_aws::load().await;
     let handler = Handler::new(&aws, &environment, Clock::system(), input_rules);
     aws.warm(&environment).await;
     lambda_runtime::run(service_fn(

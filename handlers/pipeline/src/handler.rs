@@ -10,8 +10,8 @@ use contract::{
     functions::PipelineFunction,
     queues::{JobMessage, JobQueue},
 };
+use granted_aws::{Environment, Objects, Queues, SendError};
 use handlers_core::{
-    aws::{Environment, Objects, Queues, SendError},
     clock::Clock,
     delivery::Stores,
     pipeline::{Pipeline, RunError, RunOutcome, Runner},

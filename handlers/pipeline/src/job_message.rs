@@ -11,7 +11,8 @@ use aws_lambda_events::sqs::SqsMessage;
 use contract::{
     functions::PipelineFunction, limits::LEASE_SECONDS, queues::JobQueue, timestamp::Timestamp,
 };
-use handlers_core::{aws::Queues, models::Job};
+use granted_aws::Queues;
+use handlers_core::models::Job;
 
 /// Visibility timeout of the message of a run, in seconds: slightly longer than the lease, so that
 /// another run can claim the job soon after this one is killed.

@@ -2,7 +2,8 @@
 
 use aws_lambda_events::sqs::SqsEvent;
 use contract::functions::PipelineFunction;
-use handlers_core::{aws, aws::Environment, clock::Clock, pipeline::Pipeline, telemetry};
+use granted_aws::{Environment, telemetry};
+use handlers_core::{clock::Clock, pipeline::Pipeline};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 use crate::Handler;
@@ -26,7 +27,7 @@ async fn run<Output>(
 ) -> Result<(), Error> {
     telemetry::init();
     let environment = Environment::load()?;
-    let aws = aws::load().await;
+    let aws = granted_aws::load().await;
     let handler = Handler::new(&aws, &environment, Clock::system(), || build(&environment))?;
     aws.warm(&environment).await;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {

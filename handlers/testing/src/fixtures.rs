@@ -9,8 +9,8 @@ use contract::{
     limits::DEFAULT_MAX_SUBSCRIPTIONS,
     timestamp::Timestamp,
 };
+use granted_aws::{Database, Environment, Objects, Queues};
 use handlers_core::{
-    aws::{Database, Environment, Objects, Queues},
     cancellation::{Cancellation, Canceller},
     clock::Clock,
     delivery::{Publisher, Stores},

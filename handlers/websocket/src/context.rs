@@ -4,8 +4,8 @@ use contract::{
     environment::{AllowedOrigins, MaxSubscriptions},
     functions::WebSocketFunction,
 };
+use granted_aws::{ConnectionsApi, Environment, Queues};
 use handlers_core::{
-    aws::{ConnectionsApi, Environment, Queues},
     cancellation::Canceller,
     clock::Clock,
     delivery::Stores,

@@ -2,7 +2,8 @@
 
 use aws_lambda_events::apigw::{ApiGatewayProxyResponse, ApiGatewayWebsocketProxyRequest};
 use contract::{functions::WebSocketFunction, routes::Route};
-use handlers_core::{aws::Environment, clock::Clock, stores::StoreError};
+use granted_aws::Environment;
+use handlers_core::{clock::Clock, stores::StoreError};
 use tracing::Instrument as _;
 
 use crate::{

@@ -8,8 +8,8 @@ use contract::{
     ids::{CorrelationId, JobId},
     timestamp::Timestamp,
 };
+use granted_aws::PostError;
 use handlers_core::{
-    aws::PostError,
     retry::RetryPolicy,
     stores::{SubscriptionRequest, correlation_id},
 };

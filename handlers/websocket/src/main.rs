@@ -1,7 +1,8 @@
 //! The function that serves every route of the WebSocket API.
 
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
-use handlers_core::{aws, aws::Environment, clock::Clock, telemetry};
+use granted_aws::{Environment, telemetry};
+use handlers_core::clock::Clock;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 use websocket::Handler;
 
@@ -9,7 +10,7 @@ use websocket::Handler;
 async fn main() -> Result<(), Error> {
     telemetry::init();
     let environment = Environment::load()?;
-    let aws = aws::load().await;
+    let aws = granted_aws::load().await;
     let handler = Handler::new(&aws, &environment, Clock::system())?;
     aws.warm(&environment).await;
     lambda_runtime::run(service_fn(

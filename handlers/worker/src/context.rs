@@ -3,11 +3,8 @@
 use std::sync::Arc;
 
 use contract::functions::WorkerFunction;
-use handlers_core::{
-    aws::{Environment, Objects},
-    clock::Clock,
-    delivery::Stores,
-};
+use granted_aws::{Environment, Objects};
+use handlers_core::{clock::Clock, delivery::Stores};
 
 use crate::publishers::Publishers;
 

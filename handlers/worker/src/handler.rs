@@ -2,8 +2,8 @@
 
 use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
 use contract::{functions::WorkerFunction, http::HttpErrorCode, ids::RequestId, routes::HttpRoute};
+use granted_aws::Environment;
 use handlers_core::{
-    aws::Environment,
     clock::{Clock, random},
     http::{ApiError, job_id_of, respond},
 };

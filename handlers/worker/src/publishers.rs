@@ -8,8 +8,8 @@ use std::{
 };
 
 use contract::functions::WorkerFunction;
+use granted_aws::Objects;
 use handlers_core::{
-    aws::Objects,
     delivery::{Publisher, Stores},
     models::Job,
     stores::Lease,

@@ -49,7 +49,7 @@ impl Operator {
     }
 
     /// Puts an item, in the format of `handlers_core::models`.
-    pub(crate) async fn put(&self, table: &TableSpec, item: handlers_core::aws::Item) {
+    pub(crate) async fn put(&self, table: &TableSpec, item: granted_aws::Item) {
         let put = self.dynamodb.put_item().set_item(Some(item));
         let put = put.table_name(self.outputs.table(table)).send().await;
         put.unwrap_or_else(|error| panic!("{}: {error:?}", table.name));

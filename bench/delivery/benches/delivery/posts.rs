@@ -11,8 +11,8 @@ use std::{
 use anyhow::{bail, ensure};
 use bytes::Bytes;
 use contract::{functions::DeliveryFunction, ids::CorrelationId, ids::JobId, timestamp::Timestamp};
+use granted_aws::{ConnectionsApi, Database, Environment, Queues};
 use handlers_core::{
-    aws::{self, ConnectionsApi, Database, Environment, Queues},
     clock::Clock,
     delivery::{ConnectionMaintainer, Outgoing, Sender},
     models::Subscriber,
@@ -77,7 +77,7 @@ async fn ours(connections: usize, messages: usize) -> anyhow::Result<f64> {
             other => other.to_lowercase(),
         })
     })?;
-    let config = aws::load().await;
+    let config = granted_aws::load().await;
     let clock = Clock::system();
     let store = ConnectionStore::new(Database::new(&config, &environment), clock.clone());
     let sender = Sender::new(

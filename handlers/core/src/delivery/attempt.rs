@@ -2,12 +2,9 @@
 
 use bytes::Bytes;
 use contract::timestamp::Timestamp;
+use granted_aws::{Post, PostError};
 
-use crate::{
-    aws::{Post, PostError},
-    clock::Clock,
-    retry::RetryPolicy,
-};
+use crate::{clock::Clock, retry::RetryPolicy};
 
 /// The connection that a message is posted to.
 #[derive(Clone, Debug, PartialEq, Eq)]

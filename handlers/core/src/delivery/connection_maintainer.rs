@@ -11,6 +11,7 @@ use contract::{
     queues::{DeliveryQueue, DeliveryTask, Recipients},
     tables::{Connections, Subscribers},
 };
+use granted_aws::Queues;
 use typed_contract::{
     functions::Function,
     grants::{DeleteItem, Granted, Query, SendMessage, UpdateItem},
@@ -18,7 +19,6 @@ use typed_contract::{
 
 use super::{DeliveryObserver, Outcome, deferred_fan_out::queue_with_retry};
 use crate::{
-    aws::Queues,
     models::Subscriber,
     stores::{ConnectionStore, StoreError},
 };

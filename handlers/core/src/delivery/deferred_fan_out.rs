@@ -6,6 +6,7 @@ use contract::{
     ids::JobId,
     queues::{DeliveryKind, DeliveryQueue, DeliveryTask, Recipients},
 };
+use granted_aws::{Queues, SendError};
 use tokio::time::Instant;
 use typed_contract::{
     functions::Function,
@@ -13,10 +14,7 @@ use typed_contract::{
 };
 
 use super::Stores;
-use crate::{
-    aws::{Queues, SendError},
-    retry::RetryPolicy,
-};
+use crate::retry::RetryPolicy;
 
 /// Shortest time between two progress updates for subscribers beyond those posted to directly.
 const WIDE_INTERVAL: Duration = Duration::from_secs(2);

@@ -11,6 +11,7 @@ use contract::{
     queues::DeliveryQueue,
     tables::{JobEvents, Jobs, Subscribers},
 };
+use granted_aws::{ConnectionsApi, Objects};
 use typed_contract::{
     environment::WebSocketApi,
     functions::Function,
@@ -27,7 +28,6 @@ use super::{
     terminal_message::{MessageHeader, terminal_message},
 };
 use crate::{
-    aws::{ConnectionsApi, Objects},
     metrics,
     models::{Event, Job, Subscriber, TerminalState},
     progress::Estimate,

@@ -5,13 +5,13 @@ use contract::{
     queues::{DeliveryQueue, DeliveryTask, Recipients},
     tables::Jobs,
 };
+use granted_aws::{Queues, SendError};
 use typed_contract::{
     functions::Function,
     grants::{Granted, SendMessage, UpdateItem},
 };
 
 use crate::{
-    aws::{Queues, SendError},
     models::{Job, SentRange},
     stores::JobStore,
 };

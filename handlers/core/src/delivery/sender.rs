@@ -8,6 +8,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use granted_aws::{Post, PostError};
 use tokio::{
     sync::{Notify, Semaphore},
     time::Instant,
@@ -21,13 +22,7 @@ use super::{
     stats::DeliveryStats,
     write_priority::{PauseGuard, SendGate},
 };
-use crate::{
-    aws::{Post, PostError},
-    clock::Clock,
-    metrics::StatsSnapshot,
-    models::Subscriber,
-    retry::RetryPolicy,
-};
+use crate::{clock::Clock, metrics::StatsSnapshot, models::Subscriber, retry::RetryPolicy};
 
 /// Maximum number of concurrent posts, over all connections.
 const CONCURRENT_POSTS: usize = 128;

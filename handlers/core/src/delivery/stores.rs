@@ -6,6 +6,7 @@ use contract::{
     queues::{DeliveryQueue, DeliveryTask, Recipients},
     tables::Jobs,
 };
+use granted_aws::{ConnectionsApi, Database, Environment, Queues, SendError};
 use typed_contract::{
     environment::WebSocketApi,
     functions::Function,
@@ -14,7 +15,6 @@ use typed_contract::{
 
 use super::redelivery;
 use crate::{
-    aws::{ConnectionsApi, Database, Environment, Queues, SendError},
     clock::Clock,
     stores::{ConnectionStore, EventStore, JobStore, SubscriptionStore},
 };

@@ -6,11 +6,11 @@ use contract::{
     tables::{CONNECTION_SENTINEL, ConnectionKey, Connections},
     timestamp::Timestamp,
 };
+use granted_aws::Item;
 use serde::{Deserialize, Serialize};
 use typed_contract::tables::Record;
 
 use super::{InvalidItem, ReplayAllowance, SentRange, item};
-use crate::aws::Item;
 
 /// The status of a connection. A connection that has ended has no item.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -229,8 +229,9 @@ impl Connection {
 
 #[cfg(test)]
 mod tests {
+    use granted_aws::{number, text};
+
     use super::*;
-    use crate::aws::{number, text};
 
     const NOW: Timestamp = Timestamp::from_epoch_seconds(1_705_314_615);
 

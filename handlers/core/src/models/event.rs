@@ -8,11 +8,11 @@ use contract::{
     messages::{FailureCode, ServerMessage},
     tables::{JobEventKey, JobEvents},
 };
+use granted_aws::Item;
 use serde::{Deserialize, Serialize};
 use typed_contract::tables::Record;
 
 use super::{InvalidItem, TerminalState, item};
-use crate::aws::Item;
 
 /// An item of `job_events`. It is committed once the `seq` of the job's item has reached its `seq`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

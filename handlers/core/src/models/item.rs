@@ -2,10 +2,9 @@
 
 use std::fmt::Display;
 
+use granted_aws::Item;
 use serde::{Serialize, de::DeserializeOwned};
 use typed_contract::tables::Table;
-
-use crate::aws::Item;
 
 /// An item that does not have the attributes of its table.
 #[derive(Debug, thiserror::Error)]

@@ -9,12 +9,13 @@ use contract::{
     tables::{JobKey, Jobs},
     timestamp::Timestamp,
 };
+use granted_aws::Item;
 use serde::{Deserialize, Serialize};
 use subtle::ConstantTimeEq;
 use typed_contract::tables::Record;
 
 use super::{InvalidItem, SentRange, item};
-use crate::{aws::Item, hash::sha256_hex, progress::Estimate};
+use crate::{hash::sha256_hex, progress::Estimate};
 
 /// The version of the HTTP API.
 const API_VERSION: &str = "v1";

@@ -5,11 +5,11 @@ use contract::{
     tables::{SubscriberKey, Subscribers},
     timestamp::Timestamp,
 };
+use granted_aws::Item;
 use serde::{Deserialize, Serialize};
 use typed_contract::tables::Record;
 
 use super::{InvalidItem, item};
-use crate::aws::Item;
 
 /// An item of `job_subscribers`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,6 +12,7 @@ use contract::{
     queues::{JobMessage, JobQueue},
 };
 use futures_util::FutureExt as _;
+use granted_aws::{Objects, SendError};
 use tokio::time::Instant;
 use tracing::Span;
 use typed_contract::grants::{GetObject, Granted, SendMessage};
@@ -25,7 +26,6 @@ use super::{
     supervise::{Supervised, supervise},
 };
 use crate::{
-    aws::{Objects, SendError},
     delivery::{LeaseStatus, PublishError, Publisher, Publishes, Stores},
     models::{Job, TerminalState},
     progress::{Estimate, Progress},

@@ -1,8 +1,9 @@
 //! The optimistic lock of a connection's replay allowance, as parts of an update expression.
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use granted_aws::number;
 
-use crate::{aws::number, models::ReplayAllowance};
+use crate::models::ReplayAllowance;
 
 /// The condition that the stored allowance is `before`.
 pub(super) fn unchanged(before: ReplayAllowance) -> &'static str {

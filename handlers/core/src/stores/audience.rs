@@ -2,13 +2,14 @@
 
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use contract::{ids::JobId, tables::Subscribers};
+use granted_aws::text;
 use typed_contract::{
     functions::Function,
     grants::{Granted, Query},
 };
 
 use super::{StoreError, SubscriptionStore, error::all_items};
-use crate::{aws::text, models::Subscriber};
+use crate::models::Subscriber;
 
 const OPERATION: &str = "reading the subscribers of a job";
 

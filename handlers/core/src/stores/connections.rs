@@ -14,6 +14,7 @@ use contract::{
     timestamp::Timestamp,
 };
 use futures_util::future::try_join_all;
+use granted_aws::{Database, number, text};
 use sha2::{Digest, Sha256};
 use typed_contract::{
     functions::Function,
@@ -25,7 +26,6 @@ use super::{
     error::{all_items, condition_met, is_conflict},
 };
 use crate::{
-    aws::{Database, number, text},
     clock::Clock,
     models::{Connection, PendingReply, ReplayAllowance, SentRange, Subscriber},
     retry::RetryPolicy,

@@ -8,8 +8,9 @@ use aws_sdk_dynamodb::{
     types::CancellationReason,
 };
 use aws_smithy_types::error::operation::BuildError;
+use granted_aws::Item;
 
-use crate::{aws::Item, models::InvalidItem};
+use crate::models::InvalidItem;
 
 /// A call to a table or to the bucket failed.
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,7 @@
 //! The log of durable messages.
 
 use contract::{ids::JobId, tables::JobEvents};
+use granted_aws::{Database, number, text};
 use typed_contract::{
     functions::Function,
     grants::{Granted, PutItem, Query},
@@ -10,10 +11,7 @@ use super::{
     StoreError,
     error::{all_items, condition_met},
 };
-use crate::{
-    aws::{Database, number, text},
-    models::Event,
-};
+use crate::models::Event;
 
 /// The result of writing an event.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,13 +11,14 @@ use contract::{
     limits::{MAX_INLINE_RESULTS_BYTES, MAX_RESULTS_ANSWER_BYTES},
     messages::Results,
 };
+use granted_aws::Objects;
 use typed_contract::{
     functions::Function,
     grants::{GetObject, Granted, PutObject},
 };
 
 use super::StoreError;
-use crate::{aws::Objects, hash::sha256_hex, response_size::fits_into_response};
+use crate::{hash::sha256_hex, response_size::fits_into_response};
 
 /// How long a presigned URL is valid.
 const PRESIGNED_FOR: std::time::Duration = std::time::Duration::from_mins(5);

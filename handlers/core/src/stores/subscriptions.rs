@@ -10,6 +10,7 @@ use contract::{
     },
     timestamp::Timestamp,
 };
+use granted_aws::{Database, number, text};
 use typed_contract::{
     functions::Function,
     grants::{DeleteItem, GetItem, Granted, PutItem, UpdateItem},
@@ -22,7 +23,6 @@ use super::{
     transactions::{CancelledTransaction, cancellation_cause, contended, is_read_conflict},
 };
 use crate::{
-    aws::{Database, number, text},
     clock::Clock,
     models::{Connection, Job, ReplayAllowance, ReplayLimited, SentRange, Subscriber},
     retry::RetryPolicy,

@@ -1,7 +1,8 @@
 //! Tasks that are split into parts.
 
 use contract::{functions::WebSocketFunction, queues::DeliveryTask};
-use handlers_core::{aws::Database, models::Subscriber, stores::correlation_id};
+use granted_aws::Database;
+use handlers_core::{models::Subscriber, stores::correlation_id};
 use handlers_testing::fixtures::{TestJob, environment};
 use local::Fault;
 

@@ -6,7 +6,7 @@ use contract::{
     queues::JobQueue,
     routes::HttpRoute,
 };
-use handlers_core::aws::Objects;
+use granted_aws::Objects;
 use handlers_testing::{
     fixtures::environment,
     http_api::{Answer, request, with_body, with_header, with_parameter},

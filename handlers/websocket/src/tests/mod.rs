@@ -9,7 +9,8 @@ use contract::{
     functions::WebSocketFunction,
     tables::{Connections, Subscribers},
 };
-use handlers_core::{aws::Environment, clock::Clock};
+use granted_aws::Environment;
+use handlers_core::clock::Clock;
 use handlers_testing::{
     TestAws,
     fixtures::{self, START, TestJob},

@@ -6,7 +6,7 @@ use contract::{
     functions::JobsFunction,
     routes::HttpRoute,
 };
-use handlers_core::aws::Objects;
+use granted_aws::Objects;
 use handlers_testing::{
     fixtures::{TestJob, environment},
     http_api::{Answer, job_request},

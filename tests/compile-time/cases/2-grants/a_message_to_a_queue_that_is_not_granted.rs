@@ -4,7 +4,7 @@ use contract::{
     functions::WebSocketFunction,
     queues::{JobQueue, JobMessage},
 };
-use handlers_core::aws::Queues;
+use granted_aws::Queues;
 
 fn start(queues: &Queues<WebSocketFunction>, job: &JobMessage) {
     drop(queues.send::<JobQueue>(job, 0));

@@ -1,7 +1,7 @@
 //! A transaction needs the grants of its parts.
 
 use contract::{functions::JobsFunction, tables::SubscriberKey};
-use handlers_core::aws::Database;
+use granted_aws::Database;
 
 fn count(database: &Database<JobsFunction>) {
     let subscriber = SubscriberKey {

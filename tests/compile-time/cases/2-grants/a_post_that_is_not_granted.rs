@@ -2,7 +2,7 @@
 
 use aws_config::SdkConfig;
 use contract::functions::JobsFunction;
-use handlers_core::aws::{ConnectionsApi, Environment};
+use granted_aws::{ConnectionsApi, Environment};
 
 fn connections(
     config: &SdkConfig,

@@ -1,7 +1,7 @@
 //! The grant of a table does not include its indexes.
 
 use typed_contract::functions::Trigger;
-use handlers_core::aws::Database;
+use granted_aws::Database;
 
 typed_contract::table! {
     /// What customers have ordered.

@@ -1,7 +1,7 @@
 //! The websocket function has no grant on the bucket.
 
 use contract::{buckets, functions::WebSocketFunction};
-use handlers_core::aws::Objects;
+use granted_aws::Objects;
 
 fn read(objects: &Objects<WebSocketFunction>) {
     objects.get_object::<buckets::Objects>();

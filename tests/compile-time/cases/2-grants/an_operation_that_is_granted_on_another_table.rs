@@ -2,7 +2,7 @@
 
 use contract::{functions::JobsFunction, tables::{ConnectionKey, Connections}};
 use typed_contract::tables::Record;
-use handlers_core::aws::Database;
+use granted_aws::Database;
 
 struct Visit {
     connection_id: String,

@@ -1,7 +1,7 @@
 //! The delivery function may change and delete connections, but not read one.
 
 use contract::{functions::DeliveryFunction, tables::ConnectionKey};
-use handlers_core::aws::Database;
+use granted_aws::Database;
 
 fn read(database: &Database<DeliveryFunction>) {
     let key = ConnectionKey {

@@ -1,7 +1,7 @@
 //! The key of a job is its `job_id`.
 
 use contract::{functions::JobsFunction, tables::JobKey};
-use handlers_core::aws::Database;
+use granted_aws::Database;
 
 fn look(database: &Database<JobsFunction>) {
     database.get_item(&JobKey {

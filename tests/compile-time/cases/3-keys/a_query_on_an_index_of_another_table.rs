@@ -2,7 +2,7 @@
 
 use contract::tables::Jobs;
 use typed_contract::functions::Trigger;
-use handlers_core::aws::Database;
+use granted_aws::Database;
 
 typed_contract::table! {
     /// What customers have ordered.

@@ -1,7 +1,7 @@
 //! Only the jobs function has the address of the WebSocket API.
 
 use contract::{environment::WebSocketUrl, functions::PipelineFunction};
-use handlers_core::aws::Environment;
+use granted_aws::Environment;
 
 fn address(environment: &Environment<PipelineFunction>) -> &str {
     environment.get::<WebSocketUrl>()

@@ -1,7 +1,7 @@
 //! Only functions with a grant on the bucket have its name.
 
 use contract::{buckets::Objects, functions::DeliveryFunction};
-use handlers_core::aws::Environment;
+use granted_aws::Environment;
 
 fn bucket(environment: &Environment<DeliveryFunction>) -> &str {
     environment.get::<Objects>()

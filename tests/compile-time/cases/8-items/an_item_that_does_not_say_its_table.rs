@@ -1,7 +1,7 @@
 //! An item type must name its table and key.
 
 use contract::functions::JobsFunction;
-use handlers_core::aws::Database;
+use granted_aws::Database;
 
 struct Note;
 

@@ -26,6 +26,7 @@ fn invalid_programs_are_rejected_with_their_message() {
     let artifacts = Artifacts::of(&[
         "aws_config",
         "contract",
+        "granted_aws",
         "handlers_core",
         "infra_gen",
         "typed_contract",

@@ -4,16 +4,14 @@ use aws_sdk_dynamodb::{
     operation::update_item::builders::UpdateItemFluentBuilder, types::AttributeValue,
 };
 use contract::{ids::JobId, limits::LEASE_SECONDS, messages::JobStatus, tables::Jobs};
+use granted_aws::{number, text};
 use typed_contract::{
     functions::Function,
     grants::{GetItem, Granted, UpdateItem},
 };
 
 use super::{JobStore, StoreError};
-use crate::{
-    aws::{number, text},
-    models::Job,
-};
+use crate::models::Job;
 
 /// The condition of every write of a run: no later claim exists, and the job has not ended.
 pub(super) const UNDER_LEASE: &str = "epoch = :epoch AND #status = :running";

@@ -13,6 +13,7 @@ use contract::{
     messages::JobStatus,
     tables::{JobKey, Jobs},
 };
+use granted_aws::{Database, text};
 use typed_contract::{
     functions::Function,
     grants::{GetItem, Granted, PutItem, UpdateItem},
@@ -26,7 +27,6 @@ use super::{
     error::{condition_met, is_conflict},
 };
 use crate::{
-    aws::{Database, text},
     clock::Clock,
     models::{Job, SentRange},
     retry::RetryPolicy,

@@ -4,6 +4,7 @@ use aws_sdk_dynamodb::{
     operation::update_item::builders::UpdateItemFluentBuilder, types::AttributeValue,
 };
 use contract::{limits::LEASE_SECONDS, messages::ServerMessage, tables::Jobs};
+use granted_aws::{number, text};
 use typed_contract::{
     functions::Function,
     grants::{GetItem, Granted, UpdateItem},
@@ -11,7 +12,6 @@ use typed_contract::{
 
 use super::{JobStore, Lease, StoreError, claims::UNDER_LEASE};
 use crate::{
-    aws::{number, text},
     models::{Job, TerminalState},
     progress::Estimate,
 };

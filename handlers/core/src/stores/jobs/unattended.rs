@@ -2,16 +2,14 @@
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use contract::{messages::JobStatus, tables::Jobs};
+use granted_aws::{number, text};
 use typed_contract::{
     functions::Function,
     grants::{GetItem, Granted, UpdateItem},
 };
 
 use super::{Commit, JobStore, StoreError};
-use crate::{
-    aws::{number, text},
-    models::Job,
-};
+use crate::models::Job;
 
 /// The condition of a write without a lease: there is no later claim and no later commit, and the job is
 /// queued or its lease has ended.

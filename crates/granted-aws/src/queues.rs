@@ -10,7 +10,7 @@ use typed_contract::{
     queues::Queue,
 };
 
-use super::Environment;
+use crate::Environment;
 
 /// SQS's limit of messages in one `SendMessageBatch`.
 const BATCH: usize = 10;

@@ -14,7 +14,7 @@ use typed_contract::{
     grants::{GetObject, Granted, PutObject},
 };
 
-use super::Environment;
+use crate::Environment;
 
 /// The client of S3 for the function `F`.
 #[derive(Debug)]

@@ -22,7 +22,7 @@ use typed_contract::{
     tables::{IndexOf, Key, KeyValue, Record, Table},
 };
 
-use super::{Environment, Item, number, text};
+use crate::{Environment, Item, number, text};
 
 /// The client of DynamoDB for the function `F`.
 #[derive(Debug)]

@@ -11,8 +11,8 @@ use typed_contract::{
 /// A variable that the template sets for the function is missing.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "the environment variable {0} is not set: the function was not deployed with the template that \
-     infra-gen writes. help: run `infra-gen synth` and deploy again"
+    "the environment variable {0} is not set: the function was not deployed with its current \
+     template. help: write the template and deploy again"
 )]
 pub struct MissingVariable(pub &'static str);
 
@@ -74,30 +74,57 @@ impl<F: Function> Environment<F> {
 
     /// The value of a variable. [`Self::read`] has found every variable that a caller can name: those of
     /// all grants and settings of `F`.
-    pub(super) fn value(&self, name: &str) -> &str {
+    pub(crate) fn value(&self, name: &str) -> &str {
         self.values.get(name).map_or("", String::as_str)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use contract::{environment::WebSocketUrl, functions::JobsFunction, tables::Jobs};
+    use typed_contract::functions::Trigger;
 
     use super::*;
+
+    typed_contract::table! {
+        /// What customers have ordered.
+        Orders = "orders" in "ORDERS_TABLE" {
+            OrderKey { order_id: String },
+            time_to_live: expires_at: Number,
+        }
+    }
+
+    typed_contract::settings! {
+        /// Maximum number of items in an order.
+        MaxItems = "MAX_ITEMS",
+    }
+
+    typed_contract::function! {
+        /// Serves the orders.
+        OrdersFunction = "orders" {
+            memory_mib: 256,
+            timeout_seconds: 10,
+            retry_budget_seconds: 0,
+            triggers: [Trigger::HttpRoutes],
+            grants: {
+                Orders: [GetItem],
+            },
+            settings: [MaxItems],
+        }
+    }
 
     #[test]
     fn variables_of_grants_and_settings_are_read() {
         let environment =
-            Environment::<JobsFunction>::read(|name| Some(format!("value of {name}"))).unwrap();
-        assert_eq!(environment.get::<Jobs>(), "value of JOBS_TABLE");
-        assert_eq!(environment.get::<WebSocketUrl>(), "value of WEBSOCKET_URL");
+            Environment::<OrdersFunction>::read(|name| Some(format!("value of {name}"))).unwrap();
+        assert_eq!(environment.get::<Orders>(), "value of ORDERS_TABLE");
+        assert_eq!(environment.get::<MaxItems>(), "value of MAX_ITEMS");
     }
 
     #[test]
     fn missing_variable_is_an_error_that_names_it() {
         let error =
-            Environment::<JobsFunction>::read(|name| (name != "JOBS_TABLE").then(String::new))
+            Environment::<OrdersFunction>::read(|name| (name != "ORDERS_TABLE").then(String::new))
                 .unwrap_err();
-        assert_eq!(error, MissingVariable("JOBS_TABLE"));
+        assert_eq!(error, MissingVariable("ORDERS_TABLE"));
     }
 }

@@ -17,9 +17,9 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// The configuration that the clients of all AWS services are built from. Dereferences to the SDK's.
 #[derive(Debug)]
 pub struct Aws {
-    pub(super) config: SdkConfig,
+    pub(crate) config: SdkConfig,
     /// The HTTP connector of all clients, so that they share connections.
-    pub(super) connector: SharedHttpConnector,
+    pub(crate) connector: SharedHttpConnector,
 }
 
 impl Deref for Aws {
@@ -49,7 +49,7 @@ pub async fn load() -> Aws {
 /// Builds the connector with `ring`, which starts faster than AWS-LC and compiles without `CMake`; the
 /// SDK's default would link a second TLS stack. It is built once, because each connector reads all
 /// root certificates of the machine, and the SDK would build one per client to validate itself.
-pub(super) fn connector() -> SharedHttpConnector {
+pub(crate) fn connector() -> SharedHttpConnector {
     let settings = HttpConnectorSettings::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .build();

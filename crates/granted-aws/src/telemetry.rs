@@ -48,10 +48,10 @@ fn filter(level: &str) -> EnvFilter {
 
 /// The standard output of the process, to which log records and metrics are written.
 ///
-/// It is not `std::io::stdout()`, whose lock a stage may hold for as long as it runs: the runner, which
-/// reports the stage's progress, must not wait for that.
+/// It is not `std::io::stdout()`, whose lock other code of the function may hold for as long as it runs:
+/// what logs meanwhile must not wait for that.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Output;
+pub struct Output;
 
 impl Output {
     /// A second handle of standard output; none if the process has no standard output.
@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn records_are_written_while_a_stage_holds_the_lock_of_stdout() {
+    fn records_are_written_while_other_code_holds_the_lock_of_stdout() {
         let _lock = io::stdout().lock();
         let (written, is_written) = std::sync::mpsc::channel();
         std::thread::spawn(move || {

@@ -20,7 +20,7 @@ use typed_contract::{
     grants::{Granted, PostToConnection},
 };
 
-use super::{Environment, Post, PostError};
+use crate::{Environment, Post, PostError};
 
 /// Longest time for one post. A post that takes longer fails with [`PostError::TimedOut`].
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -47,8 +47,8 @@ impl<F: Function> ConnectionsApi<F> {
     where
         F: Granted<PostToConnection<WebSocketApi>>,
     {
-        // `delivery` retries, because it knows the queue of the connection. A message is too small for
-        // its transfer to stall.
+        // The caller retries, because it knows the order of the messages. A message is too small for its
+        // transfer to stall.
         let config = Builder::from(config)
             .endpoint_url(endpoint(config, environment))
             .retry_config(RetryConfig::disabled())
@@ -69,7 +69,7 @@ impl<F: Function> ConnectionsApi<F> {
 
 /// The address of `@connections`. If `AWS_ENDPOINT_URL` is set, it is below that address, at the path
 /// that local emulators of API Gateway share.
-pub(super) fn endpoint<F: Function>(config: &SdkConfig, environment: &Environment<F>) -> String {
+pub(crate) fn endpoint<F: Function>(config: &SdkConfig, environment: &Environment<F>) -> String {
     match config.endpoint_url() {
         Some(emulator) => format!(
             "{}/_aws/execute-api/{}/{}",

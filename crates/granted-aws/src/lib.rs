@@ -1,8 +1,5 @@
-//! AWS clients whose methods require the grants of their function.
-//!
-//! Each wrapper holds one SDK client and the physical names of the function's resources. Its
-//! methods return the SDK's own fluent builders with the name filled in, and are bounded by the
-//! grant that they need: a call that the function's IAM policy would refuse does not compile.
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
 
 mod config;
 mod connections;
@@ -13,6 +10,7 @@ mod item;
 mod objects;
 mod post;
 mod queues;
+pub mod telemetry;
 mod warm;
 
 pub use config::{Aws, load};
@@ -23,4 +21,4 @@ pub use environment::{Environment, MissingVariable};
 pub use item::{Item, number, text};
 pub use objects::Objects;
 pub use post::{Post, PostError};
-pub use queues::{Queues, SendError};
+pub use queues::{Queues, SendError, VisibilityError};

@@ -14,7 +14,7 @@ use aws_smithy_types::byte_stream::ByteStream;
 use futures_util::future::join_all;
 use typed_contract::{functions::Function, grants::GrantedOn};
 
-use super::{Aws, Environment, connections};
+use crate::{Aws, Environment, connections};
 
 /// Longest time that the initialization waits for connections. It goes on without those that fail.
 const LIMIT: Duration = Duration::from_millis(200);
@@ -79,7 +79,8 @@ mod tests {
         sync::Barrier,
     };
 
-    use super::{super::config::connector, *};
+    use super::*;
+    use crate::config::connector;
 
     async fn server() -> (TcpListener, String) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
