@@ -2,6 +2,8 @@
 
 use contract::functions::JobsFunction;
 use granted_aws::Database;
+// Its records are the examples in the message, as in every function.
+use handlers_core as _;
 
 struct Note;
 
