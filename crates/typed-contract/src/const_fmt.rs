@@ -1,6 +1,15 @@
 //! String functions for `const` contexts, where `str::eq` and `format!` are not available.
 //!
-//! Public because the macros of this crate expand to calls of it in other crates.
+//! For compile-time checks of declarations, in this crate and in crates that declare:
+//!
+//! ```compile_fail,E0080
+//! use typed_contract::const_fmt::const_panic;
+//!
+//! const LIMIT: u32 = 0;
+//! const _: () = if LIMIT == 0 {
+//!     const_panic(&["the limit `", "LIMIT", "` is 0: make it at least 1"]);
+//! };
+//! ```
 
 /// `left == right`.
 pub const fn equal(left: &str, right: &str) -> bool {

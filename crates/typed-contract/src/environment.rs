@@ -8,6 +8,57 @@ pub trait Resource: 'static {
 }
 
 /// The function `Self` has the environment variable of `R`.
+///
+/// ```
+/// use typed_contract::{environment::HasEnvVar, functions::Trigger};
+///
+/// typed_contract::settings! {
+///     /// Maximum number of items in an order.
+///     MaxItems = "MAX_ITEMS",
+/// }
+///
+/// typed_contract::function! {
+///     /// Serves the orders.
+///     OrdersFunction = "orders" {
+///         memory_mib: 256,
+///         timeout_seconds: 10,
+///         retry_budget_seconds: 0,
+///         triggers: [Trigger::HttpRoutes],
+///         grants: {},
+///         settings: [MaxItems],
+///     }
+/// }
+///
+/// fn variable<F: HasEnvVar<R>, R: typed_contract::environment::Resource>() -> &'static str {
+///     R::VARIABLE
+/// }
+///
+/// assert_eq!(variable::<OrdersFunction, MaxItems>(), "MAX_ITEMS");
+/// ```
+///
+/// A setting that the function does not list is not in its environment:
+///
+/// ```compile_fail,E0277
+/// # use typed_contract::{environment::HasEnvVar, functions::Trigger};
+/// # typed_contract::settings! {
+/// #     /// Maximum number of items in an order.
+/// #     MaxItems = "MAX_ITEMS",
+/// # }
+/// # typed_contract::function! {
+/// #     /// Serves the orders.
+/// #     OrdersFunction = "orders" {
+/// #         memory_mib: 256,
+/// #         timeout_seconds: 10,
+/// #         retry_budget_seconds: 0,
+/// #         triggers: [Trigger::HttpRoutes],
+/// #         grants: {},
+/// #         settings: [],
+/// #     }
+/// # }
+/// fn max_items<F: HasEnvVar<MaxItems>>() {}
+///
+/// max_items::<OrdersFunction>();
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not given the environment variable of `{R}`",
     label = "this function is not given `{R}`",

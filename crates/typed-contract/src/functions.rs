@@ -63,7 +63,107 @@ pub trait Function: 'static {
     const SPEC: &'static FunctionSpec;
 }
 
-/// Declares a function: its type, triggers, permissions and settings.
+/// Declares a function: its type, triggers, permissions and settings. The documentation's first sentence
+/// is also its description in the template.
+///
+/// ```
+/// use typed_contract::functions::{Function as _, Trigger};
+///
+/// # typed_contract::table! {
+/// #     /// What customers have ordered.
+/// #     Orders = "orders" in "ORDERS_TABLE" {
+/// #         OrderKey { order_id: String },
+/// #         time_to_live: expires_at: Number,
+/// #     }
+/// # }
+///
+/// typed_contract::function! {
+///     /// Serves the orders.
+///     OrdersFunction = "orders" {
+///         memory_mib: 256,
+///         timeout_seconds: 10,
+///         retry_budget_seconds: 0,
+///         triggers: [Trigger::HttpRoutes],
+///         grants: {
+///             Orders: [GetItem, PutItem],
+///         },
+///         settings: [],
+///     }
+/// }
+///
+/// assert_eq!(OrdersFunction::SPEC.description, "Serves the orders.");
+/// ```
+///
+/// A function that serves routes for longer than API Gateway waits does not compile:
+///
+/// ```compile_fail,E0080
+/// use typed_contract::functions::Trigger;
+///
+/// typed_contract::function! {
+///     /// Serves the orders.
+///     OrdersFunction = "orders" {
+///         memory_mib: 256,
+///         timeout_seconds: 60,
+///         retry_budget_seconds: 0,
+///         triggers: [Trigger::HttpRoutes],
+///         grants: {},
+///         settings: [],
+///     }
+/// }
+/// ```
+///
+/// Nor does one that may run for longer than its queue hides a message:
+///
+/// ```compile_fail,E0080
+/// use typed_contract::{functions::Trigger, queues::Queue as _};
+///
+/// typed_contract::queue! {
+///     /// Orders by their ids.
+///     Shipments = "shipments" in "SHIPMENTS_QUEUE_URL" {
+///         message: String,
+///         visibility_timeout_seconds: 30,
+///         max_receives: 5,
+///     }
+/// }
+///
+/// typed_contract::function! {
+///     /// Serves the orders.
+///     OrdersFunction = "orders" {
+///         memory_mib: 256,
+///         timeout_seconds: 60,
+///         retry_budget_seconds: 0,
+///         triggers: [Trigger::Queue { queue: Shipments::SPEC, batch_size: 1 }],
+///         grants: {},
+///         settings: [],
+///     }
+/// }
+/// ```
+///
+/// Nor a grant that its resource does not have:
+///
+/// ```compile_fail,E0277
+/// # use typed_contract::functions::Trigger;
+/// # typed_contract::table! {
+/// #     /// What customers have ordered.
+/// #     Orders = "orders" in "ORDERS_TABLE" {
+/// #         OrderKey { order_id: String },
+/// #         time_to_live: expires_at: Number,
+/// #     }
+/// # }
+/// typed_contract::function! {
+///     /// Serves the orders.
+///     OrdersFunction = "orders" {
+///         memory_mib: 256,
+///         timeout_seconds: 10,
+///         retry_budget_seconds: 0,
+///         triggers: [Trigger::HttpRoutes],
+///         grants: {
+///             Orders: [SendMessage],
+///         },
+///         settings: [],
+///     }
+/// }
+/// ```
 #[macro_export]
 macro_rules! function {
     (
@@ -136,6 +236,35 @@ pub struct StackResources {
 
 /// Rejects a function that uses a table, queue or bucket that the stack does not have. For a `const`
 /// item, where it panics at compile time.
+///
+/// ```compile_fail,E0080
+/// use typed_contract::functions::{Function as _, StackResources, Trigger, check_resources};
+///
+/// # typed_contract::table! {
+/// #     /// What customers have ordered.
+/// #     Orders = "orders" in "ORDERS_TABLE" {
+/// #         OrderKey { order_id: String },
+/// #         time_to_live: expires_at: Number,
+/// #     }
+/// # }
+/// # typed_contract::function! {
+/// #     /// Serves the orders.
+/// #     OrdersFunction = "orders" {
+/// #         memory_mib: 256,
+/// #         timeout_seconds: 10,
+/// #         retry_budget_seconds: 0,
+/// #         triggers: [Trigger::HttpRoutes],
+/// #         grants: {
+/// #             Orders: [GetItem],
+/// #         },
+/// #         settings: [],
+/// #     }
+/// # }
+/// const _: () = check_resources(
+///     &[OrdersFunction::SPEC],
+///     &StackResources { tables: &[], queues: &[], buckets: &[] },
+/// );
+/// ```
 #[track_caller]
 pub const fn check_resources(functions: &[&FunctionSpec], stack: &StackResources) {
     let mut index = 0;
@@ -194,6 +323,23 @@ const fn check_resource(function: &FunctionSpec, resource: GrantedOn, stack: &St
 
 /// Rejects a function that serves an HTTP route but has no [`Trigger::HttpRoutes`]. For a `const` item,
 /// where it panics at compile time.
+///
+/// ```compile_fail,E0080
+/// use typed_contract::functions::{Function as _, Trigger, check_serves_http_route};
+///
+/// # typed_contract::function! {
+/// #     /// Serves the orders.
+/// #     OrdersFunction = "orders" {
+/// #         memory_mib: 256,
+/// #         timeout_seconds: 10,
+/// #         retry_budget_seconds: 0,
+/// #         triggers: [Trigger::WebSocketRoutes],
+/// #         grants: {},
+/// #         settings: [],
+/// #     }
+/// # }
+/// const _: () = check_serves_http_route(OrdersFunction::SPEC, "/v1/orders");
+/// ```
 #[track_caller]
 pub const fn check_serves_http_route(function: &FunctionSpec, path: &str) {
     let mut trigger = 0;

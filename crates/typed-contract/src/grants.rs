@@ -14,6 +14,66 @@ use crate::{
 };
 
 /// The function `Self` holds the grant `G`.
+///
+/// ```
+/// use typed_contract::{functions::Trigger, grants::{GetItem, Granted}};
+///
+/// # typed_contract::table! {
+/// #     /// What customers have ordered.
+/// #     Orders = "orders" in "ORDERS_TABLE" {
+/// #         OrderKey { order_id: String },
+/// #         time_to_live: expires_at: Number,
+/// #     }
+/// # }
+///
+/// typed_contract::function! {
+///     /// Serves the orders.
+///     OrdersFunction = "orders" {
+///         memory_mib: 256,
+///         timeout_seconds: 10,
+///         retry_budget_seconds: 0,
+///         triggers: [Trigger::HttpRoutes],
+///         grants: {
+///             Orders: [GetItem],
+///         },
+///         settings: [],
+///     }
+/// }
+///
+/// fn read<F: Granted<GetItem<Orders>>>() {}
+///
+/// read::<OrdersFunction>();
+/// ```
+///
+/// An operation that the function does not declare is not granted, nor is the operation on another
+/// resource:
+///
+/// ```compile_fail,E0277
+/// # use typed_contract::{functions::Trigger, grants::{GetItem, Granted, PutItem}};
+/// # typed_contract::table! {
+/// #     /// What customers have ordered.
+/// #     Orders = "orders" in "ORDERS_TABLE" {
+/// #         OrderKey { order_id: String },
+/// #         time_to_live: expires_at: Number,
+/// #     }
+/// # }
+/// # typed_contract::function! {
+/// #     /// Serves the orders.
+/// #     OrdersFunction = "orders" {
+/// #         memory_mib: 256,
+/// #         timeout_seconds: 10,
+/// #         retry_budget_seconds: 0,
+/// #         triggers: [Trigger::HttpRoutes],
+/// #         grants: {
+/// #             Orders: [GetItem],
+/// #         },
+/// #         settings: [],
+/// #     }
+/// # }
+/// fn write<F: Granted<PutItem<Orders>>>() {}
+///
+/// write::<OrdersFunction>();
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not granted `{G}`",
     label = "this call needs the grant `{G}`",

@@ -11,6 +11,93 @@ pub const ROUTE_SELECTION_EXPRESSION: &str = "$request.body.type";
 
 /// Declares the routes of a WebSocket API. Rejects, at compile time, keys that API Gateway would
 /// reject, duplicate keys, and routes and client messages that do not match.
+///
+/// The type after `for` is that of the messages of clients. It has the constant `NAMES`, the `type`s of
+/// all messages, and the function `const fn from_name(name: &str) -> Option<Self>`.
+///
+/// ```
+/// #[derive(Clone, Copy)]
+/// pub enum MessageType {
+///     Track,
+/// }
+///
+/// impl MessageType {
+///     pub const NAMES: &[&str] = &["track"];
+///
+///     pub const fn from_name(name: &str) -> Option<Self> {
+///         match typed_contract::const_fmt::position(name, Self::NAMES) {
+///             Some(_) => Some(Self::Track),
+///             None => None,
+///         }
+///     }
+/// }
+///
+/// typed_contract::routes! {
+///     /// A route of the WebSocket API.
+///     pub enum Route for MessageType {
+///         /// A client opens a connection.
+///         Connect = "$connect",
+///         /// Track an order.
+///         Track = "track",
+///     }
+/// }
+///
+/// assert_eq!(Route::from_key("track"), Some(Route::Track));
+/// ```
+///
+/// A route that no message selects does not compile:
+///
+/// ```compile_fail,E0080
+/// # #[derive(Clone, Copy)]
+/// # pub enum MessageType {
+/// #     Track,
+/// # }
+/// # impl MessageType {
+/// #     pub const NAMES: &[&str] = &["track"];
+/// #     pub const fn from_name(name: &str) -> Option<Self> {
+/// #         match typed_contract::const_fmt::position(name, Self::NAMES) {
+/// #             Some(_) => Some(Self::Track),
+/// #             None => None,
+/// #         }
+/// #     }
+/// # }
+/// typed_contract::routes! {
+///     /// A route of the WebSocket API.
+///     pub enum Route for MessageType {
+///         /// Track an order.
+///         Track = "track",
+///         /// Return an order.
+///         Return = "return",
+///     }
+/// }
+/// ```
+///
+/// Nor do two routes with the same key:
+///
+/// ```compile_fail,E0080
+/// # #[derive(Clone, Copy)]
+/// # pub enum MessageType {
+/// #     Track,
+/// # }
+/// # impl MessageType {
+/// #     pub const NAMES: &[&str] = &["track"];
+/// #     pub const fn from_name(name: &str) -> Option<Self> {
+/// #         match typed_contract::const_fmt::position(name, Self::NAMES) {
+/// #             Some(_) => Some(Self::Track),
+/// #             None => None,
+/// #         }
+/// #     }
+/// # }
+/// typed_contract::routes! {
+///     /// A route of the WebSocket API.
+///     pub enum Route for MessageType {
+///         /// Track an order.
+///         Track = "track",
+///         /// Track an order as well.
+///         Follow = "track",
+///     }
+/// }
+/// ```
 #[macro_export]
 macro_rules! routes {
     (
@@ -160,6 +247,32 @@ impl Method {
 
 /// Declares the routes of an HTTP API. Rejects, at compile time, two routes with the same method
 /// and path.
+///
+/// ```
+/// typed_contract::http_routes! {
+///     /// A route of the HTTP API.
+///     pub enum HttpRoute {
+///         /// Places an order.
+///         PlaceOrder = Post "/v1/orders",
+///         /// Returns an order.
+///         GetOrder = Get "/v1/orders/{order_id}",
+///     }
+/// }
+///
+/// assert_eq!(HttpRoute::PlaceOrder.key(), "POST /v1/orders");
+/// ```
+///
+/// ```compile_fail,E0080
+/// typed_contract::http_routes! {
+///     /// A route of the HTTP API.
+///     pub enum HttpRoute {
+///         /// Places an order.
+///         PlaceOrder = Post "/v1/orders",
+///         /// Imports an order.
+///         ImportOrder = Post "/v1/orders",
+///     }
+/// }
+/// ```
 #[macro_export]
 macro_rules! http_routes {
     (

@@ -160,6 +160,49 @@ pub trait IndexOf<T: Table>: Index {}
 ///         },
 ///     }
 /// }
+///
+/// let key = OrderKey { order_id: "o-1" };
+/// ```
+///
+/// A time to live that DynamoDB would ignore does not compile:
+///
+/// ```compile_fail,E0080
+/// typed_contract::table! {
+///     /// What customers have ordered.
+///     Orders = "orders" in "ORDERS_TABLE" {
+///         OrderKey { order_id: String },
+///         time_to_live: expires_at: String,
+///     }
+/// }
+/// ```
+///
+/// Nor does an attribute that has one type in the table's key and another in an index:
+///
+/// ```compile_fail,E0080
+/// typed_contract::table! {
+///     /// What customers have ordered.
+///     Orders = "orders" in "ORDERS_TABLE" {
+///         OrderKey { order_id: String, ordered_at: Number },
+///         time_to_live: expires_at: Number,
+///         indexes: {
+///             /// The orders of a customer.
+///             OrdersOfCustomer = "by_customer" { customer_id: String, ordered_at: String },
+///         },
+///     }
+/// }
+/// ```
+///
+/// Nor a key without one of its attributes:
+///
+/// ```compile_fail,E0063
+/// # typed_contract::table! {
+/// #     /// What customers have ordered.
+/// #     Orders = "orders" in "ORDERS_TABLE" {
+/// #         OrderKey { order_id: String, ordered_at: Number },
+/// #         time_to_live: expires_at: Number,
+/// #     }
+/// # }
+/// let key = OrderKey { order_id: "o-1" };
 /// ```
 #[macro_export]
 macro_rules! table {
