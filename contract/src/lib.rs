@@ -23,6 +23,8 @@
 //! | crate | contains | run by |
 //! | --- | --- | --- |
 //! | `contract` | the declarations above | every other crate |
+//! | [`typed_contract`](../typed_contract/index.html) | library: macros and types for such declarations | |
+//! | [`granted_aws`](../granted_aws/index.html) | library: AWS clients bounded by grants; logs | the functions |
 //! | [`cloudformation`](../cloudformation/index.html) | library: templates and resources as typed values | |
 //! | [`cloudformation_diff`](../cloudformation_diff/index.html) | library: the comparison of templates | |
 //! | [`cloudformation_deploy`](../cloudformation_deploy/index.html) | library: change sets, events, packages | |

@@ -47,7 +47,7 @@ pub fn missing(calls: &BTreeMap<Call, u64>) -> Vec<String> {
         {
             sentences.push(format!(
                 "the function `{}` called `{}` on `{}`, which it is not granted: it must have got \
-                 past the clients in handlers/core/src/aws",
+                 past the clients in crates/granted-aws",
                 call.caller, call.operation, call.resource,
             ));
         }

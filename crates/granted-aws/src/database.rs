@@ -25,6 +25,130 @@ use typed_contract::{
 use crate::{Environment, Item, number, text};
 
 /// The client of DynamoDB for the function `F`.
+///
+/// ```
+/// use granted_aws::{Database, text};
+///
+/// # use typed_contract::functions::Trigger;
+/// # typed_contract::table! {
+/// #     /// What customers have ordered.
+/// #     Orders = "orders" in "ORDERS_TABLE" {
+/// #         OrderKey { order_id: String },
+/// #         time_to_live: expires_at: Number,
+/// #         indexes: {
+/// #             /// The orders of a customer, oldest first.
+/// #             OrdersOfCustomer = "by_customer" { customer_id: String, ordered_at: Number },
+/// #         },
+/// #     }
+/// # }
+/// # typed_contract::table! {
+/// #     /// The customers.
+/// #     Customers = "customers" in "CUSTOMERS_TABLE" {
+/// #         CustomerKey { customer_id: String },
+/// #         time_to_live: expires_at: Number,
+/// #     }
+/// # }
+/// # typed_contract::function! {
+/// #     /// Serves orders.
+/// #     OrdersFunction = "orders" {
+/// #         memory_mib: 256,
+/// #         timeout_seconds: 10,
+/// #         retry_budget_seconds: 0,
+/// #         triggers: [Trigger::HttpRoutes],
+/// #         grants: {
+/// #             OrdersOfCustomer: [QueryIndex],
+/// #         },
+/// #         settings: [],
+/// #     }
+/// # }
+/// // The function is granted `QueryIndex` on the index `OrdersOfCustomer` of `Orders`.
+/// fn orders(database: &Database<OrdersFunction>, customer_id: &str) {
+///     let _request = database
+///         .query_index::<Orders, OrdersOfCustomer>()
+///         .key_condition_expression("customer_id = :customer")
+///         .expression_attribute_values(":customer", text(customer_id));
+/// }
+/// ```
+///
+/// An index of another table does not compile, nor does an operation that is not granted:
+///
+/// ```compile_fail,E0277
+/// # use granted_aws::Database;
+/// # use typed_contract::functions::Trigger;
+/// # typed_contract::table! {
+/// #     /// What customers have ordered.
+/// #     Orders = "orders" in "ORDERS_TABLE" {
+/// #         OrderKey { order_id: String },
+/// #         time_to_live: expires_at: Number,
+/// #         indexes: {
+/// #             /// The orders of a customer, oldest first.
+/// #             OrdersOfCustomer = "by_customer" { customer_id: String, ordered_at: Number },
+/// #         },
+/// #     }
+/// # }
+/// # typed_contract::table! {
+/// #     /// The customers.
+/// #     Customers = "customers" in "CUSTOMERS_TABLE" {
+/// #         CustomerKey { customer_id: String },
+/// #         time_to_live: expires_at: Number,
+/// #     }
+/// # }
+/// # typed_contract::function! {
+/// #     /// Serves orders.
+/// #     OrdersFunction = "orders" {
+/// #         memory_mib: 256,
+/// #         timeout_seconds: 10,
+/// #         retry_budget_seconds: 0,
+/// #         triggers: [Trigger::HttpRoutes],
+/// #         grants: {
+/// #             OrdersOfCustomer: [QueryIndex],
+/// #         },
+/// #         settings: [],
+/// #     }
+/// # }
+/// # fn orders(database: &Database<OrdersFunction>) {
+/// database.query_index::<Customers, OrdersOfCustomer>();
+/// # }
+/// ```
+///
+/// ```compile_fail,E0277
+/// # use granted_aws::Database;
+/// # use typed_contract::functions::Trigger;
+/// # typed_contract::table! {
+/// #     /// What customers have ordered.
+/// #     Orders = "orders" in "ORDERS_TABLE" {
+/// #         OrderKey { order_id: String },
+/// #         time_to_live: expires_at: Number,
+/// #         indexes: {
+/// #             /// The orders of a customer, oldest first.
+/// #             OrdersOfCustomer = "by_customer" { customer_id: String, ordered_at: Number },
+/// #         },
+/// #     }
+/// # }
+/// # typed_contract::table! {
+/// #     /// The customers.
+/// #     Customers = "customers" in "CUSTOMERS_TABLE" {
+/// #         CustomerKey { customer_id: String },
+/// #         time_to_live: expires_at: Number,
+/// #     }
+/// # }
+/// # typed_contract::function! {
+/// #     /// Serves orders.
+/// #     OrdersFunction = "orders" {
+/// #         memory_mib: 256,
+/// #         timeout_seconds: 10,
+/// #         retry_budget_seconds: 0,
+/// #         triggers: [Trigger::HttpRoutes],
+/// #         grants: {
+/// #             OrdersOfCustomer: [QueryIndex],
+/// #         },
+/// #         settings: [],
+/// #     }
+/// # }
+/// # fn orders(database: &Database<OrdersFunction>) {
+/// database.query::<Orders>();
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Database<F> {
     client: Client,

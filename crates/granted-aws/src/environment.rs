@@ -17,6 +17,79 @@ use typed_contract::{
 pub struct MissingVariable(pub &'static str);
 
 /// The environment variables of the function `F`, read once.
+///
+/// ```
+/// use granted_aws::Environment;
+///
+/// # use typed_contract::{functions::Trigger};
+/// # typed_contract::table! {
+/// #     /// What customers have ordered.
+/// #     Orders = "orders" in "ORDERS_TABLE" {
+/// #         OrderKey { order_id: String },
+/// #         time_to_live: expires_at: Number,
+/// #     }
+/// # }
+/// # typed_contract::settings! {
+/// #     /// Maximum number of items in an order.
+/// #     MaxItems = "MAX_ITEMS",
+/// #     /// The carrier of all parcels.
+/// #     Carrier = "CARRIER",
+/// # }
+/// # typed_contract::function! {
+/// #     /// Returns orders.
+/// #     OrdersFunction = "orders" {
+/// #         memory_mib: 256,
+/// #         timeout_seconds: 10,
+/// #         retry_budget_seconds: 0,
+/// #         triggers: [Trigger::HttpRoutes],
+/// #         grants: {
+/// #             Orders: [GetItem],
+/// #         },
+/// #         settings: [MaxItems],
+/// #     }
+/// # }
+/// // Its only grant is on `Orders`, and its only setting is `MaxItems`.
+/// let read = |name| Some(format!("value of {name}"));
+/// let environment = Environment::<OrdersFunction>::read(read)?;
+/// assert_eq!(environment.get::<Orders>(), "value of ORDERS_TABLE");
+/// assert_eq!(environment.get::<MaxItems>(), "value of MAX_ITEMS");
+/// # Ok::<(), granted_aws::MissingVariable>(())
+/// ```
+///
+/// The function does not have the setting `Carrier`, so this does not compile:
+///
+/// ```compile_fail,E0277
+/// # use typed_contract::{functions::Trigger};
+/// # typed_contract::table! {
+/// #     /// What customers have ordered.
+/// #     Orders = "orders" in "ORDERS_TABLE" {
+/// #         OrderKey { order_id: String },
+/// #         time_to_live: expires_at: Number,
+/// #     }
+/// # }
+/// # typed_contract::settings! {
+/// #     /// Maximum number of items in an order.
+/// #     MaxItems = "MAX_ITEMS",
+/// #     /// The carrier of all parcels.
+/// #     Carrier = "CARRIER",
+/// # }
+/// # typed_contract::function! {
+/// #     /// Returns orders.
+/// #     OrdersFunction = "orders" {
+/// #         memory_mib: 256,
+/// #         timeout_seconds: 10,
+/// #         retry_budget_seconds: 0,
+/// #         triggers: [Trigger::HttpRoutes],
+/// #         grants: {
+/// #             Orders: [GetItem],
+/// #         },
+/// #         settings: [MaxItems],
+/// #     }
+/// # }
+/// # fn carrier(environment: &granted_aws::Environment<OrdersFunction>) {
+/// environment.get::<Carrier>();
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Environment<F> {
     values: BTreeMap<&'static str, String>,

@@ -17,6 +17,60 @@ use typed_contract::{
 use crate::Environment;
 
 /// The client of S3 for the function `F`.
+///
+/// ```
+/// use granted_aws::Objects;
+///
+/// # use typed_contract::functions::Trigger;
+/// # typed_contract::bucket! {
+/// #     /// The invoices of orders.
+/// #     Invoices = "invoices" in "INVOICES_BUCKET"
+/// # }
+/// # typed_contract::function! {
+/// #     /// Serves orders.
+/// #     OrdersFunction = "orders" {
+/// #         memory_mib: 256,
+/// #         timeout_seconds: 10,
+/// #         retry_budget_seconds: 0,
+/// #         triggers: [Trigger::HttpRoutes],
+/// #         grants: {
+/// #             Invoices: [GetObject],
+/// #         },
+/// #         settings: [],
+/// #     }
+/// # }
+/// // The function is granted `GetObject` on `Invoices`.
+/// fn read(objects: &Objects<OrdersFunction>) {
+///     let _request = objects.get_object::<Invoices>().key("o-1.pdf");
+/// }
+/// ```
+///
+/// It is not granted `PutObject`, so this does not compile:
+///
+/// ```compile_fail,E0277
+/// # use granted_aws::Objects;
+/// # use typed_contract::functions::Trigger;
+/// # typed_contract::bucket! {
+/// #     /// The invoices of orders.
+/// #     Invoices = "invoices" in "INVOICES_BUCKET"
+/// # }
+/// # typed_contract::function! {
+/// #     /// Serves orders.
+/// #     OrdersFunction = "orders" {
+/// #         memory_mib: 256,
+/// #         timeout_seconds: 10,
+/// #         retry_budget_seconds: 0,
+/// #         triggers: [Trigger::HttpRoutes],
+/// #         grants: {
+/// #             Invoices: [GetObject],
+/// #         },
+/// #         settings: [],
+/// #     }
+/// # }
+/// # fn write(objects: &Objects<OrdersFunction>) {
+/// objects.put_object::<Invoices>();
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Objects<F> {
     client: Client,

@@ -16,6 +16,68 @@ use crate::Environment;
 const BATCH: usize = 10;
 
 /// The client of SQS for the function `F`.
+///
+/// ```
+/// use granted_aws::{Queues, SendError};
+///
+/// # use typed_contract::functions::Trigger;
+/// # typed_contract::queue! {
+/// #     /// Orders to ship, by their ids.
+/// #     Shipments = "shipments" in "SHIPMENTS_QUEUE_URL" {
+/// #         message: String,
+/// #         visibility_timeout_seconds: 60,
+/// #         max_receives: 5,
+/// #     }
+/// # }
+/// # typed_contract::function! {
+/// #     /// Serves orders.
+/// #     OrdersFunction = "orders" {
+/// #         memory_mib: 256,
+/// #         timeout_seconds: 10,
+/// #         retry_budget_seconds: 0,
+/// #         triggers: [Trigger::HttpRoutes],
+/// #         grants: {
+/// #             Shipments: [SendMessage],
+/// #         },
+/// #         settings: [],
+/// #     }
+/// # }
+/// // The function is granted `SendMessage` on `Shipments`.
+/// async fn ship(queues: &Queues<OrdersFunction>, order_id: String) -> Result<(), SendError> {
+///     queues.send::<Shipments>(&order_id, 0).await
+/// }
+/// ```
+///
+/// It is not granted `ChangeMessageVisibility`, so this does not compile:
+///
+/// ```compile_fail,E0277
+/// # use granted_aws::Queues;
+/// # use typed_contract::functions::Trigger;
+/// # typed_contract::queue! {
+/// #     /// Orders to ship, by their ids.
+/// #     Shipments = "shipments" in "SHIPMENTS_QUEUE_URL" {
+/// #         message: String,
+/// #         visibility_timeout_seconds: 60,
+/// #         max_receives: 5,
+/// #     }
+/// # }
+/// # typed_contract::function! {
+/// #     /// Serves orders.
+/// #     OrdersFunction = "orders" {
+/// #         memory_mib: 256,
+/// #         timeout_seconds: 10,
+/// #         retry_budget_seconds: 0,
+/// #         triggers: [Trigger::HttpRoutes],
+/// #         grants: {
+/// #             Shipments: [SendMessage],
+/// #         },
+/// #         settings: [],
+/// #     }
+/// # }
+/// # async fn wait(queues: &Queues<OrdersFunction>, receipt_handle: &str) {
+/// queues.hide::<Shipments>(receipt_handle, 60).await;
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct Queues<F> {
     client: Client,
