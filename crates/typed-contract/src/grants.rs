@@ -115,13 +115,13 @@ pub enum GrantedOn {
     Connections(&'static str),
 }
 
-/// No resource. Every function holds every operation on it, which grants nothing but improves
-/// errors: with two candidates, the compiler does not infer a function's only grant of an operation
-/// as the one that a call needs, and so reports the missing grant instead of a mismatch of the
+/// No resource. Every function holds every operation on two of these, which grants nothing but improves
+/// errors: with at least two candidates, the compiler does not infer a resource that the function is
+/// granted as the one that a call needs, and so reports the missing grant instead of a mismatch of the
 /// call's arguments.
 #[derive(Debug)]
 #[doc(hidden)]
-pub struct Undecided;
+pub struct Undecided<const CANDIDATE: usize>;
 
 macro_rules! operations {
     ($kind:ident, $variant:ident: $($(#[$documentation:meta])* $name:ident = $action:literal,)*) => {
@@ -139,7 +139,9 @@ macro_rules! operations {
             }
 
             #[diagnostic::do_not_recommend]
-            impl<F> Granted<$name<Undecided>> for F {}
+            impl<F> Granted<$name<Undecided<0>>> for F {}
+            #[diagnostic::do_not_recommend]
+            impl<F> Granted<$name<Undecided<1>>> for F {}
         )*
     };
 }
