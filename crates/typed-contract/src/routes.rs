@@ -312,7 +312,7 @@ macro_rules! http_routes {
                 }
             }
 
-            /// The route key in API Gateway, such as `GET /v1/jobs/{job_id}`.
+            /// The route key in API Gateway, such as `GET /v1/orders/{order_id}`.
             pub fn key(self) -> String {
                 format!("{} {}", self.method().name(), self.path())
             }
@@ -367,7 +367,7 @@ mod tests {
     #[test]
     fn route_keys_have_the_characters_api_gateway_accepts() {
         assert!(is_route_key("$default"));
-        assert!(is_route_key("cancel-job_2"));
+        assert!(is_route_key("track-order_2"));
         assert!(!is_route_key("$other"));
         assert!(!is_route_key("a b"));
         assert!(!is_route_key(""));
