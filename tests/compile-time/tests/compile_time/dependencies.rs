@@ -79,18 +79,14 @@ const TLS: [&str; 11] = [
 
 #[test]
 fn functions_link_only_one_tls_stack() {
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["tree", "--locked", "--edges", "normal", "--prefix", "none"]);
-    for function in contract::functions::ALL {
-        cargo.args(["--package", function.name]);
-    }
-    let output = cargo.output().expect("cargo runs");
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{errors}");
-    let tree = String::from_utf8(output.stdout).expect("a tree");
+    let packages = contract::functions::ALL
+        .iter()
+        .flat_map(|function| ["--package", function.name]);
+    let packages: Vec<_> = packages.collect();
     // Includes versions: two versions of one crate are two TLS stacks too.
-    let versions: BTreeSet<_> = tree
-        .lines()
+    let lines = dependency_tree(&packages, "normal");
+    let versions: BTreeSet<_> = lines
+        .iter()
         .filter_map(|line| {
             let mut words = line.split(' ');
             Some((words.next()?, words.next()?))
@@ -99,4 +95,35 @@ fn functions_link_only_one_tls_stack() {
         .collect();
     let names: Vec<_> = versions.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, ["ring", "rustls"], "{versions:?}");
+}
+
+/// The scenarios build the functions while the tests run. A dependency with other features there would be
+/// compiled again, and so would everything that uses it: minutes instead of seconds.
+#[test]
+fn functions_and_tests_share_compiled_dependencies() {
+    let functions = dependency_tree(&["--workspace"], "normal,build");
+    let tests = dependency_tree(&["--workspace"], "normal,build,dev");
+    let compiled_twice: Vec<_> = functions.difference(&tests).collect();
+    assert!(
+        compiled_twice.is_empty(),
+        "these have more features for the tests: enable them for the package `end-to-end` as well \
+         (tests/Cargo.toml): {compiled_twice:#?}"
+    );
+}
+
+/// The distinct lines of `cargo tree`: a crate with its version and features.
+fn dependency_tree(packages: &[&str], edges: &str) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args([
+            "tree", "--locked", "--prefix", "none", "--format", "{p} {f}",
+        ])
+        .args(["--edges", edges])
+        .args(packages)
+        .output()
+        .expect("cargo runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    let tree = String::from_utf8(output.stdout).expect("a tree");
+    let lines = tree.lines().map(|line| line.trim_end_matches(" (*)"));
+    lines.map(str::to_owned).collect()
 }
