@@ -52,8 +52,8 @@ book *arguments:
 
 # Render the API reference to generated/docs.
 docs:
-    npm --prefix infra-gen/api-pages ci
-    npm --prefix infra-gen/api-pages run build
+    npm --prefix crates/stagecast-infra/api-pages ci
+    npm --prefix crates/stagecast-infra/api-pages run build
 
 # Generate the files in generated/ from the code.
 synth *arguments:

@@ -1,6 +1,6 @@
 // Opens the React example in Chromium, submits a floor plan and waits for its rooms.
 //
-//   CHROMIUM=/usr/bin/chromium node examples/react_test.mjs http://localhost:5173/ client/page/sample-plan.png
+//   CHROMIUM=/usr/bin/chromium node examples/react_test.mjs http://localhost:5173/ client/floor-plan/sample-plan.png
 
 import { chromium, expect } from "../client/node_modules/@playwright/test/index.mjs";
 

@@ -56,20 +56,20 @@ read -r -t "$time_limit" urls <&"${STACK[0]}" || fail 'the stack did not print i
 STAGECAST_URL="$(sed -n 's/.*"http_api":"\([^"]*\)".*/\1/p' <<<"$urls")"
 export STAGECAST_URL PACE=0.2
 
-run curl examples/curl/watch.sh client/page/sample-plan.png
+run curl examples/curl/watch.sh client/floor-plan/sample-plan.png
 expect '"type":"job_complete"' curl
 expect '{"rooms":[{"id":1' curl
 
 [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
 "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement examples/python/requirements.txt
-run python "$venv/bin/python" examples/python/watch.py client/page/sample-plan.png
+run python "$venv/bin/python" examples/python/watch.py client/floor-plan/sample-plan.png
 expect 'stage_2 has finished' python
 expect '"rooms"' python
 run python_test.py "$venv/bin/python" examples/python_test.py
 
 [ -e client/dist/index.js ] || { npm --prefix client ci --silent && npm --prefix client run --silent build; }
 npm --prefix examples/node ci --silent
-run node node examples/node/watch.mjs client/page/sample-plan.png
+run node node examples/node/watch.mjs client/floor-plan/sample-plan.png
 expect 'stage_2 has finished' node
 expect '"rooms"' node
 
@@ -84,7 +84,7 @@ if [ -x "$chromium" ]; then
     dev_server() { sed -n 's/\x1b\[[0-9;]*m//g; s|.*\(http://localhost:[0-9]*/\).*|\1|p' "$work/vite"; }
     is_ready() { kill -0 "$vite_pid" || fail 'react: the dev server has ended'; dev_server | grep --quiet .; }
     await "react's dev server" is_ready
-    CHROMIUM="$chromium" run react node examples/react_test.mjs "$(dev_server)" client/page/sample-plan.png
+    CHROMIUM="$chromium" run react node examples/react_test.mjs "$(dev_server)" client/floor-plan/sample-plan.png
 else
     echo "react: only built, because there is no Chromium at $chromium: set CHROMIUM to its path" >&2
 fi

@@ -5,8 +5,7 @@
 
 import type { JobMessage, WatchedJob } from "../src/index.js";
 import { at } from "./dom.js";
-import { sentence, stageName } from "./format.js";
-import { found } from "./results.js";
+import { stageName, summarize } from "./selected-view.js";
 
 export class Announcer {
   #stage: string | null = null;
@@ -26,7 +25,7 @@ export class Announcer {
         return;
       case "stage_complete": {
         const stage = job.stages.find(({ stage }) => stage === message.stage);
-        const what = stage ? found(stage) : "";
+        const what = stage ? summarize(stage) : "";
         say(`${stageName(message.stage)} finished${what && `: ${what}`}`);
         return;
       }
@@ -44,7 +43,7 @@ export class Announcer {
 
   #progress(stage: string, overall: number): void {
     const quarter = Math.floor(overall / 25);
-    if (stage !== this.#stage) say(`${sentence(stageName(stage))} started`);
+    if (stage !== this.#stage) say(`${stageName(stage)} started`);
     else if (quarter > this.#quarter) say(`${quarter * 25} percent of the job`);
     this.#stage = stage;
     this.#quarter = Math.max(this.#quarter, quarter);

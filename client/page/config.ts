@@ -1,7 +1,7 @@
 /** Loads `config.json`, a file next to the page with the URLs of the service. */
 
 import { backoff } from "../src/backoff.js";
-import { BUILT_IN, type InputRules } from "./input.js";
+import { BUILT_IN, type InputRules } from "./input-rules.js";
 
 export interface Config {
   /** URL of the HTTP API. */

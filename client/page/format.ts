@@ -2,22 +2,22 @@
 
 import { StagecastError } from "../src/index.js";
 
-/** Labels of the reference pipeline's stages. Other stages are shown by their name. */
-const STAGE_NAMES = new Map([
-  ["stage_1", "Walls"],
-  ["stage_2", "Rooms"],
-]);
-
-export function stageName(stage: string): string {
-  return STAGE_NAMES.get(stage) ?? sentence(stage.replaceAll("_", " "));
-}
-
 export function sentence(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
 }
 
+/** A name in code as words: `lineCount` and `line_count` become `Line count`. */
+export function label(name: string): string {
+  const words = name
+    .replace(/([a-z0-9])([A-Z])(?=[a-z])/g, (_, end, start) => `${end} ${start.toLowerCase()}`)
+    .replace(/[_-]+/g, " ")
+    .trim();
+  return words ? sentence(words) : name;
+}
+
+/** A number with its noun: `1 room`, `8 rooms`. */
 export function count(number: number, thing: string): string {
-  return `${number} ${thing}${number === 1 ? "" : "s"}`;
+  return `${new Intl.NumberFormat("en").format(number)} ${thing}${number === 1 ? "" : "s"}`;
 }
 
 export function duration(seconds: number): string {
@@ -26,8 +26,12 @@ export function duration(seconds: number): string {
   return `about ${Math.round(seconds / 3600)} h`;
 }
 
-export function area(pixels: number): string {
-  return `${new Intl.NumberFormat("en").format(pixels)} px²`;
+const MEBIBYTE = 1024 * 1024;
+
+export function size(bytes: number): string {
+  if (bytes < 1024) return count(bytes, "byte");
+  if (bytes < MEBIBYTE / 10) return `${Math.ceil(bytes / 1024)} KB`;
+  return `${(bytes / MEBIBYTE).toFixed(1).replace(/\.0$/, "")} MB`;
 }
 
 /** Formats a time, in milliseconds since 1970, relative to now. */

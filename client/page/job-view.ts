@@ -1,42 +1,37 @@
 /** The view of one job: applies its messages to the page. */
 
-import {
-  HttpApi,
-  hasEnded,
-  type JobWatch,
-  StagecastError,
-  type WatchedJob,
-  watchJob,
-} from "../src/index.js";
+import { HttpApi, type JobWatch, StagecastError, type WatchedJob, watchJob } from "../src/index.js";
 import { Announcer } from "./announcer.js";
 import type { Config } from "./config.js";
 import { hideConnection, showConnection } from "./connection-pill.js";
+import { at } from "./dom.js";
 import { errorMessage } from "./format.js";
+import { mountGeneral } from "./general/view.js";
+import { storedInput } from "./input-storage.js";
 import { type StoredJob, saveJob, updateJob } from "./job-storage.js";
 import { otherKey } from "./links.js";
 import { clearLog, log } from "./message-log.js";
 import * as panel from "./panel.js";
-import { storedPicture } from "./pictures.js";
-import { PlanView } from "./plan-view.js";
+import type { JobContent } from "./product.js";
 import { storeResult } from "./recent-jobs.js";
-import { imageOf } from "./results.js";
-import { RoomList } from "./room-list.js";
+import { keepDigits } from "./results/exact-numbers.js";
+import { selectedView } from "./selected-view.js";
 
 export class JobView {
-  readonly plan: PlanView = new PlanView((id) => this.#rooms.point(id));
-  #rooms = new RoomList(this.plan);
   #announcer = new Announcer();
   #config: Config;
   #http: HttpApi;
   #job: StoredJob | null = null;
   #watch: JobWatch | null = null;
+  /** The input and the results: the product's view or the general one. */
+  #content: JobContent | null = null;
   /** Results that were too large for a message and are fetched over HTTP. */
   #fetched: { of: JobWatch; results: unknown } | null = null;
   #isCancelling = false;
 
   constructor(config: Config) {
     this.#config = config;
-    this.#http = new HttpApi(config.http_api);
+    this.#http = new HttpApi(config.http_api, { reviver: keepDigits });
   }
 
   /** Whether the view shows a job that has not ended. */
@@ -46,27 +41,29 @@ export class JobView {
 
   /** Ends the watch and clears the view. */
   clear(name = ""): void {
-    this.#watch?.close();
-    this.#watch = null;
-    this.#isCancelling = false;
-    this.#announcer.reset();
-    this.plan.hide();
-    this.#rooms.clear();
-    panel.clear(name);
-    clearLog();
-    hideConnection();
+    this.#unmount();
+    this.#reset(name);
   }
 
-  /** Watches a job. `picture` is its input, if the browser has it. */
-  watch(job: StoredJob, picture: Blob | null): void {
-    this.clear(job.name);
+  /** Shows an input while it is uploaded. */
+  showUpload(input: File): void {
+    this.#mount().showInput?.(input);
+  }
+
+  /** Watches a job. `input` is its input, if this page has just uploaded it. */
+  watch(job: StoredJob, input: File | null): void {
+    // After an upload, the view of the input stays.
+    if (!input) this.#unmount();
+    this.#reset(job.name);
     const { websocket: url, http_api: httpApi } = this.#config;
     const { jobId, accessKey } = job;
-    const watch = watchJob({ url, httpApi, jobId, accessKey });
+    const watch = watchJob({ url, httpApi, jobId, accessKey, reviver: keepDigits });
     this.#job = job;
     this.#watch = watch;
-    if (picture) this.plan.show(picture, job.name);
-    else void this.#showKeptPicture(job, watch);
+    if (!this.#content) {
+      this.#mount();
+      void this.#showStoredInput(job, watch);
+    }
     watch.addEventListener("frame", ({ detail }) => log(detail));
     watch.addEventListener("message", ({ detail }) =>
       this.#announcer.announce(detail, watch.snapshot),
@@ -94,6 +91,36 @@ export class JobView {
     }
   }
 
+  #reset(name: string): void {
+    this.#watch?.close();
+    this.#watch = null;
+    this.#isCancelling = false;
+    this.#announcer.reset();
+    panel.clear(name);
+    clearLog();
+    hideConnection();
+  }
+
+  #mount(): JobContent {
+    const mount = selectedView().mount ?? mountGeneral;
+    this.#unmount();
+    this.#content = mount({
+      main: at("content"),
+      side: at("side"),
+      fetchResults: (stage) =>
+        this.#job
+          ? this.#http.results(this.#job, { stage })
+          : Promise.reject(new Error("there is no job")),
+    });
+    return this.#content;
+  }
+
+  #unmount(): void {
+    this.#content?.unmount?.();
+    this.#content = null;
+    for (const slot of ["content", "side"]) at(slot).replaceChildren();
+  }
+
   #stateChanged(watch: JobWatch): void {
     if (watch.state === "live") {
       panel.notify(null);
@@ -109,7 +136,7 @@ export class JobView {
       this.watch(job, null);
       return;
     }
-    this.plan.working(false);
+    this.#unmount();
     if (error instanceof StagecastError) updateJob(watch.snapshot.job_id, { status: "gone" });
     if (isForbidden) {
       const words = "This job no longer exists, or the link's key is wrong.";
@@ -125,10 +152,7 @@ export class JobView {
     const job: WatchedJob =
       fetched === null ? watch.snapshot : { ...watch.snapshot, results: fetched };
     panel.render(job, this.#isCancelling);
-    const size = imageOf(job);
-    if (size) this.plan.shape(size);
-    this.#rooms.render(job);
-    this.plan.working(!hasEnded(job));
+    this.#content?.render(job);
     storeResult(watch);
     if (job.status === "completed" && job.results === null && job.results_url) {
       void this.#fetchResults(watch);
@@ -149,12 +173,8 @@ export class JobView {
   }
 
   /** Another window, or this one before a reload, has stored it. */
-  async #showKeptPicture({ jobId, name }: StoredJob, watch: JobWatch): Promise<void> {
-    const picture = await storedPicture(jobId);
-    if (watch !== this.#watch) return;
-    const hadRooms = this.plan.isShown;
-    this.plan.show(picture, name);
-    if (hadRooms) this.#rooms.clear();
-    this.#render(watch);
+  async #showStoredInput({ jobId }: StoredJob, watch: JobWatch): Promise<void> {
+    const input = await storedInput(jobId);
+    if (watch === this.#watch && input) this.#content?.showInput?.(input);
   }
 }

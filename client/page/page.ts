@@ -1,18 +1,17 @@
-/** The page: switches between its views and creates jobs from files. */
+/** The page: switches between its views and creates jobs from inputs. */
 
 import { HttpApi } from "../src/index.js";
 import type { Config } from "./config.js";
 import { at } from "./dom.js";
-import { type InputRules, mediaTypeOf, offer, whyUnfit } from "./input.js";
+import { type InputRules, mediaTypeOf, whyUnfit } from "./input-rules.js";
+import { saveInput } from "./input-storage.js";
 import { saveJob, storedJob } from "./job-storage.js";
 import { JobView } from "./job-view.js";
 import { linkedJob, linkFor, pathTo } from "./links.js";
 import * as panel from "./panel.js";
-import { savePicture } from "./pictures.js";
 import { RecentJobs } from "./recent-jobs.js";
-import samplePlan from "./sample-plan.png";
-
-const SAMPLE = "sample-plan.png";
+import { selectedView, selectView, setTitle } from "./selected-view.js";
+import { openEditor, sampleOf, showStart, writtenFile } from "./start-view.js";
 
 export class Page {
   #http: HttpApi;
@@ -27,12 +26,12 @@ export class Page {
   constructor(config: Config) {
     this.#http = new HttpApi(config.http_api);
     this.#rules = config.input;
-    offer(config.input, sample());
+    showStart(config.input, selectView(config.input));
     this.#view = new JobView(config);
     this.#recent = new RecentJobs(config);
   }
 
-  /** Whether the page accepts another file now. */
+  /** Whether the page accepts another input now. */
   get isFree(): boolean {
     return !this.#view.isBusy && this.#upload === null;
   }
@@ -52,18 +51,18 @@ export class Page {
     this.#view.clear();
     this.#recent.show();
     showView("home");
-    document.title = "Stagecast";
-    if (before !== null) at("choose").focus();
+    setTitle("");
+    if (before !== null) at(at("editor").hidden ? "choose" : "text").focus();
   }
 
-  #showJob(jobId: string, picture: Blob | null): void {
+  #showJob(jobId: string, input: File | null): void {
     this.#jobId = jobId;
     this.#upload = null;
     this.#recent.hide();
     const job = storedJob(jobId);
     showView("job");
     if (job) {
-      this.#view.watch(job, picture);
+      this.#view.watch(job, input);
     } else {
       this.#view.clear(jobId);
       panel.showFailure(
@@ -88,19 +87,22 @@ export class Page {
   }
 
   async submitSample(): Promise<void> {
-    const upload = this.#begin(SAMPLE);
-    let picture: Blob | null = null;
+    const { sample } = selectedView();
+    const file = sampleOf(selectedView(), this.#rules);
+    if (!sample || !file) return;
+    const upload = this.#begin(sample.name);
+    let content: Blob | null = null;
     try {
-      const answer = await fetch(samplePlan);
-      if (answer.ok) picture = await answer.blob();
+      const answer = await fetch(sample.url);
+      if (answer.ok) content = await answer.blob();
     } catch {
       // Reported below.
     }
     if (upload !== this.#upload) return;
-    if (picture) await this.#send(sample(picture), upload);
+    if (content) await this.#send(new File([content], sample.name), upload);
     else
       this.#showFailure(
-        "The sample plan cannot be fetched. Check the connection, or choose a file.",
+        `The ${sample.label} cannot be fetched. Check the connection, or choose a file.`,
       );
   }
 
@@ -111,7 +113,18 @@ export class Page {
     else await this.#send(file, upload);
   }
 
-  /** Replaces the current view, even if the file is rejected. */
+  /** Submits the text of the editor. */
+  async submitText(): Promise<void> {
+    const file = writtenFile(this.#rules);
+    if (file) await this.submit(file);
+  }
+
+  /** Opens the editor with a text that was pasted on the start view. */
+  paste(text: string): void {
+    if (document.body.dataset.view === "home" && !at("write").hidden) openEditor(true, text);
+  }
+
+  /** Replaces the current view, even if the input is rejected. */
   #begin(name: string): symbol {
     this.#recent.hide();
     this.#view.clear(name);
@@ -130,26 +143,28 @@ export class Page {
   }
 
   async #send(file: File, upload: symbol): Promise<void> {
-    this.#view.plan.show(file, file.name);
-    this.#view.plan.working(true);
+    const contentType = mediaTypeOf(file, this.#rules) ?? file.type;
+    const input = new File([file], file.name, { type: contentType });
+    this.#view.showUpload(input);
     try {
-      const { job_id: jobId, access_key: accessKey } = await this.#http.createJob(file, {
-        contentType: mediaTypeOf(file, this.#rules) ?? file.type,
+      const { job_id: jobId, access_key: accessKey } = await this.#http.createJob(input, {
+        contentType,
       });
       const job = { jobId, accessKey, name: file.name, createdAt: Date.now() };
       saveJob({ ...job, status: "queued", note: "" });
-      void savePicture(jobId, file);
+      void saveInput(jobId, input);
       // If the user has left this upload, the job is in the list of recent jobs.
       if (upload !== this.#upload) {
         this.refresh();
         return;
       }
+      at<HTMLTextAreaElement>("text").value = "";
+      openEditor(false);
       history.pushState(null, "", pathTo(jobId));
-      this.#showJob(jobId, file);
+      this.#showJob(jobId, input);
     } catch (error) {
       if (upload !== this.#upload) return;
       this.#upload = null;
-      this.#view.plan.working(false);
       panel.showError(error);
     }
   }
@@ -167,15 +182,11 @@ export class Page {
   }
 }
 
-/** The sample as a file whose content is fetched. */
-function sample(...content: Blob[]): File {
-  return new File(content, SAMPLE, { type: "image/png" });
-}
-
 export function showView(view: "home" | "job"): void {
   document.body.dataset.view = view;
   at("intro").hidden = view !== "home";
-  at("drop").hidden = view !== "home";
+  at("start").hidden = view !== "home";
+  at("content").hidden = view !== "job";
   at("panel").hidden = view !== "job";
   at("recent").hidden ||= view !== "home";
 }

@@ -2,8 +2,8 @@
 
 import { hasEnded, type WatchedJob, type WatchedStage } from "../src/index.js";
 import { at, make, setMeter } from "./dom.js";
-import { duration, errorDetails, errorMessage, sentence, stageName } from "./format.js";
-import { found } from "./results.js";
+import { duration, errorDetails, errorMessage, sentence } from "./format.js";
+import { setTitle, stageName, summarize } from "./selected-view.js";
 
 const HEADLINES = {
   queued: "Waiting to start",
@@ -29,8 +29,9 @@ setInterval(renderRemaining, 1000);
 export function uploading(name: string): void {
   clear(name);
   at("headline").textContent = "Uploading…";
+  document.body.dataset.status = "uploading";
   setMeter(at("overall"), null, "uploading");
-  document.title = "Uploading · Stagecast";
+  setTitle("Uploading");
 }
 
 /** Shows a job before its first message. */
@@ -71,7 +72,7 @@ export function render(job: WatchedJob, isCancelling: boolean): void {
   at("again").hidden = running;
   at("share").hidden = false;
   const title = running && !waiting ? `${percent} %` : HEADLINES[job.status];
-  document.title = `${title} · Stagecast`;
+  setTitle(title);
   if (job.error) fail(sentence(job.error.message), job.error.code);
 }
 
@@ -83,7 +84,7 @@ export function showFailure(words: string, details = ""): void {
   at("overall").hidden = true;
   for (const id of ["cancel", "share"]) at(id).hidden = true;
   at("again").hidden = false;
-  document.title = "Failed · Stagecast";
+  setTitle("Failed");
   endsAt = null;
   renderRemaining();
   fail(words, details);
@@ -122,7 +123,7 @@ function renderStage(stage: WatchedStage, job: WatchedJob): void {
   const isAgain = stage.stage === job.stage && (job.attempt ?? 1) > 1;
   const running = isAgain ? `attempt ${job.attempt}` : "";
   part(row, ".stage-note").textContent =
-    stage.status === "completed" ? found(stage) || "done" : ended ? stage.status : running;
+    stage.status === "completed" ? summarize(stage) || "done" : ended ? stage.status : running;
   part(row, ".stage-percent").textContent = ended ? "" : `${stage.progress} %`;
   const said = ended ? stage.status : `${stage.progress} percent`;
   setMeter(part(row, ".meter"), stage.progress, said);

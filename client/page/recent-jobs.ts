@@ -4,10 +4,10 @@ import { hasEnded, type JobWatch, StagecastError, watchJob } from "../src/index.
 import type { Config } from "./config.js";
 import { at, make, setMeter } from "./dom.js";
 import { ago } from "./format.js";
+import { removeOtherInputs, storedInput } from "./input-storage.js";
 import { removeJob, type StoredJob, storedJobs, updateJob } from "./job-storage.js";
 import { pathTo } from "./links.js";
-import { removeOtherPictures, storedPicture } from "./pictures.js";
-import { found } from "./results.js";
+import { summarize } from "./selected-view.js";
 
 /** Maximum number of watches; each has its own connection. */
 const MOST_WATCHED = 4;
@@ -48,7 +48,7 @@ export class RecentJobs {
       const mayRun = job.status === "queued" || job.status === "running";
       if (mayRun && this.#watches.length < MOST_WATCHED) this.#follow(job, row);
     }
-    void removeOtherPictures(jobs.map(({ jobId }) => jobId));
+    void removeOtherInputs(jobs.map(({ jobId }) => jobId));
   }
 
   /**
@@ -89,7 +89,9 @@ export class RecentJobs {
   }
 
   #row(job: StoredJob): HTMLElement {
-    const picture = make("span", "recent-picture");
+    const [, extension = ""] = /\.(\w{1,4})$/.exec(job.name) ?? [];
+    const picture = make("span", "recent-picture", extension.toUpperCase());
+    picture.setAttribute("aria-hidden", "true");
     const link = make(
       "a",
       "recent-link",
@@ -116,13 +118,13 @@ export class RecentJobs {
   }
 
   async #showPicture(jobId: string, into: HTMLElement): Promise<void> {
-    const picture = await storedPicture(jobId);
-    if (!picture || !into.isConnected) return;
+    const input = await storedInput(jobId);
+    if (!input?.type.startsWith("image/") || !into.isConnected) return;
     const image = make("img", "");
-    image.src = URL.createObjectURL(picture);
+    image.src = URL.createObjectURL(input);
     image.alt = "";
     this.#pictures.push(image.src);
-    into.append(image);
+    into.replaceChildren(image);
   }
 
   #follow({ jobId, accessKey, status }: StoredJob, row: HTMLElement): void {
@@ -169,7 +171,7 @@ function summaryOf({ snapshot: job }: JobWatch): string {
   const last = job.stages.at(-1);
   if (job.status !== "completed" || !last) return "";
   // HTTP reports the last stage's results as those of the job.
-  return found(last) || found({ ...last, results: job.results });
+  return summarize(last) || summarize(job);
 }
 
 function setStatus(row: HTMLElement, status: StoredJob["status"], note: string): void {

@@ -4,13 +4,16 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { build } from "vite";
+import { buildPage } from "../page/build.js";
 
 const checkedIn = fileURLToPath(new URL("../../generated/page", import.meta.url));
 const built = mkdtempSync(join(tmpdir(), "stagecast-page-"));
 try {
-  process.env.PAGE_OUT_DIR = built;
-  await build({ configFile: "page/vite.config.ts", logLevel: "error" });
+  await buildPage({
+    outDir: built,
+    product: "floor-plan/view.ts",
+    input: "../generated/input.json",
+  });
   const names = new Set([...readdirSync(built), ...readdirSync(checkedIn)]);
   const different = [...names].filter((name) => !isSame(name));
   for (const name of different) console.error(`generated/page/${name} is not what the sources say`);

@@ -1,55 +1,53 @@
-//! The shared contract of Stagecast's functions and its infrastructure.
-//!
-//! Every route, table, queue, bucket, function, permission and message is declared here once. The
-//! functions are written against these declarations and `infra-gen` builds the template from them,
-//! so a mismatch is a compile error.
-//!
-//! | to change | look in |
-//! | --- | --- |
-//! | the routes of both APIs | [`routes`](mod@routes) |
-//! | a table, its keys and indexes | [`tables`] |
-//! | a queue, the bucket | [`queues`], [`buckets`] |
-//! | a function, its triggers and permissions | [`functions`] |
-//! | the settings of functions | [`environment`] |
-//! | the messages and bodies of both APIs | [`messages`], [`http`], [`worker`] |
-//! | which inputs the pipeline accepts | [`input`] |
-//! | JSON that is stored and sent byte for byte | [`json`] |
-//! | limits of the APIs | [`limits`] |
-//!
-//! # The crates of the workspace
-//!
-//! `just doc` builds the documentation of these crates, with this page first.
-//!
-//! | crate | contains | run by |
-//! | --- | --- | --- |
-//! | `contract` | the declarations above | every other crate |
-//! | [`typed_contract`](../typed_contract/index.html) | library: macros and types for such declarations | |
-//! | [`granted_aws`](../granted_aws/index.html) | library: AWS clients bounded by grants; logs | the functions |
-//! | [`cloudformation`](../cloudformation/index.html) | library: templates and resources as typed values | |
-//! | [`cloudformation_diff`](../cloudformation_diff/index.html) | library: the comparison of templates | |
-//! | [`cloudformation_deploy`](../cloudformation_deploy/index.html) | library: change sets, events, packages | |
-//! | [`infra_gen`](../infra_gen/index.html) | typed infrastructure, templates, `deploy`, `diff` | `infra-gen` |
-//! | [`handlers_core`](../handlers_core/index.html) | stores, delivery and the pipeline's runner | the functions |
-//! | [`websocket`](../websocket/index.html) | the routes of the WebSocket API | API Gateway |
-//! | [`jobs`](../jobs/index.html) | the HTTP API for clients | API Gateway |
-//! | [`worker`](../worker/index.html) | the HTTP API for external workers | API Gateway |
-//! | [`pipeline`](../pipeline/index.html) | the stages of a job | the jobs queue |
-//! | [`delivery`](../delivery/index.html) | fan-out and late messages | the deliveries queue |
-//! | [`local`](../local/index.html) | the local stack | `cargo dev` |
-//! | [`end_to_end`](../end_to_end/index.html) | the harness of the scenarios | `cargo test` |
+//! The floor plans, a product on Stagecast: what it declares beside the job system.
 
-pub mod buckets;
-pub mod environment;
-pub mod functions;
-pub mod http;
-pub mod ids;
-pub mod input;
-pub mod json;
-pub mod limits;
-pub mod messages;
-pub mod queues;
-mod reading;
-pub mod routes;
-pub mod tables;
-pub mod timestamp;
-pub mod worker;
+use stagecast_contract::{
+    input::{InputRules, MediaType, no_check},
+    limits::MAX_INPUT_BYTES,
+    product::Product,
+};
+use typed_contract::functions::Function as _;
+
+/// The product.
+pub const PRODUCT: Product = Product {
+    description: "Stagecast: streams live progress of long-running jobs",
+    ..Product::new("stagecast", PipelineFunction::SPEC, &INPUT)
+};
+const _: () = PRODUCT.check();
+
+/// The inputs that the pipeline accepts.
+pub const INPUT: InputRules = InputRules {
+    name: "floor plan",
+    media_types: &[
+        MediaType {
+            name: "image/png",
+            label: "PNG",
+            extensions: &[".png"],
+            signature: b"\x89PNG\r\n\x1a\n",
+        },
+        MediaType {
+            name: "image/jpeg",
+            label: "JPEG",
+            extensions: &[".jpg", ".jpeg"],
+            signature: b"\xff\xd8\xff",
+        },
+    ],
+    max_bytes: MAX_INPUT_BYTES,
+    check: no_check,
+    example: "client/floor-plan/sample-plan.png",
+};
+
+stagecast_contract::pipeline_function! {
+    /// Runs the stages of a job and reports their progress.
+    PipelineFunction {
+        memory_mib: 1769,
+        timeout_seconds: 900,
+        grants: {},
+        settings: [StagePace],
+    }
+}
+
+typed_contract::settings! {
+    /// Minimum duration of a stage, in milliseconds. 0 except on a developer's machine, where the progress
+    /// would otherwise end before it can be seen.
+    StagePace = "STAGE_PACE_MS",
+}

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Creates a job from a floor plan and prints its messages until it ends, with curl and wscat.
 #
-#   examples/curl/watch.sh client/page/sample-plan.png
+#   examples/curl/watch.sh client/floor-plan/sample-plan.png
 set -euo pipefail
 
 url="${STAGECAST_URL:-http://127.0.0.1:4800}"

@@ -2,7 +2,7 @@
 //
 //   npm --prefix client ci && npm --prefix client run build
 //   npm --prefix examples/node ci
-//   node examples/node/watch.mjs client/page/sample-plan.png
+//   node examples/node/watch.mjs client/floor-plan/sample-plan.png
 
 import { readFile } from "node:fs/promises";
 

@@ -1,7 +1,7 @@
 """Creates a job from a floor plan and prints its progress until it ends.
 
     pip install -r examples/python/requirements.txt
-    python examples/python/watch.py client/page/sample-plan.png
+    python examples/python/watch.py client/floor-plan/sample-plan.png
 
 Reconnects after a broken connection. Durable messages are shown once and in order.
 """

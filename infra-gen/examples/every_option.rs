@@ -3,8 +3,8 @@
 
 use std::io::{self, Write};
 
-use contract::functions::PipelineFunction;
-use infra_gen::{
+use contract::PipelineFunction;
+use stagecast_infra::{
     environments::{
         Architecture, CertificateId, ConnectAuthorizer, CustomDomain, DomainName, Environment,
         EnvironmentError, JwtAuthorizer, NameSuffix, Origin, RetentionDays, TopicArn,
@@ -50,7 +50,7 @@ fn every_option() -> Result<Environment, EnvironmentError> {
 }
 
 fn main() -> anyhow::Result<()> {
-    let template = stack::synthesize(&every_option()?)?;
+    let template = stack::synthesize(infra_gen::project(), &every_option()?)?;
     let document = template.render(Format::CloudFormation).to_yaml()?;
     io::stdout().write_all(document.as_bytes())?;
     Ok(())

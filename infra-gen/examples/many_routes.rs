@@ -7,16 +7,16 @@ use std::{
 };
 
 use anyhow::Context;
-use contract::{
-    functions::DeliveryFunction,
+use constructs::{
+    Function, FunctionOptions, Grantable, Queue, RouteKey, Stack, Table, WebSocketApi,
+};
+use stagecast_contract::{
+    functions::WebSocketFunction,
     queues::DeliveryQueue,
     tables::{Connections, JobEvents, Jobs, Subscribers},
 };
-use infra_gen::{
-    constructs::{Function, Grantable, Queue, RouteKey, Stack, Table, WebSocketApi},
-    environments::Environment,
-    stack::WEBSOCKET_STAGE,
-    template::Format,
+use stagecast_infra::{
+    construct_options, environments::Environment, stack::WEBSOCKET_STAGE, template::Format,
 };
 use typed_contract::{functions::Function as _, queues::Queue as _, tables::Table as _};
 
@@ -26,7 +26,12 @@ const RUNS: usize = 31;
 /// The template of an API with these routes, from constructs to YAML.
 fn synthesize(keys: &[RouteKey]) -> anyhow::Result<String> {
     let environment = Environment::prod();
-    let mut stack = Stack::new("Many routes", &environment)?;
+    let mut stack = Stack::new(
+        "Many routes",
+        construct_options::stack_settings(&contract::PRODUCT, &environment),
+    )?;
+    let options = construct_options::websocket_api(&environment, WEBSOCKET_STAGE);
+    let websocket = WebSocketApi::add(&mut stack, options)?;
     let resources = Grantable {
         tables: [
             Connections::SPEC,
@@ -39,12 +44,15 @@ fn synthesize(keys: &[RouteKey]) -> anyhow::Result<String> {
         .collect::<Result<_, _>>()?,
         queues: vec![Queue::add(&mut stack, DeliveryQueue::SPEC)?],
         buckets: Vec::new(),
-        websocket: WebSocketApi::add(&mut stack, WEBSOCKET_STAGE)?,
+        websocket: Some(websocket.clone()),
     };
-    let function = Function::add(&mut stack, DeliveryFunction::SPEC, &resources)?;
-    resources
-        .websocket
-        .add_route_keys(&mut stack, keys, &function)?;
+    let options = FunctionOptions {
+        resources: &resources,
+        values: &construct_options::setting_values(&environment, &websocket),
+        reserved_concurrency: None,
+    };
+    let function = Function::add(&mut stack, WebSocketFunction::SPEC, options)?;
+    websocket.add_routes(&mut stack, &function, keys.iter().cloned())?;
     let template = stack.into_template();
     Ok(template.render(Format::CloudFormation).to_yaml()?)
 }

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use contract::functions;
-use local::Call;
+use local_aws::Call;
 use typed_contract::{
     functions::FunctionSpec,
     grants::{Grant, GrantedOn},
@@ -16,12 +15,12 @@ const TRANSACTIONS: [&str; 2] = ["dynamodb:TransactGetItems", "dynamodb:Transact
 /// Grants that none of these calls used, as sentences.
 pub fn unused(calls: &BTreeMap<Call, u64>) -> Vec<String> {
     let mut sentences = Vec::new();
-    for function in functions::ALL {
+    for function in contract::PRODUCT.all_functions() {
         for grant in function.grants {
             if !calls.keys().any(|call| is_allowed(function, grant, call)) {
                 sentences.push(format!(
                     "the function `{}` holds `{}` on {} but never used it: take the operation out \
-                     of the function's grants in contract/src/functions.rs, or show what it is for \
+                     of the function's grants in crates/stagecast-contract/src/functions.rs, or show what it is for \
                      in tests/tests/scenarios/grants.rs",
                     function.name,
                     grant.action,
@@ -37,7 +36,8 @@ pub fn unused(calls: &BTreeMap<Call, u64>) -> Vec<String> {
 pub fn missing(calls: &BTreeMap<Call, u64>) -> Vec<String> {
     let mut sentences = Vec::new();
     for call in calls.keys() {
-        let caller = functions::ALL.iter().find(|it| it.name == call.caller);
+        let functions = contract::PRODUCT.all_functions();
+        let caller = functions.iter().find(|it| it.name == call.caller);
         let Some(function) = caller else { continue };
         if !TRANSACTIONS.contains(&call.operation.as_str())
             && !function

@@ -3,16 +3,16 @@
 
 use std::path::PathBuf;
 
-use contract::{
+use serde::{Deserialize, Serialize};
+use stagecast_contract::{
     input::{InputRules, MediaType},
     limits::MAX_INPUT_BYTES,
 };
-use serde::{Deserialize, Serialize};
 use tempfile::{NamedTempFile, TempPath};
 
 use crate::engine::Engine;
 
-/// The input rules of the scripted pipeline, in place of [`contract::input::INPUT`].
+/// The input rules of the scripted pipeline, in place of [`stagecast_contract::input::INPUT`].
 pub static INPUT: InputRules = InputRules {
     name: "script",
     media_types: &[MediaType {

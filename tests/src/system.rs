@@ -2,14 +2,14 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use contract::{
+use http::Method;
+use local_aws::{Fault, LocalStack, Options};
+use serde_json::{Value, json};
+use stagecast_contract::{
     queues::JobMessage,
     tables::{CONNECTION_SENTINEL, Connections, Subscribers},
 };
-use handlers_core::clock::Clock;
-use http::Method;
-use local::{Fault, LocalStack, Options};
-use serde_json::{Value, json};
+use stagecast_core::clock::Clock;
 use tempfile::TempDir;
 use tokio::sync::{Mutex, MutexGuard};
 use typed_contract::{

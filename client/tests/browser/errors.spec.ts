@@ -171,7 +171,7 @@ for (const ending of ["is taken", "fails"]) {
       if (isFirst && ending === "fails") await route.abort();
       else await route.continue();
     });
-    const content = await readFile(file("page/sample-plan.png"));
+    const content = await readFile(file("floor-plan/sample-plan.png"));
     await progressPage.choose("first.png", "image/png", content);
     await expect.poll(() => uploads.length).toBe(1);
     await page.getByRole("link", { name: "Stagecast" }).click();
@@ -199,7 +199,7 @@ test("late sample does not replace a chosen file", async ({ progressPage, page }
   await progressPage.takeSample();
   await expect(page.locator("#job-name")).toHaveText("sample-plan.png");
   await page.getByRole("link", { name: "Stagecast" }).click();
-  const content = await readFile(file("page/sample-plan.png"));
+  const content = await readFile(file("floor-plan/sample-plan.png"));
   await progressPage.choose("mine.png", "image/png", content);
   const fetched = page.waitForResponse("**/sample-plan.png");
   answer();

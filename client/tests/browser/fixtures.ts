@@ -76,11 +76,11 @@ export class ProgressPage {
   }
 
   get rooms() {
-    return this.page.locator("#room-list li");
+    return this.page.locator(".room-list li");
   }
 
   get drawnRooms() {
-    return this.page.locator("#rooms rect");
+    return this.page.locator(".rooms rect");
   }
 
   button(name: string) {
@@ -107,7 +107,7 @@ export class ProgressPage {
     await expect(this.rooms).toHaveCount(8);
     await expect(this.drawnRooms).toHaveCount(8);
     // An overlay on a sheet without a height would be invisible.
-    await expect(this.page.locator("#sheet")).toBeVisible();
+    await expect(this.page.locator(".sheet")).toBeVisible();
     await expect(this.overall).toHaveAttribute("aria-valuenow", "100");
     await expect(this.page.locator("#failure")).toBeHidden();
   }

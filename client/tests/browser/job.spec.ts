@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { LocalStack } from "../local-stack.js";
 import { expect, file, ProgressPage, test } from "./fixtures.js";
 
-const plan = () => readFile(file("page/sample-plan.png"));
+const plan = () => readFile(file("floor-plan/sample-plan.png"));
 
 test("chosen plan shows its rooms in the list and the plan", async ({
   progressPage,
@@ -43,7 +43,7 @@ test("room under the pointer is highlighted in the plan", async ({ progressPage 
   await progressPage.takeSample();
   await progressPage.isDone();
   await progressPage.rooms.nth(2).getByRole("button").focus();
-  await expect(progressPage.page.locator("#rooms .pointed")).toHaveAttribute("data-room", "3");
+  await expect(progressPage.page.locator(".rooms .pointed")).toHaveAttribute("data-room", "3");
 });
 
 test("stages can have any name and results any shape", async ({
@@ -77,7 +77,7 @@ test("stages can have any name and results any shape", async ({
   await expect(progressPage.headline).toHaveText("Done");
   await expect(page.locator("#stages li")).toHaveText([/^\s*Row\s+done/, /^\s*Constructor\s+done/]);
   await expect(page.getByRole("progressbar", { name: "Row" })).toHaveCount(1);
-  await expect(page.locator("#other-results")).toContainText('"hall"');
+  await expect(page.locator(".tree")).toContainText('"hall"');
   await progressPage.isAccessible();
 });
 
@@ -92,7 +92,7 @@ test.describe("in mid-job", () => {
     await expect(page.locator("#stages")).toContainText("27 walls");
     await expect(progressPage.headline).toHaveText("Working");
     // The picture was stored.
-    await expect(page.locator("#picture")).toBeVisible();
+    await expect(page.locator(".picture")).toBeVisible();
     await worker.findRooms();
     await progressPage.isDone();
   });
@@ -135,8 +135,8 @@ test.describe("in mid-job", () => {
     const rooms = await Promise.all(all.map((each) => each.rooms.allTextContents()));
     expect(rooms[1]).toEqual(rooms[0]);
     expect(rooms[2]).toEqual(rooms[0]);
-    await expect(window.page.locator("#picture")).toBeVisible();
-    await expect(elsewhere.page.locator("#picture")).toBeHidden();
+    await expect(window.page.locator(".picture")).toBeVisible();
+    await expect(elsewhere.page.locator(".picture")).toBeHidden();
     await elsewhere.page.close();
   });
 

@@ -27,8 +27,8 @@ interface Lease {
   seq: number;
 }
 
-/** Runs the next job that is created. */
-export class Worker {
+/** Runs the next job that is created, event by event. */
+export class ExternalWorker {
   #request: APIRequestContext;
   #job: Promise<{ url: string; key: string }>;
   #lease: Lease | null = null;
@@ -46,34 +46,13 @@ export class Worker {
     });
   }
 
-  /** Claims the job and reports 50 percent of its first stage. */
-  async begin(): Promise<void> {
-    this.#lease = await this.#ask("claim", { stages: STAGES });
-    await this.#post({
-      type: "progress_update",
-      stage: "stage_1",
-      progress: 50,
-      message: "Looking for walls...",
-    });
+  /** Claims the job. */
+  async claim(stages: readonly string[]): Promise<void> {
+    this.#lease = await this.#ask("claim", { stages });
   }
 
-  /** Finishes the first stage with 27 walls and starts the second. */
-  async findWalls(): Promise<void> {
-    await this.#post(
-      { type: "stage_complete", stage: "stage_1", results: WALLS },
-      { type: "progress_update", stage: "stage_2", progress: 30, message: "Looking for rooms..." },
-    );
-  }
-
-  /** Completes the job with eight rooms. */
-  async findRooms(): Promise<void> {
-    await this.#post(
-      { type: "stage_complete", stage: "stage_2", results: ROOMS },
-      { type: "job_complete" },
-    );
-  }
-
-  async #post(...events: object[]): Promise<void> {
+  /** Posts events of the job. */
+  async post(...events: object[]): Promise<void> {
     const { epoch, seq } = this.#lease ?? { epoch: 0, seq: 0 };
     const answer = await this.#ask("events", { epoch, after_seq: seq, events });
     this.#lease = { epoch, seq: answer.seq };
@@ -85,5 +64,35 @@ export class Worker {
     const answer = await this.#request.post(`${url}/${what}`, { headers, data });
     expect(answer.ok(), await answer.text()).toBe(true);
     return answer.json();
+  }
+}
+
+/** Runs the next job as the reference pipeline does. */
+export class Worker extends ExternalWorker {
+  /** Claims the job and reports 50 percent of its first stage. */
+  async begin(): Promise<void> {
+    await this.claim(STAGES);
+    await this.post({
+      type: "progress_update",
+      stage: "stage_1",
+      progress: 50,
+      message: "Looking for walls...",
+    });
+  }
+
+  /** Finishes the first stage with 27 walls and starts the second. */
+  async findWalls(): Promise<void> {
+    await this.post(
+      { type: "stage_complete", stage: "stage_1", results: WALLS },
+      { type: "progress_update", stage: "stage_2", progress: 30, message: "Looking for rooms..." },
+    );
+  }
+
+  /** Completes the job with eight rooms. */
+  async findRooms(): Promise<void> {
+    await this.post(
+      { type: "stage_complete", stage: "stage_2", results: ROOMS },
+      { type: "job_complete" },
+    );
   }
 }

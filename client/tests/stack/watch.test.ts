@@ -10,7 +10,7 @@ const api = new HttpApi(httpApi);
 /** A stack whose jobs do not end before they are cancelled. */
 const slow = inject("slow");
 const slowApi = new HttpApi(slow.http_api);
-const plan = readFileSync(new URL("../../page/sample-plan.png", import.meta.url));
+const plan = readFileSync(new URL("../../floor-plan/sample-plan.png", import.meta.url));
 
 async function newJob(on = api): Promise<JobKey> {
   const created = await on.createJob(plan, { contentType: "image/png" });

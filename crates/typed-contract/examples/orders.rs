@@ -69,11 +69,11 @@ const FUNCTIONS: &[&FunctionSpec] = &[ShippingFunction::SPEC];
 
 const _: () = check_resources(
     FUNCTIONS,
-    &StackResources {
+    &[StackResources {
         tables: TABLES,
         queues: QUEUES,
         buckets: &[],
-    },
+    }],
 );
 
 /// The key's attributes, each with DynamoDB's code of its type.

@@ -174,7 +174,7 @@ macro_rules! function {
             retry_budget_seconds: $budget:literal,
             triggers: [$($trigger:expr),+ $(,)?],
             grants: {
-                $($resource:ident: [$($operation:ident),+ $(,)?],)*
+                $($resource:path: [$($operation:ident),+ $(,)?],)*
             },
             settings: [$($setting:path),* $(,)?],
         }
@@ -234,8 +234,9 @@ pub struct StackResources {
     pub buckets: &'static [&'static BucketSpec],
 }
 
-/// Rejects a function that uses a table, queue or bucket that the stack does not have. For a `const`
-/// item, where it panics at compile time.
+/// Rejects a function that uses a table, queue or bucket that the stack does not have. The stack's resources
+/// may be in several lists, for example those of a library and of its user. For a `const` item, where it
+/// panics at compile time.
 ///
 /// ```compile_fail,E0080
 /// use typed_contract::functions::{Function as _, StackResources, Trigger, check_resources};
@@ -262,11 +263,11 @@ pub struct StackResources {
 /// # }
 /// const _: () = check_resources(
 ///     &[OrdersFunction::SPEC],
-///     &StackResources { tables: &[], queues: &[], buckets: &[] },
+///     &[StackResources { tables: &[], queues: &[], buckets: &[] }],
 /// );
 /// ```
 #[track_caller]
-pub const fn check_resources(functions: &[&FunctionSpec], stack: &StackResources) {
+pub const fn check_resources(functions: &[&FunctionSpec], stack: &[StackResources]) {
     let mut index = 0;
     while index < functions.len() {
         let function = functions[index];
@@ -288,22 +289,29 @@ pub const fn check_resources(functions: &[&FunctionSpec], stack: &StackResources
 
 /// Rejects a resource that is declared but is not in the stack.
 #[track_caller]
-const fn check_resource(function: &FunctionSpec, resource: GrantedOn, stack: &StackResources) {
+const fn check_resource(function: &FunctionSpec, resource: GrantedOn, stack: &[StackResources]) {
     macro_rules! is_in {
-        ($all:expr, $name:expr) => {{
-            let mut index = 0;
-            while index < $all.len() && !equal($all[index].name, $name) {
-                index += 1;
+        ($list:ident, $name:expr) => {{
+            let mut found = false;
+            let mut part = 0;
+            while part < stack.len() {
+                let all = stack[part].$list;
+                let mut index = 0;
+                while index < all.len() {
+                    found = found || equal(all[index].name, $name);
+                    index += 1;
+                }
+                part += 1;
             }
-            index < $all.len()
+            found
         }};
     }
     let (kind, name, is_listed) = match resource {
         GrantedOn::Table(table) | GrantedOn::Index(table, _) => {
-            ("table", table.name, is_in!(stack.tables, table.name))
+            ("table", table.name, is_in!(tables, table.name))
         }
-        GrantedOn::Queue(queue) => ("queue", queue.name, is_in!(stack.queues, queue.name)),
-        GrantedOn::Bucket(bucket) => ("bucket", bucket.name, is_in!(stack.buckets, bucket.name)),
+        GrantedOn::Queue(queue) => ("queue", queue.name, is_in!(queues, queue.name)),
+        GrantedOn::Bucket(bucket) => ("bucket", bucket.name, is_in!(buckets, bucket.name)),
         GrantedOn::Connections(_) => return,
     };
     if !is_listed {

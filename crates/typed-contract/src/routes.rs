@@ -9,6 +9,61 @@ use crate::{
 /// `type`.
 pub const ROUTE_SELECTION_EXPRESSION: &str = "$request.body.type";
 
+/// The properties of a route of a WebSocket API in the template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct RouteSpec {
+    name: &'static str,
+    key: &'static str,
+}
+
+impl RouteSpec {
+    /// A route with this name in API Gateway, and this key. In a constant, a key that API Gateway rejects
+    /// does not compile.
+    ///
+    /// ```compile_fail,E0080
+    /// use typed_contract::routes::RouteSpec;
+    ///
+    /// const TRACK: RouteSpec = RouteSpec::new("Track", "track order");
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If [`is_route_key`] is false for the key.
+    #[track_caller]
+    pub const fn new(name: &'static str, key: &'static str) -> Self {
+        check_key(name, key);
+        Self { name, key }
+    }
+
+    /// The name of the route's variant.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The route key in API Gateway.
+    pub const fn key(&self) -> &'static str {
+        self.key
+    }
+}
+
+/// The properties of a route of an HTTP API in the template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct HttpRouteSpec {
+    /// The name of the route's variant, in the template's logical ids.
+    pub name: &'static str,
+    /// The method of the route.
+    pub method: Method,
+    /// The path of the route, with API Gateway's `{parameters}`.
+    pub path: &'static str,
+}
+
+impl HttpRouteSpec {
+    /// The route key in API Gateway, such as `GET /v1/orders/{order_id}`.
+    pub fn key(&self) -> String {
+        format!("{} {}", self.method.name(), self.path)
+    }
+}
+
 /// Declares the routes of a WebSocket API. Rejects, at compile time, keys that API Gateway would
 /// reject, duplicate keys, and routes and client messages that do not match.
 ///
@@ -43,6 +98,7 @@ pub const ROUTE_SELECTION_EXPRESSION: &str = "$request.body.type";
 /// }
 ///
 /// assert_eq!(Route::from_key("track"), Some(Route::Track));
+/// assert_eq!(Route::Track.spec().name(), "Track");
 /// ```
 ///
 /// A route that no message selects does not compile:
@@ -123,6 +179,15 @@ macro_rules! routes {
                 }
             }
 
+            /// The properties of the route in the template.
+            pub const fn spec(self) -> $crate::routes::RouteSpec {
+                match self {
+                    $(Self::$variant => {
+                        $crate::routes::RouteSpec::new(stringify!($variant), $key)
+                    })*
+                }
+            }
+
             /// The route with this key.
             pub fn from_key(key: &str) -> Option<Self> {
                 Self::ALL.iter().copied().find(|route| route.key() == key)
@@ -142,6 +207,21 @@ macro_rules! routes {
     };
 }
 
+/// Rejects a route whose key is invalid.
+#[track_caller]
+const fn check_key(name: &str, key: &str) {
+    if !is_route_key(key) {
+        const_panic(&[
+            "the key of the route `",
+            name,
+            "` is `",
+            key,
+            "`, which API Gateway does not accept: use $connect, $disconnect, $default, or 1 to 128 \
+             letters, digits, '_' and '-' (contract/src/routes.rs)",
+        ]);
+    }
+}
+
 /// Rejects routes, given by name and key, whose keys are invalid or duplicate, or do not match the
 /// client messages.
 #[doc(hidden)]
@@ -150,16 +230,7 @@ pub const fn check(routes: &[(&str, &str)], messages: &[&str]) {
     let mut index = 0;
     while index < routes.len() {
         let (name, key) = routes[index];
-        if !is_route_key(key) {
-            const_panic(&[
-                "the key of the route `",
-                name,
-                "` is `",
-                key,
-                "`, which API Gateway does not accept: use $connect, $disconnect, $default, or 1 to \
-                 128 letters, digits, '_' and '-' (contract/src/routes.rs)",
-            ]);
-        }
+        check_key(name, key);
         let mut other = 0;
         while other < index {
             if const_fmt::equal(routes[other].1, key) {
@@ -314,7 +385,18 @@ macro_rules! http_routes {
 
             /// The route key in API Gateway, such as `GET /v1/orders/{order_id}`.
             pub fn key(self) -> String {
-                format!("{} {}", self.method().name(), self.path())
+                self.spec().key()
+            }
+
+            /// The properties of the route in the template.
+            pub const fn spec(self) -> $crate::routes::HttpRouteSpec {
+                $crate::routes::HttpRouteSpec {
+                    name: match self {
+                        $(Self::$variant => stringify!($variant),)*
+                    },
+                    method: self.method(),
+                    path: self.path(),
+                }
             }
 
             /// The route with this key.

@@ -2,6 +2,8 @@
 
 use cloudformation::{Format, assertions::TemplateAssertions};
 use cloudformation_diff::{ChangeAction, Difference, TemplateDocument, compare};
+use constructs::NAME_SUFFIX;
+use indexmap::IndexMap;
 use serde_json::json;
 use unrelated_stack::stack::{Settings, template};
 
@@ -40,7 +42,7 @@ fn type_of_the_example_and_untyped_resource_are_in_the_template() {
 }
 
 #[test]
-fn sam_builds_the_functions_and_needs_no_parameters() {
+fn sam_builds_the_functions_and_needs_no_values_of_parameters() {
     let template = template(&Settings::default()).expect("a template");
     let json = template.to_json(Format::Sam).expect("JSON");
     assert_eq!(json["Transform"], "AWS::Serverless-2016-10-31");
@@ -48,15 +50,20 @@ fn sam_builds_the_functions_and_needs_no_parameters() {
         json["Resources"]["IntakeFunction"]["Type"],
         "AWS::Serverless::Function"
     );
-    assert!(json.get("Parameters").is_none(), "{json}");
+    let parameters = json["Parameters"].as_object().expect("parameters");
+    let without_default = parameters
+        .iter()
+        .find(|(_, it)| it.get("Default").is_none());
+    assert_eq!(without_default, None);
 }
 
 #[test]
-fn other_queue_name_replaces_the_queue_and_its_event_source() {
-    let found = difference(&Settings {
-        queue_name: "parcels".to_owned(),
-        ..Settings::default()
-    });
+fn other_name_suffix_replaces_the_named_resources_and_the_event_source() {
+    let with_suffix = |suffix: &str| {
+        let values = IndexMap::from([(NAME_SUFFIX.to_owned(), suffix.to_owned())]);
+        document(&Settings::default()).with_values(&values)
+    };
+    let found = compare(&with_suffix(""), &with_suffix("-staging"));
     let replaced: Vec<_> = found
         .resources
         .iter()
@@ -65,7 +72,12 @@ fn other_queue_name_replaces_the_queue_and_its_event_source() {
         .collect();
     assert_eq!(
         replaced,
-        ["ShipmentsDeadLetters", "ShipmentsQueue", "ShippingSource"]
+        [
+            "OrdersTable",
+            "ShipmentsDeadLetterQueue",
+            "ShipmentsQueue",
+            "ShipmentsShippingEventSource"
+        ]
     );
 }
 
@@ -90,14 +102,19 @@ fn other_schedule_name_replaces_the_schedule() {
 }
 
 #[test]
-fn other_timeout_updates_resources_in_place() {
+fn other_carrier_updates_only_the_function_that_has_the_setting() {
     let found = difference(&Settings {
-        timeout: 20,
+        carrier: "cargo-bike".to_owned(),
         ..Settings::default()
     });
     let text = found.to_string();
-    assert!(text.contains("~ IntakeFunction"), "{text}");
-    assert!(text.contains("Timeout: 10 -> 20"), "{text}");
+    let changed: Vec<_> = found
+        .resources
+        .iter()
+        .map(|change| change.logical_id.as_str())
+        .collect();
+    assert_eq!(changed, ["ShippingFunction"], "{text}");
+    assert!(text.contains("parcel-service -> cargo-bike"), "{text}");
     assert_eq!(found.summary().replaced, 0, "{text}");
 }
 

@@ -7,7 +7,7 @@ use std::{
     process::Output,
 };
 
-use infra_gen::constructs::RouteKey;
+use constructs::RouteKey;
 
 use crate::program::{FILES, infra_gen, stderr, synth};
 

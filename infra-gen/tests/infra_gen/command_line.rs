@@ -152,7 +152,7 @@ fn check_skips_a_validator_of_another_version() {
 #[test]
 fn workspace_is_found_from_any_folder_in_it() {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    for folder in ["", "infra-gen/src", "generated/cloudformation"] {
+    for folder in ["", "crates/stagecast-infra/src", "generated/cloudformation"] {
         let output = Command::new(env!("CARGO_BIN_EXE_infra-gen"))
             .args(["synth", "--check"])
             .current_dir(workspace.join(folder))

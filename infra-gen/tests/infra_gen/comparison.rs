@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use cloudformation_diff::{TemplateDocument, replacement::ReplacementRules};
+use constructs::NAME_SUFFIX;
 use indexmap::IndexMap;
-use infra_gen::{constructs::NAME_SUFFIX, environments::Environment, stack, template::Format};
+use stagecast_infra::{environments::Environment, stack, template::Format};
 
 #[test]
 fn yaml_and_json_of_a_template_read_the_same() {
-    let template = stack::synthesize(&Environment::prod()).expect("a template");
+    let template =
+        stack::synthesize(infra_gen::project(), &Environment::prod()).expect("a template");
     for format in Format::ALL {
         let yaml = template.render(format).to_yaml().expect("YAML");
         let json = template.to_json(format).expect("JSON");
@@ -21,7 +23,8 @@ fn yaml_and_json_of_a_template_read_the_same() {
 #[test]
 fn every_resource_type_of_the_stack_has_replacement_rules() {
     for format in Format::ALL {
-        let template = stack::synthesize(&Environment::prod()).expect("a template");
+        let template =
+            stack::synthesize(infra_gen::project(), &Environment::prod()).expect("a template");
         let json = template.to_json(format).expect("JSON");
         let resources = json["Resources"].as_object().expect("resources");
         let kinds: BTreeSet<_> = resources
@@ -37,7 +40,8 @@ fn every_resource_type_of_the_stack_has_replacement_rules() {
 
 #[test]
 fn stack_names_only_its_tables_and_queues() {
-    let template = stack::synthesize(&Environment::prod()).expect("a template");
+    let template =
+        stack::synthesize(infra_gen::project(), &Environment::prod()).expect("a template");
     let json = template.to_json(Format::CloudFormation).expect("JSON");
     let document = TemplateDocument::from_json(json).expect("a template");
     let values = IndexMap::from([(NAME_SUFFIX.to_owned(), "-x".to_owned())]);

@@ -166,6 +166,12 @@ fn circle<'a>(
     found
 }
 
+/// More dependencies than this are found between the modules of a library. `raw-json` has only two
+/// modules.
+fn fewest(library: &str) -> usize {
+    if library == "raw-json" { 0 } else { 5 }
+}
+
 /// The number of dependencies between the modules of a crate, and a circle if there is one.
 fn check(source: &Path) -> (usize, Option<String>) {
     let mut modules = BTreeMap::new();
@@ -190,7 +196,10 @@ fn check(source: &Path) -> (usize, Option<String>) {
 fn modules_have_no_circular_dependencies() {
     let package = Path::new(env!("CARGO_MANIFEST_DIR")).to_owned();
     let libraries = libraries();
-    let libraries = libraries.iter().map(|library| (folder(library), 5));
+    let libraries = libraries.iter().map(|library| {
+        let name = library["name"].as_str().expect("a name");
+        (folder(library), fewest(name))
+    });
     for (package, expected) in libraries.chain([(package, 100)]) {
         let (edges, found) = check(&package.join("src"));
         let name = package.display();

@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use contract::{
-    functions::{self, PipelineFunction},
-    routes::{HttpRoute, Route},
-};
-use infra_gen::{
+use contract::PipelineFunction;
+use serde_json::{Value, json};
+use stagecast_contract::routes::{HttpRoute, Route};
+use stagecast_infra::{
     environments::{
         CertificateId, ConnectAuthorizer, CustomDomain, DomainName, Environment, JwtAuthorizer,
         Origin, TopicArn,
@@ -14,11 +13,10 @@ use infra_gen::{
     stack,
     template::Format,
 };
-use serde_json::{Value, json};
 use typed_contract::functions::{Function, Trigger};
 
 fn template(environment: &Environment) -> Value {
-    stack::synthesize(environment)
+    stack::synthesize(infra_gen::project(), environment)
         .expect("a template")
         .to_json(Format::CloudFormation)
         .expect("JSON")
@@ -65,7 +63,7 @@ fn every_route_has_authorization_and_a_permission() {
 #[test]
 fn role_allows_exactly_what_its_function_is_granted() {
     let template = template(&Environment::dev());
-    for function in functions::ALL {
+    for function in contract::PRODUCT.all_functions() {
         let mut expected: BTreeSet<_> = function.grants.iter().map(|grant| grant.action).collect();
         expected.extend([
             "logs:CreateLogStream",
@@ -132,7 +130,7 @@ fn grants_on_a_queue_and_its_consumption_are_one_statement() {
 #[test]
 fn function_has_variables_for_its_grants_and_settings() {
     let template = template(&Environment::dev());
-    for function in functions::ALL {
+    for function in contract::PRODUCT.all_functions() {
         let id = format!("{}Function", capitalized(function.name));
         let variables = &template["Resources"][&id]["Properties"]["Environment"]["Variables"];
         for setting in function.settings {
@@ -157,8 +155,8 @@ fn function_has_variables_for_its_grants_and_settings() {
 
 #[test]
 fn templates_contain_no_region_account_or_partition() {
-    for name in Environment::names() {
-        let environment = Environment::by_name(name).expect("it is known");
+    for environment in infra_gen::project().environments() {
+        let name = environment.name;
         let text = template(&environment).to_string();
         assert!(!text.contains("arn:aws"), "{name}");
         for region in ["us-east-", "us-west-", "eu-west-", "eu-central-"] {
@@ -218,10 +216,11 @@ fn everything_that_takes_tags_has_them() {
 
 #[test]
 fn sam_builds_functions_and_cloudformation_has_locations() {
-    let template = stack::synthesize(&Environment::dev()).expect("a template");
+    let template =
+        stack::synthesize(infra_gen::project(), &Environment::dev()).expect("a template");
     let sam = template.to_json(Format::Sam).expect("JSON");
     let plain = template.to_json(Format::CloudFormation).expect("JSON");
-    for function in functions::ALL {
+    for function in contract::PRODUCT.all_functions() {
         let id = format!("{}Function", capitalized(function.name));
         let built = &sam["Resources"][&id];
         assert_eq!(built["Type"], "AWS::Serverless::Function");
@@ -342,8 +341,8 @@ fn origins_reach_cors_and_the_function_that_checks_them() {
 
 #[test]
 fn anonymous_routes_have_limits_and_the_stage_follows_them() {
-    for name in Environment::names() {
-        let environment = Environment::by_name(name).expect("it is known");
+    for environment in infra_gen::project().environments() {
+        let name = environment.name;
         let template = template(&environment);
         for (stage, route, key, throttling) in [
             (
@@ -414,7 +413,7 @@ fn alarms_go_to_the_topic_of_the_environment() {
     let alarms = resources(&template, "AWS::CloudWatch::Alarm");
     assert_eq!(
         alarms.len(),
-        3 * functions::ALL.len() + 2 * 2 + 4 + 2,
+        3 * contract::PRODUCT.all_functions().len() + 2 * 2 + 4 + 2,
         "three for each function, two for each queue, one for each table and each API"
     );
     for (id, alarm) in alarms {

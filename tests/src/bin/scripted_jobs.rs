@@ -1,8 +1,5 @@
-//! The function `jobs` for the scripted pipeline: accepts scripts as input.
+//! The jobs function with the input rules of the scripted pipeline.
 
-use lambda_runtime::Error;
-
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> Result<(), Error> {
-    jobs::serve(&end_to_end::script::INPUT).await
+fn main() -> Result<(), lambda_runtime::Error> {
+    stagecast_jobs::serve(&end_to_end::script::INPUT)
 }

@@ -4,12 +4,9 @@
 use std::time::Duration;
 
 use end_to_end::script::{Script, StageResult, StageScript, Wait};
-use handlers_core::{
-    pipeline::{JobInput, Pipeline, Stage, StageError},
-    progress::Progress,
-};
 use lambda_runtime::Error;
 use serde_json::{Value, json};
+use stage_pipeline::{JobInput, Pipeline, Progress, Stage, StageError};
 
 struct First;
 struct Second;
@@ -105,5 +102,7 @@ fn end(act: &StageScript, first_process: &Value) -> Result<Value, StageError> {
 }
 
 fn main() -> Result<(), Error> {
-    pipeline::serve(|_environment| Ok(Pipeline::new().then(First).then(Second)))
+    stagecast_pipeline::serve::<contract::PipelineFunction, _>(|_environment| {
+        Ok(Pipeline::new().then(First).then(Second))
+    })
 }

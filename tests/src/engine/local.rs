@@ -7,9 +7,8 @@ use std::{
     time::Duration,
 };
 
-use contract::functions;
-use infra_gen::{environments::Environment, stack, template::Format};
-use local::{LocalStack, Options};
+use local_aws::{LocalStack, Options};
+use stagecast_infra::{environments::Environment, stack, template::Format};
 use tempfile::TempDir;
 
 /// Starts a local stack with options.
@@ -17,11 +16,13 @@ pub(crate) async fn start(
     binaries: impl Into<PathBuf>,
     adjust: impl FnOnce(&mut Options),
 ) -> LocalStack {
-    let template = stack::synthesize(&Environment::dev()).expect("the stack synthesizes");
+    let template = stack::synthesize(infra_gen::project(), &Environment::dev())
+        .expect("the stack synthesizes");
     let template = template
         .to_json(Format::CloudFormation)
         .expect("the template renders");
     let mut options = Options::new(template, binaries);
+    options.stack_name = infra_gen::project().local_stack_name();
     // Unoptimised functions on a busy machine need more time than deployed ones.
     for (function, seconds) in [
         ("websocket", 29),
@@ -41,7 +42,7 @@ pub(crate) async fn start(
 /// A folder with links to the functions' binaries, with the scripted versions of `pipeline` and `jobs`.
 pub(crate) fn scripted_binaries() -> TempDir {
     let folder = tempfile::tempdir().expect("a folder");
-    for function in functions::ALL {
+    for function in contract::PRODUCT.all_functions() {
         let real = match function.name {
             "pipeline" => "scripted_pipeline",
             "jobs" => "scripted_jobs",

@@ -6,9 +6,9 @@ use aws_sdk_dynamodb::{
     config::{Credentials, SharedCredentialsProvider},
     types::AttributeValue,
 };
-use contract::{tables::Jobs, timestamp::Timestamp};
-use local::Urls;
+use local_aws::Urls;
 use serde_json::Value;
+use stagecast_contract::{tables::Jobs, timestamp::Timestamp};
 use typed_contract::{
     queues::Queue,
     tables::{Table as _, TableSpec},
@@ -48,7 +48,7 @@ impl Operator {
         serde_dynamo::from_items(items).expect("items are JSON")
     }
 
-    /// Puts an item, in the format of `handlers_core::models`.
+    /// Puts an item, in the format of `stagecast_core::models`.
     pub(crate) async fn put(&self, table: &TableSpec, item: granted_aws::Item) {
         let put = self.dynamodb.put_item().set_item(Some(item));
         let put = put.table_name(self.outputs.table(table)).send().await;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, env, fs, path::Path};
 
-use local::LocalStack;
+use local_aws::LocalStack;
 use typed_contract::{queues::QueueSpec, tables::TableSpec};
 
 /// The outputs of a stack, with the rules to reach its addresses from here.

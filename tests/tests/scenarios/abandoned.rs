@@ -1,23 +1,23 @@
 //! Jobs with a dead run or worker: cancellations still take effect, and queued jobs are run.
 
-use contract::{
-    ids::{AccessKey, JobId, RequestId},
-    limits::MAX_ATTEMPTS_WITHOUT_PROGRESS,
-    queues::{DeliveryQueue, DeliveryTask},
-    tables::Jobs,
-};
 use end_to_end::{
     Job, Response, System, needs,
     script::{Script, StageScript},
     worker::progress,
 };
-use handlers_core::{
+use http::Method;
+use local_aws::{Fault, Times};
+use serde_json::json;
+use stagecast_contract::{
+    ids::{AccessKey, JobId, RequestId},
+    limits::MAX_ATTEMPTS_WITHOUT_PROGRESS,
+    queues::{DeliveryQueue, DeliveryTask},
+    tables::Jobs,
+};
+use stagecast_core::{
     clock::{Clock, random},
     models,
 };
-use http::Method;
-use local::{Fault, Times};
-use serde_json::json;
 use typed_contract::tables::Table as _;
 
 async fn cancel(system: &System, job: &Job) -> Response {

@@ -9,10 +9,10 @@ use std::{
     time::Duration,
 };
 
-use contract::tables::Connections;
 use end_to_end::{Client, Job, System, needs, worker::stage_complete};
-use local::{Call, Fault};
+use local_aws::{Call, Fault};
 use serde_json::{Value, json};
+use stagecast_contract::tables::Connections;
 use typed_contract::tables::Table as _;
 
 /// The stages of the job whose log is requested.

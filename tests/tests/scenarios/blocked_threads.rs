@@ -1,11 +1,11 @@
 //! Stages that block their thread, in a process with one processor.
 
-use contract::{queues::JobQueue, tables::Jobs};
 use end_to_end::{
     Client, Job, System, needs,
     script::{Gate, Script, StageResult, StageScript},
 };
 use serde_json::{Value, json};
+use stagecast_contract::{queues::JobQueue, tables::Jobs};
 use typed_contract::tables::Table as _;
 
 fn blocking_until(gate: &Gate) -> Script {

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use end_to_end::{Client, System, needs};
-use local::{Fault, Times};
+use local_aws::{Fault, Times};
 use serde_json::json;
 
 #[tokio::test]

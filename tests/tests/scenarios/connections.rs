@@ -1,11 +1,11 @@
 //! Connections: storage, time to live, subscriptions, cleanup.
 
-use contract::tables::{Connections, Subscribers};
 use end_to_end::{
     Client, System, needs,
     script::{Gate, Script, StageScript},
 };
 use serde_json::json;
+use stagecast_contract::tables::{Connections, Subscribers};
 use typed_contract::tables::{Table as _, TableSpec};
 
 const CONNECTIONS: &TableSpec = Connections::SPEC;
@@ -41,7 +41,7 @@ async fn connection_items_live_for_an_hour_after_the_last_message() {
     client.ask(&json!({ "type": "ping" }), "pong").await;
     let item = &system.items(CONNECTIONS).await[0];
     let expires_at = item["expires_at"].as_i64().unwrap();
-    let active: contract::timestamp::Timestamp =
+    let active: stagecast_contract::timestamp::Timestamp =
         item["last_activity"].as_str().unwrap().parse().unwrap();
     assert_eq!(expires_at, active.epoch_seconds() + 3600);
     client.close().await;

@@ -1,12 +1,12 @@
 //! The system's costs, as the number of billed calls.
 
-use contract::tables::Connections;
 use end_to_end::{
     System, needs,
     script::{Script, StageScript},
     worker::{progress, stage_complete},
 };
-use local::Call;
+use local_aws::Call;
+use stagecast_contract::tables::Connections;
 use typed_contract::tables::Table as _;
 
 fn by<'a>(caller: &'a str, operation: &'a str) -> impl Fn(&Call) -> bool + use<'a> {

@@ -1,21 +1,21 @@
 //! The delivery function's work for subscribers, and the renewal of connections.
 
-use contract::{
-    ids::CorrelationId,
-    queues::JobQueue,
-    tables::{Connections, Subscribers},
-};
 use end_to_end::{
     Client, Job, System,
     script::{Gate, Script, StageScript},
     worker::progress,
 };
 use futures_util::future::join_all;
-use handlers_core::{
+use serde_json::json;
+use stagecast_contract::{
+    ids::CorrelationId,
+    queues::JobQueue,
+    tables::{Connections, Subscribers},
+};
+use stagecast_core::{
     clock::Clock,
     models::{Connection, Subscriber},
 };
-use serde_json::json;
 use typed_contract::tables::Table as _;
 
 /// Maximum number of connections that one invocation of the delivery function serves.

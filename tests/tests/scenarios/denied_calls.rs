@@ -2,7 +2,7 @@
 //! the advice to retry.
 
 use end_to_end::{System, needs};
-use local::Fault;
+use local_aws::Fault;
 use serde_json::json;
 
 /// The function cannot post its own reply, so API Gateway sends its error message.

@@ -6,7 +6,7 @@ use end_to_end::{
     System, needs,
     script::{Gate, Script, StageResult, StageScript},
 };
-use local::{Fault, Times};
+use local_aws::{Fault, Times};
 use serde_json::Value;
 
 #[tokio::test]
@@ -59,7 +59,10 @@ async fn oversized_failure_is_sent_truncated() {
     let failed = client.until_job_ends().await.pop().unwrap();
     let code = failed["error"]["code"].as_str().unwrap();
     assert!(code.starts_with("out_of_paper_out"), "{code}");
-    assert!(code.len() <= contract::limits::MAX_NAME_BYTES, "{code}");
+    assert!(
+        code.len() <= stagecast_contract::limits::MAX_NAME_BYTES,
+        "{code}"
+    );
     client.close().await;
     system.finish().await;
 }

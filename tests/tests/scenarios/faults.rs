@@ -10,14 +10,14 @@ use std::{
     time::Duration,
 };
 
-use contract::tables::{JobEvents, Jobs};
 use end_to_end::{
     Client, System, needs,
     script::{Gate, Script, StageScript},
 };
 use http::Method;
-use local::{Fault, Times};
+use local_aws::{Fault, Times};
 use serde_json::{Value, json};
+use stagecast_contract::tables::{JobEvents, Jobs};
 use typed_contract::tables::Table as _;
 
 /// The number of attempts of the SDK.

@@ -5,18 +5,18 @@
 
 use std::{sync::Arc, time::Duration};
 
-use contract::{
-    queues::{DeliveryQueue, DeliveryTask},
-    tables::{Jobs, Subscribers},
-};
 use end_to_end::{
     Client, Job, System, grants, needs,
     script::{Gate, Script, StageScript},
     worker::{progress, stage_complete},
 };
 use http::Method;
-use local::{Fault, Times};
+use local_aws::{Fault, Times};
 use serde_json::json;
+use stagecast_contract::{
+    queues::{DeliveryQueue, DeliveryTask},
+    tables::{Jobs, Subscribers},
+};
 use typed_contract::tables::Table as _;
 
 use crate::abandoned::{queued_without_job_message, run_watchdog};

@@ -1,18 +1,18 @@
 //! The functions' logs.
 
-use contract::timestamp::Timestamp;
 use end_to_end::{
     System, needs,
     script::{self, Gate, Script, StageScript},
 };
 use http::Method;
 use serde_json::Value;
+use stagecast_contract::timestamp::Timestamp;
 
 #[tokio::test]
 async fn log_lines_are_json_with_a_time_and_without_keys() {
     needs!(ReadLogs);
     let system = System::scripted_with(|options| {
-        for function in contract::functions::ALL {
+        for function in contract::PRODUCT.all_functions() {
             let level = [("LOG_LEVEL".to_owned(), "debug,hyper=info".to_owned())];
             options
                 .environment
@@ -56,7 +56,7 @@ async fn log_lines_are_json_with_a_time_and_without_keys() {
         }
         // At this level, the SDK logs records in its own spans.
         let target = record["target"].as_str().unwrap_or_default();
-        let is_ours = target.starts_with("pipeline") || target.starts_with("handlers_core");
+        let is_ours = target.starts_with("pipeline") || target.starts_with("stagecast_core");
         if is_ours && line.text.contains(&job.id) {
             about_the_job += 1;
             if line.function != "pipeline" {
@@ -157,7 +157,7 @@ async fn client_leaving_after_a_ping_logs_no_error() {
     system.wait_until_clean("the client").await;
     // Messages that arrived before the disconnect are served after it.
     let served = |system: &System| {
-        let is_ping = |call: &local::Call| {
+        let is_ping = |call: &local_aws::Call| {
             call.caller == "websocket" && call.operation == "execute-api:ManageConnections"
         };
         system.local().calls().count(is_ping)

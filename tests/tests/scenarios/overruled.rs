@@ -5,14 +5,14 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-use contract::tables::{JobEvents, Jobs};
 use end_to_end::{
     System, needs,
     worker::{progress, stage_complete},
 };
 use http::Method;
-use local::Fault;
+use local_aws::Fault;
 use serde_json::json;
+use stagecast_contract::tables::{JobEvents, Jobs};
 use typed_contract::tables::Table as _;
 
 use crate::abandoned::run_watchdog;

@@ -8,7 +8,7 @@ use end_to_end::{
     worker::progress,
 };
 use http::Method;
-use local::{Fault, Times};
+use local_aws::{Fault, Times};
 use serde_json::{Value, json};
 
 fn of_type<'a>(messages: &'a [Value], kind: &str) -> Vec<&'a Value> {
@@ -135,7 +135,7 @@ async fn subscription_stored_during_a_report_includes_it() {
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
     // The subscription is stored only after the worker's last report.
-    let storing = |call: &local::Call| {
+    let storing = |call: &local_aws::Call| {
         call.caller == "websocket" && call.operation == "dynamodb:TransactWriteItems"
     };
     let once = Times::new(1);

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use contract::queues::{DeliveryQueue, DeliveryTask, JobQueue, MAX_DELIVERY_ATTEMPTS, Recipients};
 use end_to_end::{
     Client, Job, System, needs,
     script::{Gate, Script, StageScript},
 };
-use local::Fault;
+use local_aws::Fault;
 use serde_json::{Value, json};
+use stagecast_contract::queues::{
+    DeliveryQueue, DeliveryTask, JobQueue, MAX_DELIVERY_ATTEMPTS, Recipients,
+};
 
 async fn send_job_message(system: &System, job: &Job) {
     system.send::<JobQueue>(&job.job_message()).await;

@@ -6,15 +6,15 @@ use std::{
     time::Duration,
 };
 
-use contract::limits::MAX_DIRECT_SUBSCRIBERS;
 use end_to_end::{
     Client, Job, System, needs,
     script::{Script, StageScript},
     worker::stage_complete,
 };
 use futures_util::future::join_all;
-use local::Fault;
+use local_aws::Fault;
 use serde_json::{Value, json};
+use stagecast_contract::limits::MAX_DIRECT_SUBSCRIBERS;
 use tokio::sync::Mutex;
 
 use crate::queues::send_log_task;

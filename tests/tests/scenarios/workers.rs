@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use contract::tables::JobEvents;
 use end_to_end::{
     Response, System,
     worker::{progress, stage_complete},
 };
 use http::Method;
 use serde_json::{Value, json};
+use stagecast_contract::tables::JobEvents;
 use typed_contract::tables::Table as _;
 
 #[tokio::test]

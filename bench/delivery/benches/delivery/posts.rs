@@ -10,19 +10,21 @@ use std::{
 
 use anyhow::{bail, ensure};
 use bytes::Bytes;
-use contract::{functions::DeliveryFunction, ids::CorrelationId, ids::JobId, timestamp::Timestamp};
 use granted_aws::{ConnectionsApi, Database, Environment, Queues};
-use handlers_core::{
+use http::{Request, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
+use serde_json::{Value, json};
+use stagecast_contract::{
+    functions::DeliveryFunction, ids::CorrelationId, ids::JobId, timestamp::Timestamp,
+};
+use stagecast_core::{
     clock::Clock,
     delivery::{ConnectionMaintainer, Outgoing, Sender},
     models::Subscriber,
     retry::RetryPolicy,
     stores::ConnectionStore,
 };
-use http::{Request, StatusCode};
-use http_body_util::{BodyExt as _, Full};
-use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use serde_json::{Value, json};
 
 /// The number of concurrent posts, equal to the sender's own limit.
 const CONCURRENT_POSTS: usize = 128;

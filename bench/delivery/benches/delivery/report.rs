@@ -12,8 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-use handlers_core::progress::{Progress, Report};
 use serde_json::{Value, json};
+use stage_pipeline::{Progress, Report};
 use tokio::sync::watch;
 
 /// The number of calls in a round.

@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::Context as _;
-use infra_gen::{environments::Environment, stack, template::Format};
-use local::{LocalStack, Options, Urls};
+use local_aws::{LocalStack, Options, Urls};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use stagecast_infra::{environments::Environment, stack, template::Format};
 
 use crate::stages::GO;
 
@@ -25,8 +25,10 @@ pub(crate) struct StackAddresses {
 /// Runs the stack with the functions in `binaries` until the process is killed. The laps start when the
 /// file `go` exists.
 pub(crate) fn run(binaries: PathBuf, go: &str) -> anyhow::Result<()> {
-    let template = stack::synthesize(&Environment::dev())?.to_json(Format::CloudFormation)?;
+    let template = stack::synthesize(infra_gen::project(), &Environment::dev())?
+        .to_json(Format::CloudFormation)?;
     let mut options = Options::new(template, binaries);
+    options.stack_name = infra_gen::project().local_stack_name();
     let variables = BTreeMap::from([(GO.to_owned(), go.to_owned())]);
     options.environment.insert("pipeline".to_owned(), variables);
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -3,11 +3,8 @@
 
 use std::{env, path::Path, time::Duration};
 
-use handlers_core::{
-    pipeline::{JobInput, Pipeline, Stage, StageError},
-    progress::Progress,
-};
 use serde::{Deserialize, Serialize};
+use stage_pipeline::{JobInput, Pipeline, Progress, Stage, StageError};
 
 use crate::{posts::resident_bytes, wall_clock::nanoseconds};
 
@@ -85,7 +82,7 @@ fn times(began: u64) -> LapTimes {
 
 /// Runs the function.
 pub(crate) fn run() -> anyhow::Result<()> {
-    pipeline::serve(|_| {
+    stagecast_pipeline::serve::<contract::PipelineFunction, _>(|_| {
         Ok(Pipeline::new()
             .then(Gathering)
             .then(Lap::<0>)

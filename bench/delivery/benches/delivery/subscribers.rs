@@ -211,7 +211,7 @@ async fn connections(
         "TableName": addresses.subscribers,
         "KeyConditionExpression": "job_id = :job_id",
         "ExpressionAttributeValues": { ":job_id": { "S": job_id } },
-        "Limit": contract::limits::MAX_DIRECT_SUBSCRIBERS,
+        "Limit": stagecast_contract::limits::MAX_DIRECT_SUBSCRIBERS,
     });
     let answer = dynamodb(http, addresses, "Query", &query).await?;
     let items = answer["Items"].as_array().context("items")?.iter();

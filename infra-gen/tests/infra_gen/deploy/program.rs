@@ -39,7 +39,7 @@ pub(super) fn run(aws: &FakeAws, arguments: &[&str]) -> Output {
 /// A folder with an executable for each function.
 pub(super) fn binaries() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
-    for function in contract::functions::ALL {
+    for function in contract::PRODUCT.all_functions() {
         let mut executable = b"\x7fELF\x02\x01\x01".to_vec();
         executable.resize(18, 0);
         // The machine number of arm64.

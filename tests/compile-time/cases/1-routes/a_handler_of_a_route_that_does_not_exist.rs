@@ -1,6 +1,6 @@
 //! A handler cannot match a route that is not declared.
 
-use contract::routes::Route;
+use stagecast_contract::routes::Route;
 
 fn handle(route: Route) -> &'static str {
     match route {

@@ -1,6 +1,6 @@
 //! A `match` over the routes must be exhaustive.
 
-use contract::routes::Route;
+use stagecast_contract::routes::Route;
 
 fn handle(route: Route) -> &'static str {
     match route {

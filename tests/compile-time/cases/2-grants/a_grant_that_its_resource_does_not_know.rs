@@ -1,6 +1,6 @@
 //! Messages are sent to queues, not to tables.
 
-use contract::tables::Jobs;
+use stagecast_contract::tables::Jobs;
 use typed_contract::functions::Trigger;
 
 typed_contract::function! {

@@ -1,6 +1,6 @@
 //! The websocket function may queue delivery tasks, but not job messages.
 
-use contract::{
+use stagecast_contract::{
     functions::WebSocketFunction,
     queues::{JobQueue, JobMessage},
 };

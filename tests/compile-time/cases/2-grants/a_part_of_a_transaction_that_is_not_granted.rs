@@ -1,6 +1,6 @@
 //! A transaction needs the grants of its parts.
 
-use contract::{functions::JobsFunction, tables::SubscriberKey};
+use stagecast_contract::{functions::JobsFunction, tables::SubscriberKey};
 use granted_aws::Database;
 
 fn count(database: &Database<JobsFunction>) {

@@ -1,7 +1,7 @@
 //! The jobs function serves HTTP and may not post to connections.
 
 use aws_config::SdkConfig;
-use contract::functions::JobsFunction;
+use stagecast_contract::functions::JobsFunction;
 use granted_aws::{ConnectionsApi, Environment};
 
 fn connections(

@@ -1,6 +1,6 @@
 //! The websocket function has no grant on the bucket.
 
-use contract::{buckets, functions::WebSocketFunction};
+use stagecast_contract::{buckets, functions::WebSocketFunction};
 use granted_aws::Objects;
 
 fn read(objects: &Objects<WebSocketFunction>) {

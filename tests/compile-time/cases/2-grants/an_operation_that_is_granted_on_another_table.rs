@@ -1,6 +1,6 @@
 //! The jobs function may write jobs, but not connections.
 
-use contract::{functions::JobsFunction, tables::{ConnectionKey, Connections}};
+use stagecast_contract::{functions::JobsFunction, tables::{ConnectionKey, Connections}};
 use typed_contract::tables::Record;
 use granted_aws::Database;
 

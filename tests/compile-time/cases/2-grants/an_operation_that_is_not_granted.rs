@@ -1,6 +1,6 @@
 //! The delivery function may change and delete connections, but not read one.
 
-use contract::{functions::DeliveryFunction, tables::ConnectionKey};
+use stagecast_contract::{functions::DeliveryFunction, tables::ConnectionKey};
 use granted_aws::Database;
 
 fn read(database: &Database<DeliveryFunction>) {

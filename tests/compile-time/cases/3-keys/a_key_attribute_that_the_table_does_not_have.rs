@@ -1,6 +1,6 @@
 //! The key of a job is its `job_id`.
 
-use contract::{functions::JobsFunction, tables::JobKey};
+use stagecast_contract::{functions::JobsFunction, tables::JobKey};
 use granted_aws::Database;
 
 fn look(database: &Database<JobsFunction>) {

@@ -1,6 +1,6 @@
 //! The key of an event is its job and its `seq`.
 
-use contract::tables::JobEventKey;
+use stagecast_contract::tables::JobEventKey;
 
 fn last() -> JobEventKey<'static> {
     JobEventKey {

@@ -1,6 +1,6 @@
 //! An index belongs to one table.
 
-use contract::tables::Jobs;
+use stagecast_contract::tables::Jobs;
 use typed_contract::functions::Trigger;
 use granted_aws::Database;
 

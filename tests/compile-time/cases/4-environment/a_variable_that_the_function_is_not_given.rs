@@ -1,6 +1,6 @@
 //! Only the jobs function has the address of the WebSocket API.
 
-use contract::{environment::WebSocketUrl, functions::PipelineFunction};
+use stagecast_contract::{environment::WebSocketUrl, functions::PipelineFunction};
 use granted_aws::Environment;
 
 fn address(environment: &Environment<PipelineFunction>) -> &str {

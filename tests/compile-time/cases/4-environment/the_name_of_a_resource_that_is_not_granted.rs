@@ -1,6 +1,6 @@
 //! Only functions with a grant on the bucket have its name.
 
-use contract::{buckets::Objects, functions::DeliveryFunction};
+use stagecast_contract::{buckets::Objects, functions::DeliveryFunction};
 use granted_aws::Environment;
 
 fn bucket(environment: &Environment<DeliveryFunction>) -> &str {

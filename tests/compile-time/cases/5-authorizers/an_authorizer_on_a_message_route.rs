@@ -1,10 +1,10 @@
 //! Only the handshake carries credentials.
 
-use contract::routes::Route;
-use infra_gen::constructs::AuthorizableRoute;
+use constructs::AuthorizableRoute;
+use stagecast_contract::routes::Route;
 
-const GUARDED: AuthorizableRoute = AuthorizableRoute::new(Route::Subscribe);
+const GUARDED: AuthorizableRoute = AuthorizableRoute::new(Route::Subscribe.spec());
 
 fn main() {
-    assert!(GUARDED.is(Route::Subscribe));
+    assert!(GUARDED.has_key("subscribe"));
 }

@@ -1,6 +1,6 @@
 //! API Gateway reserves `$` in route keys.
 
-use contract::messages::ClientMessageType;
+use stagecast_contract::messages::ClientMessageType;
 
 typed_contract::routes! {
     /// A route of the WebSocket API.

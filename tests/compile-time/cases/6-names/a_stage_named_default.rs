@@ -1,6 +1,6 @@
 //! Only HTTP APIs have a stage `$default`.
 
-use infra_gen::constructs::StageName;
+use constructs::StageName;
 
 const STAGE: StageName = StageName::new("$default");
 

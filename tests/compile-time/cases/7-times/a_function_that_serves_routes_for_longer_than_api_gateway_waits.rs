@@ -1,6 +1,6 @@
 //! API Gateway waits at most 29 seconds for a function.
 
-use contract::tables::Jobs;
+use stagecast_contract::tables::Jobs;
 use typed_contract::functions::Trigger;
 
 typed_contract::function! {

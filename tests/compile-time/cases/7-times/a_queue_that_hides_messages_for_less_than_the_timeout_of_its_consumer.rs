@@ -1,6 +1,6 @@
 //! A message that becomes visible while it is processed is processed twice.
 
-use contract::{queues::JobMessage, tables::Jobs};
+use stagecast_contract::{queues::JobMessage, tables::Jobs};
 use typed_contract::{functions::Trigger, queues::Queue as _};
 
 typed_contract::queue! {

@@ -1,9 +1,9 @@
 //! An item type must name its table and key.
 
-use contract::functions::JobsFunction;
+use stagecast_contract::functions::JobsFunction;
 use granted_aws::Database;
 // Its records are the examples in the message, as in every function.
-use handlers_core as _;
+use stagecast_core as _;
 
 struct Note;
 

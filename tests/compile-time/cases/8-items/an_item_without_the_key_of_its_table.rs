@@ -1,6 +1,6 @@
 //! The key of an event includes its `seq`.
 
-use contract::tables::{JobEventKey, JobEvents};
+use stagecast_contract::tables::{JobEventKey, JobEvents};
 use typed_contract::tables::Record;
 
 struct Note {

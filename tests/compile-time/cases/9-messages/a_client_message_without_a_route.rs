@@ -1,6 +1,6 @@
 //! Without a route, `ping` would reach `$default`.
 
-use contract::messages::ClientMessageType;
+use stagecast_contract::messages::ClientMessageType;
 
 typed_contract::routes! {
     /// A route of the WebSocket API.

@@ -1,6 +1,6 @@
 //! No client message would select the route.
 
-use contract::messages::ClientMessageType;
+use stagecast_contract::messages::ClientMessageType;
 
 typed_contract::routes! {
     /// A route of the WebSocket API.

@@ -25,10 +25,10 @@ fn invalid_programs_are_rejected_with_their_message() {
     // again for an unknown package.
     let artifacts = Artifacts::of(&[
         "aws_config",
+        "constructs",
         "contract",
         "granted_aws",
-        "handlers_core",
-        "infra_gen",
+        "stagecast_core",
         "typed_contract",
     ]);
     let cases = cases();

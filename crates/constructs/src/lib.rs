@@ -1,0 +1,44 @@
+#![doc = include_str!("../README.md")]
+
+mod access_log;
+mod alarms;
+mod authorizer;
+mod bucket;
+mod dashboard;
+mod domain;
+mod error;
+mod event_source;
+mod function;
+mod http_api;
+mod http_route;
+mod http_routes;
+mod integration;
+mod metrics;
+mod permissions;
+mod queue;
+mod route_key;
+mod route_limit;
+mod setting_values;
+pub mod settings;
+mod stack;
+mod stage_name;
+mod table;
+mod websocket_api;
+mod websocket_routes;
+
+pub use alarms::{AlarmOptions, Alarms};
+pub use authorizer::AuthorizableRoute;
+pub use bucket::{Bucket, BucketOptions, ObjectExpiration};
+pub use dashboard::Dashboard;
+pub use error::SynthError;
+pub use function::{Function, FunctionOptions};
+pub use http_api::{CorsOptions, HttpApi, HttpApiOptions};
+pub use http_route::HttpApiRoute;
+pub use permissions::Grantable;
+pub use queue::Queue;
+pub use route_key::{InvalidRouteKey, RouteKey, WebSocketRoute};
+pub use setting_values::SettingValues;
+pub use stack::{NAME_SUFFIX, Stack};
+pub use stage_name::StageName;
+pub use table::Table;
+pub use websocket_api::{WebSocketApi, WebSocketApiOptions};

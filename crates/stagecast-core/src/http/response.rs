@@ -1,0 +1,158 @@
+//! Responses and errors of the HTTP API.
+
+use aws_lambda_events::{apigw::ApiGatewayV2httpResponse, encodings::Body};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use serde::Serialize;
+use stagecast_contract::{
+    http::{ErrorBody, HttpError, HttpErrorCode},
+    ids::RequestId,
+    routes::HttpRoute,
+};
+
+use crate::error::HandlerError;
+
+/// The `retry-after` of a 503, in seconds.
+const RETRY_AFTER_SECONDS: u32 = 1;
+
+/// The error of a request of the HTTP API.
+pub type ApiError = HandlerError<HttpErrorCode>;
+
+/// The response to a request of the HTTP API, or the error that it receives.
+pub type ApiResult = Result<ApiResponse, ApiError>;
+
+/// A response that is not an error.
+#[derive(Debug)]
+pub struct ApiResponse {
+    status: u16,
+    body: Body,
+    content_type: String,
+    location: Option<String>,
+}
+
+impl ApiResponse {
+    /// A response with a JSON body.
+    pub fn json(status: u16, body: &impl Serialize) -> Result<Self, ApiError> {
+        let body = serde_json::to_string(body).map_err(ApiError::internal)?;
+        Ok(Self {
+            status,
+            ..Self::raw_json(body)
+        })
+    }
+
+    /// A response with status 200 and a body that is JSON text.
+    pub fn raw_json(body: String) -> Self {
+        Self {
+            status: 200,
+            body: Body::Text(body),
+            content_type: "application/json".to_owned(),
+            location: None,
+        }
+    }
+
+    /// A response with status 200 and a binary body.
+    pub fn bytes(bytes: Vec<u8>, content_type: String) -> Self {
+        Self {
+            body: Body::Binary(bytes),
+            content_type,
+            ..Self::raw_json(String::new())
+        }
+    }
+
+    /// A redirect with status 307, which keeps the method.
+    pub fn redirect(address: String) -> Self {
+        Self {
+            status: 307,
+            location: Some(address),
+            ..Self::raw_json(String::new())
+        }
+    }
+}
+
+/// The response of a function to API Gateway. Errors are logged.
+pub fn respond(
+    route: Option<HttpRoute>,
+    request_id: &RequestId,
+    result: ApiResult,
+) -> ApiGatewayV2httpResponse {
+    let answer = result.unwrap_or_else(|error| error_response(route, request_id, error));
+    let mut response = ApiGatewayV2httpResponse::default();
+    response.status_code = i64::from(answer.status);
+    if let Body::Binary(bytes) = &answer.body {
+        response.is_base64_encoded = true;
+        response.body = Some(Body::Text(BASE64_STANDARD.encode(bytes)));
+    } else {
+        response.body = Some(answer.body);
+    }
+    // A 503 asks the client to retry.
+    let retry_after = (answer.status == 503).then(|| RETRY_AFTER_SECONDS.to_string());
+    let headers = [
+        ("content-type", Some(answer.content_type)),
+        // Snapshots change, and only clients with the key may read them.
+        ("cache-control", Some("no-store".to_owned())),
+        ("x-request-id", Some(request_id.to_string())),
+        ("location", answer.location),
+        ("retry-after", retry_after),
+    ];
+    for (name, value) in headers {
+        if let Some(value) = value.and_then(|value| value.parse().ok()) {
+            response.headers.insert(name, value);
+        }
+    }
+    response
+}
+
+fn error_response(
+    route: Option<HttpRoute>,
+    request_id: &RequestId,
+    error: ApiError,
+) -> ApiResponse {
+    let code = error.code();
+    debug_assert!(
+        route.is_none_or(|route| route.errors().contains(&code)),
+        "{route:?} answers with {code:?}: add it to HttpRoute::errors in crates/stagecast-contract/src/http.rs"
+    );
+    let client_error = error.into_client_error(request_id.as_str());
+    let body = ErrorBody {
+        error: HttpError {
+            code,
+            message: client_error.message,
+            request_id: request_id.clone(),
+            details: client_error.details,
+        },
+    };
+    ApiResponse {
+        status: code.status(),
+        ..ApiResponse::raw_json(serde_json::to_string(&body).unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stagecast_contract::limits::MAX_ANSWER_STRING_BYTES;
+
+    use super::*;
+    use crate::response_size::fits_into_response;
+
+    #[test]
+    fn body_fits_only_if_its_json_string_does() {
+        assert!(fits_into_response(&"x".repeat(4 * 1024 * 1024)));
+        assert!(!fits_into_response(&r#"\""#.repeat(1_950_000)));
+        let largest = "x".repeat(MAX_ANSWER_STRING_BYTES - 2);
+        assert!(fits_into_response(&largest));
+        assert!(!fits_into_response(&(largest.clone() + "x")));
+        // With its longest headers, the runtime's response is within Lambda's limit.
+        let address = format!("https://example.com/{}", "x".repeat(4_000));
+        let mut answer = ApiResponse::raw_json(largest);
+        answer.location = Some(address);
+        let id = RequestId::new(
+            stagecast_contract::timestamp::Timestamp::from_epoch_seconds(0),
+            [0; 8],
+        );
+        let response = serde_json::to_string(&respond(None, &id, Ok(answer))).unwrap();
+        assert!(
+            response.len() <= 6 * 1024 * 1024 + 100,
+            "{}",
+            response.len()
+        );
+    }
+}

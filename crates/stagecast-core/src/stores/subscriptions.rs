@@ -1,0 +1,486 @@
+//! Subscribing and unsubscribing. Each is one transaction, so that a durable message that is published at
+//! the same time is neither lost nor sent twice.
+
+use aws_sdk_dynamodb::types::{AttributeValue, builders::UpdateBuilder};
+use granted_aws::{Database, number, text};
+use stagecast_contract::{
+    ids::{AccessKey, CorrelationId, JobId},
+    limits::{CONNECTION_TTL_SECONDS, replay_burst},
+    tables::{
+        CONNECTION_SENTINEL, ConnectionKey, Connections, JobKey, Jobs, SubscriberKey, Subscribers,
+    },
+    timestamp::Timestamp,
+};
+use typed_contract::{
+    functions::Function,
+    grants::{DeleteItem, GetItem, Granted, PutItem, UpdateItem},
+};
+
+use super::{
+    StoreError,
+    allowance::{unchanged, values},
+    connections::is_half_expired,
+    transactions::{CancelledTransaction, cancellation_cause, contended, is_read_conflict},
+};
+use crate::{
+    clock::Clock,
+    models::{Connection, Job, ReplayAllowance, ReplayLimited, SentRange, Subscriber},
+    retry::RetryPolicy,
+};
+
+/// A connection that subscribes to a job.
+#[derive(Clone, Debug)]
+pub struct SubscriptionRequest<'a> {
+    /// API Gateway's id of the connection.
+    pub connection_id: &'a str,
+    /// When the connection began.
+    pub connected_at: Timestamp,
+    /// The id that all log records of the connection have.
+    pub correlation_id: CorrelationId,
+    /// The job.
+    pub job_id: &'a JobId,
+}
+
+/// A job, a connection and the subscription between them, read at one point in time.
+#[derive(Clone, Debug)]
+pub struct SubscribeContext {
+    job: Option<Job>,
+    connection: Option<Connection>,
+    subscription: Option<Connection>,
+}
+
+/// A connection that may subscribe to a job.
+#[derive(Clone, Debug)]
+pub struct Authorized {
+    /// The job.
+    pub job: Job,
+    /// The subscription that exists already and is renewed.
+    subscription: Option<Connection>,
+    /// The connection's replay allowance as it was read.
+    allowance: ReplayAllowance,
+    /// Jobs that the connection may be subscribed to at a time.
+    max_subscriptions: u32,
+}
+
+impl Authorized {
+    /// The `seq` after which a request for the log after `after` is served: the events before it were
+    /// replayed to the connection already.
+    pub fn unsent_after(&self, after: u64) -> u64 {
+        SentRange::unsent_after(self.replayed(), after)
+    }
+
+    /// Whether the connection is subscribed and the subscription does not have to be renewed.
+    pub fn is_subscribed(&self, now: Timestamp) -> bool {
+        self.subscription
+            .as_ref()
+            .is_some_and(|subscription| !is_half_expired(subscription.expires_at, now))
+    }
+
+    /// The connection's replay allowance as it was read.
+    pub fn allowance(&self) -> ReplayAllowance {
+        self.allowance
+    }
+
+    /// The allowance after a `subscribed` and a replay of the log after `from`.
+    pub fn charged(&self, from: u64, now_millis: u64) -> Result<ReplayAllowance, ReplayLimited> {
+        let events = self.job.seq.saturating_sub(from);
+        let burst = replay_burst(self.max_subscriptions);
+        self.allowance.take(1 + events, burst, now_millis)
+    }
+
+    /// The part of the log that was replayed to the connection.
+    pub fn replayed(&self) -> Option<SentRange> {
+        self.subscription
+            .as_ref()
+            .and_then(|subscription| subscription.replayed)
+    }
+}
+
+/// The optimistic-concurrency precondition of [`SubscriptionStore::commit`]: what must not have changed
+/// in the job since it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Precondition {
+    /// The log and the progress, because the next progress update may be long in coming.
+    All,
+    /// The log only.
+    Log,
+    /// Nothing.
+    Nothing,
+}
+
+/// Why a connection may not subscribe to a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubscribeError {
+    /// The access key is missing or wrong, or the job does not exist.
+    Forbidden,
+    /// The connection has the maximum number of subscriptions.
+    TooMany,
+    /// The connection has no item, or none any more.
+    NoConnection,
+    /// A pending reply has to be sent to the client first.
+    ReplyPending,
+}
+
+/// The result of storing a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommitOutcome {
+    /// The subscription was stored.
+    Committed,
+    /// The precondition does not hold any more: read the [`SubscribeContext`] again.
+    Conflict,
+}
+
+/// The subscriptions in `websocket_connections` and `job_subscribers`.
+#[derive(Debug)]
+pub struct SubscriptionStore<F> {
+    pub(super) database: Database<F>,
+    pub(super) clock: Clock,
+}
+
+impl<F> Clone for SubscriptionStore<F> {
+    fn clone(&self) -> Self {
+        Self {
+            database: self.database.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+}
+
+impl<F: Function> SubscriptionStore<F> {
+    /// A store of subscriptions in the tables of `database`.
+    pub fn new(database: Database<F>, clock: Clock) -> Self {
+        Self { database, clock }
+    }
+
+    /// Reads the connection, the job and the subscription between them, in one call.
+    pub async fn load_context(
+        &self,
+        connection_id: &str,
+        job_id: &JobId,
+    ) -> Result<SubscribeContext, StoreError>
+    where
+        F: Granted<GetItem<Jobs>> + Granted<GetItem<Connections>>,
+    {
+        let job_id = job_id.as_str();
+        let reading = self
+            .database
+            .reading()
+            .get(&JobKey { job_id })?
+            .get(&ConnectionKey {
+                connection_id,
+                job_id: CONNECTION_SENTINEL,
+            })?
+            .get(&ConnectionKey {
+                connection_id,
+                job_id,
+            })?
+            .build();
+        // A running job is written all the time, so conflicts are common.
+        let answer = RetryPolicy::TRANSACTION_CONFLICT
+            .run(|| reading.clone().send(), is_read_conflict)
+            .await
+            .map_err(StoreError::of("reading the job and the connection"))?;
+        let now = self.clock.now();
+        let mut items = answer
+            .responses
+            .unwrap_or_default()
+            .into_iter()
+            .map(|answer| answer.item);
+        let mut next = || items.next().flatten().filter(|item| !item.is_empty());
+        let job = next().map(Job::from_dynamodb_item).transpose()?;
+        let connection = next().map(Connection::from_dynamodb_item).transpose()?;
+        let subscription = next().map(Connection::from_dynamodb_item).transpose()?;
+        Ok(SubscribeContext {
+            job: job.filter(|job| job.is_live(now)),
+            connection: connection.filter(|connection| connection.is_live(now)),
+            subscription,
+        })
+    }
+
+    /// Whether the connection may subscribe to the job: the access key is the job's, or the connection
+    /// is subscribed already. A new subscription is refused when the connection has
+    /// `max_subscriptions`; [`Self::commit`] checks the same limit in its transaction.
+    pub fn authorize(
+        &self,
+        context: SubscribeContext,
+        access_key: Option<&AccessKey>,
+        max_subscriptions: u32,
+    ) -> Result<Authorized, SubscribeError> {
+        let connection = context.connection.ok_or(SubscribeError::NoConnection)?;
+        let subscription = context.subscription;
+        let job = context.job.filter(|job| {
+            access_key.map_or(subscription.is_some(), |key| job.verify_access_key(key))
+        });
+        let job = job.ok_or(SubscribeError::Forbidden)?;
+        if connection.pending_reply.is_some() {
+            return Err(SubscribeError::ReplyPending);
+        }
+        if subscription.is_none() && connection.subscriptions >= max_subscriptions {
+            return Err(SubscribeError::TooMany);
+        }
+        Ok(Authorized {
+            job,
+            subscription,
+            allowance: connection.replay_allowance,
+            max_subscriptions,
+        })
+    }
+
+    /// Stores the subscription and adds 1 to the job's `subscribers_version`, if `precondition` holds.
+    /// `allowance` is the connection's new replay allowance; if another request has changed the allowance
+    /// since it was read, that is a conflict as well.
+    ///
+    /// The transaction and the publisher both write the job's item. Messages published before are in the
+    /// log up to the `seq` that was read; a publisher that commits later sees the new version and reads
+    /// the list of subscribers again. So each durable message is either replayed from the log or sent by
+    /// the publisher.
+    pub async fn commit(
+        &self,
+        request: &SubscriptionRequest<'_>,
+        authorized: &Authorized,
+        allowance: ReplayAllowance,
+        precondition: Precondition,
+    ) -> Result<CommitOutcome, StoreError>
+    where
+        F: Granted<UpdateItem<Jobs>>
+            + Granted<UpdateItem<Connections>>
+            + Granted<PutItem<Connections>>
+            + Granted<PutItem<Subscribers>>,
+    {
+        let written = RetryPolicy::TRANSACTION_CONFLICT
+            .run(
+                || self.write(request, authorized, allowance, precondition),
+                |cancelled| matches!(cancelled, CancelledTransaction::Contended),
+            )
+            .await;
+        match written {
+            Ok(()) => Ok(CommitOutcome::Committed),
+            Err(CancelledTransaction::Condition) => Ok(CommitOutcome::Conflict),
+            Err(CancelledTransaction::Contended) => Err(contended("subscribing")),
+            Err(CancelledTransaction::Failed(error)) => Err(error),
+        }
+    }
+
+    async fn write(
+        &self,
+        request: &SubscriptionRequest<'_>,
+        authorized: &Authorized,
+        allowance: ReplayAllowance,
+        precondition: Precondition,
+    ) -> Result<(), CancelledTransaction>
+    where
+        F: Granted<UpdateItem<Jobs>>
+            + Granted<UpdateItem<Connections>>
+            + Granted<PutItem<Connections>>
+            + Granted<PutItem<Subscribers>>,
+    {
+        let (job, is_renewal) = (&authorized.job, authorized.subscription.is_some());
+        let most = authorized.max_subscriptions;
+        let now = self.clock.now();
+        let (subscription, subscriber) = items(request, authorized, precondition, now);
+        let subscription_item = subscription
+            .to_dynamodb_item()
+            .map_err(|error| CancelledTransaction::Failed(error.into()))?;
+        let subscriber_item = subscriber
+            .to_dynamodb_item()
+            .map_err(|error| CancelledTransaction::Failed(error.into()))?;
+        let job_key = JobKey {
+            job_id: request.job_id.as_str(),
+        };
+        let connection_key = ConnectionKey {
+            connection_id: request.connection_id,
+            job_id: CONNECTION_SENTINEL,
+        };
+        let transaction = self
+            .database
+            .transaction()
+            .update(&job_key, |update| {
+                let update = update
+                    .update_expression("ADD subscribers_version :one")
+                    .expression_attribute_values(":one", number(1))
+                    .expression_attribute_values(":now", number(now.epoch_seconds()));
+                with_precondition(update, job, precondition)
+            })
+            .and_then(|transaction| {
+                transaction.update(&connection_key, |update| {
+                    let mut set = "SET last_activity = :now, expires_at = :expires_at".to_owned();
+                    let mut condition =
+                        "attribute_exists(connection_id) AND attribute_not_exists(pending_reply)"
+                            .to_owned();
+                    let mut update = update
+                        .expression_attribute_values(":now", text(now))
+                        .expression_attribute_values(
+                            ":expires_at",
+                            number(subscription.expires_at.epoch_seconds()),
+                        );
+                    if allowance != authorized.allowance {
+                        set.push_str(", replay_full_at = :full_at");
+                        condition.push_str(" AND ");
+                        condition.push_str(unchanged(authorized.allowance));
+                        for (name, value) in values(authorized.allowance, allowance) {
+                            update = update.expression_attribute_values(name, value);
+                        }
+                    }
+                    if !is_renewal {
+                        set.push_str(" ADD subscriptions :one");
+                        condition.push_str(" AND subscriptions < :most");
+                        update = update
+                            .expression_attribute_values(":one", number(1))
+                            .expression_attribute_values(":most", number(most));
+                    }
+                    update
+                        .update_expression(set)
+                        .condition_expression(condition)
+                })
+            })
+            .and_then(|transaction| {
+                transaction.put::<Connection>(|put| {
+                    put.set_item(Some(subscription_item))
+                        .condition_expression(if is_renewal {
+                            "attribute_exists(connection_id)"
+                        } else {
+                            "attribute_not_exists(connection_id)"
+                        })
+                })
+            })
+            .and_then(|transaction| {
+                transaction.put::<Subscriber>(|put| put.set_item(Some(subscriber_item)))
+            })
+            .map_err(|error| CancelledTransaction::Failed(error.into()))?;
+        transaction
+            .build()
+            .send()
+            .await
+            .map_err(|error| cancellation_cause("subscribing", error))?;
+        Ok(())
+    }
+
+    /// Deletes the subscription and adds 1 to the job's `subscribers_version`, so that its publisher stops
+    /// sending to the connection. False when the connection was not subscribed.
+    pub async fn unsubscribe(&self, connection_id: &str, job_id: &JobId) -> Result<bool, StoreError>
+    where
+        F: Granted<UpdateItem<Jobs>>
+            + Granted<UpdateItem<Connections>>
+            + Granted<DeleteItem<Connections>>
+            + Granted<DeleteItem<Subscribers>>,
+    {
+        let id = job_id.as_str();
+        let job_key = JobKey { job_id: id };
+        let subscription_key = ConnectionKey {
+            connection_id,
+            job_id: id,
+        };
+        let connection_key = ConnectionKey {
+            connection_id,
+            job_id: CONNECTION_SENTINEL,
+        };
+        let subscriber_key = SubscriberKey {
+            job_id: id,
+            connection_id,
+        };
+        let write = || async {
+            let transaction = self
+                .database
+                .transaction()
+                .delete(&subscription_key, |delete| {
+                    delete.condition_expression("attribute_exists(connection_id)")
+                })
+                .and_then(|transaction| {
+                    transaction.update(&connection_key, |update| {
+                        update
+                            .update_expression("ADD subscriptions :less")
+                            .condition_expression("attribute_exists(connection_id)")
+                            .expression_attribute_values(":less", number(-1))
+                    })
+                })
+                .and_then(|transaction| transaction.delete(&subscriber_key, |delete| delete))
+                .and_then(|transaction| {
+                    transaction.update(&job_key, |update| {
+                        update
+                            .update_expression("ADD subscribers_version :one")
+                            .condition_expression("attribute_exists(job_id)")
+                            .expression_attribute_values(":one", number(1))
+                    })
+                })
+                .map_err(|error| CancelledTransaction::Failed(error.into()))?;
+            transaction
+                .build()
+                .send()
+                .await
+                .map_err(|error| cancellation_cause("unsubscribing", error))
+        };
+        match RetryPolicy::TRANSACTION_CONFLICT
+            .run(write, |cancelled| {
+                matches!(cancelled, CancelledTransaction::Contended)
+            })
+            .await
+        {
+            Ok(_) => Ok(true),
+            Err(CancelledTransaction::Condition) => Ok(false),
+            Err(CancelledTransaction::Contended) => Err(contended("unsubscribing")),
+            Err(CancelledTransaction::Failed(error)) => Err(error),
+        }
+    }
+}
+
+/// The item of the subscription and the one in the list of the job's subscribers.
+fn items(
+    request: &SubscriptionRequest<'_>,
+    authorized: &Authorized,
+    precondition: Precondition,
+    now: Timestamp,
+) -> (Connection, Subscriber) {
+    let mut subscription = Connection::starting(
+        request.connection_id,
+        Some(request.job_id.clone()),
+        request.correlation_id.clone(),
+        request.connected_at.min(now),
+    );
+    subscription.last_activity = now;
+    subscription.replayed = authorized.replayed();
+    subscription.expires_at = now.plus_seconds(CONNECTION_TTL_SECONDS);
+    let subscriber = Subscriber {
+        job_id: request.job_id.clone(),
+        connection_id: request.connection_id.to_owned(),
+        connected_at: request.connected_at,
+        subscribed_at: now,
+        at_seq: match precondition {
+            Precondition::All | Precondition::Log => authorized.job.seq,
+            Precondition::Nothing => 0,
+        },
+        correlation_id: request.correlation_id.clone(),
+        expires_at: subscription.expires_at.epoch_seconds(),
+    };
+    (subscription, subscriber)
+}
+
+/// Adds the condition that the job's item is as it was read, as far as `precondition` says.
+fn with_precondition(
+    update: UpdateBuilder,
+    job: &Job,
+    precondition: Precondition,
+) -> UpdateBuilder {
+    match precondition {
+        Precondition::All => {
+            let stage = job.stage.as_ref();
+            update
+                .condition_expression(
+                    "seq = :seq AND expires_at > :now AND #status = :status AND \
+                     stage = :stage AND progress = :progress AND attempt = :attempt",
+                )
+                .expression_attribute_names("#status", "status")
+                .expression_attribute_values(":seq", number(job.seq))
+                .expression_attribute_values(":status", text(job.status.name()))
+                .expression_attribute_values(
+                    ":stage",
+                    stage.map_or(AttributeValue::Null(true), text),
+                )
+                .expression_attribute_values(":progress", number(job.progress))
+                .expression_attribute_values(":attempt", number(job.attempt))
+        }
+        Precondition::Log => update
+            .condition_expression("seq = :seq AND expires_at > :now")
+            .expression_attribute_values(":seq", number(job.seq)),
+        Precondition::Nothing => update.condition_expression("expires_at > :now"),
+    }
+}

@@ -1,0 +1,99 @@
+//! Receives messages of the queue and selects the module of each task.
+
+use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use granted_aws::Environment;
+use stagecast_contract::{
+    functions::DeliveryFunction,
+    messages::ServerMessage,
+    queues::{DeliveryKind, DeliveryTask},
+};
+use stagecast_core::{clock::Clock, models::Job};
+use tracing::Instrument as _;
+
+use crate::{
+    attempts::receive_count, context::Context, deliver, error::DeliveryError, progress_fanout,
+    watchdog,
+};
+
+/// Executes delivery tasks.
+#[derive(Debug)]
+pub struct Handler {
+    context: Context,
+}
+
+impl Handler {
+    /// A handler for the stack that `environment` describes.
+    pub fn new(
+        config: &aws_config::SdkConfig,
+        environment: &Environment<DeliveryFunction>,
+        clock: Clock,
+    ) -> Self {
+        Self {
+            context: Context::new(config, environment, clock),
+        }
+    }
+
+    /// Executes the tasks of a batch. A failed task stays on the queue, until its receive count makes it
+    /// a dead letter. A delivery to one connection is given up earlier: see
+    /// `attempts.rs`.
+    pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
+        let mut response = SqsBatchResponse::default();
+        for message in event.records {
+            let id = message.message_id.clone().unwrap_or_default();
+            let span = tracing::info_span!(
+                "delivery",
+                message_id = id,
+                job_id = tracing::field::Empty,
+                request_id = tracing::field::Empty,
+                correlation_id = tracing::field::Empty,
+            );
+            let result = execute(&self.context, &message);
+            if let Err(error) = result.instrument(span.clone()).await {
+                span.in_scope(
+                    || tracing::error!(%error, "a delivery failed; it stays on the queue"),
+                );
+                let mut failure = BatchItemFailure::default();
+                failure.item_identifier = id;
+                response.batch_item_failures.push(failure);
+            }
+        }
+        response
+    }
+}
+
+async fn execute(context: &Context, message: &SqsMessage) -> Result<(), DeliveryError> {
+    let task: DeliveryTask = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
+    let job = match (context.jobs.load(&task.job_id).await, task.content) {
+        (Ok(Some(job)), _) => job,
+        // The job was deleted: nothing to deliver.
+        (Ok(None), _) => return Ok(()),
+        (Err(error), DeliveryKind::Watchdog { epoch }) => {
+            tracing::warn!(%error, "the watchdog could not read the job; it tries again");
+            return watchdog::retry(context, &task.job_id, epoch).await;
+        }
+        (Err(error), _) => return Err(error.into()),
+    };
+    record_ids(&job);
+    let receive_count = receive_count(message);
+    let progress = match task.content {
+        DeliveryKind::Watchdog { epoch } => {
+            return watchdog::check(context, &job, epoch, receive_count).await;
+        }
+        DeliveryKind::Progress => {
+            match progress_fanout::current_update(&task, &job, message, context.clock.now()) {
+                Some(update) => Some(ServerMessage::ProgressUpdate(update).to_json()),
+                None => return Ok(()),
+            }
+        }
+        DeliveryKind::Log | DeliveryKind::Published => None,
+    };
+    deliver::execute(context, task, &job, progress, receive_count).await
+}
+
+/// Adds the ids of the job to the span of its task.
+fn record_ids(job: &Job) {
+    tracing::Span::current()
+        .record("job_id", job.job_id.as_str())
+        .record("request_id", job.request_id.as_str())
+        .record("correlation_id", job.correlation_id.as_str());
+}

@@ -1,0 +1,20 @@
+//! The function that receives delivery tasks: messages that a publisher could not send, or left to
+//! this function because the job has many subscribers, and the checks of the watchdogs.
+//!
+//! [`Handler`] selects the module of a task: `watchdog` for a check, `deliver` for messages.
+
+mod attempts;
+mod context;
+mod deliver;
+mod error;
+mod fan_out;
+mod handler;
+mod progress_fanout;
+mod serve;
+#[cfg(test)]
+mod tests;
+mod undelivered;
+mod watchdog;
+
+pub use handler::Handler;
+pub use serve::serve;

@@ -1,0 +1,112 @@
+//! The checks of a job's watchdog: see [`stagecast_core::watchdog`].
+
+use stagecast_contract::{
+    ids::JobId,
+    queues::{JobMessage, JobQueue},
+};
+use stagecast_core::{
+    models::{Job, TerminalState},
+    unattended::{SettleError, Settled},
+    watchdog::{self, Action},
+};
+
+use crate::{context::Context, error::DeliveryError};
+
+/// Seconds until a check is repeated whose table was unavailable. It is repeated by a new message with a
+/// receive count of 0, so that an outage makes no dead letter of a watchdog.
+const RETRY_SECONDS: i64 = 60;
+
+/// Checks a job, does what it needs, and schedules the next check. `receive_count` is that of the
+/// watchdog's message.
+pub(crate) async fn check(
+    context: &Context,
+    job: &Job,
+    epoch: Option<u64>,
+    receive_count: u32,
+) -> Result<(), DeliveryError> {
+    match act(context, job, epoch, receive_count).await {
+        Ok(Some(seconds)) => schedule(context, &job.job_id, epoch, seconds).await,
+        Ok(None) => Ok(()),
+        Err(SettleError::Store(error)) => {
+            tracing::warn!(%error, "the watchdog could not check the job; it tries again");
+            retry(context, &job.job_id, epoch).await
+        }
+        Err(SettleError::Send(error)) => Err(error.into()),
+    }
+}
+
+/// Schedules a check that a table was not available for.
+pub(crate) async fn retry(
+    context: &Context,
+    job_id: &JobId,
+    epoch: Option<u64>,
+) -> Result<(), DeliveryError> {
+    schedule(context, job_id, epoch, RETRY_SECONDS).await
+}
+
+async fn schedule(
+    context: &Context,
+    job_id: &JobId,
+    epoch: Option<u64>,
+    seconds: i64,
+) -> Result<(), DeliveryError> {
+    watchdog::schedule(&context.queues, job_id, epoch, seconds).await?;
+    Ok(())
+}
+
+/// Does what the job needs. Returns the seconds until the next check; none if the watchdog is done.
+async fn act(
+    context: &Context,
+    job: &Job,
+    epoch: Option<u64>,
+    receive_count: u32,
+) -> Result<Option<i64>, SettleError> {
+    let unattended = &context.unattended;
+    if receive_count > 1 || job.is_committed_without_lease() {
+        // The check or the cancellation that committed the last events may have been killed before it
+        // notified the subscribers.
+        unattended.redeliver(job).await?;
+    }
+    if !watchdog::is_watched(job, epoch) {
+        return Ok(None);
+    }
+    let now = context.clock.now();
+    let mut job = job.clone();
+    if watchdog::is_lease_over(&job, now) {
+        // One settlement, and so one delivery task: two could be delivered in either order.
+        let terminal_state = job.cancel_requested.then_some(TerminalState::Cancelled);
+        match unattended.settle(&job, terminal_state.as_ref()).await? {
+            Settled::Open(settled) => job = *settled,
+            settled => return Ok(next_check(settled)),
+        }
+    }
+    Ok(match watchdog::action(&job, now) {
+        Action::Retire => None,
+        Action::CheckAgain(seconds) => Some(seconds),
+        Action::SendJobMessage(seconds) => {
+            tracing::warn!(
+                status = job.status.name(),
+                epoch = job.epoch,
+                "no run holds the job; its job message is sent again",
+            );
+            let message = JobMessage::from_watchdog(job.job_id);
+            context.queues.send::<JobQueue>(&message, 0).await?;
+            Some(seconds)
+        }
+        Action::End(terminal_state) => {
+            next_check(unattended.settle(&job, Some(&terminal_state)).await?)
+        }
+        Action::GiveUp(error) => next_check(unattended.give_up(&job, error).await?),
+    })
+}
+
+/// The seconds until the next check of a job that the watchdog tried to end; none if it has ended.
+fn next_check(settled: Settled) -> Option<i64> {
+    match settled {
+        Settled::Ended(job) => {
+            tracing::warn!(status = job.status.name(), "the watchdog has ended the job");
+            None
+        }
+        Settled::Open(_) | Settled::Attended => Some(watchdog::FIRST_CHECK_SECONDS),
+    }
+}

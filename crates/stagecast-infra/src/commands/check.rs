@@ -1,0 +1,107 @@
+//! `infra-gen check`.
+
+use std::io::{self, Write};
+
+use crate::{
+    check::{self, Finding, Severity, validators::Answers},
+    generated::{self, Selection},
+    project::Project,
+    stack,
+};
+use anyhow::Context;
+use clap::Args;
+
+use super::outcome::CommandOutcome;
+
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// Check this environment only.
+    #[arg(long, value_name = "NAME")]
+    environment: Option<String>,
+    /// Do not run cfn-lint and cloudformation-validate.
+    #[arg(long)]
+    no_validators: bool,
+    /// Fail if a validator is not installed in the pinned version.
+    #[arg(long, conflicts_with = "no_validators")]
+    require_validators: bool,
+}
+
+pub(crate) fn run(project: Project, arguments: &Arguments) -> anyhow::Result<CommandOutcome> {
+    let mut output = io::stdout();
+    let environments = project.environments();
+    let findings = check::shared_suffixes(&environments);
+    let mut outcome = print_findings(&mut output, "environments", &findings)?;
+    for environment in &environments {
+        let name = environment.name;
+        if arguments.environment.as_deref().is_none_or(|it| it == name) {
+            let template = stack::synthesize(project, environment)?;
+            outcome = outcome.and(print_findings(
+                &mut output,
+                name,
+                &check::findings(&template)?,
+            )?);
+        }
+    }
+    if !arguments.no_validators {
+        outcome = outcome.and(print_findings(
+            &mut output,
+            "validators",
+            &validate(project, arguments)?,
+        )?);
+    }
+    Ok(outcome)
+}
+
+/// Runs the validators on the templates, as `synth` would write them.
+fn validate(project: Project, arguments: &Arguments) -> anyhow::Result<Vec<Finding>> {
+    let folder =
+        tempfile::tempdir().context("cannot create a temporary folder for the templates")?;
+    let files = generated::templates(
+        project,
+        &Selection {
+            environment: arguments.environment.clone(),
+            ..Selection::default()
+        },
+    )?;
+    generated::write(&files, folder.path())?;
+    let templates: Vec<_> = files
+        .iter()
+        .map(|file| folder.path().join(&file.path))
+        .collect();
+    let answers = Answers::about(&templates)?;
+    let mut findings = answers.findings();
+    let severity = if arguments.require_validators {
+        Severity::Problem
+    } else {
+        Severity::Note
+    };
+    findings.extend(answers.absent(severity));
+    if arguments.environment.is_none() {
+        findings.extend(answers.outdated());
+    }
+    Ok(findings)
+}
+
+fn print_findings(
+    output: &mut impl Write,
+    subject: &str,
+    findings: &[Finding],
+) -> io::Result<CommandOutcome> {
+    let problems = findings
+        .iter()
+        .filter(|finding| finding.severity == Severity::Problem)
+        .count();
+    match problems {
+        0 => writeln!(output, "{subject}: no problems")?,
+        1 => writeln!(output, "{subject}: 1 problem")?,
+        _ => writeln!(output, "{subject}: {problems} problems")?,
+    }
+    for finding in findings {
+        writeln!(output, "  {finding}")?;
+    }
+    Ok(if problems == 0 {
+        CommandOutcome::Done
+    } else {
+        CommandOutcome::Differs
+    })
+}

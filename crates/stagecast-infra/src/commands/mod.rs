@@ -1,0 +1,45 @@
+//! The subcommands of `infra-gen`, one file each, and what they share.
+//!
+//! | file | content |
+//! | --- | --- |
+//! | `architecture`, `code`, `stack_options` | options that several subcommands take |
+//! | `stack_error`, `failure`, `advice`, `hints` | errors, and the next steps that they suggest |
+//! | `follow`, `ownership`, `runtime`, `terminal`, `workspace` | helpers |
+
+#[cfg(feature = "deploy")]
+pub(crate) mod advice;
+#[cfg(feature = "deploy")]
+mod code;
+#[cfg(feature = "deploy")]
+pub(crate) mod deploy;
+#[cfg(feature = "deploy")]
+pub(crate) mod destroy;
+#[cfg(feature = "deploy")]
+mod failure;
+#[cfg(feature = "deploy")]
+mod follow;
+#[cfg(feature = "deploy")]
+mod hints;
+#[cfg(feature = "deploy")]
+pub(crate) mod outputs;
+#[cfg(feature = "deploy")]
+mod ownership;
+#[cfg(feature = "deploy")]
+pub(crate) mod package;
+#[cfg(feature = "deploy")]
+mod runtime;
+#[cfg(feature = "deploy")]
+mod stack_error;
+#[cfg(feature = "deploy")]
+mod stack_options;
+#[cfg(feature = "deploy")]
+mod terminal;
+
+mod architecture;
+pub(crate) mod check;
+pub(crate) mod diff;
+mod outcome;
+pub(crate) mod synth;
+mod workspace;
+
+pub(crate) use outcome::CommandOutcome;

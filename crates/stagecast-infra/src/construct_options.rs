@@ -1,0 +1,150 @@
+//! What this product gives the constructs: the settings of an environment, and its texts.
+
+use cloudformation::{Pseudo, resources::Tags, sub};
+use constructs::{
+    BucketOptions, CorsOptions, HttpApiOptions, HttpApiRoute, ObjectExpiration, SettingValues,
+    StageName, WebSocketApi, WebSocketApiOptions, settings::StackSettings,
+};
+use stagecast_contract::{
+    environment::{AllowedOrigins, MaxSubscriptions, WebSocketUrl},
+    limits,
+    product::Product,
+    routes::HttpRoute,
+};
+use typed_contract::functions::FunctionSpec;
+
+use crate::environments::{Environment, Origin};
+
+const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
+
+/// Days until an object expires. No job refers to it by then: S3 counts whole days from midnight, so an
+/// object never expires before its job.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "jobs expire after a few days"
+)]
+const OBJECT_EXPIRATION_DAYS: u32 =
+    ((limits::JOB_TTL_SECONDS + SECONDS_PER_DAY - 1) / SECONDS_PER_DAY) as u32;
+
+/// The tags of the stack and of all its resources that support tags.
+pub fn stack_tags(
+    product: &'static str,
+    environment: &Environment,
+) -> [(&'static str, &'static str); 2] {
+    [("Application", product), ("Environment", environment.name)]
+}
+
+/// The settings of the product's stack in an environment.
+pub fn stack_settings(product: &Product, environment: &Environment) -> StackSettings {
+    StackSettings {
+        tags: Tags::new(stack_tags(product.name, environment)),
+        name_prefix: product.name_prefix.to_owned(),
+        name_suffix: environment.name_suffix.clone(),
+        log_retention: environment.log_retention,
+        log_level: environment.log_level,
+        data: environment.data,
+        point_in_time_recovery: environment.point_in_time_recovery,
+        table_key: environment.table_key,
+        alarm_topic: environment.alarm_topic.clone(),
+        allowed_origins: environment.allowed_origins.clone(),
+        architecture: environment.architecture,
+        workspace: "..".to_owned(),
+        package_constraint: "`infra-gen deploy` fills it in".to_owned(),
+    }
+}
+
+/// The bucket's objects expire with their jobs.
+pub(crate) fn bucket() -> BucketOptions {
+    BucketOptions {
+        description: "The name of the bucket with inputs and results".into(),
+        expiration: Some(ObjectExpiration {
+            rule: "ObjectsGoWithTheirJobs".into(),
+            days: OBJECT_EXPIRATION_DAYS,
+        }),
+        readable_by_pages: true,
+    }
+}
+
+/// The WebSocket API with the limits, authorizer and domain of the environment.
+pub fn websocket_api(environment: &Environment, stage_name: StageName) -> WebSocketApiOptions {
+    WebSocketApiOptions {
+        name: sub![Pseudo::StackName, "-websocket"],
+        connection_throttling: Some(environment.connection_throttling),
+        authorizer: environment.connect_authorizer.clone(),
+        domain: environment.websocket_domain.clone(),
+        ..WebSocketApiOptions::new(
+            "Streams the progress of jobs",
+            stage_name,
+            environment.websocket_throttling,
+        )
+    }
+}
+
+/// The HTTP API with the limits, authorizer and domain of the environment.
+pub(crate) fn http_api(environment: &Environment) -> HttpApiOptions {
+    let authorizer = environment.job_authorizer.clone();
+    HttpApiOptions {
+        name: sub![Pseudo::StackName, "-http"],
+        cors: Some(CorsOptions {
+            allow_headers: ["authorization", "content-type", "x-correlation-id"]
+                .map(Into::into)
+                .into(),
+            expose_headers: vec!["x-request-id".into()],
+            max_age_seconds: 300,
+        }),
+        authorizer: authorizer.map(|authorizer| authorizer.named("jobs")),
+        domain: environment.http_domain.clone(),
+        ..HttpApiOptions::new(
+            "Takes jobs, answers with their status and results",
+            environment.http_throttling,
+        )
+    }
+}
+
+/// The routes of the HTTP API that a function serves.
+pub(crate) fn http_routes(
+    product: &Product,
+    function: &FunctionSpec,
+    environment: &Environment,
+) -> Vec<HttpApiRoute> {
+    let system = HttpRoute::of(function).into_iter();
+    let system = system.map(|route| http_route(route, environment));
+    let own = product.http_routes.iter();
+    let own = own.filter(|own| own.function.name == function.name);
+    system
+        .chain(own.map(|own| HttpApiRoute::from(own.route)))
+        .collect()
+}
+
+/// A route of the job system. The routes of a job expect one of its keys in the header that a token would
+/// be in, so only job creation can have an authorizer. It is also the only route that needs no key, so it
+/// has a limit.
+fn http_route(route: HttpRoute, environment: &Environment) -> HttpApiRoute {
+    let spec = HttpApiRoute::from(route.spec());
+    match route {
+        HttpRoute::CreateJob => HttpApiRoute {
+            requires_token: environment.job_authorizer.is_some(),
+            throttling: Some(environment.job_creation_throttling),
+            ..spec
+        },
+        HttpRoute::GetJob
+        | HttpRoute::GetResults
+        | HttpRoute::CancelJob
+        | HttpRoute::ClaimJob
+        | HttpRoute::GetInput
+        | HttpRoute::PostEvents => spec,
+    }
+}
+
+/// The values of the contract's settings.
+pub fn setting_values(environment: &Environment, websocket: &WebSocketApi) -> SettingValues {
+    let origins: Vec<_> = environment
+        .allowed_origins
+        .iter()
+        .map(Origin::as_str)
+        .collect();
+    SettingValues::default()
+        .with::<WebSocketUrl>(websocket.url())
+        .with::<MaxSubscriptions>(environment.max_subscriptions.to_string())
+        .with::<AllowedOrigins>(origins.join(","))
+}

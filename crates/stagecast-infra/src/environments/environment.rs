@@ -1,0 +1,155 @@
+//! The settings of an environment, and the environments that exist.
+
+use constructs::settings::{
+    Architecture, ConnectAuthorizer, CustomDomain, DataPolicy, JwtAuthorizer, LogLevel, NameSuffix,
+    Origin, QueueConcurrency, RetentionDays, TableKey, Throttling, TopicArn,
+};
+use stagecast_contract::{functions::DeliveryFunction, limits};
+use typed_contract::functions::{Function as _, FunctionSpec};
+
+/// The settings that differ between environments.
+#[derive(Clone, Debug)]
+pub struct Environment {
+    /// The name, on the command line and in tags.
+    pub name: &'static str,
+    /// The default of the stack's parameter with the suffix of the names of tables and queues. No two
+    /// environments share one, so that an account can hold all of them.
+    pub name_suffix: NameSuffix,
+    /// The retention of all log groups.
+    pub log_retention: RetentionDays,
+    /// The lowest level that the functions log.
+    pub log_level: LogLevel,
+    /// What the deletion of the stack does to tables, queues, the bucket and logs.
+    pub data: DataPolicy,
+    /// Point-in-time recovery of the tables: any second of the last 35 days.
+    pub point_in_time_recovery: bool,
+    /// The owner of the key that encrypts the tables.
+    pub table_key: TableKey,
+    /// Whether the stack has alarms and a dashboard.
+    pub alarms: bool,
+    /// The default of the stack's parameter with the topic for alarms.
+    pub alarm_topic: Option<TopicArn>,
+    /// The limit of messages to the WebSocket API.
+    pub websocket_throttling: Throttling,
+    /// The limit of new connections to the WebSocket API. Each can request the event log of a job.
+    pub connection_throttling: Throttling,
+    /// The limit of requests to the HTTP API, except those that create jobs.
+    pub http_throttling: Throttling,
+    /// The limit of requests that create jobs, the only ones that need no key.
+    pub job_creation_throttling: Throttling,
+    /// The origins whose pages may use the APIs; all if empty. Jobs are protected by their keys, not by
+    /// this.
+    pub allowed_origins: Vec<Origin>,
+    /// The number of jobs that a connection can be subscribed to at a time.
+    pub max_subscriptions: u32,
+    /// The custom domain of the WebSocket API.
+    pub websocket_domain: Option<CustomDomain>,
+    /// The custom domain of the HTTP API.
+    pub http_domain: Option<CustomDomain>,
+    /// The authorizer of `$connect`; without it anyone can connect. Access keys protect the jobs in
+    /// either case.
+    pub connect_authorizer: Option<ConnectAuthorizer>,
+    /// The authorizer of job creation; without it anyone can create jobs. The other routes of the HTTP
+    /// API expect one of the job's keys, in the header that a token would be in.
+    pub job_authorizer: Option<JwtAuthorizer>,
+    /// The processor of the functions.
+    pub architecture: Architecture,
+    /// The maximum of concurrent invocations that a queue makes of this function. It leaves a part of
+    /// the account's concurrency to the functions that answer requests.
+    pub queue_concurrency: fn(&FunctionSpec) -> QueueConcurrency,
+    /// The reserved concurrency of a function, which is its maximum as well. Lambda requires that 100
+    /// remain unreserved, which a new account may not have: neither environment reserves any.
+    pub reserved_concurrency: fn(&FunctionSpec) -> Option<u32>,
+}
+
+impl Environment {
+    /// For development: the data is deleted with the stack, and there are no alarms.
+    pub fn dev() -> Self {
+        Self {
+            name: "dev",
+            name_suffix: NameSuffix::default(),
+            log_retention: RetentionDays::OneWeek,
+            log_level: LogLevel::Debug,
+            data: DataPolicy::Disposable,
+            point_in_time_recovery: false,
+            table_key: TableKey::Owned,
+            alarms: false,
+            alarm_topic: None,
+            websocket_throttling: Throttling {
+                requests_per_second: 200,
+                burst: 100,
+            },
+            connection_throttling: Throttling {
+                requests_per_second: 50,
+                burst: 50,
+            },
+            http_throttling: Throttling {
+                requests_per_second: 50,
+                burst: 50,
+            },
+            job_creation_throttling: Throttling {
+                requests_per_second: 10,
+                burst: 20,
+            },
+            allowed_origins: Vec::new(),
+            max_subscriptions: limits::DEFAULT_MAX_SUBSCRIPTIONS,
+            websocket_domain: None,
+            http_domain: None,
+            connect_authorizer: None,
+            job_authorizer: None,
+            architecture: Architecture::Arm64,
+            queue_concurrency: |function| {
+                const JOBS: QueueConcurrency = QueueConcurrency::new(100);
+                const DELIVERIES: QueueConcurrency = QueueConcurrency::new(10);
+                if function == DeliveryFunction::SPEC {
+                    DELIVERIES
+                } else {
+                    JOBS
+                }
+            },
+            reserved_concurrency: |_| None,
+        }
+    }
+
+    /// For production: the data is retained, and alarms report failures.
+    pub fn prod() -> Self {
+        const SUFFIX: NameSuffix = NameSuffix::from_static("-prod");
+        Self {
+            name: "prod",
+            name_suffix: SUFFIX,
+            log_retention: RetentionDays::ThreeMonths,
+            log_level: LogLevel::Info,
+            data: DataPolicy::Protected,
+            point_in_time_recovery: true,
+            table_key: TableKey::Managed,
+            alarms: true,
+            websocket_throttling: Throttling {
+                requests_per_second: 2000,
+                burst: 1000,
+            },
+            connection_throttling: Throttling {
+                requests_per_second: 100,
+                burst: 200,
+            },
+            http_throttling: Throttling {
+                requests_per_second: 500,
+                burst: 500,
+            },
+            job_creation_throttling: Throttling {
+                requests_per_second: 20,
+                burst: 40,
+            },
+            // An account's default is 1,000; 350 remain for the functions that answer requests.
+            queue_concurrency: |function| {
+                const JOBS: QueueConcurrency = QueueConcurrency::new(600);
+                const DELIVERIES: QueueConcurrency = QueueConcurrency::new(50);
+                if function == DeliveryFunction::SPEC {
+                    DELIVERIES
+                } else {
+                    JOBS
+                }
+            },
+            ..Self::dev()
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Why there is no environment.
+
+use constructs::settings::SettingError;
+
+/// Why there is no environment.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+pub enum EnvironmentError {
+    /// No environment has this name.
+    #[error("there is no environment '{name}'; known are {known} (infra-gen/src/lib.rs)")]
+    UnknownEnvironment {
+        /// The name that was given.
+        name: String,
+        /// The names of the existing environments.
+        known: String,
+    },
+    /// A setting has an invalid value.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+}

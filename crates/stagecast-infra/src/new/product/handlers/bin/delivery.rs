@@ -1,0 +1,5 @@
+//! The function `delivery`.
+
+fn main() -> Result<(), stagecast::Error> {
+    stagecast::delivery::serve()
+}

@@ -1,0 +1,5 @@
+//! The function `pipeline`, which runs the stages.
+
+fn main() -> Result<(), stagecast::Error> {
+    stagecast::pipeline::serve::<contract::PipelineFunction, _>(|_environment| Ok(handlers::pipeline()))
+}

@@ -1,0 +1,5 @@
+//! The function `websocket`.
+
+fn main() -> Result<(), stagecast::Error> {
+    stagecast::websocket::serve()
+}

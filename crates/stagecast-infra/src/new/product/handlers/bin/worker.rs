@@ -1,0 +1,5 @@
+//! The function `worker`.
+
+fn main() -> Result<(), stagecast::Error> {
+    stagecast::worker::serve()
+}

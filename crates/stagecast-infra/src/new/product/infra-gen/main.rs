@@ -1,0 +1,5 @@
+//! The command line: `synth`, `check`, `diff`, `deploy`, `destroy`, `outputs`.
+
+fn main() -> std::process::ExitCode {
+    stagecast_infra::main(&infra_gen::project())
+}

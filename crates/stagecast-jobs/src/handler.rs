@@ -1,0 +1,74 @@
+//! Selects the route of a request.
+
+use aws_lambda_events::apigw::{ApiGatewayV2httpRequest, ApiGatewayV2httpResponse};
+use granted_aws::Environment;
+use stagecast_contract::{
+    functions::JobsFunction, http::HttpErrorCode, ids::RequestId, input::InputRules,
+    routes::HttpRoute,
+};
+use stagecast_core::{
+    clock::{Clock, random},
+    http::{ApiError, job_id_of, respond},
+};
+use tracing::Instrument as _;
+
+use crate::{cancel_job, context::Context, create_job, get_job, get_results};
+
+/// Serves the requests of the HTTP API for clients.
+#[derive(Debug)]
+pub struct Handler {
+    context: Context,
+}
+
+impl Handler {
+    /// A handler for the stack that `environment` describes. `input_rules` describe the inputs that
+    /// its pipeline accepts.
+    pub fn new(
+        config: &aws_config::SdkConfig,
+        environment: &Environment<JobsFunction>,
+        clock: Clock,
+        input_rules: &'static InputRules,
+    ) -> Self {
+        Self {
+            context: Context::new(config, environment, clock, input_rules),
+        }
+    }
+
+    /// Serves a request. Every error becomes a response and is logged: for an invocation that fails,
+    /// API Gateway would send an error in another format.
+    pub async fn handle(&self, request: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {
+        let context = &self.context;
+        let request_id = RequestId::new(context.clock.now(), random());
+        let route_key = request.route_key.clone().unwrap_or_default();
+        let span = tracing::info_span!(
+            "request",
+            %request_id,
+            route = route_key,
+            job_id = job_id_of(&request).ok().map(tracing::field::display),
+        );
+        async {
+            let route = HttpRoute::from_key(&route_key);
+            let result = match route {
+                Some(HttpRoute::CreateJob) => {
+                    create_job::handle(context, &request, &request_id).await
+                }
+                Some(HttpRoute::GetJob) => get_job::handle(context, &request).await,
+                Some(HttpRoute::GetResults) => get_results::handle(context, &request).await,
+                Some(HttpRoute::CancelJob) => cancel_job::handle(context, &request).await,
+                Some(HttpRoute::ClaimJob | HttpRoute::GetInput | HttpRoute::PostEvents) | None => {
+                    return respond(None, &request_id, Err(unknown_route(&route_key)));
+                }
+            };
+            respond(route, &request_id, result)
+        }
+        .instrument(span)
+        .await
+    }
+}
+
+fn unknown_route(route_key: &str) -> ApiError {
+    ApiError::new(
+        HttpErrorCode::NotFound,
+        format!("there is no route '{route_key}'"),
+    )
+}

@@ -1,0 +1,99 @@
+//! Runs the stack until Ctrl-C.
+
+use std::{process::ExitCode, sync::Arc};
+
+use anyhow::Context as _;
+use clap::Parser as _;
+use local_aws::{LocalStack, Options};
+use stagecast_infra::{stack, template::Format};
+use tokio::signal;
+use typed_contract::environment::LOG_LEVEL;
+
+use crate::{Local, arguments::Arguments, output, site::ProductSite};
+
+#[tokio::main]
+pub(crate) async fn until_stopped(local: &Local) -> ExitCode {
+    let arguments = Arguments::parse();
+    output::log_to_standard_error();
+    match run(local, &arguments).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(local: &Local, arguments: &Arguments) -> anyhow::Result<()> {
+    let stack = LocalStack::start(options(local, arguments)?).await?;
+    output::announce(local, &stack, arguments)?;
+    stopped().await?;
+    output::announce_shutdown(&stack, arguments);
+    // A second Ctrl-C exits without waiting for the shutdown.
+    tokio::select! {
+        () = stack.shutdown() => {}
+        _ = stopped() => {}
+    }
+    Ok(())
+}
+
+fn options(local: &Local, arguments: &Arguments) -> anyhow::Result<Options> {
+    let project = local.project;
+    let template = stack::synthesize(project, &project.development()?)
+        .context("the template of the development environment cannot be synthesized")?;
+    let mut options = Options::new(
+        template.to_json(Format::CloudFormation)?,
+        arguments.binaries()?,
+    );
+    options.stack_name = project.local_stack_name();
+    options.site = Some(Arc::new(ProductSite::new(local)));
+    options.names.port = "--port";
+    options.names.allowed_hosts = "--allow-host";
+    options.names.data_dir = "--data-dir";
+    options.names.binaries = "--bin-dir";
+    options.port = arguments.port;
+    options.allowed_hosts.clone_from(&arguments.allowed_hosts);
+    options.data_dir.clone_from(&arguments.data_dir);
+    options.show_logs = output::logs(arguments);
+    let functions = project.product.all_functions();
+    for (variable, _) in &arguments.settings {
+        let mut settings = functions.iter().flat_map(|function| function.settings);
+        anyhow::ensure!(
+            settings.any(|setting| setting.variable == variable),
+            "--setting {variable}: no function has a setting with this environment variable"
+        );
+    }
+    for function in functions {
+        let own = local.settings.iter();
+        let own = own.map(|(variable, value)| ((*variable).to_owned(), value.clone()));
+        let mut variables: std::collections::BTreeMap<_, _> = own
+            .chain(arguments.settings.iter().cloned())
+            .filter(|(variable, _)| {
+                let mut settings = function.settings.iter();
+                settings.any(|setting| setting.variable == variable)
+            })
+            .collect();
+        variables.insert(LOG_LEVEL.to_owned(), arguments.log_level.clone());
+        options
+            .environment
+            .insert(function.name.to_owned(), variables);
+    }
+    Ok(options)
+}
+
+/// Returns on Ctrl-C and on SIGTERM.
+async fn stopped() -> anyhow::Result<()> {
+    #[cfg(unix)]
+    {
+        let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())
+            .context("the handler for SIGTERM cannot be installed")?;
+        tokio::select! {
+            interrupted = signal::ctrl_c() => interrupted.context("the handler for Ctrl-C cannot be installed"),
+            _ = terminate.recv() => Ok(()),
+        }
+    }
+    #[cfg(not(unix))]
+    signal::ctrl_c()
+        .await
+        .context("the handler for Ctrl-C cannot be installed")
+}

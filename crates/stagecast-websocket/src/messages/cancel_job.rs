@@ -1,0 +1,33 @@
+//! `cancel_job`.
+
+use stagecast_contract::messages::{CancelJob, CancelRequested, ErrorCode, ServerMessage};
+use stagecast_core::cancellation::Cancellation;
+
+use super::{MessageError, access, activity};
+use crate::{context::Context, invocation::Invocation, reply};
+
+pub(super) async fn handle(
+    context: &Context,
+    invocation: &Invocation,
+    request_id: &str,
+    message: CancelJob,
+) -> Result<(), MessageError> {
+    activity::record(context, invocation).await?;
+    let (job_id, key) = (&message.job_id, message.access_key.as_ref());
+    access::load_job(context, invocation, job_id, key).await?;
+    match context.canceller.cancel(job_id).await? {
+        Cancellation::Requested => {
+            let requested = ServerMessage::CancelRequested(CancelRequested {
+                job_id: message.job_id,
+                request_id: request_id.to_owned(),
+                timestamp: context.clock.now(),
+            });
+            reply::send(context, invocation, &requested).await;
+            Ok(())
+        }
+        Cancellation::AlreadyFinished(_) => Err(MessageError::new(
+            ErrorCode::JobAlreadyFinished,
+            "the job has ended, there is nothing to cancel; request_status returns how it ended",
+        )),
+    }
+}

@@ -1,0 +1,244 @@
+//! `POST /v1/jobs/{job_id}/claim`.
+
+use std::sync::Arc;
+
+use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use raw_json::RawJson;
+use stagecast_contract::{
+    http::HttpErrorCode,
+    ids::JobId,
+    limits::{MAX_ATTEMPTS_WITHOUT_PROGRESS, MAX_CLAIM_RESULTS_BYTES, MAX_EVENTS_BYTES},
+    messages::{FailureCode, JobError, Results, ServerMessage},
+    timestamp::Timestamp,
+    worker::{ClaimRequest, Claimed, FinishedStage},
+};
+use stagecast_core::{
+    delivery::Publisher,
+    http::{ApiError, ApiResponse, ApiResult, read_body},
+    models::{Job, TerminalState},
+    response_size::json_string_bytes,
+    stores::{Claim, ExternalClaim, Lease, StoreError},
+    watchdog,
+};
+
+use crate::{
+    access,
+    context::Context,
+    errors::{finished, publish_error},
+};
+
+/// Maximum number of attempts of a claim that conflicts with other claims of the same job.
+const MAX_ATTEMPTS: u32 = 5;
+
+pub(crate) async fn handle(context: &Context, request: &ApiGatewayV2httpRequest) -> ApiResult {
+    let stores = &context.stores;
+    let mut job = access::load_job(context, request).await?;
+    let body = read_body(request, MAX_EVENTS_BYTES, "the names of the stages")?;
+    let claim = ClaimRequest::parse(&body)?;
+    let external = ExternalClaim {
+        stages: &claim.stages,
+        worker_id: claim.worker_id.as_deref(),
+    };
+    for _ in 0..MAX_ATTEMPTS {
+        if job.status.has_ended() {
+            return Err(already_ended(context, &job).await?);
+        }
+        if !job.is_unattended(stores.clock.now()) && !external.holds(&job) {
+            return Err(held(context, job.lease_expires_at));
+        }
+        // Scheduled before the claim is written, and the claim is only written with this epoch. So
+        // every claim has a watchdog, even if this invocation is killed.
+        let (epoch, delay) = (Some(job.epoch + 1), watchdog::FIRST_CHECK_SECONDS);
+        watchdog::schedule(&stores.queues, &job.job_id, epoch, delay).await?;
+        match stores.jobs.claim_for(&job, external).await? {
+            Claim::Acquired {
+                job,
+                lease,
+                takeover,
+            } => {
+                let attempts = job.attempts_without_progress;
+                let result = acquired(context, *job, lease.clone(), takeover).await;
+                if matches!(&result, Err(error) if error.code() == HttpErrorCode::Internal) {
+                    // The worker did not crash: it receives the error and claims the job again.
+                    stores.jobs.refund_attempt(&lease, attempts).await;
+                }
+                return result;
+            }
+            Claim::Outdated(current) => job = *current,
+            Claim::Held { until } => return Err(held(context, until)),
+            Claim::Ended => return Err(already_ended(context, &job).await?),
+            Claim::NotFound => return Err(job_deleted()),
+        }
+    }
+    Err(held(context, job.lease_expires_at))
+}
+
+/// The error for a claim of a job that has ended. The invocation that ended it may have been killed
+/// before it notified the subscribers, so they are notified again.
+async fn already_ended(context: &Context, job: &Job) -> Result<ApiError, ApiError> {
+    context.stores.redeliver(&job.job_id, 0).await?;
+    let current = context.stores.jobs.load(&job.job_id).await?;
+    Ok(finished(current.as_ref().unwrap_or(job)))
+}
+
+/// Prepares a claimed job for its worker: recovers what the last claim has not committed, and fails the
+/// job if its attempts are exhausted.
+async fn acquired(context: &Context, mut job: Job, lease: Lease, takeover: bool) -> ApiResult {
+    tracing::info!(epoch = lease.epoch, takeover, "claimed");
+    let stores = &context.stores;
+    if takeover && job.seq > 0 {
+        // The last worker's posts may have been killed before they notified the subscribers.
+        stores.redeliver(&job.job_id, 0).await?;
+    }
+    let (seq_before, job_id) = (job.seq, job.job_id.clone());
+    let mut publisher = Publisher::new(Arc::clone(stores), &context.objects, &job, lease);
+    let is_exhausted = job.attempts_without_progress > MAX_ATTEMPTS_WITHOUT_PROGRESS;
+    let recovered = match publisher.recover().await {
+        Ok(false) if is_exhausted => {
+            let terminal_state = TerminalState::Failed(attempts_exhausted());
+            let ended = publisher
+                .end(&terminal_state, job.stage.as_deref(), None)
+                .await;
+            ended.map(|()| true)
+        }
+        recovered => recovered,
+    };
+    publisher.flush_within_budget(seq_before).await;
+    let recovered = match recovered {
+        Ok(recovered) => recovered,
+        Err(error) => return Err(publish_error(context, &job, error, seq_before).await?),
+    };
+    if recovered || is_exhausted {
+        let current = stores.jobs.load(&job_id).await?;
+        job = current.ok_or_else(job_deleted)?;
+        if job.status.has_ended() {
+            return Err(finished(&job));
+        }
+    }
+    let claimed = Claimed {
+        epoch: job.epoch,
+        seq: job.seq,
+        cancel_requested: job.cancel_requested,
+        lease_expires_at: Timestamp::from_epoch_seconds(job.lease_expires_at),
+        finished: finished_stages(context, &job).await?,
+        content_type: job.content_type,
+        job_id,
+    };
+    ApiResponse::json(200, &claimed)
+}
+
+/// The stages that have finished, in their order, with as many results as fit into the response.
+async fn finished_stages(context: &Context, job: &Job) -> Result<Vec<FinishedStage>, StoreError> {
+    let events = &context.stores.events;
+    let logged = events.between(&job.job_id, 0, job.seq).await?;
+    let stages =
+        logged
+            .iter()
+            .filter_map(|event| match serde_json::from_str(&event.message).ok()? {
+                ServerMessage::StageComplete(complete) => Some(FinishedStage {
+                    stage: complete.stage,
+                    results: complete.results,
+                }),
+                _ => None,
+            });
+    let mut stages: Vec<_> = stages.collect();
+    replace_results_by_urls(&job.job_id, &mut stages, MAX_CLAIM_RESULTS_BYTES);
+    Ok(stages)
+}
+
+/// The error while another worker holds the job; its lease expires at `until`, in epoch seconds.
+fn held(context: &Context, until: i64) -> ApiError {
+    let seconds = (until - context.stores.clock.now().epoch_seconds() + 1).max(1);
+    ApiError::new(
+        HttpErrorCode::JobHeld,
+        format!(
+            "another worker has the job; if it is gone, its lease ends in {seconds} seconds. \
+             A worker that gives its worker_id gets its own job back at once"
+        ),
+    )
+    .with("retry_after_seconds", seconds)
+}
+
+/// Replaces the results of the earliest stages by their URL, so that the others have at most `max_bytes`
+/// in the string that the function returns. Workers mostly need the results of the last stage.
+fn replace_results_by_urls(job_id: &JobId, stages: &mut [FinishedStage], max_bytes: usize) {
+    let mut bytes = 0;
+    for FinishedStage { stage, results } in stages.iter_mut().rev() {
+        bytes += json_string_bytes(results.results.get());
+        if bytes > max_bytes && results.results_url.is_none() {
+            *results = Results {
+                results: RawJson::null(),
+                results_url: Some(format!("/v1/jobs/{job_id}/results?stage={stage}")),
+            };
+        }
+    }
+}
+
+fn job_deleted() -> ApiError {
+    ApiError::internal("the job has gone while it was claimed")
+}
+
+fn attempts_exhausted() -> JobError {
+    JobError::of(
+        FailureCode::TooManyAttempts,
+        format!(
+            "the job was claimed {MAX_ATTEMPTS_WITHOUT_PROGRESS} times without finishing a stage; its \
+             worker may crash on it"
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use stagecast_contract::{limits::MAX_INLINE_RESULTS_BYTES, timestamp::Timestamp};
+    use stagecast_core::response_size::fits_into_response;
+
+    use super::*;
+
+    fn finished(stages: usize, results: &str) -> Vec<FinishedStage> {
+        let results = RawJson::from_text(results.to_owned()).unwrap();
+        let stage = |index| FinishedStage {
+            stage: format!("stage_{index}_{}", "x".repeat(50)),
+            results: Results {
+                results: results.clone(),
+                results_url: None,
+            },
+        };
+        (0..stages).map(stage).collect()
+    }
+
+    fn job_id() -> JobId {
+        "job_20240115_ab".parse().unwrap()
+    }
+
+    #[test]
+    fn results_of_the_last_stages_stay_inline_while_they_fit() {
+        let mut stages = finished(4, r#""ab""#);
+        // Each takes eight bytes as a JSON string: four bytes, two of them escaped, and two quotes.
+        replace_results_by_urls(&job_id(), &mut stages, 16);
+        let inline: Vec<_> = stages.iter().map(|it| it.results.results.get()).collect();
+        assert_eq!(inline, ["null", "null", r#""ab""#, r#""ab""#]);
+        let url = stages[0].results.results_url.as_deref().unwrap();
+        assert!(url.ends_with(&format!("/results?stage={}", stages[0].stage)));
+        assert_eq!(stages[3].results.results_url, None);
+    }
+
+    #[test]
+    fn response_fits_with_any_number_of_finished_stages() {
+        let quotes = r#"\""#.repeat(MAX_INLINE_RESULTS_BYTES / 2 - 1);
+        let mut stages = finished(1_000, &format!("\"{quotes}\""));
+        replace_results_by_urls(&job_id(), &mut stages, MAX_CLAIM_RESULTS_BYTES);
+        let claimed = Claimed {
+            job_id: job_id(),
+            epoch: 1,
+            seq: 1_000,
+            cancel_requested: false,
+            content_type: "text/plain".to_owned(),
+            lease_expires_at: Timestamp::from_epoch_seconds(0),
+            finished: stages,
+        };
+        assert!(fits_into_response(
+            &serde_json::to_string(&claimed).unwrap()
+        ));
+    }
+}

@@ -1,0 +1,23 @@
+//! The function that serves external workers: programs in any language that run a job outside of the
+//! pipeline, with its worker key. A worker claims a job, fetches its input, and posts events.
+//!
+//! [`Handler`] selects the module of a route. Each route has a module with a function `handle`, which
+//! takes the function's `Context` and the request.
+
+mod access;
+mod claim;
+mod context;
+mod errors;
+mod get_input;
+mod handler;
+mod idempotency;
+mod post_events;
+mod progress_tracker;
+mod publishers;
+mod sequence;
+mod serve;
+#[cfg(test)]
+mod tests;
+
+pub use handler::Handler;
+pub use serve::serve;

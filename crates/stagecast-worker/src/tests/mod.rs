@@ -1,0 +1,160 @@
+//! The handler on AWS in this process: requests in; answers, items and messages out.
+
+mod claim;
+mod endings;
+mod faults;
+mod input;
+mod keys;
+mod leases;
+mod overlapping;
+mod progress;
+mod repeats;
+mod stages;
+mod subscribers;
+
+use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use serde_json::{Value, json};
+use stagecast_contract::{
+    functions::WorkerFunction,
+    limits::LEASE_SECONDS,
+    queues::DeliveryQueue,
+    routes::HttpRoute,
+    tables::{JobEvents, Jobs},
+};
+use stagecast_core::clock::Clock;
+use stagecast_testing::{
+    TestAws,
+    fixtures::{self, TestJob},
+    http_api::{Answer, job_request, with_body},
+};
+
+use crate::Handler;
+
+/// The function on AWS services in this process, with a clock that only tests advance.
+struct Site {
+    aws: TestAws,
+    clock: Clock,
+    handler: Handler,
+}
+
+impl Site {
+    fn new() -> Self {
+        Self::on(TestAws::new(), fixtures::clock())
+    }
+
+    /// Another process of the function.
+    fn other_process(&self) -> Self {
+        Self::on(self.aws.clone(), self.clock.clone())
+    }
+
+    fn on(aws: TestAws, clock: Clock) -> Self {
+        let environment = fixtures::environment(&aws);
+        let config = aws.config::<WorkerFunction>();
+        let handler = Handler::new(&config, &environment, clock.clone());
+        Self {
+            aws,
+            clock,
+            handler,
+        }
+    }
+
+    /// The job of the test, which waits for its worker.
+    async fn job(&self) -> TestJob {
+        fixtures::external_job(&self.aws, &self.clock, 1).await
+    }
+
+    /// The job of the test, claimed by a worker without an id that runs these stages.
+    async fn claimed_job(&self, stages: &[&str]) -> TestJob {
+        let job = self.job().await;
+        self.claim(&job, stages).await.accepted();
+        job
+    }
+
+    async fn handle(&self, request: ApiGatewayV2httpRequest) -> Answer {
+        Box::pin(self.handler.handle(request)).await.into()
+    }
+
+    async fn claim(&self, job: &TestJob, stages: &[&str]) -> Answer {
+        self.claim_with(job, &json!({"stages": stages})).await
+    }
+
+    /// A claim of the stage `a` by the worker with this id.
+    async fn claim_as(&self, job: &TestJob, worker_id: &str) -> Answer {
+        let body = json!({"stages": ["a"], "worker_id": worker_id});
+        self.claim_with(job, &body).await
+    }
+
+    async fn claim_with(&self, job: &TestJob, body: &Value) -> Answer {
+        self.send(HttpRoute::ClaimJob, job, &body.to_string()).await
+    }
+
+    /// Posts events under the claim `epoch`, after the durable message `after_seq`.
+    async fn post(&self, job: &TestJob, epoch: u64, after_seq: u64, events: Value) -> Answer {
+        let body = json!({"epoch": epoch, "after_seq": after_seq, "events": events});
+        self.post_text(job, &body.to_string()).await
+    }
+
+    async fn post_text(&self, job: &TestJob, body: &str) -> Answer {
+        self.send(HttpRoute::PostEvents, job, body).await
+    }
+
+    async fn send(&self, route: HttpRoute, job: &TestJob, body: &str) -> Answer {
+        let request = job_request(route, job.id.as_str(), job.worker_key.reveal());
+        self.handle(with_body(request, body)).await
+    }
+
+    /// Advances the clock until the lease of the job's worker has expired.
+    fn end_lease(&self) {
+        self.clock.advance(LEASE_SECONDS + 1);
+    }
+
+    /// The item of the test's only job.
+    fn item(&self) -> Value {
+        self.aws.items::<Jobs>().remove(0)
+    }
+
+    /// The log of the test's only job, in order.
+    fn log(&self) -> Vec<Value> {
+        let mut events = self.aws.items::<JobEvents>();
+        let seq = |event: &Value| event["seq"]["N"].as_str().and_then(|seq| seq.parse().ok());
+        events.sort_by_key(|event| seq(event).unwrap_or(0_u64));
+        let messages = events.iter().map(|event| &event["message"]["S"]);
+        messages
+            .map(|text| serde_json::from_str(text.as_str().unwrap()).unwrap())
+            .collect()
+    }
+
+    /// The epochs whose watchdogs are on the queue.
+    fn watchdogs(&self) -> Vec<u64> {
+        let messages = self.aws.queued::<DeliveryQueue>();
+        let epochs = messages
+            .iter()
+            .filter_map(|message| message["content"]["watchdog"]["epoch"].as_u64());
+        epochs.collect()
+    }
+
+    /// The delivery tasks on the queue, without watchdogs.
+    fn deliveries(&self) -> Vec<Value> {
+        let mut messages = self.aws.queued::<DeliveryQueue>();
+        messages.retain(|message| message["content"]["watchdog"].is_null());
+        messages
+    }
+}
+
+fn progress(stage: &str, percent: u8) -> Value {
+    json!({"type": "progress_update", "stage": stage, "progress": percent, "message": "Working..."})
+}
+
+fn stage_complete(stage: &str, results: impl Into<Value>) -> Value {
+    json!({"type": "stage_complete", "stage": stage, "results": results.into()})
+}
+
+fn job_complete() -> Value {
+    json!({"type": "job_complete"})
+}
+
+/// The types of the messages, in order.
+fn types(messages: &[Value]) -> Vec<&str> {
+    let types = messages.iter().map(|message| message["type"].as_str());
+    types.map(Option::unwrap_or_default).collect()
+}

@@ -1,0 +1,5 @@
+//! The function that serves the HTTP API for clients.
+
+fn main() -> Result<(), stagecast::Error> {
+    stagecast::jobs::serve(&contract::INPUT)
+}

@@ -1,0 +1,5 @@
+//! The function that serves external workers.
+
+fn main() -> Result<(), stagecast::Error> {
+    stagecast::worker::serve()
+}
