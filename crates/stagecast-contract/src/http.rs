@@ -32,6 +32,11 @@ pub const WORKER_PARAMETER: &str = "worker";
 /// The value of [`WORKER_PARAMETER`] that reserves a job for an external worker.
 pub const EXTERNAL_WORKER: &str = "external";
 
+/// The header of `POST /v1/jobs` with the client's name of the creation, so that a repeated request creates
+/// no second job: the
+/// [IETF draft](https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/).
+pub const IDEMPOTENCY_HEADER: &str = "idempotency-key";
+
 /// The response to `DELETE /v1/jobs/{job_id}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -102,6 +107,8 @@ http_errors! {
     InvalidJobId = 400,
     /// A query parameter has an invalid value.
     InvalidParameter = 400,
+    /// The `Idempotency-Key` is too short, too long, or has invalid characters.
+    InvalidIdempotencyKey = 400,
     /// The body is not JSON.
     InvalidJson = 400,
     /// A field of the body is missing or invalid.
@@ -134,6 +141,8 @@ http_errors! {
     BodyTooLarge = 413,
     /// The body has none of the accepted types.
     UnsupportedMediaType = 415,
+    /// The `Idempotency-Key` was used for another request.
+    IdempotencyKeyReused = 422,
     /// An internal error.
     Internal = 500,
     /// The request conflicted with another one for the same job; send it again.
@@ -149,9 +158,12 @@ impl HttpRoute {
                 Code::EmptyBody,
                 Code::InvalidInput,
                 Code::InvalidParameter,
+                Code::InvalidIdempotencyKey,
                 Code::BodyTooLarge,
                 Code::UnsupportedMediaType,
+                Code::IdempotencyKeyReused,
                 Code::Internal,
+                Code::ConflictRetry,
             ],
             Self::GetJob => &[Code::InvalidJobId, Code::Forbidden, Code::Internal],
             Self::GetResults => &[

@@ -76,6 +76,15 @@ pub const CONNECTION_TTL_SECONDS: i64 = 60 * 60;
 /// Time to live of a job, its events and its objects after the job's creation, in seconds.
 pub const JOB_TTL_SECONDS: i64 = 7 * 24 * 60 * 60;
 
+/// Time in seconds for which an `Idempotency-Key` returns the job that it created.
+pub const IDEMPOTENCY_SECONDS: i64 = 24 * 60 * 60;
+
+/// Length limits of an `Idempotency-Key`, in bytes. The job's keys are derived from it, so it must not be
+/// guessable: a UUID has 36 bytes.
+pub const MIN_IDEMPOTENCY_KEY_BYTES: usize = 16;
+/// See [`MIN_IDEMPOTENCY_KEY_BYTES`].
+pub const MAX_IDEMPOTENCY_KEY_BYTES: usize = 255;
+
 /// Number of subscribers that a publisher posts to directly; the delivery function posts to the
 /// rest.
 pub const MAX_DIRECT_SUBSCRIBERS: usize = 500;

@@ -86,10 +86,15 @@ pub(crate) fn http_api(environment: &Environment) -> HttpApiOptions {
     HttpApiOptions {
         name: sub![Pseudo::StackName, "-http"],
         cors: Some(CorsOptions {
-            allow_headers: ["authorization", "content-type", "x-correlation-id"]
-                .map(Into::into)
-                .into(),
-            expose_headers: vec!["x-request-id".into()],
+            allow_headers: [
+                "authorization",
+                "content-type",
+                "idempotency-key",
+                "x-correlation-id",
+            ]
+            .map(Into::into)
+            .into(),
+            expose_headers: vec!["idempotency-replayed".into(), "x-request-id".into()],
             max_age_seconds: 300,
         }),
         authorizer: authorizer.map(|authorizer| authorizer.named("jobs")),

@@ -7,15 +7,17 @@ use stagecast_contract::{
     http::{EXTERNAL_WORKER, HttpErrorCode, JobCreated, WORKER_PARAMETER},
     ids::{AccessKey, JobId, RequestId, WorkerKey},
     queues::{JobMessage, JobQueue},
+    timestamp::Timestamp,
 };
 use stagecast_core::{
     clock::random,
     http::{ApiError, ApiResponse, ApiResult},
-    models::Job,
+    models::{Creation, Job},
+    stores::CreationOutcome,
     watchdog,
 };
 
-use crate::{context::Context, input::Input};
+use crate::{context::Context, idempotency, input::Input};
 
 /// Maximum length of a caller's correlation id, in bytes. Longer ones are ignored.
 const MAX_CORRELATION_ID_BYTES: usize = 128;
@@ -26,48 +28,142 @@ pub(crate) async fn handle(
     request_id: &RequestId,
 ) -> ApiResult {
     let is_external = is_external(request)?;
+    let idempotency_key = idempotency::key_of(request)?;
     let input = if is_external {
         Input::for_external_worker(request)?
     } else {
         Input::for_pipeline(request, context.input_rules)?
     };
-    let now = context.clock.now();
-    let job_id = JobId::new(now, random());
-    let access_key = AccessKey::new(random());
-    let worker_key = is_external.then(|| WorkerKey::new(random()));
-    let correlation_id = correlation_id(request).unwrap_or_else(|| request_id.to_string());
-    let mut job = Job::queued(
+    let (now, job_id) = (
+        context.clock.now(),
+        JobId::new(context.clock.now(), random()),
+    );
+    let Some(idempotency_key) = idempotency_key else {
+        let keys = Keys::random(is_external);
+        let job = queued_job(request, request_id, &job_id, &keys, &input, now);
+        prepare(context, &job_id, input, is_external).await?;
+        if !context.jobs.create(&job).await? {
+            return Err(id_taken());
+        }
+        start(context, &job, is_external).await?;
+        return ApiResponse::json(202, &created(context, job_id, keys));
+    };
+    let request_sha256 = idempotency::request_sha256(is_external, &input);
+    let repeated = |creation: Creation| {
+        idempotency::require_same_request(&creation, &request_sha256)?;
+        let keys = Keys::derived(&creation, &idempotency_key, is_external);
+        let body = created(context, creation.created_job_id, keys);
+        Ok(ApiResponse::json(202, &body)?.repeated())
+    };
+    if let Some(creation) = context.jobs.find_creation(&idempotency_key).await? {
+        return repeated(creation);
+    }
+    let creation = Creation::new(
+        &idempotency_key,
+        request_sha256.clone(),
         job_id.clone(),
-        &access_key,
+        random(),
+        now,
+    );
+    let keys = Keys::derived(&creation, &idempotency_key, is_external);
+    let job = queued_job(request, request_id, &job_id, &keys, &input, now);
+    prepare(context, &job_id, input, is_external).await?;
+    let outcome = context
+        .jobs
+        .create_once(&job, &creation, &idempotency_key)
+        .await?;
+    match outcome {
+        CreationOutcome::Created => {}
+        // Another request with the same key was quicker. The input of this one expires, and its watchdog
+        // finds no job.
+        CreationOutcome::Repeated(creation) => return repeated(creation),
+        CreationOutcome::IdTaken => return Err(id_taken()),
+    }
+    start(context, &job, is_external).await?;
+    ApiResponse::json(202, &created(context, job_id, keys))
+}
+
+/// The keys of a new job.
+struct Keys {
+    access: AccessKey,
+    worker: Option<WorkerKey>,
+}
+
+impl Keys {
+    fn random(is_external: bool) -> Self {
+        Self {
+            access: AccessKey::new(random()),
+            worker: is_external.then(|| WorkerKey::new(random())),
+        }
+    }
+
+    fn derived(creation: &Creation, idempotency_key: &str, is_external: bool) -> Self {
+        Self {
+            access: creation.access_key(idempotency_key),
+            worker: is_external.then(|| creation.worker_key(idempotency_key)),
+        }
+    }
+}
+
+fn queued_job(
+    request: &ApiGatewayV2httpRequest,
+    request_id: &RequestId,
+    job_id: &JobId,
+    keys: &Keys,
+    input: &Input,
+    now: Timestamp,
+) -> Job {
+    let job = Job::queued(
+        job_id.clone(),
+        &keys.access,
         request_id.clone(),
-        correlation_id,
+        correlation_id(request).unwrap_or_else(|| request_id.to_string()),
         input.content_type.clone(),
         now,
     );
-    if let Some(worker_key) = &worker_key {
-        job = job.for_external_worker(worker_key);
+    match &keys.worker {
+        Some(worker_key) => job.for_external_worker(worker_key),
+        None => job,
     }
-    let (input_stored, watchdog_scheduled) = (
-        store_input(context, &job_id, input),
-        schedule_watchdog(context, &job_id, is_external),
-    );
-    tokio::try_join!(input_stored, watchdog_scheduled)?;
-    if !context.jobs.create(&job).await? {
-        return Err(ApiError::internal("two jobs were given the same random id"));
-    }
+}
+
+/// Stores the input and schedules the watchdog, before the job exists.
+async fn prepare(
+    context: &Context,
+    job_id: &JobId,
+    input: Input,
+    is_external: bool,
+) -> Result<(), ApiError> {
+    tokio::try_join!(
+        store_input(context, job_id, input),
+        schedule_watchdog(context, job_id, is_external),
+    )?;
+    Ok(())
+}
+
+/// Queues a stored job of the pipeline.
+async fn start(context: &Context, job: &Job, is_external: bool) -> Result<(), ApiError> {
+    let job_id = &job.job_id;
     if !is_external {
         let message = JobMessage::new(job_id.clone());
         context.queues.send::<JobQueue>(&message, 0).await?;
     }
     tracing::info!(%job_id, is_external, correlation_id = job.correlation_id, "created");
-    let created = JobCreated {
+    Ok(())
+}
+
+fn created(context: &Context, job_id: JobId, keys: Keys) -> JobCreated {
+    JobCreated {
         status_url: format!("/v1/jobs/{job_id}"),
         job_id,
-        access_key,
-        worker_key,
+        access_key: keys.access,
+        worker_key: keys.worker,
         websocket_url: context.websocket_url.clone(),
-    };
-    ApiResponse::json(202, &created)
+    }
+}
+
+fn id_taken() -> ApiError {
+    ApiError::internal("two jobs were given the same random id")
 }
 
 async fn store_input(context: &Context, job_id: &JobId, input: Input) -> Result<(), ApiError> {

@@ -11,6 +11,7 @@ mod create_job;
 mod get_job;
 mod get_results;
 mod handler;
+mod idempotency;
 mod input;
 mod serve;
 #[cfg(test)]

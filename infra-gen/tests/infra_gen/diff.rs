@@ -41,7 +41,7 @@ fn diff_of_equal_templates_is_empty_in_both_formats() {
 
 #[test]
 fn diff_with_the_generated_templates_is_empty() {
-    let generated = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../generated");
+    let generated = Path::new(env!("CARGO_MANIFEST_DIR")).join("../generated");
     for (file, environment) in [
         ("template.yaml", "dev"),
         ("cloudformation/dev.yaml", "dev"),

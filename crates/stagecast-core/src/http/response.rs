@@ -27,6 +27,7 @@ pub struct ApiResponse {
     body: Body,
     content_type: String,
     location: Option<String>,
+    is_repeated: bool,
 }
 
 impl ApiResponse {
@@ -46,6 +47,7 @@ impl ApiResponse {
             body: Body::Text(body),
             content_type: "application/json".to_owned(),
             location: None,
+            is_repeated: false,
         }
     }
 
@@ -56,6 +58,13 @@ impl ApiResponse {
             content_type,
             ..Self::raw_json(String::new())
         }
+    }
+
+    /// The same response, marked as that of an earlier request with the same idempotency key.
+    #[must_use]
+    pub fn repeated(mut self) -> Self {
+        self.is_repeated = true;
+        self
     }
 
     /// A redirect with status 307, which keeps the method.
@@ -92,6 +101,10 @@ pub fn respond(
         ("x-request-id", Some(request_id.to_string())),
         ("location", answer.location),
         ("retry-after", retry_after),
+        (
+            "idempotency-replayed",
+            answer.is_repeated.then(|| "true".to_owned()),
+        ),
     ];
     for (name, value) in headers {
         if let Some(value) = value.and_then(|value| value.parse().ok()) {

@@ -1,6 +1,7 @@
 //! The items of the tables as Rust types.
 
 mod connection;
+mod creation;
 mod event;
 mod item;
 mod job;
@@ -11,6 +12,7 @@ mod subscriber;
 mod terminal_state;
 
 pub use connection::{Connection, ConnectionStatus, InvalidConnection, PendingReply};
+pub use creation::Creation;
 pub use event::Event;
 pub use item::InvalidItem;
 pub use job::Job;

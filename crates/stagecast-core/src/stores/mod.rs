@@ -14,7 +14,7 @@ pub use audience::Page;
 pub use connections::{ConnectionStore, correlation_id};
 pub use error::StoreError;
 pub use events::{Appended, EventStore};
-pub use jobs::{Claim, Commit, ExternalClaim, JobStore, Lease, ProgressPoint};
+pub use jobs::{Claim, Commit, CreationOutcome, ExternalClaim, JobStore, Lease, ProgressPoint};
 pub use results::{ResultStore, StoredResults, packed};
 pub use subscriptions::{
     Authorized, CommitOutcome, Precondition, SubscribeContext, SubscribeError, SubscriptionRequest,

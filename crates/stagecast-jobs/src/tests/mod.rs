@@ -2,6 +2,7 @@
 
 mod cancel;
 mod create;
+mod idempotency;
 mod results;
 mod status;
 

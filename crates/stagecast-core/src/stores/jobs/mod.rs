@@ -1,6 +1,7 @@
 //! Jobs. Every write of a run is conditional on its lease.
 
 mod claims;
+mod creations;
 mod runs;
 mod unattended;
 
@@ -16,10 +17,11 @@ use stagecast_contract::{
 };
 use typed_contract::{
     functions::Function,
-    grants::{GetItem, Granted, PutItem, UpdateItem},
+    grants::{GetItem, Granted, UpdateItem},
 };
 
 pub use claims::{Claim, ExternalClaim, Lease};
+pub use creations::CreationOutcome;
 pub use runs::{Commit, ProgressPoint};
 
 use super::{
@@ -52,23 +54,6 @@ impl<F: Function> JobStore<F> {
     /// A store of jobs in the table of `database`.
     pub fn new(database: Database<F>, clock: Clock) -> Self {
         Self { database, clock }
-    }
-
-    /// Stores a new job. False when a job of another request has its id.
-    pub async fn create(&self, job: &Job) -> Result<bool, StoreError>
-    where
-        F: Granted<PutItem<Jobs>>,
-    {
-        let answer = self
-            .database
-            .put_item::<Job>()
-            .set_item(Some(job.to_dynamodb_item()?))
-            // The SDK repeats the request when a response is lost.
-            .condition_expression("attribute_not_exists(job_id) OR request_id = :request_id")
-            .expression_attribute_values(":request_id", text(&job.request_id))
-            .send()
-            .await;
-        Ok(condition_met("storing the job", answer)?.is_some())
     }
 
     /// Reads a job consistently. None when it does not exist or has expired.

@@ -6,9 +6,9 @@ use indexmap::IndexMap;
 use schemars::SchemaGenerator;
 use serde_json::{Value, json};
 use stagecast_contract::{
-    http::{CancelAccepted, EXTERNAL_WORKER, JobCreated, WORKER_PARAMETER},
+    http::{CancelAccepted, EXTERNAL_WORKER, IDEMPOTENCY_HEADER, JobCreated, WORKER_PARAMETER},
     input::InputRules,
-    limits::MAX_INPUT_BYTES,
+    limits::{MAX_IDEMPOTENCY_KEY_BYTES, MAX_INPUT_BYTES, MIN_IDEMPOTENCY_KEY_BYTES},
     messages::JobSnapshot,
     routes::HttpRoute,
     worker::{ClaimRequest, Claimed, EventsAccepted, EventsRequest},
@@ -65,6 +65,18 @@ pub(super) fn facts(route: HttpRoute, input: &InputRules, schemas: &mut SchemaGe
                     "description": "What runs the job: the pipeline if omitted, or an external \
                                     worker, which needs the answer's `worker_key`.",
                     "schema": { "type": "string", "enum": [EXTERNAL_WORKER] },
+                }),
+                json!({
+                    "name": IDEMPOTENCY_HEADER,
+                    "in": "header",
+                    "description": "The client's name of this creation, such as a new UUID. A repeated \
+                                    request with the same key, body, content-type and worker gets the \
+                                    same response for 24 hours, and creates no second job.",
+                    "schema": {
+                        "type": "string",
+                        "minLength": MIN_IDEMPOTENCY_KEY_BYTES,
+                        "maxLength": MAX_IDEMPOTENCY_KEY_BYTES,
+                    },
                 }),
                 json!({
                     "name": "x-correlation-id",
