@@ -24,10 +24,10 @@ format:
 lint:
     bash .ci/run format lint
 
-# Build the documentation of the crates. Its front page is that of `contract`.
+# Build the documentation of the crates. Its front page is that of `stagecast`.
 doc:
     cargo doc --workspace --no-deps
-    echo '<meta http-equiv="refresh" content="0; url=contract/index.html">' > "${CARGO_TARGET_DIR:-target}/doc/index.html"
+    echo '<meta http-equiv="refresh" content="0; url=stagecast/index.html">' > "${CARGO_TARGET_DIR:-target}/doc/index.html"
     @echo "Open ${CARGO_TARGET_DIR:-target}/doc/index.html"
 
 # Check that the documentation of the crates has no warnings.
@@ -82,6 +82,10 @@ client:
 # Run every example against a local stack.
 examples:
     bash .ci/steps/examples
+
+# Write a product with `infra-gen new`, check it, and run a job on its local stack.
+product:
+    bash .ci/steps/product
 
 # Deploy to an AWS emulator with enforced IAM, and run the scenarios there.
 conformance *arguments:

@@ -14,7 +14,7 @@ stack="$1"
 work="$(mktemp -d)"
 venv="${EXAMPLES_VENV:-$work/venv}"
 time_limit="${TIMEOUT:-120}"
-coproc STACK { exec "$stack" --json --port 0 --pace 200 2>"$work/log"; }
+coproc STACK { exec "$stack" --json --port 0 --setting STAGE_PACE_MS=200 2>"$work/log"; }
 stack_pid="$STACK_PID"
 vite_pid=
 finish() {

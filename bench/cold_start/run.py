@@ -22,8 +22,8 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 WORKSPACE = HERE.parents[1]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", WORKSPACE / "target")).resolve()
-# A function is a crate of handlers/ that has an executable; both have its name.
-FUNCTIONS = tuple(sorted(main.parts[-3] for main in (WORKSPACE / "handlers").glob("*/src/main.rs")))
+# Each function is an executable of the package `handlers`.
+FUNCTIONS = tuple(sorted(main.stem for main in (WORKSPACE / "handlers").glob("src/bin/*.rs")))
 BARE = "bare-function"
 
 # The functions' environment on Lambda, with names of resources that do not exist.
@@ -113,7 +113,7 @@ def run(*command, cwd=WORKSPACE, **more):
 
 def build():
     """Builds the functions for this machine with the release profile. Returns their folder."""
-    packages = [word for name in (*FUNCTIONS, BARE) for word in ("--package", name)]
+    packages = ("--package", "handlers", "--package", BARE)
     run("cargo", "build", "--release", "--locked", "--quiet", "--bins", *packages)
     return TARGET / "release"
 

@@ -56,8 +56,8 @@ def build():
 
 def build_functions():
     """Builds the functions that the stack runs next to the measuring pipeline. Returns their folder."""
-    packages = [word for name in FUNCTIONS for word in ("--package", name)]
-    run("cargo", "build", "--profile", PROFILE, "--locked", "--quiet", "--bins", *packages)
+    executables = [word for name in FUNCTIONS for word in ("--bin", name)]
+    run("cargo", "build", "--profile", PROFILE, "--locked", "--quiet", "--package", "handlers", *executables)
     return TARGET / PROFILE
 
 

@@ -38,8 +38,8 @@ export class LocalStack {
       "warn",
       "--port",
       String(port),
-      "--pace",
-      String(pace),
+      "--setting",
+      `STAGE_PACE_MS=${pace}`,
     ];
     if (dataDir) options.push("--data-dir", dataDir);
     const executable = process.env.STAGECAST_LOCAL;

@@ -1,5 +1,5 @@
 //! Draws the sample plan for the progress page and the tests:
-//! `cargo run -p pipeline --example draw_sample_plan`.
+//! `cargo run -p handlers --example draw_sample_plan`.
 
 use std::path::Path;
 

@@ -16,12 +16,13 @@ import tempfile
 from pathlib import Path
 
 import deployments
+import product
 import statements
 from emulator import Emulator
 from pace import PACE
 from progress import say
 from scenarios import Scenarios
-from stacks import ARCHITECTURE, Stacks
+from stacks import ARCHITECTURE, SCRIPTED, Stacks
 
 WORKSPACE = Path(__file__).resolve().parents[2]
 
@@ -61,7 +62,7 @@ def prove(emulator, executables, executable):
     step("deploying the stack, and a stack with the scripted pipeline")
     outputs = [
         stacks.deploy("reference", stacks.reference),
-        stacks.deploy("scripted", stacks.scripted),
+        stacks.deploy("scripted", stacks.binaries("scripted", SCRIPTED)),
     ]
     step("running the scenarios, with IAM enforced")
     scenarios.all(*outputs)
@@ -75,6 +76,8 @@ def prove(emulator, executables, executable):
     statements.check(stacks, scenarios)
     step("deploying prod beside dev")
     deployments.beside(stacks)
+    step("deploying a new product")
+    product.check(emulator, executables)
     step("destroying the stack")
     deployments.destroyed(stacks, "reference")
 

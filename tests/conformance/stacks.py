@@ -19,9 +19,9 @@ ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64"}.get(platform.machine())
 # Timeout of `infra-gen`, in seconds.
 TIMEOUT = 600
 
-# A function is a crate of handlers/ that has an executable; both have its name.
-HANDLERS = Path(__file__).resolve().parents[2] / "handlers"
-FUNCTIONS = tuple(sorted(main.parts[-3] for main in HANDLERS.glob("*/src/main.rs")))
+# A function is an executable of handlers/ with its name.
+EXECUTABLES = Path(__file__).resolve().parents[2] / "handlers/src/bin"
+FUNCTIONS = tuple(sorted(main.stem for main in EXECUTABLES.glob("*.rs")))
 
 # The functions with another executable in the stack with the scripted pipeline.
 SCRIPTED = ("jobs", "pipeline")
@@ -34,23 +34,26 @@ def unasked(binaries):
 
 
 class Stacks:
-    """The stacks of one emulator."""
+    """The stacks of one product on an emulator. `executables` is the folder with its infra-gen and functions."""
 
-    def __init__(self, emulator, executables):
+    def __init__(self, emulator, executables, name="reference"):
         self.emulator = emulator
         self.cloudformation = emulator.client("cloudformation")
+        self.executables = executables
         self.infra_gen = executables / "infra-gen"
-        self.reference = emulator.folder / "reference"
-        self.scripted = emulator.folder / "scripted"
+        self.reference = self.binaries(name)
         # The standard error of the last deployment.
         self.log = ""
-        for folder in (self.reference, self.scripted):
-            folder.mkdir()
-            for function in FUNCTIONS:
-                is_scripted = function in SCRIPTED and folder == self.scripted
-                real = executables / (f"scripted_{function}" if is_scripted else function)
-                # Debug information is half of the file, and would double the time to pack it.
-                subprocess.run(["strip", "-o", folder / function, real], check=True)
+
+    def binaries(self, name, scripted=()):
+        """Writes the functions to a new folder, some of them with scripts. Returns the folder."""
+        folder = self.emulator.folder / f"{name}-binaries"
+        folder.mkdir()
+        for function in FUNCTIONS:
+            real = self.executables / (f"scripted_{function}" if function in scripted else function)
+            # Debug information is half of the file, and would double the time to pack it.
+            subprocess.run(["strip", "-o", folder / function, real], check=True)
+        return folder
 
     def attempt(self, verb, name, *arguments):
         """Runs `infra-gen` for the stack `name`. Returns the completed process."""

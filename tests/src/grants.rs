@@ -20,7 +20,7 @@ pub fn unused(calls: &BTreeMap<Call, u64>) -> Vec<String> {
             if !calls.keys().any(|call| is_allowed(function, grant, call)) {
                 sentences.push(format!(
                     "the function `{}` holds `{}` on {} but never used it: take the operation out \
-                     of the function's grants in crates/stagecast-contract/src/functions.rs, or show what it is for \
+                     of the function's declaration, or show what it is for \
                      in tests/tests/scenarios/grants.rs",
                     function.name,
                     grant.action,

@@ -54,7 +54,7 @@ use crate::{
 ///     example: "",
 /// };
 ///
-/// assert_eq!(PRODUCT.functions().len(), 5);
+/// assert_eq!(PRODUCT.all_functions().len(), 5);
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Product {
@@ -62,7 +62,7 @@ pub struct Product {
     /// first one a letter.
     pub name: &'static str,
     /// Precedes the names of all tables and queues, so that an account can hold several products. Empty, or
-    /// up to 20 letters, digits, `_` and `-`.
+    /// up to 21 letters, digits, `_` and `-`, enough for the product's name and a hyphen.
     pub name_prefix: &'static str,
     /// The description of the template, up to 1,024 bytes.
     pub description: &'static str,
@@ -89,6 +89,30 @@ pub struct ProductRoute {
     pub route: HttpRouteSpec,
     /// One of [`Product::functions`], with the trigger `HttpRoutes`.
     pub function: &'static FunctionSpec,
+}
+
+/// Whether a product can have this name: 1 to 20 lower-case letters, digits and hyphens, the first one a letter.
+///
+/// ```
+/// use stagecast_contract::product::is_valid_name;
+///
+/// assert!(is_valid_name("csv-totals"));
+/// assert!(!is_valid_name("CSV totals"));
+/// ```
+pub const fn is_valid_name(name: &str) -> bool {
+    let name = name.as_bytes();
+    if name.is_empty() || name.len() > 20 || !name[0].is_ascii_lowercase() {
+        return false;
+    }
+    let mut index = 0;
+    while index < name.len() {
+        let byte = name[index];
+        if !(byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-') {
+            return false;
+        }
+        index += 1;
+    }
+    true
 }
 
 impl Product {
@@ -180,28 +204,18 @@ impl Product {
 
     #[track_caller]
     const fn check_names(&self) {
-        let name = self.name.as_bytes();
-        let mut is_valid = !name.is_empty() && name.len() <= 20 && name[0].is_ascii_lowercase();
-        let mut index = 0;
-        while index < name.len() {
-            is_valid = is_valid
-                && (name[index].is_ascii_lowercase()
-                    || name[index].is_ascii_digit()
-                    || name[index] == b'-');
-            index += 1;
-        }
-        if !is_valid {
+        if !is_valid_name(self.name) {
             const_panic(&[
                 "the product's name is `",
                 self.name,
                 "`: use 1 to 20 lower-case letters, digits and hyphens, the first one a letter",
             ]);
         }
-        if self.name_prefix.len() > 20 || !is_alphanumeric_or(self.name_prefix, b"_-") {
+        if self.name_prefix.len() > 21 || !is_alphanumeric_or(self.name_prefix, b"_-") {
             const_panic(&[
                 "the product's name_prefix is `",
                 self.name_prefix,
-                "`: use up to 20 letters, digits, '_' and '-'",
+                "`: use up to 21 letters, digits, '_' and '-'",
             ]);
         }
         if self.description.len() > 1024 {

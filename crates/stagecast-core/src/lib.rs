@@ -23,7 +23,7 @@ pub mod cancellation;
 pub mod clock;
 pub mod delivery;
 pub mod error;
-mod hash;
+pub mod hash;
 pub mod http;
 #[cfg(test)]
 mod layers;

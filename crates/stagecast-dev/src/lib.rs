@@ -5,6 +5,7 @@
 
 use std::{
     env,
+    ffi::OsString,
     fmt::Display,
     path::PathBuf,
     process::{Command, ExitCode, Stdio},
@@ -76,7 +77,7 @@ fn executable(message: &str) -> Option<PathBuf> {
 fn run(stack: &PathBuf) -> ExitCode {
     use std::os::unix::process::CommandExt as _;
 
-    let error = Command::new(stack).args(env::args_os().skip(1)).exec();
+    let error = Command::new(stack).args(arguments()).exec();
     print_error(format_args!(
         "{} cannot be started: {error}",
         stack.display()
@@ -86,13 +87,20 @@ fn run(stack: &PathBuf) -> ExitCode {
 /// Runs the stack and returns its exit code. A console sends Ctrl-C to both processes.
 #[cfg(not(unix))]
 fn run(stack: &PathBuf) -> ExitCode {
-    match Command::new(stack).args(env::args_os().skip(1)).status() {
+    match Command::new(stack).args(arguments()).status() {
         Ok(status) => exit_code(status.code()),
         Err(error) => print_error(format_args!(
             "{} cannot be started: {error}",
             stack.display()
         )),
     }
+}
+
+/// The arguments for the stack. `cargo dev -- --port 0` is accepted as `cargo dev --port 0`.
+fn arguments() -> impl Iterator<Item = OsString> {
+    let mut arguments = env::args_os().skip(1).peekable();
+    arguments.next_if(|first| first == "--");
+    arguments
 }
 
 fn print_error(message: impl Display) -> ExitCode {

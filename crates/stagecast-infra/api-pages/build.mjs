@@ -10,7 +10,7 @@ import { copyFile, mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { Parser, stringify } from "@asyncapi/parser";
 import { load } from "js-yaml";
 
-const generated = new URL("../../generated/", import.meta.url);
+const generated = new URL("../../../generated/", import.meta.url);
 const docs = new URL("docs/", generated);
 const modules = new URL("node_modules/", import.meta.url);
 

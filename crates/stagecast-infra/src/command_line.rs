@@ -10,7 +10,7 @@ use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 #[cfg(feature = "deploy")]
 use crate::commands::{deploy, destroy, outputs, package};
 use crate::{
-    commands::{self, CommandOutcome, check, diff, synth},
+    commands::{self, CommandOutcome, check, diff, new, synth},
     project::Project,
 };
 
@@ -24,6 +24,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Write the workspace of a new product.
+    New(new::Arguments),
     /// Write the generated files, or compare them with the existing ones.
     Synth(synth::Arguments),
     /// Find errors that neither the compiler nor CloudFormation's schemas detect, and run validators.
@@ -78,6 +80,7 @@ pub fn main(project: Project) -> ExitCode {
         Err(error) => error.exit(),
     };
     let (result, failure) = match command {
+        Command::New(arguments) => (new::run(&arguments), ExitCode::FAILURE),
         Command::Synth(arguments) => (synth::run(project, &arguments), ExitCode::FAILURE),
         Command::Check(arguments) => (check::run(project, &arguments), ExitCode::FAILURE),
         // As for diff(1), 1 means "they differ".

@@ -16,7 +16,10 @@
 //! | the deployment of a stack, and its messages | `deploy` |
 //! | AsyncAPI, OpenAPI, JSON Schema, TypeScript and the diagram | `documents` |
 //! | the list of generated files | `generated` |
+//! | the workspace that `infra-gen new` writes | `new` |
 
+#[cfg(feature = "cli")]
+pub mod cargo_workspace;
 #[cfg(feature = "cli")]
 pub mod check;
 #[cfg(feature = "cli")]
@@ -31,6 +34,8 @@ pub mod documents;
 pub mod environments;
 #[cfg(feature = "cli")]
 pub mod generated;
+#[cfg(feature = "cli")]
+mod new;
 pub mod project;
 pub mod stack;
 #[cfg(test)]

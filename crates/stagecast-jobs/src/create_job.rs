@@ -34,43 +34,68 @@ pub(crate) async fn handle(
     } else {
         Input::for_pipeline(request, context.input_rules)?
     };
-    let (now, job_id) = (
-        context.clock.now(),
-        JobId::new(context.clock.now(), random()),
-    );
-    let Some(idempotency_key) = idempotency_key else {
-        let keys = Keys::random(is_external);
-        let job = queued_job(request, request_id, &job_id, &keys, &input, now);
-        prepare(context, &job_id, input, is_external).await?;
-        if !context.jobs.create(&job).await? {
-            return Err(id_taken());
-        }
-        start(context, &job, is_external).await?;
-        return ApiResponse::json(202, &created(context, job_id, keys));
+    let creation = NewJob {
+        request,
+        request_id,
+        is_external,
+        input,
     };
-    let request_sha256 = idempotency::request_sha256(is_external, &input);
+    match idempotency_key {
+        None => Box::pin(create(context, creation)).await,
+        Some(key) => Box::pin(create_once(context, creation, &key)).await,
+    }
+}
+
+/// What a request asks for.
+struct NewJob<'a> {
+    request: &'a ApiGatewayV2httpRequest,
+    request_id: &'a RequestId,
+    is_external: bool,
+    input: Input,
+}
+
+async fn create(context: &Context, new: NewJob<'_>) -> ApiResult {
+    let now = context.clock.now();
+    let job_id = JobId::new(now, random());
+    let keys = Keys::random(new.is_external);
+    let job = new.queued(&job_id, &keys, now);
+    let is_external = new.is_external;
+    prepare(context, &job_id, new.input, is_external).await?;
+    if !context.jobs.create(&job).await? {
+        return Err(id_taken());
+    }
+    start(context, &job, is_external).await?;
+    ApiResponse::json(202, &created(context, job_id, keys))
+}
+
+/// Creates the job, or returns the one that an earlier request has created under the idempotency key.
+async fn create_once(context: &Context, new: NewJob<'_>, idempotency_key: &str) -> ApiResult {
+    let is_external = new.is_external;
+    let request_sha256 = idempotency::request_sha256(is_external, &new.input);
     let repeated = |creation: Creation| {
         idempotency::require_same_request(&creation, &request_sha256)?;
-        let keys = Keys::derived(&creation, &idempotency_key, is_external);
+        let keys = Keys::derived(&creation, idempotency_key, is_external);
         let body = created(context, creation.created_job_id, keys);
         Ok(ApiResponse::json(202, &body)?.repeated())
     };
-    if let Some(creation) = context.jobs.find_creation(&idempotency_key).await? {
+    if let Some(creation) = context.jobs.find_creation(idempotency_key).await? {
         return repeated(creation);
     }
+    let now = context.clock.now();
+    let job_id = JobId::new(now, random());
     let creation = Creation::new(
-        &idempotency_key,
+        idempotency_key,
         request_sha256.clone(),
         job_id.clone(),
         random(),
         now,
     );
-    let keys = Keys::derived(&creation, &idempotency_key, is_external);
-    let job = queued_job(request, request_id, &job_id, &keys, &input, now);
-    prepare(context, &job_id, input, is_external).await?;
+    let keys = Keys::derived(&creation, idempotency_key, is_external);
+    let job = new.queued(&job_id, &keys, now);
+    prepare(context, &job_id, new.input, is_external).await?;
     let outcome = context
         .jobs
-        .create_once(&job, &creation, &idempotency_key)
+        .create_once(&job, &creation, idempotency_key)
         .await?;
     match outcome {
         CreationOutcome::Created => {}
@@ -105,25 +130,20 @@ impl Keys {
     }
 }
 
-fn queued_job(
-    request: &ApiGatewayV2httpRequest,
-    request_id: &RequestId,
-    job_id: &JobId,
-    keys: &Keys,
-    input: &Input,
-    now: Timestamp,
-) -> Job {
-    let job = Job::queued(
-        job_id.clone(),
-        &keys.access,
-        request_id.clone(),
-        correlation_id(request).unwrap_or_else(|| request_id.to_string()),
-        input.content_type.clone(),
-        now,
-    );
-    match &keys.worker {
-        Some(worker_key) => job.for_external_worker(worker_key),
-        None => job,
+impl NewJob<'_> {
+    fn queued(&self, job_id: &JobId, keys: &Keys, now: Timestamp) -> Job {
+        let job = Job::queued(
+            job_id.clone(),
+            &keys.access,
+            self.request_id.clone(),
+            correlation_id(self.request).unwrap_or_else(|| self.request_id.to_string()),
+            self.input.content_type.clone(),
+            now,
+        );
+        match &keys.worker {
+            Some(worker_key) => job.for_external_worker(worker_key),
+            None => job,
+        }
     }
 }
 

@@ -1,14 +1,12 @@
 //! The idempotency key of a creation.
 
-use std::fmt::Write as _;
-
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use sha2::{Digest as _, Sha256};
 use stagecast_contract::{
     http::{HttpErrorCode, IDEMPOTENCY_HEADER},
     limits::{MAX_IDEMPOTENCY_KEY_BYTES, MIN_IDEMPOTENCY_KEY_BYTES},
 };
-use stagecast_core::{http::ApiError, models::Creation};
+use stagecast_core::{hash::hex, http::ApiError, models::Creation};
 
 use crate::input::Input;
 
@@ -51,10 +49,7 @@ pub(crate) fn request_sha256(is_external: bool, input: &Input) -> String {
         .chain_update([0])
         .chain_update(&input.bytes)
         .finalize();
-    digest.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    hex(&digest)
 }
 
 /// Refuses a request that differs from the one that has used its idempotency key.

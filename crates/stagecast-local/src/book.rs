@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 
-use crate::site::{file, moved_to};
+use crate::response::{file, moved_to};
 
 /// The folder in the workspace that `just book` builds the book to.
 pub(crate) const FOLDER: &str = "target/book";

@@ -4,6 +4,7 @@
 mod arguments;
 mod book;
 mod output;
+mod response;
 mod run;
 mod site;
 mod static_files;

@@ -8,7 +8,7 @@ use local_aws::Urls;
 use serde_json::json;
 use stagecast_contract::input::InputRules;
 
-use crate::site::{file, moved_to};
+use crate::response::{file, moved_to};
 
 /// Name and content of each file in `generated/page`, which is built from `client/page`.
 const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/page_files.rs"));

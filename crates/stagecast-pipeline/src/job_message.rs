@@ -11,8 +11,10 @@ use aws_lambda_events::sqs::SqsMessage;
 use granted_aws::Queues;
 use stagecast_contract::{limits::LEASE_SECONDS, queues::JobQueue, timestamp::Timestamp};
 use stagecast_core::models::Job;
-
-use crate::RunsJobs;
+use typed_contract::{
+    functions::Function,
+    grants::{ChangeMessageVisibility, Granted},
+};
 
 /// Visibility timeout of the message of a run, in seconds: slightly longer than the lease, so that
 /// another run can claim the job soon after this one is killed.
@@ -26,13 +28,24 @@ const FAILURE_FACTOR: i32 = 4;
 /// receives of a message last for hours, so that a shorter outage of the tables makes no dead letters.
 const MAX_BACKOFF_SECONDS: i32 = VISIBILITY_SECONDS * FAILURE_FACTOR.pow(3);
 
+/// The grant of this module's calls.
+pub(crate) trait ChangesVisibility:
+    Function + Granted<ChangeMessageVisibility<JobQueue>>
+{
+}
+
+impl<F> ChangesVisibility for F where F: Function + Granted<ChangeMessageVisibility<JobQueue>> {}
+
 /// Shortens the visibility timeout of a received message from the queue's to the lease's.
-pub(crate) async fn shorten_visibility<F: RunsJobs>(queues: &Queues<F>, message: &SqsMessage) {
+pub(crate) async fn shorten_visibility<F: ChangesVisibility>(
+    queues: &Queues<F>,
+    message: &SqsMessage,
+) {
     change_visibility(queues, message, VISIBILITY_SECONDS).await;
 }
 
 /// Extends the visibility timeout of a message for as long as this future is polled.
-pub(crate) async fn extend_visibility<F: RunsJobs>(
+pub(crate) async fn extend_visibility<F: ChangesVisibility>(
     queues: &Queues<F>,
     message: &SqsMessage,
 ) -> Infallible {
@@ -43,7 +56,7 @@ pub(crate) async fn extend_visibility<F: RunsJobs>(
 }
 
 /// Delays the retry of a failed run by an exponential backoff.
-pub(crate) async fn retry_later<F: RunsJobs>(queues: &Queues<F>, message: &SqsMessage) {
+pub(crate) async fn retry_later<F: ChangesVisibility>(queues: &Queues<F>, message: &SqsMessage) {
     change_visibility(queues, message, backoff_seconds(receive_count(message))).await;
 }
 
@@ -78,7 +91,11 @@ impl WatchdogMessage {
     }
 }
 
-async fn change_visibility<F: RunsJobs>(queues: &Queues<F>, message: &SqsMessage, seconds: i32) {
+async fn change_visibility<F: ChangesVisibility>(
+    queues: &Queues<F>,
+    message: &SqsMessage,
+    seconds: i32,
+) {
     let receipt = message.receipt_handle.as_deref().unwrap_or_default();
     if let Err(error) = queues.hide::<JobQueue>(receipt, seconds).await {
         // The lease protects the job: a second receiver of the message finds the job held.

@@ -15,7 +15,7 @@ pub struct BucketSpec {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a bucket",
     label = "this takes a bucket",
-    note = "buckets are declared with `bucket!` in contract/src/buckets.rs"
+    note = "buckets are declared with `bucket!`"
 )]
 pub trait Bucket: Resource {
     /// The properties of the bucket in the template.

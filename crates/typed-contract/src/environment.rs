@@ -63,7 +63,7 @@ pub trait Resource: 'static {
     message = "`{Self}` is not given the environment variable of `{R}`",
     label = "this function is not given `{R}`",
     note = "a function is given the variables of the resources it is granted and of its settings: \
-            add one or the other to the function in contract/src/functions.rs"
+            add one or the other to the function's declaration"
 )]
 pub trait HasEnvVar<R: Resource> {}
 
@@ -79,7 +79,7 @@ pub struct SettingSpec {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a setting",
     label = "this takes a setting",
-    note = "settings are declared with `settings!` in contract/src/environment.rs"
+    note = "settings are declared with `settings!`"
 )]
 pub trait Setting: Resource {
     /// The properties of the setting.

@@ -37,7 +37,7 @@ pub enum Trigger {
 /// The properties of a function in the template.
 #[derive(Debug, PartialEq, Eq)]
 pub struct FunctionSpec {
-    /// The function's name, which is also the name of its crate and its binary.
+    /// The function's name, which is also the name of its executable.
     pub name: &'static str,
     /// The function's description in the template: the first sentence of its documentation.
     pub description: &'static str,
@@ -322,9 +322,9 @@ const fn check_resource(function: &FunctionSpec, resource: GrantedOn, stack: &[S
             kind,
             " `",
             name,
-            "`, which the stack does not have: add it to ALL (contract/src/",
+            "`, which the stack does not have: add it to the stack's `",
             kind,
-            "s.rs)",
+            "s`",
         ]);
     }
 }
@@ -362,8 +362,55 @@ pub const fn check_serves_http_route(function: &FunctionSpec, path: &str) {
         function.name,
         "` serves the HTTP route `",
         path,
-        "` but is not invoked for it: add Trigger::HttpRoutes to its triggers \
-         (contract/src/functions.rs)",
+        "` but is not invoked for it: add Trigger::HttpRoutes to its triggers",
+    ]);
+}
+
+/// Rejects a function that consumes a queue but has no [`Trigger::Queue`] with it. For a `const` item, where it
+/// panics at compile time.
+///
+/// ```compile_fail,E0080
+/// use typed_contract::functions::{Function as _, Trigger, check_consumes};
+/// # use typed_contract::queues::Queue as _;
+///
+/// # typed_contract::queue! {
+/// #     /// Orders by their ids.
+/// #     Shipments = "shipments" in "SHIPMENTS_QUEUE_URL" {
+/// #         message: String,
+/// #         visibility_timeout_seconds: 30,
+/// #         max_receives: 5,
+/// #     }
+/// # }
+/// # typed_contract::function! {
+/// #     /// Serves the orders.
+/// #     OrdersFunction = "orders" {
+/// #         memory_mib: 256,
+/// #         timeout_seconds: 10,
+/// #         retry_budget_seconds: 0,
+/// #         triggers: [Trigger::HttpRoutes],
+/// #         grants: {},
+/// #         settings: [],
+/// #     }
+/// # }
+/// const _: () = check_consumes(OrdersFunction::SPEC, Shipments::SPEC);
+/// ```
+#[track_caller]
+pub const fn check_consumes(function: &FunctionSpec, queue: &QueueSpec) {
+    let mut trigger = 0;
+    while trigger < function.triggers.len() {
+        if let Trigger::Queue { queue: own, .. } = function.triggers[trigger]
+            && equal(own.name, queue.name)
+        {
+            return;
+        }
+        trigger += 1;
+    }
+    const_panic(&[
+        "the function `",
+        function.name,
+        "` handles messages of the queue `",
+        queue.name,
+        "` but is not invoked for them: add Trigger::Queue with this queue to its triggers",
     ]);
 }
 
@@ -380,8 +427,7 @@ pub const fn check(function: &FunctionSpec) {
             ConstString::number(function.retry_budget_seconds).text(),
             " seconds but is ended after ",
             timeout.text(),
-            ": make its retry_budget_seconds less than its timeout_seconds \
-             (contract/src/functions.rs)",
+            ": make its retry_budget_seconds less than its timeout_seconds",
         ]);
     }
     let mut index = 0;
@@ -397,7 +443,7 @@ pub const fn check(function: &FunctionSpec) {
                         " seconds, but API Gateway gives up after ",
                         ConstString::number(INTEGRATION_LIMIT_SECONDS).text(),
                         ": make its timeout_seconds no more than that, or leave long work to a \
-                         queue (contract/src/functions.rs)",
+                         queue",
                     ]);
                 }
             }
@@ -415,7 +461,6 @@ pub const fn check(function: &FunctionSpec) {
                         ", and Lambda refuses such an event source mapping: make its \
                          visibility_timeout_seconds at least ",
                         timeout.text(),
-                        " (contract/src/queues.rs)",
                     ]);
                 }
             }

@@ -77,9 +77,8 @@ use crate::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not granted `{G}`",
     label = "this call needs the grant `{G}`",
-    note = "grants are declared with the function in contract/src/functions.rs: add the operation \
-            to the resource there, then run `cargo run -p infra-gen -- synth`, which writes the \
-            function's IAM policy"
+    note = "grants are part of the function's declaration: add the operation to the resource there, \
+            then run `cargo run -p infra-gen -- synth`, which writes the function's IAM policy"
 )]
 pub trait Granted<G> {}
 

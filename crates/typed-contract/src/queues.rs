@@ -25,7 +25,7 @@ pub struct QueueSpec {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a queue",
     label = "this takes a queue",
-    note = "queues are declared with `queue!` in contract/src/queues.rs"
+    note = "queues are declared with `queue!`"
 )]
 pub trait Queue: Resource {
     /// The type of the queue's messages.

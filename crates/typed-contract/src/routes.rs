@@ -64,6 +64,15 @@ impl HttpRouteSpec {
     }
 }
 
+/// The routes of an HTTP API that are declared with [`http_routes!`](crate::http_routes).
+pub trait HttpRoutes: Copy + 'static {
+    /// The properties of every route in the template, in the order of declaration.
+    const SPECS: &'static [HttpRouteSpec];
+
+    /// The route with this key.
+    fn from_key(key: &str) -> Option<Self>;
+}
+
 /// Declares the routes of a WebSocket API. Rejects, at compile time, keys that API Gateway would
 /// reject, duplicate keys, and routes and client messages that do not match.
 ///
@@ -217,7 +226,7 @@ const fn check_key(name: &str, key: &str) {
             "` is `",
             key,
             "`, which API Gateway does not accept: use $connect, $disconnect, $default, or 1 to 128 \
-             letters, digits, '_' and '-' (contract/src/routes.rs)",
+             letters, digits, '_' and '-'",
         ]);
     }
 }
@@ -241,8 +250,7 @@ pub const fn check(routes: &[(&str, &str)], messages: &[&str]) {
                     name,
                     "` have the same key `",
                     key,
-                    "`, so API Gateway could not distinguish them: give each its own \
-                     (contract/src/routes.rs)",
+                    "`, so API Gateway could not distinguish them: give each its own",
                 ]);
             }
             other += 1;
@@ -253,7 +261,7 @@ pub const fn check(routes: &[(&str, &str)], messages: &[&str]) {
                 name,
                 "`: declare one whose `type` is `",
                 key,
-                "` among the client_messages! of contract/src/messages/client.rs",
+                "` among the client messages",
             ]);
         }
         index += 1;
@@ -272,7 +280,7 @@ pub const fn check(routes: &[(&str, &str)], messages: &[&str]) {
                 messages[index],
                 "` has no route and would end at $default: declare a route with the key `",
                 messages[index],
-                "` among the routes! of contract/src/routes.rs",
+                "` with `routes!`",
             ]);
         }
         index += 1;
@@ -405,6 +413,14 @@ macro_rules! http_routes {
             }
         }
 
+        impl $crate::routes::HttpRoutes for $route {
+            const SPECS: &'static [$crate::routes::HttpRouteSpec] = &[$(Self::$variant.spec(),)*];
+
+            fn from_key(key: &str) -> Option<Self> {
+                Self::from_key(key)
+            }
+        }
+
         const _: () = $crate::routes::check_http(&[
             $((stringify!($variant), $crate::routes::Method::$method, $path),)*
         ]);
@@ -433,7 +449,7 @@ pub const fn check_http(routes: &[(&str, Method, &str)]) {
                     method.name(),
                     " ",
                     path,
-                    "`: give each its own method or path (contract/src/routes.rs)",
+                    "`: give each its own method or path",
                 ]);
             }
             other += 1;

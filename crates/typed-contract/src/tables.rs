@@ -70,7 +70,7 @@ pub struct TableSpec {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a table",
     label = "this takes a table",
-    note = "tables are declared with `table!` in contract/src/tables.rs"
+    note = "tables are declared with `table!`"
 )]
 pub trait Table: Resource {
     /// The primary key of an item, with one field for each key attribute.
@@ -128,7 +128,7 @@ pub trait Record {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an index",
     label = "this takes an index",
-    note = "indexes are declared with their table in contract/src/tables.rs"
+    note = "indexes are declared with their table, in `table!`"
 )]
 pub trait Index: Resource {
     /// The table.
@@ -141,8 +141,7 @@ pub trait Index: Resource {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an index of the table `{T}`",
     label = "this index belongs to another table",
-    note = "query the table that the index is declared for in contract/src/tables.rs, or declare \
-            an index there"
+    note = "query the table that the index is declared for, or declare an index of this table"
 )]
 pub trait IndexOf<T: Table>: Index {}
 
@@ -322,7 +321,7 @@ pub const fn check(table: &TableSpec) {
             "` is a String: DynamoDB only deletes items whose time to live is a number of epoch \
              seconds, so write `time_to_live: ",
             table.time_to_live.name,
-            ": Number` (contract/src/tables.rs)",
+            ": Number`",
         ]);
     }
     let mut index = 0;
@@ -366,8 +365,7 @@ const fn check_same(table: &TableSpec, one: Attribute, other: Attribute) {
             table.name,
             "` has the attribute `",
             one.name,
-            "` once as a String and once as a Number: declare it with one type everywhere \
-             (contract/src/tables.rs)",
+            "` once as a String and once as a Number: declare it with one type everywhere",
         ]);
     }
 }

@@ -183,7 +183,7 @@ fn outside_of_the_workspace_nothing_is_written() {
         let said = stderr(&output);
         assert!(!output.status.success(), "{said}");
         assert!(
-            said.contains("is not in the workspace of Stagecast"),
+            said.contains("is not in the workspace of a product"),
             "{said}"
         );
         assert!(said.contains("change to the workspace first"), "{said}");

@@ -1,4 +1,4 @@
-//! The libraries in `crates/` know nothing of the product.
+//! Dependencies point one way: libraries without a product, then the job system, then the product.
 
 use std::{
     path::{Path, PathBuf},
@@ -13,7 +13,7 @@ fn workspace() -> PathBuf {
 }
 
 /// The packages of the workspace, as `cargo metadata` describes them.
-fn packages() -> Vec<Value> {
+pub(crate) fn packages() -> Vec<Value> {
     let output = Command::new(env!("CARGO"))
         .args([
             "metadata",
@@ -36,28 +36,52 @@ pub(crate) fn folder(package: &Value) -> PathBuf {
     manifest.parent().expect("a folder").to_owned()
 }
 
-/// The packages in `crates/`.
-pub(crate) fn libraries() -> Vec<Value> {
-    let crates = workspace().join("crates");
+/// The part of the workspace that a package belongs to. A package depends on its own part and on those before
+/// it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Part {
+    /// A library that knows nothing of jobs.
+    Library,
+    /// The job system, which knows nothing of the product.
+    JobSystem,
+    /// The product, its tests and its benchmarks.
+    Product,
+}
+
+impl Part {
+    /// The part of the package in this folder.
+    fn of(folder: &Path) -> Self {
+        let folder = folder.strip_prefix(workspace()).expect("in the workspace");
+        match folder.strip_prefix("crates") {
+            Err(_) => Self::Product,
+            Ok(name) if name.to_string_lossy().starts_with("stagecast") => Self::JobSystem,
+            Ok(_) => Self::Library,
+        }
+    }
+}
+
+/// The packages of a part.
+fn packages_of(part: Part) -> Vec<Value> {
     let mut packages = packages();
-    packages.retain(|package| folder(package).starts_with(&crates));
+    packages.retain(|package| Part::of(&folder(package)) == part);
     assert!(packages.len() >= 2, "{packages:?}");
     packages
 }
 
 /// Dependencies for tests and builds count as well.
 #[test]
-fn libraries_depend_on_no_package_of_the_product() {
-    let crates = workspace().join("crates");
-    for package in libraries() {
+fn packages_depend_only_on_their_part_and_those_before_it() {
+    for package in packages() {
+        let part = Part::of(&folder(&package));
         for dependency in package["dependencies"].as_array().expect("dependencies") {
             let Some(path) = dependency["path"].as_str() else {
                 continue;
             };
             let name = package["name"].as_str().unwrap_or_default();
+            let dependency = Part::of(Path::new(path));
             assert!(
-                Path::new(path).starts_with(&crates),
-                "{name} depends on {path}"
+                dependency <= part,
+                "{name} is of {part:?}, and depends on {path} of {dependency:?}"
             );
         }
     }
@@ -65,7 +89,7 @@ fn libraries_depend_on_no_package_of_the_product() {
 
 #[test]
 fn libraries_have_what_a_published_crate_needs() {
-    for package in libraries() {
+    for package in packages_of(Part::Library) {
         let name = package["name"].as_str().expect("a name");
         for field in ["description", "license", "repository", "readme"] {
             assert!(package[field].is_string(), "{name} has no {field}");

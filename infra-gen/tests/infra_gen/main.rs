@@ -7,5 +7,6 @@ mod crates;
 mod deploy;
 mod diff;
 mod modules;
+mod new;
 mod program;
 mod template;

@@ -122,7 +122,7 @@ fn error_response(
     let code = error.code();
     debug_assert!(
         route.is_none_or(|route| route.errors().contains(&code)),
-        "{route:?} answers with {code:?}: add it to HttpRoute::errors in crates/stagecast-contract/src/http.rs"
+        "{route:?} answers with {code:?}: add it to HttpRoute::errors"
     );
     let client_error = error.into_client_error(request_id.as_str());
     let body = ErrorBody {

@@ -12,7 +12,7 @@ use stagecast_contract::{
 use typed_contract::tables::Record;
 
 use super::{InvalidItem, item};
-use crate::hash::sha256_hex;
+use crate::hash::{hex, sha256_hex};
 
 /// What precedes the hash of an idempotency key in the key of its item. No job id begins with it.
 const PREFIX: &str = "idempotency_";
@@ -57,7 +57,7 @@ impl Creation {
             id: Self::item_id(idempotency_key),
             created_job_id: job_id,
             request_sha256,
-            salt: salt.iter().map(|byte| format!("{byte:02x}")).collect(),
+            salt: hex(&salt),
             expires_at: now.plus_seconds(IDEMPOTENCY_SECONDS).epoch_seconds(),
         }
     }

@@ -2,6 +2,7 @@
 //!
 //! [`findings`] runs the checks of this crate. [`validators`] runs external validators.
 
+mod executables;
 mod finding;
 mod limits;
 mod names;
@@ -10,6 +11,7 @@ mod protection;
 mod references;
 pub mod validators;
 
+pub use executables::missing_executables;
 pub use finding::{Finding, Severity};
 pub use names::shared_suffixes;
 

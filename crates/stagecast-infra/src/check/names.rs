@@ -32,7 +32,7 @@ pub fn shared_suffixes(environments: &[Environment]) -> Vec<Finding> {
                 environment.name,
                 format!(
                     "its name_suffix '{suffix}' is also that of {other}, so their tables and queues have the same \
-                     names: choose another suffix in crates/stagecast-infra/src/environments/environment.rs"
+                     names: choose another suffix in infra-gen/src/lib.rs"
                 ),
             ));
         }
@@ -51,7 +51,7 @@ fn shared<'a>(
             findings.push(Finding::problem(
                 id,
                 format!(
-                    "it has the same name as the {kind} {other}: rename one of them in crates/stagecast-contract/src"
+                    "it has the same name as the {kind} {other}: rename one of them in contract/src"
                 ),
             ));
         }

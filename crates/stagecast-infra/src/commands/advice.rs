@@ -46,8 +46,8 @@ const ADVICE: [(&str, &str); 11] = [
     (
         "custom-named resource requires replacing",
         "CloudFormation creates the replacement before it deletes the old resource, so it needs \
-         another name: revert the change that forces the replacement, or rename the resource in \
-         crates/stagecast-contract/src as well",
+         another name: revert the change that forces the replacement, or rename the resource \
+         in its declaration as well",
     ),
     (
         "Rate exceeded",

@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use crate::{
+    cargo_workspace::CargoWorkspace,
     check::{self, Finding, Severity, validators::Answers},
     generated::{self, Selection},
     project::Project,
@@ -11,7 +12,7 @@ use crate::{
 use anyhow::Context;
 use clap::Args;
 
-use super::outcome::CommandOutcome;
+use super::{outcome::CommandOutcome, workspace::workspace};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -31,6 +32,9 @@ pub(crate) fn run(project: Project, arguments: &Arguments) -> anyhow::Result<Com
     let environments = project.environments();
     let findings = check::shared_suffixes(&environments);
     let mut outcome = print_findings(&mut output, "environments", &findings)?;
+    let executables =
+        check::missing_executables(project.product, &CargoWorkspace::read(&workspace()?));
+    outcome = outcome.and(print_findings(&mut output, "executables", &executables)?);
     for environment in &environments {
         let name = environment.name;
         if arguments.environment.as_deref().is_none_or(|it| it == name) {

@@ -38,6 +38,7 @@ mod terminal;
 mod architecture;
 pub(crate) mod check;
 pub(crate) mod diff;
+pub(crate) mod new;
 mod outcome;
 pub(crate) mod synth;
 mod workspace;

@@ -6,7 +6,7 @@ use std::{
     path::PathBuf,
 };
 
-use crate::{deploy, project::Project};
+use crate::{cargo_workspace::CargoWorkspace, project::Project};
 use anyhow::Context;
 use clap::Args;
 
@@ -35,7 +35,9 @@ pub(crate) fn run(project: Project, arguments: &Arguments) -> anyhow::Result<Com
     let packages = block_on(source.packages(project, &mut terminal, environment.architecture))?;
     let folder = match &arguments.output_dir {
         Some(folder) => folder.clone(),
-        None => deploy::target_directory(&workspace()?)?.join("packages"),
+        None => CargoWorkspace::read(&workspace()?)?
+            .target_directory()
+            .join("packages"),
     };
     for package in packages {
         let path = folder.join(package.key());

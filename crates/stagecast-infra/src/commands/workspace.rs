@@ -21,8 +21,9 @@ pub(crate) fn workspace() -> anyhow::Result<PathBuf> {
     match current.ancestors().find(is_root) {
         Some(root) => Ok(root.to_owned()),
         None => bail!(
-            "'{}' is not in the workspace of Stagecast: neither it nor a folder above it contains \
-             infra-gen and contract\n  help: change to the workspace first",
+            "'{}' is not in the workspace of a product: neither it nor a folder above it contains \
+             infra-gen and contract\n  help: change to the workspace first, or write one with \
+             `infra-gen new`",
             current.display()
         ),
     }

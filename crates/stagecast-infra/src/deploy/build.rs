@@ -2,12 +2,16 @@
 //! the other processor.
 
 use std::{
+    collections::BTreeSet,
     env, io,
     path::{Path, PathBuf},
     process::{Command, ExitStatus, Stdio},
 };
 
-use crate::environments::Architecture;
+use crate::{
+    cargo_workspace::{CargoError, CargoWorkspace, ExecutableError, cargo},
+    environments::Architecture,
+};
 
 /// Why the functions could not be built.
 #[derive(Debug, thiserror::Error)]
@@ -33,9 +37,12 @@ pub enum BuildError {
         /// The lines of the message that name what this machine lacks.
         missing: String,
     },
-    /// Cargo's target directory is unknown.
-    #[error("`cargo metadata` does not name the target directory: {0}")]
-    NoTargetDirectory(String),
+    /// Cargo cannot describe the workspace.
+    #[error(transparent)]
+    Workspace(#[from] CargoError),
+    /// A function has no executable.
+    #[error(transparent)]
+    Executable(#[from] ExecutableError),
 }
 
 /// Builds functions of the workspace with this root and returns the folder with their executables.
@@ -46,8 +53,14 @@ pub async fn build(
     workspace: &Path,
 ) -> Result<PathBuf, BuildError> {
     require_cargo_lambda()?;
+    let cargo_workspace = CargoWorkspace::read(workspace)?;
+    let packages: BTreeSet<_> = functions
+        .iter()
+        .map(|function| cargo_workspace.package_of(function))
+        .collect::<Result<_, _>>()?;
     // Executables for different processors have different folders, so that none is mistaken.
-    let folder = target_directory(workspace)?
+    let folder = cargo_workspace
+        .target_directory()
         .join("lambda")
         .join(architecture.name());
     let flag = match architecture {
@@ -55,8 +68,11 @@ pub async fn build(
         Architecture::X86_64 => "--x86-64",
     };
     let mut arguments = vec!["lambda", "build", "--release", "--locked", flag];
+    for package in packages {
+        arguments.extend(["--package", package]);
+    }
     for function in functions {
-        arguments.extend(["--package", function]);
+        arguments.extend(["--bin", function]);
     }
     let status = tokio::process::Command::from(cargo())
         .kill_on_drop(true)
@@ -78,10 +94,6 @@ pub async fn build(
         status,
         missing: missing(architecture),
     })
-}
-
-fn cargo() -> Command {
-    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
 }
 
 /// The tools that a build for an architecture needs and this machine lacks, a line each.
@@ -135,19 +147,4 @@ fn require_cargo_lambda() -> Result<(), BuildError> {
     } else {
         Err(BuildError::NoCargoLambda)
     }
-}
-
-/// Cargo's target directory, according to the environment and the workspace's configuration.
-pub fn target_directory(workspace: &Path) -> Result<PathBuf, BuildError> {
-    let output = cargo()
-        .current_dir(workspace)
-        .args(["metadata", "--no-deps", "--format-version", "1"])
-        .output()?;
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).map_err(|_| {
-        BuildError::NoTargetDirectory(String::from_utf8_lossy(&output.stderr).trim().to_owned())
-    })?;
-    let directory = metadata["target_directory"].as_str();
-    directory.map(PathBuf::from).ok_or_else(|| {
-        BuildError::NoTargetDirectory("its output has no target_directory".to_owned())
-    })
 }

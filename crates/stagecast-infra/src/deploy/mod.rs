@@ -24,7 +24,7 @@ mod session;
 mod stack_name;
 
 pub use artifact_bucket::{ArtifactBucket, ArtifactError, BucketStatus, Upload};
-pub use build::{BuildError, build, target_directory};
+pub use build::{BuildError, build};
 pub use cloudformation_deploy::{
     CallError, CallErrorKind, Capabilities, ChangeSet, ChangeSetError, ChangeSetRequest,
     CloudFormation, DeployedResource, DeployedStack, DeployedTemplate, Events,

@@ -309,7 +309,7 @@ fn show(scan: &Scan) -> ScanResult {
     outcome
 }
 
-/// `cargo test -p pipeline --lib sweep -- --ignored --nocapture` prints the table of all pictures;
+/// `cargo test -p handlers --lib sweep -- --ignored --nocapture` prints the table of all pictures;
 /// `SWEEP=case` selects the images of a case, `SWEEP_EVERY=9` every ninth image, and `SWEEP_FROM=4` the images
 /// after the first four.
 #[test]

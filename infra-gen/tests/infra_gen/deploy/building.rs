@@ -2,6 +2,8 @@
 
 use std::{path::Path, process::Command};
 
+use serde_json::json;
+
 use super::{
     fake::FakeAws,
     program::{Running, assert_failed, command},
@@ -10,10 +12,14 @@ use crate::program::script;
 
 /// `infra-gen deploy` with a cargo-lambda whose build runs the shell command `build`.
 fn deploying(aws: &FakeAws, folder: &Path, build: &str) -> Command {
+    let executables = ["websocket", "jobs", "worker", "pipeline", "delivery"]
+        .map(|name| json!({"name": name, "kind": ["bin"]}));
+    let packages = json!([{"name": "handlers", "targets": executables}]);
+    let metadata = json!({"target_directory": "/nowhere", "packages": packages});
     let cargo = format!(
         "case \"$1 $2\" in\n\
          'lambda --version') echo cargo-lambda 1.9.1;;\n\
-         'metadata --no-deps') echo '{{\"target_directory\":\"/nowhere\"}}';;\n\
+         'metadata --no-deps') echo '{metadata}';;\n\
          'lambda build') echo it builds >&2; {build};;\n\
          esac"
     );
@@ -35,7 +41,7 @@ fn failed_build_reports_missing_tools_with_how_to_get_them() {
     assert_failed(
         &output,
         &[
-            "`cargo lambda build --release --locked --arm64",
+            "`cargo lambda build --release --locked --arm64 --package handlers --bin websocket --bin jobs",
             "`rustup target add aarch64-unknown-linux-gnu`",
             "zig, which links the functions",
             "`pip install cargo-lambda` installs it",

@@ -26,8 +26,8 @@ fn invalid_programs_are_rejected_with_their_message() {
     let artifacts = Artifacts::of(&[
         "aws_config",
         "constructs",
-        "contract",
         "granted_aws",
+        "stagecast_contract",
         "stagecast_core",
         "typed_contract",
     ]);

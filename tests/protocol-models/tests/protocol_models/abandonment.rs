@@ -1,7 +1,7 @@
 //! External jobs that are cancelled while their worker dies, is silent for a while, or is replaced. Each
 //! step is one atomic call to DynamoDB or SQS, or the death of a process.
 //!
-//! | step here | in `handlers-core` |
+//! | step here | in `stagecast-core` |
 //! | --- | --- |
 //! | `Start` | `Handler::claim`: reads the job and schedules a watchdog for the next epoch |
 //! | `Claim` | `JobStore::claim_for`: writes the claim if the epoch is the one that was read, and adopts an uncommitted event; otherwise reads the job again |

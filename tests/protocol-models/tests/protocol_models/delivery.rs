@@ -1,6 +1,6 @@
 //! Publishing, subscribing and claiming. Each step is one atomic call to DynamoDB, or one post.
 //!
-//! | step here | in `handlers-core` |
+//! | step here | in `stagecast-core` |
 //! | --- | --- |
 //! | `Claim` | `JobStore::claim`; a lease may end at any time, so any run can claim |
 //! | `Append`, `Commit` | `EventStore::append`, then `JobStore::finish_stage` or `end` |

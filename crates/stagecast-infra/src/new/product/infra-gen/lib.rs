@@ -4,5 +4,7 @@ use stagecast_infra::{Project, environments::Environment};
 
 /// The product's stack, and its environments.
 pub fn project() -> Project {
-    Project::new(&contract::PRODUCT, vec![Environment::dev(), Environment::prod()])
+    Project::new(&contract::PRODUCT, || {
+        vec![Environment::dev(), Environment::prod()]
+    })
 }

@@ -1,5 +1,6 @@
-//! The stack of the development environment on this machine.
+//! The stack of the environment `dev` on this machine. `cargo dev` builds and runs it.
 
 fn main() -> std::process::ExitCode {
-    stagecast_local::main(&infra_gen::project())
+    let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    stagecast_local::Local::new(infra_gen::project(), workspace).main()
 }
