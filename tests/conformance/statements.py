@@ -45,16 +45,16 @@ CONNECTING = Scenario("connections::websocket_connection_lifecycle_works_correct
 SUBSCRIBING = Scenario(
     "connections::job_is_associated_with_its_connection_until_disconnect"
 )
-CATCHING_UP = Scenario("resuming::late_client_gets_the_whole_log")
+CATCHING_UP = Scenario("delivery::late_subscriber_gets_the_log_from_the_beginning")
 CANCELLING = Scenario(
-    "cancellation::subscriber_is_notified_when_another_client_cancels",
+    "delivery::queued_job_is_cancelled_for_all_subscribers",
     queue_is_held=True,
 )
 CANCELLING_OVER_HTTP = Scenario(
     "cancellation::subscriber_is_notified_when_the_job_is_cancelled_over_http",
     queue_is_held=True,
 )
-ASKING = Scenario("progress::snapshot_over_http_equals_the_messages")
+ASKING = Scenario("delivery::snapshot_over_http_equals_the_last_message")
 WATCHING = Scenario(
     "progress::progress_updates_are_sent_at_start_during_and_end_of_stages"
 )
@@ -68,7 +68,7 @@ RETRYING_A_JOB_MESSAGE = Scenario(
     timeout=45,
 )
 REQUEUEING = Scenario("abandoned::watchdog_sends_the_job_message_of_a_queued_job_again")
-WORKING = Scenario("workers::external_worker_runs_a_job_for_all_subscribers")
+WORKING = Scenario("delivery::external_worker_runs_a_job_for_all_subscribers")
 REPEATING = Scenario("workers::repeated_post_sends_the_log_again")
 LIVING_ON_BY_A_WORKER = Scenario(
     "deliveries::external_progress_renews_the_connection"

@@ -1,23 +1,20 @@
-//! Compares the functions' grants with their recorded calls.
+//! Finds the functions' unused grants.
 
 use std::collections::BTreeMap;
 
 use local_aws::Call;
-use typed_contract::{
-    functions::FunctionSpec,
-    grants::{Grant, GrantedOn},
-};
-
-/// Operations that are not IAM actions. IAM checks the parts of a transaction, which the stack records
-/// too.
-const TRANSACTIONS: [&str; 2] = ["dynamodb:TransactGetItems", "dynamodb:TransactWriteItems"];
+use stagecast_scenarios::grants::is_allowed;
+use typed_contract::grants::GrantedOn;
 
 /// Grants that none of these calls used, as sentences.
 pub fn unused(calls: &BTreeMap<Call, u64>) -> Vec<String> {
     let mut sentences = Vec::new();
     for function in contract::PRODUCT.all_functions() {
         for grant in function.grants {
-            if !calls.keys().any(|call| is_allowed(function, grant, call)) {
+            if !calls
+                .keys()
+                .any(|call| is_allowed(&contract::PRODUCT, function, grant, call))
+            {
                 sentences.push(format!(
                     "the function `{}` holds `{}` on {} but never used it: take the operation out \
                      of the function's declaration, or show what it is for \
@@ -30,41 +27,6 @@ pub fn unused(calls: &BTreeMap<Call, u64>) -> Vec<String> {
         }
     }
     sentences
-}
-
-/// Calls of functions without a matching grant, as sentences.
-pub fn missing(calls: &BTreeMap<Call, u64>) -> Vec<String> {
-    let mut sentences = Vec::new();
-    for call in calls.keys() {
-        let functions = contract::PRODUCT.all_functions();
-        let caller = functions.iter().find(|it| it.name == call.caller);
-        let Some(function) = caller else { continue };
-        if !TRANSACTIONS.contains(&call.operation.as_str())
-            && !function
-                .grants
-                .iter()
-                .any(|grant| is_allowed(function, grant, call))
-        {
-            sentences.push(format!(
-                "the function `{}` called `{}` on `{}`, which it is not granted: it must have got \
-                 past the clients in crates/granted-aws",
-                call.caller, call.operation, call.resource,
-            ));
-        }
-    }
-    sentences
-}
-
-fn is_allowed(function: &FunctionSpec, grant: &Grant, call: &Call) -> bool {
-    let is_on = match grant.on {
-        GrantedOn::Table(table) => call.resource == table.name,
-        GrantedOn::Index(table, index) => call.resource == format!("{}/{index}", table.name),
-        GrantedOn::Queue(queue) => call.resource == queue.name,
-        // CloudFormation generates the name, and there is only one bucket.
-        GrantedOn::Bucket(_) => call.operation.starts_with("s3:"),
-        GrantedOn::Connections(method) => call.resource == method,
-    };
-    is_on && call.caller == function.name && call.operation == grant.action
 }
 
 fn name(on: GrantedOn) -> String {
@@ -106,21 +68,5 @@ mod tests {
         assert!(unused[0].contains("on the table `jobs`"), "{unused:#?}");
         let used = of_delivery(&[call("delivery", "dynamodb:GetItem", "jobs")]);
         assert_eq!(used, [""; 0]);
-    }
-
-    #[test]
-    fn only_calls_of_functions_without_a_grant_are_missing() {
-        let calls = [
-            call("delivery", "dynamodb:PutItem", "jobs"),
-            call("delivery", "dynamodb:TransactGetItems", "jobs"),
-            call("delivery", "dynamodb:GetItem", "jobs"),
-            call("", "dynamodb:PutItem", "jobs"),
-        ];
-        let missing = missing(&calls.into_iter().map(|call| (call, 1)).collect());
-        assert_eq!(missing.len(), 1, "{missing:#?}");
-        assert!(
-            missing[0].contains("`delivery` called `dynamodb:PutItem` on `jobs`"),
-            "{missing:#?}"
-        );
     }
 }

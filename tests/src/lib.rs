@@ -1,21 +1,14 @@
-//! The library of the scenarios: a running system, WebSocket and HTTP clients, an external worker.
+//! The library of this repository's scenarios: what they need beside [`stagecast_scenarios`].
 //!
 //! The system is the real one: the synthesized template, the function binaries, and an
-//! [engine] that runs them. A scenario that needs a slow, failing or crashing stage runs the
-//! [scripted pipeline](script) instead of the reference pipeline.
+//! [engine](stagecast_scenarios::engine) that runs them. A scenario that needs a slow, failing or crashing
+//! stage runs the [scripted pipeline](script) instead of the reference pipeline.
 
-mod client;
-pub mod engine;
+mod executables;
 pub mod grants;
-mod http;
 pub mod plans;
 pub mod script;
 mod system;
-mod timeout;
-mod tls;
-pub mod worker;
 
-pub use client::{Client, Closed};
-pub use engine::{Ability, skips};
-pub use http::{Http, Response};
-pub use system::{Job, System};
+pub use stagecast_scenarios::{Client, Closed, Http, Job, Response, needs, worker};
+pub use system::System;

@@ -8,11 +8,10 @@ use stagecast_contract::{
     input::{InputRules, MediaType},
     limits::MAX_INPUT_BYTES,
 };
+use stagecast_scenarios::Engine;
 use tempfile::{NamedTempFile, TempPath};
 
-use crate::engine::Engine;
-
-/// The input rules of the scripted pipeline, in place of [`stagecast_contract::input::INPUT`].
+/// The input rules of the scripted pipeline, in place of [`contract::INPUT`].
 pub static INPUT: InputRules = InputRules {
     name: "script",
     media_types: &[MediaType {

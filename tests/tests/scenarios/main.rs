@@ -10,6 +10,7 @@ mod conflicts;
 mod connections;
 mod costs;
 mod deliveries;
+mod delivery;
 mod denied_calls;
 mod failures;
 mod faults;

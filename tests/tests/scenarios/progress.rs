@@ -7,7 +7,6 @@ use end_to_end::{
     script::{Gate, Script, StageScript},
     worker::progress,
 };
-use http::Method;
 use local_aws::{Fault, Times};
 use serde_json::{Value, json};
 
@@ -90,41 +89,6 @@ async fn progress_updates_have_stage_percentage_estimate_and_all_else() {
             .any(|update| update["estimated_seconds_remaining"].is_u64()),
         "a stage of more than two seconds is long enough for an estimate"
     );
-    client.close().await;
-    system.finish().await;
-}
-
-#[tokio::test]
-async fn snapshot_over_http_equals_the_messages() {
-    let system = System::scripted().await;
-    let job = system.create_scripted(&Script::default()).await;
-    let mut client = system.watch(&job).await;
-    let messages = client.until_job_ends().await;
-    let snapshot = system
-        .http
-        .with_key(Method::GET, &job.path(), &job.key)
-        .await;
-    assert_eq!(snapshot.status, 200);
-    assert!(
-        snapshot.headers["x-request-id"]
-            .to_str()
-            .unwrap()
-            .starts_with("req_")
-    );
-    let snapshot = snapshot.json();
-    assert_eq!(snapshot["status"], "completed");
-    assert_eq!(snapshot["overall_progress"], 100);
-    assert_eq!(snapshot["seq"], 3);
-    assert_eq!(snapshot["results"], messages.last().unwrap()["results"]);
-
-    let status = client
-        .ask(
-            &serde_json::json!({ "type": "request_status", "job_id": job.id }),
-            "job_status",
-        )
-        .await;
-    assert_eq!(status["status"], "completed");
-    assert_eq!(status["results"], snapshot["results"]);
     client.close().await;
     system.finish().await;
 }

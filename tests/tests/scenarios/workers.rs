@@ -12,77 +12,6 @@ use stagecast_contract::tables::JobEvents;
 use typed_contract::tables::Table as _;
 
 #[tokio::test]
-async fn external_worker_runs_a_job_for_all_subscribers() {
-    let system = System::start().await;
-    let (job, mut worker) = system.create_external("one two three").await;
-    let mut first = system.watch(&job).await;
-    let mut second = system.watch(&job).await;
-
-    let claimed = worker.claim(&["split", "count"]).await;
-    assert_eq!(claimed["content_type"], "text/plain");
-    assert_eq!(claimed["finished"], json!([]));
-    let input = worker.request(Method::GET, "input", "").await;
-    assert_eq!(input.status, 200);
-    assert_eq!(input.headers["content-type"], "text/plain");
-    assert_eq!(input.body, "one two three");
-
-    worker.post_events(json!([progress("split", 50)])).await;
-    // A post returns after its messages are sent, so the clients get each update.
-    let accepted = worker
-        .post_events(json!([
-            progress("split", 100),
-            stage_complete("split", json!(["one", "two", "three"])),
-            progress("count", 0),
-        ]))
-        .await;
-    assert_eq!(
-        (&accepted["seq"], &accepted["status"]),
-        (&json!(1), &json!("running"))
-    );
-    assert_eq!(accepted["cancel_requested"], false);
-    let accepted = worker
-        .post_events(json!([
-            stage_complete("count", json!({ "words": 3 })),
-            { "type": "job_complete" },
-        ]))
-        .await;
-    assert_eq!(
-        (&accepted["seq"], &accepted["status"]),
-        (&json!(3), &json!("completed"))
-    );
-
-    let seen = first.until_job_ends().await;
-    assert_eq!(seen, second.until_job_ends().await);
-    let facts: Vec<_> = seen
-        .iter()
-        .map(|message| (kind(message), message["seq"].as_u64().unwrap()))
-        .collect();
-    let expected = [
-        ("progress_update", 0),
-        ("progress_update", 0),
-        ("stage_complete", 1),
-        ("progress_update", 1),
-        ("stage_complete", 2),
-        ("job_complete", 3),
-    ];
-    assert_eq!(facts, expected);
-    let overall: Vec<_> = seen
-        .iter()
-        .filter_map(|message| message["overall_progress"].as_u64())
-        .collect();
-    assert_eq!(overall, [25, 50, 50]);
-    assert_eq!(seen[2]["results"], json!(["one", "two", "three"]));
-    assert_eq!(seen[5]["results"], json!({ "words": 3 }));
-
-    let results = format!("{}/results", job.path());
-    let results = system.http.with_key(Method::GET, &results, &job.key).await;
-    assert_eq!(results.json(), json!({ "words": 3 }));
-    first.close().await;
-    second.close().await;
-    system.finish().await;
-}
-
-#[tokio::test]
 async fn next_worker_gets_large_results_of_the_previous_one() {
     let system = System::start().await;
     let (job, mut first) = system.create_external("").await;
@@ -183,8 +112,4 @@ async fn post_repeated_after_a_broken_connection_is_accepted() {
         wrong.len()
     );
     system.finish().await;
-}
-
-fn kind(message: &Value) -> &str {
-    message["type"].as_str().unwrap_or_default()
 }

@@ -3,13 +3,14 @@
 use std::{fmt::Write as _, fs, path::PathBuf};
 
 /// The crates that a product depends on, and more of their entries in the manifest.
-const CRATES: [(&str, &str); 6] = [
+const CRATES: [(&str, &str); 7] = [
     ("stagecast", ""),
     ("stagecast-contract", ""),
     ("stagecast-dev", ""),
     // Its features are those of the product's infra-gen.
     ("stagecast-infra", ", default-features = false"),
     ("stagecast-local", ""),
+    ("stagecast-scenarios", ""),
     ("typed-contract", ""),
 ];
 

@@ -72,4 +72,9 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("product/rust-toolchain.toml"),
     ),
     ("sample.csv", include_str!("product/sample.csv")),
+    ("tests/Cargo.toml", include_str!("product/tests/manifest.toml")),
+    (
+        "tests/scenarios.rs",
+        include_str!("product/tests/scenarios.rs"),
+    ),
 ];

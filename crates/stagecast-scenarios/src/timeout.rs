@@ -1,4 +1,7 @@
 //! The time limit of a wait.
+//!
+//! A wait ends as soon as its event cannot come any more, for example because the job has failed; the limit
+//! is for a system that is silent.
 
 use std::{env, fs, num::NonZero, thread, time::Duration};
 

@@ -19,13 +19,17 @@ pub struct Worker {
 }
 
 impl System {
-    /// Creates a job for an external worker.
-    pub async fn create_external(&self, body: impl Into<Vec<u8>>) -> (Job, Worker) {
+    /// Creates a job for an external worker from an input of this media type.
+    pub async fn create_external(
+        &self,
+        media_type: &str,
+        body: impl Into<Vec<u8>>,
+    ) -> (Job, Worker) {
         let body: Vec<u8> = body.into();
-        let text = [("content-type", "text/plain")];
+        let headers = [("content-type", media_type)];
         let answer = self
             .http
-            .request(Method::POST, "/v1/jobs?worker=external", &text, body)
+            .request(Method::POST, "/v1/jobs?worker=external", &headers, body)
             .await;
         assert_eq!(answer.status, 202, "{:?}", answer.body);
         let job = self.job(&answer);

@@ -1,7 +1,7 @@
 //! The engine that scenarios run on: a local stack or a deployed stack.
 //!
-//! By default, each scenario starts its own local stack. With the environment variables [`OUTPUTS`] and
-//! [`SCRIPTED_OUTPUTS`], all scenarios share two deployed stacks, and run on each one after the other.
+//! By default, each scenario starts its own local stack. With the environment variable [`OUTPUTS`], all
+//! scenarios share a deployed stack and run on it one after the other.
 
 mod ability;
 mod local;
@@ -11,14 +11,12 @@ mod outputs;
 use std::{env, path::PathBuf};
 
 pub use ability::{Ability, skips};
-pub(crate) use local::{binaries, scripted_binaries, scripted_binaries_on_one_core, start};
+pub(crate) use local::start;
 pub(crate) use operator::{Operator, local_config};
 pub(crate) use outputs::Outputs;
 
 /// Names the variable with the path of a deployed stack's outputs, from `infra-gen outputs --json`.
 pub const OUTPUTS: &str = "STAGECAST_OUTPUTS";
-/// The same for a stack whose pipeline function is the scripted pipeline.
-pub const SCRIPTED_OUTPUTS: &str = "STAGECAST_SCRIPTED_OUTPUTS";
 
 /// The engine of the scenarios.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,7 +46,10 @@ impl Engine {
 pub(crate) fn file(variable: &str) -> PathBuf {
     env::var_os(variable)
         .unwrap_or_else(|| {
-            panic!("{variable} names no file: docs/contribute/testing.md, 'On a deployed stack'")
+            panic!(
+                "{variable} is not set\n\
+                 help: set it to a file with the output of `infra-gen outputs --json`"
+            )
         })
         .into()
 }

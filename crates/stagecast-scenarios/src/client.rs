@@ -10,10 +10,10 @@ use tokio_tungstenite::{
     tungstenite::{Error, Message, protocol::CloseFrame},
 };
 
-use crate::{timeout::timeout, tls};
+use crate::{timeout, tls};
 
 /// The types of terminal messages.
-const ENDS: [&str; 3] = ["job_complete", "job_failed", "job_cancelled"];
+pub(crate) const ENDS: [&str; 3] = ["job_complete", "job_failed", "job_cancelled"];
 /// The types of durable messages.
 const DURABLE: [&str; 4] = ["stage_complete", ENDS[0], ENDS[1], ENDS[2]];
 
@@ -74,9 +74,10 @@ impl Client {
     /// The text of the next message. Skips the messages that [`Self::ask`] has kept for [`Self::next`].
     pub async fn next_text(&mut self) -> Result<String, Closed> {
         loop {
-            let frame = tokio::time::timeout(timeout(), self.socket.next())
+            let limit = timeout::timeout();
+            let frame = tokio::time::timeout(limit, self.socket.next())
                 .await
-                .expect("a message comes");
+                .unwrap_or_else(|_| panic!("no message came within {limit:?}"));
             match frame {
                 Some(Ok(Message::Text(text))) => {
                     return Ok(text.as_str().to_owned());
@@ -107,10 +108,15 @@ impl Client {
     /// Sends a message and waits for the reply of this type. Keeps the durable messages that come before
     /// for [`Self::next`], and drops progress.
     pub async fn ask(&mut self, message: &Value, reply: &str) -> Value {
+        self.ask_for_one_of(message, &[reply]).await
+    }
+
+    /// [`Self::ask`], for a message with several possible replies.
+    pub async fn ask_for_one_of(&mut self, message: &Value, replies: &[&str]) -> Value {
         self.send(message).await;
         loop {
             let message = self.receive().await.expect("a message");
-            if message["type"] == reply {
+            if replies.iter().any(|reply| message["type"] == *reply) {
                 return message;
             }
             if DURABLE.iter().any(|kind| message["type"] == *kind) {
@@ -118,7 +124,7 @@ impl Client {
             } else {
                 assert_eq!(
                     message["type"], "progress_update",
-                    "waiting for {reply}: {message}"
+                    "waiting for {replies:?}: {message}"
                 );
             }
         }
