@@ -32,6 +32,8 @@ fn every_option() -> Result<Environment, EnvironmentError> {
             Origin::new("https://app.example.com")?,
             Origin::new("http://localhost:5173")?,
         ],
+        page: true,
+        page_domain: Some(domain("progress.example.com")?),
         max_subscriptions: 5,
         websocket_domain: Some(domain("live.example.com")?),
         http_domain: Some(domain("jobs.example.com")?),

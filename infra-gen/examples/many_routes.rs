@@ -48,7 +48,11 @@ fn synthesize(keys: &[RouteKey]) -> anyhow::Result<String> {
     };
     let options = FunctionOptions {
         resources: &resources,
-        values: &construct_options::setting_values(&environment, &websocket),
+        values: &construct_options::setting_values(
+            &environment,
+            &websocket,
+            &stack.allowed_origins(),
+        ),
         reserved_concurrency: None,
     };
     let function = Function::add(&mut stack, WebSocketFunction::SPEC, options)?;

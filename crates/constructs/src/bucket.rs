@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use cloudformation::{
-    ConstructPath, Handle,
+    ConstructPath, Handle, StringValue,
     resources::{
         iam::{Effect, PolicyDocument, Principal, Statement, Target},
         s3::{
@@ -17,7 +17,7 @@ use cloudformation::{
 use indexmap::IndexMap;
 use typed_contract::buckets::BucketSpec;
 
-use crate::{error::SynthError, settings::Origin, stack::Stack};
+use crate::{error::SynthError, stack::Stack};
 
 /// The options of a [`Bucket`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,24 +78,11 @@ impl Bucket {
     ) -> Result<Self, SynthError> {
         let path = ConstructPath::root(spec.name);
         let bucket = s3::Bucket {
-            bucket_encryption: BucketEncryption {
-                server_side_encryption_configuration: [EncryptionRule {
-                    server_side_encryption_by_default: EncryptionDefault {
-                        sse_algorithm: SseAlgorithm::Aes256,
-                    },
-                }],
-            },
-            public_access_block_configuration: PublicAccessBlock::ALL,
-            ownership_controls: OwnershipControls {
-                rules: [OwnershipRule {
-                    object_ownership: ObjectOwnership::BucketOwnerEnforced,
-                }],
-            },
             lifecycle_configuration: options.expiration.map(lifecycle),
             cors_configuration: options
                 .readable_by_pages
-                .then(|| cors(&stack.settings().allowed_origins)),
-            tags: stack.tags().list(),
+                .then(|| cors(stack.allowed_origins())),
+            ..private_bucket(stack)
         };
         let resource = stack.add_data(&path.child("Bucket"), bucket)?;
         stack.add(
@@ -114,6 +101,28 @@ impl Bucket {
     }
 }
 
+/// A bucket that is encrypted and cannot be made public, with the stack's tags.
+pub(crate) fn private_bucket(stack: &Stack) -> s3::Bucket {
+    s3::Bucket {
+        bucket_encryption: BucketEncryption {
+            server_side_encryption_configuration: [EncryptionRule {
+                server_side_encryption_by_default: EncryptionDefault {
+                    sse_algorithm: SseAlgorithm::Aes256,
+                },
+            }],
+        },
+        public_access_block_configuration: PublicAccessBlock::ALL,
+        ownership_controls: OwnershipControls {
+            rules: [OwnershipRule {
+                object_ownership: ObjectOwnership::BucketOwnerEnforced,
+            }],
+        },
+        lifecycle_configuration: None,
+        cors_configuration: None,
+        tags: stack.tags().list(),
+    }
+}
+
 fn lifecycle(expiration: ObjectExpiration) -> LifecycleConfiguration {
     LifecycleConfiguration {
         rules: vec![LifecycleRule {
@@ -127,7 +136,7 @@ fn lifecycle(expiration: ObjectExpiration) -> LifecycleConfiguration {
     }
 }
 
-fn cors(origins: &[Origin]) -> CorsConfiguration {
+fn cors(origins: Vec<StringValue>) -> CorsConfiguration {
     CorsConfiguration {
         cors_rules: vec![CorsRule {
             allowed_origins: allowed_origins(origins),
@@ -138,19 +147,18 @@ fn cors(origins: &[Origin]) -> CorsConfiguration {
     }
 }
 
-/// The origins whose pages may read objects: the stack's, or all if it has none. A browser that
-/// an HTTP API redirects to the bucket sends the origin `null`, so that is allowed as well. The signed
+/// The origins whose pages may read objects: the stack's, or all if it has none. A browser that an HTTP API redirects to the bucket sends the origin `null`, so that is allowed as well. The signed
 /// URL authorizes the request, not the origin.
-fn allowed_origins(origins: &[Origin]) -> Vec<String> {
+fn allowed_origins(mut origins: Vec<StringValue>) -> Vec<StringValue> {
     if origins.is_empty() {
-        return vec!["*".to_owned()];
+        return vec!["*".into()];
     }
-    let origins = origins.iter().map(|origin| origin.as_str().to_owned());
-    origins.chain(["null".to_owned()]).collect()
+    origins.push("null".into());
+    origins
 }
 
 /// Denies all requests without TLS.
-fn only_by_tls(bucket: &Handle<s3::Bucket>) -> Statement {
+pub(crate) fn only_by_tls(bucket: &Handle<s3::Bucket>) -> Statement {
     Statement {
         sid: Some("OnlyByTls".to_owned()),
         effect: Effect::Deny,

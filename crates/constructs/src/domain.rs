@@ -1,7 +1,7 @@
 //! The custom domain of an API.
 
 use cloudformation::{
-    ConstructPath, Handle, Pseudo,
+    ConstructPath, Handle, Pseudo, StringValue,
     resources::apigatewayv2::{
         Api, ApiMapping, DomainName, DomainNameConfiguration, EndpointType, SecurityPolicy, Stage,
     },
@@ -9,6 +9,23 @@ use cloudformation::{
 };
 
 use crate::{error::SynthError, settings::CustomDomain, stack::Stack};
+
+/// The ARN of a domain's certificate.
+pub(crate) fn certificate_arn(
+    domain: &CustomDomain,
+    region: impl Into<StringValue>,
+) -> StringValue {
+    sub![
+        "arn:",
+        Pseudo::Partition,
+        ":acm:",
+        region,
+        ":",
+        Pseudo::AccountId,
+        ":certificate/",
+        domain.certificate.as_str().to_owned(),
+    ]
+}
 
 /// Adds a domain name and its mapping to a stage.
 pub(crate) fn add(
@@ -21,16 +38,7 @@ pub(crate) fn add(
     let domain_name = DomainName {
         domain_name: domain.name.as_str().to_owned(),
         domain_name_configurations: [DomainNameConfiguration {
-            certificate_arn: sub![
-                "arn:",
-                Pseudo::Partition,
-                ":acm:",
-                Pseudo::Region,
-                ":",
-                Pseudo::AccountId,
-                ":certificate/",
-                domain.certificate.as_str().to_owned(),
-            ],
+            certificate_arn: certificate_arn(domain, Pseudo::Region),
             endpoint_type: EndpointType::Regional,
             security_policy: SecurityPolicy::Tls12,
         }],

@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 use crate::{
     access_log, authorizer, domain,
     error::SynthError,
-    settings::{CustomDomain, JwtAuthorizer, Origin, Throttling},
+    settings::{CustomDomain, JwtAuthorizer, Throttling},
     stack::Stack,
 };
 
@@ -39,8 +39,7 @@ pub struct HttpApiOptions {
 }
 
 /// The cross-origin requests that browsers may make to an HTTP API. The origins are
-/// [`StackSettings::allowed_origins`](crate::settings::StackSettings::allowed_origins), the methods those
-/// of the routes.
+/// [`Stack::allowed_origins`], the methods those of the routes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CorsOptions {
     /// The headers that pages may send.
@@ -80,7 +79,7 @@ impl HttpApi {
     /// Adds the API, its stage, its access log, its authorizer and its domain.
     pub fn add(stack: &mut Stack, options: HttpApiOptions) -> Result<Self, SynthError> {
         let path = ConstructPath::root(options.construct);
-        let origins = &stack.settings().allowed_origins;
+        let origins = stack.allowed_origins();
         let api = Api {
             name: options.name,
             description: options.description,
@@ -148,15 +147,12 @@ impl HttpApi {
 }
 
 /// The methods are added with the routes.
-fn cors_configuration(cors: CorsOptions, origins: &[Origin]) -> Cors {
+fn cors_configuration(cors: CorsOptions, origins: Vec<StringValue>) -> Cors {
     Cors {
         allow_origins: if origins.is_empty() {
-            vec!["*".to_owned()]
+            vec!["*".into()]
         } else {
             origins
-                .iter()
-                .map(|origin| origin.as_str().to_owned())
-                .collect()
         },
         allow_methods: Vec::new(),
         allow_headers: cors.allow_headers,

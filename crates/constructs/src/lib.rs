@@ -23,6 +23,7 @@ pub mod settings;
 mod stack;
 mod stage_name;
 mod table;
+mod website;
 mod websocket_api;
 mod websocket_routes;
 
@@ -41,4 +42,5 @@ pub use setting_values::SettingValues;
 pub use stack::{NAME_SUFFIX, Stack};
 pub use stage_name::StageName;
 pub use table::Table;
+pub use website::{Website, WebsiteOptions};
 pub use websocket_api::{WebSocketApi, WebSocketApiOptions};

@@ -39,6 +39,8 @@ pub struct Stack {
     settings: StackSettings,
     name_suffix: ParameterName,
     template: Template,
+    /// Origins besides those of the settings.
+    origins: Vec<StringValue>,
     /// API and key of every route.
     routes: BTreeSet<(String, String)>,
 }
@@ -51,6 +53,7 @@ impl Stack {
             settings,
             name_suffix: ParameterName::new(NAME_SUFFIX),
             template: Template::new(description),
+            origins: Vec::new(),
             routes: BTreeSet::new(),
         };
         stack.add_parameter(
@@ -79,6 +82,21 @@ impl Stack {
     /// The tags of all resources that support tags.
     pub fn tags(&self) -> &Tags {
         &self.settings.tags
+    }
+
+    /// The origins whose pages may use HTTP APIs and read from buckets: those of the settings and of
+    /// [`Self::allow_origin`]. All origins if empty.
+    pub fn allowed_origins(&self) -> Vec<StringValue> {
+        let origins = self.settings.allowed_origins.iter();
+        let origins = origins.map(|origin| origin.as_str().to_owned().into());
+        origins.chain(self.origins.iter().cloned()).collect()
+    }
+
+    /// Adds an allowed origin that may be known only when the stack is deployed, such as that of a
+    /// [`Website`](crate::Website). It applies to the constructs that are added afterwards. If the stack
+    /// allowed all origins, it is the only one that they allow.
+    pub fn allow_origin(&mut self, origin: StringValue) {
+        self.origins.push(origin);
     }
 
     /// Adds a resource without attributes.

@@ -45,7 +45,7 @@ pub struct MediaType {
     pub signature: &'static [u8],
 }
 
-/// Accepts every input. Used as [`InputRules::check`] where nothing has to be validated.
+/// Accepts every input. Used as [`InputRules::check`](field@InputRules::check) where nothing has to be validated.
 pub const fn no_check(_: &'static MediaType, _: &[u8]) -> Result<(), String> {
     Ok(())
 }

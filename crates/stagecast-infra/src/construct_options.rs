@@ -1,9 +1,9 @@
 //! What this product gives the constructs: the settings of an environment, and its texts.
 
-use cloudformation::{Pseudo, resources::Tags, sub};
+use cloudformation::{Pseudo, StringValue, Sub, resources::Tags, sub};
 use constructs::{
     BucketOptions, CorsOptions, HttpApiOptions, HttpApiRoute, ObjectExpiration, SettingValues,
-    StageName, WebSocketApi, WebSocketApiOptions, settings::StackSettings,
+    StageName, WebSocketApi, WebSocketApiOptions, WebsiteOptions, settings::StackSettings,
 };
 use stagecast_contract::{
     environment::{AllowedOrigins, MaxSubscriptions, WebSocketUrl},
@@ -13,7 +13,11 @@ use stagecast_contract::{
 };
 use typed_contract::functions::FunctionSpec;
 
-use crate::environments::{Environment, Origin};
+use crate::environments::Environment;
+
+/// The construct of the hosted progress page. The logical ids of its resources and the names of its outputs
+/// begin with it.
+pub const PAGE: &str = "Page";
 
 const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
 
@@ -141,15 +145,38 @@ fn http_route(route: HttpRoute, environment: &Environment) -> HttpApiRoute {
     }
 }
 
-/// The values of the contract's settings.
-pub fn setting_values(environment: &Environment, websocket: &WebSocketApi) -> SettingValues {
-    let origins: Vec<_> = environment
-        .allowed_origins
-        .iter()
-        .map(Origin::as_str)
-        .collect();
+/// The hosted progress page, with the domain of the environment.
+pub(crate) fn page(environment: &Environment) -> WebsiteOptions {
+    WebsiteOptions {
+        domain: environment.page_domain.clone(),
+        ..WebsiteOptions::new(PAGE, "The progress page")
+    }
+}
+
+/// The values of the contract's settings. `origins` are the stack's allowed origins.
+pub fn setting_values(
+    environment: &Environment,
+    websocket: &WebSocketApi,
+    origins: &[StringValue],
+) -> SettingValues {
     SettingValues::default()
         .with::<WebSocketUrl>(websocket.url())
         .with::<MaxSubscriptions>(environment.max_subscriptions.to_string())
-        .with::<AllowedOrigins>(origins.join(","))
+        .with::<AllowedOrigins>(joined(origins))
+}
+
+/// Texts with commas between them: plain text if all are.
+fn joined(texts: &[StringValue]) -> StringValue {
+    let literals = texts.iter().map(|text| match text {
+        StringValue::Literal(literal) => Some(&**literal),
+        StringValue::Ref(_) | StringValue::GetAtt(..) | StringValue::Sub(_) => None,
+    });
+    if let Some(literals) = literals.collect::<Option<Vec<_>>>() {
+        return literals.join(",").into();
+    }
+    let texts = texts.iter().enumerate();
+    StringValue::Sub(texts.fold(Sub::default(), |sub, (index, text)| {
+        let separator = if index == 0 { "" } else { "," };
+        sub.then(separator).then(text)
+    }))
 }

@@ -3,7 +3,7 @@
 use cloudformation::Template;
 use constructs::{
     Alarms, Bucket, Dashboard, Function, FunctionOptions, Grantable, HttpApi, Queue, Stack,
-    StageName, SynthError, Table, WebSocketApi,
+    StageName, SynthError, Table, WebSocketApi, Website,
 };
 use stagecast_contract::routes::Route;
 use typed_contract::functions::Trigger;
@@ -25,6 +25,12 @@ const ATTEMPTS_BEFORE_ALARM: u32 = 6;
 pub fn synthesize(project: Project, environment: &Environment) -> Result<Template, SynthError> {
     let product = project.product;
     let mut stack = Stack::new(product.description, stack_settings(product, environment))?;
+
+    // The APIs and buckets that follow allow the page's origin.
+    if environment.page {
+        let page = Website::add(&mut stack, construct_options::page(environment))?;
+        stack.allow_origin(page.url());
+    }
 
     // The resources that grants refer to.
     let tables = add_all(&mut stack, &product.all_tables(), Table::add)?;
@@ -48,7 +54,8 @@ pub fn synthesize(project: Project, environment: &Environment) -> Result<Templat
     let http = HttpApi::add(&mut stack, construct_options::http_api(environment))?;
     stack.add_output("HttpApiUrl", "Where jobs are created", http.url())?;
     stack.add_output("HttpApiId", "The id of the HTTP API", http.id())?;
-    let values = construct_options::setting_values(environment, &websocket);
+    let values =
+        construct_options::setting_values(environment, &websocket, &stack.allowed_origins());
     let values = project.setting_values(environment, values);
     let resources = Grantable {
         tables,

@@ -5,7 +5,7 @@ use std::{process::ExitCode, sync::Arc};
 use anyhow::Context as _;
 use clap::Parser as _;
 use local_aws::{LocalStack, Options};
-use stagecast_infra::{stack, template::Format};
+use stagecast_infra::{environments::Environment, stack, template::Format};
 use tokio::signal;
 use typed_contract::environment::LOG_LEVEL;
 
@@ -39,7 +39,12 @@ async fn run(local: &Local, arguments: &Arguments) -> anyhow::Result<()> {
 
 fn options(local: &Local, arguments: &Arguments) -> anyhow::Result<Options> {
     let project = local.project;
-    let template = stack::synthesize(project, &project.development()?)
+    // The local stack itself serves the page.
+    let environment = Environment {
+        page: false,
+        ..project.development()?
+    };
+    let template = stack::synthesize(project, &environment)
         .context("the template of the development environment cannot be synthesized")?;
     let mut options = Options::new(
         template.to_json(Format::CloudFormation)?,

@@ -5,16 +5,10 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use local_aws::Urls;
-use serde_json::json;
 use stagecast_contract::input::InputRules;
+use stagecast_page::{API_REFERENCE, CONFIG, INDEX, PAGE, config, has_page};
 
 use crate::response::{file, moved_to};
-
-/// Name and content of each file in `generated/page`, which is built from `client/page`.
-const FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/page_files.rs"));
-
-/// Name and content of each file in `generated/docs`.
-const DOCS: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/docs_files.rs"));
 
 /// The progress page and the API documentation of a product.
 #[derive(Debug)]
@@ -35,31 +29,30 @@ impl StaticFiles {
     /// The response to a request for the page or the documentation; `None` for any other path.
     pub(crate) async fn respond(&self, path: &str, urls: &Urls) -> Option<Response<Bytes>> {
         let name = match path {
-            "/" => "index.html",
+            "/" => INDEX,
             path => path.strip_prefix('/')?,
         };
-        if name == "config.json" {
+        if name == CONFIG {
             let Urls {
                 http_api,
                 websocket,
                 ..
             } = urls;
-            let config = json!({"http_api": http_api, "websocket": websocket, "input": self.input});
-            return Some(file(StatusCode::OK, name, config.to_string()));
+            let config = config(http_api, websocket, self.input);
+            return Some(file(StatusCode::OK, name, config));
         }
         let (folder, embedded, name) = match name.strip_prefix("docs") {
             // Relative links on the page need the slash.
             Some("") => return Some(moved_to("/docs/")),
-            Some("/") => ("docs", DOCS, "index.html"),
-            Some(rest) => ("docs", DOCS, rest.strip_prefix('/')?),
-            None => ("page", FILES, name),
+            Some("/") => ("docs", API_REFERENCE, INDEX),
+            Some(rest) => ("docs", API_REFERENCE, rest.strip_prefix('/')?),
+            None => ("page", PAGE, name),
         };
         if name.contains(['/', '\\']) || name.starts_with('.') {
             return None;
         }
         let folder = self.generated.join(folder);
-        // The files of a page belong together: all are the product's own, or none is.
-        if folder.join("index.html").is_file() {
+        if has_page(&folder) {
             let content = tokio::fs::read(folder.join(name)).await.ok()?;
             return Some(file(StatusCode::OK, name, content));
         }

@@ -340,6 +340,58 @@ fn origins_reach_cors_and_the_function_that_checks_them() {
 }
 
 #[test]
+fn origin_of_the_hosted_page_reaches_all_that_check_origins() {
+    let page = json!({ "Fn::Sub": "https://${PageDistribution.DomainName}" });
+    let other = "https://app.example.com";
+    for (allowed, origins, variable) in [
+        (
+            vec![],
+            json!([page]),
+            "https://${PageDistribution.DomainName}",
+        ),
+        (
+            vec![Origin::new(other).expect("an origin")],
+            json!([other, page]),
+            "https://app.example.com,https://${PageDistribution.DomainName}",
+        ),
+    ] {
+        let environment = Environment {
+            page: true,
+            allowed_origins: allowed,
+            ..Environment::dev()
+        };
+        let template = template(&environment);
+        let properties = |id: &str| &template["Resources"][id]["Properties"];
+        let cors = &properties("HttpApi")["CorsConfiguration"];
+        assert_eq!(cors["AllowOrigins"], origins);
+        let variables = &properties("WebsocketFunction")["Environment"]["Variables"];
+        assert_eq!(variables["ALLOWED_ORIGINS"], json!({ "Fn::Sub": variable }));
+        let rules = &properties("ObjectsBucket")["CorsConfiguration"]["CorsRules"];
+        let with_null = [origins.as_array().expect("a list"), &[json!("null")][..]].concat();
+        assert_eq!(rules[0]["AllowedOrigins"], json!(with_null));
+        assert_eq!(template["Outputs"]["PageUrl"]["Value"], page);
+    }
+}
+
+#[test]
+fn page_is_not_hosted_unless_an_option_or_the_environment_says_so() {
+    for environment in infra_gen::project().environments() {
+        let template = template(&environment);
+        assert_eq!(
+            resources(&template, "AWS::CloudFront::Distribution").len(),
+            0
+        );
+        let page = Environment {
+            page: true,
+            ..environment
+        };
+        let template = self::template(&page);
+        let bucket = &template["Resources"]["PageBucket"];
+        assert_eq!(bucket["DeletionPolicy"], "Delete", "{}", page.name);
+    }
+}
+
+#[test]
 fn anonymous_routes_have_limits_and_the_stage_follows_them() {
     for environment in infra_gen::project().environments() {
         let name = environment.name;

@@ -48,7 +48,7 @@ pub enum Protocol {
 #[serde(rename_all = "PascalCase")]
 pub struct Cors {
     /// The origins that may make requests, `https://app.example.com`.
-    pub allow_origins: Vec<String>,
+    pub allow_origins: Vec<StringValue>,
     /// The methods that they may use.
     pub allow_methods: Vec<Cow<'static, str>>,
     /// The headers that they may send.

@@ -85,7 +85,7 @@ pub struct Statement {
     pub resource: Option<Target>,
     /// Conditions: values of context keys by operator, then by key.
     #[serde(skip_serializing_if = "IndexMap::is_empty")]
-    pub condition: IndexMap<Cow<'static, str>, IndexMap<Cow<'static, str>, Cow<'static, str>>>,
+    pub condition: IndexMap<Cow<'static, str>, IndexMap<Cow<'static, str>, StringValue>>,
 }
 
 /// Whether a statement allows or denies.

@@ -5,6 +5,7 @@
 //! [`ResourceType`](crate::ResourceType) of your own crate, or an [`Untyped`](crate::Untyped) resource.
 
 pub mod apigatewayv2;
+pub mod cloudfront;
 pub mod cloudwatch;
 pub mod dynamodb;
 pub mod iam;

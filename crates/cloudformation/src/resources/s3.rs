@@ -44,6 +44,11 @@ impl Handle<Bucket> {
         self.attribute("Arn")
     }
 
+    /// The domain name of the bucket in its region, without `https://`.
+    pub fn regional_domain_name(&self) -> StringValue {
+        self.attribute("RegionalDomainName")
+    }
+
     /// The ARN of every object in the bucket.
     pub fn objects_arn(&self) -> StringValue {
         sub![self.arn(), "/*"]
@@ -179,7 +184,7 @@ pub struct CorsConfiguration {
 #[serde(rename_all = "PascalCase")]
 pub struct CorsRule {
     /// The origins that may make requests, `https://app.example.com`.
-    pub allowed_origins: Vec<String>,
+    pub allowed_origins: Vec<StringValue>,
     /// The methods that they may use.
     pub allowed_methods: Vec<Cow<'static, str>>,
     /// The headers that they may send.

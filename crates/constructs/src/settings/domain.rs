@@ -1,15 +1,15 @@
-//! The custom domain of an API.
+//! The custom domain of an API or a website.
 
 use serde::Serialize;
 
 use super::SettingError;
 
-/// The custom domain of an API, with its certificate.
+/// The custom domain of an API or a website, with its certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CustomDomain {
     /// The domain name.
     pub name: DomainName,
-    /// The certificate, in the stack's region and account.
+    /// The certificate, in the stack's account: in us-east-1 for a website, in the stack's region for an API.
     pub certificate: CertificateId,
 }
 
@@ -49,7 +49,7 @@ pub(super) fn is_domain_name(name: &str) -> bool {
         && !name.ends_with(|last: char| last.is_ascii_digit())
 }
 
-/// The id of a certificate in ACM, the last part of its ARN. Region and account are the stack's.
+/// The id of a certificate in ACM, the last part of its ARN.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertificateId(String);
 

@@ -45,7 +45,8 @@ pub struct StackSettings {
     pub table_key: TableKey,
     /// The default of the stack's parameter with the topic for alarms.
     pub alarm_topic: Option<TopicArn>,
-    /// The origins whose pages may use HTTP APIs and read from buckets; all if empty.
+    /// The origins whose pages may use HTTP APIs and read from buckets; all if empty. See
+    /// [`Stack::allowed_origins`](crate::Stack::allowed_origins).
     pub allowed_origins: Vec<Origin>,
     /// The processor of the functions.
     pub architecture: Architecture,

@@ -7,7 +7,7 @@ use std::{
 
 use crate::{
     diff::{Difference, Source, Summary, TemplateDocument, compare},
-    environments::Environment,
+    environments::{Environment, Overrides},
     generated::template_path,
     project::Project,
     stack,
@@ -22,6 +22,7 @@ use super::stack_options::StackOptions;
 use super::{
     architecture::ArchitectureOptions,
     outcome::CommandOutcome,
+    page::PageOptions,
     workspace::{GENERATED, workspace},
 };
 
@@ -44,6 +45,8 @@ pub(crate) struct Arguments {
     stack: StackOptions,
     #[command(flatten)]
     architecture: ArchitectureOptions,
+    #[command(flatten)]
+    page: PageOptions,
     /// Environment whose template is compared.
     #[cfg(not(feature = "deploy"))]
     #[arg(long, value_name = "NAME", default_value = "dev")]
@@ -88,7 +91,10 @@ pub(crate) fn run(project: Project, arguments: &Arguments) -> anyhow::Result<Com
                 project,
                 &arguments.stack,
                 environment,
-                arguments.architecture.chosen(),
+                deployed::Chosen {
+                    architecture: arguments.architecture.chosen(),
+                    page: arguments.page.chosen(),
+                },
             )?;
             (Against::Deployed { stack }, difference)
         }
@@ -143,14 +149,14 @@ impl Arguments {
     /// A deployed stack has its suffix as a parameter; a template file has it as the default of
     /// that parameter.
     fn environment(&self, project: Project) -> anyhow::Result<Environment> {
-        let overrides = self.architecture.overrides();
-        let overrides = if self.against.is_some() {
-            crate::environments::Overrides {
-                architecture: overrides.architecture,
-                ..self.stack.suffix()
-            }
+        let suffix = if self.against.is_some() {
+            self.stack.suffix()
         } else {
-            overrides
+            Overrides::default()
+        };
+        let overrides = Overrides {
+            name_suffix: suffix.name_suffix,
+            ..self.overrides()
         };
         self.stack.environment(project, &overrides)
     }
@@ -161,7 +167,16 @@ impl Arguments {
     fn environment(&self, project: Project) -> anyhow::Result<Environment> {
         Ok(project
             .environment(&self.environment)?
-            .with(&self.architecture.overrides()))
+            .with(&self.overrides()))
+    }
+}
+
+impl Arguments {
+    fn overrides(&self) -> Overrides {
+        Overrides {
+            page: self.page.chosen(),
+            ..self.architecture.overrides()
+        }
     }
 }
 
@@ -186,17 +201,24 @@ mod deployed {
     use crate::commands::{
         architecture::{kept_architecture, kept_architecture_note},
         hints::Hints,
+        page::{KEPT_PAGE_NOTE, keeps_page},
         runtime::block_on,
         stack_options::StackOptions,
     };
 
-    /// The name of the stack, and the difference from its template. `chosen` is the processor that
-    /// the command line chooses.
+    /// What the command line chooses; it takes precedence over what is deployed.
+    #[derive(Clone, Copy, Debug)]
+    pub(super) struct Chosen {
+        pub(super) architecture: Option<Architecture>,
+        pub(super) page: Option<bool>,
+    }
+
+    /// The name of the stack, and the difference from its template.
     pub(super) fn difference(
         project: Project,
         options: &StackOptions,
         mut environment: Environment,
-        chosen: Option<Architecture>,
+        chosen: Chosen,
     ) -> anyhow::Result<(String, Difference)> {
         let name = options.stack_name(project)?.to_string();
         let hints = Hints::new(project, "diff", "", options);
@@ -213,10 +235,14 @@ mod deployed {
             };
             require_ready(&stack, &hints)?;
             let old = stack.template(&session.cloudformation).await?.document;
-            if let Some(kept) = kept_architecture(&environment, chosen, Some(&old)) {
+            if let Some(kept) = kept_architecture(&environment, chosen.architecture, Some(&old)) {
                 let note = kept_architecture_note(kept, environment.architecture);
                 writeln!(io::stderr(), "{note}")?;
                 environment.architecture = kept;
+            }
+            if keeps_page(&environment, chosen.page, Some(&old)) {
+                writeln!(io::stderr(), "{KEPT_PAGE_NOTE}")?;
+                environment.page = true;
             }
             let (new, document) = synthesized(project, &environment)?;
             // The functions' code is not compared, so the locations of its packages stay.

@@ -2,7 +2,7 @@
 //!
 //! | file | content |
 //! | --- | --- |
-//! | `architecture`, `code`, `stack_options` | options that several subcommands take |
+//! | `architecture`, `code`, `page`, `stack_options` | options that several subcommands take |
 //! | `stack_error`, `failure`, `advice`, `hints` | errors, and the next steps that they suggest |
 //! | `follow`, `ownership`, `runtime`, `terminal`, `workspace` | helpers |
 
@@ -40,6 +40,7 @@ pub(crate) mod check;
 pub(crate) mod diff;
 pub(crate) mod new;
 mod outcome;
+mod page;
 pub(crate) mod synth;
 mod workspace;
 

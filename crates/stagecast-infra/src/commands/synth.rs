@@ -51,6 +51,9 @@ pub(crate) struct Arguments {
     /// Processor of the functions, instead of the environment's.
     #[arg(long, value_name = "arm64|x86_64", requires = "elsewhere")]
     architecture: Option<Architecture>,
+    /// Host the progress page with S3 and CloudFront, whatever the environment says.
+    #[arg(long, requires = "elsewhere")]
+    page: bool,
 }
 
 pub(crate) fn run(project: Project, arguments: &Arguments) -> anyhow::Result<CommandOutcome> {
@@ -62,6 +65,7 @@ pub(crate) fn run(project: Project, arguments: &Arguments) -> anyhow::Result<Com
             log_retention: arguments.log_retention,
             name_suffix: arguments.name_suffix.clone(),
             architecture: arguments.architecture,
+            page: arguments.page.then_some(true),
         },
     };
     if arguments.stdout {

@@ -6,6 +6,7 @@
 //! | the build of the functions | `build` |
 //! | region, credentials and clients | `session`, `credentials`, `connect_retry` |
 //! | the bucket for packages | `artifact_bucket` |
+//! | the bucket of the hosted page | `page_bucket` |
 //! | the values of parameters | `parameters` |
 //! | the names of stacks | `stack_name` |
 //! | the account's logging role for API Gateway | [`logging_role`] |
@@ -19,6 +20,7 @@ mod connect_retry;
 mod credentials;
 pub mod logging_role;
 mod owner;
+mod page_bucket;
 mod parameters;
 mod session;
 mod stack_name;
@@ -33,6 +35,7 @@ pub use cloudformation_deploy::{
     first_cause, holds_data, watch,
 };
 pub use owner::Owner;
+pub use page_bucket::WebObject;
 pub use parameters::{
     ParameterError, ParameterSources, ParameterValues, deployed_package_parameters,
     package_parameters, resolve_parameters,

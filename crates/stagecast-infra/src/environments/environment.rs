@@ -37,8 +37,13 @@ pub struct Environment {
     pub http_throttling: Throttling,
     /// The limit of requests that create jobs, the only ones that need no key.
     pub job_creation_throttling: Throttling,
-    /// The origins whose pages may use the APIs; all if empty. Jobs are protected by their keys, not by
-    /// this.
+    /// Whether the stack hosts the progress page, with S3 and CloudFront. The page's origin is then allowed
+    /// in addition to `allowed_origins`: if those are empty, it is the only one.
+    pub page: bool,
+    /// The custom domain of the hosted page. Its certificate is in us-east-1. None: CloudFront's domain.
+    pub page_domain: Option<CustomDomain>,
+    /// The origins whose pages may use the APIs; all if empty and the stack hosts no page. Jobs are
+    /// protected by their keys, not by this.
     pub allowed_origins: Vec<Origin>,
     /// The number of jobs that a connection can be subscribed to at a time.
     pub max_subscriptions: u32,
@@ -91,6 +96,8 @@ impl Environment {
                 requests_per_second: 10,
                 burst: 20,
             },
+            page: false,
+            page_domain: None,
             allowed_origins: Vec::new(),
             max_subscriptions: limits::DEFAULT_MAX_SUBSCRIPTIONS,
             websocket_domain: None,

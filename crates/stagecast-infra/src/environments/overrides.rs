@@ -15,6 +15,8 @@ pub struct Overrides {
     pub name_suffix: Option<NameSuffix>,
     /// The processor of the functions.
     pub architecture: Option<Architecture>,
+    /// Whether the stack hosts the progress page.
+    pub page: Option<bool>,
 }
 
 impl Environment {
@@ -32,6 +34,9 @@ impl Environment {
         }
         if let Some(architecture) = overrides.architecture {
             self.architecture = architecture;
+        }
+        if let Some(page) = overrides.page {
+            self.page = page;
         }
         self
     }

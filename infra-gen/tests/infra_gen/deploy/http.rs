@@ -17,6 +17,8 @@ pub(super) struct Request {
     pub(super) query: String,
     /// The header with the signature, in lower case.
     pub(super) authorization: String,
+    /// All headers, with names in lower case.
+    pub(super) headers: HashMap<String, String>,
     /// The header `x-amz-target` with the operation, for services with a JSON protocol.
     pub(super) target: String,
     pub(super) body: String,
@@ -25,6 +27,8 @@ pub(super) struct Request {
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
     pub(super) status: u16,
+    /// The body. A successful answer to HEAD has none: then these are more headers, each with the end of its
+    /// line.
     pub(super) body: String,
 }
 
@@ -52,13 +56,15 @@ impl Request {
         let (path, query) = (path.to_owned(), query.to_owned());
         let mut length = 0;
         let (mut authorization, mut operation) = (String::new(), String::new());
+        let mut headers = HashMap::new();
         loop {
             let mut header = String::new();
             reader.read_line(&mut header)?;
-            if let Some((name, value)) = header.split_once(": ")
-                && name.eq_ignore_ascii_case("x-amz-target")
-            {
-                value.trim().clone_into(&mut operation);
+            if let Some((name, value)) = header.split_once(": ") {
+                headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+                if name.eq_ignore_ascii_case("x-amz-target") {
+                    value.trim().clone_into(&mut operation);
+                }
             }
             let header = header.trim().to_ascii_lowercase();
             if header.is_empty() {
@@ -81,6 +87,7 @@ impl Request {
             path,
             query,
             authorization,
+            headers,
             target: operation,
             body: String::from_utf8_lossy(&body).into_owned(),
         }))
@@ -112,14 +119,16 @@ pub(super) fn serve(answer: impl Fn(Request) -> Answer + Send + Sync + 'static) 
                     thread::sleep(Duration::from_mins(1));
                     return;
                 }
+                let (headers, body) = match (is_head, status) {
+                    (true, 200) => (body, String::new()),
+                    (true, _) => (String::new(), String::new()),
+                    (false, _) => (String::new(), body),
+                };
                 let length = body.len();
-                let mut text = format!(
+                let text = format!(
                     "HTTP/1.1 {status} Answer\r\ncontent-length: {length}\r\nx-amzn-requestid: r-1\r\n\
-                     connection: close\r\n\r\n"
+                     {headers}connection: close\r\n\r\n{body}"
                 );
-                if !is_head {
-                    text += &body;
-                }
                 // The client may have closed the connection.
                 let _ = (&stream).write_all(text.as_bytes());
             });

@@ -5,6 +5,7 @@ mod account;
 mod building;
 mod changes;
 mod fake;
+mod hosted_page;
 mod http;
 mod names;
 mod program;

@@ -17,6 +17,9 @@ pub(super) struct DeployRequest {
     pub(super) environment: Environment,
     /// The processor that the command line chooses; it takes precedence over the deployed one.
     pub(super) architecture: Option<Architecture>,
+    /// Whether the command line chooses to host the progress page; it takes precedence over the deployed
+    /// stack.
+    pub(super) page: Option<bool>,
     pub(super) stack_name: StackName,
     /// The description in the template, by which stacks of Stagecast without tags are recognized.
     pub(super) description: String,

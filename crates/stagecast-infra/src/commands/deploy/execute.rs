@@ -1,28 +1,22 @@
 //! Executes a change set and follows it to its end.
 
-use std::io::{self, Write};
-
 use crate::{
-    deploy::{ChangeSet, DeployedStack, Events},
+    deploy::{ChangeSet, Events},
     template::Template,
 };
 
-use super::{
-    context::{DeployContext, Progress},
-    invitation::invitation,
-};
+use super::context::{DeployContext, Progress};
 use crate::commands::{
-    failure::failed_construct, follow::follow, outcome::CommandOutcome, stack_error::StackError,
-    terminal::Terminal,
+    failure::failed_construct, follow::follow, stack_error::StackError, terminal::Terminal,
 };
 
-/// Executes a change set, follows it to its end and prints the stack's addresses.
+/// Executes a change set and follows it to its end.
 pub(super) async fn execute(
     context: &DeployContext,
     template: &Template,
     change_set: &ChangeSet,
     terminal: &mut Terminal,
-) -> Result<CommandOutcome, StackError> {
+) -> Result<(), StackError> {
     let session = &context.session;
     let name = context.request.stack_name.as_str();
     let mut events = Events::from_now(&session.cloudformation, &change_set.stack_id, name).await?;
@@ -38,15 +32,7 @@ pub(super) async fn execute(
         });
     }
     terminal.done(format!("{name} is {}", result.status));
-    if let Some(stack) = DeployedStack::find(&session.cloudformation, name).await? {
-        let text = invitation(
-            context.request.project.product.input,
-            &|name| stack.output(name),
-            session.endpoint(),
-        );
-        io::stdout().write_all(text.as_bytes())?;
-    }
-    Ok(CommandOutcome::Done)
+    Ok(())
 }
 
 /// Starts the execution. An interruption during the call must report that the execution may have

@@ -1,12 +1,14 @@
-//! What a successful deployment prints: the APIs' addresses and a command to try.
+//! What a successful deployment prints: the addresses of the APIs and the page, and a command to try.
 
 use stagecast_contract::input::InputRules;
+
+use crate::construct_options::PAGE;
 
 /// The addresses of the HTTP API and of the WebSocket API, if the stack has these outputs.
 ///
 /// The outputs hold addresses at AWS. An emulator, at `endpoint`, serves the APIs below its own
 /// address instead.
-fn addresses<'a>(
+pub(super) fn addresses<'a>(
     output: &impl Fn(&str) -> Option<&'a str>,
     endpoint: Option<&str>,
 ) -> [Option<String>; 2] {
@@ -27,14 +29,19 @@ fn addresses<'a>(
     ]
 }
 
-/// The addresses, and a `curl` command that creates a job.
+/// The addresses with that of the hosted page, and a `curl` command that creates a job.
 pub(super) fn invitation<'a>(
     input: &InputRules,
     output: &impl Fn(&str) -> Option<&'a str>,
     endpoint: Option<&str>,
 ) -> String {
     let [http, websocket] = addresses(output, endpoint);
-    let urls = [("HTTP API     ", &http), ("WebSocket API", &websocket)];
+    let page = output(&format!("{PAGE}Url")).map(str::to_owned);
+    let urls = [
+        ("Progress page", &page),
+        ("HTTP API     ", &http),
+        ("WebSocket API", &websocket),
+    ];
     let urls = urls.into_iter().filter_map(|(title, url)| {
         let url = url.as_ref()?;
         Some(format!("  {title}  {url}\n"))
@@ -70,11 +77,14 @@ mod tests {
             "WebSocketUrl" => Some("wss://b.example/live"),
             "WebSocketApiId" => Some("ws1"),
             "StageName" => Some("live"),
+            "PageUrl" => Some("https://d1.cloudfront.net"),
             _ => None,
         };
         let printed = invitation(&INPUT, &output, None);
         assert!(printed.contains("https://a.example/v1/jobs"), "{printed}");
         assert!(printed.contains("wss://b.example/live"), "{printed}");
+        let page = "\n  Progress page  https://d1.cloudfront.net\n";
+        assert!(printed.starts_with(page), "{printed}");
         let printed = invitation(&INPUT, &output, Some("https://localhost:4566/"));
         for address in [
             "https://localhost:4566/_aws/execute-api/http1/v1/jobs",

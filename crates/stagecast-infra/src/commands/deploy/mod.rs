@@ -10,21 +10,32 @@ mod interrupt;
 mod invitation;
 mod logging_role;
 mod names;
+mod page;
 mod parameters;
 mod plan;
 mod preflight;
 mod refusals;
 mod upload;
 
-use crate::{construct_options::stack_tags, deploy::ParameterValues, project::Project, stack};
+use std::io::{self, Write};
+
+use crate::{
+    construct_options::stack_tags,
+    deploy::{DeployedStack, ParameterValues},
+    environments::Overrides,
+    project::Project,
+    stack,
+};
 use anyhow::anyhow;
 use clap::Args;
+use stagecast_page::PageFile;
 
 use self::context::{Consent, DeployContext, DeployRequest};
 use super::{
     code::CodeOptions,
     hints::Hints,
     outcome::CommandOutcome,
+    page::PageOptions,
     runtime::{block_on, unless_interrupted},
     stack_error::StackError,
     stack_options::{StackOptions, shell_option},
@@ -37,6 +48,8 @@ pub(crate) struct Arguments {
     stack: StackOptions,
     #[command(flatten)]
     code: CodeOptions,
+    #[command(flatten)]
+    page: PageOptions,
     /// Deploy without asking.
     #[arg(long)]
     yes: bool,
@@ -64,8 +77,11 @@ fn parameter(text: &str) -> Result<(String, String), String> {
 
 impl Arguments {
     fn resolve(&self, project: Project) -> anyhow::Result<DeployRequest> {
-        let architecture = self.code.overrides();
-        let environment = self.stack.environment(project, &architecture)?;
+        let overrides = Overrides {
+            page: self.page.chosen(),
+            ..self.code.overrides()
+        };
+        let environment = self.stack.environment(project, &overrides)?;
         let mut parameters: ParameterValues = self.stack.parameters();
         parameters.extend(self.parameters.iter().cloned());
         Ok(DeployRequest {
@@ -77,7 +93,8 @@ impl Arguments {
                 .into(),
             project,
             environment,
-            architecture: architecture.architecture,
+            architecture: overrides.architecture,
+            page: overrides.page,
             stack_name: self.stack.stack_name(project)?,
             parameters,
             artifact_bucket: self.artifact_bucket.clone(),
@@ -93,7 +110,7 @@ impl Arguments {
     /// The options beside those of the stack that a repeated deployment needs, for a shell. Consent
     /// is not repeated: the user gave it once, for changes that they had seen.
     fn to_shell(&self) -> String {
-        let mut options = self.code.to_shell();
+        let mut options = self.code.to_shell() + self.page.to_shell();
         for (name, value) in &self.parameters {
             options += &shell_option("parameter", Some(&format!("{name}={value}")));
         }
@@ -143,6 +160,7 @@ async fn deploy(
     let stack = plan::StackToDeploy::new(context, &target, terminal).await?;
     let names = names::new_names(context, &target, &stack).await?;
     names::require_free(context, &names, terminal).await?;
+    let page = page::files(&stack)?;
 
     let packages =
         context
@@ -156,18 +174,46 @@ async fn deploy(
             "{} is up to date: there are no changes",
             context.request.stack_name
         ));
+        if let Some(stack) = &target.stack {
+            page::upload(context, page, stack, terminal).await?;
+        }
         return Ok(CommandOutcome::Done);
     };
     plan.show(terminal, target.stack.is_none());
-    refusals::require_accepted(context, &plan.difference)?;
+    refusals::require_accepted(context, &stack, &plan.difference)?;
     refusals::warn_of_anonymous_jobs(&context.request.environment, terminal);
+    page::warn_of_origins(context, &stack, terminal);
     if !confirm(context, terminal).await? {
         terminal.line("Nothing was changed.");
         return Ok(CommandOutcome::Differs);
     }
     // Building and the question take time, in which another deployment may have taken a name.
     names::require_free(context, &names, terminal).await?;
-    execute::execute(context, &stack.template, &plan.change_set, terminal).await
+    page::empty(context, &target, &stack, terminal).await?;
+    execute::execute(context, &stack.template, &plan.change_set, terminal).await?;
+    finish(context, page, terminal).await
+}
+
+/// Uploads the page and prints the stack's addresses.
+async fn finish(
+    context: &DeployContext,
+    page: Vec<PageFile>,
+    terminal: &mut Terminal,
+) -> Result<CommandOutcome, StackError> {
+    let DeployContext {
+        request, session, ..
+    } = context;
+    let name = request.stack_name.as_str();
+    if let Some(stack) = DeployedStack::find(&session.cloudformation, name).await? {
+        page::upload(context, page, &stack, terminal).await?;
+        let text = invitation::invitation(
+            request.project.product.input,
+            &|name| stack.output(name),
+            session.endpoint(),
+        );
+        io::stdout().write_all(text.as_bytes())?;
+    }
+    Ok(CommandOutcome::Done)
 }
 
 async fn confirm(context: &DeployContext, terminal: &mut Terminal) -> anyhow::Result<bool> {
@@ -215,6 +261,7 @@ mod tests {
             "--x86-64",
             "--binaries",
             "out",
+            "--page",
             "--parameter",
             "AlarmTopicArn=arn:aws:sns:eu-west-1:123456789012:alarms",
             "--artifact-bucket",
@@ -224,6 +271,7 @@ mod tests {
         let given = [&options[..], &consent].concat();
         assert_eq!(words(&given), options);
         assert_eq!(repeated(&["--architecture", "arm64"]), " --arm64");
+        assert_eq!(repeated(&["--no-page"]), " --no-page");
         assert_eq!(repeated(&[]), "");
     }
 

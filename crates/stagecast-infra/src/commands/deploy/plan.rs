@@ -18,6 +18,7 @@ use super::{
 };
 use crate::commands::{
     architecture::{kept_architecture, kept_architecture_note},
+    page::{KEPT_PAGE_NOTE, hosts_page, keeps_page},
     terminal::{Terminal, paint},
 };
 
@@ -27,11 +28,13 @@ pub(super) struct StackToDeploy {
     pub(super) template: Template,
     pub(super) architecture: Architecture,
     pub(super) deployed: Option<DeployedTemplate>,
+    /// Whether the template hosts the progress page.
+    pub(super) hosts_page: bool,
 }
 
 impl StackToDeploy {
-    /// Synthesizes the template for the processor that the functions run on already, unless the
-    /// command line chooses one.
+    /// Synthesizes the template for the processor that the functions run on already, and with the page that
+    /// the stack hosts already, unless the command line chooses.
     pub(super) async fn new(
         context: &DeployContext,
         target: &DeployTarget,
@@ -48,11 +51,31 @@ impl StackToDeploy {
             terminal.line(kept_architecture_note(kept, environment.architecture));
             environment.architecture = kept;
         }
+        if keeps_page(&environment, request.page, document) {
+            terminal.line(KEPT_PAGE_NOTE);
+            environment.page = true;
+        }
         Ok(Self {
+            hosts_page: environment.page,
             template: stack::synthesize(request.project, &environment)?,
             architecture: environment.architecture,
             deployed,
         })
+    }
+
+    /// Whether the deployed stack hosts no page, and this one does.
+    pub(super) fn adds_page(&self) -> bool {
+        self.hosts_page && !self.deployed_hosts_page()
+    }
+
+    /// Whether the deployed stack hosts a page, and this one does not.
+    pub(super) fn removes_page(&self) -> bool {
+        !self.hosts_page && self.deployed_hosts_page()
+    }
+
+    fn deployed_hosts_page(&self) -> bool {
+        let deployed = self.deployed.as_ref();
+        deployed.is_some_and(|template| hosts_page(&template.document))
     }
 
     /// Whether the stack has exactly this template and these parameters. It has not if its last

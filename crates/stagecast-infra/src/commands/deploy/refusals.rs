@@ -7,16 +7,17 @@ use crate::{
 };
 use anyhow::bail;
 
-use super::context::DeployContext;
-use crate::commands::terminal::Terminal;
+use super::{context::DeployContext, plan::StackToDeploy};
+use crate::commands::{page::page_bucket, terminal::Terminal};
 
 /// Refuses changes that AWS would refuse, and losses of data that the user has not agreed to.
 pub(super) fn require_accepted(
     context: &DeployContext,
+    stack: &StackToDeploy,
     difference: &Difference,
 ) -> anyhow::Result<()> {
     refuse_invalid_changes(context, difference)?;
-    refuse_data_loss(context, difference)
+    refuse_data_loss(context, stack, difference)
 }
 
 /// AWS would refuse these changes during the update, and CloudFormation would roll back all others.
@@ -40,8 +41,15 @@ fn refuse_invalid_changes(context: &DeployContext, difference: &Difference) -> a
     )
 }
 
-fn refuse_data_loss(context: &DeployContext, difference: &Difference) -> anyhow::Result<()> {
-    let lossy = data_loss_changes(difference);
+fn refuse_data_loss(
+    context: &DeployContext,
+    stack: &StackToDeploy,
+    difference: &Difference,
+) -> anyhow::Result<()> {
+    let mut lossy = data_loss_changes(difference);
+    // The files of the page exist elsewhere, and --no-page agrees to their deletion.
+    let page_bucket = page_bucket();
+    lossy.retain(|change| !(stack.removes_page() && change.logical_id == page_bucket));
     if lossy.is_empty() || context.request.consent.replacement {
         return Ok(());
     }

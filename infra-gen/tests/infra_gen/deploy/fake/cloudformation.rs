@@ -8,6 +8,12 @@ use super::{
     xml::{error, escape, members, pairs, result},
 };
 
+/// The bucket of the hosted page, as a resource of the stack.
+const PAGE_BUCKET: &str = "<member><LogicalResourceId>PageBucket</LogicalResourceId>\
+    <PhysicalResourceId>the-page</PhysicalResourceId>\
+    <ResourceType>AWS::S3::Bucket</ResourceType>\
+    <ResourceStatus>CREATE_COMPLETE</ResourceStatus></member>";
+
 const STACK_ID: &str = "arn:aws:cloudformation:eu-central-1:123456789012:stack/it/1";
 
 impl State {
@@ -72,7 +78,8 @@ impl State {
             }
             "ListStackResources" => result(
                 operation,
-                "<StackResourceSummaries>\
+                &format!(
+                    "<StackResourceSummaries>\
                  <member><LogicalResourceId>JobsTable</LogicalResourceId>\
                  <PhysicalResourceId>jobs</PhysicalResourceId>\
                  <ResourceType>AWS::DynamoDB::Table</ResourceType>\
@@ -80,14 +87,21 @@ impl State {
                  <member><LogicalResourceId>ObjectsBucket</LogicalResourceId>\
                  <PhysicalResourceId>the-objects</PhysicalResourceId>\
                  <ResourceType>AWS::S3::Bucket</ResourceType>\
-                 <ResourceStatus>CREATE_COMPLETE</ResourceStatus></member>\
+                 <ResourceStatus>CREATE_COMPLETE</ResourceStatus></member>{}\
                  </StackResourceSummaries>",
+                    if self.hosts_page() { PAGE_BUCKET } else { "" }
+                ),
             ),
             _ => Answer {
                 status: 400,
                 body: error("InvalidAction", operation),
             },
         }
+    }
+
+    fn hosts_page(&self) -> bool {
+        let stack = self.stack.as_ref();
+        stack.is_some_and(|stack| stack.template.contains("PageBucket:"))
     }
 
     fn describe(&self, form: &HashMap<String, String>) -> Answer {
@@ -107,6 +121,13 @@ impl State {
                 "wss://live.example/live".to_owned(),
             ),
         ];
+        if self.hosts_page() {
+            let page = [
+                ("PageUrl", "https://page.example"),
+                ("PageBucketName", "the-page"),
+            ];
+            urls.extend(page.map(|(name, value)| (name.to_owned(), value.to_owned())));
+        }
         // A stack without resources has no outputs.
         if [
             "REVIEW_IN_PROGRESS",

@@ -216,6 +216,12 @@ impl FakeAws {
         self.state().objects.insert(key.to_owned());
     }
 
+    /// Forgets the hash of an object, as if the object had another content.
+    pub(super) fn without_hash(&self, path: &str) -> Self {
+        self.state().hashes.remove(path);
+        self.clone()
+    }
+
     pub(super) fn stack_status(&self) -> Option<String> {
         self.state()
             .stack

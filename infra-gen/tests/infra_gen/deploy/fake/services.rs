@@ -31,9 +31,17 @@ impl State {
                 self.bucket_is_there = true;
                 Answer::ok("")
             }
-            "HeadObject" if self.objects.contains(&request.path) => Answer::ok(""),
+            "HeadObject" if self.objects.contains(&request.path) => {
+                let hash = self.hashes.get(&request.path);
+                Answer::ok(
+                    hash.map_or_else(String::new, |hash| format!("x-amz-meta-sha256: {hash}\r\n")),
+                )
+            }
             "HeadObject" => s3_error(404, "NotFound"),
             "PutObject" => {
+                if let Some(hash) = request.headers.get("x-amz-meta-sha256") {
+                    self.hashes.insert(request.path.clone(), hash.clone());
+                }
                 self.objects.insert(request.path.clone());
                 Answer::ok("")
             }

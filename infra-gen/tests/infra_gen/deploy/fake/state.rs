@@ -42,6 +42,8 @@ pub(super) struct State {
     pub(super) changes: String,
     pub(super) bucket_is_there: bool,
     pub(super) objects: BTreeSet<String>,
+    /// The hashes in the metadata of objects, by path.
+    pub(super) hashes: HashMap<String, String>,
     pub(super) logging_role: bool,
     /// The tables and queues in the account, with their tags.
     pub(super) tables: HashMap<String, Tags>,
