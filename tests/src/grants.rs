@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 
 use local_aws::Call;
 use stagecast_scenarios::grants::is_allowed;
-use typed_contract::grants::GrantedOn;
+use typed_contract::grants::{Grant, GrantedOn};
 
 /// Grants that none of these calls used, as sentences.
 pub fn unused(calls: &BTreeMap<Call, u64>) -> Vec<String> {
     let mut sentences = Vec::new();
     for function in contract::PRODUCT.all_functions() {
-        for grant in function.grants {
+        // The local stack does not serve external resources, so their calls are not known.
+        let is_served = |grant: &&Grant| !matches!(grant.on, GrantedOn::External(_));
+        for grant in function.grants.iter().filter(is_served) {
             if !calls
                 .keys()
                 .any(|call| is_allowed(&contract::PRODUCT, function, grant, call))
@@ -36,6 +38,9 @@ fn name(on: GrantedOn) -> String {
         GrantedOn::Queue(queue) => format!("the queue `{}`", queue.name),
         GrantedOn::Bucket(bucket) => format!("the bucket `{}`", bucket.name),
         GrantedOn::Connections(method) => format!("connections (`{method}`)"),
+        GrantedOn::Secret(secret) => format!("the secret `{}`", secret.name),
+        GrantedOn::Parameter(parameter) => format!("the parameter `{}`", parameter.name),
+        GrantedOn::External(external) => format!("`{}`", external.arn),
     }
 }
 

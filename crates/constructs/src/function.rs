@@ -16,6 +16,7 @@ use typed_contract::{environment, functions::FunctionSpec};
 
 use crate::{
     error::SynthError,
+    pattern::resolve,
     permissions::{self, Grantable, GrantedResource},
     setting_values::SettingValues,
     stack::Stack,
@@ -222,6 +223,16 @@ fn variables(
                     (environment::WEBSOCKET_STAGE, websocket.literal_stage_name()),
                     (environment::WEBSOCKET_ENDPOINT, websocket.endpoint()),
                 ]);
+            }
+            GrantedResource::Secret(secret) => {
+                variables.insert(secret.variable, resolve(secret.name));
+            }
+            GrantedResource::Parameter(parameter) => {
+                variables.insert(parameter.variable, resolve(parameter.name));
+            }
+            GrantedResource::External(external) => {
+                let value = external.value.unwrap_or(external.arn);
+                variables.insert(external.variable, resolve(value));
             }
         }
     }

@@ -14,6 +14,7 @@ mod http_route;
 mod http_routes;
 mod integration;
 mod metrics;
+mod pattern;
 mod permissions;
 mod queue;
 mod route_key;

@@ -1,7 +1,9 @@
 //! The IAM statements that follow from a function's grants and triggers.
 
+use std::collections::BTreeSet;
+
 use cloudformation::{
-    Handle, LogicalId, StringValue,
+    ConstructPath, Handle, LogicalId, StringValue,
     resources::{
         iam::{Statement, Target},
         logs::LogGroup,
@@ -11,14 +13,21 @@ use cloudformation::{
 use indexmap::IndexMap;
 use typed_contract::{
     buckets::BucketSpec,
+    external::ExternalSpec,
     functions::{FunctionSpec, Trigger},
     grants::GrantedOn,
     queues::QueueSpec,
+    secrets::{ParameterSpec, SecretSpec},
     tables::TableSpec,
 };
 
 use crate::{
-    bucket::Bucket, error::SynthError, queue::Queue, table::Table, websocket_api::WebSocketApi,
+    bucket::Bucket,
+    error::SynthError,
+    pattern::{self, resolve},
+    queue::Queue,
+    table::Table,
+    websocket_api::WebSocketApi,
 };
 
 /// The actions of Lambda's event source mapping, which uses the consumer's role.
@@ -27,6 +36,10 @@ const CONSUMER_ACTIONS: [&str; 3] = [
     "sqs:GetQueueAttributes",
     "sqs:ReceiveMessage",
 ];
+
+/// The action of reading what is encrypted with a customer managed key. The service decrypts on behalf of the
+/// function.
+const DECRYPT: &str = "kms:Decrypt";
 
 /// The resources that grants can refer to. A stack's own resources are added to those of others.
 #[derive(Clone, Debug, Default)]
@@ -48,6 +61,9 @@ pub(crate) enum GrantedResource<'a> {
     Queue(&'a Queue),
     Bucket(&'a Bucket),
     Connections(&'a WebSocketApi, &'static str),
+    Secret(&'static SecretSpec),
+    Parameter(&'static ParameterSpec),
+    External(&'static ExternalSpec),
 }
 
 impl Grantable {
@@ -71,6 +87,9 @@ impl Grantable {
                 })?;
                 GrantedResource::Connections(websocket, method)
             }
+            GrantedOn::Secret(spec) => GrantedResource::Secret(spec),
+            GrantedOn::Parameter(spec) => GrantedResource::Parameter(spec),
+            GrantedOn::External(spec) => GrantedResource::External(spec),
         })
     }
 
@@ -92,9 +111,14 @@ impl Grantable {
 }
 
 impl GrantedResource<'_> {
-    /// The id of the statement about the resource.
+    /// The id of the statement about the resource. Names can differ only in characters that ids cannot have.
     fn sid(&self) -> String {
         let of = |id: &LogicalId| id.to_string();
+        let named = |name: &str, kind: &str| {
+            of(&ConstructPath::root(&name.replace("{suffix}", ""))
+                .child(kind)
+                .logical_id())
+        };
         match self {
             Self::Table(table) => of(table.resource.logical_id()),
             Self::Index(table, index) => format!("{}Index{index}", table.resource.logical_id())
@@ -104,6 +128,9 @@ impl GrantedResource<'_> {
             Self::Queue(queue) => of(queue.resource.logical_id()),
             Self::Bucket(bucket) => of(bucket.resource.logical_id()),
             Self::Connections(_, method) => format!("Connections{method}"),
+            Self::Secret(secret) => named(secret.name, "Secret"),
+            Self::Parameter(parameter) => named(parameter.name, "Parameter"),
+            Self::External(external) => named(external.name, "External"),
         }
     }
 
@@ -114,7 +141,54 @@ impl GrantedResource<'_> {
             Self::Queue(queue) => queue.resource.arn(),
             Self::Bucket(bucket) => bucket.resource.objects_arn(),
             Self::Connections(websocket, method) => websocket.connections_arn(method),
+            // Secrets Manager appends a hyphen and six random characters to the name.
+            Self::Secret(secret) => {
+                let name = sub!["secret:", resolve(secret.name), "-??????"];
+                StringValue::Sub(pattern::arn("secretsmanager", name))
+            }
+            Self::Parameter(parameter) => {
+                let name = parameter.name.trim_start_matches('/');
+                let name = sub!["parameter/", resolve(name)];
+                StringValue::Sub(pattern::arn("ssm", name))
+            }
+            Self::External(external) => resolve(external.arn),
         }
+    }
+
+    /// The ARN of the customer managed key that the resource is encrypted with.
+    fn key_arn(&self) -> Option<StringValue> {
+        match self {
+            Self::Secret(secret) => secret.key.map(resolve),
+            Self::Parameter(parameter) => parameter.key.map(resolve),
+            _ => None,
+        }
+    }
+}
+
+/// Actions by the ARN that they are allowed on, each ARN with the id of its statement.
+#[derive(Default)]
+struct Merged(IndexMap<StringValue, (String, Vec<&'static str>)>);
+
+impl Merged {
+    fn allow(&mut self, sid: String, arn: StringValue, actions: &[&'static str]) {
+        let (_, allowed) = self.0.entry(arn).or_insert_with(|| (sid, Vec::new()));
+        allowed.extend(actions);
+    }
+
+    /// One statement per ARN. An id that another statement has gets a number.
+    fn statements(self) -> Vec<Statement> {
+        let mut taken = BTreeSet::new();
+        let statements = self.0.into_iter().map(|(arn, (sid, mut actions))| {
+            actions.sort_unstable();
+            actions.dedup();
+            let numbered = (2..).map(|number| format!("{sid}{number}"));
+            let sid = std::iter::once(sid.clone())
+                .chain(numbered)
+                .find(|sid| taken.insert(sid.clone()))
+                .unwrap_or(sid);
+            Statement::allow(sid, actions, Target::Arns(vec![arn]))
+        });
+        statements.collect()
     }
 }
 
@@ -124,32 +198,24 @@ pub(crate) fn statements(
     grantable: &Grantable,
     logs: &Handle<LogGroup>,
 ) -> Result<Vec<Statement>, SynthError> {
-    let mut merged: IndexMap<String, (StringValue, Vec<&'static str>)> = IndexMap::new();
-    let mut allow = |on, actions: &[&'static str]| -> Result<(), SynthError> {
-        let granted = grantable.find(function, on)?;
-        let (_, allowed) = merged
-            .entry(granted.sid())
-            .or_insert_with(|| (granted.arn(), Vec::new()));
-        allowed.extend(actions);
-        Ok(())
-    };
+    let mut merged = Merged::default();
     for grant in function.grants {
-        allow(grant.on, &[grant.action])?;
+        let granted = grantable.find(function, grant.on)?;
+        merged.allow(granted.sid(), granted.arn(), &[grant.action]);
+        if let Some(key) = granted.key_arn() {
+            merged.allow(format!("{}Key", granted.sid()), key, &[DECRYPT]);
+        }
     }
     for trigger in function.triggers {
         match trigger {
-            Trigger::Queue { queue, .. } => allow(GrantedOn::Queue(queue), &CONSUMER_ACTIONS)?,
+            Trigger::Queue { queue, .. } => {
+                let granted = grantable.find(function, GrantedOn::Queue(queue))?;
+                merged.allow(granted.sid(), granted.arn(), &CONSUMER_ACTIONS);
+            }
             Trigger::WebSocketRoutes | Trigger::HttpRoutes => {}
         }
     }
-    let mut statements: Vec<_> = merged
-        .into_iter()
-        .map(|(sid, (arn, mut actions))| {
-            actions.sort_unstable();
-            actions.dedup();
-            Statement::allow(sid, actions, Target::Arns(vec![arn]))
-        })
-        .collect();
+    let mut statements = merged.statements();
     statements.push(Statement::allow(
         "Logs",
         ["logs:CreateLogStream", "logs:PutLogEvents"],

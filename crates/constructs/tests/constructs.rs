@@ -12,11 +12,11 @@ use constructs::{
 use serde_json::{Value, json};
 use typed_contract::{
     environment::WebSocketApi as WebSocketApiResource,
-    function,
+    external, function,
     functions::{Function as _, Trigger},
-    http_routes, queue,
+    http_routes, parameter, queue,
     queues::Queue as _,
-    settings, table,
+    secret, settings, table,
     tables::Table as _,
 };
 
@@ -97,6 +97,53 @@ function! {
         triggers: [Trigger::WebSocketRoutes],
         grants: {
             WebSocketApiResource: [PostToConnection],
+        },
+        settings: [],
+    }
+}
+
+secret! {
+    /// The key of the billing service.
+    ApiKey = "billing/api-key{suffix}" in "BILLING_API_KEY_SECRET"
+}
+
+parameter! {
+    /// The password of the carrier's portal.
+    Password = "/carrier/password" in "CARRIER_PASSWORD_PARAMETER" {
+        key: "arn:{partition}:kms:{region}:{account}:key/0d3e5ab4",
+    }
+}
+
+external! {
+    /// The topic of the support team.
+    Alerts = "arn:{partition}:sns:{region}:{account}:alerts{suffix}" in "ALERTS_TOPIC_ARN" {
+        /// Send a message to the topic's subscribers.
+        Publish = "sns:Publish",
+        /// Read the topic's settings.
+        GetTopicAttributes = "sns:GetTopicAttributes",
+    }
+}
+
+external! {
+    /// The bucket with the partner's prices, in the partner's account.
+    Prices = "arn:aws:s3:::partner-prices/*" in "PRICES_BUCKET" as "partner-prices" {
+        /// Read a price list.
+        ReadPriceList = "s3:GetObject",
+    }
+}
+
+function! {
+    /// Bills orders.
+    BillingFunction = "billing" {
+        memory_mib: 256,
+        timeout_seconds: 10,
+        retry_budget_seconds: 0,
+        triggers: [Trigger::HttpRoutes],
+        grants: {
+            ApiKey: [GetSecretValue],
+            Password: [GetParameter],
+            Alerts: [Publish, GetTopicAttributes],
+            Prices: [ReadPriceList],
         },
         settings: [],
     }
@@ -379,4 +426,60 @@ fn data_policy_decides_what_a_deleted_stack_leaves() {
             is_protected
         );
     }
+}
+
+#[test]
+fn grants_on_resources_outside_of_the_stack_name_exact_actions_and_arns() {
+    let mut stack = stack(StackSettings::default());
+    function(&mut stack, BillingFunction::SPEC, &Grantable::default()).expect("a function");
+    let template = json(stack);
+    let policies = &template["Resources"]["BillingRole"]["Properties"]["Policies"];
+    let statements = policies[0]["PolicyDocument"]["Statement"].as_array();
+    let statements: Vec<_> = statements.expect("statements").iter().collect();
+    let account = "${AWS::Region}:${AWS::AccountId}";
+    let expected = |sid: &str, actions: &[&str], arn: Value| json!({ "Sid": sid, "Effect": "Allow", "Action": actions, "Resource": [arn] });
+    let sub = |service: &str, resource: &str| json!({ "Fn::Sub": format!("arn:${{AWS::Partition}}:{service}:{account}:{resource}") });
+    let outside = [
+        expected(
+            "BillingApiKeySecret",
+            &["secretsmanager:GetSecretValue"],
+            sub(
+                "secretsmanager",
+                "secret:billing/api-key${NameSuffix}-??????",
+            ),
+        ),
+        expected(
+            "CarrierPasswordParameter",
+            &["ssm:GetParameter"],
+            sub("ssm", "parameter/carrier/password"),
+        ),
+        expected(
+            "CarrierPasswordParameterKey",
+            &["kms:Decrypt"],
+            sub("kms", "key/0d3e5ab4"),
+        ),
+        expected(
+            "AlertsExternal",
+            &["sns:GetTopicAttributes", "sns:Publish"],
+            sub("sns", "alerts${NameSuffix}"),
+        ),
+        expected(
+            "PricesExternal",
+            &["s3:GetObject"],
+            json!("arn:aws:s3:::partner-prices/*"),
+        ),
+    ];
+    assert_eq!(statements[..5], outside.iter().collect::<Vec<_>>());
+    assert_eq!(statements.len(), 7, "with logs and traces: {statements:#?}");
+
+    let function = &template["Resources"]["BillingFunction"]["Properties"];
+    let variables = &function["Environment"]["Variables"];
+    let names = json!({
+        "BILLING_API_KEY_SECRET": { "Fn::Sub": "billing/api-key${NameSuffix}" },
+        "CARRIER_PASSWORD_PARAMETER": "/carrier/password",
+        "ALERTS_TOPIC_ARN": sub("sns", "alerts${NameSuffix}"),
+        "PRICES_BUCKET": "partner-prices",
+        "LOG_LEVEL": "info",
+    });
+    assert_eq!(*variables, names);
 }

@@ -1,6 +1,6 @@
 //! The SDK configuration and the HTTP connector that all clients share.
 
-use std::{ops::Deref, time::Duration};
+use std::{ops::Deref, sync::Arc, time::Duration};
 
 use aws_config::{BehaviorVersion, SdkConfig, timeout::TimeoutConfig};
 use aws_smithy_http_client::{
@@ -10,6 +10,7 @@ use aws_smithy_http_client::{
 use aws_smithy_runtime_api::client::http::{
     HttpConnectorSettings, SharedHttpConnector, http_client_fn,
 };
+use tokio::sync::OnceCell;
 
 /// Longest time to open a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
@@ -44,6 +45,28 @@ pub async fn load() -> Aws {
         .load()
         .await;
     Aws { config, connector }
+}
+
+/// The configuration for clients that are created where nothing can be awaited, such as where a pipeline is
+/// built. It is loaded at its first use; clones share it.
+///
+/// ```
+/// # async fn example() {
+/// use granted_aws::LazyAws;
+///
+/// let aws = LazyAws::default();
+/// let config: &granted_aws::Aws = aws.get().await;
+/// // The client of any service: aws_sdk_sns::Client::new(config)
+/// # }
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct LazyAws(Arc<OnceCell<Aws>>);
+
+impl LazyAws {
+    /// The configuration, as [`load`] returns it.
+    pub async fn get(&self) -> &Aws {
+        self.0.get_or_init(load).await
+    }
 }
 
 /// Builds the connector with `ring`, which starts faster than AWS-LC and compiles without `CMake`; the

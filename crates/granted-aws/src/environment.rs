@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, marker::PhantomData};
 use typed_contract::{
     environment::{self, HasEnvVar, Resource},
     functions::Function,
-    grants::GrantedOn,
+    grants::{Granted, GrantedOn, Operation},
 };
 
 /// A variable that the template sets for the function is missing.
@@ -125,6 +125,9 @@ impl<F: Function> Environment<F> {
                     environment::WEBSOCKET_STAGE,
                     environment::WEBSOCKET_ENDPOINT,
                 ]),
+                GrantedOn::Secret(secret) => names.push(secret.variable),
+                GrantedOn::Parameter(parameter) => names.push(parameter.variable),
+                GrantedOn::External(external) => names.push(external.variable),
             }
         }
         names.extend(F::SPEC.settings.iter().map(|setting| setting.variable));
@@ -143,6 +146,82 @@ impl<F: Function> Environment<F> {
         F: HasEnvVar<R>,
     {
         self.value(R::VARIABLE)
+    }
+
+    /// The ARN or name of the resource on which the function is granted the operation `O`, for a call with a
+    /// client that this crate does not have. Name the operation that the call makes: without its grant, this
+    /// does not compile.
+    ///
+    /// ```
+    /// use granted_aws::Environment;
+    ///
+    /// # use typed_contract::functions::Trigger;
+    /// typed_contract::external! {
+    ///     /// The topic of the support team.
+    ///     Alerts = "arn:{partition}:sns:{region}:{account}:alerts" in "ALERTS_TOPIC_ARN" {
+    ///         /// Send a message to the topic's subscribers.
+    ///         Publish = "sns:Publish",
+    ///         /// Read the topic's settings.
+    ///         GetTopicAttributes = "sns:GetTopicAttributes",
+    ///     }
+    /// }
+    /// # typed_contract::function! {
+    /// #     /// Serves orders.
+    /// #     OrdersFunction = "orders" {
+    /// #         memory_mib: 256,
+    /// #         timeout_seconds: 10,
+    /// #         retry_budget_seconds: 0,
+    /// #         triggers: [Trigger::HttpRoutes],
+    /// #         grants: {
+    /// #             Alerts: [Publish],
+    /// #         },
+    /// #         settings: [],
+    /// #     }
+    /// # }
+    ///
+    /// // The function is granted `Publish` on `Alerts`.
+    /// fn alerts(environment: &Environment<OrdersFunction>) -> &str {
+    ///     environment.target_of::<Publish<Alerts>>()
+    /// }
+    /// // sns.publish().topic_arn(alerts(&environment)).message("...").send().await?;
+    /// ```
+    ///
+    /// It is not granted `GetTopicAttributes`, so this does not compile:
+    ///
+    /// ```compile_fail,E0277
+    /// # use granted_aws::Environment;
+    /// # use typed_contract::functions::Trigger;
+    /// # typed_contract::external! {
+    /// #     /// The topic of the support team.
+    /// #     Alerts = "arn:{partition}:sns:{region}:{account}:alerts" in "ALERTS_TOPIC_ARN" {
+    /// #         /// Send a message to the topic's subscribers.
+    /// #         Publish = "sns:Publish",
+    /// #         /// Read the topic's settings.
+    /// #         GetTopicAttributes = "sns:GetTopicAttributes",
+    /// #     }
+    /// # }
+    /// # typed_contract::function! {
+    /// #     /// Serves orders.
+    /// #     OrdersFunction = "orders" {
+    /// #         memory_mib: 256,
+    /// #         timeout_seconds: 10,
+    /// #         retry_budget_seconds: 0,
+    /// #         triggers: [Trigger::HttpRoutes],
+    /// #         grants: {
+    /// #             Alerts: [Publish],
+    /// #         },
+    /// #         settings: [],
+    /// #     }
+    /// # }
+    /// # fn alerts(environment: &Environment<OrdersFunction>) -> &str {
+    /// environment.target_of::<GetTopicAttributes<Alerts>>()
+    /// # }
+    /// ```
+    pub fn target_of<O: Operation>(&self) -> &str
+    where
+        F: Granted<O>,
+    {
+        self.value(O::Resource::VARIABLE)
     }
 
     /// The value of a variable. [`Self::read`] has found every variable that a caller can name: those of

@@ -2,23 +2,41 @@
 #![warn(missing_docs)]
 
 mod config;
+#[cfg(any(feature = "parameters", feature = "secrets"))]
+mod config_source;
 mod connections;
 mod database;
 mod denied;
 mod environment;
 mod item;
 mod objects;
+#[cfg(feature = "parameters")]
+mod parameters;
 mod post;
 mod queues;
+#[cfg(any(feature = "parameters", feature = "secrets"))]
+mod secret_cache;
+#[cfg(any(feature = "parameters", feature = "secrets"))]
+mod secret_value;
+#[cfg(feature = "secrets")]
+mod secrets;
 pub mod telemetry;
 mod warm;
 
-pub use config::{Aws, load};
+pub use config::{Aws, LazyAws, load};
+#[cfg(any(feature = "parameters", feature = "secrets"))]
+pub use config_source::ConfigSource;
 pub use connections::ConnectionsApi;
 pub use database::{Database, ReadingBuilder, TransactionBuilder};
 pub use denied::is_access_denied;
 pub use environment::{Environment, MissingVariable};
 pub use item::{Item, number, text};
 pub use objects::Objects;
+#[cfg(feature = "parameters")]
+pub use parameters::Parameters;
 pub use post::{Post, PostError};
 pub use queues::{Queues, SendError, VisibilityError};
+#[cfg(any(feature = "parameters", feature = "secrets"))]
+pub use secret_value::{SecretError, SecretValue};
+#[cfg(feature = "secrets")]
+pub use secrets::Secrets;

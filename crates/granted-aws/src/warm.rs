@@ -35,7 +35,11 @@ impl Aws {
                 GrantedOn::Connections(_) => {
                     endpoints.insert(connections::endpoint(&self.config, environment));
                 }
-                GrantedOn::Queue(_) | GrantedOn::Bucket(_) => {}
+                GrantedOn::Queue(_)
+                | GrantedOn::Bucket(_)
+                | GrantedOn::Secret(_)
+                | GrantedOn::Parameter(_)
+                | GrantedOn::External(_) => {}
             }
         }
         let origins = endpoints.iter().filter_map(|endpoint| origin(endpoint));

@@ -14,8 +14,8 @@ use crate::{recorder::Call, sync::Mutex};
 /// What happens to a call, instead of or in addition to its operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The service throttles the call: status 429 of `@connections`, `ThrottlingException` of
-    /// DynamoDB.
+    /// The service throttles the call: status 429 of `@connections`, an error of DynamoDB, S3, SQS,
+    /// Secrets Manager or SSM.
     Throttle,
     /// DynamoDB reports a conflict with another writer: it cancels a transaction and rejects a
     /// single write. Other services ignore this fault.
@@ -23,7 +23,7 @@ pub enum Fault {
     /// The service fails with an internal error.
     Outage,
     /// No policy allows the call: status 403 of `@connections`, `AccessDenied` of S3 and SQS,
-    /// `AccessDeniedException` of DynamoDB.
+    /// `AccessDeniedException` of other services.
     Denied,
     /// The response has this status and an empty body.
     Status(u16),
@@ -73,7 +73,7 @@ impl Faults {
         self.hooks.lock().post = Some(Arc::new(hook));
     }
 
-    /// Calls `hook` for every call to DynamoDB, S3 and SQS. Replaces the previous hook. A transaction
+    /// Calls `hook` for every call to DynamoDB, S3, SQS, Secrets Manager and SSM. Replaces the previous hook. A transaction
     /// is one call, `dynamodb:TransactWriteItems` or `dynamodb:TransactGetItems`.
     pub fn on_call(&self, hook: impl Fn(&Call) -> Option<Fault> + Send + Sync + 'static) {
         self.hooks.lock().call = Some(Arc::new(hook));

@@ -125,15 +125,26 @@ pub(crate) fn header_text(headers: &HeaderMap, name: impl header::AsHeaderName) 
 
 /// The access key id of a request's signature, from the `Authorization` header or the query.
 pub(crate) fn access_key_id<B>(request: &Request<B>) -> Option<String> {
+    Some(credential(request)?.split('/').next()?.to_owned())
+}
+
+/// The service that a request is signed for, such as `s3`.
+pub(crate) fn signed_service<B>(request: &Request<B>) -> Option<String> {
+    // Key id, date, region, service, `aws4_request`.
+    Some(credential(request)?.split('/').nth(3)?.to_owned())
+}
+
+/// The credential scope of a request's signature.
+fn credential<B>(request: &Request<B>) -> Option<String> {
     let authorization = header_text(request.headers(), header::AUTHORIZATION);
     if authorization.starts_with("AWS4-HMAC-SHA256") {
         let (_, credential) = authorization.split_once("Credential=")?;
-        return Some(credential.split('/').next()?.to_owned());
+        return Some(credential.split(',').next()?.to_owned());
     }
     let query = request.uri().query().unwrap_or_default();
     let mut parameters = url::form_urlencoded::parse(query.as_bytes());
     let (_, credential) = parameters.find(|(name, _)| name == "X-Amz-Credential")?;
-    Some(credential.split('/').next()?.to_owned())
+    Some(credential.into_owned())
 }
 
 #[cfg(test)]

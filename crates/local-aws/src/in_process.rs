@@ -11,6 +11,7 @@ use crate::{
     Calls, DynamoDbError, Faults, StartError,
     faults::Post,
     http_util,
+    secrets::LocalSecrets,
     services::{Services, with_fault},
     stack::SECRET,
     storage::Storage,
@@ -19,7 +20,7 @@ use crate::{
     websocket::management,
 };
 
-/// A template's DynamoDB, S3 and SQS, and `@connections`, without a port, functions and a data folder.
+/// A template's DynamoDB, S3 and SQS, secrets, and `@connections`, without a port, functions and a data folder.
 ///
 /// A test passes the requests of the AWS SDK to [`InProcess::handle`] instead of the network. The services
 /// are those of a [`LocalStack`](crate::LocalStack), with the same conditions, conflicts and faults.
@@ -49,7 +50,12 @@ impl InProcess {
             .map(|function| (function.binary.clone(), function.binary.clone()))
             .collect();
         Ok(Self {
-            services: Services::new(storage, callers),
+            services: Services::new(
+                storage,
+                callers,
+                LocalSecrets::default(),
+                "`InProcess::secrets`",
+            ),
             functions: system.functions,
             connections: Mutex::default(),
         })
@@ -126,6 +132,11 @@ impl InProcess {
     /// The recorded calls to the services.
     pub fn calls(&self) -> &Calls {
         &self.services.calls
+    }
+
+    /// The values of secrets and of parameters of SSM Parameter Store, at first none.
+    pub fn secrets(&self) -> &LocalSecrets {
+        &self.services.secrets
     }
 
     /// The hooks for fault injection.

@@ -15,10 +15,12 @@ mod in_process;
 mod lambda;
 mod logs;
 mod options;
+mod other_services;
 mod recorder;
 mod s3;
 #[cfg(feature = "aws-sdk")]
 mod sdk;
+mod secrets;
 mod server;
 mod services;
 mod site;
@@ -40,6 +42,7 @@ pub use recorder::{Call, Calls};
 pub use s3::BucketError;
 #[cfg(feature = "aws-sdk")]
 pub use sdk::sdk_http_client;
+pub use secrets::LocalSecrets;
 pub use site::Site;
 pub use sqs::QueueDepth;
 pub use stack::LocalStack;

@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
-use crate::{logs::ShowLogs, site::Site, template::System, websocket::WebSocketLimits};
+use crate::{
+    logs::ShowLogs, secrets::LocalSecrets, site::Site, template::System, websocket::WebSocketLimits,
+};
 
 /// The options of a stack.
 #[derive(Clone, Debug)]
@@ -36,6 +38,8 @@ pub struct Options {
     pub function_timeouts: BTreeMap<String, Duration>,
     /// Maximum number of processes of a function without reserved concurrency.
     pub concurrency: usize,
+    /// The values of secrets and of parameters of SSM Parameter Store.
+    pub secrets: LocalSecrets,
     /// Limits of WebSocket connections.
     pub websocket: WebSocketLimits,
     /// Serves requests for which the template has no route.
@@ -59,6 +63,8 @@ pub struct OptionNames {
     pub data_dir: &'static str,
     /// The name of [`Options::binaries`].
     pub binaries: &'static str,
+    /// The name of [`Options::secrets`].
+    pub secrets: &'static str,
 }
 
 impl Default for OptionNames {
@@ -68,6 +74,7 @@ impl Default for OptionNames {
             allowed_hosts: "`Options::allowed_hosts`",
             data_dir: "`Options::data_dir`",
             binaries: "`Options::binaries`",
+            secrets: "`Options::secrets`",
         }
     }
 }
@@ -88,6 +95,7 @@ impl Options {
             earlier_receives: BTreeMap::new(),
             function_timeouts: BTreeMap::new(),
             concurrency: 10,
+            secrets: LocalSecrets::default(),
             websocket: WebSocketLimits::default(),
             site: None,
             show_logs: ShowLogs::Hidden,

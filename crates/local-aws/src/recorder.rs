@@ -13,7 +13,7 @@ pub struct Call {
     /// The IAM action, `dynamodb:PutItem`. Each part of a transaction is recorded as an action too,
     /// next to `dynamodb:TransactWriteItems`, which IAM does not have.
     pub operation: String,
-    /// The name of the table (`table/index` for an index), queue or bucket; of a call to
+    /// The name of the table (`table/index` for an index), queue, bucket, secret or parameter; of a call to
     /// `@connections` its HTTP method.
     pub resource: String,
 }

@@ -1,4 +1,4 @@
-//! Routes requests to DynamoDB, S3 and SQS, records the calls and injects faults.
+//! Routes requests to DynamoDB, S3, SQS, Secrets Manager and SSM, records the calls and injects faults.
 
 use std::collections::BTreeMap;
 
@@ -11,13 +11,15 @@ use crate::{
     dynamodb,
     faults::{Fault, Faults},
     http_util::{self, BoxError, Response, access_key_id, header_text},
+    other_services,
     recorder::{Call, Calls},
     s3::{self, S3},
+    secrets::{LocalSecrets, Store},
     sqs,
     storage::Storage,
 };
 
-/// Largest request to DynamoDB and SQS, in bytes.
+/// Largest request to a service with a JSON protocol, in bytes.
 const MAX_JSON_BYTES: usize = 16 * 1024 * 1024;
 
 /// The services with their data, recorded calls and faults.
@@ -26,17 +28,27 @@ pub(crate) struct Services {
     pub(crate) storage: Storage,
     pub(crate) calls: Calls,
     pub(crate) faults: Faults,
+    pub(crate) secrets: LocalSecrets,
+    /// What errors call the option with the secrets.
+    secrets_option: &'static str,
     /// The functions' names by access key id.
     callers: BTreeMap<String, String>,
 }
 
 impl Services {
     /// The services on `storage`, without recorded calls and faults.
-    pub(crate) fn new(storage: Storage, callers: BTreeMap<String, String>) -> Self {
+    pub(crate) fn new(
+        storage: Storage,
+        callers: BTreeMap<String, String>,
+        secrets: LocalSecrets,
+        secrets_option: &'static str,
+    ) -> Self {
         Self {
             storage,
             calls: Calls::default(),
             faults: Faults::default(),
+            secrets,
+            secrets_option,
             callers,
         }
     }
@@ -60,6 +72,9 @@ impl Services {
     {
         if request.headers().contains_key("x-amz-target") {
             return self.json_service(request).await;
+        }
+        if let Some(refusal) = other_services::refusal(&request) {
+            return Some(refusal);
         }
         let call = s3::call(&self.caller(&request), &request);
         let answer = self.storage.s3.handle(request);
@@ -87,6 +102,13 @@ impl Services {
             let calls = sqs::calls(&caller, operation, &body);
             let answer = self.storage.sqs.handle(operation, &body);
             return self.with_faults(&calls, sqs::fault_response, answer).await;
+        }
+        if let Some((store, operation)) = Store::of_target(&target) {
+            let call = store.call(&caller, operation, &body);
+            let answer =
+                async { store.handle(&self.secrets, self.secrets_option, operation, &body) };
+            let fault_response = |fault| store.fault_response(fault, operation);
+            return self.with_faults(&[call], fault_response, answer).await;
         }
         let body = json!({
             "__type": "UnknownOperationException",

@@ -111,7 +111,7 @@ impl LocalStack {
             runtime_api: RuntimeApi {
                 instances: Arc::clone(&host.instances),
             },
-            services: Services::new(storage, callers),
+            services: Services::new(storage, callers, options.secrets, options.names.secrets),
             site: options.site,
         });
         let mut stack = Self {

@@ -30,6 +30,10 @@ pub(crate) struct Arguments {
     /// Value of a setting, by its environment variable; may be repeated.
     #[arg(long = "setting", value_name = "NAME=VALUE", value_parser = setting)]
     pub(crate) settings: Vec<(String, String)>,
+    /// Value of a secret or of a parameter of SSM Parameter Store, by its name; may be repeated. Overrides
+    /// `.stagecast/secrets.toml`, which is not in the history of the shell.
+    #[arg(long = "secret", value_name = "NAME=VALUE", value_parser = setting)]
+    pub(crate) secrets: Vec<(String, String)>,
     /// The folder with the functions' executables; by default the folder of this executable.
     #[arg(long, value_name = "DIR")]
     pub(crate) bin_dir: Option<PathBuf>,

@@ -6,6 +6,7 @@ mod book;
 mod output;
 mod response;
 mod run;
+mod secrets;
 mod site;
 mod static_files;
 

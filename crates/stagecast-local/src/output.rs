@@ -34,7 +34,12 @@ pub(crate) fn logs(arguments: &Arguments) -> ShowLogs {
 }
 
 /// Prints the addresses of the stack, as text or as JSON.
-pub(crate) fn announce(local: &Local, stack: &LocalStack, arguments: &Arguments) -> io::Result<()> {
+pub(crate) fn announce(
+    local: &Local,
+    stack: &LocalStack,
+    arguments: &Arguments,
+    missing_secrets: &[String],
+) -> io::Result<()> {
     let mut output = io::stdout().lock();
     let urls = stack.urls();
     if arguments.json {
@@ -75,7 +80,7 @@ pub(crate) fn announce(local: &Local, stack: &LocalStack, arguments: &Arguments)
     for (name, value) in rows.into_iter().chain(book) {
         writeln!(output, "  {name:15}{value}")?;
     }
-    for warning in stack.warnings() {
+    for warning in stack.warnings().iter().chain(missing_secrets) {
         writeln!(output, "  {:15}{warning}", "Note")?;
     }
     writeln!(

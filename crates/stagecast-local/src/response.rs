@@ -11,7 +11,10 @@ pub(crate) fn file(status: StatusCode, name: &str, content: impl Into<Bytes>) ->
     let headers = response.headers_mut();
     let media_type = HeaderValue::from_static(media_type(name));
     headers.insert(header::CONTENT_TYPE, media_type);
-    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(CACHE_CONTROL));
+    headers.insert(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static(CACHE_CONTROL),
+    );
     response
 }
 

@@ -9,7 +9,7 @@ use stagecast_infra::{environments::Environment, stack, template::Format};
 use tokio::signal;
 use typed_contract::environment::LOG_LEVEL;
 
-use crate::{Local, arguments::Arguments, output, site::ProductSite};
+use crate::{Local, arguments::Arguments, output, secrets, site::ProductSite};
 
 #[tokio::main]
 pub(crate) async fn until_stopped(local: &Local) -> ExitCode {
@@ -25,8 +25,15 @@ pub(crate) async fn until_stopped(local: &Local) -> ExitCode {
 }
 
 async fn run(local: &Local, arguments: &Arguments) -> anyhow::Result<()> {
-    let stack = LocalStack::start(options(local, arguments)?).await?;
-    output::announce(local, &stack, arguments)?;
+    let options = options(local, arguments)?;
+    let project = local.project;
+    let missing_secrets = secrets::missing(
+        &project.product.all_functions(),
+        &project.development()?,
+        &options.secrets,
+    );
+    let stack = LocalStack::start(options).await?;
+    output::announce(local, &stack, arguments, &missing_secrets)?;
     stopped().await?;
     output::announce_shutdown(&stack, arguments);
     // A second Ctrl-C exits without waiting for the shutdown.
@@ -56,6 +63,8 @@ fn options(local: &Local, arguments: &Arguments) -> anyhow::Result<Options> {
     options.names.allowed_hosts = "--allow-host";
     options.names.data_dir = "--data-dir";
     options.names.binaries = "--bin-dir";
+    options.names.secrets = "--secret NAME=VALUE or in .stagecast/secrets.toml";
+    options.secrets = secrets::read(&local.workspace, &arguments.secrets)?;
     options.port = arguments.port;
     options.allowed_hosts.clone_from(&arguments.allowed_hosts);
     options.data_dir.clone_from(&arguments.data_dir);

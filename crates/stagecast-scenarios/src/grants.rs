@@ -48,6 +48,11 @@ pub fn is_allowed(product: &Product, function: &FunctionSpec, grant: &Grant, cal
         // CloudFormation generates the names of buckets.
         GrantedOn::Bucket(_) => call.operation.starts_with("s3:"),
         GrantedOn::Connections(method) => call.resource == method,
+        // Names in calls have the environment's suffix, and `dev` has none.
+        GrantedOn::Secret(secret) => call.resource == secret.name.replace("{suffix}", ""),
+        GrantedOn::Parameter(parameter) => call.resource == parameter.name.replace("{suffix}", ""),
+        // The local stack does not serve external resources.
+        GrantedOn::External(_) => false,
     };
     is_on && call.caller == function.name && call.operation == grant.action
 }

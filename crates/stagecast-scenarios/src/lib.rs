@@ -11,7 +11,7 @@ pub mod run;
 pub mod scenarios;
 pub mod system;
 pub mod tested_product;
-pub mod timeout;
+mod timeout;
 mod tls;
 pub mod worker;
 

@@ -22,7 +22,7 @@ use std::{
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
-use local_aws::{Call, Calls, Fault, Faults, InProcess};
+use local_aws::{Call, Calls, Fault, Faults, InProcess, LocalSecrets};
 use serde_json::Value;
 use stagecast_infra::{environments::Environment, project::Project, stack, template::Format};
 use typed_contract::{functions::Function, queues::Queue, tables::Table};
@@ -130,6 +130,11 @@ impl TestAws {
         messages
             .collect::<Result<_, _>>()
             .expect("messages of queues are JSON")
+    }
+
+    /// The values of secrets and of parameters of SSM Parameter Store, at first none.
+    pub fn secrets(&self) -> &LocalSecrets {
+        self.0.secrets()
     }
 
     /// The calls so far. A call's resource is the name of its table, queue or bucket.

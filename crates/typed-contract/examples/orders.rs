@@ -91,6 +91,9 @@ fn describe_resource(resource: GrantedOn) -> String {
         GrantedOn::Queue(queue) => format!("queue {}", queue.name),
         GrantedOn::Bucket(bucket) => format!("bucket {}", bucket.name),
         GrantedOn::Connections(method) => format!("connections ({method})"),
+        GrantedOn::Secret(secret) => format!("secret {}", secret.name),
+        GrantedOn::Parameter(parameter) => format!("parameter {}", parameter.name),
+        GrantedOn::External(external) => external.arn.to_owned(),
     }
 }
 

@@ -9,7 +9,7 @@
 use crate::{
     buckets::BucketSpec,
     const_fmt::{ConstString, const_panic, equal},
-    environment::SettingSpec,
+    environment::{SettingSpec, WEBSOCKET_ENDPOINT},
     grants::{Grant, GrantedOn},
     queues::QueueSpec,
     tables::TableSpec,
@@ -193,7 +193,7 @@ macro_rules! function {
                     retry_budget_seconds: $budget,
                     triggers: &[$($trigger),+],
                     grants: &[$($(
-                        <$crate::grants::$operation<$resource>
+                        <$crate::granted_operation!($operation $resource)
                             as $crate::grants::Operation>::GRANT,
                     )+)*],
                     settings: &[$(
@@ -207,7 +207,7 @@ macro_rules! function {
             impl $crate::environment::HasEnvVar<$resource> for $function {}
             $(
                 #[diagnostic::do_not_recommend]
-                impl $crate::grants::Granted<$crate::grants::$operation<$resource>>
+                impl $crate::grants::Granted<$crate::granted_operation!($operation $resource)>
                     for $function
                 {
                 }
@@ -312,7 +312,11 @@ const fn check_resource(function: &FunctionSpec, resource: GrantedOn, stack: &[S
         }
         GrantedOn::Queue(queue) => ("queue", queue.name, is_in!(queues, queue.name)),
         GrantedOn::Bucket(bucket) => ("bucket", bucket.name, is_in!(buckets, bucket.name)),
-        GrantedOn::Connections(_) => return,
+        // These are not resources of the stack.
+        GrantedOn::Connections(_)
+        | GrantedOn::Secret(_)
+        | GrantedOn::Parameter(_)
+        | GrantedOn::External(_) => return,
     };
     if !is_listed {
         const_panic(&[
@@ -414,7 +418,8 @@ pub const fn check_consumes(function: &FunctionSpec, queue: &QueueSpec) {
     ]);
 }
 
-/// Rejects a function whose timeout does not fit its time limit for sending or its triggers.
+/// Rejects a function whose timeout does not fit its time limit for sending or its triggers, or two of whose
+/// resources have one environment variable.
 #[doc(hidden)]
 #[track_caller]
 pub const fn check(function: &FunctionSpec) {
@@ -466,5 +471,46 @@ pub const fn check(function: &FunctionSpec) {
             }
         }
         index += 1;
+    }
+    check_variables(function);
+}
+
+/// Rejects a function that would get the name of one resource in the environment variable of another.
+#[track_caller]
+const fn check_variables(function: &FunctionSpec) {
+    let mut index = 0;
+    while index < function.grants.len() {
+        let (name, variable) = name_and_variable(function.grants[index].on);
+        let mut other = 0;
+        while other < index {
+            let (other_name, other_variable) = name_and_variable(function.grants[other].on);
+            if equal(variable, other_variable) && !equal(name, other_name) {
+                const_panic(&[
+                    "the function `",
+                    function.name,
+                    "` uses `",
+                    other_name,
+                    "` and `",
+                    name,
+                    "`, which have the same environment variable `",
+                    variable,
+                    "`: give each its own",
+                ]);
+            }
+            other += 1;
+        }
+        index += 1;
+    }
+}
+
+const fn name_and_variable(on: GrantedOn) -> (&'static str, &'static str) {
+    match on {
+        GrantedOn::Table(table) | GrantedOn::Index(table, _) => (table.name, table.variable),
+        GrantedOn::Queue(queue) => (queue.name, queue.variable),
+        GrantedOn::Bucket(bucket) => (bucket.name, bucket.variable),
+        GrantedOn::Connections(_) => ("WebSocketApi", WEBSOCKET_ENDPOINT),
+        GrantedOn::Secret(secret) => (secret.name, secret.variable),
+        GrantedOn::Parameter(parameter) => (parameter.name, parameter.variable),
+        GrantedOn::External(resource) => (resource.name, resource.variable),
     }
 }

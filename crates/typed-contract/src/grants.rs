@@ -8,8 +8,12 @@ use std::marker::PhantomData;
 
 use crate::{
     buckets::{Bucket, BucketSpec},
+    const_fmt::{const_panic, equal, position},
     environment::{Resource, WebSocketApi},
+    external::ExternalSpec,
+    patterns,
     queues::{Queue, QueueSpec},
+    secrets::{Parameter, ParameterSpec, Secret, SecretSpec},
     tables::{Index, Table, TableSpec},
 };
 
@@ -112,6 +116,12 @@ pub enum GrantedOn {
     Bucket(&'static BucketSpec),
     /// `@connections` of the WebSocket API, restricted to an HTTP method.
     Connections(&'static str),
+    /// A secret of Secrets Manager.
+    Secret(&'static SecretSpec),
+    /// A parameter of SSM Parameter Store.
+    Parameter(&'static ParameterSpec),
+    /// A resource of another service that the stack does not create.
+    External(&'static ExternalSpec),
 }
 
 /// No resource. Every function holds every operation on two of these, which grants nothing but improves
@@ -172,6 +182,16 @@ operations! { Bucket, Bucket:
     PutObject = "s3:PutObject",
 }
 
+operations! { Secret, Secret:
+    /// `GetSecretValue`: read the current value of a secret.
+    GetSecretValue = "secretsmanager:GetSecretValue",
+}
+
+operations! { Parameter, Parameter:
+    /// `GetParameter`: read the current value of a parameter, decrypted.
+    GetParameter = "ssm:GetParameter",
+}
+
 /// `Query` on the index `I`: read the items of a partition.
 #[derive(Debug)]
 pub struct QueryIndex<I>(PhantomData<fn() -> I>);
@@ -207,4 +227,103 @@ connection_operations! {
     PostToConnection = "POST",
     /// Close a connection.
     DeleteConnection = "DELETE",
+}
+
+/// The names of the operations in this module.
+const OPERATIONS: &[&str] = &[
+    "ChangeMessageVisibility",
+    "DeleteConnection",
+    "DeleteItem",
+    "GetItem",
+    "GetObject",
+    "GetParameter",
+    "GetSecretValue",
+    "PostToConnection",
+    "PutItem",
+    "PutObject",
+    "Query",
+    "QueryIndex",
+    "SendMessage",
+    "UpdateItem",
+];
+
+/// Rejects an operation whose action IAM does not know as one, or whose name `function!` knows already.
+#[doc(hidden)]
+#[track_caller]
+pub const fn check_external(name: &str, action: &str) {
+    if position(name, OPERATIONS).is_some() {
+        const_panic(&[
+            "the operation `",
+            name,
+            "` has the name of an operation of typed-contract: rename it",
+        ]);
+    }
+    let bytes = action.as_bytes();
+    let mut colons = 0;
+    let mut is_valid = !bytes.is_empty() && bytes[0] != b':' && bytes[bytes.len() - 1] != b':';
+    let mut index = 0;
+    while index < bytes.len() {
+        if bytes[index] == b':' {
+            colons += 1;
+        } else {
+            is_valid = is_valid && (bytes[index].is_ascii_alphanumeric() || bytes[index] == b'-');
+        }
+        index += 1;
+    }
+    if !is_valid || colons != 1 {
+        const_panic(&[
+            "the operation `",
+            name,
+            "` is the action `",
+            action,
+            "`: write one IAM action, such as `sns:Publish`, without a wildcard",
+        ]);
+    }
+}
+
+/// The grant of an action on a resource of its service.
+#[doc(hidden)]
+#[track_caller]
+pub const fn external(action: &'static str, on: &'static ExternalSpec) -> Grant {
+    let service = patterns::check_arn(on.name, on.arn).service;
+    // A service can have several prefixes of actions: kafka and kafka-cluster, iot and iotjobsdata.
+    let is_of_service =
+        action.len() > service.len() && equal(action.split_at(service.len()).0, service);
+    if !is_of_service {
+        const_panic(&[
+            "the action `",
+            action,
+            "` cannot be granted on `",
+            on.name,
+            "`, whose ARN is `",
+            on.arn,
+            "`: they are of different services",
+        ]);
+    }
+    Grant {
+        action,
+        on: GrantedOn::External(on),
+    }
+}
+
+/// The type of an operation on a resource by the operation's name in `function!`: one of this module, or one
+/// in scope that was declared with `external!`.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! granted_operation {
+    (ChangeMessageVisibility $resource:path) => { $crate::grants::ChangeMessageVisibility<$resource> };
+    (DeleteConnection $resource:path) => { $crate::grants::DeleteConnection<$resource> };
+    (DeleteItem $resource:path) => { $crate::grants::DeleteItem<$resource> };
+    (GetItem $resource:path) => { $crate::grants::GetItem<$resource> };
+    (GetObject $resource:path) => { $crate::grants::GetObject<$resource> };
+    (GetParameter $resource:path) => { $crate::grants::GetParameter<$resource> };
+    (GetSecretValue $resource:path) => { $crate::grants::GetSecretValue<$resource> };
+    (PostToConnection $resource:path) => { $crate::grants::PostToConnection<$resource> };
+    (PutItem $resource:path) => { $crate::grants::PutItem<$resource> };
+    (PutObject $resource:path) => { $crate::grants::PutObject<$resource> };
+    (Query $resource:path) => { $crate::grants::Query<$resource> };
+    (QueryIndex $resource:path) => { $crate::grants::QueryIndex<$resource> };
+    (SendMessage $resource:path) => { $crate::grants::SendMessage<$resource> };
+    (UpdateItem $resource:path) => { $crate::grants::UpdateItem<$resource> };
+    ($operation:ident $resource:path) => { $operation<$resource> };
 }

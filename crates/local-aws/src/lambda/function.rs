@@ -30,6 +30,10 @@ const INHERITED_VARIABLES: &[&str] = &[
     "TMPDIR",
 ];
 
+/// The prefix of the variables with the endpoint of one service, such as `AWS_ENDPOINT_URL_SNS`, which functions
+/// inherit as well.
+const SERVICE_ENDPOINT_PREFIX: &str = "AWS_ENDPOINT_URL_";
+
 /// Why an invocation has no result.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InvokeError {
@@ -294,6 +298,12 @@ impl Function {
                 command.env(name, value);
             }
         }
+        // Of services that the stack does not have.
+        let endpoints = std::env::vars_os().filter(|(name, _)| {
+            let name = name.to_str();
+            name.is_some_and(|name| name.starts_with(SERVICE_ENDPOINT_PREFIX))
+        });
+        command.envs(endpoints);
         let address = format!("http://{}", host.authority);
         command
             .env("AWS_REGION", &host.region)

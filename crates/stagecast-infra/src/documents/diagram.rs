@@ -49,7 +49,29 @@ fn granted_node(on: GrantedOn) -> Node {
             format!("[({} bucket)]", bucket.name),
         ),
         GrantedOn::Connections(_) => websocket_node(),
+        GrantedOn::Secret(secret) => (
+            format!("secret_{}", node_id(secret.name)),
+            format!("[(\"{} secret\")]", node_text(secret.name)),
+        ),
+        GrantedOn::Parameter(parameter) => (
+            format!("parameter_{}", node_id(parameter.name)),
+            format!("[(\"{} parameter\")]", node_text(parameter.name)),
+        ),
+        GrantedOn::External(external) => (
+            format!("external_{}", external.name),
+            format!("([{}])", external.name),
+        ),
     }
+}
+
+/// The characters of `name` that ids of Mermaid can have; others are underscores.
+fn node_id(name: &str) -> String {
+    name.replace(|character: char| !character.is_ascii_alphanumeric(), "_")
+}
+
+/// `name` without its placeholder, whose braces are syntax of Mermaid.
+fn node_text(name: &str) -> String {
+    name.replace("{suffix}", "")
 }
 
 fn websocket_node() -> Node {
@@ -107,6 +129,9 @@ fn permissions(product: &Product) -> String {
                 GrantedOn::Queue(queue) => format!("queue `{}`", queue.name),
                 GrantedOn::Bucket(bucket) => format!("bucket `{}`", bucket.name),
                 GrantedOn::Connections(method) => format!("connections, by {method}"),
+                GrantedOn::Secret(secret) => format!("secret `{}`", secret.name),
+                GrantedOn::Parameter(parameter) => format!("parameter `{}`", parameter.name),
+                GrantedOn::External(external) => format!("`{}`", external.arn),
             };
             by_resource.entry(on).or_default().push(grant.action);
         }

@@ -72,7 +72,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("product/rust-toolchain.toml"),
     ),
     ("sample.csv", include_str!("product/sample.csv")),
-    ("tests/Cargo.toml", include_str!("product/tests/manifest.toml")),
+    (
+        "tests/Cargo.toml",
+        include_str!("product/tests/manifest.toml"),
+    ),
     (
         "tests/scenarios.rs",
         include_str!("product/tests/scenarios.rs"),

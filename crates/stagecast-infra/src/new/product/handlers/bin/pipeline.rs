@@ -1,7 +1,5 @@
 //! The function `pipeline`, which runs the stages.
 
-use contract::PipelineFunction;
-
 fn main() -> Result<(), stagecast::Error> {
-    stagecast::pipeline::serve::<PipelineFunction, _>(|_environment| Ok(handlers::pipeline()))
+    stagecast::pipeline::serve::<contract::PipelineFunction, _>(|_| Ok(handlers::pipeline()))
 }
