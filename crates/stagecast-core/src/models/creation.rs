@@ -19,7 +19,7 @@ const PREFIX: &str = "idempotency_";
 
 /// An item of `jobs` that records which job an idempotency key has created.
 ///
-/// The keys of the job are not stored. They follow from the idempotency key and [`Self::salt`], so that a
+/// The keys of the job are not stored. They follow from the idempotency key and a stored salt, so that a
 /// repeated request gets the same ones, and a reader of the table gets none.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Creation {
