@@ -1,6 +1,6 @@
 //! Why a stack cannot be synthesized.
 
-use cloudformation::NameCollision;
+use cloudformation::{NameCollision, UntypedError};
 use typed_contract::functions::FunctionSpec;
 
 use crate::settings::NameSuffix;
@@ -12,6 +12,9 @@ pub enum SynthError {
     /// Two parts of the template have the same name.
     #[error(transparent)]
     NameCollision(#[from] NameCollision),
+    /// A resource that is given by name and properties is invalid.
+    #[error("{0}")]
+    Untyped(String),
     /// A property that holds JSON cannot be serialized.
     #[error("cannot write {what} as JSON: {cause}")]
     Json {
@@ -111,5 +114,12 @@ impl SynthError {
             kind,
             name,
         }
+    }
+}
+
+// As text, because the parser's error has no equality.
+impl From<UntypedError> for SynthError {
+    fn from(error: UntypedError) -> Self {
+        Self::Untyped(error.to_string())
     }
 }

@@ -27,8 +27,8 @@ impl SecretValue {
 pub enum SecretError {
     /// There is no such secret or parameter in the function's account and region.
     #[error(
-        "the {kind} '{name}' does not exist\n  help: create it in the account and region of the function{}",
-        hint(.cause)
+        "the {kind} '{name}' does not exist: {cause}\n  help: create it in the account and region of the \
+         function"
     )]
     NotFound {
         /// `secret` or `parameter`.
@@ -54,14 +54,6 @@ pub enum SecretError {
         /// The error of the service or of the network.
         cause: String,
     },
-}
-
-fn hint(cause: &str) -> String {
-    if cause.is_empty() {
-        String::new()
-    } else {
-        format!("; the service answers: {cause}")
-    }
 }
 
 impl SecretError {

@@ -8,9 +8,9 @@ use std::{
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 #[cfg(feature = "deploy")]
-use crate::commands::{deploy, destroy, outputs, package};
+use crate::commands::{self, deploy, destroy, outputs, package};
 use crate::{
-    commands::{self, CommandOutcome, check, diff, new, synth},
+    commands::{CommandOutcome, check, diff, new, synth},
     project::Project,
 };
 

@@ -43,6 +43,7 @@ mod test_product;
 
 #[cfg(feature = "cli")]
 pub use command_line::main;
+pub use constructs;
 pub use project::Project;
 
 pub use cloudformation::{self as template, resources};

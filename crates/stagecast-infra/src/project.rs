@@ -56,7 +56,26 @@ impl Project {
     }
 
     /// Adds resources to the stack that are not in the product's declarations, such as alarms. The function
-    /// gets the stack after all declared resources were added.
+    /// gets the stack after all declared resources were added, the environment, and the declared tables,
+    /// queues and buckets, for references. A type of resource that the library does not have is a type of
+    /// the caller, which implements [`ResourceType`](crate::template::ResourceType); its package needs
+    /// `serde` with the feature `derive`.
+    ///
+    /// ```
+    /// use stagecast_infra::{
+    ///     Project,
+    ///     template::{Attributes, ConstructPath, Untyped},
+    /// };
+    ///
+    /// fn with_news(project: Project) -> Project {
+    ///     project.with_resources(|stack, _environment, _resources| {
+    ///         let topic = Untyped::parse("AWS::SNS::Topic", "DisplayName: News")?;
+    ///         let path = ConstructPath::root("News").child("Topic");
+    ///         stack.template_mut().add_untyped(&path, topic, Attributes::default())?;
+    ///         Ok(())
+    ///     })
+    /// }
+    /// ```
     #[must_use]
     pub fn with_resources(
         self,

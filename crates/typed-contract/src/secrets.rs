@@ -59,8 +59,8 @@ pub trait Parameter: Resource {
 /// Declares a secret of Secrets Manager by its name. Functions read it with the grant
 /// [`GetSecretValue`](crate::grants::GetSecretValue).
 ///
-/// `{suffix}` in the name is the stack's suffix of names, as of tables and queues: each environment has a
-/// secret of its own. Without it, all environments read the same secret.
+/// `{suffix}` in the name is the stack's suffix of names, as of tables and queues: each environment has its
+/// own secret. Without it, all environments read the same secret.
 ///
 /// ```
 /// use typed_contract::{functions::{Function as _, Trigger}, secrets::Secret as _};

@@ -9,6 +9,11 @@ use super::{
 };
 
 /// A message to a client, by its type.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not listed in `server_messages!`",
+    label = "this is no message to clients",
+    note = "list it in crates/stagecast-contract/src/messages/server.rs"
+)]
 pub trait MessageType {
     /// The value of `type` in the message.
     const NAME: &'static str;
