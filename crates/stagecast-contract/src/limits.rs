@@ -13,12 +13,12 @@ pub const MAX_MESSAGE_BYTES: usize = 128 * 1024;
 pub const MAX_INLINE_RESULTS_BYTES: usize = 32 * 1024;
 
 /// Largest response with results in its body, in bytes; larger results are served by a redirect to
-/// the bucket. The function's response has a limit, too: see [`MAX_ANSWER_STRING_BYTES`].
-pub const MAX_RESULTS_ANSWER_BYTES: usize = 4 * 1024 * 1024;
+/// the bucket. The function's response has a limit, too: see [`MAX_RESPONSE_STRING_BYTES`].
+pub const MAX_RESULTS_RESPONSE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Largest body of a response as the JSON string in which a function returns it, in bytes: a quote
 /// counts twice. Lambda's limit is 6 MB and 100 bytes, headers included.
-pub const MAX_ANSWER_STRING_BYTES: usize = 6 * 1024 * 1024 - 16 * 1024;
+pub const MAX_RESPONSE_STRING_BYTES: usize = 6 * 1024 * 1024 - 16 * 1024;
 
 /// Largest sum of results in the response to a claim, in bytes of the JSON string in which the
 /// function returns them. Results beyond it are replaced by their URL.

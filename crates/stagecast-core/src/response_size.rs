@@ -1,6 +1,6 @@
 //! The size of a response as Lambda measures it.
 
-use stagecast_contract::limits::MAX_ANSWER_STRING_BYTES;
+use stagecast_contract::limits::MAX_RESPONSE_STRING_BYTES;
 
 /// The size in bytes of a text as a JSON string with its quotes. The body of a response is such a string
 /// in the JSON that a function returns.
@@ -15,7 +15,7 @@ pub fn json_string_bytes(text: &str) -> usize {
 
 /// Whether a response with `body` is within Lambda's limit.
 pub fn fits_into_response(body: &str) -> bool {
-    json_string_bytes(body) <= MAX_ANSWER_STRING_BYTES
+    json_string_bytes(body) <= MAX_RESPONSE_STRING_BYTES
 }
 
 #[cfg(test)]

@@ -141,7 +141,7 @@ fn error_response(
 
 #[cfg(test)]
 mod tests {
-    use stagecast_contract::limits::MAX_ANSWER_STRING_BYTES;
+    use stagecast_contract::limits::MAX_RESPONSE_STRING_BYTES;
 
     use super::*;
     use crate::response_size::fits_into_response;
@@ -150,7 +150,7 @@ mod tests {
     fn body_fits_only_if_its_json_string_does() {
         assert!(fits_into_response(&"x".repeat(4 * 1024 * 1024)));
         assert!(!fits_into_response(&r#"\""#.repeat(1_950_000)));
-        let largest = "x".repeat(MAX_ANSWER_STRING_BYTES - 2);
+        let largest = "x".repeat(MAX_RESPONSE_STRING_BYTES - 2);
         assert!(fits_into_response(&largest));
         assert!(!fits_into_response(&(largest.clone() + "x")));
         // With its longest headers, the runtime's response is within Lambda's limit.

@@ -9,7 +9,7 @@ use raw_json::RawJson;
 use stagecast_contract::{
     buckets::{self, results_key},
     ids::JobId,
-    limits::{MAX_INLINE_RESULTS_BYTES, MAX_RESULTS_ANSWER_BYTES},
+    limits::{MAX_INLINE_RESULTS_BYTES, MAX_RESULTS_RESPONSE_BYTES},
     messages::Results,
 };
 use typed_contract::{
@@ -151,7 +151,7 @@ impl<F: Function> ResultStore<F> {
         };
         let object = self.object(&key).await?;
         let size = object.content_length().unwrap_or(i64::MAX);
-        if usize::try_from(size).is_ok_and(|size| size <= MAX_RESULTS_ANSWER_BYTES) {
+        if usize::try_from(size).is_ok_and(|size| size <= MAX_RESULTS_RESPONSE_BYTES) {
             let json = collect(object.body).await?;
             if fits_into_response(&json) {
                 return Ok(StoredResults::Json(json));
