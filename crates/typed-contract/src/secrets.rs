@@ -17,7 +17,7 @@ pub struct SecretSpec {
     /// The environment variable that holds the secret's name in functions that use it.
     pub variable: &'static str,
     /// The ARN of the customer managed KMS key that encrypts the secret, with the placeholders of
-    /// [`patterns`](crate::patterns). None for the key of AWS, which needs no permission.
+    /// [`patterns`]. None for the key of AWS, which needs no permission.
     pub key: Option<&'static str>,
 }
 
@@ -29,7 +29,7 @@ pub struct ParameterSpec {
     /// The environment variable that holds the parameter's name in functions that use it.
     pub variable: &'static str,
     /// The ARN of the customer managed KMS key that encrypts the parameter of type `SecureString`, with the
-    /// placeholders of [`patterns`](crate::patterns). None for a parameter that is not encrypted, and for the
+    /// placeholders of [`patterns`]. None for a parameter that is not encrypted, and for the
     /// key of AWS, which needs no permission.
     pub key: Option<&'static str>,
 }
