@@ -138,11 +138,11 @@ impl Product {
 
     /// All functions of the product, in the order of the template.
     pub fn all_functions(&self) -> Vec<&'static FunctionSpec> {
-        let [others @ .., delivery] = functions::ALL else {
-            return vec![self.pipeline];
-        };
-        let system = others.iter().chain([&self.pipeline, delivery]);
-        system.chain(self.functions).copied().collect()
+        let mut all = functions::ALL.to_vec();
+        // Before the delivery function, as in the templates of earlier versions.
+        all.insert(all.len() - 1, self.pipeline);
+        all.extend(self.functions);
+        all
     }
 
     /// All tables of the product, in the order of the template.

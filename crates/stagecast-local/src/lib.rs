@@ -18,10 +18,9 @@ use typed_contract::environment::Setting;
 /// A product on this machine.
 ///
 /// ```no_run
-/// # fn project() -> stagecast_infra::Project { unimplemented!() }
-/// fn main() -> std::process::ExitCode {
+/// fn run(project: stagecast_infra::Project) -> std::process::ExitCode {
 ///     let workspace = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-///     stagecast_local::Local::new(project(), workspace).main()
+///     stagecast_local::Local::new(project, workspace).main()
 /// }
 /// ```
 #[derive(Debug)]

@@ -20,7 +20,7 @@ pub struct PageFile {
     pub content: Cow<'static, [u8]>,
 }
 
-/// Whether a folder has a page of its own, which replaces the embedded one. The files of a page belong
+/// Whether a folder has the page of a product, which replaces the embedded one. The files of a page belong
 /// together: all are the product's own, or none is.
 pub fn has_page(folder: &Path) -> bool {
     folder.join(INDEX).is_file()
