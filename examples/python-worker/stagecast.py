@@ -3,7 +3,9 @@
 Uses only the standard library. Copy this file next to your own worker.
 """
 
+import hashlib
 import http.client
+import io
 import json
 import random
 import threading
@@ -20,6 +22,9 @@ INTERVAL = 0.25
 
 HEARTBEAT = 10
 """Maximum interval of posts, in seconds. The job's lease ends 30 seconds after the last post."""
+
+TIMEOUT = 15
+"""Maximum time without a byte of a response, in seconds. A post that is not answered is repeated while the lease lasts."""
 
 
 class Refused(Exception):
@@ -61,8 +66,12 @@ class Job:
         keep = threading.Thread(target=_keep, args=[weakref.ref(self), self._ended], name="heartbeat")
         keep.daemon = True
         keep.start()
+        #: The uploaded files that the next finished stage lists, by name.
+        self._artifacts = {}
         #: The results of the stages that earlier workers have finished, by stage name.
         self.finished = {stage["stage"]: self._results(stage) for stage in claimed["finished"]}
+        #: The stage and the state of the last checkpoint, `{"stage": ..., "state": ...}`, or `None`.
+        self.last_checkpoint = claimed.get("checkpoint")
 
     def input(self):
         """The input of the job, as bytes."""
@@ -76,14 +85,50 @@ class Job:
             self._post_events({"type": "progress_update", "stage": stage, "progress": int(percent), "message": message})
         self.check_cancelled()
 
+    def checkpoint(self, stage, state):
+        """Stores a state of at most 256 KB of JSON, from which the next claim can continue the stage as
+        `last_checkpoint`. Call it every few seconds. Raises `Cancelled`."""
+        self._post_events({"type": "checkpoint", "stage": stage, "state": state})
+        self.check_cancelled()
+
+    def attach(self, name, content_type, content):
+        """Uploads a file of at most 5 GB: bytes, or an open binary file. It belongs to the job once the running
+        stage has finished."""
+        file = io.BytesIO(content) if isinstance(content, bytes) else content
+        sha256 = hashlib.sha256()
+        size = 0
+        file.seek(0)
+        while chunk := file.read(1024 * 1024):
+            sha256.update(chunk)
+            size += len(chunk)
+        artifact = {"name": name, "content_type": content_type, "size": size, "sha256": sha256.hexdigest()}
+        for attempt in range(1, ATTEMPTS + 1):
+            announced = {"epoch": self._epoch, **artifact}
+            upload = json.loads(self._request("POST", f"{self._path}/artifacts", announced))
+            file.seek(0)
+            put = urllib.request.Request(upload["url"], file, upload["headers"], method="PUT")
+            try:
+                with urllib.request.urlopen(put, timeout=40):
+                    break
+            except (OSError, http.client.HTTPException):
+                if attempt == ATTEMPTS:
+                    raise
+                time.sleep(random.uniform(0, min(10, 2**attempt / 8)))
+        self._artifacts[name] = artifact
+
     def finish_stage(self, stage, results):
-        """Posts the results of a stage. They are stored when this returns. Raises `Cancelled`."""
-        self._post_events({"type": "stage_complete", "stage": stage, "results": results})
+        """Posts the results of a stage, with its files. They are stored when this returns. Raises `Cancelled`."""
+        artifacts = list(self._artifacts.values())
+        event = {"type": "stage_complete", "stage": stage, "results": results}
+        self._post_events({**event, "artifacts": artifacts} if artifacts else event)
+        self._artifacts.clear()
         self.check_cancelled()
 
     def complete(self):
-        """Ends the job as completed. All stages must have finished."""
-        self._post_events({"type": "job_complete"})
+        """Ends the job as completed, with the files since the last stage. All stages must have finished."""
+        artifacts = list(self._artifacts.values())
+        event = {"type": "job_complete"}
+        self._post_events({**event, "artifacts": artifacts} if artifacts else event)
 
     def fail(self, code, message):
         """Ends the job as failed."""
@@ -161,7 +206,7 @@ class Job:
             # Not sent to other hosts: a redirect to large results must not get the key.
             request.add_unredirected_header("authorization", f"Bearer {self._key}")
             try:
-                with urllib.request.urlopen(request, timeout=40) as answer:
+                with urllib.request.urlopen(request, timeout=TIMEOUT) as answer:
                     return answer.read()
             except urllib.error.HTTPError as error:
                 if error.code != 429 and error.code < 500:
