@@ -89,10 +89,10 @@ fn time(mut act: impl FnMut(u32)) -> f64 {
 }
 
 fn report(call: u32) -> Report {
-    Report {
-        percent: percent(call),
-        message: MESSAGE.into(),
-    }
+    let mut report = Report::default();
+    report.percent = percent(call);
+    report.message = MESSAGE.into();
+    report
 }
 
 fn percent(call: u32) -> u8 {

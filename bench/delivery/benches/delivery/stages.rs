@@ -83,7 +83,7 @@ fn times(began: u64) -> LapTimes {
 /// Runs the function.
 pub(crate) fn run() -> anyhow::Result<()> {
     stagecast_pipeline::serve::<contract::PipelineFunction, _>(|_| {
-        Ok(Pipeline::new()
+        Ok(Pipeline::with_limit()
             .then(Gathering)
             .then(Lap::<0>)
             .then(Lap::<1>)
