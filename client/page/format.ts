@@ -1,6 +1,6 @@
 /** Formats values and errors for display. */
 
-import { StagecastError } from "../src/index.js";
+import { StagecastError, type WorkAmount } from "../src/index.js";
 
 export function sentence(text: string): string {
   return text.charAt(0).toUpperCase() + text.slice(1);
@@ -18,6 +18,15 @@ export function label(name: string): string {
 /** A number with its noun: `1 room`, `8 rooms`. */
 export function count(number: number, thing: string): string {
   return `${new Intl.NumberFormat("en").format(number)} ${thing}${number === 1 ? "" : "s"}`;
+}
+
+/** An amount of work: `1,200 of 5,000 rows`, or `1,200 rows` of an unknown total. */
+export function amount({ completed, total, unit }: WorkAmount): string {
+  if (completed === null) return "";
+  const number = new Intl.NumberFormat("en");
+  const done = number.format(completed);
+  const words = total === null ? done : `${done} of ${number.format(total)}`;
+  return unit ? `${words} ${unit}` : words;
 }
 
 export function duration(seconds: number): string {

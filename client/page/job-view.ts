@@ -2,6 +2,7 @@
 
 import { HttpApi, type JobWatch, StagecastError, type WatchedJob, watchJob } from "../src/index.js";
 import { Announcer } from "./announcer.js";
+import { clearArtifacts, renderArtifacts } from "./artifacts.js";
 import type { Config } from "./config.js";
 import { hideConnection, showConnection } from "./connection-pill.js";
 import { at } from "./dom.js";
@@ -28,6 +29,8 @@ export class JobView {
   /** Results that were too large for a message and are fetched over HTTP. */
   #fetched: { of: JobWatch; results: unknown } | null = null;
   #isCancelling = false;
+  /** The watch whose upload this page continues. */
+  #resumed: JobWatch | null = null;
 
   constructor(config: Config) {
     this.#config = config;
@@ -97,6 +100,7 @@ export class JobView {
     this.#isCancelling = false;
     this.#announcer.reset();
     panel.clear(name);
+    clearArtifacts();
     clearLog();
     hideConnection();
   }
@@ -152,11 +156,22 @@ export class JobView {
     const job: WatchedJob =
       fetched === null ? watch.snapshot : { ...watch.snapshot, results: fetched };
     panel.render(job, this.#isCancelling);
+    this.#renderArtifacts(job, watch);
     this.#content?.render(job);
     storeResult(watch);
+    if (job.status === "awaiting_input") void this.#resumeUpload(watch);
     if (job.status === "completed" && job.results === null && job.results_url) {
       void this.#fetchResults(watch);
     }
+  }
+
+  #renderArtifacts({ artifacts }: Pick<WatchedJob, "artifacts">, watch: JobWatch): void {
+    const key = this.#job;
+    const url = (name: string) =>
+      key ? this.#http.artifactUrl(key, name) : Promise.reject(new Error("there is no job"));
+    renderArtifacts(artifacts, url, (words) => {
+      if (watch === this.#watch) panel.notify(words);
+    });
   }
 
   async #fetchResults(watch: JobWatch): Promise<void> {
@@ -169,6 +184,33 @@ export class JobView {
     } catch (error) {
       if (watch !== this.#watch) return;
       panel.notify(`The results could not be fetched; reload to try again. ${errorMessage(error)}`);
+    }
+  }
+
+  /** Continues an upload that was interrupted, such as by a reload. */
+  async #resumeUpload(watch: JobWatch): Promise<void> {
+    const job = this.#job;
+    if (this.#resumed === watch || !job) return;
+    this.#resumed = watch;
+    const input = await storedInput(job.jobId);
+    if (watch !== this.#watch) return;
+    if (!input) {
+      panel.notify(
+        "The input of this job is not uploaded completely, and this browser does not have it. Open the job where it was started, or cancel it.",
+      );
+      return;
+    }
+    const abort = new AbortController();
+    try {
+      await this.#http.uploadInput(job, input, {
+        signal: abort.signal,
+        onProgress: (progress) => {
+          if (watch === this.#watch) panel.uploadProgress(progress);
+          else abort.abort();
+        },
+      });
+    } catch (error) {
+      if (watch === this.#watch) panel.notify(errorMessage(error));
     }
   }
 

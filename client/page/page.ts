@@ -147,12 +147,18 @@ export class Page {
     const input = new File([file], file.name, { type: contentType });
     this.#view.showUpload(input);
     try {
-      const { job_id: jobId, access_key: accessKey } = await this.#http.createJob(input, {
+      const { job_id: jobId } = await this.#http.createJob(input, {
         contentType,
+        // Stored before the upload, so that it can be resumed after a reload.
+        onCreated: ({ job_id, access_key: accessKey, upload: pending }) => {
+          const job = { jobId: job_id, accessKey, name: file.name, createdAt: Date.now() };
+          saveJob({ ...job, status: pending ? "awaiting_input" : "queued", note: "" });
+          void saveInput(job_id, input);
+        },
+        onProgress: (progress) => {
+          if (upload === this.#upload) panel.uploadProgress(progress);
+        },
       });
-      const job = { jobId, accessKey, name: file.name, createdAt: Date.now() };
-      saveJob({ ...job, status: "queued", note: "" });
-      void saveInput(jobId, input);
       // If the user has left this upload, the job is in the list of recent jobs.
       if (upload !== this.#upload) {
         this.refresh();

@@ -1,11 +1,12 @@
 /** The progress of a job: its bars, message, remaining time and error. */
 
-import { hasEnded, type WatchedJob, type WatchedStage } from "../src/index.js";
+import { hasEnded, type UploadProgress, type WatchedJob, type WatchedStage } from "../src/index.js";
 import { at, make, setMeter } from "./dom.js";
-import { duration, errorDetails, errorMessage, sentence } from "./format.js";
+import { amount, duration, errorDetails, errorMessage, sentence, size } from "./format.js";
 import { setTitle, stageName, summarize } from "./selected-view.js";
 
 const HEADLINES = {
+  awaiting_input: "Uploading…",
   queued: "Waiting to start",
   running: "Working",
   completed: "Done",
@@ -34,6 +35,13 @@ export function uploading(name: string): void {
   setTitle("Uploading");
 }
 
+/** Shows how much of an input has been sent, as the beginning of the job's bar. */
+export function uploadProgress({ sentBytes, totalBytes }: UploadProgress): void {
+  const percent = Math.floor((100 * sentBytes) / totalBytes);
+  setMeter(at("overall"), percent, `${percent} percent uploaded`);
+  at("message").textContent = `${size(sentBytes)} of ${size(totalBytes)} uploaded`;
+}
+
 /** Shows a job before its first message. */
 export function clear(name: string): void {
   document.body.dataset.status = "queued";
@@ -53,7 +61,7 @@ export function render(job: WatchedJob, isCancelling: boolean): void {
   document.body.dataset.status = job.status;
   at("headline").textContent = running && isCancelling ? "Cancelling…" : HEADLINES[job.status];
   at("message").textContent = job.message || (ENDINGS[job.status] ?? "");
-  const waiting = job.status === "queued";
+  const waiting = job.status === "queued" || job.status === "awaiting_input";
   const percent = job.overall_progress;
   setMeter(
     at("overall"),
@@ -121,12 +129,15 @@ function renderStage(stage: WatchedStage, job: WatchedJob): void {
   const ended = stage.status !== "running";
   // A restarted stage moves backwards; the note gives the reason.
   const isAgain = stage.stage === job.stage && (job.attempt ?? 1) > 1;
-  const running = isAgain ? `attempt ${job.attempt}` : "";
+  const again = isAgain ? `attempt ${job.attempt}` : "";
+  const done = stage.work ? amount(stage.work) : "";
+  const running = [again, done].filter(Boolean).join(", ");
   part(row, ".stage-note").textContent =
     stage.status === "completed" ? summarize(stage) || "done" : ended ? stage.status : running;
-  part(row, ".stage-percent").textContent = ended ? "" : `${stage.progress} %`;
-  const said = ended ? stage.status : `${stage.progress} percent`;
-  setMeter(part(row, ".meter"), stage.progress, said);
+  const isUnknown = stage.work?.indeterminate ?? false;
+  part(row, ".stage-percent").textContent = ended || isUnknown ? "" : `${stage.progress} %`;
+  const percent = isUnknown ? done || "working" : `${stage.progress} percent`;
+  setMeter(part(row, ".meter"), isUnknown ? null : stage.progress, ended ? stage.status : percent);
 }
 
 function newStage({ stage }: WatchedStage): HTMLElement {

@@ -13,6 +13,7 @@ import { summarize } from "./selected-view.js";
 const MOST_WATCHED = 4;
 
 const STATUS = {
+  awaiting_input: "Uploading",
   queued: "Waiting",
   running: "Running",
   completed: "Done",
@@ -45,7 +46,7 @@ export class RecentJobs {
       const row = this.#row(job);
       at("recent-list").append(row);
       this.#rows.set(job.jobId, row);
-      const mayRun = job.status === "queued" || job.status === "running";
+      const mayRun = ["awaiting_input", "queued", "running"].includes(job.status);
       if (mayRun && this.#watches.length < MOST_WATCHED) this.#follow(job, row);
     }
     void removeOtherInputs(jobs.map(({ jobId }) => jobId));

@@ -2,6 +2,8 @@
 
 import type { JobSnapshot } from "../../generated/messages.js";
 import { StagecastError } from "./errors.js";
+import type { DurableMessage } from "./messages.js";
+import type { Upload, UploadOptions, UploadState } from "./upload-control.js";
 
 /** The id of a job and the key that authorizes watching and cancelling it. */
 export interface JobKey {
@@ -22,6 +24,28 @@ export interface CreatedJob {
    * Authorizes an external worker to run the job, if it was created for one. Returned only once.
    */
   worker_key?: string;
+  /** How to upload the input; present until the job has its input. */
+  upload?: Upload;
+}
+
+/** Durable messages of a job, and the state to which they lead. */
+export interface JobEvents {
+  job_id: string;
+  /**
+   * Whether the log still contained every message after `afterSeq`. If not, `events` is empty: use
+   * the snapshot instead.
+   */
+  recovered: boolean;
+  /** The messages in the order of `seq`. */
+  events: DurableMessage[];
+  /** The `afterSeq` of the next request. */
+  next_after_seq: number;
+  /** Whether more messages follow that did not fit. Then request them at once. */
+  more: boolean;
+  /** Seconds until the next request; null if the job has ended and `events` has its end. */
+  retry_after: number | null;
+  /** The state of the job. It is never older than `events`. */
+  snapshot: JobSnapshot;
 }
 
 export interface HttpApiOptions {
@@ -43,36 +67,143 @@ export interface RequestOptions {
   signal?: AbortSignal | undefined;
 }
 
-export interface CreateJobOptions extends RequestOptions {
+/** The fields of a job description beside its input. Undefined fields are left out. */
+interface Description {
+  /** A JSON object of at most 16 KB for the stages of the job. */
+  parameters?: Record<string, unknown> | undefined;
+  /** Names and values that the job's snapshot contains. */
+  labels?: Record<string, string> | undefined;
+  /** Time limits in seconds: of the wait for the first claim, and from there to the end of the job. */
+  limits?: { queue_seconds?: number; run_seconds?: number } | undefined;
+  /** The time before which the job does not start, at most 30 days ahead, as `toISOString()` writes it. */
+  run_at?: string | undefined;
+  /** How many days the job is kept, at most as many as the environment keeps jobs. */
+  retention_days?: number | undefined;
+}
+
+/** Which external workers run the job. Without these, the pipeline does. */
+interface Route {
   /** Reserves the job for an external worker, which needs the response's `worker_key`. */
-  worker?: "external";
+  worker?: "external" | undefined;
+  /** The queue from which external workers claim the job; the product declares its queues. */
+  queue?: string | undefined;
+  /** The priority in `queue`: a whole number from 0 to 9, higher ones first; 5 by default. */
+  priority?: number | undefined;
+}
+
+/**
+ * Inputs over `maxBodyBytes`, and jobs with a field of the description, such as parameters or limits, are
+ * created from a description; a described input is uploaded to the storage of inputs.
+ */
+export interface CreateJobOptions extends RequestOptions, UploadOptions, Description, Route {
   /** The media type of the input, unless it is a `Blob` with a type. */
   contentType?: string;
+  /**
+   * Called when the job exists, before its input is uploaded. Store its id and access key: with them
+   * and the same input, `uploadInput` resumes an upload that was interrupted.
+   */
+  onCreated?: (created: CreatedJob) => void;
+  /** Size in bytes up to which an input is the body of the request: 4 MB by default. */
+  maxBodyBytes?: number;
   /** Additional headers, such as an `authorization` if creating jobs requires a token. */
   headers?: Record<string, string>;
 }
+
+/** The media type of a job description. */
+const JOB_DESCRIPTION = "application/vnd.stagecast.job+json";
+
+/** Largest input that is the body of a request, in bytes. */
+const MAX_BODY_BYTES = 4 * 1024 * 1024;
 
 /** The HTTP API of a Stagecast stack. */
 export class HttpApi {
   /** The base URL without a trailing slash. */
   readonly base: string;
   #fetch: typeof fetch;
+  #customFetch: typeof fetch | undefined;
   #reviver: Reviver | undefined;
 
   constructor(base: string | URL, options: HttpApiOptions = {}) {
     this.base = String(base).replace(/\/+$/, "");
     this.#fetch = options.fetch ?? ((...request) => fetch(...request));
+    this.#customFetch = options.fetch;
     this.#reviver = options.reviver;
   }
 
-  /** Creates a job from an input. */
-  createJob(
+  /**
+   * Creates a job from an input. An input that is too large for a request is uploaded; the promise then
+   * resolves when the upload is complete and the job is queued.
+   */
+  async createJob(
     input: Blob | ArrayBuffer | ArrayBufferView<ArrayBuffer>,
     options: CreateJobOptions = {},
   ): Promise<CreatedJob> {
     const type = options.contentType ?? (input instanceof Blob ? input.type : "");
-    const query = options.worker ? `?${new URLSearchParams({ worker: options.worker })}` : "";
-    return this.#request(`/v1/jobs${query}`, {
+    const size = input instanceof Blob ? input.size : input.byteLength;
+    const isDescribed = JSON.stringify(descriptionOf(options)) !== "{}";
+    if (size > (options.maxBodyBytes ?? MAX_BODY_BYTES) || (isDescribed && size > 0)) {
+      const blob = input instanceof Blob ? input : new Blob([input]);
+      return this.#createByUpload(blob, type, options);
+    }
+    const created = isDescribed
+      ? await this.#describe(undefined, options)
+      : await this.#createFromBody(input, type, options);
+    options.onCreated?.(created);
+    return created;
+  }
+
+  /**
+   * Uploads what is missing of the input of a job, and queues the job. Resumes an upload that was
+   * interrupted, on any machine, with the same input.
+   */
+  async uploadInput(key: JobKey, input: Blob, options: UploadOptions = {}): Promise<UploadState> {
+    return this.#upload(key, input, undefined, options);
+  }
+
+  async #createByUpload(input: Blob, type: string, options: CreateJobOptions): Promise<CreatedJob> {
+    const described = { content_type: type || "application/octet-stream", size: input.size };
+    const created = await this.#describe(described, options);
+    options.onCreated?.(created);
+    const key = { jobId: created.job_id, accessKey: created.access_key };
+    await this.#upload(key, input, created.upload, options);
+    return created;
+  }
+
+  async #upload(
+    key: JobKey,
+    input: Blob,
+    known: Upload | undefined,
+    options: UploadOptions,
+  ): Promise<UploadState> {
+    const request = (method: string) => this.#ask<UploadState>(key, "/upload", options, method);
+    const requests = {
+      state: () => request("GET"),
+      complete: () => request("POST"),
+      fetch: this.#customFetch,
+    };
+    // Most pages upload nothing large.
+    const { sendInput } = await import("./upload.js");
+    return sendInput(requests, input, known, options);
+  }
+
+  #describe(input: object | undefined, options: CreateJobOptions): Promise<CreatedJob> {
+    return this.#request("/v1/jobs", {
+      method: "POST",
+      body: JSON.stringify({ ...descriptionOf(options), ...routeOf(options), input }),
+      headers: { "content-type": JOB_DESCRIPTION, ...options.headers },
+      signal: options.signal ?? null,
+    });
+  }
+
+  #createFromBody(
+    input: Blob | ArrayBuffer | ArrayBufferView<ArrayBuffer>,
+    type: string,
+    options: CreateJobOptions,
+  ): Promise<CreatedJob> {
+    // Without undefined values.
+    const route = JSON.parse(JSON.stringify(routeOf(options)));
+    const query = `${new URLSearchParams(route)}`;
+    return this.#request(`/v1/jobs${query && `?${query}`}`, {
       method: "POST",
       body: input,
       headers: { ...(type && { "content-type": type }), ...options.headers },
@@ -81,33 +212,72 @@ export class HttpApi {
   }
 
   /** Fetches the job's current snapshot. */
-  job(key: JobKey, options: RequestOptions = {}): Promise<JobSnapshot> {
-    return this.#request(path(key), { ...authorized(key), signal: options.signal ?? null });
+  job(key: JobKey, options?: RequestOptions): Promise<JobSnapshot> {
+    return this.#ask(key, "", options);
+  }
+
+  /**
+   * Fetches the durable messages after `afterSeq`, from the first one by default, and the snapshot.
+   * A response has at most 1 MB of messages.
+   */
+  events(key: JobKey, options?: RequestOptions & { afterSeq?: number }): Promise<JobEvents> {
+    return this.#ask(key, `/events?after_seq=${options?.afterSeq ?? 0}`, options);
   }
 
   /** Fetches the results of a completed job, or of one of its stages. */
-  results(key: JobKey, options: RequestOptions & { stage?: string } = {}): Promise<unknown> {
-    const query = options.stage ? `?${new URLSearchParams({ stage: options.stage })}` : "";
-    return this.#request(`${path(key)}/results${query}`, {
-      ...authorized(key),
-      signal: options.signal ?? null,
-    });
+  results(key: JobKey, options?: RequestOptions & { stage?: string }): Promise<unknown> {
+    const { stage } = options ?? {};
+    const query = stage ? `?${new URLSearchParams({ stage })}` : "";
+    return this.#ask(key, `/results${query}`, options);
+  }
+
+  /**
+   * Fetches an artifact: a file that the job has produced. Resolves with the response once its headers are
+   * there; its body can be read as a `blob()` or as a stream.
+   */
+  artifact(key: JobKey, name: string, options?: RequestOptions): Promise<Response> {
+    return this.#ask(key, `/artifacts/${encodeURIComponent(name)}`, options, "GET", true);
+  }
+
+  /**
+   * The URL of an artifact, which is valid for 15 minutes and needs no key: a browser that follows it saves
+   * the file under its name.
+   */
+  async artifactUrl(key: JobKey, name: string, options?: RequestOptions): Promise<string> {
+    // Pages cannot read where a redirect leads to before they have followed it.
+    const answer = await this.artifact(key, name, options);
+    await answer.body?.cancel();
+    return answer.url;
   }
 
   /** Requests the cancellation of the job. `job_cancelled` follows when the job has stopped. */
-  async cancel(key: JobKey, options: RequestOptions = {}): Promise<void> {
-    await this.#request(path(key), {
-      method: "DELETE",
-      ...authorized(key),
-      signal: options.signal ?? null,
-    });
+  async cancel(key: JobKey, options?: RequestOptions): Promise<void> {
+    await this.#ask(key, "", options, "DELETE");
   }
 
-  async #request<Answer>(at: string, request: RequestInit): Promise<Answer> {
+  /** Sends a request about a job. */
+  #ask<Answer>(
+    key: JobKey,
+    what: string,
+    options?: RequestOptions,
+    method = "GET",
+    isFile = false,
+  ): Promise<Answer> {
+    const request = {
+      method,
+      headers: { authorization: `Bearer ${key.accessKey}` },
+      signal: options?.signal ?? null,
+    };
+    return this.#request(`/v1/jobs/${encodeURIComponent(key.jobId)}${what}`, request, isFile);
+  }
+
+  /** Resolves with the JSON of the response or, if it `isFile`, with the response. */
+  async #request<Answer>(at: string, request: RequestInit, isFile = false): Promise<Answer> {
     let answer: Response;
     let body: unknown;
     try {
       answer = await this.#fetch(this.base + at, request);
+      if (isFile && answer.ok) return answer as Answer;
       const text = await answer.text();
       // `null` is a valid response: results can be `null`.
       body = parse(text, this.#reviver);
@@ -124,6 +294,15 @@ export class HttpApi {
   }
 }
 
+function descriptionOf(options: Description): Description {
+  const { parameters, labels, limits, run_at, retention_days } = options;
+  return { parameters, labels, limits, run_at, retention_days };
+}
+
+function routeOf({ worker, queue, priority }: Route): Route {
+  return { worker, queue, priority };
+}
+
 /** Returns undefined if the text is not JSON. */
 function parse(text: string, reviver?: Reviver): unknown {
   try {
@@ -131,14 +310,6 @@ function parse(text: string, reviver?: Reviver): unknown {
   } catch {
     return undefined;
   }
-}
-
-function path({ jobId }: JobKey): string {
-  return `/v1/jobs/${encodeURIComponent(jobId)}`;
-}
-
-function authorized({ accessKey }: JobKey) {
-  return { headers: { authorization: `Bearer ${accessKey}` } };
 }
 
 interface ErrorBody {

@@ -7,13 +7,22 @@ export type {
   CreatedJob,
   CreateJobOptions,
   HttpApiOptions,
+  JobEvents,
   JobKey,
   RequestOptions,
   Reviver,
 } from "./http.js";
 export { HttpApi } from "./http.js";
-export type { WatchedJob, WatchedStage } from "./job.js";
+export type { WatchedJob, WatchedStage, WorkAmount } from "./job.js";
 export type { DurableMessage, EndMessage, JobMessage, ProgressMessage } from "./messages.js";
 export { hasEnded } from "./messages.js";
 export type { Transport, WatchEvents, WatchOptions, WatchState } from "./options.js";
+export type {
+  Upload,
+  UploadOptions,
+  UploadPart,
+  UploadProgress,
+  UploadState,
+} from "./upload-control.js";
+export { UploadControl } from "./upload-control.js";
 export { JobWatch, watchJob } from "./watch.js";

@@ -1,8 +1,20 @@
 /** The known state of a job, and how messages and snapshots change it. */
 
-import type { JobError, JobSnapshot, JobStatus } from "../../generated/messages.js";
-import type { JobMessage } from "./messages.js";
+import type { Artifact, JobError, JobSnapshot, JobStatus } from "../../generated/messages.js";
+import type { JobMessage, ProgressMessage } from "./messages.js";
 import { hasEnded } from "./messages.js";
+
+/** How much of a stage's work is done, in its own unit. */
+export interface WorkAmount {
+  /** The amount that is done; null if the stage does not count. */
+  readonly completed: number | null;
+  /** The whole amount; null if it is unknown. */
+  readonly total: number | null;
+  /** The plural of what is counted, for display, such as `rows`; may be empty. */
+  readonly unit: string;
+  /** Whether the stage does not know how much work there is. Its percentage does not grow then. */
+  readonly indeterminate: boolean;
+}
 
 /** A stage of a watched job. */
 export interface WatchedStage {
@@ -12,6 +24,8 @@ export interface WatchedStage {
   readonly progress: number;
   /** What the stage is doing, for display; empty after its end. */
   readonly message: string;
+  /** How much of its work is done; null if it reports only a percentage, and after its end. */
+  readonly work: WorkAmount | null;
   /**
    * The results in `stage_complete`; null if they are too large for a message or were not received.
    */
@@ -48,6 +62,11 @@ export interface WatchedJob {
    * The URL of the results relative to the HTTP API's address, if they are too large for a message.
    */
   readonly results_url: string | null;
+  /**
+   * The files that the job has produced, as far as they are known: those of a running stage come with a
+   * snapshot. `HttpApi.artifactUrl` returns the URL of one.
+   */
+  readonly artifacts: readonly Artifact[];
   /** The error of a failed job. */
   readonly error: JobError | null;
   /** Whether the service has confirmed to this watch that the cancellation is requested. */
@@ -69,13 +88,17 @@ export function unknownJob(jobId: string): WatchedJob {
     seq: 0,
     results: null,
     results_url: null,
+    artifacts: [],
     error: null,
     cancel_requested: false,
   };
 }
 
-/** Applies a message to the state of a job. */
-export function applyMessage(job: WatchedJob, message: JobMessage): WatchedJob {
+/**
+ * Applies a message to the state of a job. Replayed messages do not change what the last snapshot, at
+ * `snapshotSeq`, has.
+ */
+export function applyMessage(job: WatchedJob, message: JobMessage, snapshotSeq = 0): WatchedJob {
   const { stage = null } = message as { stage?: string | null };
   const seq = Math.max(job.seq, message.seq ?? 0);
   switch (message.type) {
@@ -89,6 +112,7 @@ export function applyMessage(job: WatchedJob, message: JobMessage): WatchedJob {
           status: "running",
           progress: message.progress,
           message: message.message,
+          work: workOf(message),
         }),
         attempt: message.attempt ?? 1,
         progress: message.progress,
@@ -97,8 +121,7 @@ export function applyMessage(job: WatchedJob, message: JobMessage): WatchedJob {
         estimated_seconds_remaining: message.estimated_seconds_remaining ?? null,
       };
     case "stage_complete": {
-      // Replayed messages may be older than a snapshot that came over HTTP; they do not set the
-      // state back.
+      // Replayed messages may be older than the snapshot; they do not set the state back.
       const isPast = message.seq <= job.seq && stage !== job.stage;
       return {
         ...job,
@@ -116,6 +139,9 @@ export function applyMessage(job: WatchedJob, message: JobMessage): WatchedJob {
           isPast,
         ),
         progress: isPast ? job.progress : 100,
+        // A snapshot, which the message may be older than, has all of them.
+        artifacts:
+          message.seq > snapshotSeq ? merged(job.artifacts, message.artifacts) : job.artifacts,
       };
     }
     case "job_complete":
@@ -127,6 +153,7 @@ export function applyMessage(job: WatchedJob, message: JobMessage): WatchedJob {
         overall_progress: 100,
         results: message.results ?? null,
         results_url: message.results_url ?? null,
+        artifacts: message.artifacts ?? [],
       };
     case "job_failed":
       return { ...ended(job, "failed", stage), seq, error: message.error };
@@ -137,10 +164,17 @@ export function applyMessage(job: WatchedJob, message: JobMessage): WatchedJob {
 
 /** Applies a snapshot to the state of a job, except for what `messageOf` derives from it. */
 export function applySnapshot(job: WatchedJob, snapshot: JobSnapshot): WatchedJob {
-  if (job.status === "queued" && snapshot.status === "queued") {
-    return job.message === snapshot.message ? job : { ...job, message: snapshot.message };
+  const { artifacts = [], seq } = snapshot;
+  const isNew = seq >= job.seq && JSON.stringify(artifacts) !== JSON.stringify(job.artifacts);
+  return applyProgress(isNew ? { ...job, artifacts } : job, snapshot);
+}
+
+function applyProgress(job: WatchedJob, snapshot: JobSnapshot): WatchedJob {
+  if (isWaiting(job) && isWaiting(snapshot)) {
+    const { status, message } = snapshot;
+    return job.message === message && job.status === status ? job : { ...job, status, message };
   }
-  // HTTP has no `stage_complete`: the stages before the running one have finished.
+  // If their `stage_complete` is lost or not here yet: the stages before the running one have finished.
   const isOther = ({ stage, status }: WatchedStage) =>
     status === "running" && stage !== snapshot.stage;
   const isOld =
@@ -151,11 +185,27 @@ export function applySnapshot(job: WatchedJob, snapshot: JobSnapshot): WatchedJo
   return { ...job, stages };
 }
 
-const FINISHED = { status: "completed", progress: 100, message: "" } as const;
+/** The known artifacts with those of a finished stage, which replace others of the same name. */
+function merged(known: readonly Artifact[], added: readonly Artifact[] = []): readonly Artifact[] {
+  return [...new Map([...known, ...added].map((each) => [each.name, each])).values()];
+}
+
+/** Whether the job has not started. */
+function isWaiting({ status }: { status: JobStatus }): boolean {
+  return status === "queued" || status === "awaiting_input";
+}
+
+const FINISHED = { status: "completed", progress: 100, message: "", work: null } as const;
+
+function workOf(message: ProgressMessage): WorkAmount | null {
+  const { completed = null, total = null, unit, indeterminate = false } = message;
+  if (completed === null && !indeterminate) return null;
+  return { completed, total, unit: unit ?? "", indeterminate };
+}
 
 function ended(job: WatchedJob, status: "completed" | "failed" | "cancelled", at?: string | null) {
   if (hasEnded(job)) return job;
-  const change = { status: status, message: "" };
+  const change = { status: status, message: "", work: null };
   const stages = at ? withStage(job, at, change) : job.stages;
   return {
     ...job,
@@ -180,6 +230,7 @@ function withStage(
     status: "running",
     progress: 0,
     message: "",
+    work: null,
     results: null,
     results_url: null,
   };

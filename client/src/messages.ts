@@ -54,6 +54,7 @@ export function messageOf(snapshot: JobSnapshot): ProgressMessage | EndMessage |
         ...common,
         results: snapshot.results ?? null,
         results_url: snapshot.results_url ?? null,
+        ...(snapshot.artifacts === undefined ? {} : { artifacts: snapshot.artifacts }),
       };
     case "failed": {
       const unknown = { code: "internal", message: "the job failed without an error message" };
@@ -63,18 +64,9 @@ export function messageOf(snapshot: JobSnapshot): ProgressMessage | EndMessage |
       return { type: "job_cancelled", ...common, stage };
     case "running": {
       if (stage === null) return null;
-      const { attempt, progress, overall_progress, message, estimated_seconds_remaining } =
-        snapshot;
-      return {
-        type: "progress_update",
-        ...common,
-        stage,
-        progress,
-        overall_progress,
-        message,
-        estimated_seconds_remaining,
-        ...(attempt === undefined ? {} : { attempt }),
-      };
+      // Running jobs have no results and no error.
+      const { status, created_at, updated_at, labels, artifacts, run_at, ...progress } = snapshot;
+      return { type: "progress_update", ...progress, stage, timestamp };
     }
     default:
       return null;

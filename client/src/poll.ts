@@ -1,15 +1,20 @@
-/** Polls a job over HTTP, the fallback where WebSockets are blocked. */
+/** Polls a job's messages over HTTP, the fallback where WebSockets are blocked. */
 
-import type { JobSnapshot } from "../../generated/messages.js";
 import { backoff } from "./backoff.js";
 import { StagecastError } from "./errors.js";
-import type { HttpApi, JobKey } from "./http.js";
+import type { HttpApi, JobEvents, JobKey } from "./http.js";
 
-const POLL_INTERVAL_MS = 2000;
+/** The bounds of the interval that the service asks for, in seconds. */
+const SHORTEST = 1;
+const LONGEST = 60;
+/** Spreads the requests of clients that started together, in milliseconds for each second. */
+const JITTER_MS = 100;
 const RESPONSE_TIMEOUT_MS = 10_000;
 
 export interface PollOwner {
-  received(snapshot: JobSnapshot): void;
+  /** The `seq` of the last received durable message, after which the next ones are requested. */
+  resumeAfter(): number;
+  received(answer: JobEvents): void;
   failed(error: StagecastError): void;
 }
 
@@ -32,11 +37,7 @@ export class Poll {
     this.#owner = owner;
   }
 
-  start(): void {
-    void this.#poll();
-  }
-
-  /** Sends the next request now. */
+  /** Sends the next request now, the first one included. */
   wake(): void {
     if (!this.#isPending) void this.#poll();
   }
@@ -54,15 +55,21 @@ export class Poll {
     const abort = new AbortController();
     this.#abort = abort;
     this.#timer = setTimeout(() => abort.abort(), RESPONSE_TIMEOUT_MS);
+    let wait = 0;
     try {
-      const snapshot = await this.#http.job(this.#key, { signal: abort.signal });
+      const afterSeq = this.#owner.resumeAfter();
+      const answer = await this.#http.events(this.#key, { afterSeq, signal: abort.signal });
       if (this.#stopped) return;
       this.#failures = 0;
       this.isReachable = true;
-      this.#owner.received(snapshot);
+      this.#owner.received(answer);
+      // More messages are requested at once, unless the answer had none.
+      const isFurther = this.#owner.resumeAfter() > afterSeq;
+      if (!answer.more || !isFurther) wait = interval(answer.retry_after);
     } catch (cause) {
       if (this.#stopped) return;
       this.#failures += 1;
+      wait = backoff(this.#failures);
       this.isReachable = false;
       const late = () =>
         new StagecastError(
@@ -75,7 +82,12 @@ export class Poll {
     clearTimeout(this.#timer);
     this.#isPending = false;
     if (this.#stopped) return;
-    const wait = this.#failures > 0 ? backoff(this.#failures) : POLL_INTERVAL_MS;
     this.#timer = setTimeout(() => void this.#poll(), wait);
   }
+}
+
+/** The time to the next request, in milliseconds. */
+function interval(seconds: number | null): number {
+  const bounded = Math.min(Math.max(seconds ?? LONGEST, SHORTEST), LONGEST);
+  return bounded * (1000 + Math.random() * JITTER_MS);
 }

@@ -7,6 +7,8 @@ import type { DurableMessage, JobMessage, ProgressMessage } from "./messages.js"
 import { hasEnded, isEnd, messageOf } from "./messages.js";
 
 export class Sequence {
+  /** The `seq` that the caller started after. */
+  #start: number;
   /** `seq` of the last durable message that was released. */
   #seq: number;
   /** The highest `seq` that any message or snapshot has mentioned. */
@@ -20,6 +22,7 @@ export class Sequence {
 
   /** Starts after the durable message `after`, the last one that is already known. */
   constructor(after = 0) {
+    this.#start = after;
     this.#seq = after;
     this.#highestSeq = after;
   }
@@ -47,11 +50,16 @@ export class Sequence {
   }
 
   /**
-   * Accepts the snapshot of a `subscribed` message. With `recovered`, the log up to the snapshot
-   * follows; otherwise the log has expired, and the snapshot replaces the missing messages.
+   * Accepts the snapshot of a `subscribed` message or of an answer over HTTP. With `recovered`, the
+   * log up to the snapshot follows; otherwise the log has expired, and the snapshot replaces the
+   * missing messages.
    */
-  acceptSubscribed(snapshot: JobSnapshot, recovered: boolean): JobMessage[] {
+  acceptSnapshot(snapshot: JobSnapshot, recovered: boolean): JobMessage[] {
     if (this.#ended) return [];
+    // The caller started beyond the log, which `recovered` denies: continue where the job is.
+    if (!recovered && this.#seq === this.#start && this.#seq > snapshot.seq) {
+      this.#highestSeq = this.#seq = 0;
+    }
     this.#highestSeq = Math.max(this.#highestSeq, snapshot.seq);
     if (!recovered) {
       // The end of a job is a durable message itself, the last one.
@@ -64,18 +72,6 @@ export class Sequence {
     }
     // The replayed log contains the end, unless the client already has the whole log.
     return hasEnded(snapshot) && this.#seq < snapshot.seq ? [] : this.#releaseSnapshot(snapshot);
-  }
-
-  /**
-   * Accepts a snapshot that was fetched over HTTP. It reports the current state but does not
-   * replace the missing messages of the log.
-   */
-  acceptPolled(snapshot: JobSnapshot): JobMessage[] {
-    if (this.#ended || snapshot.seq < this.#seq) return [];
-    const message = messageOf(snapshot);
-    if (message === null) return [];
-    if (message.type !== "progress_update") return this.#release([message]);
-    return this.#isNewer(message) ? this.#release([message]) : [];
   }
 
   #releaseSnapshot(snapshot: JobSnapshot): JobMessage[] {
@@ -133,6 +129,8 @@ export class Sequence {
     if (message.timestamp !== latest.timestamp) return message.timestamp > latest.timestamp;
     if (message.stage !== latest.stage) return true;
     if (message.progress !== latest.progress) return message.progress > latest.progress;
+    const [completed, known] = [message.completed ?? 0, latest.completed ?? 0];
+    if (completed !== known) return completed > known;
     return (
       message.message !== latest.message ||
       message.estimated_seconds_remaining !== latest.estimated_seconds_remaining

@@ -62,6 +62,8 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
   #poll: Poll | null = null;
   #sequence: Sequence;
   #snapshot: WatchedJob;
+  /** The `seq` of the last snapshot from the service. */
+  #snapshotSeq = 0;
   /** The durable messages so far, and the latest progress if it came after them. */
   #history: JobMessage[] = [];
   #feeds = new Set<Feed>();
@@ -277,8 +279,7 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
       this.#nowLive();
       this.#cancellation?.send();
     }
-    this.#applySnapshot(message.status);
-    this.#deliver(this.#sequence.acceptSubscribed(message.status, message.recovered));
+    this.#acceptSnapshot(message.status, message.recovered);
   }
 
   #rejected(connection: Connection, reply: ErrorReply): void {
@@ -361,32 +362,40 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
   #startPolling(): void {
     if (!this.#http || this.#poll || this.#isOver) return;
     this.#poll = new Poll(this.#http, this.#options, {
-      received: (snapshot) => {
+      resumeAfter: () => this.#sequence.seq,
+      received: ({ snapshot, recovered, events }) => {
         this.#nowLive();
-        this.#applySnapshot(snapshot);
-        this.#deliver(this.#sequence.acceptPolled(snapshot));
+        this.#acceptSnapshot(snapshot, recovered);
+        this.#deliver(events.flatMap((event) => this.#sequence.accept(event)));
         if (!this.#cancellation?.isActive) this.#cancellation?.send();
       },
       failed: (error) => {
-        if (error.code !== null && PERMANENT_ERRORS.has(error.code)) this.#end(error);
+        const { code, status } = error;
+        // An older service has no such route.
+        const isPermanent =
+          PERMANENT_ERRORS.has(code ?? "") || (status === 404 && !this.#WebSocket);
+        if (isPermanent) this.#end(error);
         // An unreachable service is visible as the state; an error response is not.
-        else if (error.status) this.#warn(error);
+        else if (status) this.#warn(error);
         this.#updateState();
       },
     });
-    this.#poll.start();
+    this.#poll.wake();
   }
 
   /* The job */
 
-  #applySnapshot(snapshot: JobSnapshot): void {
+  /** The durable messages up to the snapshot follow if they are `recovered`. */
+  #acceptSnapshot(snapshot: JobSnapshot, recovered: boolean): void {
+    this.#snapshotSeq = snapshot.seq;
     this.#change(applySnapshot(this.#snapshot, snapshot));
+    this.#deliver(this.#sequence.acceptSnapshot(snapshot, recovered));
   }
 
   #deliver(messages: JobMessage[]): void {
     if (this.#isOver) return;
     let job = this.#snapshot;
-    for (const message of messages) job = applyMessage(job, message);
+    for (const message of messages) job = applyMessage(job, message, this.#snapshotSeq);
     // Listeners of a message see it in the snapshot.
     this.#snapshot = job;
     for (const message of messages) {
@@ -427,6 +436,8 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
 
   #cancelAccepted(): void {
     this.#cancellation?.settle(null);
+    // The service shortens the interval now.
+    this.#poll?.wake();
     this.#change({ ...this.#snapshot, cancel_requested: true });
   }
 

@@ -4,7 +4,8 @@
  */
 
 import type { ClientMessage, JobSnapshot, ServerMessage } from "../../../generated/messages.js";
-import type { DurableMessage, ProgressMessage, WebSocketLike } from "../../src/index.js";
+import type { DurableMessage, JobEvents, ProgressMessage, WebSocketLike } from "../../src/index.js";
+import { hasEnded } from "../../src/index.js";
 import { JOB, KEY, snapshot, time } from "./messages.js";
 
 type Sent = ClientMessage & { request_id: string };
@@ -70,6 +71,17 @@ export class FakeService {
     for (const socket of this.open) socket.lose();
   }
 
+  #eventsAfter(after: number): JobEvents {
+    const recovered = after >= this.forgottenUpTo && after <= this.status.seq;
+    const following = recovered ? this.log.filter(({ seq }) => seq > after) : [];
+    const events = following.slice(0, this.http.pageSize);
+    const more = events.length < following.length;
+    const next_after_seq = more ? (events.at(-1)?.seq ?? after) : this.status.seq;
+    const retry_after = more ? 0 : hasEnded(this.status) ? null : this.http.retryAfter;
+    const snapshot = this.status;
+    return { job_id: JOB, recovered, events, next_after_seq, more, retry_after, snapshot };
+  }
+
   receive(socket: FakeSocket, sent: Sent): void {
     if (this.answer?.(socket, sent)) return;
     const reply = { request_id: sent.request_id, timestamp: time(0) };
@@ -104,12 +116,21 @@ export class FakeService {
     }
   }
 
-  /** The `fetch` of the HTTP API; `reachable` may change during a test. */
+  /** The `fetch` of the HTTP API; `reachable` and others may change during a test. */
   readonly http = {
     reachable: true,
+    /** Whether the service has the route of events. */
+    hasEvents: true,
+    /** The `retry_after` of running jobs, in seconds. */
+    retryAfter: 2,
+    /** The most events of a response. */
+    pageSize: 100,
     requests: [] as string[],
+    /** The `after_seq` of each request for events. */
+    after: [] as number[],
     fetch: async (url: string | URL | Request, request?: RequestInit): Promise<Response> => {
-      this.http.requests.push(`${request?.method ?? "GET"} ${new URL(String(url)).pathname}`);
+      const { pathname, searchParams } = new URL(String(url));
+      this.http.requests.push(`${request?.method ?? "GET"} ${pathname}`);
       if (!this.http.reachable) throw new TypeError("fetch failed");
       const key = new Headers(request?.headers).get("authorization");
       if (key !== `Bearer ${KEY}`) {
@@ -118,7 +139,12 @@ export class FakeService {
       if (request?.method === "DELETE") {
         return Response.json({ job_id: JOB, cancel_requested: true }, { status: 202 });
       }
-      return Response.json(this.status);
+      if (!pathname.endsWith("/events")) return Response.json(this.status);
+      // The answer of API Gateway.
+      if (!this.http.hasEvents) return Response.json({ message: "Not Found" }, { status: 404 });
+      const after = Number(searchParams.get("after_seq"));
+      this.http.after.push(after);
+      return Response.json(this.#eventsAfter(after));
     },
   };
 }

@@ -1,6 +1,6 @@
 import { describe, expect, test, vi } from "vitest";
 import type { StagecastError } from "../../src/index.js";
-import { JOB, jobComplete, progress, stageComplete } from "./messages.js";
+import { JOB, jobCancelled, jobComplete, progress, stageComplete } from "./messages.js";
 import {
   failing,
   MINUTE,
@@ -50,38 +50,149 @@ describe("where WebSockets are blocked", () => {
     expect(service.http.requests).toHaveLength(asked);
   });
 
-  test("replayed log does not set back a polled snapshot", async () => {
+  test("every durable message arrives over HTTP once and in order", async () => {
     for (const seq of [1, 2]) service.publish(stageComplete(seq));
     service.publish(progress(2, 60));
     startBlocked("refused");
     await vi.advanceTimersByTimeAsync(6000);
-    const overHttp = watch.snapshot;
-    expect(overHttp).toMatchObject({ stage: "stage_3", progress: 60 });
+    expect(watch.transport).toBe("http");
+    expect(seqs()).toEqual([1, 2]);
+    expect(received.at(-1)).toMatchObject({ type: "progress_update", progress: 60 });
+    expect(watch.snapshot).toMatchObject({ stage: "stage_3", progress: 60, seq: 2 });
+    expect(watch.snapshot.stages).toMatchObject([
+      { stage: "stage_1", status: "completed", results: { from: 1 } },
+      { stage: "stage_2", status: "completed", results: { from: 2 } },
+      { stage: "stage_3", status: "running" },
+    ]);
+    for (const seq of [3, 4]) service.publish(stageComplete(seq));
+    await vi.advanceTimersByTimeAsync(3000);
+    service.publish(jobComplete(5));
+    await vi.advanceTimersByTimeAsync(3000);
+    expect(seqs()).toEqual([1, 2, 3, 4, 5]);
+    expect(watch.state).toBe("ended");
+    expect(service.http.after).toEqual(service.http.after.toSorted());
+  });
+
+  test("pages of a long log are requested without a wait", async () => {
+    service.http.pageSize = 2;
+    for (let seq = 1; seq <= 5; seq += 1) service.publish(stageComplete(seq));
+    service.publish(jobComplete(6));
+    start({ WebSocket: failing, httpApi: "http://service.test", fetch: service.http.fetch });
+    await vi.advanceTimersByTimeAsync(100);
+    expect(seqs()).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(service.http.after).toEqual([0, 2, 4]);
+    expect(watch.state).toBe("ended");
+  });
+
+  test("page without a message is not requested in a loop", async () => {
+    service.http.pageSize = 0;
+    service.publish(stageComplete(1));
+    start({ WebSocket: failing, httpApi: "http://service.test", fetch: service.http.fetch });
+    await vi.advanceTimersByTimeAsync(5000);
+    expect(service.http.after.length).toBeLessThanOrEqual(6);
+    service.http.pageSize = 100;
+    await vi.advanceTimersByTimeAsync(2000);
+    expect(seqs()).toEqual([1]);
+  });
+
+  test("transports that take turns deliver each durable message once", async () => {
+    startBlocked("refused");
+    const overHttp: number[] = [];
+    const overWebSocket: number[] = [];
+    for (let seq = 1; seq <= 12; seq += 1) {
+      service.connections = seq % 4 < 2 ? "refused" : "accepted";
+      if (service.connections === "refused") service.drop();
+      // Some messages are published before the change of the transport, others after it.
+      if (seq % 3 === 0) await vi.advanceTimersByTimeAsync(MINUTE);
+      service.publish(stageComplete(seq), seq % 5 === 0);
+      await vi.advanceTimersByTimeAsync(MINUTE);
+      (watch.transport === "http" ? overHttp : overWebSocket).push(seq);
+      expect(seqs()).toHaveLength(seq);
+    }
+    service.publish(jobComplete(13));
+    await vi.advanceTimersByTimeAsync(MINUTE);
+    expect(seqs()).toEqual(Array.from({ length: 13 }, (_, index) => index + 1));
+    expect([overHttp.length, overWebSocket.length]).toEqual([6, 6]);
+    // Each request resumes after the last message over either transport.
+    expect(Math.max(...service.http.after)).toBeGreaterThanOrEqual(11);
+    const resumed = service.sockets
+      .flatMap(({ sent }) => sent)
+      .filter(({ type }) => type === "subscribe");
+    expect(resumed.at(-1)).toMatchObject({ after_seq: expect.any(Number) });
+  });
+
+  test("snapshot replaces messages that the log has lost", async () => {
+    for (const seq of [1, 2, 3]) service.publish(stageComplete(seq));
+    service.publish(progress(3, 60));
+    service.forgottenUpTo = 3;
+    startBlocked("refused");
+    await vi.advanceTimersByTimeAsync(6000);
+    expect(seqs()).toEqual([]);
+    expect(received).toMatchObject([{ type: "progress_update", progress: 60 }]);
+    service.publish(stageComplete(4));
+    await vi.advanceTimersByTimeAsync(3000);
+    expect(seqs()).toEqual([4]);
+    service.publish(jobComplete(5));
+    service.forgottenUpTo = 5;
+    await vi.advanceTimersByTimeAsync(3000);
+    expect(received.at(-1)).toMatchObject({ type: "job_complete", seq: 5 });
+  });
+
+  test.each([
+    [0, 1000],
+    [7, 7000],
+    [600, 60_000],
+  ])("interval of %d seconds is kept within bounds", async (retryAfter, wait) => {
+    service.http.retryAfter = retryAfter;
+    service.publish(progress(0, 40));
+    start({ WebSocket: failing, httpApi: "http://service.test", fetch: service.http.fetch });
+    await settle();
+    expect(service.http.requests).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(wait - 1);
+    expect(service.http.requests).toHaveLength(1);
+    // The jitter adds up to a tenth.
+    await vi.advanceTimersByTimeAsync(wait / 10 + 1);
+    expect(service.http.requests).toHaveLength(2);
+  });
+
+  test("accepted cancellation is followed by a request for its effect", async () => {
+    service.http.retryAfter = 30;
+    service.publish(progress(0, 40));
+    start({ WebSocket: failing, httpApi: "http://service.test", fetch: service.http.fetch });
+    await settle();
+    // The service shortens the interval once the cancellation is requested.
+    service.http.retryAfter = 1;
+    const asked = service.http.requests.length;
+    await watch.cancel();
+    await settle();
+    expect(service.http.requests).toHaveLength(asked + 2);
+    service.publish(jobCancelled(1));
+    await vi.advanceTimersByTimeAsync(1100);
+    expect(received.at(-1)).toMatchObject({ type: "job_cancelled" });
+  });
+
+  test("older service without the route ends a watch that has no WebSocket", async () => {
+    vi.stubGlobal("WebSocket", undefined);
+    service.http.hasEvents = false;
+    start({ WebSocket: undefined, httpApi: "http://service.test", fetch: service.http.fetch });
+    await settle();
+    expect(watch.state).toBe("ended");
+    expect(watch.error).toMatchObject({ status: 404, code: null });
+  });
+
+  test("older service without the route is reached again over WebSockets", async () => {
+    service.http.hasEvents = false;
+    service.publish(stageComplete(1));
+    const warnings: StagecastError[] = [];
+    startBlocked("refused");
+    watch.addEventListener("warning", ({ detail }) => warnings.push(detail));
+    await vi.advanceTimersByTimeAsync(6000);
+    expect(watch.state).toBe("connecting");
+    expect(warnings.at(-1)).toMatchObject({ status: 404 });
     service.connections = "accepted";
-    const seen: unknown[] = [];
-    watch.addEventListener("change", ({ detail }) => seen.push([detail.stage, detail.progress]));
     await vi.advanceTimersByTimeAsync(MINUTE);
     expect(watch.transport).toBe("websocket");
-    expect(seqs()).toEqual([1, 2]);
-    expect(seen).toEqual([
-      ["stage_3", 60],
-      ["stage_3", 60],
-    ]);
-    expect(watch.snapshot).toEqual({
-      ...overHttp,
-      stages: [
-        expect.objectContaining({ stage: "stage_1", status: "completed", results: { from: 1 } }),
-        expect.objectContaining({ stage: "stage_2", status: "completed", results: { from: 2 } }),
-        ...overHttp.stages,
-      ],
-    });
-    service.publish(stageComplete(3));
-    expect(watch.snapshot).toMatchObject({ stage: "stage_3", progress: 100, seq: 3 });
-    expect(watch.snapshot.stages.map(({ stage }) => stage)).toEqual([
-      "stage_1",
-      "stage_2",
-      "stage_3",
-    ]);
+    expect(seqs()).toEqual([1]);
   });
 
   test("failing WebSocket constructor warns once and falls back to HTTP", async () => {

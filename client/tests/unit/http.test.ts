@@ -29,6 +29,34 @@ test("createJob requests an external worker in the query", async () => {
   ]);
 });
 
+test("requests about a job have its key and their query", async () => {
+  const asked: string[] = [];
+  const api = new HttpApi("http://service.test", {
+    fetch: async (url, request) => {
+      const key = new Headers(request?.headers).get("authorization");
+      asked.push(`${request?.method} ${new URL(String(url)).href} ${key}`);
+      return Response.json({});
+    },
+  });
+  await api.job(key);
+  await api.events(key);
+  await api.events(key, { afterSeq: 7 });
+  await api.results(key);
+  await api.results(key, { stage: "a b" });
+  await api.cancel(key);
+  const job = `http://service.test/v1/jobs/${JOB}`;
+  expect(asked).toEqual(
+    [
+      `GET ${job}`,
+      `GET ${job}/events?after_seq=0`,
+      `GET ${job}/events?after_seq=7`,
+      `GET ${job}/results`,
+      `GET ${job}/results?stage=a+b`,
+      `DELETE ${job}`,
+    ].map((request) => `${request} Bearer ${KEY}`),
+  );
+});
+
 test("reviver converts the numbers of results", async () => {
   const reviver: Reviver = (_, value) => (typeof value === "number" ? `${value}` : value);
   const api = new HttpApi("http://service.test", {
@@ -63,4 +91,29 @@ test("abort during a response rejects with the signal's reason", async () => {
   const results = api.results(key, { signal: giveUp.signal });
   giveUp.abort();
   await expect(results).rejects.toMatchObject({ name: "AbortError" });
+});
+
+test("artifact is fetched by its name, and its URL is where the redirect leads", async () => {
+  const asked: string[] = [];
+  const api = new HttpApi("http://service.test", {
+    fetch: async (url) => {
+      asked.push(String(url));
+      const answer = new Response("abc");
+      Object.defineProperty(answer, "url", { value: "http://bucket.test/signed" });
+      return answer;
+    },
+  });
+  const answer = await api.artifact(key, "a.csv");
+  expect(await answer.text()).toBe("abc");
+  await expect(api.artifactUrl(key, "a.csv")).resolves.toBe("http://bucket.test/signed");
+  const path = `http://service.test/v1/jobs/${JOB}/artifacts/a.csv`;
+  expect(asked).toEqual([path, path]);
+});
+
+test("unknown artifact is an error with its code", async () => {
+  const error = { code: "no_artifact", message: "the job has no artifact 'a'" };
+  const api = new HttpApi("http://service.test", {
+    fetch: async () => Response.json({ error }, { status: 404 }),
+  });
+  await expect(api.artifactUrl(key, "a")).rejects.toMatchObject(error);
 });

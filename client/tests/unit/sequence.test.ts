@@ -72,7 +72,7 @@ describe("any order, any repetition", () => {
         const handed = received.flatMap((message) => sequence.accept(message));
         const end = log.length;
         const status = snapshot(end, { status: "completed", results: { done: true } });
-        handed.push(...sequence.acceptSubscribed(status, true));
+        handed.push(...sequence.acceptSnapshot(status, true));
         const replayed = log.filter(({ seq }) => seq > sequence.seq);
         handed.push(...replayed.flatMap((message) => sequence.accept(message)));
         expect(durable(handed)).toEqual(log.map(({ seq }) => seq));
@@ -89,7 +89,7 @@ describe("any order, any repetition", () => {
         const sequence = new Sequence();
         const handed = received.flatMap((message) => sequence.accept(message));
         const status = snapshot(log.length, { status: "completed", results: { done: true } });
-        handed.push(...sequence.acceptSubscribed(status, false));
+        handed.push(...sequence.acceptSnapshot(status, false));
         const seqs = durable(handed);
         expect(seqs).toEqual([...new Set(seqs)].sort((a, b) => a - b));
         expect(handed.at(-1)?.type).toBe("job_complete");
@@ -119,8 +119,29 @@ describe("gaps", () => {
     const sequence = new Sequence();
     sequence.accept(stageComplete(3));
     const status = snapshot(3, { progress: 40, message: "Further..." });
-    const handed = sequence.acceptSubscribed(status, false);
+    const handed = sequence.acceptSnapshot(status, false);
     expect(handed).toMatchObject([{ seq: 3, type: "stage_complete" }, { type: "progress_update" }]);
+    expect(sequence.seq).toBe(3);
+  });
+});
+
+describe("a start beyond the log", () => {
+  test("continues after the snapshot of a running job", () => {
+    const sequence = new Sequence(9);
+    const handed = sequence.acceptSnapshot(snapshot(1, { progress: 40 }), false);
+    expect(handed).toMatchObject([{ type: "progress_update", progress: 40 }]);
+    expect(sequence.seq).toBe(1);
+    expect(sequence.hasGap).toBe(false);
+    expect(sequence.accept(stageComplete(2))).toEqual([stageComplete(2)]);
+    expect(sequence.accept(jobComplete(3))).toEqual([jobComplete(3)]);
+  });
+
+  test("does not repeat messages that another connection delivered", () => {
+    const sequence = new Sequence(1);
+    sequence.accept(stageComplete(2));
+    sequence.accept(stageComplete(3));
+    // The log has expired, and the snapshot was read before the last message.
+    sequence.acceptSnapshot(snapshot(2, { progress: 40 }), false);
     expect(sequence.seq).toBe(3);
   });
 });
@@ -128,7 +149,7 @@ describe("gaps", () => {
 describe("snapshots", () => {
   test("snapshot of a subscription waits for the replayed log", () => {
     const sequence = new Sequence();
-    expect(sequence.acceptSubscribed(snapshot(1, { progress: 40 }), true)).toEqual([]);
+    expect(sequence.acceptSnapshot(snapshot(1, { progress: 40 }), true)).toEqual([]);
     expect(sequence.accept(stageComplete(1))).toMatchObject([
       { type: "stage_complete" },
       { type: "progress_update", progress: 40 },
@@ -138,21 +159,26 @@ describe("snapshots", () => {
   test("snapshot ends a job whose whole log is known", () => {
     const sequence = new Sequence(2);
     const status = snapshot(2, { status: "cancelled", stage: "stage_2" });
-    expect(sequence.acceptSubscribed(status, true)).toMatchObject([
+    expect(sequence.acceptSnapshot(status, true)).toMatchObject([
       { type: "job_cancelled", seq: 2 },
     ]);
   });
 
-  test("polled snapshot does not replace the log", () => {
+  test("snapshot of a page waits for the events of later pages", () => {
     const sequence = new Sequence();
-    expect(sequence.acceptPolled(snapshot(1, { progress: 40 }))).toMatchObject([{ progress: 40 }]);
-    expect(sequence.seq).toBe(0);
+    expect(sequence.acceptSnapshot(snapshot(2, { progress: 40 }), true)).toEqual([]);
     expect(sequence.accept(stageComplete(1))).toEqual([stageComplete(1)]);
+    // The next page has a newer snapshot.
+    expect(sequence.acceptSnapshot(snapshot(2, { progress: 60 }), true)).toEqual([]);
+    expect(sequence.accept(stageComplete(2))).toMatchObject([
+      { type: "stage_complete" },
+      { type: "progress_update", progress: 60 },
+    ]);
   });
 
-  test("polled snapshot of a failed job contains its error", () => {
+  test("snapshot of a failed job without its log contains its error", () => {
     const error = { code: "no_walls", message: "there are no walls" };
-    const handed = new Sequence().acceptPolled(snapshot(1, { status: "failed", error }));
+    const handed = new Sequence().acceptSnapshot(snapshot(1, { status: "failed", error }), false);
     expect(handed).toMatchObject([{ type: "job_failed", error, seq: 1 }]);
   });
 });
@@ -200,7 +226,7 @@ describe("progress", () => {
     const sequence = new Sequence();
     sequence.accept(jobComplete(1));
     expect(sequence.accept(progress(1, 10))).toEqual([]);
-    expect(sequence.acceptSubscribed(snapshot(1, { status: "completed" }), false)).toEqual([]);
+    expect(sequence.acceptSnapshot(snapshot(1, { status: "completed" }), false)).toEqual([]);
   });
 
   test("messages without seq are released as they come", () => {

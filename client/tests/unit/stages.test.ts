@@ -84,3 +84,36 @@ describe("a stage that a new claim restarts", () => {
     expect(watch.snapshot.stages).toMatchObject([{ stage: "stage_1", progress: 34 }]);
   });
 });
+
+describe("the amount of work of a stage", () => {
+  test("is that of its latest update, over both transports", async () => {
+    const work = { completed: 1200, total: 5000, unit: "rows" };
+    await startLive();
+    service.publish(progress(0, 24, work));
+    await settle();
+    expect(watch.snapshot.stages[0]?.work).toEqual({ ...work, indeterminate: false });
+    service.publish(progress(0, 25));
+    await settle();
+    expect(watch.snapshot.stages[0]?.work).toBeNull();
+  });
+
+  test("has no total while it is indeterminate, and none after the end of the stage", async () => {
+    await startLive();
+    service.publish(progress(0, 0, { completed: 7, unit: "files", indeterminate: true }));
+    await settle();
+    const work = { completed: 7, total: null, unit: "files", indeterminate: true };
+    expect(watch.snapshot.stages[0]?.work).toEqual(work);
+    service.publish(stageComplete(1));
+    await settle();
+    expect(watch.snapshot.stages[0]?.work).toBeNull();
+  });
+
+  test("grows within one second and percent, and an older one does not replace it", async () => {
+    await startLive();
+    for (const completed of [10, 12, 11]) {
+      service.publish(progress(0, 1, { completed, total: 10_000, unit: "rows" }));
+    }
+    await settle();
+    expect(watch.snapshot.stages[0]?.work?.completed).toBe(12);
+  });
+});
