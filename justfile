@@ -91,6 +91,10 @@ product:
 conformance *arguments:
     tests/conformance/run {{ arguments }}
 
+# Run the conformance suite of the SDKs: `just sdk-conformance --only python -k queue/`.
+sdk-conformance *arguments:
+    tests/sdk-conformance/run {{ arguments }}
+
 # Measure the line coverage of the tests; needs cargo-llvm-cov.
 coverage *arguments:
     tests/coverage {{ arguments }}

@@ -65,6 +65,9 @@ expect '{"rooms":[{"id":1' curl
 run python "$venv/bin/python" examples/python/watch.py client/floor-plan/sample-plan.png
 expect 'stage_2 has finished' python
 expect '"rooms"' python
+run poll "$venv/bin/python" examples/python/poll.py client/floor-plan/sample-plan.png
+expect '"type": "stage_complete"' poll
+expect '"type": "job_complete"' poll
 run python_test.py "$venv/bin/python" examples/python_test.py
 
 [ -e client/dist/index.js ] || { npm --prefix client ci --silent && npm --prefix client run --silent build; }
@@ -100,6 +103,15 @@ path="$(made status_url)"
 # Results arrive byte for byte as the worker posted them, with the spaces that Python writes.
 run results curl --silent --fail-with-body -H "authorization: Bearer $key" "$STAGECAST_URL$path/results"
 expect '"most_common": [["to", 3], ["be", 2],' python-worker
+
+# The stages of the floor plans in the worker in Rust, which is built beside the stack.
+curl --silent --fail-with-body --data-binary @client/floor-plan/sample-plan.png -H 'content-type: image/png' \
+    "$STAGECAST_URL/v1/jobs?worker=external" >"$work/job"
+key="$(made access_key)"
+path="$(made status_url)"
+STAGECAST_WORKER_KEY="$(made worker_key)" run rust-worker "$(dirname "$stack")/rust-worker" --job "$(made job_id)"
+run results curl --silent --fail-with-body -H "authorization: Bearer $key" "$STAGECAST_URL$path/results"
+expect '{"rooms":[{"id":1' rust-worker
 
 # The shell session of docs/guide/external-workers.md, with the id and the key of a new job.
 by_hand="$(sed -n '/By hand:$/,/^```$/p' docs/guide/external-workers.md | sed -n 's/^\$ //p; /^    /p' |

@@ -6,6 +6,8 @@ export type ClientMessage =
   | ({ type: "unsubscribe"; request_id?: string } & Unsubscribe)
   | ({ type: "cancel_job"; request_id?: string } & CancelJob)
   | ({ type: "request_status"; request_id?: string } & RequestStatus)
+  | ({ type: "listen"; request_id?: string } & Listen)
+  | ({ type: "stop_listening"; request_id?: string } & StopListening)
   | ({ type: "ping"; request_id?: string } & Ping);
 
 /**
@@ -52,6 +54,29 @@ export interface RequestStatus {
   access_key?: AccessKey | null;
 }
 
+/** The name of a queue of external workers. A valid name is not necessarily a queue that the product declares. */
+export type QueueName = string;
+
+/**
+ * Authorizes a worker to claim jobs from queues, and to listen to them: `stw_{id}_{secret}`, 64 random bits that
+ * identify the token and 128 that are secret, as hexadecimal digits. Never logged; stored only as its SHA-256.
+ */
+export type WorkerToken = string;
+
+/** Listen to a queue of external workers: `job_available` is sent when one of its jobs can be claimed. */
+export interface Listen {
+  /** The queue. */
+  queue: QueueName;
+  /** A token that can claim jobs from the queue. */
+  worker_token: WorkerToken;
+}
+
+/** Stop listening to a queue. */
+export interface StopListening {
+  /** The queue. */
+  queue: QueueName;
+}
+
 /** Keep an idle connection open. */
 export interface Ping {
 }
@@ -67,6 +92,9 @@ export type ServerMessage =
   | ({ type: "unsubscribed" } & Unsubscribed)
   | ({ type: "job_status" } & StatusReply)
   | ({ type: "cancel_requested" } & CancelRequested)
+  | ({ type: "listening" } & Listening)
+  | ({ type: "stopped_listening" } & StoppedListening)
+  | ({ type: "job_available" } & JobAvailable)
   | ({ type: "pong" } & Pong)
   | ({ type: "error" } & ErrorReply);
 
@@ -97,10 +125,41 @@ export interface ProgressUpdate {
   /** Percent of the whole job, 0 to 100. It never decreases within an attempt. */
   overall_progress: number;
   /**
-   * The attempt at the stage, from 1. A claim that starts the stage again starts the next
-   * attempt, whose percentages start again at 0.
+   * The attempt at the stage, from 1. A run that starts the stage again after a temporary failure or
+   * an interruption starts the next attempt, whose percentages start again. A stage that stores
+   * checkpoints is continued after an interruption in the same attempt.
    */
   attempt?: number | null;
+  /** The number of attempts that the stage has, once a temporary failure has started the second one. */
+  max_attempts?: number | null;
+  /** When the attempt starts, while the job waits for it after a temporary failure. */
+  retry_at?: Timestamp | null;
+  /** The amount of work that is done, in `unit`. */
+  completed?: number | null;
+  /** The whole amount of work, in `unit`; absent if the stage does not know it. */
+  total?: number | null;
+  /** The plural of what is counted, for display, such as `rows`. */
+  unit?: string | null;
+  /**
+   * Whether the stage does not know how much work there is. Its percentage does not grow meanwhile.
+   * Absent means false.
+   */
+  indeterminate?: boolean;
+}
+
+/**
+ * A named file that the job has produced. `GET /v1/jobs/{job_id}/artifacts/{name}` redirects to its
+ * content.
+ */
+export interface Artifact {
+  /** The name, unique within the job: letters, digits, `.`, `_` and `-`, not starting with a dot. */
+  name: string;
+  /** The media type, in printable ASCII without quotes and backslashes. */
+  content_type: string;
+  /** Size of the content, in bytes. */
+  size: number;
+  /** The SHA-256 of the content, in 64 lower-case hexadecimal digits. */
+  sha256: string;
 }
 
 /** A stage has finished. Durable. */
@@ -122,6 +181,8 @@ export interface StageComplete {
   seq: number;
   /** Correlates all messages and log lines of the job with the request that created it. */
   correlation_id: string;
+  /** The artifacts that the stage has attached; absent if there are none. */
+  artifacts?: Array<Artifact>;
 }
 
 /** All stages have finished. Durable, the last message of its job. */
@@ -141,15 +202,17 @@ export interface JobComplete {
   seq: number;
   /** Correlates all messages and log lines of the job with the request that created it. */
   correlation_id: string;
+  /** The artifacts of the job; absent if there are none. */
+  artifacts?: Array<Artifact>;
 }
 
 /** Why a job failed. */
 export interface JobError {
   /**
    * The error code for programs, such as `not_an_image`: letters, digits, `_` and `-`. Stages
-   * define their own codes; Stagecast's are `failed`, `internal`, `lease_lost`,
-   * `stage_panicked`, `too_many_attempts` and `worker_lost`. Other characters are replaced by
-   * `_`; a code is cut after 64 characters.
+   * define their own codes; Stagecast's are `failed`, `internal`, `invalid_input`, `job_timed_out`,
+   * `lease_lost`, `queue_timeout`, `stage_panicked`, `stage_timed_out`, `too_many_attempts`, `upload_expired`
+   * and `worker_lost`. Other characters are replaced by `_`; a code is cut after 64 characters.
    */
   code: string;
   /** What went wrong and what to do, for display. Cut after 1,024 bytes. */
@@ -212,6 +275,27 @@ export interface JobSnapshot {
   correlation_id: string;
   /** The attempt at the stage, from 1; absent before the first stage. */
   attempt?: number | null;
+  /** The number of attempts that the stage has, once a temporary failure has started the second one. */
+  max_attempts?: number | null;
+  /** When the attempt starts, while the job waits for it after a temporary failure. */
+  retry_at?: Timestamp | null;
+  /** When the job may start at the earliest; absent if it may start at once. */
+  run_at?: Timestamp | null;
+  /** The queue from which external workers claim the job; absent if it was created without one. */
+  queue?: QueueName | null;
+  /** The labels that the creator of the job gave it; absent if there are none. */
+  labels?: Record<string, string>;
+  /** The amount of work that is done, in `unit`. */
+  completed?: number | null;
+  /** The whole amount of work, in `unit`; absent if the stage does not know it. */
+  total?: number | null;
+  /** The plural of what is counted, for display, such as `rows`. */
+  unit?: string | null;
+  /**
+   * Whether the stage does not know how much work there is. Its percentage does not grow meanwhile.
+   * Absent means false.
+   */
+  indeterminate?: boolean;
   /** The results byte for byte; null if they are too large for a message. */
   results?: unknown;
   /**
@@ -221,10 +305,13 @@ export interface JobSnapshot {
   results_url?: string | null;
   /** The error of a failed job. */
   error?: JobError | null;
+  /** The artifacts that the job has so far; absent if there are none. */
+  artifacts?: Array<Artifact>;
 }
 
 /** The status of a job. */
 export type JobStatus =
+  | "awaiting_input"
   | "queued"
   | "running"
   | "completed"
@@ -288,6 +375,27 @@ export interface StatusReply {
   correlation_id: string;
   /** The attempt at the stage, from 1; absent before the first stage. */
   attempt?: number | null;
+  /** The number of attempts that the stage has, once a temporary failure has started the second one. */
+  max_attempts?: number | null;
+  /** When the attempt starts, while the job waits for it after a temporary failure. */
+  retry_at?: Timestamp | null;
+  /** When the job may start at the earliest; absent if it may start at once. */
+  run_at?: Timestamp | null;
+  /** The queue from which external workers claim the job; absent if it was created without one. */
+  queue?: QueueName | null;
+  /** The labels that the creator of the job gave it; absent if there are none. */
+  labels?: Record<string, string>;
+  /** The amount of work that is done, in `unit`. */
+  completed?: number | null;
+  /** The whole amount of work, in `unit`; absent if the stage does not know it. */
+  total?: number | null;
+  /** The plural of what is counted, for display, such as `rows`. */
+  unit?: string | null;
+  /**
+   * Whether the stage does not know how much work there is. Its percentage does not grow meanwhile.
+   * Absent means false.
+   */
+  indeterminate?: boolean;
   /** The results byte for byte; null if they are too large for a message. */
   results?: unknown;
   /**
@@ -297,6 +405,8 @@ export interface StatusReply {
   results_url?: string | null;
   /** The error of a failed job. */
   error?: JobError | null;
+  /** The artifacts that the job has so far; absent if there are none. */
+  artifacts?: Array<Artifact>;
   /** The `request_id` of the request. */
   request_id: string;
   /** When the state was read. */
@@ -310,6 +420,42 @@ export interface CancelRequested {
   /** The `request_id` of the request. */
   request_id: string;
   /** When the request was recorded. */
+  timestamp: Timestamp;
+}
+
+/**
+ * The connection listens to the queue. It is notified once a claim that carries `listener` has found the queue
+ * empty.
+ */
+export interface Listening {
+  /** The queue. */
+  queue: QueueName;
+  /** The id of the listener, for the claims of this worker. It is valid until the connection ends. */
+  listener: string;
+  /** The `request_id` of the request. */
+  request_id: string;
+  /** When the listener was stored. */
+  timestamp: Timestamp;
+}
+
+/** The connection no longer listens to the queue. */
+export interface StoppedListening {
+  /** The queue. */
+  queue: QueueName;
+  /** The `request_id` of the request. */
+  request_id: string;
+  /** When the listener was deleted. */
+  timestamp: Timestamp;
+}
+
+/**
+ * A job of the queue can be claimed. Other workers may be notified of the same job: claim until the queue is
+ * empty, which also requests the next notification.
+ */
+export interface JobAvailable {
+  /** The queue. */
+  queue: QueueName;
+  /** When the notification was sent. */
   timestamp: Timestamp;
 }
 
@@ -331,6 +477,9 @@ export type ErrorCode =
   | "job_already_finished"
   | "too_many_subscriptions"
   | "replay_limited"
+  | "invalid_worker_token"
+  | "queue_forbidden"
+  | "unknown_queue"
   | "message_too_large"
   | "internal";
 

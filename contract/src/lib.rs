@@ -1,7 +1,7 @@
 //! The floor plans, a product on Stagecast: what it declares beside the job system.
 
 use stagecast_contract::{
-    input::{InputRules, MediaType, no_check},
+    input::{InputRules, MediaType, any_parameters, no_check},
     limits::MAX_INPUT_BYTES,
     product::Product,
 };
@@ -10,6 +10,7 @@ use typed_contract::functions::Function as _;
 /// The product.
 pub const PRODUCT: Product = Product {
     description: "Stagecast: streams live progress of long-running jobs",
+    worker_queues: &["plans", "transcripts", "reports"],
     ..Product::new("stagecast", PipelineFunction::SPEC, &INPUT)
 };
 const _: () = PRODUCT.check();
@@ -33,6 +34,7 @@ pub const INPUT: InputRules = InputRules {
     ],
     max_bytes: MAX_INPUT_BYTES,
     check: no_check,
+    check_parameters: any_parameters,
     example: "client/floor-plan/sample-plan.png",
 };
 

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use contract::PipelineFunction;
 use serde::{Deserialize, Serialize};
 use stagecast::{JobInput, Pipeline, Progress, Stage, StageError};
 
@@ -15,8 +16,8 @@ use crate::stages::{
 
 /// Finds the rooms in the image of a floor plan. Each stage takes at least `pace`, so that a
 /// demonstration shows progress; zero adds no delay.
-pub fn pipeline(pace: Duration) -> Pipeline<Rooms> {
-    Pipeline::new()
+pub fn pipeline(pace: Duration) -> Pipeline<Rooms, PipelineFunction> {
+    Pipeline::with_limit()
         .then(FindWalls { pace })
         .then(FindRooms { pace })
 }
@@ -49,7 +50,7 @@ impl Stage for FindWalls {
     async fn run(&self, job: JobInput, (): (), progress: &Progress) -> Result<Walls, StageError> {
         progress.report(1, "Decoding the image...");
         let reporter = PacedReporter::new(progress, self.pace);
-        let plan = FloorPlan::decode(&job.bytes)?;
+        let plan = FloorPlan::decode(&job.bytes().await?)?;
         let mut report = |percent: u8, message: &str| reporter.report(percent, message);
         Ok(walls::find(&plan, &mut report)?)
     }
@@ -69,7 +70,7 @@ impl Stage for FindRooms {
     ) -> Result<Rooms, StageError> {
         progress.report(1, "Decoding the image...");
         let reporter = PacedReporter::new(progress, self.pace);
-        let plan = FloorPlan::decode(&job.bytes)?;
+        let plan = FloorPlan::decode(&job.bytes().await?)?;
         let mut report = |percent: u8, message: &str| reporter.report(percent, message);
         let rooms = rooms::find(&plan, &walls, &mut report)?;
         Ok(Rooms { rooms })

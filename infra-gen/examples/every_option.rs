@@ -7,7 +7,7 @@ use contract::PipelineFunction;
 use stagecast_infra::{
     environments::{
         Architecture, CertificateId, ConnectAuthorizer, CustomDomain, DomainName, Environment,
-        EnvironmentError, JwtAuthorizer, NameSuffix, Origin, RetentionDays, TopicArn,
+        EnvironmentError, JobRetention, JwtAuthorizer, NameSuffix, Origin, RetentionDays, TopicArn,
     },
     stack,
     template::Format,
@@ -24,6 +24,7 @@ fn every_option() -> Result<Environment, EnvironmentError> {
     Ok(Environment {
         name: "staging",
         name_suffix: NameSuffix::new("-staging")?,
+        job_retention: JobRetention::new(30),
         log_retention: RetentionDays::TwoWeeks,
         alarm_topic: Some(TopicArn::new(
             "arn:aws:sns:eu-central-1:123456789012:oncall",

@@ -49,6 +49,7 @@ fn synthesize(keys: &[RouteKey]) -> anyhow::Result<String> {
     let options = FunctionOptions {
         resources: &resources,
         values: &construct_options::setting_values(
+            &contract::PRODUCT,
             &environment,
             &websocket,
             &stack.allowed_origins(),

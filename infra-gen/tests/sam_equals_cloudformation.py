@@ -28,7 +28,7 @@ SAM_TAG = {"Key": "lambda:createdBy", "Value": "SAM"}
 
 
 class NoManagedPolicies(ManagedPolicyLoader):
-    """The functions have roles of their own, so SAM looks up no managed policies."""
+    """The functions have their own roles, so SAM looks up no managed policies."""
 
     def __init__(self):
         self._policy_map = {}

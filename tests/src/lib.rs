@@ -10,5 +10,5 @@ pub mod plans;
 pub mod script;
 mod system;
 
-pub use stagecast_scenarios::{Client, Closed, Http, Job, Response, needs, worker};
+pub use stagecast_scenarios::{Client, Closed, Engine, Http, Job, Response, needs, worker};
 pub use system::System;

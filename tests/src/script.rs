@@ -1,12 +1,12 @@
 //! Scripts, the input of the scripted pipeline. A script sets the behaviour of each stage, for
 //! scenarios that no floor plan can produce.
 
-use std::path::PathBuf;
+use std::{fmt::Write as _, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 use stagecast_contract::{
-    input::{InputRules, MediaType},
-    limits::MAX_INPUT_BYTES,
+    input::{InputRules, MediaType, any_parameters},
+    limits::MAX_UPLOAD_BYTES,
 };
 use stagecast_scenarios::Engine;
 use tempfile::{NamedTempFile, TempPath};
@@ -20,8 +20,9 @@ pub static INPUT: InputRules = InputRules {
         extensions: &[".json"],
         signature: b"",
     }],
-    max_bytes: MAX_INPUT_BYTES,
+    max_bytes: MAX_UPLOAD_BYTES,
     check: is_script,
+    check_parameters: any_parameters,
     example: "",
 };
 
@@ -34,6 +35,30 @@ fn is_script(_: &'static MediaType, bytes: &[u8]) -> Result<(), String> {
         Ok(_) => Ok(()),
         Err(error) => Err(format!("the body is not a script: {error}")),
     }
+}
+
+/// Bytes as hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut digits, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(digits, "{byte:02x}");
+        digits
+    })
+}
+
+/// The name of the artifact that a stage attaches.
+pub const ARTIFACT: &str = "numbers.bin";
+
+/// The media type of the artifact that a stage attaches.
+pub const ARTIFACT_TYPE: &str = "application/x-numbers";
+
+/// The content of an artifact of `size` bytes.
+pub fn artifact_content(size: usize) -> Vec<u8> {
+    // The period divides no size of a part, so that parts in another order are another content.
+    let period: Vec<u8> = (0..251).collect();
+    let mut content = period.repeat(size.div_ceil(period.len()));
+    content.truncate(size);
+    content
 }
 
 /// The behaviour of both stages.
@@ -57,10 +82,18 @@ pub struct StageScript {
     pub steps: u32,
     /// The time between two reports, in milliseconds.
     pub step_millis: u64,
+    /// Whether the stage offers a checkpoint after each step.
+    pub checkpoints: bool,
     /// The end of the stage.
     pub then: StageResult,
+    /// Whether the stage reads the whole input as a stream. Its results then have an `input` with the
+    /// `sha256`, the size in `bytes` and the peak memory of the process in `peak_kib`.
+    pub hash_input: bool,
     /// The size of the padding in the results, in bytes.
     pub results_bytes: usize,
+    /// The size of the artifact that the stage attaches from a file, in bytes: see [`artifact_content`]. None
+    /// for 0.
+    pub artifact_bytes: usize,
 }
 
 /// What a stage waits for.
@@ -160,8 +193,9 @@ impl Script {
         serde_json::to_vec(self).expect("a script is JSON")
     }
 
-    /// Reads a script from the input of a job.
+    /// Reads a script from the beginning of the input of a job. Zeros may follow it.
     pub fn read(bytes: &[u8]) -> Option<Self> {
-        serde_json::from_slice(bytes).ok()
+        let end = bytes.iter().position(|byte| *byte == 0);
+        serde_json::from_slice(&bytes[..end.unwrap_or(bytes.len())]).ok()
     }
 }

@@ -20,6 +20,9 @@ pub struct WatchResult {
 
 /// The pause after an event, when more are likely.
 const SHORT_PAUSE: Duration = Duration::from_millis(500);
+/// After pauses of this length without an event, the status of the stack is read, too: 4 seconds after the last
+/// event.
+const SILENCE: Duration = Duration::from_millis(1500);
 /// The longest pause between two requests.
 const LONG_PAUSE: Duration = Duration::from_secs(4);
 
@@ -41,7 +44,7 @@ pub async fn watch(
     loop {
         let mut finished = None;
         let answer = match events.next(aws).await {
-            Ok(new) if new.is_empty() && pause == LONG_PAUSE => {
+            Ok(new) if new.is_empty() && pause >= SILENCE => {
                 match finished_status(aws, events.stack_id()).await {
                     Ok(Some(status)) => {
                         finished = Some(status);

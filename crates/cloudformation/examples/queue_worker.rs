@@ -79,6 +79,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         // The parameters for the package are needed in the CloudFormation form only.
         code: Code::of("orders"),
         memory_size: 128,
+        ephemeral_storage: None,
         timeout: 10,
         role: role.arn(),
         environment: Variables {

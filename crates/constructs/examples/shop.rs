@@ -133,6 +133,7 @@ fn template() -> Result<Template, Box<dyn Error>> {
         description: "The name of the bucket with invoices".into(),
         expiration: None,
         readable_by_pages: false,
+        writable_by_pages: false,
     };
     let resources = Grantable {
         tables: vec![Table::add(&mut stack, contract::Orders::SPEC)?],

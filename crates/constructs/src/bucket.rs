@@ -28,9 +28,12 @@ pub struct BucketOptions {
     pub expiration: Option<ObjectExpiration>,
     /// Whether pages of the stack's allowed origins may read objects, with signed URLs.
     pub readable_by_pages: bool,
+    /// Whether pages of the stack's allowed origins may write objects and parts of them, with signed URLs.
+    pub writable_by_pages: bool,
 }
 
-/// When the objects of a bucket expire. Parts of unfinished uploads are deleted after a day.
+/// When the objects of a bucket expire. Parts of unfinished uploads are deleted after two days: S3 counts
+/// from midnight UTC, so an upload has at least one whole day.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectExpiration {
     /// The name of the lifecycle rule, unique in its bucket.
@@ -56,6 +59,7 @@ pub struct ObjectExpiration {
 ///     description: "The bucket with invoices".into(),
 ///     expiration: None,
 ///     readable_by_pages: false,
+///     writable_by_pages: false,
 /// };
 /// let bucket = Bucket::add(&mut stack, Invoices::SPEC, options)?;
 /// assert_eq!(bucket.resource.logical_id().as_str(), "InvoicesBucket");
@@ -79,9 +83,11 @@ impl Bucket {
         let path = ConstructPath::root(spec.name);
         let bucket = s3::Bucket {
             lifecycle_configuration: options.expiration.map(lifecycle),
-            cors_configuration: options
-                .readable_by_pages
-                .then(|| cors(stack.allowed_origins())),
+            cors_configuration: cors(
+                options.readable_by_pages,
+                options.writable_by_pages,
+                stack.allowed_origins(),
+            ),
             ..private_bucket(stack)
         };
         let resource = stack.add_data(&path.child("Bucket"), bucket)?;
@@ -130,24 +136,36 @@ fn lifecycle(expiration: ObjectExpiration) -> LifecycleConfiguration {
             status: RuleStatus::Enabled,
             expiration_in_days: expiration.days,
             abort_incomplete_multipart_upload: AbortIncompleteMultipartUpload {
-                days_after_initiation: 1,
+                days_after_initiation: 2,
             },
         }],
     }
 }
 
-fn cors(origins: Vec<StringValue>) -> CorsConfiguration {
-    CorsConfiguration {
+fn cors(
+    is_readable: bool,
+    is_writable: bool,
+    origins: Vec<StringValue>,
+) -> Option<CorsConfiguration> {
+    let methods = [("GET", is_readable), ("PUT", is_writable)];
+    let methods = methods.into_iter().filter(|(_, is_allowed)| *is_allowed);
+    let allowed_methods: Vec<_> = methods.map(|(method, _)| method.into()).collect();
+    if allowed_methods.is_empty() {
+        return None;
+    }
+    Some(CorsConfiguration {
         cors_rules: vec![CorsRule {
             allowed_origins: allowed_origins(origins),
-            allowed_methods: vec!["GET".into()],
+            allowed_methods,
             allowed_headers: vec!["*".into()],
+            // The response to a written part has its ETag.
+            exposed_headers: is_writable.then(|| "ETag".into()).into_iter().collect(),
             max_age: 300,
         }],
-    }
+    })
 }
 
-/// The origins whose pages may read objects: the stack's, or all if it has none. A browser that an HTTP API redirects to the bucket sends the origin `null`, so that is allowed as well. The signed
+/// The origins whose pages may use objects: the stack's, or all if it has none. A browser that an HTTP API redirects to the bucket sends the origin `null`, so that is allowed as well. The signed
 /// URL authorizes the request, not the origin.
 fn allowed_origins(mut origins: Vec<StringValue>) -> Vec<StringValue> {
     if origins.is_empty() {

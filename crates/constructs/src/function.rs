@@ -5,14 +5,18 @@ use cloudformation::{
     resources::{
         iam::{Policy, PolicyDocument, Role, Statement},
         lambda::{
-            self, Code, LogFormat, LoggingConfig, Runtime, Tracing, TracingConfig, Variables,
+            self, Code, EphemeralStorage, LogFormat, LoggingConfig, Runtime, Tracing,
+            TracingConfig, Variables,
         },
         logs::LogGroup,
         serverless,
     },
 };
 use indexmap::IndexMap;
-use typed_contract::{environment, functions::FunctionSpec};
+use typed_contract::{
+    environment,
+    functions::{DEFAULT_EPHEMERAL_STORAGE_MIB, FunctionSpec},
+};
 
 use crate::{
     error::SynthError,
@@ -140,6 +144,10 @@ impl Function {
             handler: HANDLER.into(),
             code: add_code(stack, spec)?,
             memory_size: spec.memory_mib,
+            ephemeral_storage: (spec.ephemeral_storage_mib != DEFAULT_EPHEMERAL_STORAGE_MIB)
+                .then_some(EphemeralStorage {
+                    size: spec.ephemeral_storage_mib,
+                }),
             timeout: spec.timeout_seconds,
             role: role.arn(),
             environment: Variables {

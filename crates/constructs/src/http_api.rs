@@ -28,7 +28,7 @@ pub struct HttpApiOptions {
     pub name: StringValue,
     /// The purpose, up to 1,024 characters.
     pub description: Cow<'static, str>,
-    /// The limit of requests to all routes without a limit of their own.
+    /// The limit of requests to all routes without a separate limit.
     pub throttling: Throttling,
     /// What pages of the stack's allowed origins may do. None: browsers may make no cross-origin requests.
     pub cors: Option<CorsOptions>,

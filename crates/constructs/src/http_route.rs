@@ -56,7 +56,7 @@ impl From<HttpRouteSpec> for HttpApiRoute {
     fn from(spec: HttpRouteSpec) -> Self {
         Self {
             spec,
-            requires_token: false,
+            requires_token: spec.authorizer.is_api(),
             throttling: None,
         }
     }

@@ -4,12 +4,12 @@ use cloudformation::{
     ConstructPath, Handle,
     resources::sqs::{self, RedrivePolicy},
 };
-use typed_contract::queues::QueueSpec;
+use typed_contract::{
+    names::{DEAD_LETTERS, MAX_QUEUE_NAME_LENGTH},
+    queues::QueueSpec,
+};
 
 use crate::{error::SynthError, stack::Stack};
-
-/// The longest name that SQS allows.
-const MAX_NAME_LENGTH: usize = 80;
 
 /// The retention of messages: SQS's default.
 const RETENTION_SECONDS: u32 = 4 * 24 * 60 * 60;
@@ -51,9 +51,13 @@ impl Queue {
     /// Adds the queue, its dead-letter queue, and an output with the name of each.
     pub fn add(stack: &mut Stack, spec: &'static QueueSpec) -> Result<Self, SynthError> {
         let path = ConstructPath::root(spec.name);
-        let dead_letter_name = format!("{}-dead-letters", spec.name);
+        let dead_letter_name = format!("{}{DEAD_LETTERS}", spec.name);
         let dead_letters = sqs::Queue {
-            queue_name: Some(stack.physical_name("queue", &dead_letter_name, MAX_NAME_LENGTH)?),
+            queue_name: Some(stack.physical_name(
+                "queue",
+                &dead_letter_name,
+                MAX_QUEUE_NAME_LENGTH,
+            )?),
             visibility_timeout: None,
             message_retention_period: DEAD_LETTER_RETENTION_SECONDS,
             redrive_policy: None,
@@ -62,7 +66,7 @@ impl Queue {
         };
         let dead_letters = stack.add_data(&path.child("DeadLetterQueue"), dead_letters)?;
         let queue = sqs::Queue {
-            queue_name: Some(stack.physical_name("queue", spec.name, MAX_NAME_LENGTH)?),
+            queue_name: Some(stack.physical_name("queue", spec.name, MAX_QUEUE_NAME_LENGTH)?),
             visibility_timeout: Some(spec.visibility_timeout_seconds),
             message_retention_period: RETENTION_SECONDS,
             redrive_policy: Some(RedrivePolicy {

@@ -8,16 +8,16 @@ use cloudformation::{
         TimeToLiveSpecification,
     },
 };
-use typed_contract::tables::{Attribute, KeySpec, TableSpec};
+use typed_contract::{
+    names::MAX_TABLE_NAME_LENGTH,
+    tables::{Attribute, KeySpec, TableSpec},
+};
 
 use crate::{
     error::SynthError,
     settings::{DataPolicy, TableKey},
     stack::Stack,
 };
-
-/// The longest name that DynamoDB allows.
-const MAX_NAME_LENGTH: usize = 255;
 
 /// A table with its indexes and on-demand capacity.
 ///
@@ -52,7 +52,7 @@ impl Table {
         let path = ConstructPath::root(spec.name).child("Table");
         let settings = stack.settings();
         let table = dynamodb::Table {
-            table_name: Some(stack.physical_name("table", spec.name, MAX_NAME_LENGTH)?),
+            table_name: Some(stack.physical_name("table", spec.name, MAX_TABLE_NAME_LENGTH)?),
             billing_mode: BillingMode::PayPerRequest,
             attribute_definitions: attribute_definitions(spec),
             key_schema: key_schema(&spec.key),

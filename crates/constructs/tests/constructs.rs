@@ -80,6 +80,7 @@ function! {
     /// Ships orders.
     ShippingFunction = "shipping" {
         memory_mib: 256,
+        ephemeral_storage_mib: 2048,
         timeout_seconds: 30,
         retry_budget_seconds: 0,
         triggers: [Trigger::Queue { queue: Shipments::SPEC, batch_size: 10 }],
@@ -347,6 +348,33 @@ fn event_source_has_the_batch_size_of_the_trigger() {
         "AWS::Lambda::EventSourceMapping",
         json!({ "BatchSize": 10, "ScalingConfig": { "MaximumConcurrency": 4 } }),
     );
+}
+
+#[test]
+fn ephemeral_storage_is_in_both_templates_only_where_it_is_declared() {
+    let mut stack = stack(StackSettings::default());
+    let resources = Grantable {
+        queues: vec![Queue::add(&mut stack, Shipments::SPEC).expect("a queue")],
+        ..with_table(&mut stack)
+    };
+    let options = FunctionOptions {
+        resources: &resources,
+        values: &SettingValues::default().with::<Carrier>("parcel-service"),
+        reserved_concurrency: None,
+    };
+    for spec in [OrdersFunction::SPEC, ShippingFunction::SPEC] {
+        Function::add(&mut stack, spec, options).expect("a function");
+    }
+    let template = stack.into_template();
+    for format in [Format::CloudFormation, Format::Sam] {
+        let json = template.to_json(format).expect("JSON");
+        let storage = |name: &str| {
+            let properties = &json["Resources"][name]["Properties"];
+            properties.get("EphemeralStorage").cloned()
+        };
+        assert_eq!(storage("ShippingFunction"), Some(json!({ "Size": 2048 })));
+        assert_eq!(storage("OrdersFunction"), None);
+    }
 }
 
 #[test]

@@ -166,6 +166,7 @@ fn allowed_origins(settings: StackSettings) -> [Value; 2] {
         description: "The bucket with pictures".into(),
         expiration: None,
         readable_by_pages: true,
+        writable_by_pages: false,
     };
     Bucket::add(&mut stack, Pictures::SPEC, bucket).expect("a bucket");
     let template = json(stack);

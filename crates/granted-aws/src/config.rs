@@ -31,6 +31,22 @@ impl Deref for Aws {
     }
 }
 
+impl Aws {
+    /// The same configuration for clients that share no connection with the clients of `self`. A connection
+    /// belongs to the tokio runtime on which it was opened, and waits when code blocks that runtime.
+    #[must_use]
+    pub fn with_separate_connections(&self) -> Self {
+        let connector = connector();
+        let shared = connector.clone();
+        let config = self.config.clone().into_builder();
+        let config = config.http_client(http_client_fn(move |_, _| shared.clone()));
+        Self {
+            config: config.build(),
+            connector,
+        }
+    }
+}
+
 /// Loads region, credentials and endpoint from the environment. All services share one HTTP client.
 pub async fn load() -> Aws {
     let connector = connector();
@@ -47,25 +63,50 @@ pub async fn load() -> Aws {
     Aws { config, connector }
 }
 
-/// The configuration for clients that are created where nothing can be awaited, such as where a pipeline is
-/// built. It is loaded at its first use; clones share it.
+/// The configuration of clients that are created where nothing can be awaited, such as where a pipeline is
+/// built: loaded at its first use, or before. Clones share it.
 ///
 /// ```
 /// # async fn example() {
 /// use granted_aws::LazyAws;
 ///
 /// let aws = LazyAws::default();
-/// let config: &granted_aws::Aws = aws.get().await;
+/// let config: &aws_config::SdkConfig = aws.get().await;
 /// // The client of any service: aws_sdk_sns::Client::new(config)
 /// # }
 /// ```
 #[derive(Clone, Debug, Default)]
-pub struct LazyAws(Arc<OnceCell<Aws>>);
+pub struct LazyAws(Arc<OnceCell<SdkConfig>>);
 
 impl LazyAws {
-    /// The configuration, as [`load`] returns it.
-    pub async fn get(&self) -> &Aws {
-        self.0.get_or_init(load).await
+    /// The configuration, as [`load`] returns it unless it was given.
+    pub async fn get(&self) -> &SdkConfig {
+        self.0.get_or_init(async || load().await.config).await
+    }
+}
+
+/// Loaded already, for example by a test.
+impl From<SdkConfig> for LazyAws {
+    fn from(config: SdkConfig) -> Self {
+        Self(Arc::new(OnceCell::new_with(Some(config))))
+    }
+}
+
+impl From<&SdkConfig> for LazyAws {
+    fn from(config: &SdkConfig) -> Self {
+        config.clone().into()
+    }
+}
+
+impl From<&Aws> for LazyAws {
+    fn from(aws: &Aws) -> Self {
+        aws.config.clone().into()
+    }
+}
+
+impl From<&LazyAws> for LazyAws {
+    fn from(aws: &LazyAws) -> Self {
+        aws.clone()
     }
 }
 

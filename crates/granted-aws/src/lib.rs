@@ -2,13 +2,12 @@
 #![warn(missing_docs)]
 
 mod config;
-#[cfg(any(feature = "parameters", feature = "secrets"))]
-mod config_source;
 mod connections;
 mod database;
 mod denied;
 mod environment;
 mod item;
+mod lazy_client;
 mod objects;
 #[cfg(feature = "parameters")]
 mod parameters;
@@ -17,6 +16,8 @@ mod queues;
 #[cfg(any(feature = "parameters", feature = "secrets"))]
 mod secret_cache;
 #[cfg(any(feature = "parameters", feature = "secrets"))]
+mod secret_store;
+#[cfg(any(feature = "parameters", feature = "secrets"))]
 mod secret_value;
 #[cfg(feature = "secrets")]
 mod secrets;
@@ -24,13 +25,12 @@ pub mod telemetry;
 mod warm;
 
 pub use config::{Aws, LazyAws, load};
-#[cfg(any(feature = "parameters", feature = "secrets"))]
-pub use config_source::ConfigSource;
 pub use connections::ConnectionsApi;
 pub use database::{Database, ReadingBuilder, TransactionBuilder};
 pub use denied::is_access_denied;
 pub use environment::{Environment, MissingVariable};
 pub use item::{Item, number, text};
+pub use lazy_client::{AwsClient, LazyClient};
 pub use objects::Objects;
 #[cfg(feature = "parameters")]
 pub use parameters::Parameters;

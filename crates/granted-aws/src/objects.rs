@@ -5,13 +5,19 @@ use aws_sdk_s3::{
     Client,
     config::Builder,
     operation::{
-        get_object::builders::GetObjectFluentBuilder, put_object::builders::PutObjectFluentBuilder,
+        abort_multipart_upload::builders::AbortMultipartUploadFluentBuilder,
+        complete_multipart_upload::builders::CompleteMultipartUploadFluentBuilder,
+        create_multipart_upload::builders::CreateMultipartUploadFluentBuilder,
+        get_object::builders::GetObjectFluentBuilder,
+        head_object::builders::HeadObjectFluentBuilder,
+        list_parts::builders::ListPartsFluentBuilder, put_object::builders::PutObjectFluentBuilder,
+        upload_part::builders::UploadPartFluentBuilder,
     },
 };
 use typed_contract::{
     buckets::Bucket,
     functions::Function,
-    grants::{GetObject, Granted, PutObject},
+    grants::{AbortMultipartUpload, GetObject, Granted, ListParts, PutObject},
 };
 
 use crate::Environment;
@@ -116,6 +122,67 @@ impl<F: Function> Objects<F> {
     {
         self.client
             .put_object()
+            .bucket(self.environment.value(B::VARIABLE))
+    }
+
+    /// A `HeadObject` in `B`, which takes the same permission as a `GetObject`. Without `s3:ListBucket`, S3
+    /// answers 403 for an object that does not exist.
+    pub fn head_object<B: Bucket>(&self) -> HeadObjectFluentBuilder
+    where
+        F: Granted<GetObject<B>>,
+    {
+        self.client
+            .head_object()
+            .bucket(self.environment.value(B::VARIABLE))
+    }
+
+    /// A `CreateMultipartUpload` in `B`.
+    pub fn create_multipart_upload<B: Bucket>(&self) -> CreateMultipartUploadFluentBuilder
+    where
+        F: Granted<PutObject<B>>,
+    {
+        self.client
+            .create_multipart_upload()
+            .bucket(self.environment.value(B::VARIABLE))
+    }
+
+    /// An `UploadPart` in `B`.
+    pub fn upload_part<B: Bucket>(&self) -> UploadPartFluentBuilder
+    where
+        F: Granted<PutObject<B>>,
+    {
+        self.client
+            .upload_part()
+            .bucket(self.environment.value(B::VARIABLE))
+    }
+
+    /// A `CompleteMultipartUpload` in `B`.
+    pub fn complete_multipart_upload<B: Bucket>(&self) -> CompleteMultipartUploadFluentBuilder
+    where
+        F: Granted<PutObject<B>>,
+    {
+        self.client
+            .complete_multipart_upload()
+            .bucket(self.environment.value(B::VARIABLE))
+    }
+
+    /// A `ListParts` in `B`.
+    pub fn list_parts<B: Bucket>(&self) -> ListPartsFluentBuilder
+    where
+        F: Granted<ListParts<B>>,
+    {
+        self.client
+            .list_parts()
+            .bucket(self.environment.value(B::VARIABLE))
+    }
+
+    /// An `AbortMultipartUpload` in `B`.
+    pub fn abort_multipart_upload<B: Bucket>(&self) -> AbortMultipartUploadFluentBuilder
+    where
+        F: Granted<AbortMultipartUpload<B>>,
+    {
+        self.client
+            .abort_multipart_upload()
             .bucket(self.environment.value(B::VARIABLE))
     }
 }

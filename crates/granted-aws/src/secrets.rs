@@ -1,16 +1,19 @@
 //! The client of Secrets Manager, bounded by the grants of its function.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
+use aws_config::SdkConfig;
 use aws_sdk_secretsmanager::{Client, error::DisplayErrorContext};
-use tokio::sync::OnceCell;
 use typed_contract::{
     functions::Function,
     grants::{GetSecretValue, Granted},
     secrets::Secret,
 };
 
-use crate::{ConfigSource, Environment, SecretError, SecretValue, secret_cache::SecretCache};
+use crate::{
+    Environment, LazyAws, SecretError, SecretValue,
+    secret_store::{SecretService, SecretStore},
+};
 
 /// The client of Secrets Manager for the function `F`. A value is read at its first use and kept for five
 /// minutes. Clones share the values.
@@ -74,43 +77,25 @@ use crate::{ConfigSource, Environment, SecretError, SecretValue, secret_cache::S
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Secrets<F> {
-    source: ConfigSource,
-    client: Arc<OnceCell<Client>>,
-    cache: SecretCache,
-    environment: Environment<F>,
-}
+pub struct Secrets<F>(SecretStore<F, Client>);
 
 impl<F> Clone for Secrets<F> {
     fn clone(&self) -> Self {
-        Self {
-            source: self.source.clone(),
-            client: Arc::clone(&self.client),
-            cache: self.cache.clone(),
-            environment: self.environment.clone(),
-        }
+        Self(self.0.clone())
     }
 }
 
 impl<F: Function> Secrets<F> {
     /// A client of the secrets that the environment names. `source` is the configuration, or a
-    /// [`LazyAws`](crate::LazyAws), which is loaded at the first call.
-    pub fn new(source: impl Into<ConfigSource>, environment: &Environment<F>) -> Self {
-        Self {
-            source: source.into(),
-            client: Arc::default(),
-            cache: SecretCache::default(),
-            environment: environment.clone(),
-        }
+    /// [`LazyAws`], which is loaded at the first call.
+    pub fn new(source: impl Into<LazyAws>, environment: &Environment<F>) -> Self {
+        Self(SecretStore::new(source.into(), environment))
     }
 
     /// Keeps values for another time than five minutes. Zero reads them at each call.
     #[must_use]
     pub fn with_time_to_live(self, time_to_live: Duration) -> Self {
-        Self {
-            cache: self.cache.with_time_to_live(time_to_live),
-            ..self
-        }
+        Self(self.0.with_time_to_live(time_to_live))
     }
 
     /// The value of the secret `S`. If it is too old and Secrets Manager fails, the old value is returned
@@ -119,9 +104,7 @@ impl<F: Function> Secrets<F> {
     where
         F: Granted<GetSecretValue<S>>,
     {
-        let name = self.environment.value(S::VARIABLE);
-        let read = Box::pin(self.read(name));
-        self.cache.get(name, read).await
+        self.0.get(S::VARIABLE).await
     }
 
     /// The value of the secret `S` after a service has rejected `value`, because it was rotated. It is read
@@ -130,17 +113,17 @@ impl<F: Function> Secrets<F> {
     where
         F: Granted<GetSecretValue<S>>,
     {
-        let name = self.environment.value(S::VARIABLE);
-        let read = Box::pin(self.read(name));
-        self.cache.replace(name, value, read).await
+        self.0.refresh(S::VARIABLE, value).await
+    }
+}
+
+impl SecretService for Client {
+    fn new(config: &SdkConfig) -> Self {
+        Self::new(config)
     }
 
     async fn read(&self, name: &str) -> Result<SecretValue, SecretError> {
-        let client = self
-            .client
-            .get_or_init(async || Client::new(self.source.get().await))
-            .await;
-        let answer = client.get_secret_value().secret_id(name).send().await;
+        let answer = self.get_secret_value().secret_id(name).send().await;
         let answer = answer.map_err(|error| match error.as_service_error() {
             Some(cause) if cause.is_resource_not_found_exception() => SecretError::NotFound {
                 kind: "secret",

@@ -67,7 +67,7 @@ fn environment() -> Environment<BillingFunction> {
 }
 
 fn secrets(services: &Arc<InProcess>) -> Secrets<BillingFunction> {
-    Secrets::new(&config(services), &environment())
+    Secrets::new(config(services), &environment())
 }
 
 async fn api_key(secrets: &Secrets<BillingFunction>) -> String {
@@ -106,7 +106,7 @@ async fn time_to_live_of_zero_reads_a_secret_at_each_call() {
 #[tokio::test]
 async fn parameter_is_read_by_its_name() {
     let services = services();
-    let parameters = Parameters::new(&config(&services), &environment());
+    let parameters = Parameters::new(config(&services), &environment());
     let discount = parameters.get::<Discount>().await.expect("a parameter");
     assert_eq!(discount.expose(), "20");
     let is_read =

@@ -121,6 +121,16 @@ impl DynamoDb {
         }
     }
 
+    /// Stores an item, in DynamoDB's JSON.
+    pub(crate) fn put_item(&self, table: &str, item: &Value) -> Result<(), DynamoDbError> {
+        let request = json!({"TableName": table, "Item": item});
+        let answer = self.run("PutItem", request.to_string().as_bytes());
+        answer.map(drop).map_err(|error| DynamoDbError {
+            doing: format!("store an item of the table {table}"),
+            reason: error.to_string(),
+        })
+    }
+
     /// Deletes expired items. DynamoDB, too, deletes them some time after they expire.
     pub(crate) async fn sweep(&self) {
         let database = self.database.clone();

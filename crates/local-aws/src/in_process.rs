@@ -1,6 +1,6 @@
 //! The services of a stack within the current process, for unit tests.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
@@ -10,7 +10,8 @@ use serde_json::Value;
 use crate::{
     Calls, DynamoDbError, Faults, StartError,
     faults::Post,
-    http_util,
+    http_util::{self, signed_service},
+    other_services::is_other,
     secrets::LocalSecrets,
     services::{Services, with_fault},
     stack::SECRET,
@@ -24,12 +25,25 @@ use crate::{
 ///
 /// A test passes the requests of the AWS SDK to [`InProcess::handle`] instead of the network. The services
 /// are those of a [`LocalStack`](crate::LocalStack), with the same conditions, conflicts and faults.
-#[derive(Debug)]
 pub struct InProcess {
     services: Services,
     functions: Vec<FunctionResource>,
     /// The open connections by id, each with its received posts.
     connections: Mutex<BTreeMap<String, Vec<Bytes>>>,
+    other_services: Mutex<Option<Box<OtherAnswer>>>,
+}
+
+/// The answer to a request that is signed for a service.
+type OtherAnswer = dyn Fn(&str, &Request<Bytes>) -> Option<Response<Bytes>> + Send + Sync;
+
+impl fmt::Debug for InProcess {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("InProcess")
+            .field("services", &self.services)
+            .field("functions", &self.functions)
+            .finish_non_exhaustive()
+    }
 }
 
 impl InProcess {
@@ -58,6 +72,7 @@ impl InProcess {
             ),
             functions: system.functions,
             connections: Mutex::default(),
+            other_services: Mutex::default(),
         })
     }
 
@@ -76,11 +91,30 @@ impl InProcess {
         function.environment.get(name).map(String::as_str)
     }
 
+    /// Answers the requests of services that this crate does not have, such as SNS, with `answer`. It gets the
+    /// name of the service in the request's signature, such as `sns`, and the request; with `None`, the request
+    /// fails with an error that names the service, as without this call. Replaces the answer of an earlier call.
+    pub fn answer_other_services(
+        &self,
+        answer: impl Fn(&str, &Request<Bytes>) -> Option<Response<Bytes>> + Send + Sync + 'static,
+    ) {
+        *self.other_services.lock() = Some(Box::new(answer));
+    }
+
+    /// The answer of [`Self::answer_other_services`] to a request of another service.
+    fn other_answer(&self, request: &Request<Bytes>) -> Option<Response<Bytes>> {
+        let service = signed_service(request).filter(|service| is_other(service))?;
+        self.other_services.lock().as_ref()?(&service, request)
+    }
+
     /// Serves a request. Returns `None` if a [fault](crate::Fault::LostResponse) drops the response.
     pub async fn handle(&self, request: Request<Bytes>) -> Option<Response<Bytes>> {
+        if let Some(answer) = self.other_answer(&request) {
+            return Some(answer);
+        }
         let response = match management::any_connection_of(request.uri().path()) {
             Some(id) => self.post(&id, &request).await?,
-            None => self.services.handle(request.map(Full::new)).await?,
+            None => Box::pin(self.services.handle(request.map(Full::new))).await?,
         };
         let (head, body) = response.into_parts();
         // A truncated body is a lost response too.

@@ -18,6 +18,7 @@ mod options;
 mod other_services;
 mod recorder;
 mod s3;
+mod s3_objects;
 #[cfg(feature = "aws-sdk")]
 mod sdk;
 mod secrets;

@@ -5,6 +5,21 @@ use serde_json::json;
 
 use crate::http_util::{self, Response, header_text, signed_service};
 
+/// The services that this crate has, by the names that requests are signed for.
+const KNOWN: [&str; 6] = [
+    "dynamodb",
+    "execute-api",
+    "s3",
+    "secretsmanager",
+    "sqs",
+    "ssm",
+];
+
+/// Whether this crate does not have the service with this name.
+pub(crate) fn is_other(service: &str) -> bool {
+    !KNOWN.contains(&service)
+}
+
 /// The response to a request that is signed for a service other than S3; `None` for any other request.
 /// Requests with `X-Amz-Target` are not passed here.
 pub(crate) fn refusal<B>(request: &Request<B>) -> Option<Response> {

@@ -1,11 +1,14 @@
 //! S3: the `s3s` server, with objects as files in a folder.
 
+mod body;
+
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
-use http::{Method, Request, StatusCode, header};
-use http_body_util::BodyExt as _;
-use hyper::body::Body;
+use bytes::{Bytes, BytesMut};
+use futures_util::stream;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
+use http_body_util::{BodyExt as _, StreamBody};
+use hyper::body::{Body, Frame};
 use s3s::{
     S3Result,
     auth::{S3Auth, SecretKey},
@@ -15,12 +18,18 @@ use s3s_fs::FileSystem;
 
 use crate::{
     faults::Fault,
-    http_util::{self, BodyError, BoxError, Response, header_text},
+    http_util::{self, BoxError, Response, header_text},
     recorder::Call,
+    s3_objects::Objects,
 };
 
-/// Largest body of one request, in bytes. S3 accepts 5 GB, but clients upload large objects in parts.
-const MAX_PUT_BYTES: usize = 64 * 1024 * 1024;
+use self::body::SharedBody;
+
+/// Largest body of one request, in bytes: S3's limit.
+const MAX_PUT_BYTES: u64 = 5 * 1024 * 1024 * 1024;
+
+/// Size of the chunks in which an object is sent.
+const CHUNK_BYTES: usize = 64 * 1024;
 
 /// A bucket's folder cannot be created or opened.
 #[derive(Debug, thiserror::Error)]
@@ -53,8 +62,14 @@ impl S3Auth for SharedSecret {
 }
 
 impl S3 {
-    /// Opens the buckets under `root` and creates missing ones.
-    pub(crate) fn open(root: &Path, buckets: &[String], secret: &str) -> Result<Self, BucketError> {
+    /// Opens the buckets under `root` and creates missing ones. `uploads` is the existing folder of unfinished
+    /// uploads.
+    pub(crate) fn open(
+        root: &Path,
+        uploads: PathBuf,
+        buckets: &[String],
+        secret: &str,
+    ) -> Result<Self, BucketError> {
         for bucket in buckets {
             let path = root.join(bucket);
             std::fs::create_dir_all(&path).map_err(|error| BucketError {
@@ -66,7 +81,7 @@ impl S3 {
             path: root.to_owned(),
             reason: format!("{error:?}"),
         })?;
-        let mut builder = S3ServiceBuilder::new(files);
+        let mut builder = S3ServiceBuilder::new(Objects::new(files, uploads));
         builder.set_auth(SharedSecret(secret.to_owned()));
         Ok(Self {
             service: builder.build(),
@@ -82,7 +97,7 @@ impl S3 {
     /// Serves a request.
     pub(crate) async fn handle<B>(&self, mut request: Request<B>) -> Response
     where
-        B: Body<Data = Bytes> + Unpin,
+        B: Body<Data = Bytes> + Unpin + Send + 'static,
         B::Error: Into<BoxError>,
     {
         // A client that follows a redirect to the same host keeps its `Authorization` header for the
@@ -91,22 +106,56 @@ impl S3 {
             request.headers_mut().remove(header::AUTHORIZATION);
         }
         let (head, body) = request.into_parts();
-        let body = match http_util::read_body(body, MAX_PUT_BYTES).await {
-            Ok(body) => body,
-            Err(BodyError::TooLarge) => return refuse(StatusCode::BAD_REQUEST, "EntityTooLarge"),
-            Err(BodyError::TooSlow | BodyError::Broken) => {
-                return refuse(StatusCode::BAD_REQUEST, "RequestTimeout");
+        if content_length(&head.headers).is_some_and(|size| size > MAX_PUT_BYTES) {
+            return refuse(StatusCode::BAD_REQUEST, "EntityTooLarge");
+        }
+        let required = required_etag(&head);
+        let body = SharedBody::new(body);
+        let request = Request::from_parts(head, body.for_s3());
+        let answer = self.service.call(request).await;
+        body.drain().await;
+        match answer {
+            Ok(response) if required.is_some_and(|etag| is_other(&etag, &response)) => {
+                refuse(StatusCode::PRECONDITION_FAILED, "PreconditionFailed")
             }
-        };
-        let request = Request::from_parts(head, s3s::Body::from(body));
-        match self.service.call(request).await {
-            Ok(response) => response.map(|body| body.map_err(BoxError::from).boxed_unsync()),
+            Ok(response) => response.map(in_large_chunks),
             Err(error) => {
                 tracing::warn!("S3 could not serve a request: {error:?}");
                 http_util::empty(StatusCode::INTERNAL_SERVER_ERROR)
             }
         }
     }
+}
+
+/// The same body in chunks of [`CHUNK_BYTES`]. `s3s-fs` sends 4 KiB at a time, which takes several times as
+/// long for a large object.
+fn in_large_chunks(body: s3s::Body) -> http_util::Body {
+    let chunks = stream::try_unfold(body, async |mut body| {
+        let mut chunk = BytesMut::new();
+        while chunk.len() < CHUNK_BYTES {
+            let Some(frame) = body.frame().await else {
+                break;
+            };
+            if let Ok(data) = frame?.into_data() {
+                chunk.extend_from_slice(&data);
+            }
+        }
+        let chunk = (!chunk.is_empty()).then(|| Frame::data(chunk.freeze()));
+        Ok::<_, BoxError>(chunk.map(|chunk| (chunk, body)))
+    });
+    StreamBody::new(chunks).boxed_unsync()
+}
+
+/// The version that a read requires. The `s3s-fs` file system ignores this header.
+fn required_etag(request: &http::request::Parts) -> Option<HeaderValue> {
+    let is_read = matches!(request.method, Method::GET | Method::HEAD);
+    let etag = request.headers.get(header::IF_MATCH).filter(|_| is_read)?;
+    (etag != "*").then(|| etag.clone())
+}
+
+/// Whether a response has an object of another version.
+fn is_other<B>(etag: &HeaderValue, response: &http::Response<B>) -> bool {
+    response.status().is_success() && response.headers().get(header::ETAG) != Some(etag)
 }
 
 /// The response of a fault; `None` if the fault does not replace the response.
@@ -127,7 +176,11 @@ pub(crate) fn fault_response(fault: Fault) -> Option<Response> {
 pub(crate) fn call<B>(caller: &str, request: &Request<B>) -> Call {
     let path = request.uri().path().trim_start_matches('/');
     let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
+    let query = request.uri().query().unwrap_or_default();
+    let of_upload = url::form_urlencoded::parse(query.as_bytes()).any(|(it, _)| it == "uploadId");
     let operation = match (request.method(), key.is_empty()) {
+        (&Method::GET, false) if of_upload => "s3:ListMultipartUploadParts",
+        (&Method::DELETE, false) if of_upload => "s3:AbortMultipartUpload",
         (&Method::GET | &Method::HEAD, false) => "s3:GetObject",
         (&Method::PUT | &Method::POST, false) => "s3:PutObject",
         (&Method::DELETE, false) => "s3:DeleteObject",
@@ -142,6 +195,10 @@ pub(crate) fn call<B>(caller: &str, request: &Request<B>) -> Call {
     }
 }
 
+fn content_length(headers: &HeaderMap) -> Option<u64> {
+    header_text(headers, header::CONTENT_LENGTH).parse().ok()
+}
+
 fn is_presigned<B>(request: &Request<B>) -> bool {
     let query = request.uri().query().unwrap_or_default();
     let mut parameters = url::form_urlencoded::parse(query.as_bytes());
@@ -152,7 +209,7 @@ fn refuse(status: StatusCode, code: &str) -> Response {
     let body = format!("<Error><Code>{code}</Code><Message>{code}</Message></Error>");
     let mut response = Response::new(http_util::full(body));
     *response.status_mut() = status;
-    let xml = http::HeaderValue::from_static("application/xml");
+    let xml = HeaderValue::from_static("application/xml");
     response.headers_mut().insert(header::CONTENT_TYPE, xml);
     response
 }

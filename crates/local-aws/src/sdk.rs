@@ -64,7 +64,7 @@ impl HttpConnector for Connector {
             }
             let body = body.collect().await.map_err(user)?.to_bytes();
             let request = http::Request::from_parts(head, body);
-            let Some(response) = services.handle(request).await else {
+            let Some(response) = Box::pin(services.handle(request)).await else {
                 return Err(ConnectorError::io("the response is lost".into()));
             };
             respond(response)

@@ -57,7 +57,11 @@ pub(crate) async fn serve(listener: TcpListener, router: Arc<Router>) -> Infalli
         connections.spawn(async move {
             let service = service_fn(move |request| {
                 let router = Arc::clone(&router);
-                async move { router.route(request, peer).await.ok_or(LostResponse) }
+                async move {
+                    Box::pin(router.route(request, peer))
+                        .await
+                        .ok_or(LostResponse)
+                }
             });
             // Errors here mean that the client disconnected.
             let _ = hyper::server::conn::http1::Builder::new()
@@ -94,7 +98,7 @@ impl Router {
             return Some(websocket.connect(request, peer).await);
         }
         if Services::accept(&request) {
-            return self.services.handle(request).await;
+            return Box::pin(self.services.handle(request)).await;
         }
         let has_route = |api: &HttpApi| api.has_route(&request);
         let Some(site) = &self.site else {

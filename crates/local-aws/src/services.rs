@@ -67,7 +67,7 @@ impl Services {
     /// Serves a request. `None` breaks the connection without a response.
     pub(crate) async fn handle<B>(&self, request: Request<B>) -> Option<Response>
     where
-        B: Body<Data = Bytes> + Unpin,
+        B: Body<Data = Bytes> + Unpin + Send + 'static,
         B::Error: Into<BoxError>,
     {
         if request.headers().contains_key("x-amz-target") {

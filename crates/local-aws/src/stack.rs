@@ -209,6 +209,15 @@ impl LocalStack {
         self.router.services.storage.dynamodb.items(table)
     }
 
+    /// Stores an item of a table, in DynamoDB's JSON: `{"order_id": {"S": "..."}}`. Replaces one with the same key.
+    ///
+    /// # Errors
+    ///
+    /// If there is no table of that name, or the item has no key of it.
+    pub fn put_item(&self, table: &str, item: &Value) -> Result<(), DynamoDbError> {
+        self.router.services.storage.dynamodb.put_item(table, item)
+    }
+
     /// How many messages a queue holds; `None` if there is no queue of that name.
     pub fn queue_depth(&self, queue: &str) -> Option<QueueDepth> {
         self.router

@@ -35,6 +35,14 @@ impl Storage {
             path: objects.clone(),
             source,
         })?;
+        let uploads = match data_dir {
+            Some(folder) => folder.join("uploads"),
+            None => scratch.path().join("uploads"),
+        };
+        std::fs::create_dir_all(&uploads).map_err(|source| StartError::Folder {
+            path: uploads.clone(),
+            source,
+        })?;
         let dynamodb = DynamoDb::open(
             data_dir
                 .map(|folder| folder.join("tables.sqlite"))
@@ -47,7 +55,7 @@ impl Storage {
         let sqs = Arc::new(Sqs::open(&system.queues, queues.as_deref())?);
         Ok(Self {
             dynamodb,
-            s3: S3::open(&objects, &system.buckets, secret)?,
+            s3: S3::open(&objects, uploads, &system.buckets, secret)?,
             sqs,
             _scratch: scratch,
         })

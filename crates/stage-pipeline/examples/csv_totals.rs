@@ -9,7 +9,6 @@ use std::{
     env,
     error::Error,
     fmt::Write as _,
-    fs,
     io::{self, IsTerminal as _, Write as _},
 };
 
@@ -17,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use stage_pipeline::{
     CancellationToken, JobInput, Pipeline, Progress, ProgressUpdate, RunError, Stage, StageError,
 };
+use tokio::io::AsyncBufReadExt as _;
 
 /// Rows between two reports, and two checks for a cancellation.
 const ROWS_PER_REPORT: usize = 10_000;
@@ -54,8 +54,13 @@ impl Stage for Check {
 
     async fn run(&self, job: JobInput, (): (), progress: &Progress) -> Result<Layout, StageError> {
         progress.report(0, "Reading the columns...");
-        let mut lines = text_of(&job)?.lines();
-        let header: Vec<_> = lines.next().unwrap_or_default().split(',').collect();
+        let mut lines = job.reader().lines();
+        let header = lines
+            .next_line()
+            .await
+            .map_err(no_text)?
+            .unwrap_or_default();
+        let header: Vec<_> = header.split(',').collect();
         let column = |name: &str| {
             let found = header.iter().position(|it| it.trim() == name);
             found.ok_or_else(|| {
@@ -63,11 +68,15 @@ impl Stage for Check {
                 StageError::failed("no_column", message)
             })
         };
-        Ok(Layout {
+        let mut layout = Layout {
             customer: column("customer")?,
             amount: column("amount")?,
-            rows: lines.count(),
-        })
+            rows: 0,
+        };
+        while lines.next_line().await.map_err(no_text)?.is_some() {
+            layout.rows += 1;
+        }
+        Ok(layout)
     }
 }
 
@@ -84,11 +93,17 @@ impl Stage for AddUp {
         progress: &Progress,
     ) -> Result<BTreeMap<String, i64>, StageError> {
         let mut totals = BTreeMap::new();
-        for (row, line) in text_of(&job)?.lines().skip(1).enumerate() {
+        let mut lines = job.reader().lines();
+        lines.next_line().await.map_err(no_text)?;
+        for row in 0..layout.rows {
+            let line = lines
+                .next_line()
+                .await
+                .map_err(no_text)?
+                .unwrap_or_default();
             if row % ROWS_PER_REPORT == 0 {
                 progress.check_cancelled()?;
-                let percent = u8::try_from(100 * row / layout.rows).unwrap_or(100);
-                progress.report(percent, format!("Adding row {row} of {}...", layout.rows));
+                progress.report_count(row as u64, layout.rows as u64, "rows", "Adding up...");
             }
             let fields: Vec<_> = line.split(',').collect();
             let field = |index: usize| fields.get(index).copied().unwrap_or_default().trim();
@@ -130,9 +145,14 @@ impl Stage for Rank {
     }
 }
 
-fn text_of(job: &JobInput) -> Result<&str, StageError> {
-    std::str::from_utf8(&job.bytes)
-        .map_err(|error| StageError::failed("no_text", format!("save the file as UTF-8: {error}")))
+/// The error of a line that is not UTF-8, or could not be read.
+fn no_text(error: io::Error) -> StageError {
+    match error.kind() {
+        io::ErrorKind::InvalidData => {
+            StageError::failed("no_text", format!("save the file as UTF-8: {error}"))
+        }
+        _ => error.into(),
+    }
 }
 
 /// `12.5` as 1250.
@@ -180,9 +200,9 @@ fn show(update: &ProgressUpdate) {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn Error>> {
-    let text = match env::args().nth(1) {
-        Some(path) => fs::read(&path).map_err(|error| format!("{path}: {error}"))?,
-        None => sample().into_bytes(),
+    let orders = match env::args().nth(1) {
+        Some(path) => JobInput::from_file("csv-totals", path, "text/csv"),
+        None => JobInput::new("csv-totals", sample(), "text/csv"),
     };
     let token = CancellationToken::new();
     let on_control_c = token.clone();
@@ -197,7 +217,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .then(AddUp)
         .then(Rank { limit: 10 });
     let totals = pipeline
-        .run(JobInput::new("csv-totals", text, "text/csv"))
+        .run(orders)
         .on_progress(show)
         .cancel_with(token)
         .await;

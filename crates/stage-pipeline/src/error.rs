@@ -1,11 +1,11 @@
 //! How a stage, and a run, can fail.
 
-use std::io;
+use std::{io, time::Duration};
 
-use crate::progress::Cancelled;
+use crate::{cancelled::Cancelled, input::InputError};
 
 /// Why a stage did not finish, as its author says it.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StageError {
     /// The job cannot be completed.
     #[error("{message} ({code})")]
@@ -16,11 +16,34 @@ pub enum StageError {
         /// What went wrong and how to fix it, for people. A service may shorten a long message.
         message: String,
     },
+    /// The attempt failed, and another one may succeed: [`Stage::RETRY`](crate::Stage::RETRY) says how many
+    /// follow. After the last one, the job cannot be completed, and fails with this code and message.
+    #[error("{message} ({code})")]
+    Temporary {
+        /// A code for programs, as of [`Self::Failed`].
+        code: String,
+        /// What went wrong, for people.
+        message: String,
+    },
     /// The stage has stopped because the job was cancelled: [`Progress::check_cancelled`].
     ///
     /// [`Progress::check_cancelled`]: crate::Progress::check_cancelled
     #[error(transparent)]
     Cancelled(#[from] Cancelled),
+    /// The job's input could not be read.
+    #[error(transparent)]
+    Input(#[from] InputError),
+}
+
+/// An error of a [reader](crate::JobInput::reader) becomes [`StageError::Input`]; any other error, such as
+/// that of a file, [`StageError::Failed`] with the code `io_error`.
+impl From<io::Error> for StageError {
+    fn from(error: io::Error) -> Self {
+        match error.downcast::<InputError>() {
+            Ok(error) => Self::Input(error),
+            Err(error) => Self::failed("io_error", error.to_string()),
+        }
+    }
 }
 
 impl StageError {
@@ -33,6 +56,14 @@ impl StageError {
     /// ```
     pub fn failed(code: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Failed {
+            code: code.into(),
+            message: message.into(),
+        }
+    }
+
+    /// A failure after which another attempt may succeed, with a code for programs and a message for people.
+    pub fn temporary(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Temporary {
             code: code.into(),
             message: message.into(),
         }
@@ -51,11 +82,29 @@ pub enum StageFailure {
         /// The message for people.
         message: String,
     },
+    /// The stage returned [`StageError::Temporary`].
+    #[error("{message} ({code})")]
+    Temporary {
+        /// The code for programs.
+        code: String,
+        /// The message for people.
+        message: String,
+    },
+    /// The job's input could not be read. If the error [is retryable](InputError::is_retryable), a later
+    /// run may succeed; then the stage may have returned another error because of it.
+    #[error(transparent)]
+    Input(InputError),
     /// The stage panicked.
     #[error("it panicked{}", .message.as_ref().map(|it| format!(": {it}")).unwrap_or_default())]
     Panicked {
         /// The panic's message, if it is a text.
         message: Option<String>,
+    },
+    /// The stage took longer than its [`TIME_LIMIT`](crate::Stage::TIME_LIMIT), and was stopped.
+    #[error("it took longer than its time limit of {} s", .limit.as_secs_f64())]
+    TimedOut {
+        /// The time limit.
+        limit: Duration,
     },
     /// The stage returned [`StageError::Cancelled`], although the run was not cancelled.
     #[error("it stopped as if it had been cancelled, but it was not")]
@@ -75,11 +124,20 @@ pub enum StageFailure {
     },
 }
 
+impl StageFailure {
+    /// Whether another attempt may succeed.
+    pub fn is_temporary(&self) -> bool {
+        matches!(self, Self::Temporary { .. } | Self::TimedOut { .. })
+    }
+}
+
 impl From<StageError> for StageFailure {
     fn from(error: StageError) -> Self {
         match error {
             StageError::Failed { code, message } => Self::Failed { code, message },
+            StageError::Temporary { code, message } => Self::Temporary { code, message },
             StageError::Cancelled(Cancelled) => Self::NotCancelled,
+            StageError::Input(error) => Self::Input(error),
         }
     }
 }

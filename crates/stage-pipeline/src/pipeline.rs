@@ -1,15 +1,14 @@
 //! The pipeline: a chain of stages.
 
-use std::{fmt, future::Future, marker::PhantomData, pin::Pin, sync::Arc};
+use std::{fmt, future::Future, marker::PhantomData, pin::Pin, sync::Arc, time::Duration};
 
 use raw_json::RawJson;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{error::StageFailure, job_input::JobInput, progress::Progress, stage::Stage};
-
-/// Deepest nesting of arrays and objects in the results of a stage. Most JSON parsers accept 127 or 128
-/// levels; a message or record around the results needs some of them.
-pub const MAX_RESULTS_DEPTH: usize = 120;
+use crate::{
+    error::StageFailure, input::JobInput, limits::MAX_RESULTS_DEPTH, progress::Progress,
+    retry::Retry, stage::Stage,
+};
 
 type StageFuture = Pin<Box<dyn Future<Output = Result<RawJson, StageFailure>> + Send>>;
 type RunStage = dyn Fn(JobInput, RawJson, Progress) -> StageFuture + Send + Sync;
@@ -19,6 +18,8 @@ type RunStage = dyn Fn(JobInput, RawJson, Progress) -> StageFuture + Send + Sync
 pub(crate) struct Step {
     pub(crate) name: &'static str,
     pub(crate) weight: u32,
+    pub(crate) time_limit: Option<Duration>,
+    pub(crate) retry: Retry,
     pub(crate) run: Arc<RunStage>,
 }
 
@@ -28,7 +29,48 @@ impl fmt::Debug for Step {
     }
 }
 
-/// The stages of a job, in order. `Output` is the output of the last one.
+/// The longest time of one run of a pipeline, as the process that runs it sets it.
+///
+/// ```compile_fail,E0080
+/// # use std::time::Duration;
+/// # use stage_pipeline::{JobInput, Pipeline, Progress, RunLimit, Stage, StageError};
+/// struct Function;
+///
+/// impl RunLimit for Function {
+///     const LONGEST_RUN: Duration = Duration::from_mins(15);
+/// }
+///
+/// struct Render;
+///
+/// impl Stage for Render {
+///     type Input = ();
+///     type Output = ();
+///     const NAME: &'static str = "render";
+///     // Compiles with `const CHECKPOINTS: bool = true`, or with 15 minutes at most.
+///     const TIME_LIMIT: Option<Duration> = Some(Duration::from_hours(2));
+///
+///     async fn run(&self, _: JobInput, (): (), _: &Progress) -> Result<(), StageError> {
+///         Ok(())
+///     }
+/// }
+///
+/// let pipeline: Pipeline<(), Function> = Pipeline::with_limit().then(Render);
+/// ```
+pub trait RunLimit {
+    /// The longest time that a stage without checkpoints can have.
+    const LONGEST_RUN: Duration;
+}
+
+/// Runs take any time: the pipeline's process has no limit.
+#[derive(Clone, Copy, Debug)]
+pub struct Unlimited;
+
+impl RunLimit for Unlimited {
+    const LONGEST_RUN: Duration = Duration::MAX;
+}
+
+/// The stages of a job, in order. `Output` is the output of the last one. `Limit` is the longest time of a
+/// run, for stages that declare a [`TIME_LIMIT`](Stage::TIME_LIMIT).
 ///
 /// A chain whose types do not match does not compile:
 ///
@@ -51,18 +93,26 @@ impl fmt::Debug for Step {
 /// // The output of `CountLines` is a number, the input of `Sort` a list of texts.
 /// Pipeline::new().then(CountLines).then(Sort);
 /// ```
-pub struct Pipeline<Output = ()> {
+pub struct Pipeline<Output = (), Limit = Unlimited> {
     pub(crate) steps: Vec<Step>,
-    output: PhantomData<fn() -> Output>,
+    types: PhantomData<fn() -> (Output, Limit)>,
 }
 
 impl Pipeline {
-    /// A pipeline without stages.
+    /// A pipeline without stages, whose runs take any time.
     #[must_use]
     pub const fn new() -> Self {
+        Self::with_limit()
+    }
+}
+
+impl<Limit: RunLimit> Pipeline<(), Limit> {
+    /// A pipeline without stages, for runs of at most `Limit`.
+    #[must_use]
+    pub const fn with_limit() -> Self {
         Self {
             steps: Vec::new(),
-            output: PhantomData,
+            types: PhantomData,
         }
     }
 }
@@ -73,32 +123,52 @@ impl Default for Pipeline {
     }
 }
 
-impl<Output> Clone for Pipeline<Output> {
-    /// A pipeline of the same stages: they are shared, not cloned.
-    fn clone(&self) -> Self {
-        Self {
+impl<Output, Limit> Pipeline<Output, Limit> {
+    /// The same pipeline for this process, which limits no run.
+    pub(crate) fn without_limit(&self) -> Pipeline<Output> {
+        Pipeline {
             steps: self.steps.clone(),
-            output: PhantomData,
+            types: PhantomData,
         }
     }
 }
 
-impl<Output> fmt::Debug for Pipeline<Output> {
+impl<Output, Limit> Clone for Pipeline<Output, Limit> {
+    /// A pipeline of the same stages: they are shared, not cloned.
+    fn clone(&self) -> Self {
+        Self {
+            steps: self.steps.clone(),
+            types: PhantomData,
+        }
+    }
+}
+
+impl<Output, Limit> fmt::Debug for Pipeline<Output, Limit> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_list().entries(&self.steps).finish()
     }
 }
 
-impl<Output: DeserializeOwned + Send> Pipeline<Output> {
+impl<Output: DeserializeOwned + Send, Limit: RunLimit> Pipeline<Output, Limit> {
     /// The same pipeline with `stage` after all others.
     #[must_use]
-    pub fn then<S: Stage<Input = Output>>(mut self, stage: S) -> Pipeline<S::Output> {
+    pub fn then<S: Stage<Input = Output>>(mut self, stage: S) -> Pipeline<S::Output, Limit> {
         const {
             assert!(
                 is_stage_name(S::NAME),
                 "a stage's NAME must be 1 to 64 letters, digits, '_' and '-'"
             );
             assert!(S::WEIGHT > 0, "a stage's WEIGHT must be more than 0");
+            assert!(
+                S::RETRY.is_valid(),
+                "a stage's RETRY must have 1 to 100 attempts, and waits of at most 15 minutes"
+            );
+            assert!(
+                S::CHECKPOINTS || is_within(S::TIME_LIMIT, Limit::LONGEST_RUN),
+                "the stage's TIME_LIMIT is longer than a run of its pipeline: store checkpoints in the \
+                 stage (CHECKPOINTS, Progress::checkpoint), so that another run continues it, or run \
+                 the job in an external worker"
+            );
         }
         let stage = Arc::new(stage);
         let run = move |job: JobInput, input: RawJson, progress: Progress| -> StageFuture {
@@ -115,12 +185,22 @@ impl<Output: DeserializeOwned + Send> Pipeline<Output> {
         self.steps.push(Step {
             name: S::NAME,
             weight: S::WEIGHT,
+            time_limit: S::TIME_LIMIT,
+            retry: S::RETRY,
             run: Arc::new(run),
         });
         Pipeline {
             steps: self.steps,
-            output: PhantomData,
+            types: PhantomData,
         }
+    }
+}
+
+/// Whether a stage that is limited to `time` ends within a run of at most `longest`.
+const fn is_within(time: Option<Duration>, longest: Duration) -> bool {
+    match time {
+        None => true,
+        Some(time) => time.as_nanos() <= longest.as_nanos(),
     }
 }
 

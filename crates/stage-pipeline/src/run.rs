@@ -1,16 +1,23 @@
 //! Runs a job in this process.
 
-use std::{fmt, future::Future, io, ops::ControlFlow, pin::Pin};
+use std::{
+    collections::BTreeSet, fmt, future::Future, io, ops::ControlFlow, path::PathBuf, pin::Pin,
+    sync::Arc,
+};
 
 use serde::de::DeserializeOwned;
 use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    artifact::{
+        Artifact, ArtifactError, ArtifactName, ArtifactStore, Discarded, Folder, MAX_ARTIFACTS,
+    },
     error::{RunError, StageFailure},
     host::{Checkpoint, Engine, FinishedStage, Host, Unfinished},
-    job_input::JobInput,
+    input::JobInput,
     pipeline::Pipeline,
+    retry::StageRetry,
     update::ProgressUpdate,
 };
 
@@ -28,7 +35,7 @@ pub struct Run<Output> {
     host: ProcessHost,
 }
 
-impl<Output> Pipeline<Output> {
+impl<Output, Limit> Pipeline<Output, Limit> {
     /// Runs a job through all stages, in this process. Its errors are those of [`RunError`].
     ///
     /// ```
@@ -39,7 +46,7 @@ impl<Output> Pipeline<Output> {
     /// #     type Output = usize;
     /// #     const NAME: &'static str = "count_lines";
     /// #     async fn run(&self, job: JobInput, (): (), _: &Progress) -> Result<usize, StageError> {
-    /// #         Ok(job.bytes.split(|byte| *byte == b'\n').count())
+    /// #         Ok(job.bytes().await?.split(|byte| *byte == b'\n').count())
     /// #     }
     /// # }
     /// # #[tokio::main(flavor = "current_thread")]
@@ -56,11 +63,13 @@ impl<Output> Pipeline<Output> {
     /// ```
     pub fn run(&self, job: JobInput) -> Run<Output> {
         Run {
-            pipeline: self.clone(),
+            pipeline: self.without_limit(),
             job,
             host: ProcessHost {
                 on_progress: Box::new(|_| {}),
                 token: CancellationToken::new(),
+                artifact_store: Arc::new(Discarded),
+                artifacts: BTreeSet::new(),
             },
         }
     }
@@ -74,6 +83,13 @@ impl<Output> Run<Output> {
     /// update, and a cancellation, do.
     pub fn on_progress(mut self, callback: impl FnMut(&ProgressUpdate) + Send + 'static) -> Self {
         self.host.on_progress = Box::new(callback);
+        self
+    }
+
+    /// Writes the artifacts of the job to files in `folder`, which is created with the first one. Without
+    /// this, they are discarded.
+    pub fn keep_artifacts_in(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.host.artifact_store = Arc::new(Folder(folder.into()));
         self
     }
 
@@ -164,10 +180,13 @@ impl<Output> fmt::Debug for Run<Output> {
     }
 }
 
-/// The host of a run in this process. Nothing is stored.
+/// The host of a run in this process. Only artifacts are stored.
 struct ProcessHost {
     on_progress: OnProgress,
     token: CancellationToken,
+    artifact_store: Arc<dyn ArtifactStore>,
+    /// The names of the artifacts.
+    artifacts: BTreeSet<ArtifactName>,
 }
 
 /// The token of the run was cancelled.
@@ -207,9 +226,38 @@ impl Host for ProcessHost {
         ControlFlow::Continue(())
     }
 
+    fn artifact_store(&self) -> Arc<dyn ArtifactStore> {
+        Arc::clone(&self.artifact_store)
+    }
+
+    async fn attach(
+        &mut self,
+        _: &'static str,
+        artifact: Artifact,
+    ) -> ControlFlow<TokenCancelled, Result<(), ArtifactError>> {
+        let Artifact { name, .. } = artifact;
+        if !self.artifacts.contains(&name) && self.artifacts.len() == MAX_ARTIFACTS {
+            return ControlFlow::Continue(Err(ArtifactError::TooMany { name }));
+        }
+        self.artifacts.insert(name);
+        ControlFlow::Continue(Ok(()))
+    }
+
     async fn interrupted(&mut self) -> TokenCancelled {
         self.token.cancelled().await;
         TokenCancelled
+    }
+
+    async fn retry(
+        &mut self,
+        retry: StageRetry,
+        update: &ProgressUpdate,
+    ) -> ControlFlow<TokenCancelled> {
+        (self.on_progress)(update);
+        tokio::select! {
+            () = self.token.cancelled() => ControlFlow::Break(TokenCancelled),
+            () = tokio::time::sleep(retry.delay) => ControlFlow::Continue(()),
+        }
     }
 
     async fn finish_stage(&mut self, finished: FinishedStage) -> ControlFlow<TokenCancelled> {

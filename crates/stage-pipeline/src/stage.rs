@@ -1,10 +1,10 @@
 //! A stage: a step of the work with a typed input and output.
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{error::StageError, job_input::JobInput, progress::Progress};
+use crate::{error::StageError, input::JobInput, progress::Progress, retry::Retry};
 
 /// A step of a job's work.
 ///
@@ -26,7 +26,7 @@ use crate::{error::StageError, job_input::JobInput, progress::Progress};
 ///     async fn run(&self, job: JobInput, (): (), progress: &Progress) -> Result<usize, StageError> {
 ///         progress.report(50, "Counting lines...");
 ///         progress.check_cancelled()?;
-///         Ok(job.bytes.split(|byte| *byte == b'\n').count())
+///         Ok(job.bytes().await?.split(|byte| *byte == b'\n').count())
 ///     }
 /// }
 ///
@@ -50,6 +50,23 @@ pub trait Stage: Send + Sync + 'static {
 
     /// The stage's share of the whole job, relative to the others'. More than 0.
     const WEIGHT: u32 = 1;
+
+    /// Whether the stage stores checkpoints, with [`Progress::checkpoint`], and continues from them, with
+    /// [`Progress::resume`]. Such a stage may take longer than a run: a process whose time is limited hands
+    /// it on to another.
+    const CHECKPOINTS: bool = false;
+
+    /// The longest time of an attempt at the stage, without the time between runs. After it, the stage is
+    /// stopped, and fails with [`StageFailure::TimedOut`](crate::StageFailure::TimedOut). None if only the
+    /// process that runs the stage sets a limit.
+    ///
+    /// A limit that is longer than a run of the pipeline ([`RunLimit`](crate::RunLimit)) does not compile,
+    /// unless the stage stores checkpoints.
+    const TIME_LIMIT: Option<Duration> = None;
+
+    /// How often the stage is attempted again after a temporary failure. An attempt continues from the last
+    /// checkpoint, if there is one. One attempt unless it is declared.
+    const RETRY: Retry = Retry::NEVER;
 
     /// Does the work. The stage has a separate thread, so it may compute or block for any time:
     /// meanwhile, reports leave the process and cancellations are noticed. Tokio's tasks, timers and

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::progress::WorkCount;
+
 /// The progress of a run at some time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -15,6 +17,10 @@ pub struct ProgressUpdate {
     /// What the stage is doing, for people.
     pub message: Cow<'static, str>,
     /// Estimated seconds until the end of the last stage, rounded up. None while there is too little
-    /// progress for an estimate.
+    /// progress for an estimate, and no history.
     pub remaining_seconds: Option<u64>,
+    /// How much of the stage's work is done, in its unit; none if the stage reports a percentage.
+    pub count: Option<WorkCount>,
+    /// Whether the stage does not know how much work there is. `percent` does not grow meanwhile.
+    pub indeterminate: bool,
 }

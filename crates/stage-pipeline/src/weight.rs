@@ -23,8 +23,12 @@ pub struct StageWeight {
 impl StageWeight {
     /// The fraction of the whole job, from 0 to 1, that is done when this stage is at `percent`.
     pub fn overall(self, percent: u8) -> f64 {
-        let done = f64::from(self.done) + f64::from(self.stage) * f64::from(percent) / 100.0;
-        done / f64::from(self.all)
+        self.overall_fraction(f64::from(percent) / 100.0)
+    }
+
+    /// The fraction of the whole job, from 0 to 1, that is done when `fraction` of this stage is.
+    pub fn overall_fraction(self, fraction: f64) -> f64 {
+        (f64::from(self.done) + f64::from(self.stage) * fraction) / f64::from(self.all)
     }
 
     /// [`Self::overall`] in whole percent, rounded down.

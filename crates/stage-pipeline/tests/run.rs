@@ -9,7 +9,8 @@ use std::{
 };
 
 use stage_pipeline::{
-    CancellationToken, JobInput, Pipeline, Progress, RunError, Stage, StageError, StageFailure,
+    CancellationToken, JobInput, MAX_ARTIFACTS, Pipeline, Progress, RunError, Stage, StageError,
+    StageFailure,
 };
 use tokio::sync::{Notify, mpsc};
 
@@ -22,7 +23,8 @@ impl Stage for Split {
     const NAME: &'static str = "split";
 
     async fn run(&self, job: JobInput, (): (), _: &Progress) -> Result<Vec<String>, StageError> {
-        let text = String::from_utf8_lossy(&job.bytes);
+        let bytes = job.bytes().await?;
+        let text = String::from_utf8_lossy(&bytes);
         Ok(text.split_whitespace().map(str::to_owned).collect())
     }
 }
@@ -304,4 +306,55 @@ async fn dropped_run_aborts_a_stage_that_awaits() {
         Some(false),
         "it was aborted in a panic"
     );
+}
+
+/// Attaches so many artifacts, numbered from 0, and a file that is larger than a read.
+struct Attach(usize);
+
+impl Stage for Attach {
+    type Input = ();
+    type Output = ();
+    const NAME: &'static str = "attach";
+
+    async fn run(&self, _: JobInput, (): (), progress: &Progress) -> Result<(), StageError> {
+        let path =
+            std::env::temp_dir().join(format!("large-{}-{}.bin", std::process::id(), self.0));
+        std::fs::write(&path, vec![7; 3 << 20])?;
+        let attached = progress.attach("large.bin", "application/octet-stream", path.as_path());
+        assert_eq!(attached.await?.size, 3 << 20);
+        std::fs::remove_file(&path)?;
+        for number in 0..self.0 {
+            // Again, which replaces it.
+            for content in ["first", "second"] {
+                let name = format!("{number}.txt");
+                progress.attach(name, "text/plain", content).await?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn artifacts_of_a_run_are_kept_in_its_folder() {
+    let folder = std::env::temp_dir().join(format!("artifacts-{}", std::process::id()));
+    let pipeline = Pipeline::new().then(Attach(2));
+    let run = pipeline.run(job()).keep_artifacts_in(&folder);
+    run.await.expect("the stage succeeds");
+    let mut names: Vec<_> = std::fs::read_dir(&folder)
+        .expect("a folder")
+        .map(|entry| entry.expect("a file").file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["0.txt", "1.txt", "large.bin"]);
+    let text = std::fs::read_to_string(folder.join("1.txt")).expect("a text");
+    assert_eq!(text, "second");
+    std::fs::remove_dir_all(folder).expect("the folder can be removed");
+}
+
+#[tokio::test]
+async fn job_has_at_most_a_hundred_artifacts() {
+    let run = Pipeline::new().then(Attach(MAX_ARTIFACTS)).run(job());
+    let error = run.await.expect_err("one too many").to_string();
+    assert!(error.contains("too_many_artifacts"), "{error}");
+    assert!(error.contains("'99.txt'"), "{error}");
 }

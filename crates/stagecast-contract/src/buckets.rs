@@ -1,4 +1,4 @@
-//! The object bucket, which stores inputs and the results that are too large for a message.
+//! The object bucket, which stores inputs, artifacts and the results that are too large for a message.
 
 use typed_contract::{
     bucket,
@@ -8,7 +8,7 @@ use typed_contract::{
 use crate::ids::JobId;
 
 bucket! {
-    /// Holds the inputs of jobs and the results that are too large for a message.
+    /// Holds the inputs and artifacts of jobs and the results that are too large for a message.
     Objects = "objects" in "OBJECTS_BUCKET"
 }
 
@@ -18,6 +18,17 @@ pub const ALL: &[&BucketSpec] = &[Objects::SPEC];
 /// The object key of a job's input.
 pub fn input_key(job: &JobId) -> String {
     format!("jobs/{job}/input")
+}
+
+/// The object key of a large state in a checkpoint: one of two objects of the claim `epoch`.
+pub fn checkpoint_key(job: &JobId, epoch: u64, slot: u64) -> String {
+    format!("jobs/{job}/checkpoints/{epoch}-{slot}.json")
+}
+
+/// The object key of an artifact's content. It contains the SHA-256, so that a superseded run cannot
+/// overwrite what another has attached.
+pub fn artifact_key(job: &JobId, sha256: &str) -> String {
+    format!("jobs/{job}/artifacts/{sha256}")
 }
 
 /// The object key of a job's results. It contains the SHA-256 of their JSON, so that other results

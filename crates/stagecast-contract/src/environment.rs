@@ -8,6 +8,12 @@ settings! {
     WebSocketUrl = "WEBSOCKET_URL",
     /// Maximum number of subscriptions per connection.
     MaxSubscriptions = "MAX_SUBSCRIPTIONS",
+    /// The retention of jobs in days; a job can have a shorter one.
+    JobRetentionDays = "JOB_RETENTION_DAYS",
+    /// The product's defaults and maxima of the time limits of jobs, `LimitRules` as JSON.
+    JobLimitRules = "JOB_LIMIT_RULES",
+    /// The product's queues of external workers, separated by commas.
+    WorkerQueues = "WORKER_QUEUES",
     /// Allowed `Origin`s of browsers, separated by commas; empty to allow any.
     AllowedOrigins = "ALLOWED_ORIGINS",
 }

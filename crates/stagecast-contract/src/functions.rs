@@ -9,9 +9,12 @@ use typed_contract::{
 
 use crate::{
     buckets::{self, Objects},
-    environment::{AllowedOrigins, MaxSubscriptions, WebSocketUrl},
+    environment::{
+        AllowedOrigins, JobLimitRules, JobRetentionDays, MaxSubscriptions, WebSocketUrl,
+        WorkerQueues,
+    },
     queues::{self, DeliveryQueue, JobQueue},
-    tables::{self, Connections, JobEvents, Jobs, Subscribers},
+    tables::{self, Connections, JobEvents, Jobs, Subscribers, WorkQueues},
 };
 
 /// The functions of every product, without the pipeline: a product declares that one itself, with
@@ -38,15 +41,16 @@ function! {
             Subscribers: [DeleteItem, PutItem, UpdateItem],
             Jobs: [GetItem, UpdateItem],
             JobEvents: [PutItem, Query],
+            WorkQueues: [DeleteItem, GetItem, PutItem, UpdateItem],
             WebSocketApi: [PostToConnection],
             DeliveryQueue: [SendMessage],
         },
-        settings: [MaxSubscriptions, AllowedOrigins],
+        settings: [MaxSubscriptions, AllowedOrigins, WorkerQueues],
     }
 }
 
 function! {
-    /// Serves the HTTP API: create a job, its status, its results, cancel.
+    /// Serves the HTTP API: create a job, upload its input, its status, its results, cancel.
     JobsFunction = "jobs" {
         memory_mib: 512,
         timeout_seconds: 15,
@@ -55,16 +59,18 @@ function! {
         grants: {
             Jobs: [GetItem, PutItem, UpdateItem],
             JobEvents: [PutItem, Query],
-            Objects: [GetObject, PutObject],
+            WorkQueues: [DeleteItem, PutItem, Query, UpdateItem],
+            Objects: [GetObject, ListParts, PutObject],
+            WebSocketApi: [PostToConnection],
             JobQueue: [SendMessage],
             DeliveryQueue: [SendMessage],
         },
-        settings: [WebSocketUrl],
+        settings: [WebSocketUrl, JobRetentionDays, JobLimitRules, WorkerQueues],
     }
 }
 
 function! {
-    /// Serves external workers: claim a job, fetch its input, post its events.
+    /// Serves external workers: claim a job, fetch its input, post its events, hand it back.
     WorkerFunction = "worker" {
         memory_mib: 512,
         timeout_seconds: 20,
@@ -75,11 +81,12 @@ function! {
             Subscribers: [DeleteItem, Query, UpdateItem],
             Jobs: [GetItem, UpdateItem],
             JobEvents: [PutItem, Query],
+            WorkQueues: [DeleteItem, GetItem, PutItem, Query, UpdateItem],
             Objects: [GetObject, PutObject],
             WebSocketApi: [PostToConnection],
             DeliveryQueue: [SendMessage],
         },
-        settings: [],
+        settings: [WorkerQueues],
     }
 }
 
@@ -90,6 +97,10 @@ function! {
 /// Lambda assigns processor time in proportion to `memory_mib`: one whole processor at 1,769 MiB.
 /// `timeout_seconds` is at most 900, Lambda's limit. A run hands its job back to the queue 20 seconds before
 /// it, and the next run continues with the stage that was interrupted.
+///
+/// `ephemeral_storage_mib`, after `memory_mib`, is the size of the folder `/tmp`, in which `JobInput::file`
+/// and stages keep files: 512, unless it is declared, to 10,240. Lambda charges for what is beyond 512 MiB by
+/// GB-second.
 ///
 /// ```
 /// use typed_contract::functions::Function as _;
@@ -136,6 +147,7 @@ macro_rules! pipeline_function {
         #[doc = $description:literal]
         $function:ident {
             memory_mib: $memory:literal,
+            $(ephemeral_storage_mib: $storage:literal,)?
             timeout_seconds: $timeout:literal,
             grants: {
                 $($resource:path: [$($operation:ident),+ $(,)?],)*
@@ -147,6 +159,7 @@ macro_rules! pipeline_function {
             #[doc = $description]
             $function = "pipeline" {
                 memory_mib: $memory,
+                $(ephemeral_storage_mib: $storage,)?
                 timeout_seconds: $timeout,
                 retry_budget_seconds: 10,
                 triggers: [$crate::typed_contract::functions::Trigger::Queue {
@@ -171,7 +184,7 @@ macro_rules! pipeline_function {
 }
 
 function! {
-    /// Redelivers messages, fans out to large audiences, and recovers jobs whose runner died.
+    /// Redelivers messages, fans out to large audiences, and recovers jobs whose runner or client died.
     DeliveryFunction = "delivery" {
         memory_mib: 512,
         timeout_seconds: 30,
@@ -182,6 +195,8 @@ function! {
             Subscribers: [DeleteItem, Query, UpdateItem],
             Jobs: [GetItem, UpdateItem],
             JobEvents: [PutItem, Query],
+            WorkQueues: [DeleteItem, PutItem, Query, UpdateItem],
+            Objects: [AbortMultipartUpload],
             WebSocketApi: [PostToConnection],
             JobQueue: [SendMessage],
             DeliveryQueue: [SendMessage],

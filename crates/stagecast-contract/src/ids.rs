@@ -36,7 +36,7 @@ fn shorten(text: &str) -> String {
 }
 
 /// Lower-case hexadecimal digits.
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     bytes
         .iter()
@@ -183,6 +183,49 @@ key! {
     WorkerKey
 }
 
+/// Authorizes a worker to claim jobs from queues, and to listen to them: `stw_{id}_{secret}`, 64 random bits that
+/// identify the token and 128 that are secret, as hexadecimal digits. Never logged; stored only as its SHA-256.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(transparent)]
+pub struct WorkerToken(String);
+
+impl WorkerToken {
+    const PREFIX: &str = "stw_";
+
+    /// A token of these random bits.
+    pub fn new(id: [u8; 8], secret: [u8; 16]) -> Self {
+        Self(format!("{}{}_{}", Self::PREFIX, hex(&id), hex(&secret)))
+    }
+
+    /// Wraps a token that a client sent, without a check of its format: a malformed token gets the same error as
+    /// a wrong one.
+    pub fn from_client(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The part that identifies the token and is not secret; none if the token is malformed.
+    pub fn id(&self) -> Option<&str> {
+        let (id, secret) = self.0.strip_prefix(Self::PREFIX)?.split_once('_')?;
+        let is_hex = |text: &str, length| {
+            let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+            text.len() == length && text.bytes().all(is_digit)
+        };
+        (is_hex(id, 16) && is_hex(secret, 32)).then_some(id)
+    }
+
+    /// The whole token. Use it only to hash it, and to show it to the operator once.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for WorkerToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("WorkerToken(***)")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -224,5 +267,31 @@ mod tests {
         assert_eq!(format!("{key:?}"), "AccessKey(***)");
         let key = WorkerKey::new([0x5a; 16]);
         assert_eq!(format!("{key:?}"), "WorkerKey(***)");
+    }
+
+    #[test]
+    fn worker_token_contains_its_id_and_is_redacted() {
+        let token = WorkerToken::new([0xab; 8], [0x5a; 16]);
+        assert_eq!(token.id(), Some("abababababababab"));
+        assert_eq!(token.reveal().len(), 53);
+        assert_eq!(format!("{token:?}"), "WorkerToken(***)");
+    }
+
+    #[test]
+    fn malformed_worker_token_has_no_id() {
+        let valid = WorkerToken::new([1; 8], [2; 16]);
+        let valid = valid.reveal();
+        for text in [
+            "",
+            "stw_",
+            "stw__",
+            &valid[1..],
+            &valid[..52],
+            &valid.to_uppercase(),
+            &format!("{valid}0"),
+            &valid.replace("_0202", "_#202"),
+        ] {
+            assert_eq!(WorkerToken::from_client(text).id(), None, "{text}");
+        }
     }
 }

@@ -11,11 +11,15 @@
 //! | a queue, the bucket | [`queues`], [`buckets`] |
 //! | a function, its triggers and permissions | [`functions`] |
 //! | the settings of functions | [`environment`] |
+//! | the description of a job | [`description`] |
+//! | the time limits and the retention of a job | [`time_limits`], [`retention`] |
 //! | the messages and bodies of both APIs | [`messages`], [`http`], [`worker`] |
 //! | what a product declares, and which inputs it accepts | [`product`], [`input`] |
+//! | the queues of external workers, and the tokens of those that claim from them | [`worker_queues`], [`worker_tokens`] |
 //! | limits of the APIs | [`limits`] |
 
 pub mod buckets;
+pub mod description;
 pub mod environment;
 pub mod functions;
 pub mod http;
@@ -23,13 +27,18 @@ pub mod ids;
 pub mod input;
 pub mod limits;
 pub mod messages;
+pub mod metrics;
 pub mod product;
 pub mod queues;
 mod reading;
+pub mod retention;
 pub mod routes;
 pub mod tables;
+pub mod time_limits;
 pub mod timestamp;
 pub mod worker;
+pub mod worker_queues;
+pub mod worker_tokens;
 
 /// For the expansion of [`pipeline_function!`].
 #[doc(hidden)]

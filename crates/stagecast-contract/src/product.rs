@@ -3,10 +3,13 @@
 use typed_contract::{
     buckets::BucketSpec,
     const_fmt::{const_panic, equal},
-    functions::{FunctionSpec, StackResources, check_resources},
-    names::is_alphanumeric_or,
+    functions::{FunctionSpec, StackResources, Trigger, check_resources, check_serves_http_route},
+    names::{
+        DEAD_LETTERS, MAX_QUEUE_NAME_LENGTH, MAX_SUFFIX_LENGTH, MAX_TABLE_NAME_LENGTH,
+        is_alphanumeric_or,
+    },
     queues::QueueSpec,
-    routes::HttpRouteSpec,
+    routes::{HttpRouteSpec, HttpRoutes, match_same_requests},
     tables::TableSpec,
 };
 
@@ -14,13 +17,15 @@ use crate::{
     functions::{self, PIPELINE},
     input::InputRules,
     routes::HttpRoute,
+    time_limits::LimitRules,
+    worker_queues,
 };
 
 /// A product: its names, its inputs, its pipeline, and its resources beside those of the job system.
 ///
 /// ```
 /// use stagecast_contract::{
-///     input::{InputRules, MediaType, no_check},
+///     input::{InputRules, MediaType, any_parameters, no_check},
 ///     product::Product,
 /// };
 /// use typed_contract::functions::Function as _;
@@ -51,6 +56,7 @@ use crate::{
 ///     }],
 ///     max_bytes: 1024 * 1024,
 ///     check: no_check,
+///     check_parameters: any_parameters,
 ///     example: "",
 /// };
 ///
@@ -68,6 +74,11 @@ pub struct Product {
     pub description: &'static str,
     /// The inputs that the pipeline accepts.
     pub input: &'static InputRules,
+    /// The defaults and maxima of the time limits of jobs. [`Self::new`] sets none.
+    pub limits: LimitRules,
+    /// The queues of external workers, beside the pipeline: each name has 1 to 32 lower-case letters, digits,
+    /// `_` and `-`, the first one a letter, and is not `default`, which is the pipeline.
+    pub worker_queues: &'static [&'static str],
     /// The function that runs jobs, declared with [`pipeline_function!`](crate::pipeline_function).
     pub pipeline: &'static FunctionSpec,
     /// The product's own tables.
@@ -78,17 +89,64 @@ pub struct Product {
     pub buckets: &'static [&'static BucketSpec],
     /// The product's own functions.
     pub functions: &'static [&'static FunctionSpec],
-    /// The product's own routes of the HTTP API.
-    pub http_routes: &'static [ProductRoute],
+    /// The product's own routes of the HTTP API. Each function with the trigger `HttpRoutes` has one entry.
+    pub http_routes: &'static [ProductRoutes],
 }
 
-/// A route of the HTTP API that a product adds, declared with `http_routes!`, and the function that serves it.
+/// The routes of the HTTP API that one of the product's functions serves: all those of an enum that is declared
+/// with `http_routes!`, so that none can be forgotten.
+///
+/// ```
+/// use stagecast_contract::product::ProductRoutes;
+/// use typed_contract::functions::{Function as _, Trigger};
+///
+/// typed_contract::http_routes! {
+///     /// The routes of totals.
+///     pub enum TotalsRoute {
+///         /// Returns the total of an import.
+///         GetTotal = Get "/v1/totals/{import_id}",
+///     }
+/// }
+///
+/// typed_contract::function! {
+///     /// Serves totals.
+///     TotalsFunction = "totals" {
+///         memory_mib: 256,
+///         timeout_seconds: 10,
+///         retry_budget_seconds: 0,
+///         triggers: [Trigger::HttpRoutes],
+///         grants: {},
+///         settings: [],
+///     }
+/// }
+///
+/// const ROUTES: ProductRoutes = ProductRoutes::of::<TotalsRoute>(TotalsFunction::SPEC);
+/// assert_eq!(ROUTES.specs()[0].key(), "GET /v1/totals/{import_id}");
+/// ```
 #[derive(Clone, Copy, Debug)]
-pub struct ProductRoute {
-    /// The route's name, method and path.
-    pub route: HttpRouteSpec,
-    /// One of [`Product::functions`], with the trigger `HttpRoutes`.
-    pub function: &'static FunctionSpec,
+pub struct ProductRoutes {
+    specs: &'static [HttpRouteSpec],
+    function: &'static FunctionSpec,
+}
+
+impl ProductRoutes {
+    /// All routes of `R`. `function` is one of [`Product::functions`], with the trigger `HttpRoutes`.
+    pub const fn of<R: HttpRoutes>(function: &'static FunctionSpec) -> Self {
+        Self {
+            specs: R::SPECS,
+            function,
+        }
+    }
+
+    /// The routes, in the order of declaration.
+    pub const fn specs(&self) -> &'static [HttpRouteSpec] {
+        self.specs
+    }
+
+    /// The function that serves them.
+    pub const fn function(&self) -> &'static FunctionSpec {
+        self.function
+    }
 }
 
 /// Whether a product can have this name: 1 to 20 lower-case letters, digits and hyphens, the first one a letter.
@@ -127,6 +185,8 @@ impl Product {
             name_prefix: "",
             description: "Streams live progress of long-running jobs",
             input,
+            limits: LimitRules::NONE,
+            worker_queues: &[],
             pipeline,
             tables: &[],
             queues: &[],
@@ -163,11 +223,12 @@ impl Product {
         system.chain(self.buckets).copied().collect()
     }
 
-    /// Rejects a declaration that cannot be deployed: invalid or duplicate names, resources that are used but
-    /// not declared, routes without a function. For a `const` item, where it panics at compile time.
+    /// Rejects a declaration that cannot be deployed: invalid or duplicate names, time limits that no job can
+    /// have, resources that are used but not declared, routes without a function. For a `const` item, where it
+    /// panics at compile time.
     ///
     /// ```compile_fail,E0080
-    /// # use stagecast_contract::{input::{InputRules, MediaType, no_check}, product::Product};
+    /// # use stagecast_contract::{input::{InputRules, MediaType, any_parameters, no_check}, product::Product};
     /// # use typed_contract::functions::Function as _;
     /// # stagecast_contract::pipeline_function! {
     /// #     /// Imports files.
@@ -178,6 +239,7 @@ impl Product {
     /// #     media_types: &[MediaType { name: "text/csv", label: "CSV", extensions: &[], signature: b"" }],
     /// #     max_bytes: 1024,
     /// #     check: no_check,
+    /// #     check_parameters: any_parameters,
     /// #     example: "",
     /// # };
     /// const PRODUCT: Product = Product::new("Imports of files", PipelineFunction::SPEC, &INPUT);
@@ -187,6 +249,8 @@ impl Product {
     pub const fn check(&self) {
         self.check_names();
         self.input.check();
+        self.limits.check();
+        worker_queues::check(self.worker_queues);
         let resources = [
             functions::RESOURCES,
             StackResources {
@@ -255,6 +319,31 @@ impl Product {
                 }
             }};
         }
+        macro_rules! check_length {
+            ($kind:literal, $list:ident, $room:expr) => {{
+                let mut index = 0;
+                while index < self.$list.len() {
+                    let name = self.$list[index].name;
+                    if self.name_prefix.len() + name.len() > $room {
+                        const_panic(&[
+                            "the name of the ",
+                            $kind,
+                            " `",
+                            name,
+                            "` is too long: AWS limits it, with the product's name_prefix and 40 \
+                             characters for the stack's suffix; shorten it",
+                        ]);
+                    }
+                    index += 1;
+                }
+            }};
+        }
+        check_length!("table", tables, MAX_TABLE_NAME_LENGTH - MAX_SUFFIX_LENGTH);
+        check_length!(
+            "queue",
+            queues,
+            MAX_QUEUE_NAME_LENGTH - MAX_SUFFIX_LENGTH - DEAD_LETTERS.len()
+        );
         check_unique!("table", tables);
         check_unique!("queue", queues);
         check_unique!("bucket", buckets);
@@ -287,50 +376,203 @@ impl Product {
     const fn check_routes(&self) {
         let mut index = 0;
         while index < self.http_routes.len() {
-            let ProductRoute { route, function } = &self.http_routes[index];
-            let mut is_known = false;
-            let mut other = 0;
-            while other < self.functions.len() {
-                is_known = is_known || equal(self.functions[other].name, function.name);
-                other += 1;
-            }
-            if !is_known {
-                const_panic(&[
-                    "the route `",
-                    route.path,
-                    "` is served by the function `",
-                    function.name,
-                    "`, which is not among the product's functions",
-                ]);
-            }
-            typed_contract::functions::check_serves_http_route(function, route.path);
-            let mut taken = false;
-            other = 0;
-            while other < HttpRoute::ALL.len() {
-                let system = HttpRoute::ALL[other];
-                taken = taken
-                    || (equal(system.path(), route.path)
-                        && equal(system.method().name(), route.method.name()));
-                other += 1;
-            }
-            other = 0;
-            while other < index {
-                let earlier = &self.http_routes[other].route;
-                taken = taken
-                    || (equal(earlier.path, route.path)
-                        && equal(earlier.method.name(), route.method.name()));
-                other += 1;
-            }
-            if taken {
-                const_panic(&[
-                    "there are two routes `",
-                    route.method.name(),
-                    " ",
-                    route.path,
-                    "`: change the method or the path of one",
-                ]);
+            self.check_route_function(index);
+            let specs = self.http_routes[index].specs;
+            let mut route = 0;
+            while route < specs.len() {
+                self.check_route(index, &specs[route]);
+                route += 1;
             }
             index += 1;
         }
+        index = 0;
+        while index < self.functions.len() {
+            self.check_has_routes(self.functions[index]);
+            index += 1;
+        }
+    }
+
+    /// Rejects routes of a function that the product does not have, that is not invoked for them, or that has
+    /// other routes: an executable serves one enum.
+    #[track_caller]
+    const fn check_route_function(&self, index: usize) {
+        let ProductRoutes { specs, function } = self.http_routes[index];
+        if specs.is_empty() {
+            const_panic(&[
+                "an entry of the product's http_routes for the function `",
+                function.name,
+                "` has no route: declare one, or remove the entry",
+            ]);
+        }
+        let mut is_known = false;
+        let mut other = 0;
+        while other < self.functions.len() {
+            is_known = is_known || equal(self.functions[other].name, function.name);
+            other += 1;
+        }
+        if !is_known {
+            const_panic(&[
+                "the route `",
+                specs[0].path,
+                "` is served by the function `",
+                function.name,
+                "`, which is not among the product's functions",
+            ]);
+        }
+        check_serves_http_route(function, specs[0].path);
+        other = 0;
+        while other < index {
+            if equal(self.http_routes[other].function.name, function.name) {
+                const_panic(&[
+                    "the route `",
+                    specs[0].path,
+                    "` is in another enum than `",
+                    self.http_routes[other].specs[0].path,
+                    "`, but the function `",
+                    function.name,
+                    "` serves both: declare them in one http_routes!, or give each enum its own function",
+                ]);
+            }
+            other += 1;
+        }
+    }
+
+    /// Rejects a route of the entry `index` with the method and path of a route of the job system or of an
+    /// earlier entry. Those of one entry differ, because `http_routes!` checks them.
+    #[track_caller]
+    const fn check_route(&self, index: usize, route: &HttpRouteSpec) {
+        let mut taken = false;
+        let mut other = 0;
+        while other < HttpRoute::ALL.len() {
+            taken = taken || is_same_route(&HttpRoute::ALL[other].spec(), route);
+            other += 1;
+        }
+        let mut entry = 0;
+        while entry < index {
+            let specs = self.http_routes[entry].specs;
+            other = 0;
+            while other < specs.len() {
+                taken = taken || is_same_route(&specs[other], route);
+                other += 1;
+            }
+            entry += 1;
+        }
+        if taken {
+            const_panic(&[
+                "there are two routes `",
+                route.method.name(),
+                " ",
+                route.path,
+                "`: change the method or the path of one",
+            ]);
+        }
+    }
+
+    /// Rejects a function that is invoked for routes of which the product lists none.
+    #[track_caller]
+    const fn check_has_routes(&self, function: &FunctionSpec) {
+        let mut is_expected = false;
+        let mut index = 0;
+        while index < function.triggers.len() {
+            is_expected = is_expected || matches!(function.triggers[index], Trigger::HttpRoutes);
+            index += 1;
+        }
+        let mut is_listed = false;
+        index = 0;
+        while index < self.http_routes.len() {
+            is_listed = is_listed || equal(self.http_routes[index].function.name, function.name);
+            index += 1;
+        }
+        if is_expected && !is_listed {
+            const_panic(&[
+                "the function `",
+                function.name,
+                "` has the trigger HttpRoutes, but the product's http_routes have no route of it: add \
+                 ProductRoutes::of::<its enum>(its SPEC), or remove the trigger",
+            ]);
+        }
+    }
+}
+
+const fn is_same_route(one: &HttpRouteSpec, other: &HttpRouteSpec) -> bool {
+    match_same_requests(one.path, other.path) && equal(one.method.name(), other.method.name())
+}
+
+#[cfg(test)]
+mod tests {
+    use typed_contract::{functions::Function as _, queues::Queue as _, tables::Table as _};
+
+    use super::*;
+    use crate::input::{MediaType, any_parameters, no_check};
+
+    crate::pipeline_function! {
+        /// Imports files.
+        PipelineFunction { memory_mib: 1024, timeout_seconds: 900, grants: {}, settings: [], }
+    }
+
+    typed_contract::queue! {
+        /// The longest name of a queue: 27 characters.
+        LongQueue = "orders-that-wait-for-custom" in "LONG_QUEUE_URL" {
+            message: u32,
+            visibility_timeout_seconds: 60,
+            max_receives: 5,
+        }
+    }
+
+    typed_contract::table! {
+        /// The longest name of a table: 215 characters.
+        LongTable = "ttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttttt" in "LONG_TABLE" {
+            LongKey { id: String },
+            time_to_live: expires_at: Number,
+        }
+    }
+
+    const INPUT: InputRules = InputRules {
+        name: "file",
+        media_types: &[MediaType {
+            name: "text/csv",
+            label: "CSV",
+            extensions: &[],
+            signature: b"",
+        }],
+        max_bytes: 1024,
+        check: no_check,
+        check_parameters: any_parameters,
+        example: "",
+    };
+    const PRODUCT: Product = Product::new("imports", PipelineFunction::SPEC, &INPUT);
+
+    #[test]
+    fn longest_names_leave_room_for_the_suffix() {
+        let names = (LongQueue::SPEC.name.len(), LongTable::SPEC.name.len());
+        assert_eq!(names, (27, 215));
+        let product = Product {
+            queues: &[LongQueue::SPEC],
+            tables: &[LongTable::SPEC],
+            ..PRODUCT
+        };
+        product.check();
+    }
+
+    #[test]
+    #[should_panic(expected = "the name of the queue `orders-that-wait-for-custom")]
+    fn queue_whose_dead_letter_queue_has_too_long_a_name_is_refused() {
+        let product = Product {
+            queues: &[LongQueue::SPEC],
+            name_prefix: "-",
+            ..PRODUCT
+        };
+        product.check();
+    }
+
+    #[test]
+    #[should_panic(expected = "the name of the table `ttt")]
+    fn table_with_too_long_a_name_is_refused() {
+        let product = Product {
+            tables: &[LongTable::SPEC],
+            name_prefix: "-",
+            ..PRODUCT
+        };
+        product.check();
     }
 }

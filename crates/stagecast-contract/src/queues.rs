@@ -28,7 +28,7 @@ queue! {
         message: DeliveryTask,
         visibility_timeout_seconds: 35,
         // A watchdog is the only message of its job, so it outlasts an outage of the function. The
-        // attempts of the other messages have a limit of their own: `MAX_DELIVERY_ATTEMPTS`.
+        // attempts of the other messages have a separate limit: `MAX_DELIVERY_ATTEMPTS`.
         max_receives: 500,
     }
 }
@@ -127,6 +127,14 @@ impl DeliveryTask {
         }
     }
 
+    /// A task to check a job that awaits its input: see [`DeliveryKind::UploadDeadline`].
+    pub fn upload_deadline(job_id: JobId) -> Self {
+        Self {
+            content: DeliveryKind::UploadDeadline,
+            ..Self::log(job_id, Recipients::AllSubscribers, 0)
+        }
+    }
+
     /// Limits the task to the durable messages through `through_seq`. Later ones are sent by their
     /// publisher; without the limit, clients would receive them twice.
     #[must_use]
@@ -173,6 +181,9 @@ pub enum DeliveryKind {
     Published,
     /// The current progress of the job. Obsolete once a durable message follows `after_seq`.
     Progress,
+    /// No message: a delayed check of a job that awaits its input. It fails the job if the upload has
+    /// expired, and aborts the upload of a job that has ended.
+    UploadDeadline,
     /// No message: a delayed check of a job whose run or worker may be dead. It ends the job if it
     /// was cancelled, commits the events of its log, enqueues it again, or fails it.
     Watchdog {

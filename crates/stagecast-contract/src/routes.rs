@@ -31,14 +31,28 @@ http_routes! {
         CreateJob = Post "/v1/jobs",
         /// Returns the job's snapshot.
         GetJob = Get "/v1/jobs/{job_id}",
+        /// Returns the job's durable messages after one of them, and its snapshot.
+        GetEvents = Get "/v1/jobs/{job_id}/events",
         /// Returns the job's results.
         GetResults = Get "/v1/jobs/{job_id}/results",
+        /// Redirects to the content of an artifact.
+        GetArtifact = Get "/v1/jobs/{job_id}/artifacts/{name}",
+        /// Returns what is missing of the job's input, with URLs to upload it.
+        GetUpload = Get "/v1/jobs/{job_id}/upload",
+        /// Verifies the uploaded input and queues the job.
+        CompleteUpload = Post "/v1/jobs/{job_id}/upload",
         /// Cancels the job.
         CancelJob = Delete "/v1/jobs/{job_id}",
         /// Claims a job for an external worker.
         ClaimJob = Post "/v1/jobs/{job_id}/claim",
+        /// Claims the next job of a queue for an external worker.
+        ClaimFromQueue = Post "/v1/queues/{queue}/claim",
+        /// Hands a job back that the worker has claimed.
+        ReleaseJob = Post "/v1/jobs/{job_id}/release",
         /// Returns the job's input to the worker that runs it.
         GetInput = Get "/v1/jobs/{job_id}/input",
+        /// Returns a URL to which the worker uploads an artifact.
+        UploadArtifact = Post "/v1/jobs/{job_id}/artifacts",
         /// Posts events of the job from the worker that runs it.
         PostEvents = Post "/v1/jobs/{job_id}/events",
     }
@@ -48,10 +62,20 @@ impl HttpRoute {
     /// The function that serves the route.
     pub const fn function(self) -> &'static FunctionSpec {
         match self {
-            Self::CreateJob | Self::GetJob | Self::GetResults | Self::CancelJob => {
-                JobsFunction::SPEC
-            }
-            Self::ClaimJob | Self::GetInput | Self::PostEvents => WorkerFunction::SPEC,
+            Self::CreateJob
+            | Self::GetJob
+            | Self::GetEvents
+            | Self::GetResults
+            | Self::GetArtifact
+            | Self::GetUpload
+            | Self::CompleteUpload
+            | Self::CancelJob => JobsFunction::SPEC,
+            Self::ClaimJob
+            | Self::ClaimFromQueue
+            | Self::ReleaseJob
+            | Self::GetInput
+            | Self::UploadArtifact
+            | Self::PostEvents => WorkerFunction::SPEC,
         }
     }
 

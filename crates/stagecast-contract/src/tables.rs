@@ -38,12 +38,22 @@ table! {
     }
 }
 
+table! {
+    /// The queues of external workers: the jobs that wait in each queue, the workers that listen to it, and
+    /// the tokens of all workers.
+    WorkQueues = "work_queues" in "WORK_QUEUES_TABLE" {
+        WorkQueueKey { queue: String, entry: String },
+        time_to_live: expires_at: Number,
+    }
+}
+
 /// All tables, in the order of the template.
 pub const ALL: &[&TableSpec] = &[
     Connections::SPEC,
     Subscribers::SPEC,
     Jobs::SPEC,
     JobEvents::SPEC,
+    WorkQueues::SPEC,
 ];
 
 /// The `job_id` of the item that represents the connection itself. It is not a valid job id.

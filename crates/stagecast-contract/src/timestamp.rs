@@ -36,6 +36,23 @@ impl Timestamp {
         Self::from_epoch_seconds(self.0.saturating_add(seconds))
     }
 
+    /// Parses an RFC 3339 time. A fraction of a second is rounded up, so that the result is not before the time.
+    pub fn parse_rounded_up(text: &str) -> Result<Self, InvalidTimestamp> {
+        let time: Self = text.parse()?;
+        let exact = OffsetDateTime::parse(text, &Rfc3339);
+        let has_fraction = exact.is_ok_and(|exact| exact.nanosecond() > 0);
+        Ok(time.plus_seconds(i64::from(has_fraction)))
+    }
+
+    /// For `deserialize_with`: [`Self::parse_rounded_up`], or null.
+    pub(crate) fn optional_rounded_up<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Self>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        let time = text.map(|text| Self::parse_rounded_up(&text));
+        time.transpose().map_err(D::Error::custom)
+    }
+
     /// The date as eight digits, `20240115`.
     pub fn compact_date(self) -> String {
         let date = self.utc();
@@ -122,6 +139,23 @@ mod tests {
         assert_eq!(time.to_string(), "2024-01-15T10:30:15Z");
         assert_eq!(time.compact_date(), "20240115");
         assert_eq!("2024-01-15T11:30:15+01:00".parse(), Ok(time));
+    }
+
+    #[test]
+    fn fraction_of_a_second_is_rounded_up_on_request() {
+        let time = Timestamp::from_epoch_seconds(1_705_314_615);
+        for (text, later) in [
+            ("2024-01-15T10:30:15Z", 0),
+            ("2024-01-15T10:30:15.000Z", 0),
+            ("2024-01-15T10:30:15.001Z", 1),
+            ("2024-01-15T11:30:15.999+01:00", 1),
+        ] {
+            assert_eq!(
+                Timestamp::parse_rounded_up(text),
+                Ok(time.plus_seconds(later))
+            );
+        }
+        assert!(Timestamp::parse_rounded_up("1705314615").is_err());
     }
 
     #[test]

@@ -12,9 +12,9 @@ use stagecast_contract::{ids::JobId, messages::JobStatus};
 use crate::{
     clock::Clock,
     models::TerminalState,
-    stores::{EventStore, JobStore},
+    stores::{EventStore, JobStore, WaitingJobStore},
     unattended::{SettleError, Settled, Settles, Unattended},
-    watchdog,
+    upload_deadline, watchdog,
 };
 
 /// Seconds after the end of a job in which a repeated request notifies its subscribers again.
@@ -40,10 +40,16 @@ pub struct Canceller<F> {
 
 impl<F: Settles> Canceller<F> {
     /// A canceller of the jobs in these stores.
-    pub fn new(jobs: JobStore<F>, events: EventStore<F>, queues: Queues<F>, clock: Clock) -> Self {
+    pub fn new(
+        jobs: JobStore<F>,
+        events: EventStore<F>,
+        waiting: WaitingJobStore<F>,
+        queues: Queues<F>,
+        clock: Clock,
+    ) -> Self {
         Self {
             jobs: jobs.clone(),
-            unattended: Unattended::new(jobs, events, queues.clone(), clock.clone()),
+            unattended: Unattended::new(jobs, events, waiting, queues.clone(), clock.clone()),
             queues,
             clock,
         }
@@ -56,6 +62,11 @@ impl<F: Settles> Canceller<F> {
         };
         if !job.is_unattended(self.clock.now()) {
             return Ok(Cancellation::Requested);
+        }
+        if job.status == JobStatus::AwaitingInput {
+            // It aborts the upload, and notifies the subscribers if this request is interrupted.
+            let first = watchdog::FIRST_CHECK_SECONDS;
+            upload_deadline::schedule(&self.queues, job_id, first).await?;
         }
         if job.status == JobStatus::Queued && job.is_external() {
             // Without a claim there is no watchdog yet. It notifies the subscribers if this request is

@@ -6,12 +6,15 @@
 //! | module | content |
 //! | --- | --- |
 //! | [`clock`] | time and randomness, which tests can control |
+//! | [`batch`] | batches of messages of a queue |
 //! | [`response_size`] | the size of a response as Lambda measures it |
 //! | [`retry`] | retry policies with backoff |
 //! | [`metrics`] | metrics in CloudWatch's embedded metric format |
 //! | [`models`] | the items of the tables |
 //! | [`stores`] | reads, conditional writes and transactions of these items |
+//! | [`waiting`] | the place of a job in its queue of external workers |
 //! | [`watchdog`] | when the watchdog checks a job, and what it does then |
+//! | [`upload_deadline`] | when the upload of an input is checked, and what is done then |
 //! | [`delivery`] | sending messages to connections: in order, bounded in time, retried |
 //! | [`unattended`] | ending a job that no run and no worker holds |
 //! | [`cancellation`] | cancelling a job |
@@ -19,6 +22,7 @@
 //! | [`error`] | the error of a request, for both APIs |
 //! | [`http`] | requests and responses of the HTTP API |
 
+pub mod batch;
 pub mod cancellation;
 pub mod clock;
 pub mod delivery;
@@ -34,4 +38,6 @@ pub mod response_size;
 pub mod retry;
 pub mod stores;
 pub mod unattended;
+pub mod upload_deadline;
+pub mod waiting;
 pub mod watchdog;

@@ -6,12 +6,10 @@ use std::io::Write as _;
 
 use granted_aws::telemetry::Output;
 use serde_json::{Map, Value, json};
+use stagecast_contract::metrics::{DELIVERIES_GIVEN_UP, FUNCTION_DIMENSION, NAMESPACE};
 use typed_contract::functions::Function;
 
 use crate::clock::Clock;
-
-/// The CloudWatch namespace of every metric.
-const NAMESPACE: &str = "Stagecast";
 
 /// Counts of a sender's messages between two flushes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -63,7 +61,7 @@ fn record<F: Function>(
         ("timestamp".to_owned(), json!(now)),
         ("level".to_owned(), json!(level)),
         ("message".to_owned(), json!(message)),
-        ("function".to_owned(), json!(F::SPEC.name)),
+        (FUNCTION_DIMENSION.to_owned(), json!(F::SPEC.name)),
         ("job_id".to_owned(), json!(job_id)),
     ]);
     for (name, _, value) in metrics {
@@ -79,7 +77,7 @@ fn record<F: Function>(
             "Timestamp": now.epoch_seconds() * 1000,
             "CloudWatchMetrics": [{
                 "Namespace": NAMESPACE,
-                "Dimensions": [["function"]],
+                "Dimensions": [[FUNCTION_DIMENSION]],
                 "Metrics": metrics,
             }],
         }),
@@ -100,7 +98,7 @@ pub fn delivered<F: Function>(
 
 /// Logs that the function `F` has given up a delivery to one connection.
 pub fn given_up<F: Function>(clock: &Clock, job_id: &str) {
-    let metrics = [("DeliveriesGivenUp", "Count", 1)];
+    let metrics = [(DELIVERIES_GIVEN_UP, "Count", 1)];
     write(&record::<F>(clock, "ERROR", "given up", job_id, &metrics));
 }
 

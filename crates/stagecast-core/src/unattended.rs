@@ -2,26 +2,26 @@
 //! ends the job, and notifies its subscribers.
 //!
 //! Each write requires that the lease has ended, so it never overrules a worker that returns or a new
-//! claim. The failure of a job whose worker is lost is written under a separate claim: if it is logged but
+//! claim. Only a job that has exceeded a time limit is taken from the holder of its lease. The failure of a job whose worker is lost is written under a separate claim: if it is logged but
 //! not committed, it cannot be mistaken for an event of the worker's claim, and later claims discard it.
 
 use granted_aws::{Queues, SendError};
 use stagecast_contract::{
-    messages::JobError,
+    messages::{JobError, JobStatus},
     queues::{DeliveryKind, DeliveryQueue, DeliveryTask, Recipients},
-    tables::{JobEvents, Jobs},
+    tables::{JobEvents, Jobs, WorkQueues},
 };
 use typed_contract::{
     functions::Function,
-    grants::{GetItem, Granted, PutItem, Query, SendMessage, UpdateItem},
+    grants::{DeleteItem, GetItem, Granted, PutItem, Query, SendMessage, UpdateItem},
 };
 
 use crate::{
     clock::Clock,
     delivery::{MessageHeader, redelivery, terminal_message},
     models::{Event, Job, SentRange, TerminalState},
-    stores::{Appended, Commit, EventStore, JobStore, StoreError},
-    watchdog,
+    stores::{Appended, Commit, EventStore, JobStore, StoreError, WaitingJobStore},
+    waiting, watchdog,
 };
 
 /// The grants of a function that settles unattended jobs.
@@ -31,6 +31,7 @@ pub trait Settles:
     + Granted<UpdateItem<Jobs>>
     + Granted<PutItem<JobEvents>>
     + Granted<Query<JobEvents>>
+    + Granted<DeleteItem<WorkQueues>>
     + Granted<SendMessage<DeliveryQueue>>
 {
 }
@@ -41,6 +42,7 @@ impl<F> Settles for F where
         + Granted<UpdateItem<Jobs>>
         + Granted<PutItem<JobEvents>>
         + Granted<Query<JobEvents>>
+        + Granted<DeleteItem<WorkQueues>>
         + Granted<SendMessage<DeliveryQueue>>
 {
 }
@@ -82,16 +84,24 @@ pub enum SettleError {
 pub struct Unattended<F> {
     jobs: JobStore<F>,
     events: EventStore<F>,
+    waiting: WaitingJobStore<F>,
     queues: Queues<F>,
     clock: Clock,
 }
 
 impl<F: Settles> Unattended<F> {
     /// A settler of the jobs in these stores.
-    pub fn new(jobs: JobStore<F>, events: EventStore<F>, queues: Queues<F>, clock: Clock) -> Self {
+    pub fn new(
+        jobs: JobStore<F>,
+        events: EventStore<F>,
+        waiting: WaitingJobStore<F>,
+        queues: Queues<F>,
+        clock: Clock,
+    ) -> Self {
         Self {
             jobs,
             events,
+            waiting,
             queues,
             clock,
         }
@@ -112,6 +122,9 @@ impl<F: Settles> Unattended<F> {
             self.notify(&job, before).await?;
         }
         let is_attended = outcome?;
+        if job.status.has_ended() {
+            waiting::dequeue(&self.waiting, &job).await;
+        }
         Ok(match is_attended {
             _ if job.status.has_ended() => Settled::Ended(Box::new(job)),
             true => Settled::Attended,
@@ -131,6 +144,24 @@ impl<F: Settles> Unattended<F> {
                 self.settle(&taken, Some(&TerminalState::Failed(error)))
                     .await
             }
+            None => Ok(Settled::Attended),
+        }
+    }
+
+    /// Fails a queued or running job that has exceeded a time limit. The holder of the lease of a running job
+    /// loses it. Uncommitted events are committed first; a terminal event among them takes precedence.
+    pub async fn expire(&self, job: &Job, error: JobError) -> Result<Settled, SettleError> {
+        let end = TerminalState::Failed(error);
+        if job.status != JobStatus::Running {
+            return self.settle(job, Some(&end)).await;
+        }
+        if job.is_external() {
+            // As for every claim. A job of the pipeline has a watchdog until it ends.
+            let first = watchdog::FIRST_CHECK_SECONDS;
+            watchdog::schedule(&self.queues, &job.job_id, Some(job.epoch + 1), first).await?;
+        }
+        match self.jobs.revoke_lease(job).await? {
+            Some(revoked) => self.settle(&revoked, Some(&end)).await,
             None => Ok(Settled::Attended),
         }
     }
@@ -178,7 +209,9 @@ impl<F: Settles> Unattended<F> {
         // A cancellation is written under the worker's claim, and the write finds the worker's event.
         if terminal_state != Some(&TerminalState::Cancelled) {
             let left = self.events.at(&job.job_id, seq).await?;
-            if let Some(event) = left.filter(|event| !event.is_outdated_for(job.epoch)) {
+            if let Some(event) =
+                left.filter(|event| !event.is_outdated_for(job.epoch, job.is_claimed_in_time()))
+            {
                 return Ok(Some(event.message));
             }
         }
@@ -197,7 +230,7 @@ impl<F: Settles> Unattended<F> {
             .as_deref()
             .filter(|stage| !job.checkpoints.contains_key(*stage));
         Ok(Some(
-            terminal_message(terminal_state, header, stage, None).to_json(),
+            terminal_message(terminal_state, header, stage, None, Vec::new()).to_json(),
         ))
     }
 

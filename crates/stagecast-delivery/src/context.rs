@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use granted_aws::{ConnectionsApi, Environment, Queues};
+use granted_aws::{ConnectionsApi, Environment, Objects, Queues};
 use stagecast_contract::functions::DeliveryFunction;
 use stagecast_core::{
     clock::Clock,
-    delivery::{ConnectionMaintainer, Stores},
-    stores::{EventStore, JobStore, SubscriptionStore},
+    delivery::{ConnectionMaintainer, QueueWaker, Stores},
+    stores::{EventStore, JobStore, SubscriptionStore, UploadStore, WaitingJobStore},
     unattended::Unattended,
 };
 
@@ -16,7 +16,10 @@ use stagecast_core::{
 pub(crate) struct Context {
     pub(crate) jobs: JobStore<DeliveryFunction>,
     pub(crate) events: EventStore<DeliveryFunction>,
+    pub(crate) waiting: WaitingJobStore<DeliveryFunction>,
+    pub(crate) waker: QueueWaker<DeliveryFunction>,
     pub(crate) unattended: Unattended<DeliveryFunction>,
+    pub(crate) uploads: UploadStore<DeliveryFunction>,
     pub(crate) subscriptions: SubscriptionStore<DeliveryFunction>,
     pub(crate) connection_maintainer: Arc<ConnectionMaintainer<DeliveryFunction>>,
     pub(crate) queues: Queues<DeliveryFunction>,
@@ -33,8 +36,12 @@ impl Context {
         let Stores {
             jobs,
             events,
+            parameters: _,
+            artifacts: _,
+            waiting,
             subscriptions,
             connections,
+            listeners,
             queues,
             api,
             clock,
@@ -43,11 +50,15 @@ impl Context {
             unattended: Unattended::new(
                 jobs.clone(),
                 events.clone(),
+                waiting.clone(),
                 queues.clone(),
                 clock.clone(),
             ),
+            uploads: UploadStore::new(Objects::new(config, environment)),
             jobs,
             events,
+            waiting,
+            waker: QueueWaker::new(listeners, api.clone(), clock.clone()),
             subscriptions,
             connection_maintainer: Arc::new(ConnectionMaintainer::new(connections, queues.clone())),
             queues,

@@ -193,9 +193,10 @@ async fn queue_undelivered(
         // has changed.
         through_seq: match task.content {
             DeliveryKind::Published => task.through_seq.or(Some(task.after_seq + 1)),
-            DeliveryKind::Log | DeliveryKind::Progress | DeliveryKind::Watchdog { .. } => {
-                task.through_seq
-            }
+            DeliveryKind::Log
+            | DeliveryKind::Progress
+            | DeliveryKind::UploadDeadline
+            | DeliveryKind::Watchdog { .. } => task.through_seq,
         },
         // A new message starts with a receive count of 0.
         renewed: false,

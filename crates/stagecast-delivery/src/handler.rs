@@ -1,18 +1,18 @@
 //! Receives messages of the queue and selects the module of each task.
 
-use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use granted_aws::Environment;
 use stagecast_contract::{
     functions::DeliveryFunction,
     messages::ServerMessage,
     queues::{DeliveryKind, DeliveryTask},
 };
-use stagecast_core::{clock::Clock, models::Job};
+use stagecast_core::{batch, clock::Clock, models::Job};
 use tracing::Instrument as _;
 
 use crate::{
     attempts::receive_count, context::Context, deliver, error::DeliveryError, progress_fanout,
-    watchdog,
+    upload_deadline, watchdog,
 };
 
 /// Executes delivery tasks.
@@ -37,27 +37,22 @@ impl Handler {
     /// a dead letter. A delivery to one connection is given up earlier: see
     /// `attempts.rs`.
     pub async fn handle(&self, event: SqsEvent) -> SqsBatchResponse {
-        let mut response = SqsBatchResponse::default();
-        for message in event.records {
-            let id = message.message_id.clone().unwrap_or_default();
+        batch::handle_each(event, async |message: &SqsMessage| {
             let span = tracing::info_span!(
                 "delivery",
-                message_id = id,
+                message_id = message.message_id,
                 job_id = tracing::field::Empty,
                 request_id = tracing::field::Empty,
                 correlation_id = tracing::field::Empty,
             );
-            let result = execute(&self.context, &message);
-            if let Err(error) = result.instrument(span.clone()).await {
+            let result = Box::pin(execute(&self.context, message));
+            result.instrument(span.clone()).await.inspect_err(|error| {
                 span.in_scope(
                     || tracing::error!(%error, "a delivery failed; it stays on the queue"),
                 );
-                let mut failure = BatchItemFailure::default();
-                failure.item_identifier = id;
-                response.batch_item_failures.push(failure);
-            }
-        }
-        response
+            })
+        })
+        .await
     }
 }
 
@@ -71,13 +66,20 @@ async fn execute(context: &Context, message: &SqsMessage) -> Result<(), Delivery
             tracing::warn!(%error, "the watchdog could not read the job; it tries again");
             return watchdog::retry(context, &task.job_id, epoch).await;
         }
+        (Err(error), DeliveryKind::UploadDeadline) => {
+            tracing::warn!(%error, "the upload could not be checked; it is checked again");
+            return upload_deadline::retry(context, &task.job_id).await;
+        }
         (Err(error), _) => return Err(error.into()),
     };
     record_ids(&job);
     let receive_count = receive_count(message);
     let progress = match task.content {
         DeliveryKind::Watchdog { epoch } => {
-            return watchdog::check(context, &job, epoch, receive_count).await;
+            return Box::pin(watchdog::check(context, &job, epoch, receive_count)).await;
+        }
+        DeliveryKind::UploadDeadline => {
+            return upload_deadline::check(context, &job, receive_count).await;
         }
         DeliveryKind::Progress => {
             match progress_fanout::current_update(&task, &job, message, context.clock.now()) {

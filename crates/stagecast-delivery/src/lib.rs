@@ -14,6 +14,7 @@ mod serve;
 #[cfg(test)]
 mod tests;
 mod undelivered;
+mod upload_deadline;
 mod watchdog;
 
 pub use handler::Handler;

@@ -7,6 +7,7 @@ use stagecast_contract::{
 use stagecast_core::{
     models::{Job, TerminalState},
     unattended::{SettleError, Settled},
+    waiting,
     watchdog::{self, Action},
 };
 
@@ -24,7 +25,7 @@ pub(crate) async fn check(
     epoch: Option<u64>,
     receive_count: u32,
 ) -> Result<(), DeliveryError> {
-    match act(context, job, epoch, receive_count).await {
+    match Box::pin(act(context, job, epoch, receive_count)).await {
         Ok(Some(seconds)) => schedule(context, &job.job_id, epoch, seconds).await,
         Ok(None) => Ok(()),
         Err(SettleError::Store(error)) => {
@@ -72,7 +73,8 @@ async fn act(
     }
     let now = context.clock.now();
     let mut job = job.clone();
-    if watchdog::is_lease_over(&job, now) {
+    let is_over_limit = matches!(watchdog::action(&job, now), Action::Expire(_));
+    if watchdog::is_lease_over(&job, now) && !is_over_limit {
         // One settlement, and so one delivery task: two could be delivered in either order.
         let terminal_state = job.cancel_requested.then_some(TerminalState::Cancelled);
         match unattended.settle(&job, terminal_state.as_ref()).await? {
@@ -83,6 +85,12 @@ async fn act(
     Ok(match watchdog::action(&job, now) {
         Action::Retire => None,
         Action::CheckAgain(seconds) => Some(seconds),
+        Action::Start(seconds) => {
+            tracing::info!("the start of the job is due");
+            let message = JobMessage::new(job.job_id);
+            context.queues.send::<JobQueue>(&message, 0).await?;
+            Some(seconds)
+        }
         Action::SendJobMessage(seconds) => {
             tracing::warn!(
                 status = job.status.name(),
@@ -93,9 +101,22 @@ async fn act(
             context.queues.send::<JobQueue>(&message, 0).await?;
             Some(seconds)
         }
+        Action::Enqueue(seconds) => {
+            tracing::info!(
+                status = job.status.name(),
+                epoch = job.epoch,
+                "the job waits in its queue"
+            );
+            waiting::enqueue(&context.waiting, &job).await?;
+            if let Some(queue) = &job.queue {
+                context.waker.wake(queue).await;
+            }
+            Some(seconds)
+        }
         Action::End(terminal_state) => {
             next_check(unattended.settle(&job, Some(&terminal_state)).await?)
         }
+        Action::Expire(error) => next_check(unattended.expire(&job, error).await?),
         Action::GiveUp(error) => next_check(unattended.give_up(&job, error).await?),
     })
 }

@@ -8,7 +8,7 @@ use std::{
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 #[cfg(feature = "deploy")]
-use crate::commands::{self, deploy, destroy, outputs, package};
+use crate::commands::{self, deploy, destroy, outputs, package, worker_tokens};
 use crate::{
     commands::{CommandOutcome, check, diff, new, synth},
     project::Project,
@@ -44,6 +44,9 @@ enum Command {
     /// Print the stack's outputs: URLs, names, ids.
     #[cfg(feature = "deploy")]
     Outputs(outputs::Arguments),
+    /// Make, list and revoke the tokens of workers that claim jobs from queues.
+    #[cfg(feature = "deploy")]
+    WorkerTokens(worker_tokens::Arguments),
 }
 
 /// The exit code that a shell reports for a program that SIGPIPE ended, for example in a pipe to
@@ -93,6 +96,10 @@ pub fn main(project: Project) -> ExitCode {
         Command::Destroy(arguments) => (destroy::run(project, &arguments), ExitCode::FAILURE),
         #[cfg(feature = "deploy")]
         Command::Outputs(arguments) => (outputs::run(project, &arguments), ExitCode::FAILURE),
+        #[cfg(feature = "deploy")]
+        Command::WorkerTokens(arguments) => {
+            (worker_tokens::run(project, &arguments), ExitCode::FAILURE)
+        }
     };
     match result {
         Ok(CommandOutcome::Done) => ExitCode::SUCCESS,
@@ -109,6 +116,7 @@ pub fn main(project: Project) -> ExitCode {
 /// Validates the option `--environment` of every subcommand: the error lists the product's environments.
 fn with_environments(command: clap::Command, project: Project) -> clap::Command {
     command.mut_subcommands(|subcommand| {
+        let subcommand = with_environments(subcommand, project);
         let has_option = subcommand
             .get_arguments()
             .any(|argument| argument.get_id() == "environment");

@@ -6,29 +6,21 @@ use constructs::{
     StageName, WebSocketApi, WebSocketApiOptions, WebsiteOptions, settings::StackSettings,
 };
 use stagecast_contract::{
-    environment::{AllowedOrigins, MaxSubscriptions, WebSocketUrl},
-    limits,
-    product::Product,
+    environment::{
+        AllowedOrigins, JobLimitRules, JobRetentionDays, MaxSubscriptions, WebSocketUrl,
+        WorkerQueues,
+    },
+    product::{Product, ProductRoutes},
     routes::HttpRoute,
+    worker_queues::DeclaredQueues,
 };
-use typed_contract::functions::FunctionSpec;
+use typed_contract::{functions::FunctionSpec, routes::HttpRouteSpec};
 
 use crate::environments::Environment;
 
 /// The construct of the hosted progress page. The logical ids of its resources and the names of its outputs
 /// begin with it.
 pub const PAGE: &str = "Page";
-
-const SECONDS_PER_DAY: i64 = 24 * 60 * 60;
-
-/// Days until an object expires. No job refers to it by then: S3 counts whole days from midnight, so an
-/// object never expires before its job.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "jobs expire after a few days"
-)]
-const OBJECT_EXPIRATION_DAYS: u32 =
-    ((limits::JOB_TTL_SECONDS + SECONDS_PER_DAY - 1) / SECONDS_PER_DAY) as u32;
 
 /// The tags of the stack and of all its resources that support tags.
 pub fn stack_tags(
@@ -57,15 +49,17 @@ pub fn stack_settings(product: &Product, environment: &Environment) -> StackSett
     }
 }
 
-/// The bucket's objects expire with their jobs.
-pub(crate) fn bucket() -> BucketOptions {
+/// The bucket's objects expire with the jobs of the environment. S3 counts whole days from midnight, so an
+/// object never expires before its job. A job with a shorter retention expires before its objects.
+pub(crate) fn bucket(environment: &Environment) -> BucketOptions {
     BucketOptions {
         description: "The name of the bucket with inputs and results".into(),
         expiration: Some(ObjectExpiration {
             rule: "ObjectsGoWithTheirJobs".into(),
-            days: OBJECT_EXPIRATION_DAYS,
+            days: environment.job_retention.days(),
         }),
         readable_by_pages: true,
+        writable_by_pages: true,
     }
 }
 
@@ -98,7 +92,9 @@ pub(crate) fn http_api(environment: &Environment) -> HttpApiOptions {
             ]
             .map(Into::into)
             .into(),
-            expose_headers: vec!["idempotency-replayed".into(), "x-request-id".into()],
+            expose_headers: ["idempotency-replayed", "retry-after", "x-request-id"]
+                .map(Into::into)
+                .into(),
             max_age_seconds: 300,
         }),
         authorizer: authorizer.map(|authorizer| authorizer.named("jobs")),
@@ -119,10 +115,19 @@ pub(crate) fn http_routes(
     let system = HttpRoute::of(function).into_iter();
     let system = system.map(|route| http_route(route, environment));
     let own = product.http_routes.iter();
-    let own = own.filter(|own| own.function.name == function.name);
+    let own = own.filter(|own| own.function().name == function.name);
+    let own = own.flat_map(ProductRoutes::specs);
     system
-        .chain(own.map(|own| HttpApiRoute::from(own.route)))
+        .chain(own.map(|spec| product_route(*spec, environment)))
         .collect()
+}
+
+/// A route of the product. As job creation, it is open in an environment without an authorizer, such as `dev`.
+fn product_route(spec: HttpRouteSpec, environment: &Environment) -> HttpApiRoute {
+    HttpApiRoute {
+        requires_token: spec.authorizer.is_api() && environment.job_authorizer.is_some(),
+        ..HttpApiRoute::from(spec)
+    }
 }
 
 /// A route of the job system. The routes of a job expect one of its keys in the header that a token would
@@ -137,10 +142,17 @@ fn http_route(route: HttpRoute, environment: &Environment) -> HttpApiRoute {
             ..spec
         },
         HttpRoute::GetJob
+        | HttpRoute::GetEvents
         | HttpRoute::GetResults
+        | HttpRoute::GetArtifact
+        | HttpRoute::GetUpload
+        | HttpRoute::CompleteUpload
         | HttpRoute::CancelJob
         | HttpRoute::ClaimJob
+        | HttpRoute::ClaimFromQueue
+        | HttpRoute::ReleaseJob
         | HttpRoute::GetInput
+        | HttpRoute::UploadArtifact
         | HttpRoute::PostEvents => spec,
     }
 }
@@ -153,8 +165,9 @@ pub(crate) fn page(environment: &Environment) -> WebsiteOptions {
     }
 }
 
-/// The values of the contract's settings. `origins` are the stack's allowed origins.
+/// The values of the contract's settings for the functions of `product`. `origins` are the stack's allowed origins.
 pub fn setting_values(
+    product: &Product,
     environment: &Environment,
     websocket: &WebSocketApi,
     origins: &[StringValue],
@@ -162,6 +175,9 @@ pub fn setting_values(
     SettingValues::default()
         .with::<WebSocketUrl>(websocket.url())
         .with::<MaxSubscriptions>(environment.max_subscriptions.to_string())
+        .with::<JobRetentionDays>(environment.job_retention.to_string())
+        .with::<JobLimitRules>(product.limits.to_json())
+        .with::<WorkerQueues>(DeclaredQueues::setting(product.worker_queues))
         .with::<AllowedOrigins>(joined(origins))
 }
 

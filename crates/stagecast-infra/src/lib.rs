@@ -34,9 +34,11 @@ pub mod documents;
 pub mod environments;
 #[cfg(feature = "cli")]
 pub mod generated;
+pub mod needed_secrets;
 #[cfg(feature = "cli")]
 mod new;
 pub mod project;
+mod route_bodies;
 pub mod stack;
 #[cfg(test)]
 mod test_product;
@@ -45,6 +47,7 @@ mod test_product;
 pub use command_line::main;
 pub use constructs;
 pub use project::Project;
+pub use route_bodies::RouteBodies;
 
 pub use cloudformation::{self as template, resources};
 #[cfg(feature = "cli")]

@@ -3,14 +3,17 @@
 use constructs::{Grantable, SettingValues, Stack, SynthError};
 use stagecast_contract::product::Product;
 
-use crate::environments::{Environment, EnvironmentError};
+use crate::{
+    environments::{Environment, EnvironmentError},
+    route_bodies::RouteBodies,
+};
 
 /// The infrastructure of a product. The command line, the local stack and tests are given one.
 ///
 /// ```
 /// use stagecast_infra::{environments::Environment, project::Project};
 ///
-/// # use stagecast_contract::{input::{InputRules, MediaType, no_check}, product::Product};
+/// # use stagecast_contract::{input::{InputRules, MediaType, any_parameters, no_check}, product::Product};
 /// # use typed_contract::functions::Function as _;
 /// # stagecast_contract::pipeline_function! {
 /// #     /// Imports files.
@@ -21,6 +24,7 @@ use crate::environments::{Environment, EnvironmentError};
 /// #     media_types: &[MediaType { name: "text/csv", label: "CSV", extensions: &[], signature: b"" }],
 /// #     max_bytes: 1024,
 /// #     check: no_check,
+/// #     check_parameters: any_parameters,
 /// #     example: "",
 /// # };
 /// # const PRODUCT: Product = Product::new("imports", PipelineFunction::SPEC, &INPUT);
@@ -35,6 +39,8 @@ pub struct Project {
     environments: fn() -> Vec<Environment>,
     settings: fn(&Environment, SettingValues) -> SettingValues,
     extend: fn(&mut Stack, &Environment, &Grantable) -> Result<(), SynthError>,
+    #[cfg_attr(not(feature = "cli"), expect(dead_code, reason = "for the documents"))]
+    bodies: fn(&mut RouteBodies),
 }
 
 impl Project {
@@ -46,6 +52,7 @@ impl Project {
             environments,
             settings: |_, values| values,
             extend: |_, _, _| Ok(()),
+            bodies: |_| {},
         }
     }
 
@@ -59,7 +66,7 @@ impl Project {
     /// gets the stack after all declared resources were added, the environment, and the declared tables,
     /// queues and buckets, for references. A type of resource that the library does not have is a type of
     /// the caller, which implements [`ResourceType`](crate::template::ResourceType); its package needs
-    /// `serde` with the feature `derive`.
+    /// `serde` with the feature `derive`, which `infra-gen new` adds.
     ///
     /// ```
     /// use stagecast_infra::{
@@ -82,6 +89,38 @@ impl Project {
         extend: fn(&mut Stack, &Environment, &Grantable) -> Result<(), SynthError>,
     ) -> Self {
         Self { extend, ..self }
+    }
+
+    /// Describes the bodies of the product's own routes in the OpenAPI document. A route that is not described
+    /// has a body of any type there.
+    ///
+    /// ```
+    /// use schemars::JsonSchema;
+    /// use stagecast_infra::Project;
+    ///
+    /// # typed_contract::http_routes! {
+    /// #     /// The routes of totals.
+    /// #     pub enum TotalsRoute {
+    /// #         /// Returns the total of an import.
+    /// #         GetTotal = Get "/v1/totals/{import_id}",
+    /// #     }
+    /// # }
+    /// /// The total of an import.
+    /// #[derive(JsonSchema)]
+    /// struct Total {
+    ///     /// In cents.
+    ///     total: u64,
+    /// }
+    ///
+    /// fn with_total(project: Project) -> Project {
+    ///     project.with_bodies(|bodies| {
+    ///         bodies.response::<Total>(TotalsRoute::GetTotal.spec(), 200);
+    ///     })
+    /// }
+    /// ```
+    #[must_use]
+    pub fn with_bodies(self, bodies: fn(&mut RouteBodies)) -> Self {
+        Self { bodies, ..self }
     }
 
     /// All environments.
@@ -120,6 +159,14 @@ impl Project {
         values: SettingValues,
     ) -> SettingValues {
         (self.settings)(environment, values)
+    }
+
+    /// The bodies of the product's own routes.
+    #[cfg(feature = "cli")]
+    pub(crate) fn bodies(&self) -> RouteBodies {
+        let mut bodies = RouteBodies::default();
+        (self.bodies)(&mut bodies);
+        bodies
     }
 
     /// Adds the product's resources that are not in its declarations.

@@ -1,12 +1,19 @@
 //! The stack of the whole system.
 
-use cloudformation::Template;
-use constructs::{
-    Alarms, Bucket, Dashboard, Function, FunctionOptions, Grantable, HttpApi, Queue, Stack,
-    StageName, SynthError, Table, WebSocketApi, Website,
+use cloudformation::{
+    ConstructPath, Template,
+    resources::cloudwatch::{Dimension, Metric},
 };
-use stagecast_contract::routes::Route;
-use typed_contract::functions::Trigger;
+use constructs::{
+    AlarmOptions, Alarms, Bucket, Dashboard, Function, FunctionOptions, Grantable, HttpApi, Queue,
+    Stack, StageName, SynthError, Table, WebSocketApi, Website,
+};
+use stagecast_contract::{
+    functions::DeliveryFunction,
+    metrics::{DELIVERIES_GIVEN_UP, FUNCTION_DIMENSION, NAMESPACE},
+    routes::Route,
+};
+use typed_contract::functions::{Function as _, Trigger};
 
 use crate::{
     construct_options::{self, stack_settings},
@@ -36,7 +43,7 @@ pub fn synthesize(project: Project, environment: &Environment) -> Result<Templat
     let tables = add_all(&mut stack, &product.all_tables(), Table::add)?;
     let queues = add_all(&mut stack, &product.all_queues(), Queue::add)?;
     let buckets = add_all(&mut stack, &product.all_buckets(), |stack, spec| {
-        Bucket::add(stack, spec, construct_options::bucket())
+        Bucket::add(stack, spec, construct_options::bucket(environment))
     })?;
     let options = construct_options::websocket_api(environment, WEBSOCKET_STAGE);
     let websocket = WebSocketApi::add(&mut stack, options)?;
@@ -54,8 +61,12 @@ pub fn synthesize(project: Project, environment: &Environment) -> Result<Templat
     let http = HttpApi::add(&mut stack, construct_options::http_api(environment))?;
     stack.add_output("HttpApiUrl", "Where jobs are created", http.url())?;
     stack.add_output("HttpApiId", "The id of the HTTP API", http.id())?;
-    let values =
-        construct_options::setting_values(environment, &websocket, &stack.allowed_origins());
+    let values = construct_options::setting_values(
+        product,
+        environment,
+        &websocket,
+        &stack.allowed_origins(),
+    );
     let values = project.setting_values(environment, values);
     let resources = Grantable {
         tables,
@@ -119,7 +130,29 @@ fn add_alarms(
         alarms.watch_table(stack, table)?;
     }
     alarms.watch_websocket_api(stack, websocket)?;
-    alarms.watch_http_api(stack, http)
+    alarms.watch_http_api(stack, http)?;
+    let delivery = DeliveryFunction::SPEC.name;
+    alarms.add(
+        stack,
+        &ConstructPath::root(delivery).child("GivenUpAlarm"),
+        AlarmOptions::at_least_one(
+            "Deliveries to a connection were given up after 10 attempts: see the errors in the log of \
+             delivery. Clients get the messages when they reconnect",
+            given_up_metric(delivery),
+        ),
+    )
+}
+
+/// The metric of deliveries that the delivery function has given up.
+fn given_up_metric(function: &'static str) -> Metric {
+    Metric {
+        namespace: NAMESPACE.into(),
+        metric_name: DELIVERIES_GIVEN_UP.into(),
+        dimensions: vec![Dimension {
+            name: FUNCTION_DIMENSION.into(),
+            value: function.into(),
+        }],
+    }
 }
 
 fn add_dashboard(
@@ -146,7 +179,77 @@ fn add_dashboard(
 fn add_all<S, C>(
     stack: &mut Stack,
     specs: &[&'static S],
-    add: fn(&mut Stack, &'static S) -> Result<C, SynthError>,
+    add: impl Fn(&mut Stack, &'static S) -> Result<C, SynthError>,
 ) -> Result<Vec<C>, SynthError> {
     specs.iter().map(|spec| add(stack, spec)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use cloudformation::Format;
+    use constructs::settings::JwtAuthorizer;
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        environments::JobRetention,
+        test_product::{PRODUCT_WITH_ROUTES, project},
+    };
+
+    fn resources(project: Project, environment: &Environment) -> Value {
+        let template = synthesize(project, environment).expect("a template");
+        let mut template = template.to_json(Format::CloudFormation).expect("JSON");
+        template["Resources"].take()
+    }
+
+    #[test]
+    fn product_route_has_the_authorizer_of_the_environment_if_it_declares_one() {
+        let project = Project::new(&PRODUCT_WITH_ROUTES, || vec![Environment::dev()]);
+        let authorization = |environment: &Environment| {
+            let resources = resources(project, environment);
+            ["HttpApiGetShelfRoute", "HttpApiPutShelfRoute"]
+                .map(|id| resources[id]["Properties"]["AuthorizationType"].clone())
+        };
+        let mut environment = Environment::dev();
+        assert_eq!(authorization(&environment), ["NONE", "NONE"]);
+        let jwt = JwtAuthorizer::new("https://login.example.com", &["shelves"]);
+        environment.job_authorizer = Some(jwt.expect("an authorizer"));
+        assert_eq!(authorization(&environment), ["NONE", "JWT"]);
+    }
+
+    #[test]
+    fn retention_of_an_environment_is_that_of_its_jobs_and_objects() {
+        let retention = |environment: &Environment| {
+            let resources = resources(project(), environment);
+            let rules =
+                &resources["ObjectsBucket"]["Properties"]["LifecycleConfiguration"]["Rules"];
+            let days: Vec<_> = rules
+                .as_array()
+                .expect("rules")
+                .iter()
+                .filter_map(|rule| rule["ExpirationInDays"].as_u64())
+                .collect();
+            let variables = &resources["JobsFunction"]["Properties"]["Environment"]["Variables"];
+            (days, variables["JOB_RETENTION_DAYS"].clone())
+        };
+        for environment in [Environment::dev(), Environment::prod()] {
+            assert_eq!(retention(&environment), (vec![7], json!("7")));
+        }
+        let month = Environment {
+            job_retention: JobRetention::new(30),
+            ..Environment::dev()
+        };
+        assert_eq!(retention(&month), (vec![30], json!("30")));
+    }
+
+    #[test]
+    fn given_up_deliveries_raise_an_alarm() {
+        let resources = resources(project(), &Environment::prod());
+        let alarm = &resources["DeliveryGivenUpAlarm"]["Properties"];
+        assert_eq!(alarm["Namespace"], "Stagecast");
+        assert_eq!(alarm["MetricName"], "DeliveriesGivenUp");
+        let dimensions = json!([{ "Name": "function", "Value": "delivery" }]);
+        assert_eq!(alarm["Dimensions"], dimensions);
+        assert_eq!(alarm["Threshold"], 1);
+    }
 }

@@ -4,20 +4,30 @@ use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use aws_sdk_s3::{error::DisplayErrorContext, primitives::ByteStream};
 use stagecast_contract::{
     buckets::{self, input_key},
-    http::{EXTERNAL_WORKER, HttpErrorCode, JobCreated, WORKER_PARAMETER},
+    http::{JobCreated, Upload},
     ids::{AccessKey, JobId, RequestId, WorkerKey},
-    queues::{JobMessage, JobQueue},
+    messages::JobStatus,
+    queues::JobMessage,
     timestamp::Timestamp,
+    worker_queues::QueueName,
 };
 use stagecast_core::{
     clock::random,
     http::{ApiError, ApiResponse, ApiResult},
-    models::{Creation, Job},
+    models::{Creation, Job, Parameters, PendingUpload},
     stores::CreationOutcome,
-    watchdog,
+    upload_deadline,
 };
+use typed_contract::queues::MAX_DELAY_SECONDS;
 
-use crate::{context::Context, idempotency, input::Input};
+use crate::{
+    context::Context,
+    idempotency,
+    input::Input,
+    requested::{NewInput, Requested},
+    runner::Runner,
+    start, upload,
+};
 
 /// Maximum length of a caller's correlation id, in bytes. Longer ones are ignored.
 const MAX_CORRELATION_ID_BYTES: usize = 128;
@@ -27,59 +37,44 @@ pub(crate) async fn handle(
     request: &ApiGatewayV2httpRequest,
     request_id: &RequestId,
 ) -> ApiResult {
-    let is_external = is_external(request)?;
     let idempotency_key = idempotency::key_of(request)?;
-    let input = if is_external {
-        Input::for_external_worker(request)?
-    } else {
-        Input::for_pipeline(request, context.input_rules)?
-    };
-    let creation = NewJob {
+    let new = NewJob {
+        requested: Requested::read(request, context)?,
         request,
         request_id,
-        is_external,
-        input,
     };
     match idempotency_key {
-        None => Box::pin(create(context, creation)).await,
-        Some(key) => Box::pin(create_once(context, creation, &key)).await,
+        None => Box::pin(create(context, new)).await,
+        Some(key) => Box::pin(create_once(context, new, &key)).await,
     }
 }
 
-/// What a request asks for.
+/// A job that a request asks for.
 struct NewJob<'a> {
+    requested: Requested,
     request: &'a ApiGatewayV2httpRequest,
     request_id: &'a RequestId,
-    is_external: bool,
-    input: Input,
 }
 
 async fn create(context: &Context, new: NewJob<'_>) -> ApiResult {
     let now = context.clock.now();
     let job_id = JobId::new(now, random());
-    let keys = Keys::random(new.is_external);
-    let job = new.queued(&job_id, &keys, now);
-    let is_external = new.is_external;
-    prepare(context, &job_id, new.input, is_external).await?;
+    let keys = Keys::random(&new.requested.runner);
+    let job = Box::pin(prepare(context, new, job_id, &keys, now)).await?;
     if !context.jobs.create(&job).await? {
         return Err(id_taken());
     }
-    start(context, &job, is_external).await?;
-    ApiResponse::json(202, &created(context, job_id, keys))
+    start_job(context, &job).await?;
+    created(context, job, keys).await
 }
 
 /// Creates the job, or returns the one that an earlier request has created under the idempotency key.
 async fn create_once(context: &Context, new: NewJob<'_>, idempotency_key: &str) -> ApiResult {
-    let is_external = new.is_external;
-    let request_sha256 = idempotency::request_sha256(is_external, &new.input);
-    let repeated = |creation: Creation| {
-        idempotency::require_same_request(&creation, &request_sha256)?;
-        let keys = Keys::derived(&creation, idempotency_key, is_external);
-        let body = created(context, creation.created_job_id, keys);
-        Ok(ApiResponse::json(202, &body)?.repeated())
-    };
+    let runner = new.requested.runner.clone();
+    let request_sha256 = new.requested.sha256.clone();
     if let Some(creation) = context.jobs.find_creation(idempotency_key).await? {
-        return repeated(creation);
+        idempotency::require_same_request(&creation, &request_sha256)?;
+        return repeated(context, creation, idempotency_key, &runner).await;
     }
     let now = context.clock.now();
     let job_id = JobId::new(now, random());
@@ -90,22 +85,44 @@ async fn create_once(context: &Context, new: NewJob<'_>, idempotency_key: &str) 
         random(),
         now,
     );
-    let keys = Keys::derived(&creation, idempotency_key, is_external);
-    let job = new.queued(&job_id, &keys, now);
-    prepare(context, &job_id, new.input, is_external).await?;
+    let keys = Keys::derived(&creation, idempotency_key, &runner);
+    let job = Box::pin(prepare(context, new, job_id, &keys, now)).await?;
     let outcome = context
         .jobs
         .create_once(&job, &creation, idempotency_key)
         .await?;
     match outcome {
         CreationOutcome::Created => {}
-        // Another request with the same key was quicker. The input of this one expires, and its watchdog
-        // finds no job.
-        CreationOutcome::Repeated(creation) => return repeated(creation),
+        // Another request with the same key was quicker. The input of this one, or its upload, is deleted by
+        // the bucket's lifecycle rule, and its watchdog finds no job.
+        CreationOutcome::Repeated(creation) => {
+            idempotency::require_same_request(&creation, &request_sha256)?;
+            return repeated(context, creation, idempotency_key, &runner).await;
+        }
         CreationOutcome::IdTaken => return Err(id_taken()),
     }
-    start(context, &job, is_external).await?;
-    ApiResponse::json(202, &created(context, job_id, keys))
+    start_job(context, &job).await?;
+    created(context, job, keys).await
+}
+
+/// The response to a repeated request, with what is missing of the input now.
+async fn repeated(
+    context: &Context,
+    creation: Creation,
+    idempotency_key: &str,
+    runner: &Runner,
+) -> ApiResult {
+    let keys = Keys::derived(&creation, idempotency_key, runner);
+    let job = context.jobs.load(&creation.created_job_id).await?;
+    let upload = match &job {
+        Some(job) if job.status == JobStatus::AwaitingInput => match &job.upload {
+            Some(upload) => Some(upload::missing(context, job, upload, 0).await?),
+            None => None,
+        },
+        _ => None,
+    };
+    let body = body(context, creation.created_job_id, keys, upload);
+    Ok(ApiResponse::json(202, &body)?.repeated())
 }
 
 /// The keys of a new job.
@@ -115,70 +132,132 @@ struct Keys {
 }
 
 impl Keys {
-    fn random(is_external: bool) -> Self {
+    fn random(runner: &Runner) -> Self {
         Self {
             access: AccessKey::new(random()),
-            worker: is_external.then(|| WorkerKey::new(random())),
+            worker: runner.has_worker_key().then(|| WorkerKey::new(random())),
         }
     }
 
-    fn derived(creation: &Creation, idempotency_key: &str, is_external: bool) -> Self {
+    fn derived(creation: &Creation, idempotency_key: &str, runner: &Runner) -> Self {
         Self {
             access: creation.access_key(idempotency_key),
-            worker: is_external.then(|| creation.worker_key(idempotency_key)),
+            worker: runner
+                .has_worker_key()
+                .then(|| creation.worker_key(idempotency_key)),
         }
     }
 }
 
-impl NewJob<'_> {
-    fn queued(&self, job_id: &JobId, keys: &Keys, now: Timestamp) -> Job {
-        let job = Job::queued(
-            job_id.clone(),
-            &keys.access,
-            self.request_id.clone(),
-            correlation_id(self.request).unwrap_or_else(|| self.request_id.to_string()),
-            self.input.content_type.clone(),
-            now,
-        );
-        match &keys.worker {
-            Some(worker_key) => job.for_external_worker(worker_key),
-            None => job,
-        }
-    }
-}
-
-/// Stores the input and schedules the watchdog, before the job exists.
+/// Stores everything that the job needs before the job exists, and returns the job that is to be stored.
 async fn prepare(
     context: &Context,
-    job_id: &JobId,
-    input: Input,
-    is_external: bool,
-) -> Result<(), ApiError> {
-    tokio::try_join!(
-        store_input(context, job_id, input),
-        schedule_watchdog(context, job_id, is_external),
-    )?;
-    Ok(())
-}
-
-/// Queues a stored job of the pipeline.
-async fn start(context: &Context, job: &Job, is_external: bool) -> Result<(), ApiError> {
-    let job_id = &job.job_id;
-    if !is_external {
-        let message = JobMessage::new(job_id.clone());
-        context.queues.send::<JobQueue>(&message, 0).await?;
+    new: NewJob<'_>,
+    job_id: JobId,
+    keys: &Keys,
+    now: Timestamp,
+) -> Result<Job, ApiError> {
+    let requested = new.requested;
+    let mut job = Job::queued(
+        job_id,
+        &keys.access,
+        new.request_id.clone(),
+        correlation_id(new.request).unwrap_or_else(|| new.request_id.to_string()),
+        requested.input.content_type().to_owned(),
+        now,
+    );
+    if let Some(worker_key) = &keys.worker {
+        job = job.for_external_worker(worker_key);
     }
-    tracing::info!(%job_id, is_external, correlation_id = job.correlation_id, "created");
+    job = job
+        .kept_for(requested.retention)
+        .limited(requested.limits)
+        .starting_at(requested.run_at);
+    if let Runner::Queue { name, priority } = requested.runner {
+        job = job.in_queue(name, priority, context.clock.millis());
+    }
+    job.labels = requested.labels;
+    job.has_parameters = requested.parameters.is_some();
+    let parameters = requested
+        .parameters
+        .map(|parameters| Parameters::new(job.job_id.clone(), &parameters, job.expires_at));
+    let is_announced = matches!(requested.input, NewInput::Announced(_));
+    let (upload, (), ()) = tokio::try_join!(
+        prepare_input(context, &job, requested.input),
+        store_parameters(context, parameters),
+        schedule_checks(context, &job, is_announced),
+    )?;
+    if let Some(upload) = upload {
+        return Ok(job.awaiting(upload));
+    }
+    start::enqueue(context, &job).await?;
+    Ok(job)
+}
+
+/// Stores an input that is part of the request, or starts the upload of one that is not.
+async fn prepare_input(
+    context: &Context,
+    job: &Job,
+    input: NewInput,
+) -> Result<Option<PendingUpload>, ApiError> {
+    match input {
+        NewInput::Given(input) => store_input(context, &job.job_id, input)
+            .await
+            .map(|()| None),
+        NewInput::Announced(announced) => {
+            let upload = PendingUpload::new(&announced, job.created_at);
+            let mut upload = upload.within(job.expires_at);
+            let content_type = &announced.content_type;
+            context
+                .uploads
+                .begin(&job.job_id, content_type, &mut upload)
+                .await?;
+            Ok(Some(upload))
+        }
+    }
+}
+
+async fn store_parameters(
+    context: &Context,
+    parameters: Option<Parameters>,
+) -> Result<(), ApiError> {
+    if let Some(parameters) = parameters {
+        context.parameters.save(&parameters).await?;
+    }
     Ok(())
 }
 
-fn created(context: &Context, job_id: JobId, keys: Keys) -> JobCreated {
+/// Queues a stored job of the pipeline that has its input, and notifies the workers of a job of another queue.
+async fn start_job(context: &Context, job: &Job) -> Result<(), ApiError> {
+    let job_id = &job.job_id;
+    let (is_external, queue) = (job.is_external(), &job.queue);
+    if job.status == JobStatus::Queued && !is_external {
+        start::send_job_message(context, job, JobMessage::new(job_id.clone())).await?;
+    }
+    start::schedule_early_check(context, job).await?;
+    start::wake_workers(context, job).await;
+    let status = job.status.name();
+    tracing::info!(%job_id, is_external, queue = ?queue.as_ref().map(QueueName::as_str), status, correlation_id = job.correlation_id, "created");
+    Ok(())
+}
+
+/// The response to the request that has created the job.
+async fn created(context: &Context, job: Job, keys: Keys) -> ApiResult {
+    let upload = match &job.upload {
+        Some(upload) => Some(upload::all(context, &job, upload).await?),
+        None => None,
+    };
+    ApiResponse::json(202, &body(context, job.job_id, keys, upload))
+}
+
+fn body(context: &Context, job_id: JobId, keys: Keys, upload: Option<Upload>) -> JobCreated {
     JobCreated {
         status_url: format!("/v1/jobs/{job_id}"),
         job_id,
         access_key: keys.access,
         worker_key: keys.worker,
         websocket_url: context.websocket_url.clone(),
+        upload,
     }
 }
 
@@ -199,38 +278,17 @@ async fn store_input(context: &Context, job_id: &JobId, input: Input) -> Result<
     Ok(())
 }
 
-/// Schedules the watchdog of a job of the pipeline. It comes before the job is stored, so that every
-/// job has one; if storing the job fails, the watchdog finds no job and ends. The watchdog of an
-/// external job starts with its first claim.
-async fn schedule_watchdog(
-    context: &Context,
-    job_id: &JobId,
-    is_external: bool,
-) -> Result<(), ApiError> {
-    if !is_external {
-        let delay = watchdog::FIRST_CHECK_SECONDS;
-        watchdog::schedule(&context.queues, job_id, None, delay).await?;
+/// Schedules the first check of a job before it is stored, so that every job has one; if storing the job
+/// fails, the check finds no job and ends. The watchdog of an external job without a queue and without a limit of its
+/// time in the queue starts with its first claim, and that of a job that awaits its input when the input is complete.
+async fn schedule_checks(context: &Context, job: &Job, is_announced: bool) -> Result<(), ApiError> {
+    let (queues, job_id) = (&context.queues, &job.job_id);
+    if is_announced {
+        upload_deadline::schedule(queues, job_id, MAX_DELAY_SECONDS).await?;
+    } else {
+        start::schedule_first_check(context, job, context.clock.now()).await?;
     }
     Ok(())
-}
-
-/// Whether an external worker runs the job, instead of the pipeline.
-fn is_external(request: &ApiGatewayV2httpRequest) -> Result<bool, ApiError> {
-    match request.query_string_parameters.first(WORKER_PARAMETER) {
-        None => Ok(false),
-        Some(EXTERNAL_WORKER) => Ok(true),
-        Some(other) => {
-            let other: String = other.chars().take(64).collect();
-            let error = ApiError::new(
-                HttpErrorCode::InvalidParameter,
-                format!(
-                    "there is no worker '{other}'; leave `{WORKER_PARAMETER}` out for the \
-                     pipeline, or say {WORKER_PARAMETER}={EXTERNAL_WORKER} for a worker of your own"
-                ),
-            );
-            Err(error.with("parameter", WORKER_PARAMETER))
-        }
-    }
 }
 
 /// The correlation id in the request, if it is valid for log lines.

@@ -8,5 +8,6 @@ use crate::{access, context::Context};
 pub(crate) async fn handle(context: &Context, request: &ApiGatewayV2httpRequest) -> ApiResult {
     let job = access::load_job(context, request).await?;
     let last = context.events.at(&job.job_id, job.seq).await?;
-    ApiResponse::json(200, &job.snapshot_with(last.as_ref()))
+    let artifacts = context.artifacts.load(&job).await?.all();
+    ApiResponse::json(200, &job.snapshot_with(last.as_ref(), artifacts))
 }

@@ -12,7 +12,11 @@ use stagecast_core::{
 };
 use tracing::Instrument as _;
 
-use crate::{cancel_job, context::Context, create_job, get_job, get_results};
+use crate::{
+    cancel_job,
+    context::{Context, InvalidSetting},
+    create_job, get_artifact, get_events, get_job, get_results, upload,
+};
 
 /// Serves the requests of the HTTP API for clients.
 #[derive(Debug)]
@@ -22,16 +26,16 @@ pub struct Handler {
 
 impl Handler {
     /// A handler for the stack that `environment` describes. `input_rules` describe the inputs that
-    /// its pipeline accepts.
+    /// its pipeline accepts. Fails if a variable of the environment is invalid.
     pub fn new(
         config: &aws_config::SdkConfig,
         environment: &Environment<JobsFunction>,
         clock: Clock,
         input_rules: &'static InputRules,
-    ) -> Self {
-        Self {
-            context: Context::new(config, environment, clock, input_rules),
-        }
+    ) -> Result<Self, InvalidSetting> {
+        Ok(Self {
+            context: Context::new(config, environment, clock, input_rules)?,
+        })
     }
 
     /// Serves a request. Every error becomes a response and is logged: for an invocation that fails,
@@ -46,21 +50,35 @@ impl Handler {
             route = route_key,
             job_id = job_id_of(&request).ok().map(tracing::field::display),
         );
-        async {
+        Box::pin(async {
             let route = HttpRoute::from_key(&route_key);
             let result = match route {
                 Some(HttpRoute::CreateJob) => {
                     create_job::handle(context, &request, &request_id).await
                 }
                 Some(HttpRoute::GetJob) => get_job::handle(context, &request).await,
+                Some(HttpRoute::GetEvents) => get_events::handle(context, &request).await,
                 Some(HttpRoute::GetResults) => get_results::handle(context, &request).await,
+                Some(HttpRoute::GetArtifact) => get_artifact::handle(context, &request).await,
+                Some(HttpRoute::GetUpload) => upload::get(context, &request).await,
+                Some(HttpRoute::CompleteUpload) => {
+                    Box::pin(upload::complete(context, &request)).await
+                }
                 Some(HttpRoute::CancelJob) => cancel_job::handle(context, &request).await,
-                Some(HttpRoute::ClaimJob | HttpRoute::GetInput | HttpRoute::PostEvents) | None => {
+                Some(
+                    HttpRoute::ClaimJob
+                    | HttpRoute::ClaimFromQueue
+                    | HttpRoute::ReleaseJob
+                    | HttpRoute::GetInput
+                    | HttpRoute::UploadArtifact
+                    | HttpRoute::PostEvents,
+                )
+                | None => {
                     return respond(None, &request_id, Err(unknown_route(&route_key)));
                 }
             };
             respond(route, &request_id, result)
-        }
+        })
         .instrument(span)
         .await
     }

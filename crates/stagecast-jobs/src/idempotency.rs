@@ -8,7 +8,7 @@ use stagecast_contract::{
 };
 use stagecast_core::{hash::hex, http::ApiError, models::Creation};
 
-use crate::input::Input;
+use crate::runner::Runner;
 
 /// The key in the request's header `Idempotency-Key`, if it has one.
 pub(crate) fn key_of(request: &ApiGatewayV2httpRequest) -> Result<Option<String>, ApiError> {
@@ -39,15 +39,14 @@ pub(crate) fn key_of(request: &ApiGatewayV2httpRequest) -> Result<Option<String>
 }
 
 /// The SHA-256 of what a request asks for.
-pub(crate) fn request_sha256(is_external: bool, input: &Input) -> String {
-    let runner = if is_external { "external" } else { "pipeline" };
+pub(crate) fn request_sha256(runner: &Runner, content_type: &str, bytes: &[u8]) -> String {
     // Each part ends where the next begins: neither of the first two contains a NUL.
     let digest = Sha256::new()
-        .chain_update(runner)
+        .chain_update(runner.fingerprint().as_bytes())
         .chain_update([0])
-        .chain_update(&input.content_type)
+        .chain_update(content_type)
         .chain_update([0])
-        .chain_update(&input.bytes)
+        .chain_update(bytes)
         .finalize();
     hex(&digest)
 }
@@ -63,7 +62,7 @@ pub(crate) fn require_same_request(
     let error = ApiError::new(
         HttpErrorCode::IdempotencyKeyReused,
         "the Idempotency-Key was used in the last 24 hours for a request with another body, \
-         content-type or worker; repeat a request without changes, or send a new key",
+         content-type, worker, queue or priority; repeat a request without changes, or send a new key",
     );
     Err(error.with("header", IDEMPOTENCY_HEADER))
 }

@@ -1,7 +1,11 @@
 //! The input of a job, validated by the rules of [`stagecast_contract::input`].
 
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
-use stagecast_contract::{http::HttpErrorCode, input::InputRules, limits::MAX_INPUT_BYTES};
+use stagecast_contract::{
+    http::HttpErrorCode,
+    input::InputRules,
+    limits::{MAX_CONTENT_TYPE_BYTES, MAX_INPUT_BYTES},
+};
 use stagecast_core::http::{ApiError, read_body};
 
 /// A valid input of a job.
@@ -14,9 +18,9 @@ pub(crate) struct Input {
 /// The media type of an input without a `content-type`.
 const UNKNOWN_TYPE: &str = "application/octet-stream";
 
-/// Maximum length of a media type, in bytes; a longer one counts as absent. It is stored in the job's
-/// item.
-const MAX_TYPE_BYTES: usize = 100;
+/// The advice about a body that is too large for a request.
+const UPLOAD_ADVICE: &str = "or upload a larger input: announce its size in a job description, with the content-type \
+     application/vnd.stagecast.job+json";
 
 /// The hint of errors about the content of the body.
 const CURL_HINT: &str = "curl sends a file as it is with --data-binary @FILE, not with --data or \
@@ -29,16 +33,29 @@ impl Input {
         rules: &InputRules,
     ) -> Result<Self, ApiError> {
         let (a_name, labels) = (rules.name_with_article(), rules.labels());
-        let advice = format!("{a_name} as {labels}");
-        let bytes = read_body(request, rules.max_bytes, &advice)?;
+        let advice = if rules.max_bytes > rules.max_body_bytes() {
+            format!("{a_name} as {labels}, {UPLOAD_ADVICE}")
+        } else {
+            format!("{a_name} as {labels}")
+        };
+        let bytes = read_body(request, rules.max_body_bytes(), &advice)?;
+        Self::checked(bytes, content_type(request).as_deref(), rules)
+    }
+
+    /// An input of the pipeline, with its media type by the rules.
+    pub(crate) fn checked(
+        bytes: Vec<u8>,
+        content_type: Option<&str>,
+        rules: &InputRules,
+    ) -> Result<Self, ApiError> {
         if bytes.is_empty() {
+            let (a_name, labels) = (rules.name_with_article(), rules.labels());
             let message = format!("the body is empty; send {a_name} as {labels}");
             let error = ApiError::new(HttpErrorCode::EmptyBody, message);
             return Err(error.with("hint", CURL_HINT));
         }
-        let content_type = content_type(request);
-        let Some(media_type) = rules.media_type(&bytes, content_type.as_deref()) else {
-            return Err(unsupported(rules, content_type.as_deref()));
+        let Some(media_type) = rules.media_type(&bytes, content_type) else {
+            return Err(unsupported(rules, content_type));
         };
         (rules.check)(media_type, &bytes)
             .map_err(|reason| ApiError::new(HttpErrorCode::InvalidInput, reason))?;
@@ -51,13 +68,27 @@ impl Input {
     /// Reads the body of a request for an external worker. Only the worker knows what it accepts; the
     /// body may be empty.
     pub(crate) fn for_external_worker(request: &ApiGatewayV2httpRequest) -> Result<Self, ApiError> {
-        let advice = "or a reference from which the worker gets the rest";
-        let bytes = read_body(request, MAX_INPUT_BYTES, advice)?;
+        let bytes = read_body(request, MAX_INPUT_BYTES, UPLOAD_ADVICE)?;
         Ok(Self {
             bytes,
             content_type: content_type(request).unwrap_or_else(|| UNKNOWN_TYPE.to_owned()),
         })
     }
+
+    /// The empty input of a job for an external worker.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            bytes: Vec::new(),
+            content_type: UNKNOWN_TYPE.to_owned(),
+        }
+    }
+}
+
+/// Whether the request's `content-type` is this media type, whatever its parameters.
+pub(crate) fn is_of_type(request: &ApiGatewayV2httpRequest, media_type: &str) -> bool {
+    let content_type = content_type(request).unwrap_or_default();
+    let name = content_type.split(';').next().unwrap_or_default().trim();
+    name.eq_ignore_ascii_case(media_type)
 }
 
 /// Replaces each run of spaces and tabs in a header's value by one space, which does not change its
@@ -70,11 +101,12 @@ fn with_single_spaces(value: &str) -> String {
 fn content_type(request: &ApiGatewayV2httpRequest) -> Option<String> {
     let content_type = request.headers.get("content-type")?.to_str().ok()?;
     let content_type = with_single_spaces(content_type);
-    (!content_type.is_empty() && content_type.len() <= MAX_TYPE_BYTES).then_some(content_type)
+    (!content_type.is_empty() && content_type.len() <= MAX_CONTENT_TYPE_BYTES)
+        .then_some(content_type)
 }
 
 /// The error for a body that has none of the accepted types.
-fn unsupported(rules: &InputRules, content_type: Option<&str>) -> ApiError {
+pub(crate) fn unsupported(rules: &InputRules, content_type: Option<&str>) -> ApiError {
     let (a_name, labels) = (rules.name_with_article(), rules.labels());
     let is_recognised_by_content = rules.media_types.iter().all(|it| !it.signature.is_empty());
     let message = if is_recognised_by_content {
@@ -99,7 +131,7 @@ fn unsupported(rules: &InputRules, content_type: Option<&str>) -> ApiError {
 
 #[cfg(test)]
 mod tests {
-    use stagecast_contract::input::{MediaType, no_check};
+    use stagecast_contract::input::{MediaType, any_parameters, no_check};
     use stagecast_core::error::ClientError;
 
     use super::*;
@@ -122,6 +154,7 @@ mod tests {
         ],
         max_bytes: 100,
         check: no_check,
+        check_parameters: any_parameters,
         example: "",
     };
 
@@ -135,6 +168,7 @@ mod tests {
         }],
         max_bytes: 100,
         check: has_columns,
+        check_parameters: any_parameters,
         example: "",
     };
 

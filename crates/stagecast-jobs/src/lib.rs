@@ -1,5 +1,5 @@
-//! The function that serves the HTTP API for clients: create a job, read its status and its results,
-//! cancel it.
+//! The function that serves the HTTP API for clients: create a job, upload its input, read its status,
+//! its durable messages and its results, cancel it.
 //!
 //! [`Handler`] selects the module of a route. Each route has a module with a function `handle`, which
 //! takes the function's `Context` and the request.
@@ -8,14 +8,23 @@ mod access;
 mod cancel_job;
 mod context;
 mod create_job;
+mod get_artifact;
+mod get_events;
 mod get_job;
 mod get_results;
 mod handler;
 mod idempotency;
 mod input;
+mod poll_interval;
+mod query;
+mod requested;
+mod runner;
 mod serve;
+mod start;
 #[cfg(test)]
 mod tests;
+mod upload;
 
+pub use context::InvalidSetting;
 pub use handler::Handler;
 pub use serve::serve;

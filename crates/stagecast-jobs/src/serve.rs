@@ -15,7 +15,7 @@ pub async fn serve(input_rules: &'static InputRules) -> Result<(), Error> {
     telemetry::init();
     let environment = Environment::load()?;
     let aws = granted_aws::load().await;
-    let handler = Handler::new(&aws, &environment, Clock::system(), input_rules);
+    let handler = Handler::new(&aws, &environment, Clock::system(), input_rules)?;
     aws.warm(&environment).await;
     lambda_runtime::run(service_fn(
         async |event: LambdaEvent<ApiGatewayV2httpRequest>| {

@@ -9,6 +9,7 @@ mod run;
 mod secrets;
 mod site;
 mod static_files;
+mod worker_token;
 
 use std::{path::PathBuf, process::ExitCode};
 

@@ -5,7 +5,9 @@ use std::{
     io::{self, IsTerminal as _, Write as _},
 };
 
-use local_aws::{LocalStack, ShowLogs};
+use local_aws::{LocalStack, ShowLogs, Urls};
+use serde::Serialize;
+use stagecast_contract::ids::WorkerToken;
 use tracing_subscriber::EnvFilter;
 
 use crate::{Local, arguments::Arguments};
@@ -33,17 +35,31 @@ pub(crate) fn logs(arguments: &Arguments) -> ShowLogs {
     }
 }
 
-/// Prints the addresses of the stack, as text or as JSON.
+/// The line of JSON when the stack is ready.
+#[derive(Serialize)]
+struct Ready<'a> {
+    #[serde(flatten)]
+    urls: &'a Urls,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    worker_token: Option<&'a str>,
+}
+
+/// Prints the addresses of the stack and the worker token, as text or as JSON.
 pub(crate) fn announce(
     local: &Local,
     stack: &LocalStack,
     arguments: &Arguments,
+    worker_token: Option<&WorkerToken>,
     missing_secrets: &[String],
 ) -> io::Result<()> {
     let mut output = io::stdout().lock();
     let urls = stack.urls();
     if arguments.json {
-        serde_json::to_writer(&mut output, urls)?;
+        let ready = Ready {
+            urls,
+            worker_token: worker_token.map(WorkerToken::reveal),
+        };
+        serde_json::to_writer(&mut output, &ready)?;
         writeln!(output)?;
         return output.flush();
     }
@@ -77,7 +93,13 @@ pub(crate) fn announce(
     let book = local
         .has_book()
         .then(|| ("Documentation", format!("{}/book/", urls.http_api)));
-    for (name, value) in rows.into_iter().chain(book) {
+    let worker_token = worker_token.map(|token| {
+        (
+            "Worker token",
+            format!("{}   (for all queues)", token.reveal()),
+        )
+    });
+    for (name, value) in rows.into_iter().chain(worker_token).chain(book) {
         writeln!(output, "  {name:15}{value}")?;
     }
     for warning in stack.warnings().iter().chain(missing_secrets) {

@@ -9,7 +9,7 @@ use stagecast_infra::{environments::Environment, stack, template::Format};
 use tokio::signal;
 use typed_contract::environment::LOG_LEVEL;
 
-use crate::{Local, arguments::Arguments, output, secrets, site::ProductSite};
+use crate::{Local, arguments::Arguments, output, secrets, site::ProductSite, worker_token};
 
 #[tokio::main]
 pub(crate) async fn until_stopped(local: &Local) -> ExitCode {
@@ -25,6 +25,7 @@ pub(crate) async fn until_stopped(local: &Local) -> ExitCode {
 }
 
 async fn run(local: &Local, arguments: &Arguments) -> anyhow::Result<()> {
+    worker_token::check_variable()?;
     let options = options(local, arguments)?;
     let project = local.project;
     let missing_secrets = secrets::missing(
@@ -33,7 +34,14 @@ async fn run(local: &Local, arguments: &Arguments) -> anyhow::Result<()> {
         &options.secrets,
     );
     let stack = LocalStack::start(options).await?;
-    output::announce(local, &stack, arguments, &missing_secrets)?;
+    let worker_token = worker_token::make(local, &stack)?;
+    output::announce(
+        local,
+        &stack,
+        arguments,
+        worker_token.as_ref(),
+        &missing_secrets,
+    )?;
     stopped().await?;
     output::announce_shutdown(&stack, arguments);
     // A second Ctrl-C exits without waiting for the shutdown.

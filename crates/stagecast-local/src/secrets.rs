@@ -5,8 +5,11 @@ use std::{collections::BTreeMap, io, path::Path};
 
 use anyhow::{Context as _, anyhow};
 use local_aws::LocalSecrets;
-use stagecast_infra::environments::Environment;
-use typed_contract::{functions::FunctionSpec, grants::GrantedOn};
+use stagecast_infra::{
+    environments::Environment,
+    needed_secrets::{NeededSecret, needed_secrets},
+};
+use typed_contract::functions::FunctionSpec;
 
 /// The file with the values, in the workspace: `"name" = "value"`, one a line, in TOML. Git ignores its folder.
 pub(crate) const FILE: &str = ".stagecast/secrets.toml";
@@ -37,27 +40,23 @@ fn parse(text: &str) -> anyhow::Result<BTreeMap<String, String>> {
 
 /// The secrets and parameters of the functions that have no value, as sentences.
 pub(crate) fn missing(
-    functions: &[&FunctionSpec],
+    functions: &[&'static FunctionSpec],
     environment: &Environment,
     secrets: &LocalSecrets,
 ) -> Vec<String> {
-    let suffix = environment.name_suffix.as_str();
+    let needed = needed_secrets(functions, environment.name_suffix.as_str());
     let mut sentences = Vec::new();
-    for function in functions {
-        for grant in function.grants {
-            let (kind, name) = match grant.on {
-                GrantedOn::Secret(secret) => ("secret", secret.name),
-                GrantedOn::Parameter(parameter) => ("parameter", parameter.name),
-                _ => continue,
-            };
-            let name = name.replace("{suffix}", suffix);
-            if !secrets.contains(&name) {
-                sentences.push(format!(
-                    "the {kind} '{name}' of the function '{}' has no value here: write \"{name}\" = \"...\" in \
-                     {FILE}, or pass --secret '{name}=...'",
-                    function.name
-                ));
-            }
+    for NeededSecret {
+        kind,
+        name,
+        function,
+    } in needed
+    {
+        if !secrets.contains(&name) {
+            sentences.push(format!(
+                "the {kind} '{name}' of the function '{function}' has no value here: write \"{name}\" = \"...\" \
+                 in {FILE}, or pass --secret '{name}=...'"
+            ));
         }
     }
     sentences.dedup();

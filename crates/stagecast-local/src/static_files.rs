@@ -63,7 +63,7 @@ impl StaticFiles {
 
 #[cfg(test)]
 mod tests {
-    use stagecast_contract::input::no_check;
+    use stagecast_contract::input::{any_parameters, no_check};
 
     use super::*;
 
@@ -80,6 +80,7 @@ mod tests {
         media_types: &[],
         max_bytes: 1,
         check: no_check,
+        check_parameters: any_parameters,
         example: "",
     };
 

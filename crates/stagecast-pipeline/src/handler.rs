@@ -5,11 +5,11 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent, SqsMessage};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use granted_aws::{Environment, Objects, Queues, SendError};
-use stage_pipeline::Pipeline;
 use stagecast_contract::queues::{JobMessage, JobQueue};
 use stagecast_core::{
+    batch,
     clock::Clock,
     delivery::Stores,
     pipeline::{RunError, RunOutcome, Runner, Runs},
@@ -21,10 +21,11 @@ use typed_contract::{
     queues::MAX_DELAY_SECONDS,
 };
 
-use crate::job_message::{self, WatchdogMessage};
-
-/// Time reserved at the end of an invocation for releasing a job and for sending its last messages.
-const MARGIN: Duration = Duration::from_secs(20);
+use crate::{
+    Pipeline,
+    job_message::{self, WatchdogMessage},
+    limit::RESERVED,
+};
 
 /// Time that a stage which was asked to stop has to end its thread, before the process ends.
 const THREAD_GRACE: Duration = Duration::from_secs(8);
@@ -68,17 +69,21 @@ pub struct StuckStages {
 impl<F: RunsJobs> Handler<F> {
     /// A handler for the stack that `environment` describes. It runs the pipeline that `build` returns.
     /// Fails if `build` fails, or if the system cannot create a thread for the stages.
+    ///
+    /// The stages' requests use the connections of `stages_config`, and only these: see [`Runner::new`].
     pub fn new<Output, E: From<std::io::Error>>(
         config: &aws_config::SdkConfig,
+        stages_config: &aws_config::SdkConfig,
         environment: &Environment<F>,
         clock: Clock,
-        build: impl FnOnce() -> Result<Pipeline<Output>, E>,
+        build: impl FnOnce() -> Result<Pipeline<Output, F>, E>,
     ) -> Result<Self, E> {
         let stores = Stores::new(config, environment, clock.clone());
         let objects = Objects::new(config, environment);
+        let input_objects = Objects::new(stages_config, environment);
         let queues = stores.queues.clone();
         Ok(Self {
-            runner: Runner::new(Arc::new(stores), objects, build)?,
+            runner: Runner::new(Arc::new(stores), objects, input_objects, build)?,
             queues,
             clock,
         })
@@ -93,18 +98,17 @@ impl<F: RunsJobs> Handler<F> {
     ) -> Result<SqsBatchResponse, StuckStages> {
         let left = deadline.duration_since(now()).unwrap_or_default();
         let end = Instant::now() + left;
-        let deadline = end - MARGIN.min(left / 2);
-        let mut response = SqsBatchResponse::default();
-        for message in event.records {
-            let id = message.message_id.clone().unwrap_or_default();
-            if let Err(error) = self.run(&message, deadline).await {
+        let deadline = end - RESERVED.min(left / 2);
+        let response = batch::handle_each(event, async |message: &SqsMessage| {
+            let result = Box::pin(self.run(message, deadline)).await;
+            if let Err(error) = &result {
+                let id = message.message_id.as_deref();
                 tracing::error!(message_id = id, %error, "a run failed; its job message stays on the queue");
-                job_message::retry_later(&self.queues, &message).await;
-                let mut failure = BatchItemFailure::default();
-                failure.item_identifier = id;
-                response.batch_item_failures.push(failure);
+                job_message::retry_later(&self.queues, message).await;
             }
-        }
+            result
+        })
+        .await;
         let left = end.saturating_duration_since(Instant::now());
         let stages = self.runner.stuck_stages(THREAD_GRACE.min(left / 2)).await;
         if stages.is_empty() {

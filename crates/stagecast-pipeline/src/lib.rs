@@ -2,7 +2,9 @@
 
 mod handler;
 mod job_message;
+mod limit;
 mod serve;
 
 pub use handler::{Handler, RunsJobs, StuckStages};
+pub use limit::{InFunction, Pipeline};
 pub use serve::serve;

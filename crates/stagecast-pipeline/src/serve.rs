@@ -3,10 +3,9 @@
 use aws_lambda_events::sqs::SqsEvent;
 use granted_aws::{Environment, telemetry};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
-use stage_pipeline::Pipeline;
 use stagecast_core::clock::Clock;
 
-use crate::{Handler, RunsJobs};
+use crate::{Handler, Pipeline, RunsJobs};
 
 /// Runs the jobs of the queue through the pipeline that `build` returns, until Lambda ends the process.
 /// `build` runs on the tokio runtime of the stages.
@@ -14,7 +13,7 @@ use crate::{Handler, RunsJobs};
 /// The runner has this thread, a separate tokio runtime and separate connections to AWS. A stage that
 /// blocks cannot delay the renewal of leases, progress messages or the check for cancellations.
 pub fn serve<F: RunsJobs, Output>(
-    build: impl FnOnce(&Environment<F>) -> Result<Pipeline<Output>, Error>,
+    build: impl FnOnce(&Environment<F>) -> Result<Pipeline<Output, F>, Error>,
 ) -> Result<(), Error> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -23,12 +22,15 @@ pub fn serve<F: RunsJobs, Output>(
 }
 
 async fn run<F: RunsJobs, Output>(
-    build: impl FnOnce(&Environment<F>) -> Result<Pipeline<Output>, Error>,
+    build: impl FnOnce(&Environment<F>) -> Result<Pipeline<Output, F>, Error>,
 ) -> Result<(), Error> {
     telemetry::init();
     let environment = Environment::load()?;
     let aws = granted_aws::load().await;
-    let handler = Handler::new(&aws, &environment, Clock::system(), || build(&environment))?;
+    let stages_aws = aws.with_separate_connections();
+    let handler = Handler::new(&aws, &stages_aws, &environment, Clock::system(), || {
+        build(&environment)
+    })?;
     aws.warm(&environment).await;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
         let deadline = event.context.deadline();

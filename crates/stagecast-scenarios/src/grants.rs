@@ -61,7 +61,7 @@ pub fn is_allowed(product: &Product, function: &FunctionSpec, grant: &Grant, cal
 mod tests {
     use stagecast_contract::{
         functions::DeliveryFunction,
-        input::{InputRules, no_check},
+        input::{InputRules, any_parameters, no_check},
     };
     use typed_contract::functions::Function as _;
 
@@ -72,6 +72,7 @@ mod tests {
         media_types: &[],
         max_bytes: 1,
         check: no_check,
+        check_parameters: any_parameters,
         example: "",
     };
 

@@ -53,6 +53,11 @@ impl Http {
         }
     }
 
+    /// The address of the server.
+    pub fn base(&self) -> &str {
+        &self.base
+    }
+
     /// Sends a request with these headers.
     pub async fn request(
         &self,

@@ -13,6 +13,7 @@ pub mod system;
 pub mod tested_product;
 mod timeout;
 mod tls;
+mod work_queue;
 pub mod worker;
 
 pub use client::{Client, Closed};

@@ -24,6 +24,7 @@ macro_rules! delivery_scenarios {
             late_subscriber_gets_the_log_from_the_beginning
             returning_subscriber_gets_every_durable_message_once_and_in_order
             two_subscribers_get_the_same_durable_messages
+            watcher_over_http_gets_the_durable_messages_of_a_subscriber
             unsubscribed_client_gets_no_more_messages
             job_without_its_key_is_refused
             job_with_a_wrong_key_is_refused

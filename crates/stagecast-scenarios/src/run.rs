@@ -78,6 +78,13 @@ async fn start_local(manifest_folder: &Path, product: &TestedProduct) -> System 
     let folder = executables::build(manifest_folder, names);
     System::local_with(product.project, folder, |options| {
         apply_settings(product, options);
+        options.names.secrets = "`TestedProduct::with_secret` or `with_parameter`";
+        for (name, value) in &product.secrets {
+            // The environment `dev` has no suffix.
+            options
+                .secrets
+                .set(name.replace("{suffix}", ""), value.0.clone());
+        }
     })
     .await
 }

@@ -245,6 +245,9 @@ impl System {
         self.operator
             .set_time(Connections::SPEC, "subscriptions_expire_at", soon, is_own)
             .await;
+        self.operator
+            .set_time(Connections::SPEC, "listeners_expire_at", soon, is_own)
+            .await;
         soon
     }
 
@@ -266,6 +269,11 @@ impl System {
     /// Expires the lease of a job, as if its holder had been silent for long.
     pub async fn end_lease(&self, job: &Job) {
         self.operator.end_lease(&job.id).await;
+    }
+
+    /// Expires the upload of a job that awaits its input, as if it had waited for a day.
+    pub async fn expire_upload(&self, job: &Job) {
+        self.operator.expire_upload(&job.id).await;
     }
 
     /// The functions' logs so far. Empty on a deployed stack.

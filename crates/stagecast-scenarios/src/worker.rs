@@ -34,18 +34,36 @@ impl System {
         assert_eq!(answer.status, 202, "{:?}", answer.body);
         let job = self.job(&answer);
         let key = answer.json()["worker_key"].as_str().map(str::to_owned);
-        let worker = Worker {
-            http: self.http.clone(),
-            path: job.path(),
-            key: key.expect("a worker key"),
-            epoch: 0,
-            seq: 0,
-        };
+        let worker = Worker::new(&self.http, &job, &key.expect("a worker key"));
         (job, worker)
     }
 }
 
 impl Worker {
+    /// A worker with the key of a job that it has not claimed.
+    pub fn new(http: &Http, job: &Job, key: &str) -> Self {
+        Self {
+            http: http.clone(),
+            path: job.path(),
+            key: key.to_owned(),
+            epoch: 0,
+            seq: 0,
+        }
+    }
+
+    /// A worker with a claim from a queue.
+    pub(crate) fn of_claim(http: &Http, claimed: &Value) -> Self {
+        let text = |name: &str| claimed[name].as_str().expect("a string");
+        let number = |name: &str| claimed[name].as_u64().expect("a number");
+        Self {
+            http: http.clone(),
+            path: format!("/v1/jobs/{}", text("job_id")),
+            key: text("worker_key").to_owned(),
+            epoch: number("epoch"),
+            seq: number("seq"),
+        }
+    }
+
     /// Sends a request about the job.
     pub async fn request(&self, method: Method, what: &str, body: impl Into<Vec<u8>>) -> Response {
         let authorization = format!("Bearer {}", self.key);

@@ -5,21 +5,22 @@ use std::sync::Arc;
 use granted_aws::{Database, Environment, Objects, Queues};
 use raw_json::RawJson;
 use stagecast_contract::{
-    functions::{JobsFunction, WebSocketFunction},
-    ids::{AccessKey, JobId, RequestId, WorkerKey},
+    functions::{DeliveryFunction, JobsFunction, WebSocketFunction},
+    ids::{AccessKey, JobId, RequestId, WorkerKey, WorkerToken},
     limits::DEFAULT_MAX_SUBSCRIPTIONS,
     timestamp::Timestamp,
 };
 use stagecast_core::{
     cancellation::{Cancellation, Canceller},
-    clock::Clock,
+    clock::{Clock, random},
     delivery::{Publisher, Stores},
-    models::Job,
+    models::{Job, TokenItem as _, TokenQueues, WorkerTokenRecord},
     stores::{
         Claim, CommitOutcome, EventStore, JobStore, Precondition, SubscriptionRequest,
-        correlation_id,
+        WaitingJobStore, correlation_id,
     },
     unattended::SettleError,
+    waiting,
 };
 use typed_contract::{
     environment::WebSocketApi,
@@ -43,7 +44,7 @@ pub fn clock() -> Clock {
 ///
 /// When the template does not set a variable that the function reads.
 pub fn environment<F: Function>(aws: &TestAws) -> Environment<F> {
-    Environment::read(|name| aws.variable::<F>(name)).expect("the template sets every variable")
+    aws.environment::<F>()
 }
 
 /// The stores of a function that posts to connections.
@@ -73,22 +74,100 @@ pub struct TestJob {
 
 /// A queued job of the pipeline. Each job of a test needs another `number`.
 pub async fn job(aws: &TestAws, clock: &Clock, number: u8) -> TestJob {
-    store(aws, clock, number, false).await
+    job_as(aws, clock, number, |job| job).await
 }
 
 /// A queued job for an external worker.
 pub async fn external_job(aws: &TestAws, clock: &Clock, number: u8) -> TestJob {
-    store(aws, clock, number, true).await
+    external_job_as(aws, clock, number, |job| job).await
 }
 
-async fn store(aws: &TestAws, clock: &Clock, number: u8, is_external: bool) -> TestJob {
+/// A job of the queue `plans`, with the entry that makes it claimable. Its worker key is not valid: each claim has its
+/// own.
+pub async fn waiting_job(
+    aws: &TestAws,
+    clock: &Clock,
+    number: u8,
+    change: impl FnOnce(Job) -> Job,
+) -> TestJob {
+    let in_queue = |job: Job, _: &WorkerKey| {
+        let queue = "plans".parse().expect("a name");
+        change(job.in_queue(queue, None, clock.millis() + u64::from(number)))
+    };
+    let job = store(aws, clock, number, in_queue).await;
+    let stores = stores::<DeliveryFunction>(aws, clock);
+    let loaded = stores.jobs.load(&job.id).await.expect("it can be read");
+    let loaded = loaded.expect("it was stored");
+    if loaded.is_claimable(clock.now()) {
+        enqueue(aws, clock, &loaded).await;
+    }
+    job
+}
+
+/// Stores the entry of a job in its queue, whether the job exists or not.
+pub async fn enqueue(aws: &TestAws, clock: &Clock, job: &Job) {
+    let stores = stores::<DeliveryFunction>(aws, clock);
+    let entry = waiting::enqueue(&stores.waiting, job).await;
+    entry.expect("the entry can be stored");
+}
+
+/// A worker token for these queues, or for all.
+pub async fn worker_token(aws: &TestAws, clock: &Clock, queues: Option<&[&str]>) -> WorkerToken {
+    let token = WorkerToken::new(random(), random());
+    let queues = queues.map_or(TokenQueues::All, |queues| {
+        let queues = queues.iter().map(|queue| queue.parse().expect("a name"));
+        TokenQueues::Only(queues.collect())
+    });
+    let record = WorkerTokenRecord::new(&token, "test".to_owned(), queues, clock.now(), None);
+    put_worker_token(aws, &record.expect("a valid token")).await;
+    token
+}
+
+/// Stores the record of a worker token.
+pub async fn put_worker_token(aws: &TestAws, record: &WorkerTokenRecord) {
+    let environment = environment::<JobsFunction>(aws);
+    Database::new(&aws.config::<JobsFunction>(), &environment)
+        .put_item::<WorkerTokenRecord>()
+        .set_item(Some(record.to_dynamodb_item().expect("an item")))
+        .send()
+        .await
+        .expect("the token can be stored");
+}
+
+/// [`job`] with other properties, such as time limits.
+pub async fn job_as(
+    aws: &TestAws,
+    clock: &Clock,
+    number: u8,
+    change: impl FnOnce(Job) -> Job,
+) -> TestJob {
+    store(aws, clock, number, |job, _| change(job)).await
+}
+
+/// [`external_job`] with other properties, such as time limits.
+pub async fn external_job_as(
+    aws: &TestAws,
+    clock: &Clock,
+    number: u8,
+    change: impl FnOnce(Job) -> Job,
+) -> TestJob {
+    let external = |job: Job, key: &WorkerKey| change(job.for_external_worker(key));
+    store(aws, clock, number, external).await
+}
+
+async fn store(
+    aws: &TestAws,
+    clock: &Clock,
+    number: u8,
+    change: impl FnOnce(Job, &WorkerKey) -> Job,
+) -> TestJob {
     let now = clock.now();
     let test_job = TestJob {
         id: JobId::new(now, [number; 8]),
         access_key: AccessKey::new([number; 16]),
         worker_key: WorkerKey::new([number.wrapping_add(128); 16]),
     };
-    let mut job = Job::queued(
+    let job = Job::queued(
         test_job.id.clone(),
         &test_job.access_key,
         RequestId::new(now, [number; 8]),
@@ -96,9 +175,7 @@ async fn store(aws: &TestAws, clock: &Clock, number: u8, is_external: bool) -> T
         "text/plain".to_owned(),
         now,
     );
-    if is_external {
-        job = job.for_external_worker(&test_job.worker_key);
-    }
+    let job = change(job, &test_job.worker_key);
     let database = Database::new(
         &aws.config::<JobsFunction>(),
         &environment::<JobsFunction>(aws),
@@ -158,6 +235,28 @@ pub async fn subscribed(aws: &TestAws, clock: &Clock, job: &TestJob, connection_
     aws.connect(connection_id);
 }
 
+/// Opens a connection that listens to the queue, and is armed: its worker has found the queue empty.
+///
+/// # Panics
+///
+/// When the listener cannot be stored.
+pub async fn armed(aws: &TestAws, clock: &Clock, queue: &str, connection_id: &str) {
+    let stores = stores::<WebSocketFunction>(aws, clock);
+    let correlation_id = correlation_id(connection_id, clock.now());
+    let connected = stores.connections.connect(connection_id, correlation_id);
+    connected.await.expect("the connection can be stored");
+    let queue = queue.parse().expect("a name");
+    let listeners = &stores.listeners;
+    let listener = listeners
+        .listen(connection_id, &queue, DEFAULT_MAX_SUBSCRIPTIONS)
+        .await
+        .expect("the listener can be stored")
+        .expect("the connection may listen");
+    let armed = listeners.arm(&queue, listener.id()).await;
+    assert!(armed.expect("the listener can be armed"), "{listener:?}");
+    aws.connect(connection_id);
+}
+
 /// Cancels the job, as `DELETE /v1/jobs/{job_id}` does.
 pub async fn cancel(
     aws: &TestAws,
@@ -169,7 +268,8 @@ pub async fn cancel(
     let database = Database::new(&config, &environment);
     let canceller = Canceller::new(
         JobStore::new(database.clone(), clock.clone()),
-        EventStore::new(database),
+        EventStore::new(database.clone()),
+        WaitingJobStore::new(database, clock.clone()),
         Queues::new(&config, &environment),
         clock.clone(),
     );

@@ -1,13 +1,16 @@
 //! The product of unit tests: a pipeline that accepts plain text.
 
 use stagecast_contract::{
-    input::{InputRules, MediaType, no_check},
+    input::{InputRules, MediaType, any_parameters, no_check},
     product::Product,
 };
 use typed_contract::functions::Function as _;
 
 /// The product.
-pub const PRODUCT: Product = Product::new("test", PipelineFunction::SPEC, &INPUT);
+pub const PRODUCT: Product = Product {
+    worker_queues: &["plans", "gpu"],
+    ..Product::new("test", PipelineFunction::SPEC, &INPUT)
+};
 const _: () = PRODUCT.check();
 
 /// The inputs that its pipeline accepts.
@@ -21,6 +24,7 @@ pub const INPUT: InputRules = InputRules {
     }],
     max_bytes: 1024 * 1024,
     check: no_check,
+    check_parameters: any_parameters,
     example: "",
 };
 

@@ -1,15 +1,19 @@
 //! What the routes share: clients, stores and settings.
 
-use granted_aws::{ConnectionsApi, Environment, Queues};
+use granted_aws::{ConnectionsApi, Database, Environment, Queues};
 use stagecast_contract::{
-    environment::{AllowedOrigins, MaxSubscriptions},
+    environment::{AllowedOrigins, MaxSubscriptions, WorkerQueues},
     functions::WebSocketFunction,
+    worker_queues::{DeclaredQueues, InvalidQueueName},
 };
 use stagecast_core::{
     cancellation::Canceller,
     clock::Clock,
     delivery::Stores,
-    stores::{ConnectionStore, EventStore, JobStore, SubscriptionStore},
+    stores::{
+        ArtifactStore, ConnectionStore, EventStore, JobStore, QueueListenerStore, StoreError,
+        SubscriptionStore, WorkerTokenStore,
+    },
 };
 
 /// Clients, stores and settings of the function. Assembled once in each process.
@@ -19,11 +23,16 @@ pub(crate) struct Context {
     pub(crate) subscriptions: SubscriptionStore<WebSocketFunction>,
     pub(crate) jobs: JobStore<WebSocketFunction>,
     pub(crate) events: EventStore<WebSocketFunction>,
+    pub(crate) artifacts: ArtifactStore<WebSocketFunction>,
+    pub(crate) listeners: QueueListenerStore<WebSocketFunction>,
+    pub(crate) worker_tokens: WorkerTokenStore<WebSocketFunction>,
     pub(crate) canceller: Canceller<WebSocketFunction>,
     pub(crate) queues: Queues<WebSocketFunction>,
     pub(crate) api: ConnectionsApi<WebSocketFunction>,
     pub(crate) clock: Clock,
-    /// Maximum number of subscriptions of a connection; at least 1.
+    /// The product's queues of external workers.
+    pub(crate) worker_queues: DeclaredQueues,
+    /// Maximum number of subscriptions of a connection, and of queues that it listens to; at least 1.
     pub(crate) max_subscriptions: u32,
     /// The origins that browsers may connect from. Empty: every origin.
     pub(crate) allowed_origins: Vec<String>,
@@ -31,8 +40,19 @@ pub(crate) struct Context {
 
 /// An environment variable has an invalid value.
 #[derive(Debug, thiserror::Error)]
-#[error("MAX_SUBSCRIPTIONS is '{0}'; it must be a whole number of at least 1")]
-pub struct InvalidSetting(String);
+pub enum InvalidSetting {
+    /// The limit of subscriptions.
+    #[error("MAX_SUBSCRIPTIONS is '{0}'; it must be a whole number of at least 1")]
+    MaxSubscriptions(String),
+    /// The queues of external workers.
+    #[error("WORKER_QUEUES is '{value}': {error}")]
+    WorkerQueues {
+        /// The value of the variable.
+        value: String,
+        /// What is wrong with one of the names.
+        error: InvalidQueueName,
+    },
+}
 
 impl Context {
     pub(crate) fn new(
@@ -42,8 +62,14 @@ impl Context {
     ) -> Result<Self, InvalidSetting> {
         let max = environment.get::<MaxSubscriptions>();
         let Ok(max_subscriptions @ 1..) = max.parse() else {
-            return Err(InvalidSetting(max.to_owned()));
+            return Err(InvalidSetting::MaxSubscriptions(max.to_owned()));
         };
+        let worker_queues = environment.get::<WorkerQueues>();
+        let worker_queues = DeclaredQueues::parse(worker_queues).map_err(|error| {
+            let value = worker_queues.to_owned();
+            InvalidSetting::WorkerQueues { value, error }
+        })?;
+        let database = Database::new(config, environment);
         let allowed_origins = environment
             .get::<AllowedOrigins>()
             .split(',')
@@ -54,8 +80,12 @@ impl Context {
         let Stores {
             jobs,
             events,
+            parameters: _,
+            artifacts,
+            waiting,
             subscriptions,
             connections,
+            listeners,
             queues,
             api,
             clock,
@@ -63,14 +93,32 @@ impl Context {
         Ok(Self {
             connections,
             subscriptions,
-            canceller: Canceller::new(jobs.clone(), events.clone(), queues.clone(), clock.clone()),
+            listeners,
+            worker_tokens: WorkerTokenStore::new(database, clock.clone()),
+            canceller: Canceller::new(
+                jobs.clone(),
+                events.clone(),
+                waiting,
+                queues.clone(),
+                clock.clone(),
+            ),
             jobs,
             events,
+            artifacts,
             queues,
             api,
             clock,
+            worker_queues,
             max_subscriptions,
             allowed_origins,
         })
+    }
+}
+
+impl Context {
+    /// Deletes all items of a connection that has ended. Idempotent.
+    pub(crate) async fn forget(&self, connection_id: &str) -> Result<(), StoreError> {
+        self.connections.forget(connection_id).await?;
+        self.listeners.forget(connection_id).await
     }
 }

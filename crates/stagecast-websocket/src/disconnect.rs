@@ -5,7 +5,7 @@ use stagecast_core::stores::StoreError;
 
 use crate::{context::Context, invocation::Invocation};
 
-/// Deletes the connection and its subscriptions.
+/// Deletes the connection, its subscriptions and its listeners.
 pub(crate) async fn handle(
     context: &Context,
     invocation: &Invocation,
@@ -16,9 +16,6 @@ pub(crate) async fn handle(
         reason = event.disconnect_reason,
         "the connection has ended",
     );
-    context
-        .connections
-        .forget(&invocation.connection_id)
-        .await?;
+    context.forget(&invocation.connection_id).await?;
     Ok(200)
 }

@@ -28,7 +28,8 @@ pub(crate) async fn send_subscribed_and_replay(
     // The last event is read in any case: it has the results of a completed job.
     let from = after.min(job.seq.saturating_sub(1));
     let mut events = context.events.between(&job.job_id, from, job.seq).await?;
-    let status = job.snapshot_with(events.last());
+    let artifacts = context.artifacts.load(job).await?.all();
+    let status = job.snapshot_with(events.last(), artifacts);
     events.retain(|event| event.seq > after);
     let missed = job.seq.checked_sub(after);
     let recovered = missed.is_some_and(|missed| missed == events.len() as u64);

@@ -67,7 +67,7 @@ pub(crate) async fn post(context: &Context, invocation: &Invocation, message: By
         Delivery::Sent { .. } | Delivery::Superseded => {}
         Delivery::Gone => {
             tracing::info!("the connection is gone");
-            if let Err(error) = context.connections.forget(&invocation.connection_id).await {
+            if let Err(error) = context.forget(&invocation.connection_id).await {
                 tracing::error!(%error, "the items of a gone connection could not be deleted");
             }
         }

@@ -27,22 +27,39 @@ pub(crate) async fn load_job(
         tracing::Span::current().record("correlation_id", job.correlation_id.as_str());
         return Ok(job);
     }
+    if job.is_former_key(&WorkerKey::from_client(key)) {
+        return Err(superseded(&job));
+    }
     if !job.verify_access_key(&AccessKey::from_client(key)) {
         return Err(forbidden());
     }
     // The access key proves that the client may know about the job, so these errors may be specific.
-    Err(if job.worker_key_sha256.is_some() {
+    Err(if job.is_external() {
         ApiError::new(
             HttpErrorCode::Forbidden,
-            "this is the job's access key, which is for watching; send its worker_key",
+            "this is the job's access key, which is for watching; send the worker_key of its claim",
         )
     } else {
         ApiError::new(
             HttpErrorCode::NotExternal,
-            "the job is the pipeline's; make one for a worker of your own with \
-             POST /v1/jobs?worker=external",
+            "the job is the pipeline's; make one for an external worker with \
+             POST /v1/jobs?worker=external or POST /v1/jobs?queue=...",
         )
     })
+}
+
+/// The key is that of the claim before the latest one.
+fn superseded(job: &Job) -> ApiError {
+    ApiError::new(
+        HttpErrorCode::LeaseLost,
+        format!(
+            "the job has been claimed from its queue since, with the epoch {}, and this worker_key is that of the \
+             claim before; stop working on it",
+            job.epoch
+        ),
+    )
+    .with("epoch", job.epoch)
+    .with("seq", job.seq)
 }
 
 /// The same message for a wrong key and for an unknown job, so that it does not reveal whether the job
@@ -51,6 +68,7 @@ fn forbidden() -> ApiError {
     ApiError::new(
         HttpErrorCode::Forbidden,
         "the worker key is missing or is not this job's; send the one that \
-         POST /v1/jobs?worker=external answered with, as 'Authorization: Bearer {worker_key}'",
+         POST /v1/jobs?worker=external or the claim from the queue answered with, as \
+         'Authorization: Bearer {worker_key}'",
     )
 }

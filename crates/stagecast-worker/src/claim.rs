@@ -8,7 +8,7 @@ use stagecast_contract::{
     http::HttpErrorCode,
     ids::JobId,
     limits::{MAX_ATTEMPTS_WITHOUT_PROGRESS, MAX_CLAIM_RESULTS_BYTES, MAX_EVENTS_BYTES},
-    messages::{FailureCode, JobError, Results, ServerMessage},
+    messages::{FailureCode, JobError, JobStatus, Results, ServerMessage},
     timestamp::Timestamp,
     worker::{ClaimRequest, Claimed, FinishedStage},
 };
@@ -18,13 +18,14 @@ use stagecast_core::{
     models::{Job, TerminalState},
     response_size::json_string_bytes,
     stores::{Claim, ExternalClaim, Lease, StoreError},
-    watchdog,
+    waiting, watchdog,
 };
 
 use crate::{
-    access,
+    access, checkpoints,
     context::Context,
     errors::{finished, publish_error},
+    time_limit,
 };
 
 /// Maximum number of attempts of a claim that conflicts with other claims of the same job.
@@ -32,23 +33,31 @@ const MAX_ATTEMPTS: u32 = 5;
 
 pub(crate) async fn handle(context: &Context, request: &ApiGatewayV2httpRequest) -> ApiResult {
     let stores = &context.stores;
-    let mut job = access::load_job(context, request).await?;
+    let job = access::load_job(context, request).await?;
     let body = read_body(request, MAX_EVENTS_BYTES, "the names of the stages")?;
     let claim = ClaimRequest::parse(&body)?;
     let external = ExternalClaim {
         stages: &claim.stages,
         worker_id: claim.worker_id.as_deref(),
+        new_key: None,
     };
+    let mut job = Box::pin(time_limit::enforce(context, job)).await?;
     for _ in 0..MAX_ATTEMPTS {
         if job.status.has_ended() {
             return Err(already_ended(context, &job).await?);
+        }
+        if job.status == JobStatus::AwaitingInput {
+            return Err(awaits_input());
+        }
+        if job.seconds_until_start(stores.clock.now()) > 0 {
+            return Err(not_due(context, &job));
         }
         if !job.is_unattended(stores.clock.now()) && !external.holds(&job) {
             return Err(held(context, job.lease_expires_at));
         }
         // Scheduled before the claim is written, and the claim is only written with this epoch. So
         // every claim has a watchdog, even if this invocation is killed.
-        let (epoch, delay) = (Some(job.epoch + 1), watchdog::FIRST_CHECK_SECONDS);
+        let (epoch, delay) = (Some(job.epoch + 1), watchdog::first_check_of_claim(&job));
         watchdog::schedule(&stores.queues, &job.job_id, epoch, delay).await?;
         match stores.jobs.claim_for(&job, external).await? {
             Claim::Acquired {
@@ -57,12 +66,16 @@ pub(crate) async fn handle(context: &Context, request: &ApiGatewayV2httpRequest)
                 takeover,
             } => {
                 let attempts = job.attempts_without_progress;
+                waiting::dequeue(&stores.waiting, &job).await;
                 let result = acquired(context, *job, lease.clone(), takeover).await;
                 if matches!(&result, Err(error) if error.code() == HttpErrorCode::Internal) {
                     // The worker did not crash: it receives the error and claims the job again.
                     stores.jobs.refund_attempt(&lease, attempts).await;
                 }
-                return result;
+                return match result? {
+                    Acquired::Claimed(claimed) => ApiResponse::json(200, &claimed),
+                    Acquired::Ended(job) => Err(finished(&job)),
+                };
             }
             Claim::Outdated(current) => job = *current,
             Claim::Held { until } => return Err(held(context, until)),
@@ -81,9 +94,22 @@ async fn already_ended(context: &Context, job: &Job) -> Result<ApiError, ApiErro
     Ok(finished(current.as_ref().unwrap_or(job)))
 }
 
+/// A job after its claim.
+pub(crate) enum Acquired {
+    /// The worker can run it.
+    Claimed(Box<Claimed>),
+    /// The claim has ended it: it was over a limit, its attempts were exhausted, or its last worker had logged its end.
+    Ended(Box<Job>),
+}
+
 /// Prepares a claimed job for its worker: recovers what the last claim has not committed, and fails the
 /// job if its attempts are exhausted.
-async fn acquired(context: &Context, mut job: Job, lease: Lease, takeover: bool) -> ApiResult {
+pub(crate) async fn acquired(
+    context: &Context,
+    mut job: Job,
+    lease: Lease,
+    takeover: bool,
+) -> Result<Acquired, ApiError> {
     tracing::info!(epoch = lease.epoch, takeover, "claimed");
     let stores = &context.stores;
     if takeover && job.seq > 0 {
@@ -93,38 +119,55 @@ async fn acquired(context: &Context, mut job: Job, lease: Lease, takeover: bool)
     let (seq_before, job_id) = (job.seq, job.job_id.clone());
     let mut publisher = Publisher::new(Arc::clone(stores), &context.objects, &job, lease);
     let is_exhausted = job.attempts_without_progress > MAX_ATTEMPTS_WITHOUT_PROGRESS;
-    let recovered = match publisher.recover().await {
-        Ok(false) if is_exhausted => {
-            let terminal_state = TerminalState::Failed(attempts_exhausted());
+    // Also a first claim that was too late.
+    let over_limit = job.exceeded_limit(stores.clock.now());
+    let failure = over_limit.or_else(|| is_exhausted.then(attempts_exhausted));
+    let is_failing = failure.is_some();
+    let recovered = match (publisher.recover().await, failure) {
+        (Ok(false), Some(failure)) => {
+            let terminal_state = TerminalState::Failed(failure);
             let ended = publisher
                 .end(&terminal_state, job.stage.as_deref(), None)
                 .await;
             ended.map(|()| true)
         }
-        recovered => recovered,
+        (recovered, _) => recovered,
     };
     publisher.flush_within_budget(seq_before).await;
     let recovered = match recovered {
         Ok(recovered) => recovered,
         Err(error) => return Err(publish_error(context, &job, error, seq_before).await?),
     };
-    if recovered || is_exhausted {
+    if recovered || is_failing {
         let current = stores.jobs.load(&job_id).await?;
         job = current.ok_or_else(job_deleted)?;
+        // A recovered stage does not end a job that is over its limit.
+        job = Box::pin(time_limit::enforce(context, job)).await?;
         if job.status.has_ended() {
-            return Err(finished(&job));
+            return Ok(Acquired::Ended(Box::new(job)));
         }
     }
+    let run_until = job.run_seconds.and_then(|_| job.time_limit());
     let claimed = Claimed {
         epoch: job.epoch,
         seq: job.seq,
         cancel_requested: job.cancel_requested,
         lease_expires_at: Timestamp::from_epoch_seconds(job.lease_expires_at),
         finished: finished_stages(context, &job).await?,
+        checkpoint: checkpoints::of_claimed(context, &job).await?,
+        artifacts: context.stores.artifacts.load(&job).await?.all(),
+        parameters: context.stores.parameters.load(&job).await?,
+        attempt: job.attempts_without_progress,
+        created_at: job.created_at,
+        run_until,
+        priority: None,
+        worker_key: None,
+        queue: job.queue,
         content_type: job.content_type,
+        labels: job.labels,
         job_id,
     };
-    ApiResponse::json(200, &claimed)
+    Ok(Acquired::Claimed(Box::new(claimed)))
 }
 
 /// The stages that have finished, in their order, with as many results as fit into the response.
@@ -144,6 +187,26 @@ async fn finished_stages(context: &Context, job: &Job) -> Result<Vec<FinishedSta
     let mut stages: Vec<_> = stages.collect();
     replace_results_by_urls(&job.job_id, &mut stages, MAX_CLAIM_RESULTS_BYTES);
     Ok(stages)
+}
+
+/// The error for a job whose input is not uploaded yet.
+fn awaits_input() -> ApiError {
+    ApiError::new(
+        HttpErrorCode::AwaitingInput,
+        "the job's input is not uploaded yet; claim the job once its status is `queued`",
+    )
+}
+
+/// The error for a job whose start is later.
+fn not_due(context: &Context, job: &Job) -> ApiError {
+    let seconds = job.seconds_until_start(context.stores.clock.now()).max(1);
+    let run_at = job.run_at.map(|at| at.to_string()).unwrap_or_default();
+    ApiError::new(
+        HttpErrorCode::NotDue,
+        format!("the job may not start before {run_at}; claim it in {seconds} seconds"),
+    )
+    .with("run_at", run_at)
+    .with("retry_after_seconds", seconds)
 }
 
 /// The error while another worker holds the job; its lease expires at `until`, in epoch seconds.
@@ -190,7 +253,18 @@ fn attempts_exhausted() -> JobError {
 
 #[cfg(test)]
 mod tests {
-    use stagecast_contract::{limits::MAX_INLINE_RESULTS_BYTES, timestamp::Timestamp};
+    use serde_json::json;
+    use stagecast_contract::{
+        ids::WorkerKey,
+        limits::{
+            MAX_ARTIFACT_NAME_BYTES, MAX_ARTIFACTS, MAX_CONTENT_TYPE_BYTES,
+            MAX_INLINE_RESULTS_BYTES, MAX_LABEL_VALUE_BYTES, MAX_LABELS, MAX_NAME_BYTES,
+            MAX_PARAMETERS_BYTES, MAX_WORKER_ARTIFACT_BYTES, MAX_WORKER_CHECKPOINT_BYTES,
+        },
+        messages::Artifact,
+        timestamp::Timestamp,
+        worker::WorkerCheckpoint,
+    };
     use stagecast_core::response_size::fits_into_response;
 
     use super::*;
@@ -228,14 +302,35 @@ mod tests {
         let quotes = r#"\""#.repeat(MAX_INLINE_RESULTS_BYTES / 2 - 1);
         let mut stages = finished(1_000, &format!("\"{quotes}\""));
         replace_results_by_urls(&job_id(), &mut stages, MAX_CLAIM_RESULTS_BYTES);
+        let artifact = Artifact {
+            name: "x".repeat(MAX_ARTIFACT_NAME_BYTES),
+            content_type: "x".repeat(MAX_CONTENT_TYPE_BYTES),
+            size: MAX_WORKER_ARTIFACT_BYTES,
+            sha256: "0".repeat(64),
+        };
         let claimed = Claimed {
             job_id: job_id(),
             epoch: 1,
             seq: 1_000,
             cancel_requested: false,
             content_type: "text/plain".to_owned(),
+            parameters: Some(json!({ "a": "\"".repeat(MAX_PARAMETERS_BYTES) }).into()),
+            labels: (0..MAX_LABELS)
+                .map(|number| (number.to_string(), "\u{1}".repeat(MAX_LABEL_VALUE_BYTES)))
+                .collect(),
             lease_expires_at: Timestamp::from_epoch_seconds(0),
             finished: stages,
+            attempt: 1,
+            created_at: Timestamp::from_epoch_seconds(0),
+            run_until: Some(Timestamp::from_epoch_seconds(0)),
+            queue: Some("q".repeat(32).parse().unwrap()),
+            priority: Some(9),
+            worker_key: Some(WorkerKey::new([1; 16])),
+            checkpoint: Some(WorkerCheckpoint {
+                stage: "x".repeat(MAX_NAME_BYTES),
+                state: json!("\"".repeat(MAX_WORKER_CHECKPOINT_BYTES / 2 - 1)).into(),
+            }),
+            artifacts: vec![artifact; MAX_ARTIFACTS],
         };
         assert!(fits_into_response(
             &serde_json::to_string(&claimed).unwrap()

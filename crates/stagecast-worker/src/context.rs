@@ -2,9 +2,18 @@
 
 use std::sync::Arc;
 
-use granted_aws::{Environment, Objects};
-use stagecast_contract::functions::WorkerFunction;
-use stagecast_core::{clock::Clock, delivery::Stores};
+use granted_aws::{Database, Environment, Objects};
+use stagecast_contract::{
+    environment::WorkerQueues,
+    functions::WorkerFunction,
+    worker_queues::{DeclaredQueues, InvalidQueueName},
+};
+use stagecast_core::{
+    clock::Clock,
+    delivery::{QueueWaker, Stores},
+    stores::{ArtifactContents, CheckpointStore, WorkerTokenStore},
+    unattended::Unattended,
+};
 
 use crate::publishers::Publishers;
 
@@ -13,7 +22,24 @@ use crate::publishers::Publishers;
 pub(crate) struct Context {
     pub(crate) stores: Arc<Stores<WorkerFunction>>,
     pub(crate) objects: Objects<WorkerFunction>,
+    pub(crate) unattended: Unattended<WorkerFunction>,
+    pub(crate) artifact_contents: ArtifactContents<WorkerFunction>,
+    pub(crate) waker: QueueWaker<WorkerFunction>,
+    pub(crate) worker_tokens: WorkerTokenStore<WorkerFunction>,
+    /// The product's queues.
+    pub(crate) worker_queues: DeclaredQueues,
+    pub(crate) checkpoints: CheckpointStore<WorkerFunction>,
     pub(crate) publishers: Publishers,
+}
+
+/// The setting `WORKER_QUEUES` has an invalid value.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "WORKER_QUEUES is '{value}', which is not valid: {cause}; deploy the template of this version"
+)]
+pub struct InvalidSetting {
+    value: String,
+    cause: InvalidQueueName,
 }
 
 impl Context {
@@ -21,11 +47,31 @@ impl Context {
         config: &aws_config::SdkConfig,
         environment: &Environment<WorkerFunction>,
         clock: Clock,
-    ) -> Self {
-        Self {
-            stores: Arc::new(Stores::new(config, environment, clock)),
-            objects: Objects::new(config, environment),
+    ) -> Result<Self, InvalidSetting> {
+        let queues = environment.get::<WorkerQueues>();
+        let worker_queues = DeclaredQueues::parse(queues).map_err(|cause| InvalidSetting {
+            value: queues.to_owned(),
+            cause,
+        })?;
+        let database = Database::new(config, environment);
+        let stores = Stores::new(config, environment, clock.clone());
+        let objects = Objects::new(config, environment);
+        Ok(Self {
+            unattended: Unattended::new(
+                stores.jobs.clone(),
+                stores.events.clone(),
+                stores.waiting.clone(),
+                stores.queues.clone(),
+                clock.clone(),
+            ),
+            waker: QueueWaker::new(stores.listeners.clone(), stores.api.clone(), clock.clone()),
+            worker_tokens: WorkerTokenStore::new(database, clock),
+            worker_queues,
+            checkpoints: CheckpointStore::new(stores.events.clone(), objects.clone()),
+            stores: Arc::new(stores),
+            artifact_contents: ArtifactContents::new(objects.clone()),
+            objects,
             publishers: Publishers::default(),
-        }
+        })
     }
 }

@@ -11,7 +11,11 @@ use stagecast_core::{
 };
 use tracing::Instrument as _;
 
-use crate::{claim, context::Context, get_input, post_events};
+use crate::{
+    claim, claim_from_queue,
+    context::{Context, InvalidSetting},
+    get_input, post_events, release, upload_artifact,
+};
 
 /// Serves the requests of external workers.
 #[derive(Debug)]
@@ -25,10 +29,10 @@ impl Handler {
         config: &aws_config::SdkConfig,
         environment: &Environment<WorkerFunction>,
         clock: Clock,
-    ) -> Self {
-        Self {
-            context: Context::new(config, environment, clock),
-        }
+    ) -> Result<Self, InvalidSetting> {
+        Ok(Self {
+            context: Context::new(config, environment, clock)?,
+        })
     }
 
     /// Serves a request. Every error becomes a response and is logged: for an invocation that fails,
@@ -41,19 +45,33 @@ impl Handler {
             "request",
             %request_id,
             route = route_key,
-            job_id = job_id_of(&request).ok().map(tracing::field::display),
+            job_id = job_id_of(&request)
+                .ok()
+                .map(tracing::field::display),
+            queue = request.path_parameters.get("queue"),
             correlation_id = tracing::field::Empty,
         );
         async {
             let route = HttpRoute::from_key(&route_key);
             let result = match route {
-                Some(HttpRoute::ClaimJob) => claim::handle(context, &request).await,
+                Some(HttpRoute::ClaimJob) => Box::pin(claim::handle(context, &request)).await,
+                Some(HttpRoute::ClaimFromQueue) => {
+                    Box::pin(claim_from_queue::handle(context, &request)).await
+                }
+                Some(HttpRoute::ReleaseJob) => Box::pin(release::handle(context, &request)).await,
                 Some(HttpRoute::GetInput) => get_input::handle(context, &request).await,
-                Some(HttpRoute::PostEvents) => post_events::handle(context, &request).await,
+                Some(HttpRoute::UploadArtifact) => upload_artifact::handle(context, &request).await,
+                Some(HttpRoute::PostEvents) => {
+                    Box::pin(post_events::handle(context, &request)).await
+                }
                 Some(
                     HttpRoute::CreateJob
                     | HttpRoute::GetJob
+                    | HttpRoute::GetEvents
                     | HttpRoute::GetResults
+                    | HttpRoute::GetArtifact
+                    | HttpRoute::GetUpload
+                    | HttpRoute::CompleteUpload
                     | HttpRoute::CancelJob,
                 )
                 | None => {

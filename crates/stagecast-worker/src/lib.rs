@@ -5,19 +5,28 @@
 //! takes the function's `Context` and the request.
 
 mod access;
+mod artifacts;
+mod checkpoints;
 mod claim;
+mod claim_from_queue;
 mod context;
 mod errors;
 mod get_input;
 mod handler;
 mod idempotency;
+mod listening;
 mod post_events;
 mod progress_tracker;
 mod publishers;
+mod release;
+mod retries;
 mod sequence;
 mod serve;
 #[cfg(test)]
 mod tests;
+mod time_limit;
+mod upload_artifact;
 
+pub use context::InvalidSetting;
 pub use handler::Handler;
 pub use serve::serve;

@@ -43,9 +43,11 @@ impl Publishers {
         let known = found.and_then(|index| kept.remove(index));
         drop(kept);
         // Another process may have published since; then the cached state is outdated.
-        known
+        let mut publisher = known
             .filter(|publisher| *publisher.lease() == lease && publisher.seq() == job.seq)
-            .unwrap_or_else(|| Publisher::new(Arc::clone(stores), objects, job, lease))
+            .unwrap_or_else(|| Publisher::new(Arc::clone(stores), objects, job, lease));
+        publisher.refresh_artifacts(job);
+        publisher
     }
 
     /// Caches a publisher for the next post of its job.

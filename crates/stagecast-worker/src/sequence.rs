@@ -7,8 +7,9 @@
 
 use stagecast_contract::{
     http::HttpErrorCode,
+    limits::MAX_STAGES,
     messages::JobStatus,
-    worker::{EventsRequest, WorkerEvent},
+    worker::{EventsRequest, InvalidBody, WorkerEvent, check_name},
 };
 use stagecast_core::{http::ApiError, models::Job};
 
@@ -78,8 +79,9 @@ pub(crate) async fn validate(
         });
     }
     let has_repeats = !repeats.is_empty();
+    let index_of_first = known.len();
     let new_events: Vec<_> = new.into_iter().map(|it| it.event).collect();
-    check_stages(job, &new_events)?;
+    check_stages(job, &new_events, index_of_first)?;
     Ok(ValidPost {
         new_events,
         has_repeats,
@@ -89,7 +91,7 @@ pub(crate) async fn validate(
 fn sequenced(job: &Job, post: EventsRequest) -> Vec<SequencedEvent> {
     let mut seq = post.after_seq;
     let sequenced = post.events.into_iter().map(|mut event| {
-        event.forget_stage_unless(|stage| job.stages.iter().any(|known| known == stage));
+        event.forget_stage_unless(|stage| is_named(job, stage) || names_stages(job, stage));
         seq = seq.saturating_add(u64::from(event.is_durable()));
         SequencedEvent { event, seq }
     });
@@ -114,14 +116,45 @@ async fn are_logged(
         }))
 }
 
+/// Whether the claim has declared the stage.
+fn is_named(job: &Job, stage: &str) -> bool {
+    job.stages.iter().any(|known| known == stage)
+}
+
+/// Whether the claim has declared no stages, so that the worker names them as it goes, and this is a name.
+fn names_stages(job: &Job, stage: &str) -> bool {
+    job.stages.is_empty() && check_name("stage", stage).is_ok()
+}
+
+/// Checks the name of a stage that the worker names as it goes, in the event at `index`. `finished` are the stages that
+/// have finished.
+fn check_new_stage(finished: &[&str], stage: &str, index: usize) -> Result<(), InvalidBody> {
+    let field = format!("events[{index}].stage");
+    check_name(&field, stage)?;
+    if finished.len() >= MAX_STAGES && !finished.contains(&stage) {
+        let problem = format!("the job has {MAX_STAGES} stages, the maximum; end it");
+        return Err(InvalidBody::field(field, problem));
+    }
+    Ok(())
+}
+
 /// Rejects events of stages that the claim has not declared or that have finished, and a
-/// `job_cancelled` that no cancellation was requested for.
-fn check_stages(job: &Job, new_events: &[WorkerEvent]) -> Result<(), ApiError> {
+/// `job_cancelled` that no cancellation was requested for. `index_of_first` is the index of the first new event in its
+/// post.
+fn check_stages(
+    job: &Job,
+    new_events: &[WorkerEvent],
+    index_of_first: usize,
+) -> Result<(), ApiError> {
     let mut finished: Vec<&str> = job.checkpoints.keys().map(String::as_str).collect();
-    for event in new_events {
+    for (index, event) in new_events.iter().enumerate() {
         let stage = event.stage();
         if let Some(stage) = stage
-            && !job.stages.iter().any(|known| known == stage)
+            && job.stages.is_empty()
+        {
+            check_new_stage(&finished, stage, index_of_first + index)?;
+        } else if let Some(stage) = stage
+            && !is_named(job, stage)
         {
             let stage: String = stage.chars().take(64).collect();
             let message = format!(
@@ -132,7 +165,12 @@ fn check_stages(job: &Job, new_events: &[WorkerEvent]) -> Result<(), ApiError> {
             return Err(error.with("stage", stage).with("seq", job.seq));
         }
         match (event, stage) {
-            (WorkerEvent::ProgressUpdate(_) | WorkerEvent::StageComplete(_), Some(stage)) => {
+            (
+                WorkerEvent::ProgressUpdate(_)
+                | WorkerEvent::Checkpoint(_)
+                | WorkerEvent::StageComplete(_),
+                Some(stage),
+            ) => {
                 if finished.contains(&stage) {
                     let message = format!("the stage '{stage}' has finished; it cannot go on");
                     let error = ApiError::new(HttpErrorCode::StageFinished, message);

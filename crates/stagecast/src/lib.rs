@@ -42,9 +42,11 @@ pub mod queue;
 pub use granted_aws;
 pub use lambda_runtime::Error;
 pub use stage_pipeline::{
-    Cancelled, JobInput, Pipeline, Progress, RunError, Stage, StageError, StageFailure,
+    Artifact, ArtifactContent, ArtifactName, Cancelled, InputError, InputFile, InputReader,
+    JobInput, Progress, Retry, RunError, Stage, StageError, StageFailure,
 };
 pub use stagecast_contract as contract;
+pub use stagecast_pipeline::Pipeline;
 pub use typed_contract;
 
 /// Serves every route of the WebSocket API.

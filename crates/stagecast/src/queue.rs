@@ -1,8 +1,9 @@
 //! A product's own consumers of queues.
 
-use aws_lambda_events::sqs::{BatchItemFailure, SqsBatchResponse, SqsEvent};
+use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
 use granted_aws::{Aws, Environment, telemetry};
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use stagecast_core::batch;
 use typed_contract::{
     functions::{Function, check_consumes},
     queues::Queue,
@@ -73,29 +74,23 @@ async fn consume<Q: Queue, S>(
     event: SqsEvent,
     handle: &impl AsyncFn(&S, Q::Message) -> Result<(), Error>,
 ) -> SqsBatchResponse {
-    let mut response = SqsBatchResponse::default();
-    for message in event.records {
+    batch::handle_each(event, async |message: &SqsMessage| {
         let body = message.body.as_deref().unwrap_or_default();
         let result = match serde_json::from_str(body) {
             Ok(parsed) => handle(state, parsed).await,
             Err(error) => Err(error.into()),
         };
-        if let Err(error) = result {
-            let id = message.message_id.unwrap_or_default();
+        result.inspect_err(|error| {
+            let id = message.message_id.as_deref();
             tracing::error!(message_id = id, %error, "a message failed; it stays on the queue");
-            let mut failure = BatchItemFailure::default();
-            failure.item_identifier = id;
-            response.batch_item_failures.push(failure);
-        }
-    }
-    response
+        })
+    })
+    .await
 }
 
 #[cfg(test)]
 mod tests {
     use std::cell::RefCell;
-
-    use aws_lambda_events::sqs::SqsMessage;
 
     use super::*;
 

@@ -178,8 +178,13 @@ operations! { Queue, Queue:
 operations! { Bucket, Bucket:
     /// `GetObject`: read an object.
     GetObject = "s3:GetObject",
-    /// `PutObject`: write an object.
+    /// `PutObject`: write an object, at once or in parts (`CreateMultipartUpload`, `UploadPart`,
+    /// `CompleteMultipartUpload`).
     PutObject = "s3:PutObject",
+    /// `ListParts`: list the parts of a multipart upload.
+    ListParts = "s3:ListMultipartUploadParts",
+    /// `AbortMultipartUpload`: end a multipart upload and delete its parts.
+    AbortMultipartUpload = "s3:AbortMultipartUpload",
 }
 
 operations! { Secret, Secret:
@@ -231,6 +236,7 @@ connection_operations! {
 
 /// The names of the operations in this module.
 const OPERATIONS: &[&str] = &[
+    "AbortMultipartUpload",
     "ChangeMessageVisibility",
     "DeleteConnection",
     "DeleteItem",
@@ -238,6 +244,7 @@ const OPERATIONS: &[&str] = &[
     "GetObject",
     "GetParameter",
     "GetSecretValue",
+    "ListParts",
     "PostToConnection",
     "PutItem",
     "PutObject",
@@ -311,6 +318,7 @@ pub const fn external(action: &'static str, on: &'static ExternalSpec) -> Grant 
 #[doc(hidden)]
 #[macro_export]
 macro_rules! granted_operation {
+    (AbortMultipartUpload $resource:path) => { $crate::grants::AbortMultipartUpload<$resource> };
     (ChangeMessageVisibility $resource:path) => { $crate::grants::ChangeMessageVisibility<$resource> };
     (DeleteConnection $resource:path) => { $crate::grants::DeleteConnection<$resource> };
     (DeleteItem $resource:path) => { $crate::grants::DeleteItem<$resource> };
@@ -318,6 +326,7 @@ macro_rules! granted_operation {
     (GetObject $resource:path) => { $crate::grants::GetObject<$resource> };
     (GetParameter $resource:path) => { $crate::grants::GetParameter<$resource> };
     (GetSecretValue $resource:path) => { $crate::grants::GetSecretValue<$resource> };
+    (ListParts $resource:path) => { $crate::grants::ListParts<$resource> };
     (PostToConnection $resource:path) => { $crate::grants::PostToConnection<$resource> };
     (PutItem $resource:path) => { $crate::grants::PutItem<$resource> };
     (PutObject $resource:path) => { $crate::grants::PutObject<$resource> };

@@ -1,4 +1,13 @@
-//! The character sets of names and identifiers.
+//! The character sets and lengths of names and identifiers.
+
+/// The characters of a name that are kept for the suffix of the stack that has the resource.
+pub const MAX_SUFFIX_LENGTH: usize = 40;
+/// The longest name of a table that DynamoDB accepts, in characters.
+pub const MAX_TABLE_NAME_LENGTH: usize = 255;
+/// The longest name of a queue that SQS accepts, in characters.
+pub const MAX_QUEUE_NAME_LENGTH: usize = 80;
+/// What follows the name of a queue in that of its dead-letter queue.
+pub const DEAD_LETTERS: &str = "-dead-letters";
 
 /// Whether `text` contains only ASCII letters, ASCII digits and the bytes of `punctuation`. An empty
 /// text qualifies: the length of a name is checked by its owner.

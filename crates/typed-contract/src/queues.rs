@@ -2,7 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::environment::Resource;
+use crate::{
+    const_fmt::{ConstString, const_panic},
+    environment::Resource,
+    names::is_alphanumeric_or,
+};
+
+/// The longest visibility timeout of a queue, in seconds: 12 hours.
+pub const MAX_VISIBILITY_TIMEOUT_SECONDS: u32 = 43_200;
+
+/// The most receives before SQS moves a message to the dead-letter queue.
+pub const MAX_RECEIVES: u32 = 1_000;
 
 /// The properties of a queue and its dead-letter queue in the template.
 #[derive(Debug, PartialEq, Eq)]
@@ -15,9 +25,10 @@ pub struct QueueSpec {
     /// rejects the event source mapping otherwise, and no longer than that, because it is also how
     /// long a message waits if its consumer dies at once. Lambda's documentation advises six
     /// timeouts, so that a throttled invocation is retried before the message becomes visible;
-    /// here, `max_receives` leaves room for such receives instead.
+    /// here, `max_receives` leaves room for such receives instead. At most
+    /// [`MAX_VISIBILITY_TIMEOUT_SECONDS`].
     pub visibility_timeout_seconds: u32,
-    /// Number of receives after which SQS moves a message to the dead-letter queue.
+    /// Number of receives after which SQS moves a message to the dead-letter queue, 1 to [`MAX_RECEIVES`].
     pub max_receives: u32,
 }
 
@@ -51,6 +62,19 @@ pub trait Queue: Resource {
 ///     }
 /// }
 /// ```
+///
+/// A queue that SQS does not accept does not compile, such as one that hides messages for more than 12 hours:
+///
+/// ```compile_fail,E0080
+/// typed_contract::queue! {
+///     /// Orders that wait for their shipment.
+///     Shipments = "shipments" in "SHIPMENTS_QUEUE_URL" {
+///         message: String,
+///         visibility_timeout_seconds: 54000,
+///         max_receives: 5,
+///     }
+/// }
+/// ```
 #[macro_export]
 macro_rules! queue {
     (
@@ -78,7 +102,47 @@ macro_rules! queue {
         impl $crate::environment::Resource for $queue {
             const VARIABLE: &'static str = $variable;
         }
+
+        const _: () = $crate::queues::check(<$queue as $crate::queues::Queue>::SPEC);
     };
+}
+
+/// Rejects a queue that SQS does not accept.
+#[doc(hidden)]
+#[track_caller]
+pub const fn check(queue: &QueueSpec) {
+    if queue.name.is_empty() || !is_alphanumeric_or(queue.name, b"_-") {
+        const_panic(&[
+            "the queue `",
+            queue.name,
+            "` has a name that SQS does not accept: use letters, digits, '_' and '-'",
+        ]);
+    }
+    check_range(
+        queue,
+        "visibility_timeout_seconds",
+        queue.visibility_timeout_seconds,
+        (0, MAX_VISIBILITY_TIMEOUT_SECONDS),
+    );
+    check_range(queue, "max_receives", queue.max_receives, (1, MAX_RECEIVES));
+}
+
+#[track_caller]
+const fn check_range(queue: &QueueSpec, field: &str, value: u32, limits: (u32, u32)) {
+    if value < limits.0 || value > limits.1 {
+        const_panic(&[
+            "the queue `",
+            queue.name,
+            "` declares ",
+            field,
+            " of ",
+            ConstString::number(value).text(),
+            ", which SQS does not accept: make it ",
+            ConstString::number(limits.0).text(),
+            " to ",
+            ConstString::number(limits.1).text(),
+        ]);
+    }
 }
 
 /// SQS's limit of a message's delay, in seconds.

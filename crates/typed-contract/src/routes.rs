@@ -55,6 +55,27 @@ pub struct HttpRouteSpec {
     pub method: Method,
     /// The path of the route, with API Gateway's `{parameters}`.
     pub path: &'static str,
+    /// The route's description in OpenAPI: the first sentence of its documentation.
+    pub description: &'static str,
+    /// What checks a request before the function is invoked.
+    pub authorizer: RouteAuthorizer,
+}
+
+/// What checks a request to a route of an HTTP API before the function is invoked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum RouteAuthorizer {
+    /// Nothing: everyone who knows the URL can call the route.
+    #[default]
+    None,
+    /// The authorizer of the API, which checks the token in the header `Authorization`.
+    Api,
+}
+
+impl RouteAuthorizer {
+    /// Whether the API's authorizer checks requests.
+    pub const fn is_api(self) -> bool {
+        matches!(self, Self::Api)
+    }
 }
 
 impl HttpRouteSpec {
@@ -324,8 +345,8 @@ impl Method {
     }
 }
 
-/// Declares the routes of an HTTP API. Rejects, at compile time, two routes with the same method
-/// and path.
+/// Declares the routes of an HTTP API. Rejects, at compile time, a path that API Gateway does not accept, and two
+/// routes with the same method and path, even if their parameters have different names.
 ///
 /// ```
 /// typed_contract::http_routes! {
@@ -339,6 +360,25 @@ impl Method {
 /// }
 ///
 /// assert_eq!(HttpRoute::PlaceOrder.key(), "POST /v1/orders");
+/// ```
+///
+/// `authorizer: Api` declares that the API's authorizer checks the token of requests:
+///
+/// ```
+/// use typed_contract::routes::RouteAuthorizer;
+///
+/// typed_contract::http_routes! {
+///     /// A route of the HTTP API.
+///     pub enum HttpRoute {
+///         /// Returns the stock.
+///         GetStock = Get "/v1/stock",
+///         /// Places an order.
+///         PlaceOrder = Post "/v1/orders" { authorizer: Api },
+///     }
+/// }
+///
+/// assert_eq!(HttpRoute::GetStock.spec().authorizer, RouteAuthorizer::None);
+/// assert_eq!(HttpRoute::PlaceOrder.spec().authorizer, RouteAuthorizer::Api);
 /// ```
 ///
 /// ```compile_fail,E0080
@@ -357,7 +397,8 @@ macro_rules! http_routes {
     (
         $(#[$documentation:meta])*
         $visibility:vis enum $route:ident {
-            $($(#[doc = $route_documentation:literal])* $variant:ident = $method:ident $path:literal,)*
+            $($(#[doc = $route_documentation:literal])* $variant:ident = $method:ident $path:literal
+                $({ authorizer: $authorizer:ident })?,)*
         }
     ) => {
         $(#[$documentation])*
@@ -404,6 +445,10 @@ macro_rules! http_routes {
                     },
                     method: self.method(),
                     path: self.path(),
+                    description: self.description(),
+                    authorizer: match self {
+                        $(Self::$variant => $crate::route_authorizer!($($authorizer)?),)*
+                    },
                 }
             }
 
@@ -427,18 +472,32 @@ macro_rules! http_routes {
     };
 }
 
-/// Rejects HTTP routes, given by name, method and path, if two have the same method and path.
+/// The authorizer of a route in [`http_routes!`].
+#[doc(hidden)]
+#[macro_export]
+macro_rules! route_authorizer {
+    () => {
+        $crate::routes::RouteAuthorizer::None
+    };
+    ($authorizer:ident) => {
+        $crate::routes::RouteAuthorizer::$authorizer
+    };
+}
+
+/// Rejects HTTP routes, given by name, method and path, with a path that API Gateway does not accept, and two
+/// routes that match the same requests.
 #[doc(hidden)]
 #[track_caller]
 pub const fn check_http(routes: &[(&str, Method, &str)]) {
     let mut index = 0;
     while index < routes.len() {
         let (name, method, path) = routes[index];
+        check_path(name, path);
         let mut other = 0;
         while other < index {
             let (other_name, other_method, other_path) = routes[other];
             if const_fmt::equal(other_method.name(), method.name())
-                && const_fmt::equal(other_path, path)
+                && match_same_requests(other_path, path)
             {
                 const_panic(&[
                     "the HTTP routes `",
@@ -458,6 +517,116 @@ pub const fn check_http(routes: &[(&str, Method, &str)]) {
     }
 }
 
+/// Rejects a path that API Gateway does not accept.
+#[track_caller]
+const fn check_path(name: &str, path: &str) {
+    if let Some(problem) = path_problem(path) {
+        const_panic(&[
+            "the path of the HTTP route `",
+            name,
+            "` is `",
+            path,
+            "`: ",
+            problem,
+        ]);
+    }
+}
+
+/// Why API Gateway does not accept a path; none if it does.
+const fn path_problem(path: &str) -> Option<&'static str> {
+    let path = path.as_bytes();
+    if path.is_empty() || path[0] != b'/' {
+        return Some("begin it with `/`");
+    }
+    let mut index = 0;
+    while index < path.len() {
+        let is_last_slash = index + 1 == path.len() && index > 0;
+        if path[index] == b'/' && (is_last_slash || (index > 0 && path[index - 1] == b'/')) {
+            return Some("a segment is empty; remove a `/`");
+        }
+        if path[index] == b'}' {
+            return Some(
+                "a `}` ends no parameter; write a parameter as a whole segment, such as `/{order_id}`",
+            );
+        }
+        if path[index] == b'{' {
+            index = match parameter_end(path, index) {
+                Some(end) => end,
+                None => {
+                    return Some(
+                        "a `{` begins no parameter; write a parameter as a whole segment, such as \
+                         `/{order_id}`, of letters, digits, '_' and '-', with a '+' at the end only in the \
+                         last one",
+                    );
+                }
+            };
+        } else if path[index] != b'/' && !is_path_byte(path[index]) {
+            return Some("use letters, digits and `-._~` outside of parameters");
+        }
+        index += 1;
+    }
+    None
+}
+
+const fn is_path_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
+}
+
+/// The index of the `}` of the parameter that begins at `start`; none if it is no parameter of a whole segment.
+const fn parameter_end(path: &[u8], start: usize) -> Option<usize> {
+    if path[start - 1] != b'/' {
+        return None;
+    }
+    let mut index = start + 1;
+    while index < path.len()
+        && (path[index].is_ascii_alphanumeric() || matches!(path[index], b'_' | b'-'))
+    {
+        index += 1;
+    }
+    if index == start + 1 {
+        return None;
+    }
+    let is_greedy = index < path.len() && path[index] == b'+';
+    if is_greedy {
+        index += 1;
+    }
+    let is_closed = index < path.len() && path[index] == b'}';
+    let is_last = index + 1 == path.len();
+    if is_closed && (is_last || (!is_greedy && path[index + 1] == b'/')) {
+        Some(index)
+    } else {
+        None
+    }
+}
+
+/// Whether two valid paths match the same requests: they are equal but for the names of their parameters.
+pub const fn match_same_requests(one: &str, other: &str) -> bool {
+    let (one, other) = (one.as_bytes(), other.as_bytes());
+    let (mut at, mut at_other) = (0, 0);
+    while at < one.len() && at_other < other.len() {
+        if one[at] != other[at_other] {
+            return false;
+        }
+        if one[at] == b'{' {
+            at = name_end(one, at);
+            at_other = name_end(other, at_other);
+        } else {
+            at += 1;
+            at_other += 1;
+        }
+    }
+    at == one.len() && at_other == other.len()
+}
+
+/// The index of the `+` or the `}` of the parameter that begins at `start`.
+const fn name_end(path: &[u8], start: usize) -> usize {
+    let mut index = start;
+    while index < path.len() && path[index] != b'+' && path[index] != b'}' {
+        index += 1;
+    }
+    index
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -469,5 +638,34 @@ mod tests {
         assert!(!is_route_key("$other"));
         assert!(!is_route_key("a b"));
         assert!(!is_route_key(""));
+    }
+
+    #[test]
+    fn http_paths_have_the_format_api_gateway_accepts() {
+        for path in [
+            "/",
+            "/v1/orders",
+            "/v1/orders/{order_id}",
+            "/v1/{a}/b-c.d/{e}",
+            "/files/{path+}",
+        ] {
+            assert_eq!(path_problem(path), None, "{path}");
+        }
+        for path in [
+            "", "v1", "//", "/v1/", "/v1//a", "/{", "/{}", "/{a", "/a}", "/{a}}", "/{{a}}",
+            "/x{a}", "/{a}x", "/{a b}", "/{a+}/b", "/{+}", "/a b", "/a?b",
+        ] {
+            assert!(path_problem(path).is_some(), "{path}");
+        }
+    }
+
+    #[test]
+    fn names_of_parameters_do_not_distinguish_paths() {
+        assert!(match_same_requests("/a/{b}/c", "/a/{other}/c"));
+        assert!(match_same_requests("/a", "/a"));
+        assert!(!match_same_requests("/a/{b}", "/a/{b+}"));
+        assert!(!match_same_requests("/a/{b}", "/a/b"));
+        assert!(!match_same_requests("/a/{b}", "/a/{b}/c"));
+        assert!(!match_same_requests("/a", "/ab"));
     }
 }

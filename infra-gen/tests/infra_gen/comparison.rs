@@ -57,6 +57,7 @@ fn stack_names_only_its_tables_and_queues() {
         ("AWS::DynamoDB::Table", "job_subscribers-x"),
         ("AWS::DynamoDB::Table", "jobs-x"),
         ("AWS::DynamoDB::Table", "websocket_connections-x"),
+        ("AWS::DynamoDB::Table", "work_queues-x"),
         ("AWS::SQS::Queue", "deliveries-dead-letters-x"),
         ("AWS::SQS::Queue", "deliveries-x"),
         ("AWS::SQS::Queue", "jobs-dead-letters-x"),

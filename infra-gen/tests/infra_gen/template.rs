@@ -178,7 +178,7 @@ fn data_is_deleted_with_dev_and_retained_with_prod() {
     ] {
         let template = template(&environment);
         let tables = resources(&template, "AWS::DynamoDB::Table");
-        assert_eq!(tables.len(), 4);
+        assert_eq!(tables.len(), contract::PRODUCT.all_tables().len());
         for kind in ["AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::S3::Bucket"] {
             for (id, resource) in resources(&template, kind) {
                 assert_eq!(resource["DeletionPolicy"], removal, "{id}");
@@ -465,8 +465,9 @@ fn alarms_go_to_the_topic_of_the_environment() {
     let alarms = resources(&template, "AWS::CloudWatch::Alarm");
     assert_eq!(
         alarms.len(),
-        3 * contract::PRODUCT.all_functions().len() + 2 * 2 + 4 + 2,
-        "three for each function, two for each queue, one for each table and each API"
+        3 * contract::PRODUCT.all_functions().len() + 2 * 2 + 5 + 2 + 1,
+        "three for each function, two for each queue, one for each table and each API, and one for \
+         deliveries that were given up"
     );
     for (id, alarm) in alarms {
         assert_eq!(

@@ -108,7 +108,7 @@ async fn results_are_returned_byte_for_byte_everywhere() {
 }
 
 #[tokio::test]
-async fn body_too_large_as_a_lambda_event_is_rejected() {
+async fn body_too_large_as_a_lambda_payload_is_refused_or_redirected() {
     needs!(LimitEvents);
     let system = System::start().await;
     let (job, mut worker) = system.create_external("").await;
@@ -131,6 +131,13 @@ async fn body_too_large_as_a_lambda_event_is_rejected() {
         .request(Method::POST, &path, &headers, body)
         .await;
     assert_eq!(accepted.status, 200, "{:?}", accepted.body);
+    // The function's response is a JSON string as well, so these results are no body.
+    let path = format!("{}/results?stage=a", job.path());
+    let redirect = system.http.with_key(Method::GET, &path, &job.key).await;
+    assert_eq!(redirect.status, 307, "{:?}", redirect.headers);
+    let address = redirect.headers["location"].to_str().expect("an address");
+    let results = system.http.request(Method::GET, address, &[], "").await;
+    assert!(results.body == quotes, "the results are byte for byte");
     system.finish().await;
 }
 

@@ -129,7 +129,7 @@ async fn subscribe_costs_one_transaction_and_two_reads() {
 async fn durable_message_costs_two_writes() {
     needs!(CountCalls);
     let system = System::scripted().await;
-    // The stages report no progress of their own, only 0 and 100 percent.
+    // The stages report no progress, only 0 and 100 percent.
     let (_, mut client) = system.create_and_watch(Script::default()).await;
     client.until_job_ends().await;
     let (claims, progress, durable) = (1, 2 * 2, 3);
@@ -137,7 +137,9 @@ async fn durable_message_costs_two_writes() {
     let logged = calls.count(by("pipeline", "dynamodb:PutItem"));
     assert_eq!(logged, durable, "one write to the log each");
     let updates = calls.count(by("pipeline", "dynamodb:UpdateItem"));
-    assert_eq!(updates, claims + progress + durable, "{:#?}", calls.all());
+    // And one for the durations of the stages, unless they were too short to measure.
+    let least = claims + progress + durable;
+    assert!((least..=least + 1).contains(&updates), "{:#?}", calls.all());
     client.close().await;
     system.finish().await;
 }
@@ -174,11 +176,14 @@ async fn external_post_costs_one_read_and_the_writes_of_its_events() {
     worker
         .post_events(serde_json::json!([stage_complete("a", 1)]))
         .await;
-    assert_eq!(count("dynamodb:GetItem"), 1);
+    // One read and one write more if the stage was long enough to measure its duration.
+    let durations = count("dynamodb:GetItem") - 1;
+    assert!(durations <= 1, "{:#?}", calls.all());
     assert_eq!(count("dynamodb:PutItem"), 1);
-    assert_eq!(count("dynamodb:UpdateItem"), 1);
+    assert_eq!(count("dynamodb:UpdateItem"), 1 + durations);
     assert_eq!(count("execute-api:ManageConnections"), 3);
-    assert_eq!(calls.count(|call| call.caller == "worker"), 6);
+    let all = calls.count(|call| call.caller == "worker");
+    assert_eq!(all, 6 + 2 * durations);
     for client in clients {
         client.close().await;
     }

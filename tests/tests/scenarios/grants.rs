@@ -14,12 +14,16 @@ use http::Method;
 use local_aws::{Fault, Times};
 use serde_json::json;
 use stagecast_contract::{
+    description::JOB_DESCRIPTION_TYPE,
     queues::{DeliveryQueue, DeliveryTask},
-    tables::{Jobs, Subscribers},
+    tables::{Jobs, Subscribers, WorkQueues},
 };
 use typed_contract::tables::Table as _;
 
-use crate::abandoned::{queued_without_job_message, run_watchdog};
+use crate::{
+    abandoned::{queued_without_job_message, run_watchdog},
+    uploads::upload_is_listed_and_aborted,
+};
 
 /// The number of attempts of a function to post one message.
 const ATTEMPTS: usize = 8;
@@ -42,7 +46,10 @@ async fn every_grant_is_used_and_every_call_is_granted() {
     one_connection_is_closed_and_another_fails(&system).await;
     Box::pin(external_worker_runs_a_job(&system)).await;
     watchdog_handles_abandoned_jobs(&system).await;
+    jobs_of_a_queue_are_claimed_and_cancelled(&system).await;
+    Box::pin(workers_listen_to_a_queue(&system)).await;
     results_are_fetched(&system, long).await;
+    upload_is_listed_and_aborted(&system).await;
 
     let calls = system.local().calls().all();
     let unused = grants::unused(&calls);
@@ -256,6 +263,87 @@ async fn external_worker_runs_a_job(system: &System) {
 }
 
 /// The watchdog ends a cancelled job with a silent worker, and requeues a job without a job message.
+async fn jobs_of_a_queue_are_claimed_and_cancelled(system: &System) {
+    let token = system.worker_token().await;
+    for is_over_websocket in [true, false] {
+        let job = system.create_in_queue("queue=plans", "input").await;
+        let mut client = system.watch(&job).await;
+        if is_over_websocket {
+            let cancel = json!({ "type": "cancel_job", "job_id": job.id, "access_key": job.key });
+            client.send(&cancel).await;
+        } else {
+            cancel_over_http(system, &job).await;
+        }
+        client.until_job_ends().await;
+        client.close().await;
+    }
+    let job = system.create_in_queue("queue=plans", "input").await;
+    let (_, released) = system.claim_from("plans", &token).await.expect("a job");
+    released
+        .request(Method::POST, "release", r#"{"epoch":1}"#)
+        .await;
+    let (_, dead) = system.claim_from("plans", &token).await.expect("a job");
+    system.end_lease(&job).await;
+    run_watchdog(system, &job, Some(dead.epoch)).await;
+    system
+        .eventually("the job is back in its queue", async |system| {
+            let items = system.items(WorkQueues::SPEC).await;
+            items.iter().any(|item| item["job_id"] == job.id.as_str())
+        })
+        .await;
+    // The delivery function fails a job that no worker claims in time, and deletes its entry.
+    let jobs = Jobs::SPEC;
+    let limited = json!({ "queue": "plans", "limits": { "queue_seconds": 1 } });
+    let limited = create_described(system, &limited).await;
+    system
+        .eventually("the job is over its limit", async |system| {
+            let items = system.items(jobs).await;
+            let item = items.iter().find(|item| item["job_id"] == limited.as_str());
+            item.is_some_and(|item| item["status"] == "failed")
+        })
+        .await;
+}
+
+/// The creation, the release and the end of the lease of a job each notify a worker that listens.
+async fn workers_listen_to_a_queue(system: &System) {
+    let token = system.worker_token().await;
+    let (mut client, listener) = system.listen("reports", &token).await;
+    let claim = async || system.claim_listening("reports", &token, &listener).await;
+    assert!(claim().await.is_none());
+    let job = system.create_in_queue("queue=reports", "input").await;
+    client.expect("job_available").await;
+    let (_, first) = system.claim_from("reports", &token).await.expect("a job");
+    assert!(claim().await.is_none());
+    first
+        .request(Method::POST, "release", r#"{"epoch":1}"#)
+        .await;
+    client.expect("job_available").await;
+    let (_, second) = system.claim_from("reports", &token).await.expect("a job");
+    assert!(claim().await.is_none());
+    system.end_lease(&job).await;
+    run_watchdog(system, &job, Some(second.epoch)).await;
+    client.expect("job_available").await;
+    cancel_over_http(system, &job).await;
+
+    system.age_connections().await;
+    client.ask(&json!({ "type": "ping" }), "pong").await;
+    let stop = json!({ "type": "stop_listening", "queue": "reports" });
+    client.ask(&stop, "stopped_listening").await;
+    client.close().await;
+}
+
+/// Creates a job from a description. Returns its id.
+async fn create_described(system: &System, description: &serde_json::Value) -> String {
+    let headers = [("content-type", JOB_DESCRIPTION_TYPE)];
+    let body = description.to_string();
+    let answer = system
+        .http
+        .request(Method::POST, "/v1/jobs", &headers, body.into_bytes())
+        .await;
+    assert_eq!(answer.status, 202, "{:?}", answer.body);
+    answer.json()["job_id"].as_str().expect("an id").to_owned()
+}
+
 async fn watchdog_handles_abandoned_jobs(system: &System) {
     let (job, mut worker) = system.create_external("").await;
     let mut client = system.watch(&job).await;

@@ -2,6 +2,7 @@
 
 mod abandoned;
 mod abuse;
+mod artifacts;
 mod bad_frames;
 mod blocked_threads;
 mod bodies;
@@ -16,11 +17,20 @@ mod failures;
 mod faults;
 mod floor_plans;
 mod grants;
+mod http_watching;
+#[cfg(target_os = "linux")]
+mod large_inputs;
+mod listening;
 mod logs;
 mod overruled;
 mod progress;
 mod queues;
 mod resuming;
+mod rust_client;
+mod rust_worker;
 mod several_clients;
+mod time_limits;
+mod uploads;
 mod wide_audience;
+mod work_queues;
 mod workers;

@@ -189,6 +189,9 @@ pub struct CorsRule {
     pub allowed_methods: Vec<Cow<'static, str>>,
     /// The headers that they may send.
     pub allowed_headers: Vec<Cow<'static, str>>,
+    /// The headers of responses that pages may read beside the usual ones.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exposed_headers: Vec<Cow<'static, str>>,
     /// Seconds that a browser may cache the response of a preflight request.
     pub max_age: u32,
 }

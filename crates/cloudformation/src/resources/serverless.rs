@@ -20,6 +20,8 @@ pub struct Function {
     pub(super) handler: Cow<'static, str>,
     pub(super) code_uri: Cow<'static, str>,
     pub(super) memory_size: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) ephemeral_storage: Option<lambda::EphemeralStorage>,
     pub(super) timeout: u32,
     pub(super) role: StringValue,
     pub(super) environment: lambda::Variables,

@@ -26,7 +26,7 @@ pub struct NameSuffix(Cow<'static, str>);
 impl NameSuffix {
     /// The largest number of characters. A name that does not fit AWS's limit with such a suffix fails
     /// the synthesis: a queue's name has room for 40 characters of its 80.
-    pub const MAX_LENGTH: usize = 40;
+    pub const MAX_LENGTH: usize = typed_contract::names::MAX_SUFFIX_LENGTH;
 
     /// Validates a suffix, which includes its separator: `-staging`.
     pub fn new(suffix: &str) -> Result<Self, SettingError> {

@@ -51,3 +51,26 @@ async fn lost_response_is_a_connection_error_after_the_effect() {
     let messages = services.queue_messages("work").expect("a queue");
     assert_eq!(messages, ["order"]);
 }
+
+#[tokio::test]
+async fn test_answers_the_calls_of_a_service_that_is_not_emulated() {
+    let services = InProcess::open(&template(), "shop").expect("the services");
+    services.answer_other_services(|service, request| {
+        let body = format!("{service}: {} bytes", request.body().len());
+        (service == "sns").then(|| http::Response::new(body.into()))
+    });
+    let request = |service: &str| {
+        let scope =
+            format!("AWS4-HMAC-SHA256 Credential=intake/20261129/us-east-1/{service}/aws4_request");
+        http::Request::post("http://127.0.0.1/")
+            .header(http::header::AUTHORIZATION, scope)
+            .body("Action=Publish".into())
+            .expect("a request")
+    };
+    let answer = services.handle(request("sns")).await.expect("an answer");
+    assert_eq!(answer.body(), "sns: 14 bytes");
+    let refusal = services.handle(request("bedrock")).await;
+    let refusal = refusal.expect("a refusal");
+    let text = String::from_utf8_lossy(refusal.body());
+    assert!(text.contains("does not serve bedrock"), "{text}");
+}

@@ -168,6 +168,34 @@ async fn presigned_url_reads_a_stored_object() {
 }
 
 #[tokio::test]
+async fn range_of_an_object_is_read_unless_the_object_was_replaced() {
+    let stack = start().await;
+    let client = client!(aws_sdk_s3, stack, force_path_style);
+    let put = async |bytes: &'static [u8]| {
+        let put = client.put_object().bucket("local-objects").key("k");
+        let body = aws_sdk_s3::primitives::ByteStream::from_static(bytes);
+        put.body(body).send().await.expect("put")
+    };
+    put(b"pixels").await;
+    let read = |etag: Option<String>| {
+        let get = client.get_object().bucket("local-objects").key("k");
+        get.range("bytes=2-3").set_if_match(etag).send()
+    };
+    let part = read(None).await.expect("a part");
+    assert_eq!(part.content_range(), Some("bytes 2-3/6"));
+    let etag = part.e_tag().map(str::to_owned);
+    assert_eq!(
+        &part.body.collect().await.expect("bytes").into_bytes()[..],
+        b"xe"
+    );
+    read(etag.clone()).await.expect("the same object");
+    put(b"others").await;
+    let error = read(etag).await.expect_err("another object");
+    let status = error.raw_response().map(|it| it.status().as_u16());
+    assert_eq!(status, Some(412), "{error:?}");
+}
+
+#[tokio::test]
 async fn presigned_url_works_with_an_authorization_header() {
     let stack = start().await;
     let client = client!(aws_sdk_s3, stack, force_path_style);

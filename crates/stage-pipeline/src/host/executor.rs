@@ -10,7 +10,7 @@ use std::{
     future::Future,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -26,9 +26,16 @@ const GRACE: Duration = Duration::from_secs(2);
 /// Starts stages, and keeps the stages that did not stop when they were asked to.
 #[derive(Debug)]
 pub(super) struct StageExecutor {
-    /// None only while the executor is dropped.
-    runtime: Option<Runtime>,
+    /// Shared with the threads of stages: a timer that a stage creates would panic without it.
+    runtime: Arc<StageRuntime>,
     abandoned: Mutex<Vec<Abandoned>>,
+}
+
+/// The stages' runtime.
+#[derive(Debug)]
+struct StageRuntime {
+    /// None only while it is dropped.
+    runtime: Option<Runtime>,
 }
 
 /// A stage on its thread. Dropping it aborts the stage at its next `.await`.
@@ -64,14 +71,16 @@ impl StageExecutor {
             .enable_all()
             .build()?;
         Ok(Self {
-            runtime: Some(runtime),
+            runtime: Arc::new(StageRuntime {
+                runtime: Some(runtime),
+            }),
             abandoned: Mutex::default(),
         })
     }
 
     /// Makes the stages' runtime the current one for as long as the guard lives.
     pub(super) fn enter(&self) -> EnterGuard<'_> {
-        self.runtime().enter()
+        self.runtime.get().enter()
     }
 
     /// Runs `stage` on a new thread, within `span` and the stages' runtime. Its result is that of
@@ -86,7 +95,7 @@ impl StageExecutor {
         T: Send + 'static,
         S: Future<Output = T> + Send + 'static,
     {
-        let handle = self.runtime().handle().clone();
+        let runtime = Arc::clone(&self.runtime);
         let (send_outcome, outcome) = oneshot::channel();
         let (abort, aborted) = oneshot::channel::<Infallible>();
         let (thread_alive, thread) = oneshot::channel::<Infallible>();
@@ -97,12 +106,12 @@ impl StageExecutor {
                 let _thread_alive = thread_alive;
                 let run = async {
                     tokio::select! {
-                        // Before the stage, whose timers panic once the runtime is dropped.
                         biased;
                         _ = aborted => None,
                         result = stage => Some(result),
                     }
                 };
+                let handle = runtime.get().handle();
                 let caught =
                     catch_unwind(AssertUnwindSafe(|| handle.block_on(run.instrument(span))));
                 let outcome = match caught {
@@ -154,12 +163,6 @@ impl StageExecutor {
         stuck
     }
 
-    fn runtime(&self) -> &Runtime {
-        self.runtime
-            .as_ref()
-            .expect("the runtime exists until the executor is dropped")
-    }
-
     fn abandoned(&self) -> std::sync::MutexGuard<'_, Vec<Abandoned>> {
         self.abandoned
             .lock()
@@ -167,7 +170,15 @@ impl StageExecutor {
     }
 }
 
-impl Drop for StageExecutor {
+impl StageRuntime {
+    fn get(&self) -> &Runtime {
+        self.runtime
+            .as_ref()
+            .expect("the runtime exists until it is dropped")
+    }
+}
+
+impl Drop for StageRuntime {
     fn drop(&mut self) {
         // Waiting for the runtime's threads could block this thread forever.
         if let Some(runtime) = self.runtime.take() {
@@ -273,11 +284,17 @@ mod tests {
         let executor = executor();
         let released = Arc::new(AtomicBool::new(false));
         let by_the_stage = Arc::clone(&released);
+        let (begin, begun) = std::sync::mpsc::channel();
         let stage = executor
             .start("blocking", Span::none(), async move {
+                begin.send(()).expect("the test waits");
                 block_until(&by_the_stage);
             })
             .expect("a thread");
+        // A stage that is stopped before it has begun does not block.
+        begun
+            .recv_timeout(Duration::from_secs(10))
+            .expect("the stage begins");
         executor.stop(stage).await;
         assert_eq!(executor.stuck(Duration::ZERO).await, ["blocking"]);
         // Other stages can run meanwhile.

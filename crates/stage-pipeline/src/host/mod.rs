@@ -10,7 +10,7 @@
 //! use std::{convert::Infallible, future::pending, io, ops::ControlFlow};
 //!
 //! use stage_pipeline::{
-//!     JobInput, Pipeline, Progress, ProgressUpdate, Stage, StageError,
+//!     JobInput, Pipeline, Progress, ProgressUpdate, Stage, StageError, StageRetry,
 //!     host::{Checkpoint, Engine, FinishedStage, Host},
 //! };
 //!
@@ -30,9 +30,14 @@
 //!         pending().await
 //!     }
 //!
+//!     async fn retry(&mut self, retry: StageRetry, _: &ProgressUpdate) -> ControlFlow<Infallible> {
+//!         tokio::time::sleep(retry.delay).await;
+//!         ControlFlow::Continue(())
+//!     }
+//!
 //!     async fn finish_stage(&mut self, stage: FinishedStage) -> ControlFlow<Infallible> {
 //!         let finished = self.0.as_ref().map_or(0, |checkpoint| checkpoint.finished) + 1;
-//!         self.0 = Some(Checkpoint { finished, results: stage.results });
+//!         self.0 = Some(Checkpoint { finished, results: stage.results, attempt: 1, stage: None });
 //!         ControlFlow::Continue(())
 //!     }
 //! }
@@ -43,7 +48,7 @@
 //! #     type Output = usize;
 //! #     const NAME: &'static str = "count_lines";
 //! #     async fn run(&self, job: JobInput, (): (), _: &Progress) -> Result<usize, StageError> {
-//! #         Ok(job.bytes.split(|byte| *byte == b'\n').count())
+//! #         Ok(job.bytes().await?.split(|byte| *byte == b'\n').count())
 //! #     }
 //! # }
 //! # #[tokio::main(flavor = "current_thread")]
@@ -65,3 +70,6 @@ mod supervise;
 
 pub use engine::{Checkpoint, Engine, Unfinished};
 pub use interface::{FinishedStage, Host, Intervals};
+
+pub use crate::artifact::{ArtifactReader, ArtifactStore, StoreArtifact};
+pub use crate::input::{InputBody, InputPart, InputSource, OpenInput};

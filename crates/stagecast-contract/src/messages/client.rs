@@ -6,9 +6,10 @@ use typed_contract::const_fmt;
 
 use super::{ErrorCode, ProtocolError};
 use crate::{
-    ids::{AccessKey, JobId},
+    ids::{AccessKey, JobId, WorkerToken},
     limits,
     reading::{self, FieldError},
+    worker_queues::QueueName,
 };
 
 /// Declares the messages of clients: for each its type, its `type`, its fields, its documentation, its
@@ -143,6 +144,20 @@ client_messages! { $
         /// The job's access key. Optional on a connection that is already subscribed to the job.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         access_key: Option<AccessKey>,
+    }
+
+    /// Listen to a queue of external workers: `job_available` is sent when one of its jobs can be claimed.
+    Listen = "listen" -> Listening {
+        /// The queue.
+        queue: QueueName,
+        /// A token that can claim jobs from the queue.
+        worker_token: WorkerToken,
+    }
+
+    /// Stop listening to a queue.
+    StopListening = "stop_listening" -> StoppedListening {
+        /// The queue.
+        queue: QueueName,
     }
 
     /// Keep an idle connection open.
@@ -343,6 +358,23 @@ mod tests {
             let request = ClientRequest::parse(&format!(r#"{{"x":{value},"type":"ping"}}"#));
             assert_eq!(request.message, Ok(ClientMessage::Ping(Ping {})), "{value}");
         }
+    }
+
+    #[test]
+    fn listen_is_parsed_and_its_token_is_not_printed() {
+        let token = WorkerToken::new([1; 8], [2; 16]);
+        let frame = json!({"type": "listen", "queue": "plans", "worker_token": token.reveal()});
+        let request = ClientRequest::parse(&frame.to_string());
+        assert!(!format!("{request:?}").contains(&"02".repeat(16)));
+        let queue = "plans".parse().expect("a name");
+        let listen = Listen {
+            queue,
+            worker_token: token,
+        };
+        assert_eq!(request.message, Ok(ClientMessage::Listen(listen)));
+        let error = parse_error(r#"{"type":"stop_listening","queue":"default"}"#);
+        assert_eq!(error.code, ErrorCode::InvalidMessage);
+        assert_eq!(error.details, Some(json!({ "field": "queue" })));
     }
 
     #[test]

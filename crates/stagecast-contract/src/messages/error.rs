@@ -27,6 +27,12 @@ pub enum ErrorCode {
     /// The connection exceeded the rate limit for replays of the log. `details.retry_after_seconds`
     /// is the time to wait.
     ReplayLimited,
+    /// The worker token is malformed, unknown, revoked or expired.
+    InvalidWorkerToken,
+    /// The worker token is not valid for the queue.
+    QueueForbidden,
+    /// The product declares no such queue.
+    UnknownQueue,
     /// The message exceeds the size limit.
     MessageTooLarge,
     /// An internal error.
@@ -94,12 +100,22 @@ failure_codes! {
     Failed = "failed",
     /// A stage returned the error of a cancellation that was not requested.
     Internal = "internal",
-    /// Too many consecutive runs lost their lease without finishing a stage.
+    /// The job took longer than its limit `run_seconds` from its first claim.
+    JobTimedOut = "job_timed_out",
+    /// Too many consecutive runs lost their lease without finishing a stage or storing a checkpoint.
     LeaseLost = "lease_lost",
+    /// No run and no worker claimed the job within its limit `queue_seconds`.
+    QueueTimeout = "queue_timeout",
     /// A stage of the pipeline panicked.
     StagePanicked = "stage_panicked",
-    /// Too many consecutive claims ended without a finished stage.
+    /// A stage of the pipeline took longer than its time limit.
+    StageTimedOut = "stage_timed_out",
+    /// Too many consecutive claims ended without a finished stage or a checkpoint.
     TooManyAttempts = "too_many_attempts",
+    /// The input was not uploaded in time.
+    UploadExpired = "upload_expired",
+    /// The uploaded input has none of the accepted types, or invalid content.
+    InvalidInput = "invalid_input",
     /// The external worker lost its lease, and no worker claimed the job in time.
     WorkerLost = "worker_lost",
 }
@@ -109,9 +125,9 @@ failure_codes! {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JobError {
     /// The error code for programs, such as `not_an_image`: letters, digits, `_` and `-`. Stages
-    /// define their own codes; Stagecast's are `failed`, `internal`, `lease_lost`,
-    /// `stage_panicked`, `too_many_attempts` and `worker_lost`. Other characters are replaced by
-    /// `_`; a code is cut after 64 characters.
+    /// define their own codes; Stagecast's are `failed`, `internal`, `invalid_input`, `job_timed_out`,
+    /// `lease_lost`, `queue_timeout`, `stage_panicked`, `stage_timed_out`, `too_many_attempts`, `upload_expired`
+    /// and `worker_lost`. Other characters are replaced by `_`; a code is cut after 64 characters.
     pub code: String,
     /// What went wrong and what to do, for display. Cut after 1,024 bytes.
     pub message: String,

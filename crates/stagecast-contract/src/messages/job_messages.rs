@@ -3,7 +3,7 @@
 use raw_json::RawJson;
 use serde::{Deserialize, Deserializer, Serialize};
 
-use super::JobError;
+use super::{Artifact, JobError, WorkAmount};
 #[cfg(feature = "schema")]
 use crate::limits::MAX_REMAINING_SECONDS;
 use crate::{ids::JobId, timestamp::Timestamp};
@@ -46,11 +46,22 @@ pub struct ProgressUpdate {
     /// Percent of the whole job, 0 to 100. It never decreases within an attempt.
     #[cfg_attr(feature = "schema", schemars(range(max = 100)))]
     pub overall_progress: u8,
-    /// The attempt at the stage, from 1. A claim that starts the stage again starts the next
-    /// attempt, whose percentages start again at 0.
+    /// The attempt at the stage, from 1. A run that starts the stage again after a temporary failure or
+    /// an interruption starts the next attempt, whose percentages start again. A stage that stores
+    /// checkpoints is continued after an interruption in the same attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub attempt: Option<u32>,
+    /// The number of attempts that the stage has, once a temporary failure has started the second one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 2)))]
+    pub max_attempts: Option<u32>,
+    /// When the attempt starts, while the job waits for it after a temporary failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Timestamp>,
+    /// How much of the stage's work is done, in its own unit.
+    #[serde(flatten)]
+    pub work: WorkAmount,
 }
 
 /// A stage has finished. Durable.
@@ -70,6 +81,9 @@ pub struct StageComplete {
     pub seq: u64,
     /// Correlates all messages and log lines of the job with the request that created it.
     pub correlation_id: String,
+    /// The artifacts that the stage has attached; absent if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<Artifact>,
 }
 
 /// All stages have finished. Durable, the last message of its job.
@@ -87,6 +101,9 @@ pub struct JobComplete {
     pub seq: u64,
     /// Correlates all messages and log lines of the job with the request that created it.
     pub correlation_id: String,
+    /// The artifacts of the job; absent if there are none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub artifacts: Vec<Artifact>,
 }
 
 /// The job has failed. Durable, the last message of its job.
@@ -137,10 +154,13 @@ macro_rules! read_with_results {
                     results: RawJson,
                     #[serde(default)]
                     results_url: Option<String>,
+                    #[serde(default)]
+                    artifacts: Vec<Artifact>,
                 }
-                let Fields { $($field,)* results, results_url } = Fields::deserialize(deserializer)?;
+                let Fields { $($field,)* results, results_url, artifacts } =
+                    Fields::deserialize(deserializer)?;
                 let results = Results { results, results_url };
-                Ok(Self { $($field,)* results })
+                Ok(Self { $($field,)* results, artifacts })
             }
         }
     };

@@ -1,12 +1,13 @@
 //! The replies to a client's messages.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de};
+use serde_json::value::RawValue;
 
 use super::{ErrorCode, ErrorDetails, JobSnapshot};
-use crate::{ids::JobId, timestamp::Timestamp};
+use crate::{ids::JobId, timestamp::Timestamp, worker_queues::QueueName};
 
 /// The connection is subscribed to the job. The durable messages after `after_seq` follow.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Subscribed {
     /// The job.
@@ -51,6 +52,29 @@ pub struct StatusReply {
     pub timestamp: Timestamp,
 }
 
+/// Deserializes in two steps, because a flattened snapshot would be buffered, which does not keep the text of its
+/// results.
+impl<'de> Deserialize<'de> for StatusReply {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Rest {
+            request_id: String,
+            timestamp: Timestamp,
+        }
+        let raw = Box::<RawValue>::deserialize(deserializer)?;
+        let snapshot = serde_json::from_str(raw.get()).map_err(de::Error::custom)?;
+        let Rest {
+            request_id,
+            timestamp,
+        } = serde_json::from_str(raw.get()).map_err(de::Error::custom)?;
+        Ok(Self {
+            snapshot,
+            request_id,
+            timestamp,
+        })
+    }
+}
+
 /// The cancellation of the job is requested. `job_cancelled` follows when the job has stopped.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -60,6 +84,33 @@ pub struct CancelRequested {
     /// The `request_id` of the request.
     pub request_id: String,
     /// When the request was recorded.
+    pub timestamp: Timestamp,
+}
+
+/// The connection listens to the queue. It is notified once a claim that carries `listener` has found the queue
+/// empty.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Listening {
+    /// The queue.
+    pub queue: QueueName,
+    /// The id of the listener, for the claims of this worker. It is valid until the connection ends.
+    pub listener: String,
+    /// The `request_id` of the request.
+    pub request_id: String,
+    /// When the listener was stored.
+    pub timestamp: Timestamp,
+}
+
+/// The connection no longer listens to the queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct StoppedListening {
+    /// The queue.
+    pub queue: QueueName,
+    /// The `request_id` of the request.
+    pub request_id: String,
+    /// When the listener was deleted.
     pub timestamp: Timestamp,
 }
 

@@ -4,8 +4,8 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
 
 use super::{
-    CancelRequested, ErrorReply, JobCancelled, JobComplete, JobFailed, Pong, ProgressUpdate,
-    StageComplete, StatusReply, Subscribed, Unsubscribed,
+    CancelRequested, ErrorReply, JobAvailable, JobCancelled, JobComplete, JobFailed, Listening,
+    Pong, ProgressUpdate, StageComplete, StatusReply, StoppedListening, Subscribed, Unsubscribed,
 };
 
 /// A message to a client, by its type.
@@ -41,6 +41,28 @@ macro_rules! server_messages {
                 }
             }
         )*
+
+        /// Deserializes in two steps, because an internally tagged enum would not keep the text of the results.
+        impl<'de> Deserialize<'de> for ServerMessage {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                #[derive(Deserialize)]
+                struct Tag {
+                    r#type: Type,
+                }
+                #[derive(Deserialize)]
+                enum Type {
+                    $(#[serde(rename = $name)] $variant,)*
+                }
+                let raw = Box::<RawValue>::deserialize(deserializer)?;
+                let read = || -> Result<Self, serde_json::Error> {
+                    let text = raw.get();
+                    Ok(match serde_json::from_str::<Tag>(text)?.r#type {
+                        $(Type::$variant => Self::$variant(serde_json::from_str(text)?),)*
+                    })
+                };
+                read().map_err(de::Error::custom)
+            }
+        }
     };
 }
 
@@ -63,40 +85,16 @@ server_messages! {
     JobStatus(StatusReply) = "job_status",
     /// The cancellation of the job is requested.
     CancelRequested(CancelRequested) = "cancel_requested",
+    /// The connection listens to the queue.
+    Listening(Listening) = "listening",
+    /// The connection no longer listens to the queue.
+    StoppedListening(StoppedListening) = "stopped_listening",
+    /// A job of a queue can be claimed.
+    JobAvailable(JobAvailable) = "job_available",
     /// The reply to `ping`.
     Pong(Pong) = "pong",
     /// A client's message was rejected.
     Error(ErrorReply) = "error",
-}
-
-/// Deserializes a durable message from the log; other messages are only serialized. In two steps,
-/// because an internally tagged enum would not keep the text of the results.
-impl<'de> Deserialize<'de> for ServerMessage {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Tag {
-            r#type: Type,
-        }
-        #[derive(Deserialize)]
-        #[serde(rename_all = "snake_case")]
-        enum Type {
-            StageComplete,
-            JobComplete,
-            JobFailed,
-            JobCancelled,
-        }
-        let raw = Box::<RawValue>::deserialize(deserializer)?;
-        let read = || -> Result<Self, serde_json::Error> {
-            let text = raw.get();
-            Ok(match serde_json::from_str::<Tag>(text)?.r#type {
-                Type::StageComplete => Self::StageComplete(serde_json::from_str(text)?),
-                Type::JobComplete => Self::JobComplete(serde_json::from_str(text)?),
-                Type::JobFailed => Self::JobFailed(serde_json::from_str(text)?),
-                Type::JobCancelled => Self::JobCancelled(serde_json::from_str(text)?),
-            })
-        };
-        read().map_err(de::Error::custom)
-    }
 }
 
 impl ServerMessage {
@@ -116,11 +114,14 @@ mod tests {
     use crate::{
         ids::JobId,
         limits::{
-            MAX_INLINE_RESULTS_BYTES, MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_REMAINING_SECONDS,
-            MAX_TEXT_BYTES,
+            MAX_ARTIFACT_BYTES, MAX_ARTIFACT_NAME_BYTES, MAX_ARTIFACTS, MAX_CONTENT_TYPE_BYTES,
+            MAX_INLINE_RESULTS_BYTES, MAX_LABEL_NAME_BYTES, MAX_LABEL_VALUE_BYTES, MAX_LABELS,
+            MAX_MESSAGE_BYTES, MAX_NAME_BYTES, MAX_REMAINING_SECONDS, MAX_TEXT_BYTES,
+            MAX_UNIT_BYTES, MAX_WORK_AMOUNT,
         },
-        messages::{JobError, JobSnapshot, JobStatus, Results},
+        messages::{Artifact, JobError, JobSnapshot, JobStatus, Results, WorkAmount},
         timestamp::Timestamp,
+        worker_queues::MAX_QUEUE_NAME_BYTES,
     };
 
     const NOW: Timestamp = Timestamp::from_epoch_seconds(1_705_314_615);
@@ -142,10 +143,48 @@ mod tests {
             correlation_id: "req_1_a".to_owned(),
             overall_progress: 25,
             attempt: Some(1),
+            max_attempts: None,
+            retry_at: None,
+            work: WorkAmount::default(),
         });
         assert!(message.to_json().starts_with(
             r#"{"type":"progress_update","job_id":"job_20240115_abc123","stage":"stage_1","progress":50,"message":"Detecting walls...","estimated_seconds_remaining":15,"timestamp":"2024-01-15T10:30:15Z""#
         ));
+    }
+
+    #[test]
+    fn amount_of_work_follows_the_seed_fields() {
+        let mut update = ProgressUpdate {
+            job_id: job_id(),
+            stage: "stage_1".to_owned(),
+            progress: 24,
+            message: String::new(),
+            estimated_seconds_remaining: None,
+            timestamp: NOW,
+            seq: 0,
+            correlation_id: "req_1_a".to_owned(),
+            overall_progress: 12,
+            attempt: None,
+            max_attempts: None,
+            retry_at: None,
+            work: WorkAmount::default(),
+        };
+        let without = ServerMessage::ProgressUpdate(update.clone()).to_json();
+        assert!(without.ends_with(r#""overall_progress":12}"#), "{without}");
+        update.work = WorkAmount {
+            completed: Some(1_200),
+            total: Some(5_000),
+            unit: Some("rows".to_owned()),
+            indeterminate: false,
+        };
+        let with = ServerMessage::ProgressUpdate(update.clone()).to_json();
+        let seed = without.trim_end_matches('}');
+        assert_eq!(
+            with.strip_prefix(seed),
+            Some(r#","completed":1200,"total":5000,"unit":"rows"}"#)
+        );
+        let read: ProgressUpdate = serde_json::from_str(&with).expect("an update");
+        assert_eq!(read, update);
     }
 
     #[test]
@@ -161,6 +200,7 @@ mod tests {
             timestamp: NOW,
             seq: 1,
             correlation_id: "req_1_a".to_owned(),
+            artifacts: Vec::new(),
         });
         assert!(stage.to_json().starts_with(
             r#"{"type":"stage_complete","job_id":"job_20240115_abc123","stage":"stage_1","results":{"rooms":[]},"timestamp":"2024-01-15T10:30:15Z""#
@@ -171,6 +211,7 @@ mod tests {
             timestamp: NOW,
             seq: 2,
             correlation_id: "req_1_a".to_owned(),
+            artifacts: Vec::new(),
         });
         assert!(job.to_json().starts_with(
             r#"{"type":"job_complete","job_id":"job_20240115_abc123","results":{"rooms":[]},"timestamp":"2024-01-15T10:30:15Z""#
@@ -206,6 +247,24 @@ mod tests {
         );
     }
 
+    /// As many artifacts as a job may have, with the longest names and types.
+    fn largest_artifacts() -> Vec<Artifact> {
+        let numbers = 100..100 + MAX_ARTIFACTS;
+        let artifacts = numbers.map(|number| Artifact {
+            name: format!("{number}{}", "a".repeat(MAX_ARTIFACT_NAME_BYTES - 3)),
+            content_type: format!("text/{}", "a".repeat(MAX_CONTENT_TYPE_BYTES - 5)),
+            size: MAX_ARTIFACT_BYTES,
+            sha256: "0a".repeat(32),
+        });
+        let artifacts: Vec<_> = artifacts.collect();
+        assert!(
+            artifacts
+                .iter()
+                .all(|it| it.check(MAX_ARTIFACT_BYTES).is_ok())
+        );
+        artifacts
+    }
+
     fn durable(results: &str) -> [ServerMessage; 4] {
         let correlation_id = "req_1_a".to_owned();
         let results = Results {
@@ -221,6 +280,7 @@ mod tests {
                 timestamp: NOW,
                 seq: 1,
                 correlation_id: correlation_id.clone(),
+                artifacts: largest_artifacts(),
             }),
             ServerMessage::JobComplete(JobComplete {
                 job_id: job_id(),
@@ -228,6 +288,7 @@ mod tests {
                 timestamp: NOW,
                 seq: 2,
                 correlation_id: correlation_id.clone(),
+                artifacts: Vec::new(),
             }),
             ServerMessage::JobFailed(JobFailed {
                 job_id: job_id(),
@@ -273,11 +334,18 @@ mod tests {
             updated_at: NOW,
             correlation_id: "req_1_a".to_owned(),
             attempt: Some(2),
+            max_attempts: None,
+            retry_at: None,
+            run_at: None,
+            queue: None,
+            labels: std::collections::BTreeMap::new(),
+            work: WorkAmount::default(),
             results: Some(Results {
                 results: RawJson::from_text("[ 1.0, 1E2 ]".to_owned()).expect("JSON"),
                 results_url: None,
             }),
             error: None,
+            artifacts: Vec::new(),
         };
         let reply = ServerMessage::JobStatus(StatusReply {
             snapshot,
@@ -289,13 +357,84 @@ mod tests {
     }
 
     #[test]
-    fn only_durable_messages_are_deserialized() {
-        let pong = r#"{"type":"pong","request_id":"r","timestamp":"2024-01-15T10:30:15Z"}"#;
-        let error = serde_json::from_str::<ServerMessage>(pong).expect_err("a reply");
-        assert!(
-            error.to_string().contains("unknown variant `pong`"),
-            "{error}"
-        );
+    fn replies_round_trip_byte_for_byte() {
+        let results = Results {
+            results: RawJson::from_text("[ 1.0, 1E2 ]".to_owned()).expect("JSON"),
+            results_url: None,
+        };
+        let completed = snapshot(JobStatus::Completed, Some(results));
+        let large = Results {
+            results: RawJson::null(),
+            results_url: Some("/v1/jobs/job_20240115_abc123/results".to_owned()),
+        };
+        let replies = [
+            subscribed(completed.clone()),
+            subscribed(snapshot(JobStatus::Completed, Some(large))),
+            subscribed(snapshot(JobStatus::Running, None)),
+            ServerMessage::JobStatus(StatusReply {
+                snapshot: completed,
+                request_id: "r".to_owned(),
+                timestamp: NOW,
+            }),
+            ServerMessage::Pong(Pong {
+                request_id: "r".to_owned(),
+                timestamp: NOW,
+            }),
+        ];
+        for reply in replies {
+            let sent = reply.to_json();
+            let read: ServerMessage = serde_json::from_str(&sent).expect("a reply");
+            assert_eq!(read, reply);
+            assert_eq!(read.to_json(), sent);
+        }
+    }
+
+    #[test]
+    fn unknown_type_is_named_by_the_error() {
+        let error = serde_json::from_str::<ServerMessage>(r#"{"type":"later"}"#);
+        let error = error.expect_err("no such message").to_string();
+        assert!(error.contains("unknown variant `later`"), "{error}");
+    }
+
+    fn subscribed(status: JobSnapshot) -> ServerMessage {
+        ServerMessage::Subscribed(Subscribed {
+            job_id: job_id(),
+            seq: status.seq,
+            recovered: true,
+            status,
+            request_id: "r".to_owned(),
+            correlation_id: "conn_1_a".to_owned(),
+            timestamp: NOW,
+        })
+    }
+
+    fn snapshot(status: JobStatus, results: Option<Results>) -> JobSnapshot {
+        JobSnapshot {
+            job_id: job_id(),
+            status,
+            stage: Some("stage_2".to_owned()),
+            progress: 100,
+            overall_progress: 100,
+            message: String::new(),
+            estimated_seconds_remaining: Some(0),
+            seq: 3,
+            created_at: NOW,
+            updated_at: NOW,
+            correlation_id: "req_1_a".to_owned(),
+            attempt: Some(2),
+            max_attempts: None,
+            retry_at: None,
+            run_at: None,
+            queue: Some("reports".parse().expect("a name")),
+            labels: std::collections::BTreeMap::from([("a".to_owned(), "1".to_owned())]),
+            work: WorkAmount {
+                completed: Some(3),
+                ..WorkAmount::default()
+            },
+            results,
+            error: None,
+            artifacts: Vec::new(),
+        }
     }
 
     #[test]
@@ -316,11 +455,28 @@ mod tests {
             updated_at: NOW,
             correlation_id: text(128),
             attempt: Some(u32::MAX),
+            max_attempts: Some(u32::MAX),
+            retry_at: Some(NOW),
+            run_at: Some(NOW),
+            queue: Some("q".repeat(MAX_QUEUE_NAME_BYTES).parse().expect("a name")),
+            labels: (10..10 + MAX_LABELS)
+                .map(|number| {
+                    let name = format!("{number}{}", "a".repeat(MAX_LABEL_NAME_BYTES - 2));
+                    (name, text(MAX_LABEL_VALUE_BYTES))
+                })
+                .collect(),
+            work: WorkAmount {
+                completed: Some(MAX_WORK_AMOUNT),
+                total: Some(MAX_WORK_AMOUNT),
+                unit: Some(text(MAX_UNIT_BYTES)),
+                indeterminate: true,
+            },
             results: Some(Results {
                 results: RawJson::from_text(results).expect("JSON"),
                 results_url: None,
             }),
             error: Some(JobError::of_stage("a", text(MAX_TEXT_BYTES))),
+            artifacts: largest_artifacts(),
         };
         let subscribed = ServerMessage::Subscribed(Subscribed {
             job_id: job_id(),

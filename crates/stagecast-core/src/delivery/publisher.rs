@@ -5,13 +5,14 @@ use std::sync::Arc;
 use bytes::Bytes;
 use granted_aws::{ConnectionsApi, Objects};
 use raw_json::RawJson;
-use stage_pipeline::Estimate;
+use stage_pipeline::StageCheckpoint;
 use stagecast_contract::{
     buckets,
     limits::MAX_DIRECT_SUBSCRIBERS,
-    messages::{JobStatus, Results, ServerMessage, StageComplete},
+    messages::{Artifact, JobStatus, Results, ServerMessage, StageComplete},
     queues::DeliveryQueue,
     tables::{JobEvents, Jobs, Subscribers},
+    timestamp::Timestamp,
 };
 use typed_contract::{
     environment::WebSocketApi,
@@ -30,9 +31,12 @@ use super::{
 };
 use crate::{
     metrics,
-    models::{Event, Job, Subscriber, TerminalState},
+    models::{Event, Job, StoredArtifacts, Subscriber, TerminalState, TooManyArtifacts},
     retry::RetryPolicy,
-    stores::{Appended, Commit, Lease, ProgressPoint, ResultStore, StoreError},
+    stores::{
+        Appended, CheckpointStore, Commit, Lease, ProgressPoint, ProgressWrite, Recorded,
+        ResultStore, StoreError, WorkerReport,
+    },
 };
 
 /// A message could not be published.
@@ -86,9 +90,14 @@ pub enum ReportOutcome {
 pub struct Publisher<F: Function> {
     stores: Arc<Stores<F>>,
     results: ResultStore<F>,
+    checkpoints: CheckpointStore<F>,
+    /// The number of checkpoints stored under the lease.
+    checkpoint_count: u64,
+    artifacts: KnownArtifacts,
     sender: Sender<ConnectionsApi<F>, ConnectionMaintainer<F>>,
     lease: Lease,
     seq: u64,
+    is_claimed_in_time: bool,
     correlation_id: String,
     expires_at: i64,
     attempts: Attempts,
@@ -115,6 +124,29 @@ impl Attempts {
         match &self.running {
             Some((running, attempt)) if running == stage => *attempt,
             _ => 1,
+        }
+    }
+}
+
+/// The artifacts of the job, as far as they were read.
+#[derive(Debug)]
+struct KnownArtifacts {
+    /// The number of changes to them.
+    revision: u64,
+    /// None before they are read.
+    read: Option<StoredArtifacts>,
+}
+
+impl KnownArtifacts {
+    const fn unread(revision: u64) -> Self {
+        let read = None;
+        Self { revision, read }
+    }
+
+    const fn read(artifacts: StoredArtifacts) -> Self {
+        Self {
+            revision: artifacts.revision,
+            read: Some(artifacts),
         }
     }
 }
@@ -160,16 +192,28 @@ impl<F: Publishes> Publisher<F> {
         );
         let deferred = DeferredFanOut::new(Arc::clone(&stores), job.job_id.clone());
         Self {
+            checkpoints: CheckpointStore::new(stores.events.clone(), objects.clone()),
+            checkpoint_count: 0,
+            artifacts: KnownArtifacts::unread(job.artifacts_revision),
             stores,
             results: ResultStore::new(objects.clone()),
             sender,
             lease,
             seq: job.seq,
+            is_claimed_in_time: job.is_claimed_in_time(),
             correlation_id: job.correlation_id.clone(),
             expires_at: job.expires_at,
             attempts: Attempts::of(job),
             audience: None,
             deferred,
+        }
+    }
+
+    /// Uses the artifacts of `job`, which was just read, if other requests have changed them since the
+    /// publisher read them.
+    pub fn refresh_artifacts(&mut self, job: &Job) {
+        if self.artifacts.revision != job.artifacts_revision {
+            self.artifacts = KnownArtifacts::unread(job.artifacts_revision);
         }
     }
 
@@ -186,10 +230,106 @@ impl<F: Publishes> Publisher<F> {
     /// Publishes the progress of a stage with one write. Posts that fail are not repeated, because the next
     /// update replaces this one.
     pub async fn report(&mut self, point: &ProgressPoint) -> Result<LeaseStatus, PublishError> {
+        self.write_progress(point, ProgressWrite::Report).await
+    }
+
+    /// Stores a checkpoint of a stage and publishes its progress, with two writes; a large state is another
+    /// write to the bucket.
+    pub async fn checkpoint(
+        &mut self,
+        checkpoint: &StageCheckpoint,
+        point: &ProgressPoint,
+    ) -> Result<LeaseStatus, PublishError> {
+        let count = self.checkpoint_count;
+        let is_stored = self
+            .checkpoints
+            .save(&self.lease, count, checkpoint, self.expires_at)
+            .await?;
+        if !is_stored {
+            return Err(PublishError::LeaseLost);
+        }
+        self.checkpoint_count += 1;
+        self.write_progress(point, ProgressWrite::Checkpoint).await
+    }
+
+    /// Attaches an artifact of a stage, whose content is in the bucket, to the job. One of the same name is
+    /// replaced. One transaction, under the lease.
+    pub async fn attach(
+        &mut self,
+        stage: &str,
+        artifact: &Artifact,
+    ) -> Result<Result<(), TooManyArtifacts>, PublishError> {
+        let _pause = self.sender.pause_posts();
+        let attached = std::slice::from_ref(artifact);
+        loop {
+            let changed = match self.artifacts().await?.with(Some(stage), attached) {
+                Ok(Some(changed)) => changed,
+                Ok(None) => return Ok(Ok(())),
+                Err(error) => return Ok(Err(error)),
+            };
+            match self.stores.artifacts.record(&self.lease, &changed).await? {
+                Recorded::Recorded => {
+                    self.artifacts = KnownArtifacts::read(changed);
+                    return Ok(Ok(()));
+                }
+                Recorded::Outdated(current) => self.artifacts = KnownArtifacts::read(*current),
+                Recorded::LeaseLost => return Err(PublishError::LeaseLost),
+            }
+        }
+    }
+
+    /// The artifacts of the job so far.
+    async fn artifacts(&mut self) -> Result<&StoredArtifacts, StoreError> {
+        let KnownArtifacts { revision, read } = &mut self.artifacts;
+        if read.is_none() {
+            let (job_id, expires_at) = (&self.lease.job_id, self.expires_at);
+            let store = &self.stores.artifacts;
+            *read = Some(store.load_revision(job_id, *revision, expires_at).await?);
+        }
+        let none = || StoredArtifacts::none(self.lease.job_id.clone(), self.expires_at);
+        Ok(read.get_or_insert_with(none))
+    }
+
+    /// The list of the job's artifacts after `commit`; none if the commit does not change it.
+    async fn artifacts_after(
+        &mut self,
+        commit: &Commit,
+    ) -> Result<Option<StoredArtifacts>, StoreError> {
+        let (stage, listed) = commit.listed();
+        if listed.is_empty() {
+            return Ok(None);
+        }
+        let changed = self.artifacts().await?.with_listed(stage, listed);
+        changed.map_err(|error| StoreError::Call {
+            operation: "committing artifacts",
+            cause: error.to_string(),
+        })
+    }
+
+    /// Publishes that the stage is attempted again, with one write. `point` is the progress at which
+    /// `attempt` starts.
+    pub async fn retry(
+        &mut self,
+        attempt: u32,
+        point: &ProgressPoint,
+        at: Timestamp,
+        max_attempts: u32,
+    ) -> Result<LeaseStatus, PublishError> {
+        self.attempts.running = Some((point.stage.clone(), attempt));
+        let write = ProgressWrite::Retry { at, max_attempts };
+        self.write_progress(point, write).await
+    }
+
+    async fn write_progress(
+        &mut self,
+        point: &ProgressPoint,
+        write: ProgressWrite,
+    ) -> Result<LeaseStatus, PublishError> {
         let _pause = self.sender.pause_posts();
         self.deferred.send().await;
         let attempt = self.attempts.at(&point.stage);
-        let job = self.stores.jobs.report(&self.lease, attempt, point).await?;
+        let jobs = &self.stores.jobs;
+        let job = jobs.report(&self.lease, attempt, point, write).await?;
         let job = job.ok_or(PublishError::LeaseLost)?;
         // A live run reports again.
         self.fan_out_progress(&job, Purpose::NextReportFollows)
@@ -223,15 +363,42 @@ impl<F: Publishes> Publisher<F> {
     /// with one write.
     pub async fn report_if_newer(
         &mut self,
-        point: &ProgressPoint,
-        estimate: &Estimate,
+        report: &WorkerReport,
+    ) -> Result<ReportOutcome, PublishError> {
+        self.write_report(report, true).await
+    }
+
+    /// Stores a checkpoint of an external worker's stage, and the progress in `report`, with two writes; a large
+    /// state is another write to the bucket, and a read. Subscribers receive the progress if `is_progress_new`.
+    pub async fn checkpoint_if_newer(
+        &mut self,
+        checkpoint: &StageCheckpoint,
+        report: &WorkerReport,
+        is_progress_new: bool,
+    ) -> Result<ReportOutcome, PublishError> {
+        let saved = self
+            .checkpoints
+            .save_next(&self.lease, checkpoint, self.expires_at);
+        if !saved.await? {
+            return Err(PublishError::LeaseLost);
+        }
+        self.write_report(report, is_progress_new).await
+    }
+
+    async fn write_report(
+        &mut self,
+        report: &WorkerReport,
+        is_progress_new: bool,
     ) -> Result<ReportOutcome, PublishError> {
         let _pause = self.sender.pause_posts();
         self.deferred.send().await;
         let jobs = &self.stores.jobs;
-        let attempt = self.attempts.at(&point.stage);
-        let advanced = jobs.report_if_newer(&self.lease, self.seq, attempt, point, estimate);
-        if let Some(job) = advanced.await? {
+        let reported = jobs.report_if_newer(&self.lease, self.seq, report);
+        if let Some(job) = reported.await? {
+            self.attempts.running = Some((report.point.stage.clone(), report.attempt));
+            if !is_progress_new {
+                return Ok(ReportOutcome::Reported(LeaseStatus::of(&job)));
+            }
             // The worker's next report may be long in coming.
             let reached = self.fan_out_progress(&job, Purpose::Complete).await;
             return reached.map(ReportOutcome::Reported);
@@ -262,12 +429,40 @@ impl<F: Publishes> Publisher<F> {
     }
 
     /// Publishes the results of a stage. `overall` is the percentage of all stages after it, if known. The
-    /// results are in the log or in the bucket before they are sent.
+    /// results are in the log or in the bucket before they are sent. The message lists the artifacts that the
+    /// stage has attached.
     pub async fn finish_stage(
         &mut self,
         stage: &str,
         overall: Option<u8>,
         results: RawJson,
+    ) -> Result<(LeaseStatus, Results), PublishError> {
+        let artifacts = self.artifacts().await?.of_stage(stage);
+        self.publish_stage(stage, overall, results, artifacts).await
+    }
+
+    /// [`Self::finish_stage`] for an external worker, whose event lists the artifacts of the stage. They belong
+    /// to the job with the commit of the event, in one transaction.
+    pub async fn finish_stage_listing(
+        &mut self,
+        stage: &str,
+        overall: Option<u8>,
+        results: RawJson,
+        artifacts: &[Artifact],
+    ) -> Result<Result<(LeaseStatus, Results), TooManyArtifacts>, PublishError> {
+        if let Err(error) = self.artifacts().await?.with_listed(Some(stage), artifacts) {
+            return Ok(Err(error));
+        }
+        let published = self.publish_stage(stage, overall, results, artifacts.to_vec());
+        published.await.map(Ok)
+    }
+
+    async fn publish_stage(
+        &mut self,
+        stage: &str,
+        overall: Option<u8>,
+        results: RawJson,
+        artifacts: Vec<Artifact>,
     ) -> Result<(LeaseStatus, Results), PublishError> {
         let results = self
             .results
@@ -280,10 +475,14 @@ impl<F: Publishes> Publisher<F> {
             timestamp: self.stores.clock.now(),
             seq: self.seq + 1,
             correlation_id: self.correlation_id.clone(),
+            artifacts: artifacts.clone(),
         });
-        let lease_status = self
-            .publish(message.to_json(), &Commit::Stage(stage.to_owned(), overall))
-            .await?;
+        let commit = Commit::Stage {
+            stage: stage.to_owned(),
+            overall,
+            artifacts,
+        };
+        let lease_status = self.publish(message.to_json(), &commit).await?;
         Ok((lease_status, results))
     }
 
@@ -295,6 +494,38 @@ impl<F: Publishes> Publisher<F> {
         stage: Option<&str>,
         results: Option<Results>,
     ) -> Result<(), PublishError> {
+        let artifacts = match terminal_state {
+            TerminalState::Completed => self.artifacts().await?.all(),
+            TerminalState::Failed(_) | TerminalState::Cancelled => Vec::new(),
+        };
+        self.publish_end(terminal_state, stage, results, artifacts)
+            .await
+    }
+
+    /// Publishes the completion of an external worker's job, whose event lists artifacts beyond those of the
+    /// stages. They belong to the job with the commit of the event, in one transaction.
+    pub async fn complete_listing(
+        &mut self,
+        results: Option<Results>,
+        artifacts: &[Artifact],
+    ) -> Result<Result<(), TooManyArtifacts>, PublishError> {
+        let known = self.artifacts().await?;
+        let all = match known.with_listed(None, artifacts) {
+            Ok(changed) => changed.as_ref().unwrap_or(known).all(),
+            Err(error) => return Ok(Err(error)),
+        };
+        let completed = TerminalState::Completed;
+        let published = self.publish_end(&completed, None, results, all);
+        published.await.map(Ok)
+    }
+
+    async fn publish_end(
+        &mut self,
+        terminal_state: &TerminalState,
+        stage: Option<&str>,
+        results: Option<Results>,
+        artifacts: Vec<Artifact>,
+    ) -> Result<(), PublishError> {
         let message = terminal_message(
             terminal_state,
             MessageHeader {
@@ -305,21 +536,25 @@ impl<F: Publishes> Publisher<F> {
             },
             stage,
             results,
+            artifacts.clone(),
         );
-        let commit = Commit::End(terminal_state.clone());
+        let commit = Commit::End {
+            state: terminal_state.clone(),
+            artifacts,
+        };
         self.publish(message.to_json(), &commit).await?;
         Ok(())
     }
 
     /// Publishes the message that an earlier run has logged but not committed. Returns whether there was
-    /// one. A `worker_lost` of the watchdog is discarded: the job continues, and its next message overwrites
-    /// it.
+    /// one. A failure of the watchdog that the claim has overtaken is discarded: the job continues, and its
+    /// next message overwrites it.
     pub async fn recover(&mut self) -> Result<bool, PublishError> {
         let next = self.seq + 1;
         let Some(event) = self.stores.events.at(&self.lease.job_id, next).await? else {
             return Ok(false);
         };
-        if event.is_outdated_for(self.lease.epoch) {
+        if event.is_outdated_for(self.lease.epoch, self.is_claimed_in_time) {
             return Ok(false);
         }
         let commit = Commit::of_logged(&event.message)?;
@@ -378,7 +613,7 @@ impl<F: Publishes> Publisher<F> {
                 let Some(terminal_state) = earlier.terminal_state_without_lease() else {
                     return Err(PublishError::Conflict { seq: event.seq });
                 };
-                self.commit(earlier.message, &Commit::End(terminal_state))
+                self.commit(earlier.message, &Commit::end(terminal_state))
                     .await?;
                 return Err(PublishError::LeaseLost);
             }
@@ -393,16 +628,24 @@ impl<F: Publishes> Publisher<F> {
         message: String,
         commit: &Commit,
     ) -> Result<LeaseStatus, PublishError> {
-        let (jobs, seq) = (&self.stores.jobs, self.seq + 1);
+        let listed = self.artifacts_after(commit).await?;
+        let (jobs, lease, seq) = (&self.stores.jobs, &self.lease, self.seq + 1);
         let job = match commit {
-            Commit::Stage(stage, overall) => {
-                let lease = &self.lease;
+            Commit::Stage { stage, overall, .. } => {
                 let attempt = self.attempts.at(stage);
-                jobs.finish_stage(lease, stage, attempt, *overall, seq)
+                jobs.finish_stage(lease, stage, attempt, *overall, seq, listed.as_ref())
                     .await?
             }
-            Commit::End(terminal_state) => jobs.end(&self.lease, terminal_state, seq).await?,
+            Commit::End { state, .. } => jobs.end(lease, state, seq, listed.as_ref()).await?,
         };
+        if let (Some(job), Some(listed)) = (&job, listed) {
+            let is_written = job.artifacts_revision == listed.revision;
+            self.artifacts = if is_written {
+                KnownArtifacts::read(listed)
+            } else {
+                KnownArtifacts::unread(job.artifacts_revision)
+            };
+        }
         self.fan_out_event(job, message).await
     }
 

@@ -129,6 +129,10 @@ impl<P: Post + 'static, A: DeliveryObserver> Sender<P, A> {
         drop(traffic);
         let inner = Arc::clone(&self.0);
         let subscriber = subscriber.clone();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the handler flushes the sender before it responds"
+        )]
         tokio::spawn(async move {
             if next == Next::Work {
                 if is_first && inner.is_new(&subscriber) {

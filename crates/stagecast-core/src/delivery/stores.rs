@@ -16,7 +16,10 @@ use typed_contract::{
 use super::redelivery;
 use crate::{
     clock::Clock,
-    stores::{ConnectionStore, EventStore, JobStore, SubscriptionStore},
+    stores::{
+        ArtifactStore, ConnectionStore, EventStore, JobStore, ParameterStore, QueueListenerStore,
+        SubscriptionStore, WaitingJobStore,
+    },
 };
 
 /// The stores, queues and `@connections` of a function that sends messages to connections.
@@ -29,10 +32,18 @@ pub struct Stores<F> {
     pub jobs: JobStore<F>,
     /// The log of durable messages.
     pub events: EventStore<F>,
+    /// The parameters of jobs.
+    pub parameters: ParameterStore<F>,
+    /// The lists of artifacts of jobs.
+    pub artifacts: ArtifactStore<F>,
+    /// The jobs that wait in the queues of external workers.
+    pub waiting: WaitingJobStore<F>,
     /// Subscriptions of connections to jobs.
     pub subscriptions: SubscriptionStore<F>,
     /// Connections and their expiry.
     pub connections: ConnectionStore<F>,
+    /// The workers that listen to queues.
+    pub listeners: QueueListenerStore<F>,
     /// The queues of jobs and of delivery tasks.
     pub queues: Queues<F>,
     /// Posts to connections.
@@ -51,8 +62,12 @@ where
         Self {
             jobs: JobStore::new(database.clone(), clock.clone()),
             events: EventStore::new(database.clone()),
+            parameters: ParameterStore::new(database.clone()),
+            artifacts: ArtifactStore::new(database.clone(), clock.clone()),
+            waiting: WaitingJobStore::new(database.clone(), clock.clone()),
             subscriptions: SubscriptionStore::new(database.clone(), clock.clone()),
-            connections: ConnectionStore::new(database, clock.clone()),
+            connections: ConnectionStore::new(database.clone(), clock.clone()),
+            listeners: QueueListenerStore::new(database, clock.clone()),
             queues: Queues::new(config, environment),
             api: ConnectionsApi::new(config, environment),
             clock,

@@ -3,7 +3,7 @@
 use raw_json::RawJson;
 use stagecast_contract::{
     ids::JobId,
-    messages::{JobCancelled, JobComplete, JobFailed, Results, ServerMessage},
+    messages::{Artifact, JobCancelled, JobComplete, JobFailed, Results, ServerMessage},
     timestamp::Timestamp,
 };
 
@@ -22,13 +22,14 @@ pub struct MessageHeader {
     pub timestamp: Timestamp,
 }
 
-/// The message about the end of a job. `stage` is the stage that was running, if any; `results` are those
-/// of a completed job.
+/// The message about the end of a job. `stage` is the stage that was running, if any; `results` and
+/// `artifacts` are those of a completed job.
 pub fn terminal_message(
     terminal_state: &TerminalState,
     header: MessageHeader,
     stage: Option<&str>,
     results: Option<Results>,
+    artifacts: Vec<Artifact>,
 ) -> ServerMessage {
     let MessageHeader {
         job_id,
@@ -49,6 +50,7 @@ pub fn terminal_message(
                 timestamp,
                 seq,
                 correlation_id,
+                artifacts,
             })
         }
         TerminalState::Failed(error) => {

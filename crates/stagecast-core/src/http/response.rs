@@ -28,6 +28,7 @@ pub struct ApiResponse {
     content_type: String,
     location: Option<String>,
     is_repeated: bool,
+    retry_after: Option<u32>,
 }
 
 impl ApiResponse {
@@ -48,6 +49,17 @@ impl ApiResponse {
             content_type: "application/json".to_owned(),
             location: None,
             is_repeated: false,
+            retry_after: None,
+        }
+    }
+
+    /// A response with status 204, without a body. The client should repeat the request after this time, in seconds.
+    pub fn nothing_yet(retry_after: u32) -> Self {
+        Self {
+            status: 204,
+            body: Body::Empty,
+            content_type: String::new(),
+            ..Self::raw_json(String::new()).with_retry_after(Some(retry_after))
         }
     }
 
@@ -64,6 +76,13 @@ impl ApiResponse {
     #[must_use]
     pub fn repeated(mut self) -> Self {
         self.is_repeated = true;
+        self
+    }
+
+    /// The same response, with the time after which the client should repeat the request, in seconds.
+    #[must_use]
+    pub fn with_retry_after(mut self, seconds: Option<u32>) -> Self {
+        self.retry_after = seconds;
         self
     }
 
@@ -93,14 +112,21 @@ pub fn respond(
         response.body = Some(answer.body);
     }
     // A 503 asks the client to retry.
-    let retry_after = (answer.status == 503).then(|| RETRY_AFTER_SECONDS.to_string());
+    let retry_after = (answer.status == 503).then_some(RETRY_AFTER_SECONDS);
+    let retry_after = answer.retry_after.or(retry_after);
     let headers = [
-        ("content-type", Some(answer.content_type)),
+        (
+            "content-type",
+            Some(answer.content_type).filter(|content_type| !content_type.is_empty()),
+        ),
         // Snapshots change, and only clients with the key may read them.
         ("cache-control", Some("no-store".to_owned())),
         ("x-request-id", Some(request_id.to_string())),
         ("location", answer.location),
-        ("retry-after", retry_after),
+        (
+            "retry-after",
+            retry_after.map(|seconds| seconds.to_string()),
+        ),
         (
             "idempotency-replayed",
             answer.is_repeated.then(|| "true".to_owned()),
@@ -134,7 +160,7 @@ fn error_response(
         },
     };
     ApiResponse {
-        status: code.status(),
+        status: route.map_or(code.status(), |route| route.status_of(code)),
         ..ApiResponse::raw_json(serde_json::to_string(&body).unwrap_or_default())
     }
 }

@@ -54,6 +54,10 @@ pub struct Connection {
     /// it is an hour after `created_at` at the earliest. Only on the connection's item, which expires
     /// later, because every message of the client renews it.
     pub subscriptions_expire_at: Option<Timestamp>,
+    /// The number of queues that the connection listens to; only on the connection's item.
+    pub listeners: u32,
+    /// When the first of the listeners expires; as `subscriptions_expire_at`.
+    pub listeners_expire_at: Option<Timestamp>,
     /// A reply that the client's first message triggers; only on the connection's item.
     pub pending_reply: Option<PendingReply>,
     /// How many messages replays may still send to the connection; only on the connection's item.
@@ -102,6 +106,10 @@ struct Stored {
     subscriptions: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     subscriptions_expire_at: Option<i64>,
+    #[serde(default)]
+    listeners: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    listeners_expire_at: Option<i64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pending_reply: Option<PendingReply>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -142,6 +150,8 @@ impl Connection {
             expires_at: now.plus_seconds(CONNECTION_TTL_SECONDS),
             subscriptions: 0,
             subscriptions_expire_at: None,
+            listeners: 0,
+            listeners_expire_at: None,
             pending_reply: None,
             replay_allowance: ReplayAllowance::default(),
             replayed: None,
@@ -185,6 +195,8 @@ impl Connection {
             expires_at: self.expires_at.epoch_seconds(),
             subscriptions: self.subscriptions,
             subscriptions_expire_at: self.subscriptions_expire_at.map(Timestamp::epoch_seconds),
+            listeners: self.listeners,
+            listeners_expire_at: self.listeners_expire_at.map(Timestamp::epoch_seconds),
             pending_reply: self.pending_reply.clone(),
             replay_full_at: self.replay_allowance.full_at_millis(),
             replayed: self.replayed,
@@ -215,6 +227,10 @@ impl Connection {
             subscriptions: stored.subscriptions,
             subscriptions_expire_at: stored
                 .subscriptions_expire_at
+                .map(Timestamp::from_epoch_seconds),
+            listeners: stored.listeners,
+            listeners_expire_at: stored
+                .listeners_expire_at
                 .map(Timestamp::from_epoch_seconds),
             pending_reply: stored.pending_reply,
             replay_allowance: ReplayAllowance::stored(stored.replay_full_at),
@@ -252,6 +268,8 @@ mod tests {
             after_seq: Some(3),
         });
         connected.subscriptions = 2;
+        connected.listeners = 3;
+        connected.listeners_expire_at = Some(NOW.plus_seconds(900));
         connected.replay_allowance = connected
             .replay_allowance
             .take(7, 1200, 1_705_314_615_000)

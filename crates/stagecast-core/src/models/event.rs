@@ -63,15 +63,18 @@ impl Event {
     }
 
     /// Whether the claim `epoch` discards this uncommitted event instead of committing it: the watchdog
-    /// wrote it to fail the job because its worker was silent, and the job was claimed after that.
-    pub fn is_outdated_for(&self, epoch: u64) -> bool {
-        let is_worker_lost = || {
-            matches!(
-                serde_json::from_str(&self.message),
-                Ok(ServerMessage::JobFailed(failed)) if failed.error.is(FailureCode::WorkerLost)
-            )
+    /// wrote it to fail the job, because its worker was silent and the job was claimed after that, or because
+    /// it seemed unclaimed, while a claim
+    /// [in time](super::Job::is_claimed_in_time) was being written.
+    pub fn is_outdated_for(&self, epoch: u64, is_claimed_in_time: bool) -> bool {
+        let is_settled_by_claim = || {
+            let Ok(ServerMessage::JobFailed(failed)) = serde_json::from_str(&self.message) else {
+                return false;
+            };
+            failed.error.is(FailureCode::WorkerLost)
+                || failed.error.is(FailureCode::QueueTimeout) && is_claimed_in_time
         };
-        self.epoch < epoch && is_worker_lost()
+        self.epoch < epoch && is_settled_by_claim()
     }
 
     /// The event as an item of `job_events`.
@@ -134,12 +137,22 @@ mod tests {
     #[test]
     fn later_claim_discards_only_the_loss_of_an_earlier_worker() {
         // Written under the claim 1.
-        assert!(event(WORKER_IS_LOST).is_outdated_for(2));
-        assert!(!event(WORKER_IS_LOST).is_outdated_for(1));
+        assert!(event(WORKER_IS_LOST).is_outdated_for(2, false));
+        assert!(!event(WORKER_IS_LOST).is_outdated_for(1, false));
         for other in [CANCELLED, OWN_FAILURE, COMPLETE] {
-            assert!(!event(other).is_outdated_for(2), "{other}");
+            assert!(!event(other).is_outdated_for(2, true), "{other}");
         }
     }
+
+    #[test]
+    fn claim_in_time_discards_a_failure_for_want_of_a_claim() {
+        assert!(event(QUEUE_TIMEOUT).is_outdated_for(2, true));
+        assert!(!event(QUEUE_TIMEOUT).is_outdated_for(2, false));
+        assert!(!event(QUEUE_TIMEOUT).is_outdated_for(1, true));
+    }
+
+    const QUEUE_TIMEOUT: &str =
+        r#""type":"job_failed","stage":null,"error":{"code":"queue_timeout","message":"late"}"#;
 
     const CANCELLED: &str = r#""type":"job_cancelled""#;
     const COMPLETE: &str = r#""type":"job_complete","results":1"#;

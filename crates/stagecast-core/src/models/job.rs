@@ -8,14 +8,17 @@ use stage_pipeline::Estimate;
 use stagecast_contract::{
     ids::{AccessKey, JobId, RequestId, WorkerKey},
     limits::JOB_TTL_SECONDS,
-    messages::{JobError, JobStatus},
+    messages::{JobError, JobStatus, WorkAmount},
+    retention::JobRetention,
     tables::{JobKey, Jobs},
+    time_limits::JobLimits,
     timestamp::Timestamp,
+    worker_queues::QueueName,
 };
 use subtle::ConstantTimeEq;
 use typed_contract::tables::Record;
 
-use super::{InvalidItem, SentRange, item};
+use super::{InvalidItem, PendingUpload, SentRange, item};
 use crate::hash::sha256_hex;
 
 /// The version of the HTTP API.
@@ -44,12 +47,25 @@ pub struct Job {
     /// The claim that makes this attempt.
     #[serde(default)]
     pub attempt_epoch: u64,
+    /// The attempt at `stage` that has stored a checkpoint, if the latest one has. The next claim continues
+    /// this attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_attempt: Option<u32>,
+    /// The number of attempts at `stage`, if it was attempted again after a temporary failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_attempts: Option<u32>,
+    /// When `attempt` starts, while the job waits for it after a temporary failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_at: Option<Timestamp>,
     /// What the stage is doing, in the words of its author.
     #[serde(default)]
     pub message: String,
     /// Seconds until the job ends, while known.
     #[serde(default)]
     pub estimated_seconds_remaining: Option<u64>,
+    /// How much of the stage's work is done, in its own unit.
+    #[serde(default, skip_serializing_if = "WorkAmount::is_absent")]
+    pub work_amount: WorkAmount,
     /// The `seq` of the last durable message.
     pub seq: u64,
     /// The number of claims. Only the run of the latest claim may write.
@@ -57,7 +73,7 @@ pub struct Job {
     /// When the lease of the latest claim ends, in epoch seconds.
     #[serde(default)]
     pub lease_expires_at: i64,
-    /// Claims since the last stage that finished, without the refunded ones.
+    /// Claims since the last stage that finished or checkpoint that was stored, without the refunded ones.
     #[serde(default)]
     pub attempts_without_progress: u32,
     /// The epochs of runs that were alive when they lost the lease.
@@ -73,6 +89,19 @@ pub struct Job {
     /// The SHA-256 of the worker key, if an external worker runs the job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker_key_sha256: Option<String>,
+    /// The beginning of the SHA-256 of the worker key of the claim before the latest one. It permits nothing: the
+    /// holder of that key gets the error that it has lost its lease.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former_key: Option<String>,
+    /// The queue from which external workers claim the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueName>,
+    /// The priority of the job in its queue, 0 to 9; the highest is claimed first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u8>,
+    /// Since when the job can be claimed, in epoch milliseconds: its place in its queue.
+    #[serde(rename = "since", default, skip_serializing_if = "Option::is_none")]
+    pub claimable_since: Option<i64>,
     /// The name of the external worker with the latest claim, if it gave one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker_id: Option<String>,
@@ -90,12 +119,40 @@ pub struct Job {
     pub api_version: String,
     /// The media type of the input.
     pub content_type: String,
+    /// The labels that the creator of the job gave it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub labels: BTreeMap<String, String>,
+    /// Whether the job has parameters, which are beside its log.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_parameters: bool,
+    /// The number of changes to the job's artifacts, which are beside its log; 0 if it has none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub artifacts_revision: u64,
+    /// The upload of the input, until it is complete.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upload: Option<PendingUpload>,
     /// The finished stages, with the `seq` of their `stage_complete`, which contains the results.
     #[serde(default)]
     pub checkpoints: BTreeMap<String, u64>,
     /// The part of the log that was queued to be sent to all subscribers again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub redelivered: Option<SentRange>,
+    /// When the job may be claimed at the earliest; at once if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_at: Option<Timestamp>,
+    /// The limit of the time until the first claim, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue_seconds: Option<u64>,
+    /// The limit of the time from the first claim to the end, in seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_seconds: Option<u64>,
+    /// The last second in which the job can be claimed for the first time, if it is limited. Unknown while
+    /// the job awaits its input.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim_by: Option<Timestamp>,
+    /// When the job was claimed for the first time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
     /// Why the job failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<JobError>,
@@ -107,10 +164,28 @@ pub struct Job {
     pub expires_at: i64,
 }
 
+/// The message of a job whose input is not uploaded yet.
+pub(super) const WAITING_FOR_INPUT: &str = "Waiting for the input...";
 /// The message of a queued job of the pipeline.
 pub(super) const WAITING_FOR_PIPELINE: &str = "Waiting for a pipeline...";
 /// The message of a queued job of an external worker.
 pub(super) const WAITING_FOR_WORKER: &str = "Waiting for a worker...";
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde passes a reference"
+)]
+const fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// A time in milliseconds since the Unix epoch.
+const fn millis(time: Timestamp) -> i64 {
+    time.epoch_seconds().saturating_mul(1000)
+}
+
+/// Digits of [`Job::former_key`](field@Job::former_key).
+const FORMER_KEY_DIGITS: usize = 8;
 
 fn has_hash(hash: &str, key: &str) -> bool {
     sha256_hex(key).as_bytes().ct_eq(hash.as_bytes()).into()
@@ -127,7 +202,7 @@ impl Record for Job {
 }
 
 impl Job {
-    /// A new job that waits for the pipeline.
+    /// A new job that waits for the pipeline, and expires after [`JobRetention::DEFAULT`].
     pub fn queued(
         job_id: JobId,
         key: &AccessKey,
@@ -144,8 +219,12 @@ impl Job {
             overall_progress: 0,
             attempt: 0,
             attempt_epoch: 0,
+            checkpoint_attempt: None,
+            max_attempts: None,
+            retry_at: None,
             message: WAITING_FOR_PIPELINE.to_owned(),
             estimated_seconds_remaining: None,
+            work_amount: WorkAmount::default(),
             seq: 0,
             epoch: 0,
             lease_expires_at: 0,
@@ -155,6 +234,10 @@ impl Job {
             cancel_requested: false,
             access_key_sha256: sha256_hex(key.reveal()),
             worker_key_sha256: None,
+            former_key: None,
+            queue: None,
+            priority: None,
+            claimable_since: None,
             worker_id: None,
             stages: Vec::new(),
             estimate: None,
@@ -162,8 +245,17 @@ impl Job {
             correlation_id,
             api_version: API_VERSION.to_owned(),
             content_type,
+            labels: BTreeMap::new(),
+            has_parameters: false,
+            artifacts_revision: 0,
+            upload: None,
             checkpoints: BTreeMap::new(),
             redelivered: None,
+            run_at: None,
+            queue_seconds: None,
+            run_seconds: None,
+            claim_by: None,
+            started_at: None,
             error: None,
             created_at: now,
             updated_at: now,
@@ -179,6 +271,109 @@ impl Job {
         self
     }
 
+    /// The same job, which waits in a queue of external workers from `now_millis` on, in milliseconds since the Unix
+    /// epoch, or from its start if that is later. Each claim from the queue gives it a new worker key.
+    #[must_use]
+    pub fn in_queue(mut self, queue: QueueName, priority: Option<u8>, now_millis: u64) -> Self {
+        let since = i64::try_from(now_millis).unwrap_or(i64::MAX);
+        self.queue = Some(queue);
+        self.priority = priority;
+        self.claimable_since = Some(since.max(self.run_at.map_or(0, millis)));
+        WAITING_FOR_WORKER.clone_into(&mut self.message);
+        self
+    }
+
+    /// The same job after its worker has handed it back. It can be claimed at once, or from `due` on.
+    #[must_use]
+    pub(crate) fn released_until(&self, due: Option<Timestamp>) -> Self {
+        let mut released = self.clone();
+        released.status = JobStatus::Queued;
+        released.lease_expires_at = 0;
+        released.attempts_without_progress = self.attempts_without_progress.saturating_sub(1);
+        if let Some(due) = due {
+            released.run_at = Some(due);
+            released.claimable_since = self.claimable_since.map(|_| millis(due));
+        }
+        released
+    }
+
+    /// Whether the worker of the claim `epoch` has handed the job back, and no other claim was made since.
+    pub fn is_released_by(&self, epoch: u64) -> bool {
+        self.status == JobStatus::Queued && epoch > 0 && self.epoch == epoch
+    }
+
+    /// Whether a worker can claim the job at `now`: it is queued and may start, or its lease has ended.
+    pub fn is_claimable(&self, now: Timestamp) -> bool {
+        match self.status {
+            JobStatus::Queued => self.seconds_until_start(now) == 0,
+            JobStatus::Running => self.lease_expires_at < now.epoch_seconds(),
+            JobStatus::AwaitingInput
+            | JobStatus::Completed
+            | JobStatus::Failed
+            | JobStatus::Cancelled => false,
+        }
+    }
+
+    /// The same job, which expires after this time.
+    #[must_use]
+    pub fn kept_for(mut self, retention: JobRetention) -> Self {
+        self.expires_at = self
+            .created_at
+            .plus_seconds(retention.seconds())
+            .epoch_seconds();
+        self
+    }
+
+    /// The same job, which may not start before `run_at`.
+    #[must_use]
+    pub fn starting_at(mut self, run_at: Option<Timestamp>) -> Self {
+        self.run_at = run_at;
+        if let (Some(since), Some(run_at)) = (&mut self.claimable_since, run_at) {
+            *since = (*since).max(millis(run_at));
+        }
+        self.claim_by = self.claim_by_if_queued_at(self.created_at);
+        self
+    }
+
+    /// Seconds from `now` until the job may start; 0 if it may.
+    pub fn seconds_until_start(&self, now: Timestamp) -> i64 {
+        let start = self.run_at.map_or(0, Timestamp::epoch_seconds);
+        (start - now.epoch_seconds()).max(0)
+    }
+
+    /// The same job with these time limits.
+    #[must_use]
+    pub fn limited(mut self, limits: JobLimits) -> Self {
+        self.queue_seconds = limits.queue_seconds;
+        self.run_seconds = limits.run_seconds;
+        self.claim_by = self.claim_by_if_queued_at(self.created_at);
+        self
+    }
+
+    /// The same job, which waits for its input to be uploaded.
+    #[must_use]
+    pub fn awaiting(mut self, upload: PendingUpload) -> Self {
+        self.status = JobStatus::AwaitingInput;
+        WAITING_FOR_INPUT.clone_into(&mut self.message);
+        self.upload = Some(upload);
+        self.claim_by = None;
+        self
+    }
+
+    /// The message of the job while it is queued.
+    pub(crate) fn queued_message(&self) -> &'static str {
+        if self.is_external() {
+            WAITING_FOR_WORKER
+        } else {
+            WAITING_FOR_PIPELINE
+        }
+    }
+
+    /// Why the upload of the input has failed.
+    pub fn upload_failure(&self) -> Option<&JobError> {
+        self.upload.as_ref()?.failure.as_ref()
+    }
+
     /// Whether `key` is the job's access key. Takes the same time for every key.
     pub fn verify_access_key(&self, key: &AccessKey) -> bool {
         has_hash(&self.access_key_sha256, key.reveal())
@@ -190,11 +385,27 @@ impl Job {
         hash.is_some_and(|hash| has_hash(hash, key.reveal()))
     }
 
-    /// Whether no run and no worker holds the job at `now`: it is queued, or its lease has ended. No
+    /// [`Self::former_key`](field@Job::former_key) after a claim that writes another key; none if the job has no key.
+    pub(crate) fn former_key_after_claim(&self) -> Option<&str> {
+        self.worker_key_sha256.as_deref()?.get(..FORMER_KEY_DIGITS)
+    }
+
+    /// Whether `key` is the worker key of the claim before the latest one.
+    pub fn is_former_key(&self, key: &WorkerKey) -> bool {
+        let hash = sha256_hex(key.reveal());
+        let beginning = self.former_key.as_deref();
+        beginning.is_some_and(|it| {
+            it.as_bytes()
+                .ct_eq(&hash.as_bytes()[..FORMER_KEY_DIGITS])
+                .into()
+        })
+    }
+
+    /// Whether no run and no worker holds the job at `now`: it awaits its input, it is queued, or its lease has ended. No
     /// process would notice the cancellation of such a job.
     pub fn is_unattended(&self, now: Timestamp) -> bool {
         match self.status {
-            JobStatus::Queued => true,
+            JobStatus::AwaitingInput | JobStatus::Queued => true,
             JobStatus::Running => self.lease_expires_at < now.epoch_seconds(),
             JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => false,
         }
@@ -210,17 +421,21 @@ impl Job {
 
     /// Whether an external worker runs the job, instead of the pipeline.
     pub fn is_external(&self) -> bool {
-        self.worker_key_sha256.is_some()
+        self.worker_key_sha256.is_some() || self.queue.is_some()
     }
 
     /// The number of the attempt at `stage` that the claim `epoch` makes: one more than an earlier claim's,
-    /// if the stage was running when the job was claimed.
+    /// if the stage was running when the job was claimed, and had stored no checkpoint in that attempt.
     pub fn attempt_at(&self, stage: &str, epoch: u64) -> u32 {
         if self.stage.as_deref() != Some(stage) {
             return 1;
         }
         let attempt = self.attempt.max(1);
-        if self.attempt_epoch == epoch || self.checkpoints.contains_key(stage) {
+        if self.attempt_epoch == epoch
+            || self.retry_at.is_some()
+            || self.checkpoint_attempt == Some(attempt)
+            || self.checkpoints.contains_key(stage)
+        {
             attempt
         } else {
             attempt + 1
@@ -257,6 +472,8 @@ impl Job {
 
 #[cfg(test)]
 mod tests {
+    use stage_pipeline::{StageDuration, StageHistory, StageOutlook};
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::from_epoch_seconds(1_705_314_615);
@@ -286,6 +503,57 @@ mod tests {
     }
 
     #[test]
+    fn place_in_the_queue_is_by_creation_or_by_a_later_start() {
+        let queue = || "plans".parse().unwrap();
+        let key = AccessKey::new([3; 16]);
+        let millis = 1_705_314_615_123;
+        let now = job(&key).in_queue(queue(), None, millis);
+        assert_eq!(now.claimable_since, Some(1_705_314_615_123));
+        assert!(now.is_external() && now.is_claimable(NOW));
+        let start = Some(NOW.plus_seconds(60));
+        for later in [
+            job(&key).in_queue(queue(), None, millis).starting_at(start),
+            job(&key).starting_at(start).in_queue(queue(), None, millis),
+        ] {
+            assert_eq!(later.claimable_since, Some(1_705_314_675_000));
+            assert!(!later.is_claimable(NOW) && later.is_claimable(NOW.plus_seconds(60)));
+        }
+    }
+
+    #[test]
+    fn former_key_is_recognized_by_its_beginning() {
+        let (old, new) = (WorkerKey::new([4; 16]), WorkerKey::new([5; 16]));
+        let mut job = job(&AccessKey::new([3; 16])).for_external_worker(&old);
+        job.former_key = job.former_key_after_claim().map(str::to_owned);
+        job = job.for_external_worker(&new);
+        assert!(job.is_former_key(&old) && !job.is_former_key(&new));
+        assert!(job.verify_worker_key(&new) && !job.verify_worker_key(&old));
+        assert_eq!(job.former_key.map(|it| it.len()), Some(FORMER_KEY_DIGITS));
+    }
+
+    #[test]
+    fn release_refunds_the_attempt_and_may_move_the_job_back() {
+        let mut job = job(&AccessKey::new([3; 16])).in_queue("plans".parse().unwrap(), None, 5_000);
+        job.status = JobStatus::Running;
+        (
+            job.epoch,
+            job.attempts_without_progress,
+            job.lease_expires_at,
+        ) = (3, 2, 77);
+        let at_once = job.released_until(None);
+        assert!(at_once.is_released_by(3) && !at_once.is_released_by(2));
+        assert_eq!(at_once.attempts_without_progress, 1);
+        assert_eq!(
+            (at_once.run_at, at_once.claimable_since),
+            (None, Some(5_000))
+        );
+        let due = NOW.plus_seconds(9);
+        let later = job.released_until(Some(due));
+        assert_eq!(later.claimable_since, Some(due.epoch_seconds() * 1000));
+        assert_eq!(later.run_at, Some(due));
+    }
+
+    #[test]
     fn only_leases_lost_since_the_last_finished_stage_count() {
         let mut job = job(&AccessKey::new([3; 16]));
         job.epoch = 9;
@@ -306,6 +574,22 @@ mod tests {
         // Claimed again, in the middle of the stage.
         assert_eq!(job.attempt_at("a", 2), 2);
         assert_eq!(job.attempt_at("b", 2), 1);
+        job.checkpoint_attempt = Some(1);
+        assert_eq!(job.attempt_at("a", 2), 1, "it continues");
+        (job.attempt, job.attempt_epoch) = (2, 2);
+        assert_eq!(
+            job.attempt_at("a", 3),
+            3,
+            "the second attempt has stored none"
+        );
+        job.retry_at = Some(NOW);
+        assert_eq!(
+            job.attempt_at("a", 3),
+            2,
+            "the second attempt has not started"
+        );
+        (job.attempt, job.attempt_epoch, job.retry_at) = (1, 1, None);
+        job.checkpoint_attempt = None;
         job.checkpoints.insert("a".to_owned(), 1);
         assert_eq!(job.attempt_at("a", 2), 1);
     }
@@ -371,21 +655,48 @@ mod tests {
         job.worker_id = Some("worker-1".to_owned());
         job.checkpoints.insert("split_pages".to_owned(), 1);
         job.message = "Counting the words of page 12 of 340...".to_owned();
+        job.work_amount = WorkAmount {
+            completed: Some(1_234_567),
+            total: Some(7_654_321),
+            unit: Some("words".to_owned()),
+            indeterminate: false,
+        };
+        let mut history = StageHistory::default();
+        for seconds in [12.3, 17.9] {
+            history.record(StageDuration::of_seconds(seconds));
+        }
         let mut estimate = Estimate::default();
-        for step in 1..=3_u32 {
-            estimate.observe(
-                std::time::Duration::from_millis(1_705_314_615_123 + u64::from(step) * 1234),
-                f64::from(step) / 7.0,
-            );
+        let at = |step: u32| {
+            std::time::Duration::from_millis(1_705_314_615_123 + u64::from(step) * 1234)
+        };
+        estimate.start_stage(at(0), StageOutlook::of(&[1.0, 1.0], &[history; 2], 0));
+        for step in 1..=7 {
+            estimate.observe(at(step), f64::from(step) / 14.3);
         }
         job.estimate = Some(estimate);
-        let size: usize = job
-            .to_dynamodb_item()
-            .unwrap()
-            .iter()
-            .map(|(name, value)| name.len() + size_of(value))
-            .sum();
-        assert!(size <= 1024, "{size} bytes are two write units");
+        job.has_parameters = true;
+        job.artifacts_revision = 12;
+        job.started_at = Some(job.created_at);
+        let size = |job: &Job| -> usize {
+            let item = job.to_dynamodb_item().unwrap();
+            let sizes = item.iter().map(|(name, it)| name.len() + size_of(it));
+            sizes.sum()
+        };
+        assert!(
+            size(&job) <= 1024,
+            "{} bytes are two write units",
+            size(&job)
+        );
+        // The attributes of a queue take the place of an amount of work. With both, it can be two units.
+        job.former_key = Some("0".repeat(FORMER_KEY_DIGITS));
+        job = job.in_queue("transcripts".parse().unwrap(), Some(9), 1_705_314_615_123);
+        job.message = "Counting the words of page 12 of 340...".to_owned();
+        job.work_amount = WorkAmount::default();
+        assert!(
+            size(&job) <= 1024,
+            "{} bytes are two write units",
+            size(&job)
+        );
     }
 
     /// About the size that DynamoDB bills.

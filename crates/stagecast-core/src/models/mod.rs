@@ -1,22 +1,43 @@
 //! The items of the tables as Rust types.
 
 mod connection;
+mod connection_listener;
 mod creation;
 mod event;
 mod item;
 mod job;
+mod parameters;
+mod queue_listener;
 mod replay_allowance;
 mod sent_range;
 mod snapshot;
+mod stage_durations;
+mod stored_artifacts;
+mod stored_checkpoint;
 mod subscriber;
 mod terminal_state;
+mod time_limit;
+mod upload;
+mod waiting_job;
+mod worker_token;
 
 pub use connection::{Connection, ConnectionStatus, InvalidConnection, PendingReply};
+pub use connection_listener::ConnectionListener;
 pub use creation::Creation;
 pub use event::Event;
 pub use item::InvalidItem;
 pub use job::Job;
+pub(crate) use parameters::PARAMETERS_SEQ;
+pub use parameters::Parameters;
+pub use queue_listener::QueueListener;
 pub use replay_allowance::{ReplayAllowance, ReplayLimited};
 pub use sent_range::SentRange;
+pub use stage_durations::StageDurations;
+pub use stored_artifacts::{StoredArtifacts, TooManyArtifacts};
+pub use stored_checkpoint::StoredCheckpoint;
 pub use subscriber::Subscriber;
 pub use terminal_state::TerminalState;
+pub use upload::{Part, PendingUpload};
+pub(crate) use waiting_job::PREFIX as WAITING_PREFIX;
+pub use waiting_job::WaitingJob;
+pub use worker_token::{TokenItem, TokenQueues, WorkerTokenRecord};

@@ -1,18 +1,20 @@
 //! A job as clients see it: its snapshot and its progress update.
 
-use stagecast_contract::messages::{JobSnapshot, JobStatus, ProgressUpdate, ServerMessage};
+use stagecast_contract::messages::{
+    Artifact, JobSnapshot, JobStatus, ProgressUpdate, ServerMessage,
+};
 
 use super::{
     Event,
-    job::{Job, WAITING_FOR_PIPELINE, WAITING_FOR_WORKER},
+    job::{Job, WAITING_FOR_INPUT, WAITING_FOR_PIPELINE, WAITING_FOR_WORKER},
 };
 
 impl Job {
-    /// The job as clients see it, without results, which are in the log.
+    /// The job as clients see it, without results, which are in the log, and without artifacts.
     pub fn snapshot(&self) -> JobSnapshot {
         JobSnapshot {
             job_id: self.job_id.clone(),
-            status: self.status,
+            status: self.shown_status(),
             stage: self.stage.clone(),
             progress: self.progress,
             overall_progress: self.overall_progress,
@@ -23,15 +25,23 @@ impl Job {
             updated_at: self.updated_at,
             correlation_id: self.correlation_id.clone(),
             attempt: (self.attempt > 0).then_some(self.attempt),
+            max_attempts: self.max_attempts,
+            retry_at: self.retry_at,
+            run_at: self.run_at,
+            queue: self.queue.clone(),
+            labels: self.labels.clone(),
+            work: self.work_amount.clone(),
             results: None,
             error: self.error.clone(),
+            artifacts: Vec::new(),
         }
     }
 
     /// The job as clients see it. `last` is its last durable message, which contains the results of a
-    /// completed job.
-    pub fn snapshot_with(&self, last: Option<&Event>) -> JobSnapshot {
+    /// completed job; `artifacts` are those of the job.
+    pub fn snapshot_with(&self, last: Option<&Event>, artifacts: Vec<Artifact>) -> JobSnapshot {
         let mut snapshot = self.snapshot();
+        snapshot.artifacts = artifacts;
         if self.status == JobStatus::Completed
             && let Some(event) = last
             && let Ok(ServerMessage::JobComplete(complete)) = serde_json::from_str(&event.message)
@@ -41,12 +51,22 @@ impl Job {
         snapshot
     }
 
+    /// The status for clients: a job between two runs of a stage, which hand it on through the queue, is
+    /// running.
+    fn shown_status(&self) -> JobStatus {
+        if self.status == JobStatus::Queued && self.attempt > 0 {
+            return JobStatus::Running;
+        }
+        self.status
+    }
+
     /// The last message of a stage. If a job left the queue without progress, its message of a waiting job
     /// is replaced.
     fn shown_message(&self) -> &str {
-        let is_waiting = [WAITING_FOR_PIPELINE, WAITING_FOR_WORKER].contains(&&*self.message);
-        match self.status {
-            JobStatus::Queued => &self.message,
+        let is_waiting =
+            [WAITING_FOR_INPUT, WAITING_FOR_PIPELINE, WAITING_FOR_WORKER].contains(&&*self.message);
+        match self.shown_status() {
+            JobStatus::AwaitingInput | JobStatus::Queued => &self.message,
             _ if !is_waiting => &self.message,
             JobStatus::Running => "Running...",
             JobStatus::Completed => "Completed",
@@ -71,6 +91,9 @@ impl Job {
             correlation_id: self.correlation_id.clone(),
             overall_progress: self.overall_progress,
             attempt: (self.attempt > 0).then_some(self.attempt),
+            max_attempts: self.max_attempts,
+            retry_at: self.retry_at,
+            work: self.work_amount.clone(),
         })
     }
 }
@@ -108,6 +131,14 @@ mod tests {
         assert_eq!((update.stage.as_str(), update.progress), ("stage_1", 40));
         job.status = JobStatus::Completed;
         assert_eq!(job.progress_update(), None);
+    }
+
+    #[test]
+    fn job_between_two_runs_is_running() {
+        let mut job = job();
+        assert_eq!(job.snapshot().status, JobStatus::Queued);
+        (job.stage, job.attempt) = (Some("stage_1".to_owned()), 1);
+        assert_eq!(job.snapshot().status, JobStatus::Running);
     }
 
     #[test]

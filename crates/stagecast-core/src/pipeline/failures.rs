@@ -11,7 +11,8 @@ use crate::models::Job;
 /// The error of a job that was claimed too often without finishing a stage.
 pub(super) fn attempts_exhausted(job: &Job) -> JobError {
     let claims = format!(
-        "the job was started {MAX_ATTEMPTS_WITHOUT_PROGRESS} times without finishing a stage"
+        "the job was started {MAX_ATTEMPTS_WITHOUT_PROGRESS} times without finishing a stage or storing a \
+         checkpoint"
     );
     match job.recently_lost_leases() {
         0 => JobError::of(
@@ -35,7 +36,9 @@ pub(super) fn attempts_exhausted(job: &Job) -> JobError {
 /// The error of a job whose stage has failed.
 pub(super) fn of_stage(stage: &str, failure: StageFailure) -> JobError {
     match failure {
-        StageFailure::Failed { code, message } => JobError::of_stage(&code, message),
+        StageFailure::Failed { code, message } | StageFailure::Temporary { code, message } => {
+            JobError::of_stage(&code, message)
+        }
         StageFailure::Panicked { message } => {
             tracing::error!(stage, panic = message, "a stage has panicked");
             JobError::of(
@@ -43,6 +46,15 @@ pub(super) fn of_stage(stage: &str, failure: StageFailure) -> JobError {
                 format!("{stage} has crashed because of a bug in the pipeline; see its log"),
             )
         }
+        StageFailure::TimedOut { limit } => JobError::of(
+            FailureCode::StageTimedOut,
+            format!(
+                "{stage} took longer than its time limit of {} s; give it a longer TIME_LIMIT, or less \
+                 work",
+                limit.as_secs_f64()
+            ),
+        ),
+        StageFailure::Input(error) => JobError::of_stage(error.code(), error.to_string()),
         // The causes of these have any length, so the text is cut like that of a stage.
         failure => JobError::of_stage(
             FailureCode::Internal.name(),

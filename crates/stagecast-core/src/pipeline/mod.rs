@@ -7,7 +7,9 @@
 //! that publishes what they report. The caller polls the runner on a runtime on which nothing else may
 //! block: see [`Runner::run`].
 
+mod artifacts;
 mod failures;
+mod input;
 mod lease_host;
 mod runner;
 

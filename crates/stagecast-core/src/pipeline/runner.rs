@@ -6,11 +6,11 @@ use futures_util::FutureExt as _;
 use granted_aws::{Objects, SendError};
 use raw_json::RawJson;
 use stage_pipeline::{
-    JobInput, Pipeline,
+    Pipeline, StageCheckpoint, StageFailure,
     host::{Checkpoint, Engine, Unfinished},
 };
 use stagecast_contract::{
-    buckets::{self, input_key},
+    buckets,
     ids::JobId,
     limits::MAX_ATTEMPTS_WITHOUT_PROGRESS,
     messages::{Results, ServerMessage},
@@ -20,13 +20,15 @@ use tokio::time::Instant;
 use typed_contract::grants::{GetObject, Granted, SendMessage};
 
 use super::{
+    artifacts::ArtifactUploads,
     failures::{attempts_exhausted, of_stage},
+    input::Inputs,
     lease_host::{LeaseHost, Stop, publish_with_retry},
 };
 use crate::{
     delivery::{PublishError, Publisher, Publishes, Stores},
     models::{Job, TerminalState},
-    stores::{Claim, Lease, ResultStore, StoreError},
+    stores::{CheckpointStore, Claim, Lease, ResultStore, StoreError},
 };
 
 /// The grants of a function that runs jobs.
@@ -67,7 +69,7 @@ pub enum RunError {
     /// The job could not be sent to its queue.
     #[error(transparent)]
     Send(#[from] SendError),
-    /// The job's input is not in the bucket, or cannot be read.
+    /// The job's input is not in the bucket, or could not be read, also after retries.
     #[error("the input of {job_id} cannot be read from the bucket: {cause}")]
     Input {
         /// The job.
@@ -89,7 +91,9 @@ pub enum RunError {
 pub struct Runner<F> {
     stores: Arc<Stores<F>>,
     objects: Objects<F>,
+    inputs: Inputs<F>,
     results: ResultStore<F>,
+    checkpoints: CheckpointStore<F>,
     engine: Engine,
 }
 
@@ -97,16 +101,22 @@ impl<F: Runs> Runner<F> {
     /// A runner of the pipeline that `build` returns. `build` is called on the stages' runtime, so that
     /// clients and tasks that stages share are created there. Errors are those of `build` and of the start
     /// of that runtime.
-    pub fn new<Output, E: From<io::Error>>(
+    ///
+    /// Stages read their inputs and store their artifacts with `input_objects`, on their own runtime. It must not share connections
+    /// with `objects`: a stage that blocks its runtime would stop the requests of the runner as well.
+    pub fn new<Output, Limit, E: From<io::Error>>(
         stores: Arc<Stores<F>>,
         objects: Objects<F>,
-        build: impl FnOnce() -> Result<Pipeline<Output>, E>,
+        input_objects: Objects<F>,
+        build: impl FnOnce() -> Result<Pipeline<Output, Limit>, E>,
     ) -> Result<Self, E> {
         let engine = Engine::new(build)?;
         Ok(Self {
-            stores,
             results: ResultStore::new(objects.clone()),
+            checkpoints: CheckpointStore::new(stores.events.clone(), objects.clone()),
+            stores,
             objects,
+            inputs: Inputs::new(input_objects),
             engine,
         })
     }
@@ -219,7 +229,11 @@ impl<F: Runs> Runner<F> {
             )
             .await;
         }
-        self.run_stages(&job, lease, publisher, deadline).await
+        if let Some(error) = job.exceeded_limit(self.stores.clock.now()) {
+            let terminal_state = TerminalState::Failed(error);
+            return end(publisher, &terminal_state, job.stage.as_deref(), None).await;
+        }
+        Box::pin(self.run_stages(&job, lease, publisher, deadline)).await
     }
 
     async fn run_stages(
@@ -232,22 +246,60 @@ impl<F: Runs> Runner<F> {
         let mut stages = self.engine.stages();
         let is_finished = |stage: &&str| job.checkpoints.contains_key(*stage);
         let finished = self.engine.stages().take_while(is_finished).count();
-        let (from, results) = match finished.checked_sub(1).and_then(|last| stages.nth(last)) {
+        let (mut from, results) = match finished.checked_sub(1).and_then(|last| stages.nth(last)) {
             Some(stage) => {
-                let (results, packed) = self.checkpoint(job, stage).await?;
-                (Checkpoint { finished, results }, Some(packed))
+                let (results, packed) = self.stage_results(job, stage).await?;
+                let from = Checkpoint {
+                    finished,
+                    results,
+                    ..Checkpoint::start()
+                };
+                (from, Some(packed))
             }
             None => (Checkpoint::start(), None),
         };
         if finished == self.engine.stages().len() {
             return end(publisher, &TerminalState::Completed, None, results).await;
         }
-        let input = self.input(job).await?;
-        let mut host = LeaseHost::new(job, publisher, deadline);
+        if let Some(next) = self.engine.stages().nth(finished) {
+            from.attempt = job.attempt_at(next, lease.epoch);
+        }
+        from.stage = self.stage_checkpoint(job).await?;
+        let mut input = self.inputs.of(job);
+        if let Some(parameters) = self.stores.parameters.load(job).await? {
+            input = input.with_parameters(parameters);
+        }
+        let earlier = self.stores.jobs.stage_durations(self.engine.stages()).await;
+        let uploads = ArtifactUploads::new(self.inputs.objects(), job.job_id.clone());
+        let clock = &self.stores.clock;
+        let mut host = LeaseHost::new(job, publisher, clock, &earlier, Arc::new(uploads), deadline);
         let run = self.engine.run(input, from, &mut host).await;
-        let results = host.into_results();
+        let (results, durations) = host.into_results();
+        let outcome = self.end_run(run, results, lease, publisher).await;
+        // After the job's last message, which does not wait for it.
+        let jobs = &self.stores.jobs;
+        jobs.record_stage_durations(earlier, &durations).await;
+        outcome
+    }
+
+    /// Ends the job, or hands it back, as its run has ended.
+    async fn end_run(
+        &self,
+        run: Result<RawJson, Unfinished<Stop>>,
+        results: Option<Results>,
+        lease: &Lease,
+        publisher: &mut Publisher<F>,
+    ) -> Result<RunOutcome, RunInterrupt> {
         match run {
             Ok(_) => end(publisher, &TerminalState::Completed, None, results).await,
+            Err(Unfinished::Failed {
+                failure: StageFailure::Input(error),
+                ..
+            }) if error.is_retryable() => Err(RunError::Input {
+                job_id: lease.job_id.clone(),
+                cause: error.to_string(),
+            }
+            .into()),
             Err(Unfinished::Failed { stage, failure }) => {
                 let terminal_state = TerminalState::Failed(of_stage(stage, failure));
                 end(publisher, &terminal_state, Some(stage), None).await
@@ -262,7 +314,12 @@ impl<F: Runs> Runner<F> {
                 Stop::CancelledAfterStage => {
                     end(publisher, &TerminalState::Cancelled, None, None).await
                 }
-                Stop::OutOfTime => self.hand_back(lease).await,
+                Stop::OverLimit { error, is_running } => {
+                    let stage = is_running.then_some(stage);
+                    end(publisher, &TerminalState::Failed(error), stage, None).await
+                }
+                Stop::OutOfTime => self.hand_back(lease, Duration::ZERO).await,
+                Stop::RetryLater(delay) => self.hand_back(lease, delay).await,
                 Stop::EndedElsewhere => Ok(RunOutcome::Ended),
                 Stop::Publish(error) => Err(error.into()),
             },
@@ -270,7 +327,11 @@ impl<F: Runs> Runner<F> {
     }
 
     /// The results of a finished stage, and their form in its message.
-    async fn checkpoint(&self, job: &Job, stage: &str) -> Result<(RawJson, Results), RunInterrupt> {
+    async fn stage_results(
+        &self,
+        job: &Job,
+        stage: &str,
+    ) -> Result<(RawJson, Results), RunInterrupt> {
         let unreadable = |cause: String| StoreError::Call {
             operation: "reading a checkpoint",
             cause,
@@ -288,38 +349,36 @@ impl<F: Runs> Runner<F> {
         Ok((results, packed))
     }
 
-    async fn input(&self, job: &Job) -> Result<JobInput, RunError> {
-        let unreadable = |cause: String| RunError::Input {
-            job_id: job.job_id.clone(),
-            cause,
-        };
-        let object = self
-            .objects
-            .get_object::<buckets::Objects>()
-            .key(input_key(&job.job_id))
-            .send()
-            .await
-            .map_err(|error| {
-                unreadable(aws_sdk_s3::error::DisplayErrorContext(error).to_string())
-            })?;
-        let bytes = object
-            .body
-            .collect()
-            .await
-            .map_err(|error| unreadable(error.to_string()))?;
-        let content_type = job.content_type.clone();
-        Ok(JobInput::new(&job.job_id, bytes.into_bytes(), content_type))
+    /// The last checkpoint of the stage that was running, with the progress that was published since. None
+    /// if the stage starts from the beginning.
+    async fn stage_checkpoint(&self, job: &Job) -> Result<Option<StageCheckpoint>, RunInterrupt> {
+        if job.checkpoint_attempt.is_none() {
+            return Ok(None);
+        }
+        let stored = self.checkpoints.load(&job.job_id).await?;
+        let is_of_the_stage = |it: &StageCheckpoint| job.stage.as_deref() == Some(&it.stage);
+        Ok(stored.filter(is_of_the_stage).map(|mut checkpoint| {
+            if job.checkpoint_attempt != Some(job.attempt) {
+                return checkpoint.for_next_attempt();
+            }
+            // Later progress than the checkpoint's was shown, and must not go back.
+            checkpoint.percent = checkpoint.percent.max(job.progress);
+            checkpoint
+        }))
     }
 
-    async fn hand_back(&self, lease: &Lease) -> Result<RunOutcome, RunInterrupt> {
+    /// Puts the job back on its queue, for a run after `delay`.
+    async fn hand_back(&self, lease: &Lease, delay: Duration) -> Result<RunOutcome, RunInterrupt> {
         // Released first, so that the run that receives the message does not find the lease held.
         if self.stores.jobs.release(lease).await?.is_none() {
             return Err(RunInterrupt::LeaseLost);
         }
         let message = JobMessage::new(lease.job_id.clone());
+        let whole = delay.as_secs() + u64::from(delay.subsec_nanos() > 0);
+        let seconds = i32::try_from(whole).unwrap_or(i32::MAX);
         self.stores
             .queues
-            .send::<JobQueue>(&message, 0)
+            .send::<JobQueue>(&message, seconds)
             .await
             .map_err(RunError::from)?;
         Ok(RunOutcome::HandedBack)

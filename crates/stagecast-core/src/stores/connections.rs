@@ -27,7 +27,9 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    models::{Connection, PendingReply, ReplayAllowance, SentRange, Subscriber},
+    models::{
+        Connection, ConnectionListener, PendingReply, ReplayAllowance, SentRange, Subscriber,
+    },
     retry::RetryPolicy,
 };
 
@@ -317,7 +319,8 @@ impl<F: Function> ConnectionStore<F> {
         Ok(())
     }
 
-    /// Deletes all items of a connection that has ended. Idempotent.
+    /// Deletes the items of a connection that has ended, and of its subscriptions. Idempotent. Its listeners are
+    /// left to the function that stores them; until then, a wake-up that meets one of them deletes it.
     pub async fn forget(&self, connection_id: &str) -> Result<(), StoreError>
     where
         F: Granted<Query<Connections>>
@@ -398,6 +401,7 @@ impl<F: Function> ConnectionStore<F> {
         }
     }
 
+    /// The connection's own item and those of its subscriptions.
     async fn items(&self, connection_id: &str) -> Result<Vec<Connection>, StoreError>
     where
         F: Granted<Query<Connections>>,
@@ -410,12 +414,13 @@ impl<F: Function> ConnectionStore<F> {
         let items = all_items("reading the items of a connection", query).await?;
         items
             .into_iter()
+            .filter(|item| !ConnectionListener::describes(item))
             .map(|item| Ok(Connection::from_dynamodb_item(item)?))
             .collect()
     }
 }
 
-fn expiry(now: Timestamp) -> i64 {
+pub(super) fn expiry(now: Timestamp) -> i64 {
     now.plus_seconds(CONNECTION_TTL_SECONDS).epoch_seconds()
 }
 

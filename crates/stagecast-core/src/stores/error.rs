@@ -45,6 +45,21 @@ impl StoreError {
     }
 }
 
+impl StoreError {
+    /// The error of a call to S3, whose SDK has an error type of another version.
+    pub(super) fn of_s3<E>(
+        operation: &'static str,
+    ) -> impl FnOnce(aws_sdk_s3::error::SdkError<E>) -> Self
+    where
+        E: Error + Send + Sync + 'static,
+    {
+        move |error| Self::Call {
+            operation,
+            cause: DisplayErrorContext(error).to_string(),
+        }
+    }
+}
+
 impl From<BuildError> for StoreError {
     fn from(error: BuildError) -> Self {
         Self::Call {

@@ -1,6 +1,7 @@
 //! The log of durable messages.
 
-use granted_aws::{Database, number, text};
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use granted_aws::{Database, Item, number, text};
 use stagecast_contract::{ids::JobId, tables::JobEvents};
 use typed_contract::{
     functions::Function,
@@ -11,7 +12,7 @@ use super::{
     StoreError,
     error::{all_items, condition_met},
 };
-use crate::models::Event;
+use crate::models::{Event, StoredCheckpoint};
 
 /// The result of writing an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +24,33 @@ pub enum Appended {
     Earlier(Event),
     /// A later claim has written at this `seq`.
     Later,
+}
+
+/// The first events of a part of the log.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FirstEvents {
+    /// The events, in order.
+    pub events: Vec<Event>,
+    /// Whether the part may have more events.
+    pub is_cut: bool,
+}
+
+/// The item of `job_events` at `seq`, whatever it contains.
+pub(super) async fn item_at<F>(
+    database: &Database<F>,
+    operation: &'static str,
+    job_id: &JobId,
+    seq: u64,
+) -> Result<Option<Item>, StoreError>
+where
+    F: Function + Granted<Query<JobEvents>>,
+{
+    let query = database
+        .query::<JobEvents>()
+        .key_condition_expression("job_id = :job_id AND seq = :seq")
+        .expression_attribute_values(":job_id", text(job_id))
+        .expression_attribute_values(":seq", number(seq));
+    Ok(all_items(operation, query).await?.into_iter().next())
 }
 
 /// The log of durable messages in `job_events`.
@@ -69,6 +97,38 @@ impl<F: Function> EventStore<F> {
         })
     }
 
+    /// Writes the checkpoint of a running stage. False, without a change, when a later claim has written one.
+    pub(super) async fn put_checkpoint(
+        &self,
+        checkpoint: &StoredCheckpoint,
+    ) -> Result<bool, StoreError>
+    where
+        F: Granted<PutItem<JobEvents>>,
+    {
+        let answer = self
+            .database
+            .put_item::<StoredCheckpoint>()
+            .set_item(Some(checkpoint.to_dynamodb_item()?))
+            .condition_expression("attribute_not_exists(job_id) OR epoch <= :epoch")
+            .expression_attribute_values(":epoch", number(checkpoint.epoch))
+            .send()
+            .await;
+        Ok(condition_met("storing a checkpoint", answer)?.is_some())
+    }
+
+    /// The item with the last checkpoint of the job's running stage.
+    pub(super) async fn checkpoint(
+        &self,
+        job_id: &JobId,
+    ) -> Result<Option<StoredCheckpoint>, StoreError>
+    where
+        F: Granted<Query<JobEvents>>,
+    {
+        let operation = "reading a checkpoint";
+        let item = item_at(&self.database, operation, job_id, StoredCheckpoint::SEQ).await?;
+        Ok(item.map(StoredCheckpoint::from_dynamodb_item).transpose()?)
+    }
+
     /// The event at `seq`, committed or not.
     pub async fn at(&self, job_id: &JobId, seq: u64) -> Result<Option<Event>, StoreError>
     where
@@ -76,6 +136,45 @@ impl<F: Function> EventStore<F> {
     {
         let events = self.between(job_id, seq.saturating_sub(1), seq).await?;
         Ok(events.into_iter().next())
+    }
+
+    /// The first events after `after`, up to and including `last`, in order: as many as one request returns,
+    /// which is up to 1 MB. See [`Self::between`] for `last`.
+    pub async fn first_between(
+        &self,
+        job_id: &JobId,
+        after: u64,
+        last: u64,
+    ) -> Result<FirstEvents, StoreError>
+    where
+        F: Granted<Query<JobEvents>>,
+    {
+        if after >= last {
+            return Ok(FirstEvents::default());
+        }
+        let answer = self.range(job_id, after, last).consistent_read(true);
+        let answer = answer.send().await;
+        let answer = answer.map_err(StoreError::of("reading the log"))?;
+        let is_cut = answer.last_evaluated_key.is_some();
+        let items = answer.items.unwrap_or_default().into_iter();
+        let events = items.map(|item| Ok(Event::from_dynamodb_item(item)?));
+        Ok(FirstEvents {
+            events: events.collect::<Result<_, StoreError>>()?,
+            is_cut,
+        })
+    }
+
+    /// The query of the events after `after`, up to and including `last`. DynamoDB refuses an empty range.
+    fn range(&self, job_id: &JobId, after: u64, last: u64) -> QueryFluentBuilder
+    where
+        F: Granted<Query<JobEvents>>,
+    {
+        self.database
+            .query::<JobEvents>()
+            .key_condition_expression("job_id = :job_id AND seq BETWEEN :first AND :last")
+            .expression_attribute_values(":job_id", text(job_id))
+            .expression_attribute_values(":first", number(after.saturating_add(1)))
+            .expression_attribute_values(":last", number(last))
     }
 
     /// The events after `after`, up to and including `last`, in order. Events beyond the job's `seq` are not
@@ -89,17 +188,10 @@ impl<F: Function> EventStore<F> {
     where
         F: Granted<Query<JobEvents>>,
     {
-        // DynamoDB refuses an empty range.
         if after >= last {
             return Ok(Vec::new());
         }
-        let query = self
-            .database
-            .query::<JobEvents>()
-            .key_condition_expression("job_id = :job_id AND seq BETWEEN :first AND :last")
-            .expression_attribute_values(":job_id", text(job_id))
-            .expression_attribute_values(":first", number(after + 1))
-            .expression_attribute_values(":last", number(last));
+        let query = self.range(job_id, after, last);
         let items = all_items("reading the log", query).await?;
         items
             .into_iter()

@@ -1,22 +1,41 @@
-//! Reads, conditional writes and transactions of the tables and of the results in the bucket.
+//! Reads, conditional writes and transactions of the tables and of the objects in the bucket.
 
 mod allowance;
+mod artifact_list;
+mod artifacts;
 mod audience;
+mod checkpoints;
 mod connections;
 mod error;
 mod events;
 mod jobs;
+mod json_objects;
+mod parameters;
+mod queue_listeners;
 mod results;
 mod subscriptions;
 mod transactions;
+mod uploads;
+mod waiting_jobs;
+mod worker_tokens;
 
+pub use artifacts::{ArtifactContents, ArtifactPut, ArtifactStore, Recorded};
 pub use audience::Page;
+pub use checkpoints::CheckpointStore;
 pub use connections::{ConnectionStore, correlation_id};
 pub use error::StoreError;
-pub use events::{Appended, EventStore};
-pub use jobs::{Claim, Commit, CreationOutcome, ExternalClaim, JobStore, Lease, ProgressPoint};
+pub use events::{Appended, EventStore, FirstEvents};
+pub use jobs::{
+    Claim, Commit, Commits, CreationOutcome, ExternalClaim, HandBack, JobStore, Lease,
+    ProgressPoint, ProgressWrite, WorkerReport,
+};
+pub use parameters::ParameterStore;
+pub use queue_listeners::{ListenError, QueueListenerStore};
 pub use results::{ResultStore, StoredResults, packed};
 pub use subscriptions::{
     Authorized, CommitOutcome, Precondition, SubscribeContext, SubscribeError, SubscriptionRequest,
     SubscriptionStore,
 };
+pub use uploads::{Assembled, PartUrl, UploadStore};
+pub use waiting_jobs::WaitingJobStore;
+pub use worker_tokens::{QueueAccess, WorkerTokenStore};

@@ -1,9 +1,6 @@
 //! The results of stages. Small results are in the log, large ones in the bucket.
 
-use aws_sdk_s3::{
-    error::DisplayErrorContext, operation::get_object::GetObjectOutput,
-    presigning::PresigningConfig, primitives::ByteStream,
-};
+use aws_sdk_s3::presigning::PresigningConfig;
 use granted_aws::Objects;
 use raw_json::RawJson;
 use stagecast_contract::{
@@ -17,11 +14,13 @@ use typed_contract::{
     grants::{GetObject, Granted, PutObject},
 };
 
-use super::StoreError;
+use super::{StoreError, json_objects};
 use crate::{hash::sha256_hex, response_size::fits_into_response};
 
 /// How long a presigned URL is valid.
 const PRESIGNED_FOR: std::time::Duration = std::time::Duration::from_mins(5);
+
+const READING: &str = "reading the results";
 
 /// Results, or the URL to read them from.
 #[derive(Clone, Debug, PartialEq)]
@@ -55,7 +54,7 @@ fn object_key(job_id: &JobId, results: &Results) -> Result<Option<String>, Store
     let mut parameters = query.split('&').filter_map(|it| it.split_once('='));
     match parameters.find(|(name, _)| *name == SHA256) {
         Some((_, sha256)) => Ok(Some(results_key(job_id, sha256))),
-        None => Err(StoreError::call("reading the results")(format!(
+        None => Err(StoreError::call(READING)(format!(
             "the URL {url} has no {SHA256}"
         ))),
     }
@@ -111,16 +110,7 @@ impl<F: Function> ResultStore<F> {
         let (Some(json), Some(key)) = (large, object_key(job_id, &results)?) else {
             return Ok(results);
         };
-        self.objects
-            .put_object::<buckets::Objects>()
-            .key(key)
-            .content_type("application/json")
-            .body(ByteStream::from(json.get().as_bytes().to_vec()))
-            .send()
-            .await
-            .map_err(|error| {
-                StoreError::call("storing the results")(DisplayErrorContext(error).to_string())
-            })?;
+        json_objects::put(&self.objects, "storing the results", key, &json).await?;
         Ok(results)
     }
 
@@ -132,9 +122,7 @@ impl<F: Function> ResultStore<F> {
         let Some(key) = object_key(job_id, &results)? else {
             return Ok(results.results);
         };
-        let json = collect(self.object(&key).await?.body).await?;
-        RawJson::from_text(json)
-            .map_err(|error| StoreError::call("reading the results")(error.to_string()))
+        json_objects::get(&self.objects, READING, &key).await
     }
 
     /// The results that a message contains or refers to, for a response of the HTTP API.
@@ -149,10 +137,10 @@ impl<F: Function> ResultStore<F> {
         let Some(key) = object_key(job_id, &results)? else {
             return Ok(StoredResults::Json(results.results.get().to_owned()));
         };
-        let object = self.object(&key).await?;
+        let object = json_objects::open(&self.objects, READING, &key).await?;
         let size = object.content_length().unwrap_or(i64::MAX);
         if usize::try_from(size).is_ok_and(|size| size <= MAX_RESULTS_RESPONSE_BYTES) {
-            let json = collect(object.body).await?;
+            let json = json_objects::read_body(READING, object.body).await?;
             if fits_into_response(&json) {
                 return Ok(StoredResults::Json(json));
             }
@@ -165,34 +153,9 @@ impl<F: Function> ResultStore<F> {
             .key(key)
             .presigned(config)
             .await
-            .map_err(|error| {
-                StoreError::call("presigning a URL")(DisplayErrorContext(error).to_string())
-            })?;
+            .map_err(StoreError::of_s3("presigning a URL"))?;
         Ok(StoredResults::Url(request.uri().to_owned()))
     }
-
-    async fn object(&self, key: &str) -> Result<GetObjectOutput, StoreError>
-    where
-        F: Granted<GetObject<buckets::Objects>>,
-    {
-        self.objects
-            .get_object::<buckets::Objects>()
-            .key(key)
-            .send()
-            .await
-            .map_err(|error| {
-                StoreError::call("reading the results")(DisplayErrorContext(error).to_string())
-            })
-    }
-}
-
-async fn collect(body: ByteStream) -> Result<String, StoreError> {
-    let bytes = body
-        .collect()
-        .await
-        .map_err(|error| StoreError::call("reading the results")(error.to_string()))?;
-    String::from_utf8(bytes.to_vec())
-        .map_err(|error| StoreError::call("reading the results")(error.to_string()))
 }
 
 #[cfg(test)]

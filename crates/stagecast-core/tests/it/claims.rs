@@ -1,7 +1,9 @@
 //! Claims and leases: competing claims, lost responses and conflicts.
 
 use local_aws::{Fault, Times};
-use stagecast_contract::{functions::WorkerFunction, limits::LEASE_SECONDS, messages::JobStatus};
+use stagecast_contract::{
+    functions::WorkerFunction, ids::WorkerKey, limits::LEASE_SECONDS, messages::JobStatus,
+};
 use stagecast_core::{
     models::TerminalState,
     stores::{Claim, ExternalClaim, JobStore, Lease},
@@ -113,6 +115,7 @@ async fn worker_reclaims_its_own_job_at_once_and_another_does_not() {
         let external = ExternalClaim {
             stages: &stages,
             worker_id: Some(worker_id),
+            new_key: None,
         };
         jobs.claim_for(&known, external).await.unwrap()
     };
@@ -127,6 +130,31 @@ async fn worker_reclaims_its_own_job_at_once_and_another_does_not() {
 }
 
 #[tokio::test]
+async fn claim_from_a_queue_whose_answer_was_lost_is_recognized_by_its_key() {
+    let (aws, clock) = (TestAws::new(), fixtures::clock());
+    let job = fixtures::waiting_job(&aws, &clock, 1, |job| job).await;
+    let jobs = stores::<WorkerFunction>(&aws, &clock).jobs.clone();
+    let known = jobs.load(&job.id).await.unwrap().unwrap();
+    let (key, other) = (WorkerKey::new([7; 16]), WorkerKey::new([8; 16]));
+    let claim = async |key| {
+        let external = ExternalClaim {
+            stages: &[],
+            worker_id: Some("one"),
+            new_key: Some(key),
+        };
+        jobs.claim_for(&known, external).await.unwrap()
+    };
+
+    let (first, _) = acquired(claim(&key).await);
+    // The SDK repeats the request with what was read before.
+    let (again, _) = acquired(claim(&key).await);
+    let of_another = claim(&other).await;
+
+    assert_eq!((first.epoch, again.epoch), (1, 1));
+    assert!(matches!(of_another, Claim::Outdated(_)), "{of_another:?}");
+}
+
+#[tokio::test]
 async fn claim_that_meets_a_newer_one_is_outdated() {
     let (aws, clock) = (TestAws::new(), fixtures::clock());
     let job = external_job(&aws, &clock, 1).await;
@@ -135,6 +163,7 @@ async fn claim_that_meets_a_newer_one_is_outdated() {
     let external = ExternalClaim {
         stages: &stages,
         worker_id: Some("one"),
+        new_key: None,
     };
     let known = jobs.load(&job.id).await.unwrap().unwrap();
     acquired(jobs.claim_for(&known, external).await.unwrap());
@@ -152,10 +181,11 @@ async fn external_claim_of_an_ended_job_is_refused_whatever_was_read() {
     let external = ExternalClaim {
         stages: &[],
         worker_id: Some("one"),
+        new_key: None,
     };
     let known = jobs.load(&job.id).await.unwrap().unwrap();
     let (lease, _) = acquired(jobs.claim_for(&known, external).await.unwrap());
-    jobs.end(&lease, &TerminalState::Cancelled, 1)
+    jobs.end(&lease, &TerminalState::Cancelled, 1, None)
         .await
         .unwrap();
 

@@ -38,6 +38,7 @@ impl External {
         let unattended = Unattended::new(
             delivery.jobs.clone(),
             delivery.events.clone(),
+            delivery.waiting.clone(),
             delivery.queues.clone(),
             clock.clone(),
         );
@@ -67,6 +68,7 @@ impl External {
         let external = ExternalClaim {
             stages: &["a".to_owned()],
             worker_id: None,
+            new_key: None,
         };
         let known = self.load().await;
         match self

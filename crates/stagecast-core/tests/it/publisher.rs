@@ -4,7 +4,7 @@ use local_aws::{Fault, Times};
 use serde_json::Value;
 use stagecast_contract::{
     limits::LEASE_SECONDS,
-    messages::JobStatus,
+    messages::{JobStatus, WorkAmount},
     queues::DeliveryQueue,
     tables::{JobEvents, Jobs},
 };
@@ -29,6 +29,7 @@ fn point(percent: u8) -> ProgressPoint {
         overall_progress: percent,
         message: format!("{percent} percent"),
         estimated_seconds_remaining: None,
+        work: WorkAmount::default(),
     }
 }
 

@@ -3,8 +3,11 @@
 mod attempts;
 mod failures;
 mod fan_out;
+mod limits;
 mod log;
 mod progress;
+mod queues;
+mod uploads;
 mod watchdog;
 
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
@@ -112,9 +115,12 @@ impl Site {
         let mut events = self.aws.items::<JobEvents>();
         let seq = |event: &Value| event["seq"]["N"].as_str().and_then(|seq| seq.parse().ok());
         events.sort_by_key(|event| seq(event).unwrap_or(0_u64));
-        let messages = events.iter().map(|event| &event["message"]["S"]);
+        // Artifacts are beside the log.
+        let messages = events
+            .iter()
+            .filter_map(|event| event["message"]["S"].as_str());
         messages
-            .map(|text| serde_json::from_str(text.as_str().unwrap()).unwrap())
+            .map(|text| serde_json::from_str(text).unwrap())
             .collect()
     }
 }

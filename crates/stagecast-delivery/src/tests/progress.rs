@@ -1,7 +1,10 @@
 //! Tasks for progress, which are dropped once newer progress or a durable message exists.
 
 use local_aws::Fault;
-use stagecast_contract::queues::{DeliveryKind, DeliveryTask};
+use stagecast_contract::{
+    messages::WorkAmount,
+    queues::{DeliveryKind, DeliveryTask},
+};
 use stagecast_core::{delivery::Publisher, models::TerminalState, stores::ProgressPoint};
 use stagecast_testing::fixtures::{TestJob, claimed, json};
 use stagecast_testing::product::PipelineFunction;
@@ -22,6 +25,7 @@ async fn report(run: &mut Publisher<PipelineFunction>, progress: u8) {
         overall_progress: progress / 2,
         message: "Working...".to_owned(),
         estimated_seconds_remaining: None,
+        work: WorkAmount::default(),
     };
     run.report(&point).await.expect("progress can be reported");
 }

@@ -6,7 +6,9 @@ use local_aws::{Call, Fault};
 use serde_json::json as message_json;
 use stagecast_contract::{
     limits::{ABANDONED_AFTER_SECONDS, JOB_TTL_SECONDS, LEASE_SECONDS, WATCHDOG_MARGIN_SECONDS},
+    messages::{Artifact, WorkAmount},
     queues::{DeliveryKind, DeliveryQueue, DeliveryTask, JobQueue},
+    tables::JobEvents,
 };
 use stagecast_core::{models::TerminalState, stores::ProgressPoint};
 use stagecast_testing::fixtures::{TestJob, cancel, claimed, external_job, json};
@@ -113,6 +115,7 @@ async fn external_job_fails_when_its_worker_is_lost() {
         overall_progress: 70,
         message: String::new(),
         estimated_seconds_remaining: None,
+        work: WorkAmount::default(),
     };
     worker.report(&point).await.unwrap();
     site.clock
@@ -132,6 +135,38 @@ async fn external_job_fails_when_its_worker_is_lost() {
     let published = (DeliveryKind::Published, 1, Some(2));
     assert_eq!(ranges(&site), [published]);
     worker.renew().await.unwrap_err();
+}
+
+#[tokio::test]
+async fn logged_event_of_a_lost_worker_is_committed_with_its_artifacts() {
+    let site = Site::new();
+    let job = external_job(&site.aws, &site.clock, 1).await;
+    let mut worker = claimed(&site.aws, &site.clock, &job).await;
+    let artifacts = [Artifact {
+        name: "report.csv".to_owned(),
+        content_type: "text/csv".to_owned(),
+        size: 3,
+        sha256: "0a".repeat(32),
+    }];
+    site.aws.fail(0..1, Fault::Outage, |call| {
+        call.operation == "dynamodb:TransactWriteItems"
+    });
+    let failed = worker
+        .finish_stage_listing("a", None, json("1"), &artifacts)
+        .await;
+    failed.unwrap_err();
+    assert!(site.item()["artifacts_revision"].is_null());
+    site.clock.advance(LEASE_SECONDS + ABANDONED_AFTER_SECONDS);
+
+    site.deliver(&check_of_claim(&job, 1)).await;
+
+    assert_eq!(logged(&site), ["stage_complete", "job_failed"]);
+    assert_eq!(site.item()["artifacts_revision"]["N"], "1");
+    let events = site.aws.items::<JobEvents>();
+    let list = events.iter().find(|item| !item["artifacts"].is_null());
+    let listed = &list.unwrap()["artifacts"]["L"];
+    assert_eq!(listed.as_array().unwrap().len(), 1);
+    assert_eq!(listed[0]["M"]["name"]["S"], "report.csv");
 }
 
 #[tokio::test]

@@ -34,6 +34,8 @@ mod stack_error;
 mod stack_options;
 #[cfg(feature = "deploy")]
 mod terminal;
+#[cfg(feature = "deploy")]
+pub(crate) mod worker_tokens;
 
 mod architecture;
 pub(crate) mod check;

@@ -32,6 +32,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<CommandOutcome> {
     let folder = arguments.path.as_deref().unwrap_or(&default);
     require_empty(folder)?;
     let stagecast = arguments.stagecast.clone().unwrap_or_default();
+    let resolve = || format!("cannot resolve '{}'", folder.display());
+    let stagecast = stagecast.relative_to(folder).with_context(resolve)?;
     for (path, contents) in new::files(name, &stagecast) {
         write(&folder.join(path), contents.as_bytes())?;
     }

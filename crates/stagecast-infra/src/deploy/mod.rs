@@ -24,6 +24,7 @@ mod page_bucket;
 mod parameters;
 mod session;
 mod stack_name;
+mod worker_tokens;
 
 pub use artifact_bucket::{ArtifactBucket, ArtifactError, BucketStatus, Upload};
 pub use build::{BuildError, build};
@@ -42,6 +43,7 @@ pub use parameters::{
 };
 pub use session::{AwsSession, Caller, SessionError, SessionOptions};
 pub use stack_name::{InvalidStackName, StackName};
+pub use worker_tokens::{TokenError, WorkerTokens};
 
 /// The prefix of the names of change sets.
 pub const NAME_PREFIX: &str = "stagecast";

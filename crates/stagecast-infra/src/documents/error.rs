@@ -25,6 +25,15 @@ pub enum DocumentError {
         /// The schema as JSON.
         schema: String,
     },
+    /// A body is described of a route that the product does not have.
+    #[error(
+        "the project describes a body of the route `{route}`, which the product does not have\n  help: \
+         add the route to the product's http_routes, or remove it from Project::with_bodies"
+    )]
+    UnknownRoute {
+        /// The key of the route.
+        route: String,
+    },
     /// The document cannot be serialized as YAML.
     #[error("cannot write the document as YAML: {0}")]
     Yaml(#[from] serde_yaml::Error),

@@ -124,7 +124,17 @@ fn of_type(path: &str, kind: &str, schema: &Map<String, Value>) -> Result<String
             let items = schema.get("items").ok_or_else(unsupported)?;
             Ok(format!("Array<{}>", choices(path, items)?.join(" | ")))
         }
-        "object" => inline_object(path, schema)?.ok_or_else(unsupported),
+        "object" => match (
+            inline_object(path, schema)?,
+            schema.get("additionalProperties"),
+        ) {
+            (Some(object), _) => Ok(object),
+            (None, Some(values @ Value::Object(_))) => {
+                let values = choices(path, values)?.join(" | ");
+                Ok(format!("Record<string, {values}>"))
+            }
+            (None, _) => Err(unsupported()),
+        },
         _ => Err(unsupported()),
     }
 }
@@ -163,6 +173,10 @@ mod tests {
         assert_eq!(
             type_of(&json!({ "type": "array", "items": { "type": "string" } })),
             "Array<string>"
+        );
+        assert_eq!(
+            type_of(&json!({ "type": "object", "additionalProperties": { "type": "string" } })),
+            "Record<string, string>"
         );
         assert_eq!(
             type_of(&json!({

@@ -4,7 +4,7 @@ use constructs::settings::{
     Architecture, ConnectAuthorizer, CustomDomain, DataPolicy, JwtAuthorizer, LogLevel, NameSuffix,
     Origin, QueueConcurrency, RetentionDays, TableKey, Throttling, TopicArn,
 };
-use stagecast_contract::{functions::DeliveryFunction, limits};
+use stagecast_contract::{functions::DeliveryFunction, limits, retention::JobRetention};
 use typed_contract::functions::{Function as _, FunctionSpec};
 
 /// The settings that differ between environments.
@@ -15,6 +15,9 @@ pub struct Environment {
     /// The default of the stack's parameter with the suffix of the names of tables and queues. No two
     /// environments share one, so that an account can hold all of them.
     pub name_suffix: NameSuffix,
+    /// The retention of jobs, with their logs, inputs and results: the longest that a job can have, and the
+    /// default.
+    pub job_retention: JobRetention,
     /// The retention of all log groups.
     pub log_retention: RetentionDays,
     /// The lowest level that the functions log.
@@ -73,6 +76,7 @@ impl Environment {
         Self {
             name: "dev",
             name_suffix: NameSuffix::default(),
+            job_retention: JobRetention::DEFAULT,
             log_retention: RetentionDays::OneWeek,
             log_level: LogLevel::Debug,
             data: DataPolicy::Disposable,

@@ -16,3 +16,4 @@ pub use constructs::settings::{
 pub use environment::Environment;
 pub use error::EnvironmentError;
 pub use overrides::Overrides;
+pub use stagecast_contract::retention::JobRetention;

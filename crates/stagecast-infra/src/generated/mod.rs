@@ -65,7 +65,7 @@ fn documents(project: Project) -> Result<Vec<GeneratedFile>, GenerateError> {
         ),
         (
             "openapi.yaml",
-            documents::openapi(project.product, &format!("# {NOTICE}\n"))?,
+            documents::openapi(project, &format!("# {NOTICE}\n"))?,
         ),
         ("messages.schema.json", schemas.document(NOTICE)?),
         (

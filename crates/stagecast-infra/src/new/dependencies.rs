@@ -1,9 +1,14 @@
 //! Where a product gets the crates of Stagecast from.
 
-use std::{fmt::Write as _, fs, path::PathBuf};
+use std::{
+    env,
+    fmt::Write as _,
+    fs, io,
+    path::{Component, Path, PathBuf},
+};
 
 /// The crates that a product depends on, and more of their entries in the manifest.
-const CRATES: [(&str, &str); 7] = [
+const CRATES: [(&str, &str); 8] = [
     ("stagecast", ""),
     ("stagecast-contract", ""),
     ("stagecast-dev", ""),
@@ -11,6 +16,7 @@ const CRATES: [(&str, &str); 7] = [
     ("stagecast-infra", ", default-features = false"),
     ("stagecast-local", ""),
     ("stagecast-scenarios", ""),
+    ("stagecast-testing", ""),
     ("typed-contract", ""),
 ];
 
@@ -20,8 +26,13 @@ const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// Where a product gets the crates of Stagecast from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum StagecastSource {
-    /// A checkout of the repository: its absolute path.
-    Checkout(String),
+    /// A checkout of the repository.
+    Checkout {
+        /// Its absolute path.
+        root: PathBuf,
+        /// The path in the manifest, with slashes.
+        written: String,
+    },
     /// The URL of a Git repository with the tag of [`VERSION`].
     Git(String),
 }
@@ -44,14 +55,30 @@ impl StagecastSource {
             return Err("it is no checkout of Stagecast: crates/stagecast is not there".to_owned());
         }
         let path = folder.to_str().ok_or("its path is not UTF-8")?;
-        Ok(Self::Checkout(path.to_owned()))
+        let written = path.to_owned();
+        Ok(Self::Checkout {
+            root: folder,
+            written,
+        })
+    }
+
+    /// The same source, with the path of a checkout relative to the workspace in `folder`, which need not exist:
+    /// both can be moved or checked out elsewhere together. A path on another drive stays absolute.
+    pub(crate) fn relative_to(self, folder: &Path) -> io::Result<Self> {
+        match self {
+            Self::Checkout { root, .. } => {
+                let written = relative(&root, &resolved(folder)?);
+                Ok(Self::Checkout { root, written })
+            }
+            Self::Git(url) => Ok(Self::Git(url)),
+        }
     }
 
     /// The versions of all dependencies that this source is tested with, for a product that has no
     /// `Cargo.lock` yet. Cargo removes what the product does not use.
     pub(crate) fn lock_file(&self) -> Option<PathBuf> {
         match self {
-            Self::Checkout(path) => Some(PathBuf::from(path).join("Cargo.lock")),
+            Self::Checkout { root, .. } => Some(root.join("Cargo.lock")),
             Self::Git(_) => None,
         }
     }
@@ -61,8 +88,8 @@ impl StagecastSource {
         let mut lines = String::new();
         for (name, more) in CRATES {
             let source = match self {
-                Self::Checkout(path) => {
-                    format!("path = {}", quote(&format!("{path}/crates/{name}")))
+                Self::Checkout { written, .. } => {
+                    format!("path = {}", quote(&format!("{written}/crates/{name}")))
                 }
                 Self::Git(url) => format!("git = {}, tag = \"v{VERSION}\"", quote(url)),
             };
@@ -71,6 +98,41 @@ impl StagecastSource {
         }
         lines.trim_end().to_owned()
     }
+}
+
+/// The absolute path of a folder without symbolic links. Its last parts need not exist.
+fn resolved(folder: &Path) -> io::Result<PathBuf> {
+    let absolute = env::current_dir()?.join(folder);
+    let existing = absolute.ancestors().find(|it| it.exists());
+    let existing = existing.unwrap_or(Path::new("/"));
+    let missing = absolute.strip_prefix(existing).unwrap_or(Path::new(""));
+    let mut resolved = existing.canonicalize()?;
+    for part in missing.components() {
+        match part {
+            Component::ParentDir => {
+                resolved.pop();
+            }
+            part => resolved.push(part),
+        }
+    }
+    Ok(resolved)
+}
+
+/// The path `to` as seen from the folder `from`, with slashes. Both are absolute.
+fn relative(to: &Path, from: &Path) -> String {
+    let shared = to.components().zip(from.components());
+    let shared = shared.take_while(|(one, other)| one == other).count();
+    if shared == 0 {
+        return to.to_string_lossy().into_owned();
+    }
+    let up = from.components().skip(shared).map(|_| "..".to_owned());
+    let down = to.components().skip(shared);
+    let down = down.map(|part| part.as_os_str().to_string_lossy().into_owned());
+    let parts: Vec<_> = up.chain(down).collect();
+    if parts.is_empty() {
+        return ".".to_owned();
+    }
+    parts.join("/")
 }
 
 /// A string in TOML, whose escapes include those of JSON.
@@ -98,16 +160,31 @@ mod tests {
     }
 
     #[test]
-    fn checkout_is_used_by_its_absolute_path() {
+    fn checkout_is_used_by_its_path_relative_to_the_workspace() {
         let checkout = StagecastSource::new(CHECKOUT).expect("this checkout");
         let root = fs::canonicalize(CHECKOUT).expect("a folder");
+        let folder = root.join("target/not-there/../imports");
+        let checkout = checkout.relative_to(&folder).expect("a path");
         let dependencies = checkout.dependencies();
         let line = format!(
             "stagecast-infra = {{ path = \"{}/crates/stagecast-infra\", default-features = false }}",
-            root.display()
+            "../.."
         );
         assert!(dependencies.lines().any(|it| it == line), "{dependencies}");
         assert_eq!(checkout.lock_file(), Some(root.join("Cargo.lock")));
+    }
+
+    #[test]
+    fn path_is_relative_from_any_folder() {
+        for (to, from, expected) in [
+            ("/a/stagecast", "/a/imports", "../stagecast"),
+            ("/a/stagecast", "/a/b/imports", "../../stagecast"),
+            ("/a/stagecast", "/a/stagecast/imports", ".."),
+            ("/a/b", "/a/b", "."),
+        ] {
+            let path = relative(Path::new(to), Path::new(from));
+            assert_eq!(path, expected, "{to} from {from}");
+        }
     }
 
     #[test]

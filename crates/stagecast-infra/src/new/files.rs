@@ -26,6 +26,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("product/handlers/manifest.toml"),
     ),
     (
+        "handlers/clippy.toml",
+        include_str!("product/handlers/clippy.toml"),
+    ),
+    (
         "handlers/src/bin/delivery.rs",
         include_str!("product/handlers/bin/delivery.rs"),
     ),

@@ -1,26 +1,36 @@
 //! The handler on AWS in this process: requests in; answers, items, objects and messages out.
 
+mod artifacts;
 mod cancel;
 mod create;
+mod delayed_start;
+mod descriptions;
+mod events;
 mod idempotency;
+mod limits;
+mod queues;
 mod results;
+mod retention;
 mod status;
+mod uploads;
 
 use aws_config::retry::RetryConfig;
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use serde_json::Value;
 use stagecast_contract::{
+    description::JOB_DESCRIPTION_TYPE,
     functions::JobsFunction,
-    input::{InputRules, MediaType, no_check},
+    input::{InputRules, MediaType, any_parameters, no_check},
     queues::DeliveryQueue,
     routes::HttpRoute,
     tables::Jobs,
 };
 use stagecast_core::clock::Clock;
+use stagecast_infra::project::Project;
 use stagecast_testing::{
     TestAws,
     fixtures::{self, TestJob},
-    http_api::{Answer, job_request},
+    http_api::{Answer, job_request, request, with_body, with_header},
 };
 
 use crate::Handler;
@@ -36,6 +46,7 @@ static TABLES: InputRules = InputRules {
     }],
     max_bytes: 1000,
     check: no_check,
+    check_parameters: any_parameters,
     example: "",
 };
 
@@ -56,12 +67,31 @@ impl Site {
         Self::retrying(RetryConfig::standard())
     }
 
+    /// A function whose pipeline accepts these inputs.
+    fn accepting(rules: &'static InputRules) -> Self {
+        Self::of(RetryConfig::disabled(), rules)
+    }
+
     fn retrying(retries: RetryConfig) -> Self {
-        let (aws, clock) = (TestAws::new(), fixtures::clock());
+        Self::of(retries, &TABLES)
+    }
+
+    fn of(retries: RetryConfig, rules: &'static InputRules) -> Self {
+        Self::on(TestAws::new(), retries, rules)
+    }
+
+    /// The function of a product whose pipeline accepts [`TABLES`].
+    fn of_project(project: Project) -> Self {
+        Self::on(TestAws::of(project), RetryConfig::disabled(), &TABLES)
+    }
+
+    fn on(aws: TestAws, retries: RetryConfig, rules: &'static InputRules) -> Self {
+        let clock = fixtures::clock();
         let config = aws.config::<JobsFunction>().into_builder();
         let config = config.retry_config(retries).build();
         let environment = fixtures::environment(&aws);
-        let handler = Handler::new(&config, &environment, clock.clone(), &TABLES);
+        let handler = Handler::new(&config, &environment, clock.clone(), rules);
+        let handler = handler.expect("the template sets valid variables");
         Self {
             aws,
             clock,
@@ -92,8 +122,25 @@ impl Site {
     /// The delivery tasks on the queue, without watchdogs.
     fn deliveries(&self) -> Vec<Value> {
         let mut messages = self.aws.queued::<DeliveryQueue>();
-        messages.retain(|message| message["content"]["watchdog"].is_null());
+        messages.retain(|message| {
+            message["content"]["watchdog"].is_null() && message["content"] != "upload_deadline"
+        });
         messages
+    }
+
+    /// Creates a job from a description.
+    async fn describe(&self, description: &Value) -> Answer {
+        let request = with_body(request(HttpRoute::CreateJob), description.to_string());
+        self.handle(with_header(request, "content-type", JOB_DESCRIPTION_TYPE))
+            .await
+    }
+
+    /// The jobs whose uploads are checked.
+    fn upload_checks(&self) -> Vec<String> {
+        let mut messages = self.aws.queued::<DeliveryQueue>();
+        messages.retain(|message| message["content"] == "upload_deadline");
+        let ids = messages.iter().map(|message| message["job_id"].as_str());
+        ids.map(|id| id.unwrap_or_default().to_owned()).collect()
     }
 
     /// The jobs whose watchdogs are on the queue.

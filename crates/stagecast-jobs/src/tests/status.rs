@@ -11,8 +11,9 @@ use stagecast_testing::{
 
 use super::Site;
 
-const ROUTES: [HttpRoute; 3] = [
+const ROUTES: [HttpRoute; 4] = [
     HttpRoute::GetJob,
+    HttpRoute::GetEvents,
     HttpRoute::GetResults,
     HttpRoute::CancelJob,
 ];

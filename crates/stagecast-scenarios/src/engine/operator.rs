@@ -106,6 +106,23 @@ impl Operator {
             .expect("the lease is expired");
     }
 
+    /// Expires the upload of a job that awaits its input, as if it had waited for a day.
+    pub(crate) async fn expire_upload(&self, job_id: &str) {
+        let update = self.dynamodb.update_item();
+        update
+            .table_name(self.outputs.table(Jobs::SPEC))
+            .key("job_id", AttributeValue::S(job_id.to_owned()))
+            .update_expression("SET upload.expires_at = :then")
+            .condition_expression("attribute_exists(upload)")
+            .expression_attribute_values(
+                ":then",
+                AttributeValue::S(Timestamp::from_epoch_seconds(0).to_string()),
+            )
+            .send()
+            .await
+            .expect("the upload is expired");
+    }
+
     /// Sends a message to a queue.
     pub(crate) async fn send<Q: Queue>(&self, message: &Q::Message) {
         let url = self.sqs.get_queue_url();

@@ -17,4 +17,5 @@ pub use subscribers::{
     late_subscriber_gets_the_log_from_the_beginning,
     returning_subscriber_gets_every_durable_message_once_and_in_order,
     two_subscribers_get_the_same_durable_messages, unsubscribed_client_gets_no_more_messages,
+    watcher_over_http_gets_the_durable_messages_of_a_subscriber,
 };

@@ -1,5 +1,8 @@
 //! Who gets which messages of a job.
 
+use std::time::Duration;
+
+use http::Method;
 use serde_json::{Value, json};
 
 use crate::{
@@ -88,6 +91,34 @@ pub async fn two_subscribers_get_the_same_durable_messages(scenario: &Scenario) 
     assert_eq!(log::read(&mut second, &job.id, 0).await, messages);
     first.close().await;
     second.close().await;
+}
+
+/// Requests in a loop get the durable messages of a subscriber, until the service asks for no further request.
+pub async fn watcher_over_http_gets_the_durable_messages_of_a_subscriber(scenario: &Scenario) {
+    let job = scenario.create().await;
+    let mut client = scenario.system.watch(&job).await;
+    let http = &scenario.system.http;
+    let (mut events, mut after) = (Vec::new(), json!(0));
+    let watching = async {
+        loop {
+            let path = format!("{}/events?after_seq={after}", job.path());
+            let answer = http.with_key(Method::GET, &path, &job.key).await;
+            assert_eq!(answer.status, 200, "{answer:?}");
+            let page = answer.json();
+            assert_eq!(page["recovered"], true, "{page}");
+            events.extend(page["events"].as_array().cloned().unwrap_or_default());
+            assert_eq!(page["snapshot"]["seq"], events.len(), "{page}");
+            after = page["next_after_seq"].clone();
+            if page["retry_after"].is_null() {
+                return events;
+            }
+            // The service would have asked for a longer time.
+            tokio::time::sleep(Duration::from_millis(250)).await;
+        }
+    };
+    let (events, messages) = tokio::join!(watching, log::read(&mut client, &job.id, 0));
+    assert_eq!(events, messages);
+    client.close().await;
 }
 
 /// After the reply `unsubscribed`, nothing about the job arrives; other subscribers get all of it.

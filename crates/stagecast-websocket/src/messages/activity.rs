@@ -21,6 +21,10 @@ pub(super) async fn record(context: &Context, invocation: &Invocation) -> Result
     let Some(connection) = connections.touch(connection_id).await? else {
         return Err(connection_ended());
     };
+    if let Err(error) = context.listeners.renew(&connection).await {
+        // No reason to fail: the client's next message retries.
+        tracing::warn!(%error, "listeners could not be renewed");
+    }
     let Some(pending) = connection.pending_reply else {
         return Ok(());
     };

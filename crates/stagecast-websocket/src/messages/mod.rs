@@ -3,8 +3,10 @@
 mod access;
 mod activity;
 mod cancel_job;
+mod listen;
 mod ping;
 mod request_status;
+mod stop_listening;
 mod subscribe;
 mod unsubscribe;
 
@@ -56,6 +58,12 @@ async fn serve(
         }
         ClientMessage::RequestStatus(message) => {
             request_status::handle(context, invocation, request_id, message).await
+        }
+        ClientMessage::Listen(message) => {
+            listen::handle(context, invocation, request_id, message).await
+        }
+        ClientMessage::StopListening(message) => {
+            stop_listening::handle(context, invocation, request_id, message).await
         }
         ClientMessage::Ping(message) => {
             ping::handle(context, invocation, request_id, message).await

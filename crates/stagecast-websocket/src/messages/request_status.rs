@@ -16,8 +16,9 @@ pub(super) async fn handle(
     let job = access::load_job(context, invocation, job_id, key).await?;
     let before_last = job.seq.saturating_sub(1);
     let last = context.events.between(job_id, before_last, job.seq).await?;
+    let artifacts = context.artifacts.load(&job).await?.all();
     let status = ServerMessage::JobStatus(StatusReply {
-        snapshot: job.snapshot_with(last.last()),
+        snapshot: job.snapshot_with(last.last(), artifacts),
         request_id: request_id.to_owned(),
         timestamp: context.clock.now(),
     });

@@ -2,7 +2,7 @@
 
 use local_aws::Fault;
 use serde_json::json as message;
-use stagecast_contract::{queues::JobQueue, tables::Jobs};
+use stagecast_contract::{messages::Artifact, queues::JobQueue, tables::Jobs};
 use stagecast_testing::fixtures::{claimed, json};
 
 use super::{Site, error, subscribe, types};
@@ -81,6 +81,29 @@ async fn status_has_the_results_of_a_finished_stage() {
     assert_eq!(replies[0]["status"], "running");
     assert_eq!(replies[0]["overall_progress"], 50);
     assert_eq!(replies[0]["seq"], 1);
+}
+
+#[tokio::test]
+async fn status_and_subscribed_list_the_artifacts_so_far() {
+    let site = Site::new();
+    let job = site.job(1).await;
+    let mut run = claimed(&site.aws, &site.clock, &job).await;
+    let artifact = Artifact {
+        name: "a.csv".to_owned(),
+        content_type: "text/csv".to_owned(),
+        size: 3,
+        sha256: "0a".repeat(32),
+    };
+    run.attach("a", &artifact).await.unwrap().unwrap();
+    site.connect("c1", &[]).await;
+
+    let subscribed = site.send("c1", subscribe(&job)).await;
+    let request = message!({"type": "request_status", "job_id": job.id.as_str()});
+    let status = site.send("c1", request).await;
+
+    let expected = message!([artifact]);
+    assert_eq!(subscribed[0]["status"]["artifacts"], expected);
+    assert_eq!(status[0]["artifacts"], expected);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! The handler on AWS in this process: events in, messages and items out.
 
 mod lifecycle;
+mod listening;
 mod messages;
 mod subscribing;
 

@@ -1,31 +1,40 @@
 //! The handler on AWS in this process: requests in; answers, items and messages out.
 
+mod artifacts;
+mod checkpoints;
 mod claim;
+mod descriptions;
 mod endings;
 mod faults;
 mod input;
 mod keys;
 mod leases;
+mod limits;
+mod listening;
 mod overlapping;
 mod progress;
+mod queue_claims;
+mod releases;
 mod repeats;
 mod stages;
 mod subscribers;
+mod unnamed_stages;
 
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use serde_json::{Value, json};
 use stagecast_contract::{
-    functions::WorkerFunction,
+    functions::{DeliveryFunction, WorkerFunction},
+    ids::{AccessKey, WorkerKey, WorkerToken},
     limits::LEASE_SECONDS,
     queues::DeliveryQueue,
     routes::HttpRoute,
-    tables::{JobEvents, Jobs},
+    tables::{JobEvents, Jobs, WorkQueues},
 };
-use stagecast_core::clock::Clock;
+use stagecast_core::{clock::Clock, waiting};
 use stagecast_testing::{
     TestAws,
     fixtures::{self, TestJob},
-    http_api::{Answer, job_request, with_body},
+    http_api::{self, Answer, job_request, with_body, with_header},
 };
 
 use crate::Handler;
@@ -50,7 +59,7 @@ impl Site {
     fn on(aws: TestAws, clock: Clock) -> Self {
         let environment = fixtures::environment(&aws);
         let config = aws.config::<WorkerFunction>();
-        let handler = Handler::new(&config, &environment, clock.clone());
+        let handler = Handler::new(&config, &environment, clock.clone()).expect("valid settings");
         Self {
             aws,
             clock,
@@ -98,6 +107,76 @@ impl Site {
         self.send(HttpRoute::PostEvents, job, body).await
     }
 
+    /// The number-th job of the queue `plans`.
+    async fn waiting_job(&self, number: u8) -> TestJob {
+        fixtures::waiting_job(&self.aws, &self.clock, number, |job| job).await
+    }
+
+    /// A token for all queues.
+    async fn token(&self) -> WorkerToken {
+        fixtures::worker_token(&self.aws, &self.clock, None).await
+    }
+
+    /// A claim from the queue.
+    async fn claim_from(&self, queue: &str, token: &str, body: &Value) -> Answer {
+        let request = http_api::request(HttpRoute::ClaimFromQueue);
+        let mut request = with_header(request, "authorization", &format!("Bearer {token}"));
+        let parameters = &mut request.path_parameters;
+        parameters.insert("queue".to_owned(), queue.to_owned());
+        self.handle(with_body(request, body.to_string())).await
+    }
+
+    /// Claims the next job of the queue `plans`, which has one. The worker key of the job is that of the claim.
+    async fn claim_next(&self, token: &WorkerToken) -> (Value, TestJob) {
+        let claimed = self.claim_from("plans", token.reveal(), &json!({})).await;
+        let claimed = claimed.accepted();
+        let job = Self::job_of(&claimed);
+        (claimed, job)
+    }
+
+    /// The job of a claim from its queue, with the key of the claim.
+    fn job_of(claimed: &Value) -> TestJob {
+        let text = |name: &str| claimed[name].as_str().expect("a string").to_owned();
+        TestJob {
+            id: text("job_id").parse().expect("an id"),
+            access_key: AccessKey::from_client(""),
+            worker_key: WorkerKey::from_client(text("worker_key")),
+        }
+    }
+
+    /// Stores the entry of the job as it is now, as the watchdog does when the lease has ended.
+    async fn enqueue(&self, job: &TestJob) {
+        let stores = fixtures::stores::<DeliveryFunction>(&self.aws, &self.clock);
+        let job = stores.jobs.load(&job.id).await.unwrap().expect("the job");
+        waiting::enqueue(&stores.waiting, &job).await.unwrap();
+    }
+
+    /// Deletes the entry of the job as a late request of its latest claim does.
+    async fn dequeue(&self, job: &TestJob) {
+        let stores = fixtures::stores::<DeliveryFunction>(&self.aws, &self.clock);
+        let job = stores.jobs.load(&job.id).await.unwrap().expect("the job");
+        waiting::dequeue(&stores.waiting, &job).await;
+    }
+
+    async fn release(&self, job: &TestJob, epoch: u64, delay: u64) -> Answer {
+        let body = json!({"epoch": epoch, "delay_seconds": delay});
+        self.send(HttpRoute::ReleaseJob, job, &body.to_string())
+            .await
+    }
+
+    /// The entries of the queue `plans`, in their order, as the job's id and the claims before.
+    fn entries(&self) -> Vec<(String, u64)> {
+        let mut items = self.aws.items::<WorkQueues>();
+        items.retain(|item| item["queue"]["S"] == "plans");
+        items.sort_by_key(|item| item["entry"]["S"].to_string());
+        let entry = |item: &Value| {
+            let epoch = item["epoch"]["N"].as_str().and_then(|it| it.parse().ok());
+            let job_id = item["job_id"]["S"].as_str().expect("a string");
+            (job_id.to_owned(), epoch.expect("a number"))
+        };
+        items.iter().map(entry).collect()
+    }
+
     async fn send(&self, route: HttpRoute, job: &TestJob, body: &str) -> Answer {
         let request = job_request(route, job.id.as_str(), job.worker_key.reveal());
         self.handle(with_body(request, body)).await
@@ -110,7 +189,9 @@ impl Site {
 
     /// The item of the test's only job.
     fn item(&self) -> Value {
-        self.aws.items::<Jobs>().remove(0)
+        let mut items = self.aws.items::<Jobs>();
+        items.retain(|item| !item["status"].is_null());
+        items.remove(0)
     }
 
     /// The log of the test's only job, in order.
@@ -118,9 +199,12 @@ impl Site {
         let mut events = self.aws.items::<JobEvents>();
         let seq = |event: &Value| event["seq"]["N"].as_str().and_then(|seq| seq.parse().ok());
         events.sort_by_key(|event| seq(event).unwrap_or(0_u64));
-        let messages = events.iter().map(|event| &event["message"]["S"]);
+        // Artifacts are beside the log.
+        let messages = events
+            .iter()
+            .filter_map(|event| event["message"]["S"].as_str());
         messages
-            .map(|text| serde_json::from_str(text.as_str().unwrap()).unwrap())
+            .map(|text| serde_json::from_str(text).unwrap())
             .collect()
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use local_aws::Fault;
 use serde_json::{Value, json};
 use stagecast_contract::timestamp::Timestamp;
-use stagecast_testing::fixtures::{START, cancel, subscribed};
+use stagecast_testing::fixtures::{START, cancel, external_job, subscribed};
 use tokio::join;
 
 use super::{Site, progress, stage_complete};
@@ -148,6 +148,65 @@ async fn progress_that_another_post_has_passed_does_not_overwrite_it() {
     slow.accepted();
     fast.accepted();
     assert_eq!(site.item()["progress"]["N"], "60");
+}
+
+#[tokio::test]
+async fn amount_of_work_is_sent_and_removed_with_the_end_of_its_stage() {
+    let site = Site::new();
+    let job = site.claimed_job(&["a", "b"]).await;
+    subscribed(&site.aws, &site.clock, &job, "c1").await;
+    let mut update = progress("a", 24);
+    update["completed"] = json!(1200);
+    update["total"] = json!(5000);
+    update["unit"] = json!("rows");
+    site.post(&job, 1, 0, json!([update])).await.accepted();
+
+    let message = &site.aws.take_messages("c1")[0];
+    assert_eq!(message["completed"], 1200);
+    assert_eq!(message["total"], 5000);
+    assert_eq!(message["unit"], "rows");
+    assert_eq!(message["indeterminate"], Value::Null);
+    site.post(&job, 1, 0, json!([progress("a", 30)]))
+        .await
+        .accepted();
+    assert_eq!(site.aws.take_messages("c1")[0]["completed"], Value::Null);
+    let mut unknown = progress("a", 30);
+    unknown["completed"] = json!(7);
+    unknown["indeterminate"] = json!(true);
+    let complete = json!({"type": "stage_complete", "stage": "a", "results": 1});
+    site.post(&job, 1, 0, json!([unknown])).await.accepted();
+    assert_eq!(
+        site.item()["work_amount"]["M"]["indeterminate"]["BOOL"],
+        true
+    );
+    site.post(&job, 1, 0, json!([complete])).await.accepted();
+    assert_eq!(site.item()["work_amount"], Value::Null);
+}
+
+#[tokio::test]
+async fn second_job_of_the_same_stages_has_an_estimate_with_its_first_update() {
+    let site = Site::new();
+    let first = site.claimed_job(&["a"]).await;
+    site.post(&first, 1, 0, json!([progress("a", 0)]))
+        .await
+        .accepted();
+    site.clock.advance(20);
+    let complete = json!({"type": "stage_complete", "stage": "a", "results": 1});
+    site.post(&first, 1, 0, json!([complete, {"type": "job_complete"}]))
+        .await
+        .accepted();
+
+    let second = external_job(&site.aws, &site.clock, 2).await;
+    site.claim(&second, &["a"]).await.accepted();
+    subscribed(&site.aws, &site.clock, &second, "c2").await;
+    site.post(&second, 1, 0, json!([progress("a", 0)]))
+        .await
+        .accepted();
+
+    let message = &site.aws.take_messages("c2")[0];
+    // The stored logarithm has seven digits, and the seconds are rounded up.
+    let remaining = message["estimated_seconds_remaining"].as_u64();
+    assert!(matches!(remaining, Some(20 | 21)), "{remaining:?}");
 }
 
 #[tokio::test]

@@ -315,6 +315,7 @@ fn show(scan: &Scan) -> ScanResult {
 #[test]
 #[ignore = "minutes of drawing: the quick tests take a part of it"]
 #[expect(clippy::print_stdout, reason = "the sweep reports to a person")]
+#[expect(clippy::disallowed_methods, reason = "a person selects pictures")]
 fn sweep_of_all_pictures_has_no_wrong_rooms() {
     let only = std::env::var("SWEEP").ok();
     let every = std::env::var("SWEEP_EVERY").ok();

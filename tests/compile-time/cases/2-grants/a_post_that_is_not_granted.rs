@@ -1,13 +1,25 @@
-//! The jobs function serves HTTP and may not post to connections.
+//! A function that is not granted to post to connections.
 
 use aws_config::SdkConfig;
-use stagecast_contract::functions::JobsFunction;
 use granted_aws::{ConnectionsApi, Environment};
+use typed_contract::functions::Trigger;
+
+typed_contract::function! {
+    /// Draws charts.
+    ChartsFunction = "charts" {
+        memory_mib: 512,
+        timeout_seconds: 10,
+        retry_budget_seconds: 0,
+        triggers: [Trigger::HttpRoutes],
+        grants: {},
+        settings: [],
+    }
+}
 
 fn connections(
     config: &SdkConfig,
-    environment: &Environment<JobsFunction>,
-) -> ConnectionsApi<JobsFunction> {
+    environment: &Environment<ChartsFunction>,
+) -> ConnectionsApi<ChartsFunction> {
     ConnectionsApi::new(config, environment)
 }
 

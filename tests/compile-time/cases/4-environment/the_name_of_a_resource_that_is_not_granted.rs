@@ -1,9 +1,9 @@
 //! Only functions with a grant on the bucket have its name.
 
-use stagecast_contract::{buckets::Objects, functions::DeliveryFunction};
+use stagecast_contract::{buckets::Objects, functions::WebSocketFunction};
 use granted_aws::Environment;
 
-fn bucket(environment: &Environment<DeliveryFunction>) -> &str {
+fn bucket(environment: &Environment<WebSocketFunction>) -> &str {
     environment.get::<Objects>()
 }
 

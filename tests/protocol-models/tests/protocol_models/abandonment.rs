@@ -148,6 +148,7 @@ impl Model for Protocol {
             }
         }
         // Queued messages and processes are unordered.
+        state.workers.sort_unstable();
         state.watchdogs.sort_unstable();
         state.settlements.sort_unstable();
         Some(state)

@@ -126,6 +126,7 @@ impl Model for Protocol {
         let mut state = state.clone();
         state.take_run_step(&step);
         state.take_client_step(&step);
+        state.normalize();
         Some(state)
     }
 

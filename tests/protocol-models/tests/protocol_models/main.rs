@@ -1,5 +1,9 @@
 //! Models of the protocol. The tests explore all interleavings and faults.
 
 mod abandonment;
+mod checkpoints;
 mod delivery;
+mod polling;
 mod posts;
+mod waiting;
+mod wake_ups;

@@ -31,6 +31,9 @@ pub struct Function {
     pub code: Code,
     /// Memory in MiB, 128 to 10,240. Processor time is proportional to it.
     pub memory_size: u32,
+    /// The size of the folder `/tmp`. None: 512 MiB, which Lambda does not charge for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ephemeral_storage: Option<EphemeralStorage>,
     /// Seconds after which Lambda ends an invocation, 1 to 900.
     pub timeout: u32,
     /// The ARN of the execution role.
@@ -47,6 +50,14 @@ pub struct Function {
     pub reserved_concurrent_executions: Option<u32>,
     /// The function's tags.
     pub tags: TagList,
+}
+
+/// The size of a function's folder `/tmp`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct EphemeralStorage {
+    /// MiB, 512 to 10,240.
+    pub size: u32,
 }
 
 /// The location of a function's package.
@@ -124,6 +135,7 @@ impl From<&Function> for serverless::Function {
             handler,
             code,
             memory_size,
+            ephemeral_storage,
             timeout,
             role,
             environment,
@@ -139,6 +151,7 @@ impl From<&Function> for serverless::Function {
             handler,
             code_uri: code.sam_code_uri,
             memory_size,
+            ephemeral_storage,
             timeout,
             role,
             environment,

@@ -4,7 +4,7 @@ mod function;
 mod invocation;
 mod settings;
 
-pub use function::{Code, Function};
+pub use function::{Code, EphemeralStorage, Function};
 pub use invocation::{
     EventSourceMapping, FunctionResponseType, Permission, PermittedAction, ScalingConfig,
     invocation_uri,

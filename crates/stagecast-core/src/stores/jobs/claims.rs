@@ -4,17 +4,23 @@ use aws_sdk_dynamodb::{
     operation::update_item::builders::UpdateItemFluentBuilder, types::AttributeValue,
 };
 use granted_aws::{number, text};
-use stagecast_contract::{ids::JobId, limits::LEASE_SECONDS, messages::JobStatus, tables::Jobs};
+use stagecast_contract::{
+    ids::{JobId, WorkerKey},
+    limits::LEASE_SECONDS,
+    messages::JobStatus,
+    tables::Jobs,
+    timestamp::Timestamp,
+};
 use typed_contract::{
     functions::Function,
     grants::{GetItem, Granted, UpdateItem},
 };
 
 use super::{JobStore, StoreError};
-use crate::models::Job;
+use crate::{hash::sha256_hex, models::Job};
 
 /// The condition of every write of a run: no later claim exists, and the job has not ended.
-pub(super) const UNDER_LEASE: &str = "epoch = :epoch AND #status = :running";
+pub(in crate::stores) const UNDER_LEASE: &str = "epoch = :epoch AND #status = :running";
 
 /// The right of the latest claim to write to a job.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,12 +39,28 @@ pub struct ExternalClaim<'a> {
     /// The unique name of the worker, if it has one. With it, the worker reclaims its own job before the
     /// lease ends.
     pub worker_id: Option<&'a str>,
+    /// The new worker key of the job, for a claim from its queue. Such a claim does not reclaim a job.
+    pub new_key: Option<&'a WorkerKey>,
 }
 
 impl ExternalClaim<'_> {
     /// Whether the latest claim of the job is this worker's, by its name.
     pub fn holds(&self, job: &Job) -> bool {
-        self.worker_id.is_some() && self.worker_id == job.worker_id.as_deref()
+        let name = self.reclaims_as();
+        name.is_some() && name == job.worker_id.as_deref()
+    }
+
+    /// The name by which the worker reclaims its own job.
+    const fn reclaims_as(&self) -> Option<&str> {
+        match self.new_key {
+            None => self.worker_id,
+            Some(_) => None,
+        }
+    }
+
+    /// Whether the latest claim of the job is this one, whose response was lost.
+    fn has_claimed(&self, job: &Job) -> bool {
+        self.new_key.is_some_and(|key| job.verify_worker_key(key))
     }
 }
 
@@ -54,12 +76,12 @@ pub enum Claim {
         /// Whether the previous claim did not release the job: its messages may not have been sent.
         takeover: bool,
     },
-    /// Another claim holds the lease.
+    /// Another claim holds the lease, or the job or its next attempt at a stage is not due yet.
     Held {
-        /// When the lease ends unless it is renewed, in epoch seconds.
+        /// When the lease ends unless it is renewed, or when the job or the attempt is due, in epoch seconds.
         until: i64,
     },
-    /// Another claim was written since the job was read. Contains the job as it is now. Only an external
+    /// Another claim or a release was written since the job was read. Contains the job as it is now. Only an external
     /// worker's claim depends on the job that was read.
     Outdated(Box<Job>),
     /// The job has ended.
@@ -86,15 +108,19 @@ impl Claim {
         match job {
             None => Self::NotFound,
             Some(job) if job.status.has_ended() => Self::Ended,
-            Some(job) => Self::Held {
-                until: job.lease_expires_at,
-            },
+            Some(job) => {
+                let due = job.retry_at.max(job.run_at);
+                let due = due.map_or(0, Timestamp::epoch_seconds);
+                Self::Held {
+                    until: job.lease_expires_at.max(due),
+                }
+            }
         }
     }
 }
 
 impl<F: Function> JobStore<F> {
-    /// Claims a job that is queued, or whose lease has ended.
+    /// Claims a job that is queued and due, as is its next attempt at a stage, or whose lease has ended.
     pub async fn claim(&self, job_id: &JobId) -> Result<Claim, StoreError>
     where
         F: Granted<UpdateItem<Jobs>> + Granted<GetItem<Jobs>>,
@@ -108,7 +134,7 @@ impl<F: Function> JobStore<F> {
     }
 
     /// [`Self::claim`] for an external worker. The claim requires that `known`, the job as it was read, has
-    /// the latest claim; otherwise the result is [`Claim::Outdated`].
+    /// the latest claim; otherwise the result is [`Claim::Outdated`]. Takes one write.
     pub async fn claim_for(
         &self,
         known: &Job,
@@ -117,14 +143,20 @@ impl<F: Function> JobStore<F> {
     where
         F: Granted<UpdateItem<Jobs>> + Granted<GetItem<Jobs>>,
     {
-        for takeover in [false, true] {
-            let external = Some((external, known.epoch));
-            if let Some(job) = self.try_claim(&known.job_id, external, takeover).await? {
-                return Ok(Claim::acquired(job, takeover));
-            }
+        let takeover = known.status == JobStatus::Running;
+        let claimed = self
+            .try_claim(&known.job_id, Some((external, known)), takeover)
+            .await?;
+        if let Some(job) = claimed {
+            return Ok(Claim::acquired(job, takeover));
         }
+        // A release changes only the status.
+        let is_as_read = |job: &Job| (job.epoch, job.status) == (known.epoch, known.status);
         Ok(match self.load(&known.job_id).await? {
-            Some(job) if !job.status.has_ended() && job.epoch != known.epoch => {
+            Some(job) if !job.status.has_ended() && external.has_claimed(&job) => {
+                Claim::acquired(job, takeover)
+            }
+            Some(job) if !job.status.has_ended() && !is_as_read(&job) => {
                 Claim::Outdated(Box::new(job))
             }
             job => Claim::refused(job),
@@ -134,46 +166,63 @@ impl<F: Function> JobStore<F> {
     async fn try_claim(
         &self,
         job_id: &JobId,
-        external: Option<(ExternalClaim<'_>, u64)>,
+        external: Option<(ExternalClaim<'_>, &Job)>,
         takeover: bool,
     ) -> Result<Option<Job>, StoreError>
     where
         F: Granted<UpdateItem<Jobs>>,
     {
-        let now = self.clock.now().epoch_seconds();
-        let worker_id = external.and_then(|(external, _)| external.worker_id);
+        let time = self.clock.now();
+        let now = time.epoch_seconds();
+        let reclaims_as = external
+            .as_ref()
+            .and_then(|(external, _)| external.reclaims_as());
         self.change("claiming the job", || {
             let mut update = self
                 .update(job_id)
-                .update_expression(if external.is_some() {
+                .update_expression(format!(
                     "SET #status = :running, lease_expires_at = :lease_expires_at, \
-                     stages = :stages, worker_id = :worker_id REMOVE estimate \
-                     ADD epoch :one, attempts_without_progress :one"
-                } else {
-                    "SET #status = :running, lease_expires_at = :lease_expires_at \
-                     ADD epoch :one, attempts_without_progress :one"
-                })
+                     started_at = if_not_exists(started_at, :time){} \
+                     ADD epoch :one, attempts_without_progress :one",
+                    match external {
+                        None => "",
+                        Some((ExternalClaim { new_key: None, .. }, _)) =>
+                            ", stages = :stages, worker_id = :worker_id REMOVE estimate",
+                        Some(_) =>
+                            ", stages = :stages, worker_id = :worker_id, worker_key_sha256 = :key, \
+                             former_key = :former_key REMOVE estimate",
+                    }
+                ))
                 .expression_attribute_names("#status", "status")
                 .expression_attribute_values(":running", text(JobStatus::Running.name()))
                 .expression_attribute_values(":lease_expires_at", number(now + LEASE_SECONDS))
+                .expression_attribute_values(":time", text(time))
                 .expression_attribute_values(":one", number(1));
-            if let Some((external, epoch)) = external {
+            if let Some((external, known)) = external {
+                let or_null = |value: Option<&str>| value.map_or(AttributeValue::Null(true), text);
                 let stages = external.stages.iter().map(text).collect();
-                let worker_id = worker_id.map_or(AttributeValue::Null(true), text);
                 update = update
                     .expression_attribute_values(":stages", AttributeValue::L(stages))
-                    .expression_attribute_values(":worker_id", worker_id)
-                    .expression_attribute_values(":known", number(epoch));
+                    .expression_attribute_values(":worker_id", or_null(external.worker_id))
+                    .expression_attribute_values(":known", number(known.epoch));
+                if let Some(key) = external.new_key {
+                    let former_key = or_null(known.former_key_after_claim());
+                    update = update
+                        .expression_attribute_values(":key", text(sha256_hex(key.reveal())))
+                        .expression_attribute_values(":former_key", former_key);
+                }
             }
-            let condition = match (takeover, worker_id) {
+            let condition = match (takeover, reclaims_as) {
                 (false, _) => {
                     let queued = text(JobStatus::Queued.name());
                     update = update.expression_attribute_values(":queued", queued);
-                    "#status = :queued"
+                    "#status = :queued AND \
+                     (attribute_not_exists(retry_at) OR retry_at <= :time) AND \
+                     (attribute_not_exists(run_at) OR run_at <= :time)"
                 }
-                (true, worker_id) => {
+                (true, reclaims_as) => {
                     update = update.expression_attribute_values(":now", number(now));
-                    if worker_id.is_some() {
+                    if reclaims_as.is_some() {
                         "#status = :running AND \
                          (lease_expires_at < :now OR worker_id = :worker_id)"
                     } else {

@@ -1,9 +1,15 @@
 //! Jobs. Every write of a run is conditional on its lease.
 
 mod claims;
+mod commits;
 mod creations;
+mod durations;
+mod progress_point;
+mod releases;
 mod runs;
 mod unattended;
+mod uploads;
+mod worker_reports;
 
 use aws_sdk_dynamodb::{
     operation::update_item::{UpdateItemError, builders::UpdateItemFluentBuilder},
@@ -20,9 +26,14 @@ use typed_contract::{
     grants::{GetItem, Granted, UpdateItem},
 };
 
+pub(super) use claims::UNDER_LEASE;
 pub use claims::{Claim, ExternalClaim, Lease};
+pub use commits::{Commit, Commits};
 pub use creations::CreationOutcome;
-pub use runs::{Commit, ProgressPoint};
+pub use progress_point::ProgressPoint;
+pub use releases::HandBack;
+pub use runs::ProgressWrite;
+pub use worker_reports::WorkerReport;
 
 use super::{
     StoreError,
@@ -82,9 +93,10 @@ impl<F: Function> JobStore<F> {
         self.change("requesting the cancellation", || {
             self.update(job_id)
                 .update_expression("SET cancel_requested = :true")
-                .condition_expression("#status IN (:queued, :running)")
+                .condition_expression("#status IN (:awaiting, :queued, :running)")
                 .expression_attribute_names("#status", "status")
                 .expression_attribute_values(":true", AttributeValue::Bool(true))
+                .expression_attribute_values(":awaiting", text(JobStatus::AwaitingInput.name()))
                 .expression_attribute_values(":queued", text(JobStatus::Queued.name()))
                 .expression_attribute_values(":running", text(JobStatus::Running.name()))
         })

@@ -4,54 +4,37 @@ use aws_sdk_dynamodb::{
     operation::update_item::builders::UpdateItemFluentBuilder, types::AttributeValue,
 };
 use granted_aws::{number, text};
-use stage_pipeline::Estimate;
-use stagecast_contract::{limits::LEASE_SECONDS, messages::ServerMessage, tables::Jobs};
+use stagecast_contract::{
+    limits::LEASE_SECONDS, messages::WorkAmount, tables::Jobs, timestamp::Timestamp,
+};
 use typed_contract::{
     functions::Function,
     grants::{GetItem, Granted, UpdateItem},
 };
 
-use super::{JobStore, Lease, StoreError, claims::UNDER_LEASE};
-use crate::models::{Job, TerminalState};
+use super::{
+    JobStore, Lease, ProgressPoint, StoreError, WorkerReport, claims::UNDER_LEASE, commits::Commits,
+};
+use crate::models::{Job, StoredArtifacts, TerminalState};
 
-/// The progress of a running stage, as it is written to the job's item.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProgressPoint {
-    /// The stage.
-    pub stage: String,
-    /// Percent of the stage.
-    pub progress: u8,
-    /// Percent of all stages.
-    pub overall_progress: u8,
-    /// What the stage is doing, in the words of its author.
-    pub message: String,
-    /// Seconds until the job ends, while known.
-    pub estimated_seconds_remaining: Option<u64>,
-}
+/// Removes what the job's item has only while its stage runs.
+pub(super) const REMOVE_STAGE_FIELDS: &str =
+    " REMOVE work_amount, checkpoint_attempt, max_attempts, retry_at";
 
-/// The change that a durable message makes to the job's item.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Commit {
-    /// The stage has finished. The percentage of all stages, if known.
-    Stage(String, Option<u8>),
-    /// The job has ended.
-    End(TerminalState),
-}
-
-impl Commit {
-    /// The commit of the message `logged`, which was read from the log. An error for a message that is not
-    /// durable.
-    pub fn of_logged(logged: &str) -> Result<Self, StoreError> {
-        let unreadable = StoreError::call("reading the log");
-        Ok(match serde_json::from_str(logged) {
-            Ok(ServerMessage::StageComplete(complete)) => Self::Stage(complete.stage, None),
-            Ok(ServerMessage::JobComplete(_)) => Self::End(TerminalState::Completed),
-            Ok(ServerMessage::JobFailed(failed)) => Self::End(TerminalState::Failed(failed.error)),
-            Ok(ServerMessage::JobCancelled(_)) => Self::End(TerminalState::Cancelled),
-            Ok(_) => return Err(unreadable(format!("{logged} is not a durable message"))),
-            Err(error) => return Err(unreadable(error.to_string())),
-        })
-    }
+/// What a write of progress records beside the progress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProgressWrite {
+    /// Nothing.
+    Report,
+    /// A checkpoint of the stage was stored.
+    Checkpoint,
+    /// The attempt starts at this time, and the stage has so many.
+    Retry {
+        /// When the attempt starts.
+        at: Timestamp,
+        /// The number of attempts.
+        max_attempts: u32,
+    },
 }
 
 impl<F: Function> JobStore<F> {
@@ -62,44 +45,95 @@ impl<F: Function> JobStore<F> {
         lease: &Lease,
         attempt: u32,
         point: &ProgressPoint,
+        write: ProgressWrite,
     ) -> Result<Option<Job>, StoreError>
     where
         F: Granted<UpdateItem<Jobs>>,
     {
+        let work = work_attribute(&point.work)?;
         self.change("writing the job's progress", || {
-            self.progress_update(self.update_under_lease(lease), attempt, point, "")
+            let update = self.update_under_lease(lease);
+            let (set, remove) = match write {
+                ProgressWrite::Report => ("", Some("retry_at")),
+                ProgressWrite::Checkpoint => (
+                    ", checkpoint_attempt = :attempt, attempts_without_progress = :zero",
+                    Some("retry_at"),
+                ),
+                ProgressWrite::Retry { .. } => (
+                    ", retry_at = :retry_at, max_attempts = :max_attempts, \
+                     attempts_without_progress = :zero",
+                    None,
+                ),
+            };
+            let update = self.progress_update(update, attempt, point, work.clone(), set, remove);
+            match write {
+                ProgressWrite::Report => update,
+                ProgressWrite::Checkpoint => update.expression_attribute_values(":zero", number(0)),
+                // The retry policy limits these attempts, so they do not count as crashes.
+                ProgressWrite::Retry { at, max_attempts } => update
+                    .expression_attribute_values(":retry_at", text(at))
+                    .expression_attribute_values(":max_attempts", number(max_attempts))
+                    .expression_attribute_values(":zero", number(0)),
+            }
         })
         .await
     }
 
     /// [`Self::report`] for an external worker, whose requests may arrive late or twice. None also when the
-    /// job's `seq` is not `seq` any more, or this attempt at the stage is beyond `point`.
+    /// job's `seq` is not `seq` any more, this attempt at the stage is beyond the report, or a later attempt has
+    /// started.
     pub async fn report_if_newer(
         &self,
         lease: &Lease,
         seq: u64,
-        attempt: u32,
-        point: &ProgressPoint,
-        estimate: &Estimate,
+        report: &WorkerReport,
     ) -> Result<Option<Job>, StoreError>
     where
         F: Granted<UpdateItem<Jobs>>,
     {
+        let WorkerReport {
+            point,
+            estimate,
+            attempt,
+            max_attempts,
+            retry_at,
+            is_checkpoint,
+        } = report;
+        let mut set = ", estimate = :estimate".to_owned();
+        if max_attempts.is_some() {
+            set.push_str(", max_attempts = :max_attempts");
+        }
+        if retry_at.is_some() {
+            set.push_str(", retry_at = :retry_at");
+        }
+        if *is_checkpoint {
+            set.push_str(", checkpoint_attempt = :attempt, attempts_without_progress = :zero");
+        }
+        let ended_wait = retry_at.is_none().then_some("retry_at");
         let estimate: AttributeValue = serde_dynamo::to_attribute_value(estimate)
             .map_err(|error| StoreError::call("storing the estimate")(error.to_string()))?;
+        let work = work_attribute(&point.work)?;
         self.change("writing the job's progress", || {
-            self.progress_update(
-                self.update_under_lease(lease),
-                attempt,
-                point,
-                ", estimate = :estimate",
-            )
-            .condition_expression(format!(
-                "{UNDER_LEASE} AND seq = :seq AND \
-                     (stage <> :stage OR attempt_epoch <> :epoch OR progress <= :progress)"
-            ))
-            .expression_attribute_values(":seq", number(seq))
-            .expression_attribute_values(":estimate", estimate.clone())
+            let update = self.update_under_lease(lease);
+            let mut update =
+                self.progress_update(update, *attempt, point, work.clone(), &set, ended_wait);
+            if let Some(max_attempts) = max_attempts {
+                update = update.expression_attribute_values(":max_attempts", number(max_attempts));
+            }
+            if let Some(retry_at) = retry_at {
+                update = update.expression_attribute_values(":retry_at", text(retry_at));
+            }
+            if *is_checkpoint {
+                update = update.expression_attribute_values(":zero", number(0));
+            }
+            update
+                .condition_expression(format!(
+                    "{UNDER_LEASE} AND seq = :seq AND \
+                     (stage <> :stage OR attempt_epoch <> :epoch OR attempt < :attempt OR \
+                     (attempt = :attempt AND progress <= :progress))"
+                ))
+                .expression_attribute_values(":seq", number(seq))
+                .expression_attribute_values(":estimate", estimate.clone())
         })
         .await
     }
@@ -125,15 +159,30 @@ impl<F: Function> JobStore<F> {
         update: UpdateItemFluentBuilder,
         attempt: u32,
         point: &ProgressPoint,
-        and: &str,
+        work: Option<AttributeValue>,
+        set: &str,
+        remove: Option<&str>,
     ) -> UpdateItemFluentBuilder {
         let now = self.clock.now();
+        let (update, set_work, remove_work) = match work {
+            Some(work) => (
+                update.expression_attribute_values(":work", work),
+                ", work_amount = :work",
+                None,
+            ),
+            None => (update, "", Some("work_amount")),
+        };
+        let removed: Vec<_> = remove.into_iter().chain(remove_work).collect();
+        let removed = match &removed[..] {
+            [] => String::new(),
+            names => format!(" REMOVE {}", names.join(", ")),
+        };
         update
             .update_expression(format!(
                 "SET stage = :stage, attempt = :attempt, attempt_epoch = :epoch, \
                  progress = :progress, overall_progress = :overall, \
                  message = :message, estimated_seconds_remaining = :remaining, \
-                 updated_at = :now, lease_expires_at = :lease_expires_at{and}"
+                 updated_at = :now, lease_expires_at = :lease_expires_at{set}{set_work}{removed}"
             ))
             .expression_attribute_values(":stage", text(&point.stage))
             .expression_attribute_values(":attempt", number(attempt))
@@ -154,7 +203,8 @@ impl<F: Function> JobStore<F> {
     }
 
     /// Commits the `stage_complete` at `seq`, which is in the log. `overall` is the percentage of all stages
-    /// after it, if known. None when the lease is lost, or another message is at `seq`.
+    /// after it, if known; `artifacts` the list of the job's artifacts after it, if that changes. None when the
+    /// lease is lost, another message is at `seq`, or the list was changed meanwhile.
     pub async fn finish_stage(
         &self,
         lease: &Lease,
@@ -162,13 +212,14 @@ impl<F: Function> JobStore<F> {
         attempt: u32,
         overall: Option<u8>,
         seq: u64,
+        artifacts: Option<&StoredArtifacts>,
     ) -> Result<Option<Job>, StoreError>
     where
-        F: Granted<UpdateItem<Jobs>> + Granted<GetItem<Jobs>>,
+        F: Commits,
     {
         let now = self.clock.now();
         let finished = self
-            .change("committing the end of the stage", || {
+            .commit_with("committing the end of the stage", artifacts, || {
                 let mut expression = "SET seq = :seq, checkpoints.#stage = :seq, \
                      stage = :stage, attempt = :attempt, attempt_epoch = :epoch, \
                      progress = :hundred, attempts_without_progress = :zero, updated_at = :now, lease_expires_at = :lease_expires_at"
@@ -178,6 +229,7 @@ impl<F: Function> JobStore<F> {
                     expression.push_str(", overall_progress = :overall");
                     update = update.expression_attribute_values(":overall", number(overall));
                 }
+                expression.push_str(REMOVE_STAGE_FIELDS);
                 update
                     .update_expression(expression)
                     .expression_attribute_names("#stage", stage)
@@ -196,19 +248,21 @@ impl<F: Function> JobStore<F> {
         self.or_already_committed(finished, lease, seq).await
     }
 
-    /// Commits the terminal message at `seq`, which is in the log. None when the lease is lost, which it is
-    /// once the job has ended.
+    /// Commits the terminal message at `seq`, which is in the log. `artifacts` as for [`Self::finish_stage`].
+    /// None when the lease is lost, which it is once the job has ended, or when the list of artifacts was changed
+    /// meanwhile.
     pub async fn end(
         &self,
         lease: &Lease,
         terminal_state: &TerminalState,
         seq: u64,
+        artifacts: Option<&StoredArtifacts>,
     ) -> Result<Option<Job>, StoreError>
     where
-        F: Granted<UpdateItem<Jobs>> + Granted<GetItem<Jobs>>,
+        F: Commits,
     {
         let ended = self
-            .change("committing the end of the job", || {
+            .commit_with("committing the end of the job", artifacts, || {
                 let update = Self::end_update(self.commit_update(lease, seq), terminal_state, seq);
                 update.expression_attribute_values(":now", text(self.clock.now()))
             })
@@ -246,16 +300,17 @@ impl<F: Function> JobStore<F> {
             .expression_attribute_values(":seq", number(seq))
             .expression_attribute_values(":status", text(terminal_state.status().name()));
         let common = "SET seq = :seq, #status = :status, updated_at = :now";
+        let no_retry = " REMOVE retry_at";
         match terminal_state {
             TerminalState::Completed => update
                 .update_expression(format!(
                     "{common}, progress = :hundred, overall_progress = :hundred, \
-                     estimated_seconds_remaining = :zero"
+                     estimated_seconds_remaining = :zero{no_retry}"
                 ))
                 .expression_attribute_values(":hundred", number(100))
                 .expression_attribute_values(":zero", number(0)),
             TerminalState::Failed(error) => update
-                .update_expression(format!("{common}, #error = :error"))
+                .update_expression(format!("{common}, #error = :error{no_retry}"))
                 .expression_attribute_names("#error", "error")
                 .expression_attribute_values(
                     ":error",
@@ -267,9 +322,19 @@ impl<F: Function> JobStore<F> {
                         .into(),
                     ),
                 ),
-            TerminalState::Cancelled => update.update_expression(common),
+            TerminalState::Cancelled => update.update_expression(format!("{common}{no_retry}")),
         }
     }
+}
+
+/// The attribute `work_amount`; none if it is absent.
+fn work_attribute(work: &WorkAmount) -> Result<Option<AttributeValue>, StoreError> {
+    if work.is_absent() {
+        return Ok(None);
+    }
+    serde_dynamo::to_attribute_value(work)
+        .map(Some)
+        .map_err(|error| StoreError::call("storing the amount of work")(error.to_string()))
 }
 
 /// Whether the job has committed the event that this claim wrote at `seq`.
@@ -286,22 +351,6 @@ mod tests {
     };
 
     use super::*;
-
-    #[test]
-    fn only_durable_messages_in_the_log_have_a_commit() {
-        let commit = |rest: &str| {
-            let common = r#""job_id":"job_1_a","timestamp":"2024-01-15T10:30:15Z","seq":1"#;
-            Commit::of_logged(&format!(r#"{{{common},"correlation_id":"c",{rest}}}"#))
-        };
-        let stage = commit(r#""type":"stage_complete","stage":"a","results":1"#);
-        assert_eq!(stage.unwrap(), Commit::Stage("a".to_owned(), None));
-        let cancelled = commit(r#""type":"job_cancelled""#);
-        assert_eq!(cancelled.unwrap(), Commit::End(TerminalState::Cancelled));
-        for other in [r#"{"type":"pong"}"#, "{"] {
-            let error = Commit::of_logged(other).unwrap_err().to_string();
-            assert!(error.starts_with("reading the log failed"), "{error}");
-        }
-    }
 
     #[test]
     fn commit_is_done_once_the_job_reached_it_under_the_claim() {

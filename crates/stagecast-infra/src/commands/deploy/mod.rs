@@ -15,6 +15,7 @@ mod parameters;
 mod plan;
 mod preflight;
 mod refusals;
+mod secrets;
 mod upload;
 
 use std::io::{self, Write};
@@ -182,6 +183,7 @@ async fn deploy(
     plan.show(terminal, target.stack.is_none());
     refusals::require_accepted(context, &stack, &plan.difference)?;
     refusals::warn_of_anonymous_jobs(&context.request.environment, terminal);
+    secrets::warn_of_needed(&context.request, target.stack.is_none(), terminal);
     page::warn_of_origins(context, &stack, terminal);
     if !confirm(context, terminal).await? {
         terminal.line("Nothing was changed.");

@@ -59,7 +59,7 @@ fn plain_http_warning(endpoint: &str) -> String {
     format!(
         "the endpoint {endpoint} does not use TLS. The stack's bucket policy (Sid OnlyByTls) denies \
          every request without TLS: if the emulator enforces IAM policies, POST /v1/jobs fails with \
-         500 `internal`.\n  help: start the emulator with TLS and give its https:// address; \
-         tests/conformance/emulator.py shows how"
+         500 `internal`.\n  help: start the emulator with TLS and give its https:// address, \
+         and name its certificate in SSL_CERT_FILE"
     )
 }

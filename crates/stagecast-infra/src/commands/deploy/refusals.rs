@@ -76,8 +76,8 @@ pub(super) fn warn_of_anonymous_jobs(environment: &Environment, terminal: &Termi
     let name = environment.name;
     if environment.job_authorizer.is_none() {
         terminal.warn(format!(
-            "anyone who knows the URL can create jobs: the environment {name} has no job_authorizer \
-             (crates/stagecast-infra/src/environments/environment.rs)"
+            "anyone who knows the URL can create jobs: the environment {name} has no job_authorizer; \
+             set it where the project declares its environments"
         ));
     }
 }

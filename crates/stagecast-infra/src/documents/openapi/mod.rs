@@ -1,13 +1,14 @@
 //! The HTTP API as an OpenAPI document. <https://spec.openapis.org/oas/v3.1.1.html>
 
 mod model;
+mod product_routes;
 mod responses;
 mod routes;
 
 use indexmap::IndexMap;
-use schemars::{SchemaGenerator, generate::SchemaSettings};
+use schemars::SchemaGenerator;
 use serde_json::json;
-use stagecast_contract::{input::InputRules, product::Product, routes::HttpRoute};
+use stagecast_contract::{input::InputRules, routes::HttpRoute};
 
 use self::{
     model::{Components, Document, Info, License, RouteOperation, Server, Tag, Variable},
@@ -15,24 +16,35 @@ use self::{
     routes::{Key, facts},
 };
 use super::DocumentError;
-
-/// The path of the schemas in the document.
-const SCHEMAS: &str = "#/components/schemas";
+use crate::project::Project;
 
 /// Writes the document as YAML. `header` is its first line, a comment.
-pub fn openapi(product: &Product, header: &str) -> Result<String, DocumentError> {
-    let mut settings = SchemaSettings::draft2020_12().for_serialize();
-    settings.definitions_path = SCHEMAS.trim_start_matches('#').into();
-    let mut schemas = settings.into_generator();
-    let mut paths: IndexMap<&'static str, IndexMap<String, RouteOperation>> = IndexMap::new();
+pub fn openapi(project: Project, header: &str) -> Result<String, DocumentError> {
+    let product = project.product;
+    let (mut schemas, bodies) = project.bodies().into_parts();
+    let mut operations = Vec::new();
     for route in HttpRoute::ALL {
         let operation = operation(*route, product.input, &mut schemas);
-        let method = route.method().name().to_ascii_lowercase();
-        paths
-            .entry(route.path())
-            .or_default()
-            .insert(method, operation);
+        operations.push((route.path().to_owned(), route.method(), operation));
     }
+    operations.extend(product_routes::operations(product, bodies)?);
+    let mut paths: IndexMap<String, IndexMap<String, RouteOperation>> = IndexMap::new();
+    for (path, method, operation) in operations {
+        let method = method.name().to_ascii_lowercase();
+        paths.entry(path).or_default().insert(method, operation);
+    }
+    let mut tags = vec![
+        Tag {
+            name: "jobs",
+            description: "Creates jobs and reads their status and results.",
+        },
+        Tag {
+            name: "workers",
+            description: "For external workers, which claim a job, read its input, and post its \
+                          progress and results.",
+        },
+    ];
+    tags.extend(product_routes::tags(product, &tags));
     let document = Document {
         openapi: "3.1.1",
         info: Info {
@@ -48,19 +60,9 @@ pub fn openapi(product: &Product, header: &str) -> Result<String, DocumentError>
             },
         },
         servers: servers(),
-        tags: vec![
-            Tag {
-                name: "jobs",
-                description: "Creates jobs and reads their status and results.",
-            },
-            Tag {
-                name: "workers",
-                description: "For external workers, which claim a job, read its input, and post its \
-                              progress and results.",
-            },
-        ],
+        tags,
         paths,
-        components: components(schemas),
+        components: components(schemas, product_routes::require_token(product)),
     };
     Ok(format!("{header}{}", serde_yaml::to_string(&document)?))
 }
@@ -117,7 +119,7 @@ fn operation(
         description: facts.description,
         tags: [match facts.key {
             Key::None | Key::Access | Key::Either => "jobs",
-            Key::Worker => "workers",
+            Key::Worker | Key::Token => "workers",
         }],
         security: match facts.key {
             Key::None => Vec::new(),
@@ -127,6 +129,7 @@ fn operation(
                 IndexMap::from([("worker_key", [])]),
             ],
             Key::Worker => vec![IndexMap::from([("worker_key", [])])],
+            Key::Token => vec![IndexMap::from([("worker_token", [])])],
         },
         parameters,
         request_body: facts.takes,
@@ -134,15 +137,28 @@ fn operation(
     }
 }
 
-fn components(mut schemas: SchemaGenerator) -> Components {
+fn components(mut schemas: SchemaGenerator, has_tokens: bool) -> Components {
     let bearer = |description: &str| json!({ "type": "http", "scheme": "bearer", "description": description });
+    let mut security_schemes = json!({
+        "access_key": bearer("The `access_key` of the answer to `POST /v1/jobs`, for watching and cancelling."),
+        "worker_key": bearer(
+            "The `worker_key` of the answer to `POST /v1/jobs?worker=external` or \
+             `POST /v1/queues/{queue}/claim`, for running the job.",
+        ),
+        "worker_token": bearer(
+            "A token that `infra-gen worker-tokens create` has printed, for claiming from queues.",
+        ),
+    });
+    if has_tokens {
+        let mut token = bearer(
+            "A token of your identity provider, in environments with a `job_authorizer`. Without one, the \
+             routes are open.",
+        );
+        token["bearerFormat"] = json!("JWT");
+        security_schemes[product_routes::TOKEN] = token;
+    }
     Components {
-        security_schemes: json!({
-            "access_key": bearer("The `access_key` of the answer to `POST /v1/jobs`, for watching and cancelling."),
-            "worker_key": bearer(
-                "The `worker_key` of the answer to `POST /v1/jobs?worker=external`, for running the job.",
-            ),
-        }),
+        security_schemes,
         parameters: json!({
             "job_id": {
                 "name": "job_id",
@@ -169,29 +185,34 @@ mod tests {
     use typed_contract::routes::Method;
 
     use super::*;
-    use crate::test_product::PRODUCT;
+    use crate::test_product::project;
 
     fn document() -> Value {
-        let document = openapi(&PRODUCT, "# generated\n").expect("a document");
+        let document = openapi(project(), "# generated\n").expect("a document");
         serde_yaml::from_str(&document).expect("YAML")
     }
 
     #[test]
     fn every_route_has_an_operation_with_all_its_errors() {
         let document = document();
-        for route in HttpRoute::ALL {
+        for route in HttpRoute::ALL.iter().copied() {
             let method = route.method().name().to_ascii_lowercase();
             let operation = &document["paths"][route.path()][method];
             assert_eq!(operation["operationId"], format!("{route:?}"));
             let responses = operation["responses"].as_object().expect("responses");
-            assert!(responses.keys().any(|status| status.starts_with('2')));
+            assert!(
+                responses
+                    .keys()
+                    .any(|status| status.starts_with(['2', '3']))
+            );
             for code in route.errors() {
-                let response = &responses[&code.status().to_string()];
+                let response = &responses[&route.status_of(*code).to_string()];
                 let name = json!(code).as_str().expect("a name").to_owned();
                 assert!(response.to_string().contains(&name), "{route:?}: {name}");
             }
             let has_body = operation.get("requestBody").is_some();
-            assert_eq!(has_body, route.method() == Method::Post, "{route:?}");
+            let expects_body = route.method() == Method::Post && route != HttpRoute::CompleteUpload;
+            assert_eq!(has_body, expects_body, "{route:?}");
         }
     }
 

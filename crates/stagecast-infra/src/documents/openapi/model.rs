@@ -13,7 +13,7 @@ pub(super) struct Document {
     pub(super) info: Info,
     pub(super) servers: Vec<Server>,
     pub(super) tags: Vec<Tag>,
-    pub(super) paths: IndexMap<&'static str, IndexMap<String, RouteOperation>>,
+    pub(super) paths: IndexMap<String, IndexMap<String, RouteOperation>>,
     pub(super) components: Components,
 }
 

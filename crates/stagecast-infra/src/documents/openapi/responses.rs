@@ -12,13 +12,13 @@ use stagecast_contract::{
 
 use super::model::{Body, Response};
 
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 
 /// The errors of a route by status, including those of API Gateway.
 pub(super) fn errors(route: HttpRoute, schemas: &mut SchemaGenerator) -> BTreeMap<u16, Response> {
     let mut codes: BTreeMap<u16, Vec<HttpErrorCode>> = BTreeMap::new();
     for code in route.errors() {
-        codes.entry(code.status()).or_default().push(*code);
+        codes.entry(route.status_of(*code)).or_default().push(*code);
     }
     let mut errors: BTreeMap<u16, Response> = codes
         .into_iter()
@@ -42,13 +42,7 @@ pub(super) fn errors(route: HttpRoute, schemas: &mut SchemaGenerator) -> BTreeMa
             (status, json_answer(lines.join("\n"), schema))
         })
         .collect();
-    let gateway = json!({ "type": "object", "properties": { "message": { "type": "string" } } });
-    for (status, description) in [
-        (429, "Too many requests: the answer of API Gateway."),
-        (503, "Overloaded or timed out: the answer of API Gateway."),
-    ] {
-        let mut response = json_answer(description, gateway.clone());
-        response.headers.clear();
+    for (status, response) in gateway_errors() {
         match errors.entry(status) {
             Entry::Vacant(entry) => {
                 entry.insert(response);
@@ -57,6 +51,26 @@ pub(super) fn errors(route: HttpRoute, schemas: &mut SchemaGenerator) -> BTreeMa
         }
     }
     errors
+}
+
+/// The errors of API Gateway that every route can have, by status.
+pub(super) fn gateway_errors() -> impl Iterator<Item = (u16, Response)> {
+    let errors = [
+        (429, "Too many requests: the answer of API Gateway."),
+        (503, "Overloaded or timed out: the answer of API Gateway."),
+    ];
+    errors
+        .into_iter()
+        .map(|(status, description)| (status, gateway_answer(description)))
+}
+
+/// An answer of API Gateway itself.
+pub(super) fn gateway_answer(description: &str) -> Response {
+    let schema = json!({ "type": "object", "properties": { "message": { "type": "string" } } });
+    Response {
+        headers: IndexMap::new(),
+        ..json_answer(description, schema)
+    }
 }
 
 fn schema_of<T: JsonSchema>(schemas: &mut SchemaGenerator) -> Value {
@@ -88,10 +102,10 @@ pub(super) fn json_answer(description: impl Into<String>, schema: Value) -> Resp
 }
 
 pub(super) fn redirect() -> Response {
-    let mut response = json_answer("The results are too large for the answer.", json!({}));
+    let mut response = json_answer("It is too large for the answer.", json!({}));
     response.content.clear();
     let location = json!({
-        "description": "The URL of the results, valid for five minutes. Request it without the Authorization header.",
+        "description": "The URL to read it from, valid for at least five minutes. Request it without the Authorization header.",
         "schema": { "type": "string", "format": "uri" },
     });
     response.headers.insert("location", location);

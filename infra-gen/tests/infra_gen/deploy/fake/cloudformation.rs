@@ -163,6 +163,16 @@ impl State {
         )
     }
 
+    /// The template in a request, or the uploaded one that it refers to.
+    fn template_of(&self, form: &HashMap<String, String>) -> String {
+        if let Some(text) = form.get("TemplateBody") {
+            return text.clone();
+        }
+        let url = form.get("TemplateURL").map_or("", String::as_str);
+        let uploaded = self.templates.iter().find(|(path, _)| url.ends_with(*path));
+        uploaded.map_or_else(String::new, |(_, text)| text.clone())
+    }
+
     fn execute(&mut self) {
         let events = self.execution.clone();
         if events
@@ -177,7 +187,7 @@ impl State {
         let status = last.map_or("", |event| event.2).to_owned();
         self.stack = Some(Stack {
             name: form["StackName"].clone(),
-            template: form.get("TemplateBody").cloned().unwrap_or_default(),
+            template: self.template_of(&form),
             parameters: pairs(&form, "Parameters", "ParameterKey", "ParameterValue"),
             tags: pairs(&form, "Tags", "Key", "Value"),
             status,

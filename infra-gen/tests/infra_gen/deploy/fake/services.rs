@@ -1,6 +1,6 @@
 //! The answers of all services but CloudFormation.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, path::Path};
 
 use serde_json::json;
 
@@ -41,6 +41,10 @@ impl State {
             "PutObject" => {
                 if let Some(hash) = request.headers.get("x-amz-meta-sha256") {
                     self.hashes.insert(request.path.clone(), hash.clone());
+                }
+                if Path::new(&request.path).extension() == Some("yaml".as_ref()) {
+                    let template = (request.path.clone(), request.body.clone());
+                    self.templates.extend([template]);
                 }
                 self.objects.insert(request.path.clone());
                 Answer::ok("")

@@ -42,6 +42,8 @@ pub(super) struct State {
     pub(super) changes: String,
     pub(super) bucket_is_there: bool,
     pub(super) objects: BTreeSet<String>,
+    /// The templates among the objects, by path.
+    pub(super) templates: HashMap<String, String>,
     /// The hashes in the metadata of objects, by path.
     pub(super) hashes: HashMap<String, String>,
     pub(super) logging_role: bool,

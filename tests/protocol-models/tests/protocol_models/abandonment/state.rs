@@ -48,7 +48,7 @@ pub(super) struct State {
     pub(super) is_overruled: bool,
 }
 
-#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Worker {
     /// Has read this epoch and scheduled a watchdog for the next one; the claim is not written.
     Claiming {

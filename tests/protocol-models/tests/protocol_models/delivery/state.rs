@@ -43,7 +43,7 @@ type Subscriber = (u8, u8);
 /// The cached list of subscribers, with its version.
 type KnownAudience = Option<(u8, Option<Subscriber>)>;
 
-#[derive(Clone, Debug, Hash, PartialEq, Eq)]
+#[derive(Clone, Debug, Hash, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Run {
     Waiting,
     /// Has claimed the job, or has published everything up to `seq`.
@@ -79,7 +79,7 @@ pub(super) struct Client {
     /// The number of the current connection.
     pub(super) connection: u8,
     pub(super) subscribing: Subscribing,
-    /// The `seq`s received over the current connection, in order.
+    /// The `seq`s received over the current connection.
     pub(super) wire: Vec<u8>,
     /// The last `seq` without a gap, after which the client resumes.
     pub(super) has: u8,
@@ -121,9 +121,22 @@ impl State {
             && self.deferred.is_empty()
             && self.logs.is_empty()
     }
-}
 
-impl State {
+    /// Makes states equal that differ only in what no step and no property depends on: the order of the runs,
+    /// of queued messages and of received ones, and received messages that cannot matter again.
+    pub(super) fn normalize(&mut self) {
+        self.runs.sort_unstable();
+        self.deferred.sort_unstable();
+        self.logs.sort_unstable();
+        let client = &mut self.client;
+        client.wire.sort_unstable();
+        if self.crashed || self.may_repeat {
+            // Duplicates are allowed from here on, so only messages after a gap matter.
+            client.wire.retain(|seq| *seq > client.has);
+            client.wire.dedup();
+        }
+    }
+
     pub(super) fn claim(&mut self, index: usize) {
         // An earlier redelivery covers its part of the log.
         if self.crashed && self.job.seq > self.redelivered {

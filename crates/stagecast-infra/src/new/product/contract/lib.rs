@@ -2,7 +2,7 @@
 //! `infra-gen` writes both derive from it.
 
 use stagecast_contract::{
-    input::{InputRules, MediaType, no_check},
+    input::{InputRules, MediaType, any_parameters, no_check},
     limits::MAX_INPUT_BYTES,
     product::Product,
 };
@@ -27,6 +27,7 @@ pub const INPUT: InputRules = InputRules {
     }],
     max_bytes: MAX_INPUT_BYTES,
     check: no_check,
+    check_parameters: any_parameters,
     example: "sample.csv",
 };
 

@@ -2,12 +2,16 @@
 
 use std::{cmp::Reverse, collections::BTreeMap};
 
+use contract::PipelineFunction;
 use serde::{Deserialize, Serialize};
 use stagecast::{JobInput, Pipeline, Progress, Stage, StageError};
 
 /// The pipeline: each stage's output is the next one's input.
-pub fn pipeline() -> Pipeline<Report> {
-    Pipeline::new().then(Validate).then(Aggregate).then(Sort)
+pub fn pipeline() -> Pipeline<Report, PipelineFunction> {
+    Pipeline::with_limit()
+        .then(Validate)
+        .then(Aggregate)
+        .then(Sort)
 }
 
 /// Reads the rows `group,amount` below a header line.
@@ -42,7 +46,8 @@ impl Stage for Validate {
         (): (),
         progress: &Progress,
     ) -> Result<Vec<Row>, StageError> {
-        let text = std::str::from_utf8(&job.bytes).map_err(|error| {
+        let bytes = job.bytes().await?;
+        let text = std::str::from_utf8(&bytes).map_err(|error| {
             StageError::failed("not_utf8", format!("save the file as UTF-8: {error}"))
         })?;
         let lines: Vec<_> = text.lines().collect();

@@ -1,0 +1,38 @@
+#![doc = include_str!("../README.md")]
+#![warn(missing_docs)]
+
+mod backoff;
+mod client;
+mod download;
+mod error;
+mod hex;
+pub mod http;
+mod job;
+mod message;
+mod new_job;
+pub mod protocol;
+mod random;
+mod upload;
+mod watch;
+pub mod websocket;
+
+pub use backoff::Backoff;
+pub use client::Client;
+pub use download::Artifact;
+pub use error::{Error, Rejection};
+pub use job::{Job, JobEnd, JobKey};
+pub use message::JobMessage;
+pub use new_job::NewJob;
+pub use raw_json::RawJson;
+/// The types of the protocol's messages.
+pub use stagecast_contract::{
+    ids::{AccessKey, JobId, WorkerKey},
+    messages::{
+        JobCancelled, JobComplete, JobError, JobFailed, JobSnapshot, JobStatus, ProgressUpdate,
+        Results, StageComplete, WorkAmount,
+    },
+    time_limits::JobLimits,
+    timestamp::Timestamp,
+};
+pub use upload::UploadProgress;
+pub use watch::Watch;
