@@ -284,15 +284,15 @@ mod tests {
         let executor = executor();
         let released = Arc::new(AtomicBool::new(false));
         let by_the_stage = Arc::clone(&released);
-        let (begin, begun) = std::sync::mpsc::channel();
+        let (signal, started) = std::sync::mpsc::channel();
         let stage = executor
             .start("blocking", Span::none(), async move {
-                begin.send(()).expect("the test waits");
+                signal.send(()).expect("the test waits");
                 block_until(&by_the_stage);
             })
             .expect("a thread");
         // A stage that is stopped before it has begun does not block.
-        begun
+        started
             .recv_timeout(Duration::from_secs(10))
             .expect("the stage begins");
         executor.stop(stage).await;
