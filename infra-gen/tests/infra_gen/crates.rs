@@ -109,3 +109,32 @@ fn libraries_have_what_a_published_crate_needs() {
         }
     }
 }
+
+/// The lints of a crate of functions that refuse calls which pass by the contract.
+fn refused_calls(folder: &str) -> Vec<String> {
+    let file = workspace().join(folder).join("clippy.toml");
+    let text = std::fs::read_to_string(&file).expect(folder);
+    let lines = text.lines().filter(|line| line.contains("path ="));
+    lines.map(str::to_owned).collect()
+}
+
+#[test]
+fn functions_refuse_the_calls_that_functions_of_a_new_product_refuse() {
+    let new_product = refused_calls("crates/stagecast-infra/src/new/product/handlers");
+    assert!(!new_product.is_empty());
+    let crates = [
+        "core",
+        "jobs",
+        "websocket",
+        "worker",
+        "delivery",
+        "pipeline",
+    ];
+    let folders = crates.map(|name| format!("crates/stagecast-{name}"));
+    for folder in folders.iter().map(String::as_str).chain(["handlers"]) {
+        let refused = refused_calls(folder);
+        for call in &new_product {
+            assert!(refused.contains(call), "{folder} does not refuse {call}");
+        }
+    }
+}
