@@ -249,8 +249,9 @@ class Service:
         try:
             await stream.prepare(request)
             for start in range(0, int(len(body) * share), part):
-                await stream.write(bytes(body[start : start + part]))
+                # Before the bytes: with the last ones, the client has the answer, and its next wait begins.
                 await asyncio.sleep(seconds / 10)
+                await stream.write(bytes(body[start : start + part]))
             if share == 1.0:
                 await stream.write_eof()
         except ConnectionError:
