@@ -50,13 +50,30 @@ export async function previewPage({ api, port, ...sources }) {
   requireFiles(sources);
   const { build, preview } = await loadVite();
   const config = configOf({ ...sources, outDir: mkdtempSync(join(tmpdir(), "stagecast-page-")) });
-  await build(config);
-  await build({ ...config, build: { ...config.build, watch: {} } });
+  // Emptying the folder before each build would leave moments without a page.
+  const options = { ...config.build, emptyOutDir: false, watch: {} };
+  await firstBuild(/** @type {Watcher} */ (await build({ ...config, build: options })));
   const server = await preview({
     ...config,
     preview: { port, proxy: { "/config.json": { target: api, changeOrigin: true } } },
   });
   return server.resolvedUrls?.local[0] ?? "";
+}
+
+/** @typedef {import("vite").Rolldown.RolldownWatcher} Watcher */
+
+/** Waits for the first build of a watcher, which goes on. @param {Watcher} watcher */
+async function firstBuild(watcher) {
+  /** @type {Error | undefined} */
+  const error = await new Promise((ended) => {
+    watcher.on("event", (event) => {
+      if (event.code === "END") ended(undefined);
+      if (event.code === "ERROR") ended(event.error);
+    });
+  });
+  if (!error) return;
+  await watcher.close();
+  throw error;
 }
 
 /** @param {{ product?: string | undefined, input?: string | undefined }} sources */
