@@ -1,6 +1,7 @@
 //! A modifiable copy of the workspace.
 
 use std::{
+    collections::HashMap,
     env,
     ffi::OsStr,
     fs,
@@ -44,20 +45,10 @@ impl Copy {
 
     /// Changes a file. Creates it if it is missing and the change has no old lines.
     pub(crate) fn apply(&self, change: &Change) {
-        let Change { file, old, new } = change;
-        let path = self.folder.join(file);
-        if old.is_empty() && !path.exists() {
-            fs::create_dir_all(path.parent().expect("a folder"))
-                .expect("the folder can be created");
-            return write(&path, new.as_bytes());
-        }
-        let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{file}: {error}"));
-        let found = text.matches(old.as_str()).count();
-        assert_eq!(
-            found, 1,
-            "{file} must have these lines exactly once:\n{old}"
-        );
-        write(&path, text.replacen(old.as_str(), new, 1).as_bytes());
+        let path = self.folder.join(&change.file);
+        let text = changed(fs::read_to_string(&path).ok(), change);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("the folder can be created");
+        write(&path, text.as_bytes());
     }
 
     /// Runs a command. Its output must have the expected lines, and it must fail if they have an error.
@@ -108,6 +99,34 @@ impl Copy {
             );
         }
     }
+}
+
+/// The workspace with changes that are not written.
+#[derive(Debug, Default)]
+pub(crate) struct Overlay(HashMap<String, String>);
+
+impl Overlay {
+    /// Changes a file, as [`Copy::apply`] does.
+    pub(crate) fn apply(&mut self, change: &Change) {
+        let text = self.0.remove(&change.file);
+        let text = text.or_else(|| fs::read_to_string(original().join(&change.file)).ok());
+        self.0.insert(change.file.clone(), changed(text, change));
+    }
+}
+
+/// The text of a file after a change; `text` is `None` if the file is missing.
+fn changed(text: Option<String>, change: &Change) -> String {
+    let Change { file, old, new } = change;
+    if old.is_empty() && text.is_none() {
+        return new.clone();
+    }
+    let text = text.unwrap_or_else(|| panic!("{file} cannot be read"));
+    let found = text.matches(old.as_str()).count();
+    assert_eq!(
+        found, 1,
+        "{file} must have these lines exactly once:\n{old}"
+    );
+    text.replacen(old.as_str(), new, 1)
 }
 
 /// Splits a command into words. Single quotes group words.
