@@ -120,6 +120,7 @@ def posts(bench):
             senders = {
                 "bare hyper client": ([bench, "post", "hyper", address, CONNECTIONS, messages], {}),
                 "our sender": ([bench, "post", "ours", address, CONNECTIONS, messages], endpoint),
+                "our sender over the SDK's client": ([bench, "post", "sdk", address, CONNECTIONS, messages], endpoint),
                 "boto3, thread pool": ([*boto3, address, CONNECTIONS, of_boto3], CREDENTIALS),
             }
             rates = {name: [] for name in senders}

@@ -32,18 +32,28 @@ impl Deref for Aws {
 }
 
 impl Aws {
-    /// The same configuration for clients that share no connection with the clients of `self`. A connection
-    /// belongs to the tokio runtime on which it was opened, and waits when code blocks that runtime.
-    #[must_use]
-    pub fn with_separate_connections(&self) -> Self {
-        let connector = connector();
+    /// A configuration whose clients all send their requests with `connector`, such as one of a test.
+    pub fn new(config: SdkConfig, connector: SharedHttpConnector) -> Self {
         let shared = connector.clone();
-        let config = self.config.clone().into_builder();
+        let config = config.into_builder();
         let config = config.http_client(http_client_fn(move |_, _| shared.clone()));
         Self {
             config: config.build(),
             connector,
         }
+    }
+
+    /// The same connections with a changed configuration.
+    #[must_use]
+    pub fn change(self, change: impl FnOnce(SdkConfig) -> SdkConfig) -> Self {
+        Self::new(change(self.config), self.connector)
+    }
+
+    /// The same configuration for clients that share no connection with the clients of `self`. A connection
+    /// belongs to the tokio runtime on which it was opened, and waits when code blocks that runtime.
+    #[must_use]
+    pub fn with_separate_connections(&self) -> Self {
+        Self::new(self.config.clone(), connector())
     }
 }
 
@@ -95,6 +105,12 @@ impl From<SdkConfig> for LazyAws {
 impl From<&SdkConfig> for LazyAws {
     fn from(config: &SdkConfig) -> Self {
         config.clone().into()
+    }
+}
+
+impl From<Aws> for LazyAws {
+    fn from(aws: Aws) -> Self {
+        aws.config.into()
     }
 }
 

@@ -10,7 +10,6 @@ use aws_sdk_apigatewaymanagement::{
     Client,
     config::Builder,
     error::{DisplayErrorContext, SdkError},
-    operation::post_to_connection::PostToConnectionError,
     primitives::Blob,
 };
 use bytes::Bytes;
@@ -20,37 +19,39 @@ use typed_contract::{
     grants::{Granted, PostToConnection},
 };
 
-use crate::{Environment, Post, PostError};
+use crate::{AudienceApi, Aws, Environment, Post, PostError};
 
 /// Longest time for one post. A post that takes longer fails with [`PostError::TimedOut`].
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// The client of `@connections` for the function `F`.
 #[derive(Debug)]
 pub struct ConnectionsApi<F> {
     client: Client,
-    function: std::marker::PhantomData<fn() -> F>,
+    audience: AudienceApi<F>,
 }
 
 impl<F> Clone for ConnectionsApi<F> {
     fn clone(&self) -> Self {
         Self {
             client: self.client.clone(),
-            function: std::marker::PhantomData,
+            audience: self.audience.clone(),
         }
     }
 }
 
 impl<F: Function> ConnectionsApi<F> {
     /// A client of the WebSocket API that the environment names.
-    pub fn new(config: &SdkConfig, environment: &Environment<F>) -> Self
+    pub fn new(aws: &Aws, environment: &Environment<F>) -> Self
     where
         F: Granted<PostToConnection<WebSocketApi>>,
     {
+        let endpoint = endpoint(aws, environment);
+        let audience = AudienceApi::new(aws, &endpoint);
         // The caller retries, because it knows the order of the messages. A message is too small for its
         // transfer to stall.
-        let config = Builder::from(config)
-            .endpoint_url(endpoint(config, environment))
+        let config = Builder::from(&**aws)
+            .endpoint_url(endpoint)
             .retry_config(RetryConfig::disabled())
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
             .timeout_config(
@@ -62,8 +63,13 @@ impl<F: Function> ConnectionsApi<F> {
             .build();
         Self {
             client: Client::from_conf(config),
-            function: std::marker::PhantomData,
+            audience,
         }
+    }
+
+    /// A client for posts to many connections, over the same HTTP connections.
+    pub fn for_audiences(&self) -> AudienceApi<F> {
+        self.audience.clone()
     }
 }
 
@@ -96,32 +102,20 @@ where
             .send()
             .await;
         let Err(error) = answer else { return Ok(()) };
-        let status = error
-            .raw_response()
-            .map(|response| response.status().as_u16());
-        let blames_the_connection = error
-            .raw_response()
-            .and_then(|response| response.body().bytes())
-            .is_some_and(|body| String::from_utf8_lossy(body).contains("connectionId"));
-        // The SDK does not model 400 'Invalid connectionId', so the status is read.
-        let kind = match (error.as_service_error(), status) {
-            (Some(PostToConnectionError::GoneException(_)), _) | (_, Some(410)) => PostError::Gone,
-            (_, Some(400)) if blames_the_connection => PostError::Gone,
-            (Some(PostToConnectionError::LimitExceededException(_)), _) | (_, Some(429)) => {
-                PostError::Throttled
-            }
-            (Some(PostToConnectionError::PayloadTooLargeException(_)), _) | (_, Some(413)) => {
-                PostError::TooLarge
-            }
-            (Some(PostToConnectionError::ForbiddenException(_)), _) | (_, Some(403)) => {
-                PostError::Forbidden
-            }
+        let response = error.raw_response();
+        let known = response.and_then(|response| {
+            let body = response.body().bytes().unwrap_or_default();
+            PostError::of_response(response.status().as_u16(), body)
+        });
+        Err(known.unwrap_or_else(|| {
             // The request was sent: opening the connection has a shorter limit.
-            _ if matches!(error, SdkError::TimeoutError(_)) => {
-                PostError::TimedOut(DisplayErrorContext(error).to_string())
+            let timed_out = matches!(error, SdkError::TimeoutError(_));
+            let text = DisplayErrorContext(error).to_string();
+            if timed_out {
+                PostError::TimedOut(text)
+            } else {
+                PostError::Transient(text)
             }
-            _ => PostError::Transient(DisplayErrorContext(error).to_string()),
-        };
-        Err(kind)
+        }))
     }
 }

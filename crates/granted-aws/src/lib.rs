@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+mod audience;
 mod config;
 mod connections;
 mod database;
@@ -21,9 +22,11 @@ mod secret_store;
 mod secret_value;
 #[cfg(feature = "secrets")]
 mod secrets;
+mod signature;
 pub mod telemetry;
 mod warm;
 
+pub use audience::AudienceApi;
 pub use config::{Aws, LazyAws, load};
 pub use connections::ConnectionsApi;
 pub use database::{Database, ReadingBuilder, TransactionBuilder};

@@ -42,6 +42,19 @@ pub enum PostError {
 }
 
 impl PostError {
+    /// What a response means for the message; `None` is a success, or a failure that only its text explains.
+    pub(crate) fn of_response(status: u16, body: &[u8]) -> Option<Self> {
+        match status {
+            410 => Some(Self::Gone),
+            // API Gateway's model does not have this error.
+            400 if String::from_utf8_lossy(body).contains("connectionId") => Some(Self::Gone),
+            429 => Some(Self::Throttled),
+            413 => Some(Self::TooLarge),
+            403 => Some(Self::Forbidden),
+            _ => None,
+        }
+    }
+
     /// Whether a retry may succeed.
     pub fn is_transient(&self) -> bool {
         matches!(

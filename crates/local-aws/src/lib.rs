@@ -42,7 +42,7 @@ pub use options::{OptionNames, Options};
 pub use recorder::{Call, Calls};
 pub use s3::BucketError;
 #[cfg(feature = "aws-sdk")]
-pub use sdk::sdk_http_client;
+pub use sdk::{sdk_http_client, sdk_http_connector};
 pub use secrets::LocalSecrets;
 pub use site::Site;
 pub use sqs::QueueDepth;

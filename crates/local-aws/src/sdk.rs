@@ -44,8 +44,13 @@ use crate::{http_util::BoxError, in_process::InProcess};
 /// # }
 /// ```
 pub fn sdk_http_client(services: Arc<InProcess>) -> SharedHttpClient {
-    let connector = SharedHttpConnector::new(Connector(services));
+    let connector = sdk_http_connector(services);
     http_client_fn(move |_, _| connector.clone())
+}
+
+/// The connector of [`sdk_http_client`], for code that sends requests itself.
+pub fn sdk_http_connector(services: Arc<InProcess>) -> SharedHttpConnector {
+    SharedHttpConnector::new(Connector(services))
 }
 
 #[derive(Debug)]

@@ -29,7 +29,7 @@ pub(crate) struct Context {
 
 impl Context {
     pub(crate) fn new(
-        config: &aws_config::SdkConfig,
+        config: &granted_aws::Aws,
         environment: &Environment<DeliveryFunction>,
         clock: Clock,
     ) -> Self {

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use granted_aws::ConnectionsApi;
+use granted_aws::AudienceApi;
 use stagecast_contract::{
     functions::DeliveryFunction,
     queues::{DeliveryKind, DeliveryQueue, DeliveryTask, MAX_DELIVERY_ATTEMPTS, Recipients},
@@ -83,7 +83,7 @@ async fn deliver(
     };
     let undelivered = Undelivered::new(Arc::clone(&context.connection_maintainer));
     let sender = Sender::new(
-        context.api.clone(),
+        context.api.for_audiences(),
         undelivered.clone(),
         RetryPolicy::post::<DeliveryFunction>(),
         context.clock.clone(),
@@ -140,7 +140,7 @@ async fn send_log(
     task: &DeliveryTask,
     job: &Job,
     subscribers: &[Subscriber],
-    sender: &Sender<ConnectionsApi<DeliveryFunction>, Undelivered>,
+    sender: &Sender<AudienceApi<DeliveryFunction>, Undelivered>,
 ) -> Result<(), StoreError> {
     let is_published = task.content == DeliveryKind::Published;
     // Each published message has a task. If this one also sent the later messages, slow recipients

@@ -24,7 +24,7 @@ pub struct Handler {
 impl Handler {
     /// A handler for the stack that `environment` describes.
     pub fn new(
-        config: &aws_config::SdkConfig,
+        config: &granted_aws::Aws,
         environment: &Environment<DeliveryFunction>,
         clock: Clock,
     ) -> Self {

@@ -72,7 +72,7 @@ impl InvalidSetting {
 
 impl Context {
     pub(crate) fn new(
-        config: &aws_config::SdkConfig,
+        config: &granted_aws::Aws,
         environment: &Environment<JobsFunction>,
         clock: Clock,
         input_rules: &'static InputRules,

@@ -28,7 +28,7 @@ impl Handler {
     /// A handler for the stack that `environment` describes. `input_rules` describe the inputs that
     /// its pipeline accepts. Fails if a variable of the environment is invalid.
     pub fn new(
-        config: &aws_config::SdkConfig,
+        config: &granted_aws::Aws,
         environment: &Environment<JobsFunction>,
         clock: Clock,
         input_rules: &'static InputRules,

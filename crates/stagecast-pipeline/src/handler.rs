@@ -72,8 +72,8 @@ impl<F: RunsJobs> Handler<F> {
     ///
     /// The stages' requests use the connections of `stages_config`, and only these: see [`Runner::new`].
     pub fn new<Output, E: From<std::io::Error>>(
-        config: &aws_config::SdkConfig,
-        stages_config: &aws_config::SdkConfig,
+        config: &granted_aws::Aws,
+        stages_config: &granted_aws::Aws,
         environment: &Environment<F>,
         clock: Clock,
         build: impl FnOnce() -> Result<Pipeline<Output, F>, E>,

@@ -23,7 +23,7 @@ use std::{
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::{Credentials, provider::SharedCredentialsProvider};
 use bytes::Bytes;
-use granted_aws::Environment;
+use granted_aws::{Aws, Environment};
 use http::{Request, Response};
 use local_aws::InProcess;
 pub use local_aws::{Call, Calls, Fault, Faults, LocalSecrets, Times};
@@ -98,18 +98,21 @@ impl TestAws {
 
     /// The SDK configuration of the function `F`. Requests are not retried by the SDK, so that every
     /// fault reaches the code under test.
-    pub fn config<F: Function>(&self) -> SdkConfig {
+    pub fn config<F: Function>(&self) -> Aws {
         let secret = self.services.secret();
         let credentials = Credentials::new(F::SPEC.name, secret, None, None, "in-process");
-        SdkConfig::builder()
+        let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::from_static("us-east-1"))
             // No request goes there. An address keeps S3's bucket names in the path.
             .endpoint_url("http://127.0.0.1")
             .credentials_provider(SharedCredentialsProvider::new(credentials))
             .retry_config(aws_config::retry::RetryConfig::disabled())
-            .http_client(local_aws::sdk_http_client(Arc::clone(&self.services)))
-            .build()
+            .build();
+        Aws::new(
+            config,
+            local_aws::sdk_http_connector(Arc::clone(&self.services)),
+        )
     }
 
     /// The value of an environment variable that the template gives to the function `F`.

@@ -56,7 +56,7 @@ pub enum InvalidSetting {
 
 impl Context {
     pub(crate) fn new(
-        config: &aws_config::SdkConfig,
+        config: &granted_aws::Aws,
         environment: &Environment<WebSocketFunction>,
         clock: Clock,
     ) -> Result<Self, InvalidSetting> {

@@ -44,7 +44,7 @@ pub struct InvalidSetting {
 
 impl Context {
     pub(crate) fn new(
-        config: &aws_config::SdkConfig,
+        config: &granted_aws::Aws,
         environment: &Environment<WorkerFunction>,
         clock: Clock,
     ) -> Result<Self, InvalidSetting> {

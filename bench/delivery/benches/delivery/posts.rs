@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::{bail, ensure};
 use bytes::Bytes;
-use granted_aws::{ConnectionsApi, Database, Environment, Queues};
+use granted_aws::{Aws, ConnectionsApi, Database, Environment, Post, Queues};
 use http::{Request, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
@@ -50,7 +50,16 @@ pub(crate) fn measure(
         .build()?;
     let before = resident_bytes()?;
     let seconds = match sender {
-        "ours" => runtime.block_on(ours(connections, messages))?,
+        "ours" => runtime.block_on(async {
+            let (aws, environment) = function().await?;
+            let post = ConnectionsApi::new(&aws, &environment).for_audiences();
+            ours(post, &aws, &environment, connections, messages).await
+        })?,
+        "sdk" => runtime.block_on(async {
+            let (aws, environment) = function().await?;
+            let post = ConnectionsApi::new(&aws, &environment);
+            ours(post, &aws, &environment, connections, messages).await
+        })?,
         "hyper" => runtime.block_on(bare(address, connections, messages))?,
         _ => bail!("unknown sender {sender:?}"),
     };
@@ -70,21 +79,31 @@ fn connection_id(index: usize) -> String {
     format!("BFHPhf{index:06}AMCKlQ")
 }
 
-/// Measures the functions' sender, configured as in a function. `AWS_ENDPOINT_URL` is the sink's address.
-async fn ours(connections: usize, messages: usize) -> anyhow::Result<f64> {
-    let environment = Environment::<DeliveryFunction>::read(|name| {
+/// The configuration and the environment of a function. `AWS_ENDPOINT_URL` is the sink's address.
+async fn function() -> anyhow::Result<(Aws, Environment<DeliveryFunction>)> {
+    let environment = Environment::read(|name| {
         Some(match name {
             "WEBSOCKET_API_ID" => "api".to_owned(),
             "WEBSOCKET_STAGE" => "live".to_owned(),
             other => other.to_lowercase(),
         })
     })?;
-    let config = granted_aws::load().await;
+    Ok((granted_aws::load().await, environment))
+}
+
+/// Measures the functions' sender with one of their clients.
+async fn ours(
+    post: impl Post + 'static,
+    aws: &Aws,
+    environment: &Environment<DeliveryFunction>,
+    connections: usize,
+    messages: usize,
+) -> anyhow::Result<f64> {
     let clock = Clock::system();
-    let store = ConnectionStore::new(Database::new(&config, &environment), clock.clone());
+    let store = ConnectionStore::new(Database::new(aws, environment), clock.clone());
     let sender = Sender::new(
-        ConnectionsApi::new(&config, &environment),
-        ConnectionMaintainer::new(store, Queues::new(&config, &environment)),
+        post,
+        ConnectionMaintainer::new(store, Queues::new(aws, environment)),
         RetryPolicy::post::<DeliveryFunction>(),
         clock.clone(),
     );
@@ -117,7 +136,7 @@ fn subscriber(connection_id: String, job_id: &JobId, since: Timestamp) -> Subscr
 }
 
 async fn send(
-    sender: &Sender<ConnectionsApi<DeliveryFunction>, ConnectionMaintainer<DeliveryFunction>>,
+    sender: &Sender<impl Post + 'static, ConnectionMaintainer<DeliveryFunction>>,
     subscribers: &[Subscriber],
     seqs: std::ops::Range<usize>,
 ) -> u64 {

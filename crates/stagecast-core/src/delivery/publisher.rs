@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use granted_aws::{ConnectionsApi, Objects};
+use granted_aws::{AudienceApi, Objects};
 use raw_json::RawJson;
 use stage_pipeline::StageCheckpoint;
 use stagecast_contract::{
@@ -94,7 +94,7 @@ pub struct Publisher<F: Function> {
     /// The number of checkpoints stored under the lease.
     checkpoint_count: u64,
     artifacts: KnownArtifacts,
-    sender: Sender<ConnectionsApi<F>, ConnectionMaintainer<F>>,
+    sender: Sender<AudienceApi<F>, ConnectionMaintainer<F>>,
     lease: Lease,
     seq: u64,
     is_claimed_in_time: bool,
@@ -185,7 +185,7 @@ impl<F: Publishes> Publisher<F> {
     /// `objects`.
     pub fn new(stores: Arc<Stores<F>>, objects: &Objects<F>, job: &Job, lease: Lease) -> Self {
         let sender = Sender::new(
-            stores.api.clone(),
+            stores.api.for_audiences(),
             ConnectionMaintainer::new(stores.connections.clone(), stores.queues.clone()),
             RetryPolicy::post::<F>(),
             stores.clock.clone(),

@@ -1,7 +1,6 @@
 //! The stores of a function that sends messages, assembled in one place.
 
-use aws_config::SdkConfig;
-use granted_aws::{ConnectionsApi, Database, Environment, Queues, SendError};
+use granted_aws::{Aws, ConnectionsApi, Database, Environment, Queues, SendError};
 use stagecast_contract::{
     ids::JobId,
     queues::{DeliveryQueue, DeliveryTask, Recipients},
@@ -57,7 +56,7 @@ where
     F: Function + Granted<PostToConnection<WebSocketApi>>,
 {
     /// The stores of the stack that `environment` describes.
-    pub fn new(config: &SdkConfig, environment: &Environment<F>, clock: Clock) -> Self {
+    pub fn new(config: &Aws, environment: &Environment<F>, clock: Clock) -> Self {
         let database = Database::new(config, environment);
         Self {
             jobs: JobStore::new(database.clone(), clock.clone()),

@@ -87,8 +87,8 @@ impl Site {
 
     fn on(aws: TestAws, retries: RetryConfig, rules: &'static InputRules) -> Self {
         let clock = fixtures::clock();
-        let config = aws.config::<JobsFunction>().into_builder();
-        let config = config.retry_config(retries).build();
+        let config = aws.config::<JobsFunction>();
+        let config = config.change(|config| config.into_builder().retry_config(retries).build());
         let environment = fixtures::environment(&aws);
         let handler = Handler::new(&config, &environment, clock.clone(), rules);
         let handler = handler.expect("the template sets valid variables");

@@ -1,7 +1,7 @@
 //! A function that is not granted to post to connections.
 
-use aws_config::SdkConfig;
-use granted_aws::{ConnectionsApi, Environment};
+
+use granted_aws::{Aws, ConnectionsApi, Environment};
 use typed_contract::functions::Trigger;
 
 typed_contract::function! {
@@ -17,7 +17,7 @@ typed_contract::function! {
 }
 
 fn connections(
-    config: &SdkConfig,
+    config: &Aws,
     environment: &Environment<ChartsFunction>,
 ) -> ConnectionsApi<ChartsFunction> {
     ConnectionsApi::new(config, environment)
