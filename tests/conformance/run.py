@@ -55,8 +55,8 @@ def step(what):
     say(what, 0)
 
 
-def prove(emulator, executables, executable):
-    """Runs all checks."""
+def prove(emulator, executables, executable, only):
+    """Runs all checks, or only the scenarios whose names contain `only`."""
     stacks = Stacks(emulator, executables)
     scenarios = Scenarios(emulator, executable)
     step("deploying the stack, and a stack with the scripted pipeline")
@@ -65,7 +65,9 @@ def prove(emulator, executables, executable):
         stacks.deploy("scripted", stacks.binaries("scripted", SCRIPTED)),
     ]
     step("running the scenarios, with IAM enforced")
-    scenarios.all(*outputs)
+    scenarios.all(*outputs, only)
+    if only:
+        return
     step("deploying without a change, with a new route, and from the SAM template")
     deployments.unchanged(stacks, "reference")
     deployments.route_added(stacks, "route")
@@ -86,6 +88,7 @@ def main():
     """Builds everything, starts the emulator and runs all checks."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--log", type=Path, help="the file for the emulator's log, which includes the functions' logs")
+    parser.add_argument("--only", metavar="NAME", help="run only the scenarios whose names contain this, and no other check")
     arguments = parser.parse_args()
     if platform.system() != "Linux" or ARCHITECTURE is None:
         sys.exit("the emulator runs Lambda executables: use Linux on x86_64 or aarch64")
@@ -97,7 +100,7 @@ def main():
     with tempfile.TemporaryDirectory(prefix="stagecast-conformance-") as folder:
         with Emulator(Path(folder)) as emulator:
             try:
-                prove(emulator, executables, executable)
+                prove(emulator, executables, executable, arguments.only)
             finally:
                 if arguments.log:
                     arguments.log.write_bytes(emulator.log.read_bytes())

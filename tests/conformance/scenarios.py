@@ -38,8 +38,8 @@ class Scenarios:
         status, output = self.emulator.follow(what, command, SILENCE, on_line, environment)
         return status == 0, output
 
-    def all(self, reference, scripted):
-        """Runs all scenarios, and lists the skipped ones with their reasons."""
+    def all(self, reference, scripted, only=None):
+        """Runs all scenarios, or those whose names contain `only`, and lists the skipped ones with their reasons."""
         skipped = self.emulator.folder / "skipped"
         skipped.touch()
         count, ended = "?", 0
@@ -56,7 +56,8 @@ class Scenarios:
             "STAGECAST_SKIPPED": str(skipped),
             "STAGECAST_TEST_TIMEOUT": str(round(limit(TIMEOUT))),
         }
-        passed, output = self.run(reference, scripted, [], on_line, environment)
+        arguments = [only, "--nocapture"] if only else []
+        passed, output = self.run(reference, scripted, arguments, on_line, environment)
         if not passed:
             raise SystemExit(f"{output}\nscenarios failed on {self.emulator.url}")
         reasons = sorted(skipped.read_text(encoding="utf-8").splitlines())

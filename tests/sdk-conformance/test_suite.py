@@ -30,6 +30,7 @@ BROKEN = [
     ("flood", "worker/frequent-progress", "progress_is_thinned"),
     ("repeat_finished", "worker/restart", "requests_are_valid"),
     ("forget_checkpoint", "worker/checkpoint", "output"),
+    ("no_number", "worker/checkpoint", "checkpoints_are_numbered"),
     ("key_to_bucket", "worker/large-input", "key_stays_at_the_api"),
     ("key_to_bucket", "worker/artifact", "key_stays_at_the_api"),
     ("json_content_type", "worker/large-results", "requests_are_valid"),
@@ -183,6 +184,14 @@ class Model(unittest.TestCase):
         self.assertEqual(self.job.claim(["decode"], "worker-1")["checkpoint"]["state"], {"row": 1})
         self.post(0, self.complete("decode"), epoch=2)
         self.assertNotIn("checkpoint", self.job.claim(["decode"], "worker-1"))
+
+    def test_late_checkpoint_does_not_replace_a_newer_one(self):
+        def checkpoint(number):
+            return {"type": "checkpoint", "stage": "decode", "number": number, "state": {"row": number}}
+
+        for number in (1, 2, 1):
+            self.post(0, checkpoint(number))
+        self.assertEqual(self.job.claim(["decode"], "worker-1")["checkpoint"]["state"], {"row": 2})
 
     def test_dynamic_stages_are_named_as_they_start(self):
         job = Job(2, queue="transcripts")

@@ -20,9 +20,15 @@ pub fn input_key(job: &JobId) -> String {
     format!("jobs/{job}/input")
 }
 
-/// The object key of a large state in a checkpoint: one of two objects of the claim `epoch`.
+/// The object key of a large state in a checkpoint of the pipeline: one of two objects of the claim `epoch`.
 pub fn checkpoint_key(job: &JobId, epoch: u64, slot: u64) -> String {
     format!("jobs/{job}/checkpoints/{epoch}-{slot}.json")
+}
+
+/// The object key of a large state in a checkpoint of an external worker. It contains the SHA-256 of the JSON,
+/// so that a post that arrives late cannot overwrite a state that another has stored.
+pub fn worker_checkpoint_key(job: &JobId, sha256: &str) -> String {
+    format!("jobs/{job}/checkpoints/{sha256}.json")
 }
 
 /// The object key of an artifact's content. It contains the SHA-256, so that a superseded run cannot

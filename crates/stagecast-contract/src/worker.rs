@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     body::{EVENT_TYPES, InvalidBody, check_name},
-    checkpoint::WorkerCheckpoint,
+    checkpoint::{CheckpointEvent, WorkerCheckpoint},
     queue_claim::{QueueClaimRequest, ReleaseRequest, Released},
 };
 #[cfg(feature = "schema")]
@@ -141,7 +141,7 @@ pub enum WorkerEvent {
     ProgressUpdate(WorkerProgress),
     /// The state of the running stage, from which the next claim continues it. Only the latest is kept, and it is
     /// not sent to subscribers.
-    Checkpoint(WorkerCheckpoint),
+    Checkpoint(CheckpointEvent),
     /// A stage has finished. Durable.
     StageComplete(WorkerStageComplete),
     /// The job is complete, even if not all declared stages have run. Its results are those of the

@@ -7,13 +7,13 @@ use stage_pipeline::{Estimate, StageCheckpoint};
 use stagecast_contract::worker::WorkerCheckpoint;
 use stagecast_core::{
     models::Job,
-    stores::{ProgressPoint, StoreError},
+    stores::{Lease, ProgressPoint, StoreError},
 };
 
 use crate::context::Context;
 
-/// The checkpoint that a claim of `job` continues from; none if there is none, or if its stage has finished.
-/// The first claim reads nothing.
+/// The checkpoint that a claim of `job` continues from; none if there is none, or if its stage has finished. From
+/// then on, no post of an earlier claim changes it. The first claim reads and writes nothing.
 pub(crate) async fn of_claimed(
     context: &Context,
     job: &Job,
@@ -21,9 +21,16 @@ pub(crate) async fn of_claimed(
     if job.epoch < 2 {
         return Ok(None);
     }
-    let stored = context.checkpoints.load(&job.job_id).await?;
-    let is_unfinished = |stored: &StageCheckpoint| !job.checkpoints.contains_key(&stored.stage);
-    Ok(stored.filter(is_unfinished).map(|stored| WorkerCheckpoint {
+    let lease = Lease {
+        job_id: job.job_id.clone(),
+        epoch: job.epoch,
+    };
+    let is_finished = |stage: &str| job.checkpoints.contains_key(stage);
+    let stored = context
+        .checkpoints
+        .take_over(&lease, job.seq, job.expires_at, is_finished)
+        .await?;
+    Ok(stored.map(|stored| WorkerCheckpoint {
         stage: stored.stage,
         state: stored.state,
     }))

@@ -159,7 +159,7 @@ async fn publish(
                 report.is_checkpoint = true;
                 let stored = checkpoints::stored(&report.point, checkpoint.state);
                 let outcome = publisher
-                    .checkpoint_if_newer(&stored, &report, is_progress_new)
+                    .checkpoint_if_newer(&stored, checkpoint.number, &report, is_progress_new)
                     .await?;
                 reported(outcome, &mut result, &mut ended)
             }

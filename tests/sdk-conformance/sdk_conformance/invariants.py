@@ -65,6 +65,8 @@ class _Claim:
         self.allowed_gap = HEARTBEAT_GAP_SECONDS
         self.over = None
         """Why the worker may post nothing more."""
+        self.checkpoint = 0
+        """The number of the last checkpoint."""
         self.unanswered = None
         """The last post, if it had no valid answer and has to be repeated."""
 
@@ -121,6 +123,12 @@ def _post(post, claim, late):
         )
     if post.json.get("after_seq") != claim.seq and not is_repeat:
         yield f"after_seq_is_the_last_answered: {post} should have the after_seq {claim.seq}"
+    for event in post.json.get("events", []) if not is_repeat else []:
+        if event.get("type") == "checkpoint":
+            if event.get("number", 0) <= claim.checkpoint:
+                yield f"checkpoints_are_numbered: {post} has {event.get('number')} after {claim.checkpoint}"
+            if not post.is_answered or post.status == 200 or post.status >= 500:
+                claim.checkpoint = event.get("number", 0)
     if len(post.json.get("events", [])) > 10:
         yield f"posts_have_at_most_10_events: {post}"
     claim.last_contact = post.ended if post.is_answered else post.started

@@ -66,6 +66,8 @@ class Job:
         self.message = ""
         self.stage_attempt = 1
         self.checkpoint = None
+        # The epoch, the seq and the number of the last checkpoint. An earlier one does not replace it.
+        self.checkpoint_position = (0, 0, 0)
         self.artifacts = []
         self.cancel_requested = False
         self.worker_id = None
@@ -253,7 +255,10 @@ class Job:
         if kind in ("progress_update", "stage_complete", "checkpoint") and stage not in self.stages:
             self.stages.append(stage)
         if kind == "checkpoint":
-            self.checkpoint = {"stage": stage, "state": event["state"]}
+            position = self.epoch, self.seq, event.get("number", 0)
+            if position < self.checkpoint_position:
+                return
+            self.checkpoint, self.checkpoint_position = {"stage": stage, "state": event["state"]}, position
             self.attempts_without_progress = 0
         elif kind == "progress_update":
             if stage != self.stage:

@@ -62,6 +62,8 @@ pub struct Posts {
     batch: usize,
     last_start: Duration,
     tickets: u64,
+    /// The number of checkpoints so far. The service stores none with a lower number over one with a higher one.
+    checkpoints: u64,
     outcomes: Vec<(Ticket, Result<(), Error>)>,
     lease: Lease,
     cancel_requested: bool,
@@ -96,6 +98,7 @@ struct InFlight {
 struct Checkpoint<'a> {
     r#type: &'static str,
     stage: &'a str,
+    number: u64,
     state: &'a RawJson,
 }
 
@@ -112,6 +115,7 @@ impl Posts {
             batch: MAX_EVENTS,
             last_start: now,
             tickets: 0,
+            checkpoints: 0,
             outcomes: Vec::new(),
             lease: Lease::Held,
             cancel_requested,
@@ -151,9 +155,11 @@ impl Posts {
         let event = Checkpoint {
             r#type: "checkpoint",
             stage: name,
+            number: self.checkpoints + 1,
             state,
         };
         let json = written(&event)?;
+        self.checkpoints += 1;
         let ticket = self.ticket();
         self.replace(Kind::Checkpoint, name.to_owned(), json, Some(ticket));
         Ok(ticket)

@@ -35,7 +35,7 @@ use crate::{
     retry::RetryPolicy,
     stores::{
         Appended, CheckpointStore, Commit, Lease, ProgressPoint, ProgressWrite, Recorded,
-        ResultStore, StoreError, WorkerReport,
+        ResultStore, Saved, StoreError, WorkerReport,
     },
 };
 
@@ -241,11 +241,11 @@ impl<F: Publishes> Publisher<F> {
         point: &ProgressPoint,
     ) -> Result<LeaseStatus, PublishError> {
         let count = self.checkpoint_count;
-        let is_stored = self
+        let saved = self
             .checkpoints
-            .save(&self.lease, count, checkpoint, self.expires_at)
+            .save(&self.lease, self.seq, count, checkpoint, self.expires_at)
             .await?;
-        if !is_stored {
+        if saved == Saved::LeaseLost {
             return Err(PublishError::LeaseLost);
         }
         self.checkpoint_count += 1;
@@ -369,20 +369,24 @@ impl<F: Publishes> Publisher<F> {
     }
 
     /// Stores a checkpoint of an external worker's stage, and the progress in `report`, with two writes; a large
-    /// state is another write to the bucket, and a read. Subscribers receive the progress if `is_progress_new`.
+    /// state is another write to the bucket. `number` is the checkpoint's among those since the last durable
+    /// event, if the worker counts them. Subscribers receive the progress if `is_progress_new`.
     pub async fn checkpoint_if_newer(
         &mut self,
         checkpoint: &StageCheckpoint,
+        number: Option<u64>,
         report: &WorkerReport,
         is_progress_new: bool,
     ) -> Result<ReportOutcome, PublishError> {
+        let (lease, seq) = (&self.lease, self.seq);
         let saved = self
             .checkpoints
-            .save_next(&self.lease, checkpoint, self.expires_at);
-        if !saved.await? {
-            return Err(PublishError::LeaseLost);
+            .save_posted(lease, seq, number, checkpoint, self.expires_at);
+        match saved.await? {
+            Saved::Saved => self.write_report(report, is_progress_new).await,
+            Saved::Outdated => self.unreported().await,
+            Saved::LeaseLost => Err(PublishError::LeaseLost),
         }
-        self.write_report(report, is_progress_new).await
     }
 
     async fn write_report(
@@ -403,7 +407,11 @@ impl<F: Publishes> Publisher<F> {
             let reached = self.fan_out_progress(&job, Purpose::Complete).await;
             return reached.map(ReportOutcome::Reported);
         }
-        // The job's item shows which condition failed.
+        self.unreported().await
+    }
+
+    /// Why a report was not written: the job's item shows it.
+    async fn unreported(&self) -> Result<ReportOutcome, PublishError> {
         match self.stores.jobs.load(&self.lease.job_id).await? {
             Some(job) if job.epoch != self.lease.epoch => Err(PublishError::LeaseLost),
             Some(job) if job.status.has_ended() => Ok(ReportOutcome::Ended(job.status)),

@@ -1,4 +1,8 @@
-//! A job: its state and its lease.
+//! The item of a job.
+
+mod keys;
+mod lease;
+mod waiting;
 
 use std::collections::BTreeMap;
 
@@ -6,16 +10,14 @@ use granted_aws::Item;
 use serde::{Deserialize, Serialize};
 use stage_pipeline::Estimate;
 use stagecast_contract::{
-    ids::{AccessKey, JobId, RequestId, WorkerKey},
+    ids::{AccessKey, JobId, RequestId},
     limits::JOB_TTL_SECONDS,
     messages::{JobError, JobStatus, WorkAmount},
     retention::JobRetention,
     tables::{JobKey, Jobs},
-    time_limits::JobLimits,
     timestamp::Timestamp,
     worker_queues::QueueName,
 };
-use subtle::ConstantTimeEq;
 use typed_contract::tables::Record;
 
 use super::{InvalidItem, PendingUpload, SentRange, item};
@@ -179,18 +181,6 @@ const fn is_zero(number: &u64) -> bool {
     *number == 0
 }
 
-/// A time in milliseconds since the Unix epoch.
-const fn millis(time: Timestamp) -> i64 {
-    time.epoch_seconds().saturating_mul(1000)
-}
-
-/// Digits of [`Job::former_key`](field@Job::former_key).
-const FORMER_KEY_DIGITS: usize = 8;
-
-fn has_hash(hash: &str, key: &str) -> bool {
-    sha256_hex(key).as_bytes().ct_eq(hash.as_bytes()).into()
-}
-
 impl Record for Job {
     type Table = Jobs;
 
@@ -263,57 +253,6 @@ impl Job {
         }
     }
 
-    /// The same job for an external worker, which authenticates with `key`.
-    #[must_use]
-    pub fn for_external_worker(mut self, key: &WorkerKey) -> Self {
-        self.worker_key_sha256 = Some(sha256_hex(key.reveal()));
-        WAITING_FOR_WORKER.clone_into(&mut self.message);
-        self
-    }
-
-    /// The same job, which waits in a queue of external workers from `now_millis` on, in milliseconds since the Unix
-    /// epoch, or from its start if that is later. Each claim from the queue gives it a new worker key.
-    #[must_use]
-    pub fn in_queue(mut self, queue: QueueName, priority: Option<u8>, now_millis: u64) -> Self {
-        let since = i64::try_from(now_millis).unwrap_or(i64::MAX);
-        self.queue = Some(queue);
-        self.priority = priority;
-        self.claimable_since = Some(since.max(self.run_at.map_or(0, millis)));
-        WAITING_FOR_WORKER.clone_into(&mut self.message);
-        self
-    }
-
-    /// The same job after its worker has handed it back. It can be claimed at once, or from `due` on.
-    #[must_use]
-    pub(crate) fn released_until(&self, due: Option<Timestamp>) -> Self {
-        let mut released = self.clone();
-        released.status = JobStatus::Queued;
-        released.lease_expires_at = 0;
-        released.attempts_without_progress = self.attempts_without_progress.saturating_sub(1);
-        if let Some(due) = due {
-            released.run_at = Some(due);
-            released.claimable_since = self.claimable_since.map(|_| millis(due));
-        }
-        released
-    }
-
-    /// Whether the worker of the claim `epoch` has handed the job back, and no other claim was made since.
-    pub fn is_released_by(&self, epoch: u64) -> bool {
-        self.status == JobStatus::Queued && epoch > 0 && self.epoch == epoch
-    }
-
-    /// Whether a worker can claim the job at `now`: it is queued and may start, or its lease has ended.
-    pub fn is_claimable(&self, now: Timestamp) -> bool {
-        match self.status {
-            JobStatus::Queued => self.seconds_until_start(now) == 0,
-            JobStatus::Running => self.lease_expires_at < now.epoch_seconds(),
-            JobStatus::AwaitingInput
-            | JobStatus::Completed
-            | JobStatus::Failed
-            | JobStatus::Cancelled => false,
-        }
-    }
-
     /// The same job, which expires after this time.
     #[must_use]
     pub fn kept_for(mut self, retention: JobRetention) -> Self {
@@ -324,134 +263,9 @@ impl Job {
         self
     }
 
-    /// The same job, which may not start before `run_at`.
-    #[must_use]
-    pub fn starting_at(mut self, run_at: Option<Timestamp>) -> Self {
-        self.run_at = run_at;
-        if let (Some(since), Some(run_at)) = (&mut self.claimable_since, run_at) {
-            *since = (*since).max(millis(run_at));
-        }
-        self.claim_by = self.claim_by_if_queued_at(self.created_at);
-        self
-    }
-
-    /// Seconds from `now` until the job may start; 0 if it may.
-    pub fn seconds_until_start(&self, now: Timestamp) -> i64 {
-        let start = self.run_at.map_or(0, Timestamp::epoch_seconds);
-        (start - now.epoch_seconds()).max(0)
-    }
-
-    /// The same job with these time limits.
-    #[must_use]
-    pub fn limited(mut self, limits: JobLimits) -> Self {
-        self.queue_seconds = limits.queue_seconds;
-        self.run_seconds = limits.run_seconds;
-        self.claim_by = self.claim_by_if_queued_at(self.created_at);
-        self
-    }
-
-    /// The same job, which waits for its input to be uploaded.
-    #[must_use]
-    pub fn awaiting(mut self, upload: PendingUpload) -> Self {
-        self.status = JobStatus::AwaitingInput;
-        WAITING_FOR_INPUT.clone_into(&mut self.message);
-        self.upload = Some(upload);
-        self.claim_by = None;
-        self
-    }
-
-    /// The message of the job while it is queued.
-    pub(crate) fn queued_message(&self) -> &'static str {
-        if self.is_external() {
-            WAITING_FOR_WORKER
-        } else {
-            WAITING_FOR_PIPELINE
-        }
-    }
-
     /// Why the upload of the input has failed.
     pub fn upload_failure(&self) -> Option<&JobError> {
         self.upload.as_ref()?.failure.as_ref()
-    }
-
-    /// Whether `key` is the job's access key. Takes the same time for every key.
-    pub fn verify_access_key(&self, key: &AccessKey) -> bool {
-        has_hash(&self.access_key_sha256, key.reveal())
-    }
-
-    /// Whether `key` is the job's worker key. Takes the same time for every key.
-    pub fn verify_worker_key(&self, key: &WorkerKey) -> bool {
-        let hash = self.worker_key_sha256.as_deref();
-        hash.is_some_and(|hash| has_hash(hash, key.reveal()))
-    }
-
-    /// [`Self::former_key`](field@Job::former_key) after a claim that writes another key; none if the job has no key.
-    pub(crate) fn former_key_after_claim(&self) -> Option<&str> {
-        self.worker_key_sha256.as_deref()?.get(..FORMER_KEY_DIGITS)
-    }
-
-    /// Whether `key` is the worker key of the claim before the latest one.
-    pub fn is_former_key(&self, key: &WorkerKey) -> bool {
-        let hash = sha256_hex(key.reveal());
-        let beginning = self.former_key.as_deref();
-        beginning.is_some_and(|it| {
-            it.as_bytes()
-                .ct_eq(&hash.as_bytes()[..FORMER_KEY_DIGITS])
-                .into()
-        })
-    }
-
-    /// Whether no run and no worker holds the job at `now`: it awaits its input, it is queued, or its lease has ended. No
-    /// process would notice the cancellation of such a job.
-    pub fn is_unattended(&self, now: Timestamp) -> bool {
-        match self.status {
-            JobStatus::AwaitingInput | JobStatus::Queued => true,
-            JobStatus::Running => self.lease_expires_at < now.epoch_seconds(),
-            JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled => false,
-        }
-    }
-
-    /// Whether the last commit was made after the lease had ended. It may not have been sent, if the
-    /// process that made it was interrupted. Also true after a late write of the lease's holder.
-    pub fn is_committed_without_lease(&self) -> bool {
-        self.status != JobStatus::Queued
-            && self.seq > 0
-            && self.lease_expires_at < self.updated_at.epoch_seconds()
-    }
-
-    /// Whether an external worker runs the job, instead of the pipeline.
-    pub fn is_external(&self) -> bool {
-        self.worker_key_sha256.is_some() || self.queue.is_some()
-    }
-
-    /// The number of the attempt at `stage` that the claim `epoch` makes: one more than an earlier claim's,
-    /// if the stage was running when the job was claimed, and had stored no checkpoint in that attempt.
-    pub fn attempt_at(&self, stage: &str, epoch: u64) -> u32 {
-        if self.stage.as_deref() != Some(stage) {
-            return 1;
-        }
-        let attempt = self.attempt.max(1);
-        if self.attempt_epoch == epoch
-            || self.retry_at.is_some()
-            || self.checkpoint_attempt == Some(attempt)
-            || self.checkpoints.contains_key(stage)
-        {
-            attempt
-        } else {
-            attempt + 1
-        }
-    }
-
-    /// How many of the claims in [`Self::attempts_without_progress`] lost their lease to the next claim
-    /// while their runs were alive.
-    pub fn recently_lost_leases(&self) -> usize {
-        let first = self
-            .epoch
-            .saturating_sub(u64::from(self.attempts_without_progress));
-        let recent = self.lost_leases.iter();
-        recent
-            .filter(|epoch| (first + 1..self.epoch).contains(*epoch))
-            .count()
     }
 
     /// Whether the item has not expired at `now`. DynamoDB deletes expired items up to days later.
@@ -473,12 +287,13 @@ impl Job {
 #[cfg(test)]
 mod tests {
     use stage_pipeline::{StageDuration, StageHistory, StageOutlook};
+    use stagecast_contract::ids::WorkerKey;
 
-    use super::*;
+    use super::{keys::FORMER_KEY_DIGITS, *};
 
-    const NOW: Timestamp = Timestamp::from_epoch_seconds(1_705_314_615);
+    pub(super) const NOW: Timestamp = Timestamp::from_epoch_seconds(1_705_314_615);
 
-    fn job(key: &AccessKey) -> Job {
+    pub(super) fn job(key: &AccessKey) -> Job {
         Job::queued(
             JobId::new(NOW, [1; 8]),
             key,
@@ -500,152 +315,6 @@ mod tests {
         });
         let item = job.to_dynamodb_item().unwrap();
         assert_eq!(Job::from_dynamodb_item(item).unwrap(), job);
-    }
-
-    #[test]
-    fn place_in_the_queue_is_by_creation_or_by_a_later_start() {
-        let queue = || "plans".parse().unwrap();
-        let key = AccessKey::new([3; 16]);
-        let millis = 1_705_314_615_123;
-        let now = job(&key).in_queue(queue(), None, millis);
-        assert_eq!(now.claimable_since, Some(1_705_314_615_123));
-        assert!(now.is_external() && now.is_claimable(NOW));
-        let start = Some(NOW.plus_seconds(60));
-        for later in [
-            job(&key).in_queue(queue(), None, millis).starting_at(start),
-            job(&key).starting_at(start).in_queue(queue(), None, millis),
-        ] {
-            assert_eq!(later.claimable_since, Some(1_705_314_675_000));
-            assert!(!later.is_claimable(NOW) && later.is_claimable(NOW.plus_seconds(60)));
-        }
-    }
-
-    #[test]
-    fn former_key_is_recognized_by_its_beginning() {
-        let (old, new) = (WorkerKey::new([4; 16]), WorkerKey::new([5; 16]));
-        let mut job = job(&AccessKey::new([3; 16])).for_external_worker(&old);
-        job.former_key = job.former_key_after_claim().map(str::to_owned);
-        job = job.for_external_worker(&new);
-        assert!(job.is_former_key(&old) && !job.is_former_key(&new));
-        assert!(job.verify_worker_key(&new) && !job.verify_worker_key(&old));
-        assert_eq!(job.former_key.map(|it| it.len()), Some(FORMER_KEY_DIGITS));
-    }
-
-    #[test]
-    fn release_refunds_the_attempt_and_may_move_the_job_back() {
-        let mut job = job(&AccessKey::new([3; 16])).in_queue("plans".parse().unwrap(), None, 5_000);
-        job.status = JobStatus::Running;
-        (
-            job.epoch,
-            job.attempts_without_progress,
-            job.lease_expires_at,
-        ) = (3, 2, 77);
-        let at_once = job.released_until(None);
-        assert!(at_once.is_released_by(3) && !at_once.is_released_by(2));
-        assert_eq!(at_once.attempts_without_progress, 1);
-        assert_eq!(
-            (at_once.run_at, at_once.claimable_since),
-            (None, Some(5_000))
-        );
-        let due = NOW.plus_seconds(9);
-        let later = job.released_until(Some(due));
-        assert_eq!(later.claimable_since, Some(due.epoch_seconds() * 1000));
-        assert_eq!(later.run_at, Some(due));
-    }
-
-    #[test]
-    fn only_leases_lost_since_the_last_finished_stage_count() {
-        let mut job = job(&AccessKey::new([3; 16]));
-        job.epoch = 9;
-        job.attempts_without_progress = 4;
-        // The four claims are 6 to 9; the stage finished under claim 5.
-        job.lost_leases = vec![2, 5, 6, 8];
-        assert_eq!(job.recently_lost_leases(), 2);
-    }
-
-    #[test]
-    fn attempt_is_counted_by_claim_and_starts_anew_with_each_stage() {
-        let mut job = job(&AccessKey::new([3; 16]));
-        job.epoch = 1;
-        assert_eq!(job.attempt_at("a", 1), 1);
-        job.stage = Some("a".to_owned());
-        (job.attempt, job.attempt_epoch) = (1, 1);
-        assert_eq!(job.attempt_at("a", 1), 1);
-        // Claimed again, in the middle of the stage.
-        assert_eq!(job.attempt_at("a", 2), 2);
-        assert_eq!(job.attempt_at("b", 2), 1);
-        job.checkpoint_attempt = Some(1);
-        assert_eq!(job.attempt_at("a", 2), 1, "it continues");
-        (job.attempt, job.attempt_epoch) = (2, 2);
-        assert_eq!(
-            job.attempt_at("a", 3),
-            3,
-            "the second attempt has stored none"
-        );
-        job.retry_at = Some(NOW);
-        assert_eq!(
-            job.attempt_at("a", 3),
-            2,
-            "the second attempt has not started"
-        );
-        (job.attempt, job.attempt_epoch, job.retry_at) = (1, 1, None);
-        job.checkpoint_attempt = None;
-        job.checkpoints.insert("a".to_owned(), 1);
-        assert_eq!(job.attempt_at("a", 2), 1);
-    }
-
-    #[test]
-    fn commit_without_a_lease_is_recognized_by_its_time() {
-        let mut job = job(&AccessKey::new([3; 16]));
-        (job.seq, job.lease_expires_at) = (1, 0);
-        assert!(!job.is_committed_without_lease(), "it waits");
-        for status in [
-            JobStatus::Running,
-            JobStatus::Completed,
-            JobStatus::Cancelled,
-        ] {
-            job.status = status;
-            job.lease_expires_at = job.updated_at.epoch_seconds();
-            assert!(!job.is_committed_without_lease());
-            job.lease_expires_at -= 1;
-            assert!(job.is_committed_without_lease());
-            // A worker that returned, or a new claim, has renewed the lease.
-            job.lease_expires_at += 30;
-            assert!(!job.is_committed_without_lease());
-        }
-    }
-
-    #[test]
-    fn job_is_unattended_while_queued_and_after_its_lease() {
-        let mut job = job(&AccessKey::new([3; 16]));
-        assert!(job.is_unattended(NOW));
-        job.status = JobStatus::Running;
-        job.lease_expires_at = NOW.epoch_seconds();
-        assert!(!job.is_unattended(NOW));
-        assert!(job.is_unattended(NOW.plus_seconds(1)));
-        job.status = JobStatus::Failed;
-        assert!(!job.is_unattended(NOW.plus_seconds(1)));
-    }
-
-    #[test]
-    fn only_the_access_key_is_accepted_and_it_is_not_stored() {
-        let key = AccessKey::new([3; 16]);
-        let job = job(&key);
-        assert!(job.verify_access_key(&key));
-        assert!(!job.verify_access_key(&AccessKey::new([4; 16])));
-        assert!(!format!("{:?}", job.to_dynamodb_item().unwrap()).contains(key.reveal()));
-    }
-
-    #[test]
-    fn worker_key_and_access_key_do_not_replace_each_other() {
-        let (access, worker) = (AccessKey::new([3; 16]), WorkerKey::new([4; 16]));
-        assert!(!job(&access).verify_worker_key(&worker));
-        let job = job(&access).for_external_worker(&worker);
-        assert!(job.verify_worker_key(&worker));
-        assert!(!job.verify_worker_key(&WorkerKey::from_client(access.reveal())));
-        assert!(!job.verify_access_key(&AccessKey::from_client(worker.reveal())));
-        let item = format!("{:?}", job.to_dynamodb_item().unwrap());
-        assert!(!item.contains(worker.reveal()));
     }
 
     #[test]
@@ -714,13 +383,5 @@ mod tests {
             }
             _ => 1,
         }
-    }
-
-    #[test]
-    fn hash_of_a_key_is_its_sha_256() {
-        assert_eq!(
-            sha256_hex("abc"),
-            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
     }
 }

@@ -34,7 +34,7 @@ pub use replay_allowance::{ReplayAllowance, ReplayLimited};
 pub use sent_range::SentRange;
 pub use stage_durations::StageDurations;
 pub use stored_artifacts::{StoredArtifacts, TooManyArtifacts};
-pub use stored_checkpoint::StoredCheckpoint;
+pub use stored_checkpoint::{CheckpointPosition, StoredCheckpoint};
 pub use subscriber::Subscriber;
 pub use terminal_state::TerminalState;
 pub use upload::{Part, PendingUpload};

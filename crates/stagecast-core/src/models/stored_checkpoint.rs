@@ -14,8 +14,20 @@ use typed_contract::tables::Record;
 
 use super::{InvalidItem, item};
 
-/// The item of `job_events` with the last checkpoint of a job's running stage. Each checkpoint overwrites
-/// the one before it.
+/// The place of a checkpoint among those of its job. A later one has a higher epoch; in one claim, a higher
+/// `after_seq`; after one durable message, a higher number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CheckpointPosition {
+    /// The epoch of the claim.
+    pub epoch: u64,
+    /// The `seq` of the last durable message before the checkpoint.
+    pub after_seq: u64,
+    /// The number of the checkpoint, which its worker counts. None if it does not: then the latest write wins.
+    pub number: Option<u64>,
+}
+
+/// The item of `job_events` with the last checkpoint of a job's running stage. Each later checkpoint overwrites
+/// it. A claim of an external worker writes it under its own epoch, without a state if there is none.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StoredCheckpoint {
     /// The job.
@@ -24,9 +36,15 @@ pub struct StoredCheckpoint {
     seq: u64,
     /// The epoch of the claim under which it was written.
     pub epoch: u64,
-    /// The stage.
+    /// The `seq` of the last durable message before it. None when it was written by another version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after_seq: Option<u64>,
+    /// The number of the checkpoint; see [`CheckpointPosition::number`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub checkpoint_number: Option<u64>,
+    /// The stage; empty if there is no state.
     pub stage: String,
-    /// The state as JSON; None if it is in the bucket.
+    /// The state as JSON; None if it is in the bucket, or if there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state: Option<String>,
     /// The key of the object with the state, if it is in the bucket.
@@ -65,7 +83,7 @@ impl StoredCheckpoint {
     /// The item of a checkpoint whose state is in the bucket under the key `object`, or in the item.
     pub fn new(
         job_id: JobId,
-        epoch: u64,
+        position: CheckpointPosition,
         checkpoint: &StageCheckpoint,
         object: Option<String>,
         expires_at: i64,
@@ -73,7 +91,9 @@ impl StoredCheckpoint {
         Self {
             job_id,
             seq: Self::SEQ,
-            epoch,
+            epoch: position.epoch,
+            after_seq: Some(position.after_seq),
+            checkpoint_number: position.number,
             stage: checkpoint.stage.clone(),
             state: object.is_none().then(|| checkpoint.state.get().to_owned()),
             object,
@@ -83,6 +103,42 @@ impl StoredCheckpoint {
             job_millis: millis(checkpoint.job_elapsed),
             estimate: checkpoint.estimate.clone(),
             expires_at,
+        }
+    }
+
+    /// The item of a job of which no state is to be continued.
+    pub fn without_state(job_id: JobId, position: CheckpointPosition, expires_at: i64) -> Self {
+        Self {
+            job_id,
+            seq: Self::SEQ,
+            epoch: position.epoch,
+            after_seq: Some(position.after_seq),
+            checkpoint_number: position.number,
+            stage: String::new(),
+            state: None,
+            object: None,
+            percent: 0,
+            message: String::new(),
+            stage_millis: 0,
+            job_millis: 0,
+            estimate: Estimate::default(),
+            expires_at,
+        }
+    }
+
+    /// Whether there is a state to continue from.
+    pub fn has_state(&self) -> bool {
+        self.state.is_some() || self.object.is_some()
+    }
+
+    /// The same state at another position.
+    #[must_use]
+    pub fn at(self, position: CheckpointPosition) -> Self {
+        Self {
+            epoch: position.epoch,
+            after_seq: Some(position.after_seq),
+            checkpoint_number: position.number,
+            ..self
         }
     }
 
@@ -130,7 +186,13 @@ mod tests {
             estimate: Estimate::default(),
         };
         let job_id: JobId = "job_1_a".parse().unwrap();
-        let stored = StoredCheckpoint::new(job_id, 3, &checkpoint, None, 7);
+        let position = CheckpointPosition {
+            epoch: 3,
+            after_seq: 1,
+            number: Some(2),
+        };
+        let stored = StoredCheckpoint::new(job_id, position, &checkpoint, None, 7);
+        assert!(stored.has_state());
         let item = stored.to_dynamodb_item().unwrap();
         let read = StoredCheckpoint::from_dynamodb_item(item).unwrap();
         assert_eq!(read, stored);

@@ -7,12 +7,22 @@ use std::time::Duration;
 
 use stagecast_contract::{
     messages::{FailureCode, JobError, JobStatus},
+    time_limits::JobLimits,
     timestamp::Timestamp,
 };
 
 use super::Job;
 
 impl Job {
+    /// The same job with these time limits.
+    #[must_use]
+    pub fn limited(mut self, limits: JobLimits) -> Self {
+        self.queue_seconds = limits.queue_seconds;
+        self.run_seconds = limits.run_seconds;
+        self.claim_by = self.claim_by_if_queued_at(self.created_at);
+        self
+    }
+
     /// [`Self::claim_by`](field@Job::claim_by) of a job that has its input from `queued_at` on.
     pub(crate) fn claim_by_if_queued_at(&self, queued_at: Timestamp) -> Option<Timestamp> {
         let start = self.run_at.unwrap_or(queued_at).max(queued_at);

@@ -26,6 +26,17 @@ pub enum Appended {
     Later,
 }
 
+/// The result of storing a checkpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Saved {
+    /// It is the last checkpoint of the job.
+    Saved,
+    /// The same claim has stored a later one, which stays: this one comes from a post that arrived late.
+    Outdated,
+    /// A later claim has the job.
+    LeaseLost,
+}
+
 /// The first events of a part of the log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FirstEvents {
@@ -97,11 +108,48 @@ impl<F: Function> EventStore<F> {
         })
     }
 
-    /// Writes the checkpoint of a running stage. False, without a change, when a later claim has written one.
+    /// Writes the checkpoint of a running stage, unless there is one at a later
+    /// [position](crate::models::CheckpointPosition).
     pub(super) async fn put_checkpoint(
         &self,
         checkpoint: &StoredCheckpoint,
-    ) -> Result<bool, StoreError>
+    ) -> Result<Saved, StoreError>
+    where
+        F: Granted<PutItem<JobEvents>> + Granted<Query<JobEvents>>,
+    {
+        // A repeat may write the same checkpoint again: its first write may not have been recorded in the job.
+        let (mut not_before, mut put) = ("", self.database.put_item::<StoredCheckpoint>());
+        if let Some(own) = checkpoint.checkpoint_number {
+            not_before =
+                " AND (attribute_not_exists(checkpoint_number) OR checkpoint_number <= :number)";
+            put = put.expression_attribute_values(":number", number(own));
+        }
+        let answer = put
+            .set_item(Some(checkpoint.to_dynamodb_item()?))
+            .condition_expression(format!(
+                "attribute_not_exists(job_id) OR epoch < :epoch OR (epoch = :epoch AND \
+                 (attribute_not_exists(after_seq) OR after_seq < :after_seq OR \
+                 (after_seq = :after_seq{not_before})))"
+            ))
+            .expression_attribute_values(":epoch", number(checkpoint.epoch))
+            .expression_attribute_values(":after_seq", number(checkpoint.after_seq.unwrap_or(0)))
+            .send()
+            .await;
+        if condition_met("storing a checkpoint", answer)?.is_some() {
+            return Ok(Saved::Saved);
+        }
+        let there = self.checkpoint(&checkpoint.job_id).await?;
+        Ok(match there {
+            Some(there) if there.epoch == checkpoint.epoch => Saved::Outdated,
+            _ => Saved::LeaseLost,
+        })
+    }
+
+    /// Writes the checkpoint under the epoch of a new claim, unless this claim or a later one has written it.
+    pub(super) async fn put_claimed_checkpoint(
+        &self,
+        checkpoint: &StoredCheckpoint,
+    ) -> Result<(), StoreError>
     where
         F: Granted<PutItem<JobEvents>>,
     {
@@ -109,11 +157,12 @@ impl<F: Function> EventStore<F> {
             .database
             .put_item::<StoredCheckpoint>()
             .set_item(Some(checkpoint.to_dynamodb_item()?))
-            .condition_expression("attribute_not_exists(job_id) OR epoch <= :epoch")
+            .condition_expression("attribute_not_exists(job_id) OR epoch < :epoch")
             .expression_attribute_values(":epoch", number(checkpoint.epoch))
             .send()
             .await;
-        Ok(condition_met("storing a checkpoint", answer)?.is_some())
+        condition_met("claiming a checkpoint", answer)?;
+        Ok(())
     }
 
     /// The item with the last checkpoint of the job's running stage.

@@ -21,10 +21,10 @@ mod worker_tokens;
 
 pub use artifacts::{ArtifactContents, ArtifactPut, ArtifactStore, Recorded};
 pub use audience::Page;
-pub use checkpoints::CheckpointStore;
+pub use checkpoints::{CheckpointStore, Saves};
 pub use connections::{ConnectionStore, correlation_id};
 pub use error::StoreError;
-pub use events::{Appended, EventStore, FirstEvents};
+pub use events::{Appended, EventStore, FirstEvents, Saved};
 pub use jobs::{
     Claim, Commit, Commits, CreationOutcome, ExternalClaim, HandBack, JobStore, Lease,
     ProgressPoint, ProgressWrite, WorkerReport,

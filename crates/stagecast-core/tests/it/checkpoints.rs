@@ -26,7 +26,7 @@ use stagecast_core::{
     clock::Clock,
     delivery::PublishError,
     pipeline::{RunOutcome, Runner},
-    stores::{CheckpointStore, Claim, EventStore, JobStore, ProgressPoint, WaitingJobStore},
+    stores::{CheckpointStore, Claim, EventStore, JobStore, ProgressPoint, Saved, WaitingJobStore},
     unattended::Unattended,
 };
 use stagecast_testing::{
@@ -288,11 +288,12 @@ async fn state_that_is_being_replaced_stays_readable() {
         ))
         .0
     };
-    assert!(store.save(&lease, 0, &large("a"), 9).await.unwrap());
+    let saved = store.save(&lease, 0, 0, &large("a"), 9).await.unwrap();
+    assert_eq!(saved, Saved::Saved);
     // Killed after the object, before the item.
     aws.faults()
         .on_call(|call| (call.operation == "dynamodb:PutItem").then_some(local_aws::Fault::Outage));
-    assert!(store.save(&lease, 1, &large("b"), 9).await.is_err());
+    assert!(store.save(&lease, 0, 1, &large("b"), 9).await.is_err());
     aws.faults().clear();
     assert_eq!(store.load(&job.id).await.unwrap(), Some(large("a")));
 }

@@ -8,6 +8,7 @@ mod endings;
 mod faults;
 mod input;
 mod keys;
+mod late_checkpoints;
 mod leases;
 mod limits;
 mod listening;
@@ -199,7 +200,8 @@ impl Site {
         let mut events = self.aws.items::<JobEvents>();
         let seq = |event: &Value| event["seq"]["N"].as_str().and_then(|seq| seq.parse().ok());
         events.sort_by_key(|event| seq(event).unwrap_or(0_u64));
-        // Artifacts are beside the log.
+        // Artifacts and the checkpoint are beside the log.
+        events.retain(|event| event["percent"].is_null());
         let messages = events
             .iter()
             .filter_map(|event| event["message"]["S"].as_str());

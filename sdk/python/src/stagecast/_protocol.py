@@ -125,6 +125,8 @@ class ClaimProtocol:
         self._release: tuple[int, int] | None = None
         self._in_flight: _InFlight | None = None
         self._tickets = 0
+        self._checkpoints = 0
+        """The number of the last checkpoint. The service does not replace one with a higher number."""
         self._outstanding: set[int] = set()
         self._errors: dict[int, BaseException] = {}
 
@@ -145,7 +147,8 @@ class ClaimProtocol:
             )
         ticket = self._ticket()
         if self._accepts():
-            event = f'{{"type":"checkpoint","stage":{encode(stage)},"state":{text}}}'
+            self._checkpoints += 1
+            event = f'{{"type":"checkpoint","stage":{encode(stage)},"number":{self._checkpoints},"state":{text}}}'
             older = self._checkpoint
             tickets = [*(older.tickets if older else []), ticket]
             self._checkpoint = _Checkpoint(stage, event, tickets, urgent or (older is not None and older.is_urgent))

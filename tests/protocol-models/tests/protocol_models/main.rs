@@ -7,3 +7,4 @@ mod polling;
 mod posts;
 mod waiting;
 mod wake_ups;
+mod worker_checkpoints;

@@ -104,6 +104,7 @@ class ClaimedJob:
         self.lock = asyncio.Lock()
         self.over = None
         self.reported_at = 0.0
+        self.checkpoints = 0
         self.posted_at = asyncio.get_running_loop().time()
         self.heartbeats = asyncio.create_task(self._beat())
 
@@ -251,7 +252,8 @@ async def do(job, stage, step, artifacts):
         case {"block": seconds}:
             await asyncio.sleep(seconds)
         case {"checkpoint": state}:
-            await job.post({"type": "checkpoint", "stage": stage, "state": state})
+            job.checkpoints += "no_number" not in BROKEN
+            await job.post({"type": "checkpoint", "stage": stage, "number": job.checkpoints, "state": state})
         case {"attach": artifact}:
             artifacts.append(await job.attach(artifact))
         case {"crash": _}:

@@ -110,7 +110,7 @@ fn latest_checkpoint_wins_and_is_dropped_with_its_stage() {
     let body: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(
         body["events"],
-        json!([{ "type": "checkpoint", "stage": "a", "state": 2 }])
+        json!([{ "type": "checkpoint", "stage": "a", "number": 2, "state": 2 }])
     );
     posts.answered(at(1), accepted(0));
     assert!(matches!(&posts.take_outcomes()[..], [(it, Ok(()))] if *it == second));

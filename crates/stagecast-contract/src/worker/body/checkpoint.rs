@@ -1,11 +1,11 @@
 //! `checkpoint`.
 
 use super::{InvalidBody, nesting};
-use crate::{limits::MAX_WORKER_CHECKPOINT_BYTES, reading, worker::WorkerCheckpoint};
+use crate::{limits::MAX_WORKER_CHECKPOINT_BYTES, reading, worker::CheckpointEvent};
 
 /// Parses the checkpoint at `path`.
-pub(super) fn read(path: &str, text: &str) -> Result<WorkerCheckpoint, InvalidBody> {
-    let checkpoint: WorkerCheckpoint = reading::object(path, text)?;
+pub(super) fn read(path: &str, text: &str) -> Result<CheckpointEvent, InvalidBody> {
+    let checkpoint: CheckpointEvent = reading::object(path, text)?;
     let field = format!("{path}.state");
     let bytes = checkpoint.state.get().len();
     if bytes > MAX_WORKER_CHECKPOINT_BYTES {
