@@ -34,6 +34,17 @@ async fn run_jobs(
     claims
 }
 
+/// What `workers` send next. Panics with the panic of a worker that ends: others would wait for it for ever.
+async fn of_running_workers<T>(
+    workers: &mut JoinSet<()>,
+    received: impl Future<Output = Option<T>>,
+) -> T {
+    tokio::select! {
+        ended = workers.join_next() => panic!("a worker ended: {ended:?}"),
+        received = received => received.expect("the workers send"),
+    }
+}
+
 async fn listeners(system: &System) -> usize {
     let items = system.items(WorkQueues::SPEC).await;
     let is_listener = |item: &&Value| item.get("is_armed").is_some();
@@ -72,13 +83,13 @@ async fn three_workers_run_jobs_without_polling() {
         });
     }
     for _ in 0..3 {
-        is_ready.recv().await.expect("a worker is idle");
+        of_running_workers(&mut workers, is_ready.recv()).await;
     }
     assert_eq!(claims.load(Ordering::SeqCst), 3);
 
     for _ in 0..JOBS {
         let job = system.create_in_queue("queue=plans", "input").await;
-        assert_eq!(finished.recv().await.expect("a worker runs it"), job.id);
+        assert_eq!(of_running_workers(&mut workers, finished.recv()).await, job.id);
     }
 
     // A job wakes two workers: one claims it and then finds the queue empty, the other only finds it empty. At most
