@@ -7,7 +7,13 @@ import time
 from celery import Celery
 
 app = Celery("bench", broker=os.environ["REDIS_URL"], backend=os.environ["REDIS_URL"])
-app.conf.update(worker_prefetch_multiplier=1, task_acks_late=True, broker_connection_retry_on_startup=True)
+app.conf.update(
+    worker_prefetch_multiplier=1,
+    task_acks_late=True,
+    broker_connection_retry_on_startup=True,
+    # dispatch.py reads the lines of standard output.
+    worker_redirect_stdouts=False,
+)
 
 
 @app.task(bind=True, name="work")

@@ -8,7 +8,7 @@ import time
 import celery_app
 import stagecast
 
-QUEUES = {"listening": "plans", "polling": "reports"}
+QUEUES = {"listening": "plans", "listening, in Rust": "transcripts", "polling": "reports"}
 
 
 def emit(**line):
@@ -30,8 +30,10 @@ def celery_task(number):
     at = time.time_ns()
     result = celery_app.work.delay(number)
     emit(job_id=result.id, at=at)
-    result.get(timeout=90)
-    emit(first_progress_at=None)
+    messages = []
+    # The states come over Redis' publish and subscribe; the subscription precedes the task.
+    result.get(timeout=90, on_message=lambda _: messages.append(time.time_ns()))
+    emit(first_progress_at=messages[0])
 
 
 with stagecast.Client() as client:

@@ -1,5 +1,6 @@
-"""Measures the time from the creation of a job to the first line of its function, in a worker that is idle: a worker
-that listens, a worker that only polls, and Celery with Redis, alternately in one run.
+"""Measures the time from the creation of a job to the first line of its function and to the first progress at its
+client, with a worker that is idle: a worker that listens, a worker that only polls, and Celery with Redis,
+alternately in one run.
 
 Needs redis-server and a network for pip. Run from any folder: python3 bench/workers/dispatch.py [--jobs N]
 """
@@ -14,7 +15,12 @@ import subprocess
 import tempfile
 import time
 
-from stack import HERE, Worker, build, local_stack, percentile, python, run, say
+from stack import HERE, Worker, executables, local_stack, options, percentile, python, run, say
+
+WARM_UP = 3
+
+POLLING_EVERY = 10
+"""A job for the polling worker takes seconds, so it has one in so many rounds."""
 
 
 def free_port():
@@ -40,38 +46,42 @@ def redis():
 
 
 def measure(arguments):
-    interpreter = python("celery[redis]", "redis")
-    binaries = build(arguments.profile)
+    interpreter = python("celery[redis]")
+    binaries = executables(arguments)
     with local_stack(binaries) as stack, redis() as redis_url:
-        base = stack.environment() | {"REDIS_URL": redis_url}
-        polling = {key: value for key, value in base.items() if key != "STAGECAST_WEBSOCKET_URL"}
-        workers = {
-            "listening": Worker([interpreter, HERE / "jobs.py"], base | {"BENCH_QUEUES": "plans"}),
-            "polling": Worker([interpreter, HERE / "jobs.py"], polling | {"BENCH_QUEUES": "reports"}),
-        }
+        base = stack.environment() | {"REDIS_URL": redis_url, "PYTHONPATH": str(HERE)}
+        jobs = [interpreter, HERE / "jobs.py"]
         celery = [interpreter, "-m", "celery", "--app", "celery_app", "worker", "--pool", "solo", "--loglevel", "ERROR"]
-        workers["celery"] = Worker(celery, base | {"PYTHONPATH": str(HERE)})
-        creator = [interpreter, HERE / "create.py"]
+        rust = [binaries / "bench-worker", "--queue", "transcripts"]
+        workers = {
+            "celery": Worker(celery, base),
+            "listening": Worker(jobs, base | {"BENCH_QUEUES": "plans"}),
+            "listening, in Rust": Worker(rust, base | {"RUST_LOG": "warn"}),
+            "polling": Worker(jobs, base | {"BENCH_QUEUES": "reports", "STAGECAST_NO_WEBSOCKET": "1"}),
+        }
         try:
-            with subprocess.Popen(
-                [*map(str, creator)],
-                env=base | {"PYTHONPATH": str(HERE)},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-            ) as process:
-                return rounds(arguments.jobs, workers, process)
+            creator = [str(interpreter), str(HERE / "create.py")]
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+            with subprocess.Popen(creator, env=base, **pipes) as process:
+                try:
+                    return rounds(arguments.jobs, workers, process)
+                finally:
+                    process.stdin.close()
         finally:
             for worker in workers.values():
                 worker.stop()
 
 
 def rounds(jobs, workers, process):
-    """Creates a job for each worker in turn, with a random pause between, so that polls have no fixed phase."""
-    times = {name: [] for name in workers}
-    first_messages = []
+    """Creates a job for each worker in random order, with a random pause between, so that polls have no fixed phase.
+
+    Returns for each worker the milliseconds until the function runs and until the client has the first progress.
+    """
+    started = {name: [] for name in workers}
+    progress = {name: [] for name in workers}
     for number in range(jobs + WARM_UP):
-        for name in random.sample(sorted(workers), len(workers)):
+        names = [name for name in sorted(workers) if name != "polling" or number % POLLING_EVERY == 0]
+        for name in random.sample(names, len(names)):
             time.sleep(random.uniform(0.05, 0.35))
             print(json.dumps({"arm": name, "number": number}), file=process.stdin, flush=True)
             created = json.loads(process.stdout.readline())
@@ -80,30 +90,29 @@ def rounds(jobs, workers, process):
                 line = workers[name].next(timeout=90)
             done = json.loads(process.stdout.readline())
             if number >= WARM_UP:
-                times[name].append((line["at"] - created["at"]) / 1e6)
-                if name == "listening":
-                    first_messages.append((done["first_progress_at"] - created["at"]) / 1e6)
-    return times, first_messages
-
-
-WARM_UP = 3
+                started[name].append((line["at"] - created["at"]) / 1e6)
+                progress[name].append((done["first_progress_at"] - created["at"]) / 1e6)
+        if number % 50 == 0:
+            say(f"round {number}")
+    return started, progress
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--jobs", type=int, default=60, help="jobs for each worker")
-    parser.add_argument("--profile", default="measure", help="the profile of cargo of the local stack")
+    parser.add_argument("--jobs", type=int, default=300, help="jobs for each worker but the polling one")
+    options(parser)
     arguments = parser.parse_args()
-    times, first_messages = measure(arguments)
+    measured = measure(arguments)
     say(run("uname", "-m", capture_output=True, text=True).stdout.strip())
-    print(f"| worker | p50 ms | p99 ms | p50 compared with Celery | ({arguments.jobs} jobs each)")
-    print("| --- | --- | --- | --- |")
-    celery = percentile(times["celery"], 50)
-    rows = [(name, times[name]) for name in ("celery", "listening", "polling")]
-    rows.append(("listening, until a subscriber has the first progress", first_messages))
-    for name, values in rows:
-        p50, p99 = percentile(values, 50), percentile(values, 99)
-        print(f"| {name} | {p50:.1f} | {p99:.1f} | {p50 / celery:.2f} |")
+    for what, times in zip(("the function runs", "the client has the first progress"), measured):
+        print(f"\nFrom the creation until {what}:\n")
+        print("| worker | jobs | p50 ms | p99 ms | p50 compared with Celery | p99 |")
+        print("| --- | --- | --- | --- | --- | --- |")
+        celery = [percentile(times["celery"], percent) for percent in (50, 99)]
+        for name, values in times.items():
+            p50, p99 = percentile(values, 50), percentile(values, 99)
+            ratios = f"{p50 / celery[0]:.2f} | {p99 / celery[1]:.2f}"
+            print(f"| {name} | {len(values)} | {p50:.1f} | {p99:.1f} | {ratios} |")
 
 
 if __name__ == "__main__":

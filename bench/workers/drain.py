@@ -1,8 +1,8 @@
 """Drains jobs of three queues and two priorities with workers that are killed and stopped at random, and checks that
 each job ended once: none is lost, and no result is written by two workers.
 
-Run from any folder: python3 bench/workers/drain.py [--jobs N] [--workers N] [--rust-worker PATH]
-The seed of the faults is printed, and can be given with --seed.
+Run from any folder: python3 bench/workers/drain.py [--jobs N] [--workers N]
+Every second worker is in Rust. The seed of the faults is printed, and can be given with --seed.
 """
 
 import argparse
@@ -19,7 +19,7 @@ import threading
 import time
 import urllib.request
 
-from stack import HERE, PROFILES, TARGET, Worker, build, local_stack, percentile, python, say
+from stack import HERE, Worker, executables, local_stack, options, percentile, python, say
 
 QUEUES = ["plans", "transcripts", "reports"]
 PRIORITIES = [3, 8]
@@ -58,26 +58,29 @@ def log_of(stack, job):
 
 
 def check(stack, job):
-    """Returns the faults of a job that should have ended once, and the process that has written its results."""
+    """Returns the faults of a job that should have ended once, the process that has written its results, and the code
+    of its error."""
     number, job_id, _ = job
     status, messages = log_of(stack, job)
     faults = []
-    if status["status"] != "completed":
-        faults.append(f"{job_id} is {status['status']}: {status.get('error')}")
-        return faults, None
     seqs = [message["seq"] for message in messages]
     if seqs != list(range(1, len(seqs) + 1)):
         faults.append(f"{job_id} has the messages {seqs}")
     ends = [message for message in messages if message["type"] in TERMINAL]
-    if len(ends) != 1 or messages[-1]["type"] != "job_complete":
+    if len(ends) != 1 or messages[-1] != ends[0]:
         faults.append(f"{job_id} ended {len(ends)} times")
+    if status["status"] != "completed":
+        code = (status.get("error") or {}).get("code")
+        if code != "too_many_attempts":
+            faults.append(f"{job_id} is {status['status']}: {status.get('error')}")
+        return faults, None, code
     stages = collections.Counter(m["stage"] for m in messages if m["type"] == "stage_complete")
     if any(count > 1 for count in stages.values()):
         faults.append(f"{job_id} finished a stage twice: {dict(stages)}")
     results = status["results"] or {}
     if results.get("number") != number or results.get("job_id") != job_id:
         faults.append(f"{job_id} has the results of another job: {results}")
-    return faults, results.get("process")
+    return faults, results.get("process"), None
 
 
 class Pool:
@@ -89,6 +92,8 @@ class Pool:
         self.lines = queue.Queue()
         self.chance = chance
         self.faults = collections.Counter()
+        self.victims = set()
+        """The processes that were killed or stopped."""
         self.workers = [self._start(command) for command in commands]
         self.ended = threading.Event()
         self.thread = threading.Thread(target=self._interfere, daemon=True)
@@ -108,11 +113,14 @@ class Pool:
             index = self.chance.randrange(len(self.workers))
             if index in stopped:
                 continue
+            victim = self.workers[index].process.pid
             if self.chance.random() < 0.75:
+                self.victims.add(victim)
                 self.workers[index].kill()
                 self.workers[index] = self._start(self.commands[index])
                 self.faults["killed"] += 1
             elif len(stopped) < len(self.workers) // 4:
+                self.victims.add(victim)
                 self.workers[index].process.send_signal(signal.SIGSTOP)
                 stopped[index] = now + STOPPED_SECONDS
                 self.faults["stopped"] += 1
@@ -141,15 +149,18 @@ def drain(arguments):
     say(f"seed {seed}")
     chance = random.Random(seed)
     interpreter = python()
-    binaries = TARGET / PROFILES[arguments.profile] if arguments.no_build else build(arguments.profile)
-    rust = arguments.rust_worker
+    binaries = executables(arguments)
     commands = [[interpreter, HERE / "jobs.py"] for _ in range(arguments.workers)]
-    if rust:
-        commands[::2] = [[rust] for _ in commands[::2]]
+    # A worker in Rust serves one queue, those in Python all of them.
+    rust = [
+        [binaries / "bench-worker", "--queue", QUEUES[number % len(QUEUES)]] for number in range(len(commands[::2]))
+    ]
+    commands[::2] = rust
     with local_stack(binaries) as stack:
         environment = stack.environment() | {
             "STEP_SECONDS": str(arguments.step_seconds),
             "STAGECAST_CONCURRENCY": "2",
+            "RUST_LOG": "warn",
         }
         started = time.monotonic()
         pool = Pool(commands, environment, chance)
@@ -161,15 +172,24 @@ def drain(arguments):
             took = time.monotonic() - started
             checked = list(executor.map(lambda job: check(stack, job), jobs))
         stops = pool.stop()
-    faults = [fault for found, _ in checked for fault in found]
-    writers = collections.Counter(process for _, process in checked)
-    starts = collections.Counter()
+    faults = [fault for found, _, _ in checked for fault in found]
+    writers = {process for _, process, _ in checked if process is not None}
+    starts = collections.defaultdict(list)
     while not pool.lines.empty():
-        starts[pool.lines.get()["job_id"]] += 1
-    print(f"{len(jobs)} jobs, {len(commands)} workers ({sum(1 for c in commands if len(c) == 1)} in Rust), seed {seed}")
+        line = pool.lines.get()
+        starts[line["job_id"]].append(line["process"])
+    exhausted = [job_id for (_, job_id, _), (_, _, code) in zip(jobs, checked) if code == "too_many_attempts"]
+    for job_id in exhausted:
+        # Three claims without a finished stage: each has to be of a process that was killed or stopped.
+        if survivors := set(starts[job_id]) - pool.victims:
+            faults.append(f"{job_id} had too many attempts, also in {survivors}, which had no fault")
+    print(f"{len(jobs)} jobs, {len(commands)} workers ({len(rust)} in Rust), seed {seed}")
     print(f"faults: {pool.faults['killed']} kills, {pool.faults['stopped']} stops of {STOPPED_SECONDS} s")
     print(f"drained in {took:.0f} s; results written by {len(writers)} processes")
-    print(f"jobs that were started more than once: {sum(1 for count in starts.values() if count > 1)}")
+    print(f"jobs that were started more than once: {sum(1 for processes in starts.values() if len(processes) > 1)}")
+    print(
+        f"completed: {len(jobs) - len(exhausted)}; failed because three workers were killed or stopped: {len(exhausted)}"
+    )
     print(f"stop after SIGTERM: p50 {percentile(stops, 50):.1f} s, longest {max(stops):.1f} s")
     for fault in faults:
         print(f"FAULT: {fault}")
@@ -202,9 +222,7 @@ def main():
     parser.add_argument("--step-seconds", type=float, default=0.1, help="duration of each of the two stages")
     parser.add_argument("--timeout", type=int, default=1200, help="seconds until the jobs have to be drained")
     parser.add_argument("--seed", type=int)
-    parser.add_argument("--profile", default="dev", choices=PROFILES)
-    parser.add_argument("--no-build", action="store_true", help="use the executables of an earlier build")
-    parser.add_argument("--rust-worker", help="executable of the worker in Rust")
+    options(parser)
     arguments = parser.parse_args()
     sys.exit(0 if drain(arguments) else 1)
 

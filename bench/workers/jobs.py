@@ -1,4 +1,4 @@
-"""The worker in Python of both measurements: jobs of three queues that report, and print what they do."""
+"""The worker in Python of all measurements: jobs of three queues that report, and print what they do."""
 
 import json
 import os
@@ -14,14 +14,20 @@ def emit(what, job, **more):
     print(json.dumps({"what": what, "job_id": job.id, "at": time.time_ns(), **more}), flush=True)
 
 
+def compute(job, stage):
+    stage.report(50, message="Halfway...")
+    ends_at = time.monotonic() + STEP_SECONDS
+    while (left := ends_at - time.monotonic()) > 0:
+        time.sleep(min(left, 0.1))
+        job.check_cancelled()
+
+
 def work(job):
-    emit("started", job)
+    emit("started", job, attempt=job.attempt)
     with job.stage("first") as stage:
-        stage.report(50, message="Halfway...")
-        time.sleep(STEP_SECONDS)
+        compute(job, stage)
     with job.stage("second") as stage:
-        stage.report(50, message="Halfway...")
-        time.sleep(STEP_SECONDS)
+        compute(job, stage)
     return {"job_id": job.id, "process": os.getpid(), "number": job.parameters["number"]}
 
 

@@ -23,9 +23,15 @@ def run(*command, **more):
 
 
 def build(profile):
-    """Builds the local stack and its functions. Returns their folder."""
-    run("cargo", "build", "--profile", profile, "--locked", "--quiet", "--package", "handlers", "--package", "local")
+    """Builds the local stack, its functions and the worker in Rust. Returns their folder."""
+    packages = [option for name in ("handlers", "local", "bench-worker") for option in ("--package", name)]
+    run("cargo", "build", "--profile", profile, "--locked", "--quiet", *packages)
     return TARGET / PROFILES[profile]
+
+
+def executables(arguments):
+    """The folder of the executables: those of an earlier build with `--no-build`."""
+    return TARGET / PROFILES[arguments.profile] if arguments.no_build else build(arguments.profile)
 
 
 def python(*packages):
@@ -50,7 +56,6 @@ class Stack:
     def environment(self):
         return os.environ | {
             "STAGECAST_URL": self.url,
-            "STAGECAST_WEBSOCKET_URL": self.websocket_url,
             "STAGECAST_WORKER_TOKEN": self.token,
             "PYTHONUNBUFFERED": "1",
         }
@@ -58,9 +63,10 @@ class Stack:
 
 @contextlib.contextmanager
 def local_stack(binaries):
-    """Runs the local stack on a free port, without a data directory."""
+    """Runs the local stack on a free port, without a data directory. Its log is next to the build cache."""
     command = [binaries / "local", "--port", "0", "--json", "--log-level", "warn"]
-    with subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, text=True) as process:
+    log = open(TARGET / "tools" / "bench-workers-stack.log", "w")
+    with log, subprocess.Popen([*map(str, command)], stdout=subprocess.PIPE, stderr=log, text=True) as process:
         try:
             ready = json.loads(process.stdout.readline())
             yield Stack(ready, ready["worker_token"])
@@ -99,6 +105,12 @@ class Worker:
         self.process.terminate()
         self.process.wait(timeout=timeout)
         return time.monotonic() - started
+
+
+def options(parser):
+    """Adds the options that all measurements have."""
+    parser.add_argument("--profile", default="measure", choices=PROFILES, help="the profile of Cargo")
+    parser.add_argument("--no-build", action="store_true", help="use the executables of an earlier build")
 
 
 def percentile(values, percent):

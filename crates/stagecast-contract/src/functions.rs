@@ -86,7 +86,7 @@ function! {
             WebSocketApi: [PostToConnection],
             DeliveryQueue: [SendMessage],
         },
-        settings: [WorkerQueues],
+        settings: [WebSocketUrl, WorkerQueues],
     }
 }
 

@@ -100,6 +100,10 @@ pub struct Claimed {
     /// claim from a queue. Returned only here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worker_key: Option<WorkerKey>,
+    /// The URL of the WebSocket API, to connect and listen to the queue; present in the response to a claim from a
+    /// queue.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub websocket_url: Option<String>,
     /// The last checkpoint of the stage that was running. The stage continues from it, in the same attempt.
     /// Absent if there is none, or if its stage has finished since.
     pub checkpoint: Option<WorkerCheckpoint>,

@@ -59,7 +59,6 @@ struct JobConfig {
 #[derive(Deserialize)]
 struct QueueConfig {
     http_api: String,
-    websocket_url: String,
     queue: String,
     worker_token: WorkerToken,
     worker_id: String,
@@ -331,7 +330,7 @@ async fn run_queue(config: QueueConfig) -> Result<ExitCode, Error> {
     let worker = Worker::new(&config.http_api)?
         .worker_id(config.worker_id)
         .concurrency(config.concurrency)
-        .websocket_url(config.websocket.then_some(config.websocket_url))
+        .listens(config.websocket)
         .shutdown(shutdown.clone());
     let stages = config.stages.unwrap_or_default();
     let left = Cell::new(config.jobs);

@@ -41,6 +41,9 @@ pub struct Claimed {
     /// The key of this claim, if the job was claimed from a queue.
     #[serde(default)]
     pub worker_key: Option<WorkerKey>,
+    /// The URL of the WebSocket API, if the job was claimed from a queue.
+    #[serde(default)]
+    pub websocket_url: Option<String>,
     /// The number of the attempt at the job, from 1.
     #[serde(default)]
     pub attempt: Option<u32>,
@@ -90,8 +93,23 @@ pub(crate) struct ClaimBody<'a> {
 #[derive(Debug)]
 pub(crate) enum QueueClaim {
     Claimed(Box<Claimed>),
-    /// Nothing to claim. Claim again after this time.
-    Empty(Duration),
+    /// Nothing to claim.
+    Empty {
+        /// The time after which the claim is repeated.
+        retry_after: Duration,
+        /// The URL of the WebSocket API.
+        websocket_url: Option<String>,
+    },
+}
+
+impl QueueClaim {
+    /// The URL of the WebSocket API, if the service names it.
+    pub(crate) fn websocket_url(&self) -> Option<&str> {
+        match self {
+            Self::Claimed(claimed) => claimed.websocket_url.as_deref(),
+            Self::Empty { websocket_url, .. } => websocket_url.as_deref(),
+        }
+    }
 }
 
 /// Claims the next job of a queue, once.
@@ -104,8 +122,12 @@ pub(crate) async fn claim_from_queue(
     let path = format!("/v1/queues/{queue}/claim");
     let response = post(http, path, token.reveal(), body).await?;
     if response.status == 204 {
-        let wait = response.retry_after().unwrap_or(DEFAULT_RETRY_AFTER);
-        return Ok(QueueClaim::Empty(wait));
+        let websocket_url = response.headers.get("websocket-url");
+        let websocket_url = websocket_url.and_then(|url| url.to_str().ok());
+        return Ok(QueueClaim::Empty {
+            retry_after: response.retry_after().unwrap_or(DEFAULT_RETRY_AFTER),
+            websocket_url: websocket_url.map(str::to_owned),
+        });
     }
     Ok(QueueClaim::Claimed(Box::new(response.json()?)))
 }

@@ -2,7 +2,7 @@
 
 use std::{env, io, process::ExitCode, time::Duration};
 
-use clap::{Args, Parser};
+use clap::{Args, Parser, builder::FalseyValueParser};
 use stage_pipeline::Pipeline;
 use stagecast_client::{Error, JobId, WorkerKey};
 use stagecast_contract::ids::WorkerToken;
@@ -44,9 +44,12 @@ pub struct Options {
         value_name = "N"
     )]
     pub concurrency: usize,
-    /// Address of the WebSocket API, over which the worker is woken. Without it, the worker polls
+    /// Address of the WebSocket API, over which the worker is woken. Without it, the service names it
     #[arg(long, env = "STAGECAST_WEBSOCKET_URL", value_name = "URL")]
     pub websocket_url: Option<String>,
+    /// Poll for jobs instead of listening over the WebSocket API
+    #[arg(long, env = "STAGECAST_NO_WEBSOCKET", value_parser = FalseyValueParser::new())]
+    pub no_websocket: bool,
     /// Name of this worker, unique among all. Random if absent
     #[arg(long, env = "STAGECAST_WORKER_ID", value_name = "NAME")]
     pub worker_id: Option<String>,
@@ -94,6 +97,7 @@ impl Options {
         let mut worker = Worker::new(&self.url)?
             .concurrency(self.concurrency)
             .websocket_url(self.websocket_url)
+            .listens(!self.no_websocket)
             .shutdown(shutdown);
         if let Some(id) = self.worker_id {
             worker = worker.worker_id(id);

@@ -31,6 +31,7 @@ pub struct Worker {
     id: String,
     concurrency: usize,
     websocket_url: Option<String>,
+    listens: bool,
     shutdown: Shutdown,
 }
 
@@ -46,6 +47,7 @@ impl Worker {
             id: format!("rust-{:016x}", fastrand::u64(..)),
             concurrency: 1,
             websocket_url: None,
+            listens: true,
             shutdown: Shutdown::with_grace(Duration::from_secs(20)),
         })
     }
@@ -64,11 +66,18 @@ impl Worker {
         self
     }
 
-    /// The address of the WebSocket API: the stack's output `WebSocketUrl`. With it, the worker is woken when a job
-    /// is available; without it, it polls.
+    /// The address of the WebSocket API, over which the worker is woken when a job is available. Without it, the
+    /// worker uses the one that the service names in its answer to the first claim.
     #[must_use]
     pub fn websocket_url(mut self, url: Option<String>) -> Self {
         self.websocket_url = url;
+        self
+    }
+
+    /// Whether the worker listens for jobs over the WebSocket API; true by default. If not, it polls.
+    #[must_use]
+    pub fn listens(mut self, listens: bool) -> Self {
+        self.listens = listens;
         self
     }
 
@@ -109,16 +118,8 @@ impl Worker {
         let stages = runner.stages();
         let mut schedule = ClaimSchedule::new(self.concurrency, fastrand::u64(..), Duration::ZERO);
         let (heard, mut reports) = mpsc::unbounded_channel();
-        let mut background = JoinSet::new();
-        if let Some(url) = &self.websocket_url {
-            let to = ListenTo {
-                http: self.http.clone(),
-                url: url.clone(),
-                queue: queue.to_owned(),
-                token: token.clone(),
-            };
-            background.spawn(listener::listen(to, heard.clone()));
-        }
+        let mut listening = Listening::new(self, queue, token, heard);
+        listening.start(self.websocket_url.as_deref());
         let mut jobs = Jobs::default();
         let mut claim = None;
         let result = loop {
@@ -147,12 +148,17 @@ impl Worker {
                 () = self.shutdown.requested() => break Ok(()),
                 answer = claimed => {
                     claim = None;
+                    if let Ok(answer) = &answer {
+                        listening.start(answer.websocket_url());
+                    }
                     match answer {
                         Ok(QueueClaim::Claimed(claimed)) => {
                             schedule.claimed(started.elapsed());
                             jobs.start(self, runner, *claimed);
                         }
-                        Ok(QueueClaim::Empty(wait)) => schedule.empty(started.elapsed(), wait),
+                        Ok(QueueClaim::Empty { retry_after, .. }) => {
+                            schedule.empty(started.elapsed(), retry_after);
+                        }
                         Err(error) if may_pass(&error) => {
                             tracing::warn!(queue, %error, "a claim has failed; it is repeated");
                             let wait = error.rejection().and_then(|it| it.retry_after);
@@ -178,7 +184,7 @@ impl Worker {
                 () = tick => {}
             }
         };
-        background.shutdown().await;
+        listening.tasks.shutdown().await;
         // A claim in flight may have a job, whose lease would hold it for 30 seconds.
         if let Some(claim) = claim
             && let Ok(QueueClaim::Claimed(claimed)) = claim.await
@@ -259,6 +265,51 @@ impl Worker {
         let outcome = LocalSet::new().run_until(Box::pin(run)).await;
         log(job_id, &outcome);
         Ok(outcome)
+    }
+}
+
+/// The listener of a worker, which starts once its address is known: from the worker's options, or from the answer
+/// to a claim.
+struct Listening<'a> {
+    worker: &'a Worker,
+    queue: &'a str,
+    token: &'a WorkerToken,
+    heard: mpsc::UnboundedSender<Heard>,
+    tasks: JoinSet<()>,
+    has_started: bool,
+}
+
+impl<'a> Listening<'a> {
+    fn new(
+        worker: &'a Worker,
+        queue: &'a str,
+        token: &'a WorkerToken,
+        heard: mpsc::UnboundedSender<Heard>,
+    ) -> Self {
+        Self {
+            worker,
+            queue,
+            token,
+            heard,
+            tasks: JoinSet::new(),
+            has_started: false,
+        }
+    }
+
+    /// Listens at the address, unless the worker listens already or is not to listen.
+    fn start(&mut self, url: Option<&str>) {
+        if self.has_started || !self.worker.listens {
+            return;
+        }
+        let Some(url) = url else { return };
+        self.has_started = true;
+        let to = ListenTo {
+            http: self.worker.http.clone(),
+            url: url.to_owned(),
+            queue: self.queue.to_owned(),
+            token: self.token.clone(),
+        };
+        self.tasks.spawn(listener::listen(to, self.heard.clone()));
     }
 }
 

@@ -162,6 +162,7 @@ pub(crate) async fn acquired(
         run_until,
         priority: None,
         worker_key: None,
+        websocket_url: None,
         queue: job.queue,
         content_type: job.content_type,
         labels: job.labels,
@@ -326,6 +327,7 @@ mod tests {
             queue: Some("q".repeat(32).parse().unwrap()),
             priority: Some(9),
             worker_key: Some(WorkerKey::new([1; 16])),
+            websocket_url: Some("x".repeat(300)),
             checkpoint: Some(WorkerCheckpoint {
                 stage: "x".repeat(MAX_NAME_BYTES),
                 state: json!("\"".repeat(MAX_WORKER_CHECKPOINT_BYTES / 2 - 1)).into(),

@@ -46,7 +46,8 @@ pub(crate) async fn handle(context: &Context, request: &ApiGatewayV2httpRequest)
         claimed = Box::pin(claim_next(context, &queue, &claim)).await?;
     }
     let Some(claimed) = claimed else {
-        return Ok(ApiResponse::nothing_yet(EMPTY_QUEUE_RETRY_SECONDS));
+        return Ok(ApiResponse::nothing_yet(EMPTY_QUEUE_RETRY_SECONDS)
+            .with_websocket_url(context.websocket_url.clone()));
     };
     if let Some(listener) = &claim.listener {
         listening::withdraw(context, &queue, listener).await;
@@ -198,6 +199,7 @@ async fn try_claim(
         Ok(Acquired::Claimed(mut claimed)) => {
             claimed.priority = Some(priority);
             claimed.worker_key = Some(worker_key);
+            claimed.websocket_url = Some(context.websocket_url.clone());
             Ok(Tried::Claimed(claimed))
         }
         Ok(Acquired::Ended(_)) => Ok(Tried::NotClaimable),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use granted_aws::{Database, Environment, Objects};
 use stagecast_contract::{
-    environment::WorkerQueues,
+    environment::{WebSocketUrl, WorkerQueues},
     functions::WorkerFunction,
     worker_queues::{DeclaredQueues, InvalidQueueName},
 };
@@ -28,6 +28,7 @@ pub(crate) struct Context {
     pub(crate) worker_tokens: WorkerTokenStore<WorkerFunction>,
     /// The product's queues.
     pub(crate) worker_queues: DeclaredQueues,
+    pub(crate) websocket_url: String,
     pub(crate) checkpoints: CheckpointStore<WorkerFunction>,
     pub(crate) publishers: Publishers,
 }
@@ -67,6 +68,7 @@ impl Context {
             waker: QueueWaker::new(stores.listeners.clone(), stores.api.clone(), clock.clone()),
             worker_tokens: WorkerTokenStore::new(database, clock),
             worker_queues,
+            websocket_url: environment.get::<WebSocketUrl>().to_owned(),
             checkpoints: CheckpointStore::new(stores.events.clone(), objects.clone()),
             stores: Arc::new(stores),
             artifact_contents: ArtifactContents::new(objects.clone()),

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-import stagecast
 from stagecast._listener import Listener
 from worker_service import TOKEN, ScriptedService, scripted_service
 
@@ -85,8 +84,3 @@ def test_broken_connection_is_reported_and_replaced(service: ScriptedService) ->
 
     calls = listen(service, condition)
     assert calls.index(("deafened",)) < calls.index(("listening", "b", "b#1"))
-
-
-def test_address_that_is_no_websocket_is_refused() -> None:
-    with pytest.raises(stagecast.ConfigurationError, match="wss://live"):
-        Listener("https://x", TOKEN, [], listening=print, deafened=print, woken=print)

@@ -69,6 +69,14 @@ def test_queue_is_read_again_when_the_lease_of_a_lost_claim_has_ended() -> None:
     assert schedule.due_at >= 277
 
 
+def test_failed_connection_keeps_the_next_poll() -> None:
+    schedule = QueueSchedule()
+    schedule.got_nothing(schedule.started(), None, 20, now=0)
+    due_at = schedule.due_at
+    schedule.deafened(now=1)
+    assert schedule.due_at == due_at
+
+
 def test_lost_connection_polls_soon() -> None:
     schedule = QueueSchedule()
     schedule.listening("l1")

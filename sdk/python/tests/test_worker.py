@@ -30,9 +30,7 @@ def running(
     service: ScriptedService, *jobs: Callable[..., Any], listen: bool = True, **options: Any
 ) -> Iterator[Worker]:
     """Runs a worker in a thread of this process until the block ends."""
-    options = {"url": service.url, "token": TOKEN, "grace": 0.2, **options}
-    if listen:
-        options.setdefault("websocket_url", service.websocket_url)
+    options = {"url": service.url, "token": TOKEN, "grace": 0.2, "use_websocket": listen, **options}
     worker = Worker(jobs, **options)
     problems: list[BaseException] = []
 
@@ -194,6 +192,67 @@ def test_empty_claim_arms_the_listener_and_a_wake_up_claims(service: ScriptedSer
         service.wait_until(lambda: service.ended("job_1"))
         service.wait_until(lambda: service.armed)
     assert len(service.claims) == claims + 2
+
+
+def test_address_of_the_websocket_is_in_the_answer_to_an_empty_claim(service: ScriptedService) -> None:
+    @job
+    def quick(job: stagecast.Job) -> None: ...
+
+    with running(service, quick):
+        service.wait_until(lambda: service.armed)
+    assert "listener" not in service.claims[0]
+    assert len(service.connections) == 1
+
+
+def test_address_of_the_websocket_is_in_the_answer_with_a_job(service: ScriptedService) -> None:
+    @job
+    def until_listening(job: stagecast.Job) -> None:
+        service.wait_until(lambda: service.listens)
+
+    service.add("job_1")
+    with running(service, until_listening):
+        service.wait_until(lambda: service.ended("job_1"))
+    assert service.jobs["job_1"].status == "completed"
+
+
+def test_given_address_of_the_websocket_overrides_that_of_the_service(
+    service: ScriptedService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @job
+    def quick(job: stagecast.Job) -> None: ...
+
+    service.named_websocket_url = "ws://127.0.0.1:1"
+    monkeypatch.setenv("STAGECAST_WEBSOCKET_URL", service.websocket_url)
+    with running(service, quick):
+        service.wait_until(lambda: service.armed)
+
+
+@pytest.mark.parametrize("named", [None, "https://live.example.com"])
+def test_worker_polls_without_an_address_of_the_websocket(service: ScriptedService, named: str | None) -> None:
+    @job
+    def quick(job: stagecast.Job) -> None: ...
+
+    service.named_websocket_url = named
+    with running(service, quick):
+        service.wait_until(lambda: len(service.claims) >= 2)
+        service.add("job_1")
+        service.wait_until(lambda: service.ended("job_1"))
+    assert not service.connections
+
+
+def test_websocket_is_switched_off_by_a_variable(service: ScriptedService, monkeypatch: pytest.MonkeyPatch) -> None:
+    @job
+    def quick(job: stagecast.Job) -> None: ...
+
+    monkeypatch.setenv("STAGECAST_NO_WEBSOCKET", "1")
+    with running(service, quick, use_websocket=None):
+        service.wait_until(lambda: len(service.claims) >= 2)
+    assert not service.connections
+
+
+def test_given_address_that_is_no_websocket_is_refused() -> None:
+    with pytest.raises(stagecast.ConfigurationError, match="wss://live"):
+        Worker([job(lambda _: None)], url="http://localhost", token=TOKEN, websocket_url="https://live.example.com")
 
 
 def test_lost_connection_is_replaced_and_armed_again(service: ScriptedService) -> None:

@@ -225,6 +225,8 @@ class ScriptedService:
         self._websocket = serve(self._listen, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._http.server_address[1]}"
         self.websocket_url = f"ws://127.0.0.1:{self._websocket.socket.getsockname()[1]}"
+        self.named_websocket_url: str | None = self.websocket_url
+        """In the answers to claims."""
         self._threads = [
             threading.Thread(target=self._http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True),
             threading.Thread(target=self._websocket.serve_forever, daemon=True),
@@ -348,10 +350,11 @@ class ScriptedService:
                     self.armed.pop(listener, None)
                 answer = job.claim(body, now)
                 job.lease_until = now + self.lease_seconds
-                return _json((200, answer))
+                return _json((200, {**answer, "websocket_url": self.named_websocket_url}))
         if listener:
             self.armed[listener] = queue
-        return 204, {"retry-after": str(self.retry_after)}, b""
+        named = {} if self.named_websocket_url is None else {"websocket-url": self.named_websocket_url}
+        return 204, {"retry-after": str(self.retry_after), **named}, b""
 
     # The WebSocket API.
 

@@ -102,6 +102,7 @@ class _Runner:
             mode = {"mode": "worker", "job_id": job.job_id, "worker_key": job.worker_key, "worker_id": "worker-1"}
             config |= {**mode, "stages": ["decode", "transcribe"]}
         elif self.scenario.mode == "queue":
+            del config["websocket_url"]  # The answers to claims have it.
             token = self.service.worker_token
             config |= {"mode": "queue", "queue": "transcripts", "worker_token": token, "worker_id": "worker-1"}
             config |= {"stages": None, "concurrency": 1, "jobs": len(self.jobs), "websocket": True, "grace_seconds": 1}

@@ -296,7 +296,8 @@ class Service:
         if not waiting:
             if listener in self.listeners.get(queue, {}):
                 self.listeners[queue][listener] = True
-            return 204, None, {"retry-after": str(self.options.get("retry_after", RETRY_AFTER_SECONDS))}
+            retry_after = str(self.options.get("retry_after", RETRY_AFTER_SECONDS))
+            return 204, None, {"retry-after": retry_after, "websocket-url": self.websocket_url}
         if listener in self.listeners.get(queue, {}):
             self.listeners[queue][listener] = False
         job = waiting[0]
@@ -307,7 +308,7 @@ class Service:
         if exchange.fault in ("lost_answer", "half_answer", "hang"):
             # The answer is lost. The rest of the lease would only take time.
             job.lease_until = time.monotonic() + 1
-        return 200, answer, {}
+        return 200, answer | {"websocket_url": self.websocket_url}, {}
 
     def _apply_claim(self, exchange, job, _):
         stages = exchange.json.get("stages")

@@ -29,6 +29,7 @@ pub struct ApiResponse {
     location: Option<String>,
     is_repeated: bool,
     retry_after: Option<u32>,
+    websocket_url: Option<String>,
 }
 
 impl ApiResponse {
@@ -50,6 +51,7 @@ impl ApiResponse {
             location: None,
             is_repeated: false,
             retry_after: None,
+            websocket_url: None,
         }
     }
 
@@ -83,6 +85,13 @@ impl ApiResponse {
     #[must_use]
     pub fn with_retry_after(mut self, seconds: Option<u32>) -> Self {
         self.retry_after = seconds;
+        self
+    }
+
+    /// The same response, with the URL of the WebSocket API in a header: a response without a body has no other place.
+    #[must_use]
+    pub fn with_websocket_url(mut self, url: String) -> Self {
+        self.websocket_url = Some(url);
         self
     }
 
@@ -131,6 +140,7 @@ pub fn respond(
             "idempotency-replayed",
             answer.is_repeated.then(|| "true".to_owned()),
         ),
+        ("websocket-url", answer.websocket_url),
     ];
     for (name, value) in headers {
         if let Some(value) = value.and_then(|value| value.parse().ok()) {

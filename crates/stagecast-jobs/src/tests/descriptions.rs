@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use stagecast_contract::{
     functions::WorkerFunction,
     input::{InputRules, no_check, parameters_of},
-    limits::MAX_DESCRIPTION_BYTES,
+    limits::{MAX_DESCRIPTION_BYTES, MAX_PARAMETERS_BYTES},
     queues::JobQueue,
     routes::HttpRoute,
     tables::{JobEvents, Jobs},
@@ -123,6 +123,12 @@ async fn invalid_description_is_an_error_that_names_the_field_and_leaves_nothing
     for (description, status, code, field) in [
         (json!({"label": {}}), 400, "invalid_body", json!("label")),
         (json!({"input": null}), 400, "invalid_body", json!("input")),
+        (
+            json!({"queue": "plans", "parameters": {"a": "x".repeat(MAX_PARAMETERS_BYTES)}}),
+            400,
+            "invalid_body",
+            json!("parameters"),
+        ),
         (
             json!({"input": {"content_type": "text/csv", "base64": "?"}}),
             400,

@@ -80,6 +80,12 @@ impl Site {
         job
     }
 
+    /// The URL of the WebSocket API in the function's environment.
+    fn websocket_url(&self) -> String {
+        let url = self.aws.variable::<WorkerFunction>("WEBSOCKET_URL");
+        url.expect("the function is given the URL")
+    }
+
     async fn handle(&self, request: ApiGatewayV2httpRequest) -> Answer {
         Box::pin(self.handler.handle(request)).await.into()
     }

@@ -10,9 +10,10 @@ use std::{
 
 use futures_util::future::join_all;
 use local_aws::Fault;
-use serde_json::json;
+use serde_json::{Value, json};
 use stagecast_contract::{
     ids::{AccessKey, RequestId, WorkerToken},
+    limits::MAX_EVENTS_BYTES,
     routes::HttpRoute,
     time_limits::JobLimits,
 };
@@ -49,6 +50,7 @@ async fn claim_gets_the_job_with_a_worker_key_of_its_own() {
         ("run_until", json!(START.plus_seconds(60))),
         ("content_type", json!("text/plain")),
         ("lease_expires_at", json!(START.plus_seconds(30))),
+        ("websocket_url", json!(site.websocket_url())),
     ] {
         assert_eq!(claimed[field], value, "{field}");
     }
@@ -76,6 +78,7 @@ async fn empty_queue_is_answered_with_204_and_a_time() {
         assert_eq!((answer.status, answer.body.len()), (204, 0));
         assert_eq!(answer.header("retry-after"), "5");
         assert_eq!(answer.header("content-type"), "");
+        assert_eq!(answer.header("websocket-url"), site.websocket_url());
     }
 }
 
@@ -153,6 +156,36 @@ async fn expired_token_is_refused() {
 
     assert_eq!(before.status, 204);
     after.refused(401, "invalid_worker_token");
+}
+
+#[tokio::test]
+async fn token_that_is_not_stored_is_refused() {
+    let site = Site::new();
+    site.token().await;
+    // Never created, or revoked: its item is deleted.
+    let token = WorkerToken::new([9; 8], [9; 16]);
+    let answer = site.claim_from("plans", token.reveal(), &json!({})).await;
+    answer.refused(401, "invalid_worker_token");
+}
+
+#[tokio::test]
+async fn invalid_claim_is_refused_with_its_field_or_the_limit() {
+    let site = Site::new();
+    let token = site.token().await;
+    for (body, field) in [
+        (json!([]), Value::Null),
+        (json!({"worker_id": "a b"}), json!("worker_id")),
+        (json!({"listener": 1}), json!("listener")),
+        (json!({"stages": ["a", "a"]}), json!("stages")),
+    ] {
+        let refused = site.claim_from("plans", token.reveal(), &body).await;
+        let error = refused.refused(400, "invalid_body");
+        assert_eq!(error["field"], field, "{body}");
+    }
+    let large = json!({"stages": ["x".repeat(MAX_EVENTS_BYTES)]});
+    let refused = site.claim_from("plans", token.reveal(), &large).await;
+    let error = refused.refused(413, "body_too_large");
+    assert_eq!(error["max_bytes"], MAX_EVENTS_BYTES);
 }
 
 #[tokio::test]
@@ -242,6 +275,7 @@ async fn claim_by_id_reclaims_with_the_key_of_the_claim() {
     assert_eq!((&again["epoch"], &again["attempt"]), (&json!(2), &json!(2)));
     assert_eq!(again["queue"], "plans");
     assert!(again.get("worker_key").is_none());
+    assert!(again.get("websocket_url").is_none());
     site.post(&job, 2, 0, json!([])).await.accepted();
 }
 

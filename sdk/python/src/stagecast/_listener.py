@@ -33,6 +33,10 @@ MAX_AGE_SECONDS = 110 * 60.0
 _MAX_RECONNECT_SECONDS = 30.0
 
 
+def is_websocket_url(url: str) -> bool:
+    return url.startswith(("ws://", "wss://"))
+
+
 class Listener:
     """Keeps one connection that listens to the queues of a worker.
 
@@ -52,8 +56,6 @@ class Listener:
         max_age: float = MAX_AGE_SECONDS,
         ping_interval: float = PING_SECONDS,
     ) -> None:
-        if not url.startswith(("ws://", "wss://")):
-            raise ConfigurationError(f"`websocket_url` is {url!r}: expected an address such as wss://live.example.com")
         self._url = url
         self._token = token
         self._queues = list(queues)[:MAX_QUEUES]

@@ -86,6 +86,8 @@ class QueueSchedule:
 
     def deafened(self, now: float) -> None:
         """The connection of the listener is gone: poll until there is another."""
+        if self.listener is None:
+            return  # It polls already, and keeps the time that the service has named.
         self.listener = None
         self._empty = 0
         self.due_at = min(self.due_at, now + random.uniform(0, DEFAULT_RETRY_AFTER))

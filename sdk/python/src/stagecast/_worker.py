@@ -15,7 +15,7 @@ from typing import Any
 
 from ._claim import Claim
 from ._definition import JobDefinition, definition_of, registered
-from ._listener import Listener
+from ._listener import Listener, is_websocket_url
 from ._process import ProcessSlot
 from ._runner import executor_of, run_claim
 from ._schedule import QueueSchedule
@@ -54,6 +54,7 @@ class Worker:
         url: str | None = None,
         token: str | None = None,
         websocket_url: str | None = None,
+        use_websocket: bool | None = None,
         concurrency: int | None = None,
         queues: Sequence[str] | None = None,
         grace: float | None = None,
@@ -62,10 +63,16 @@ class Worker:
         """Arguments that are None are read from the environment: `STAGECAST_URL`, `STAGECAST_WORKER_TOKEN`,
         `STAGECAST_WEBSOCKET_URL`, `STAGECAST_CONCURRENCY`, `STAGECAST_QUEUES` (separated by commas),
         `STAGECAST_GRACE_SECONDS`. `jobs` are by default all functions decorated with `@stagecast.job(queue=...)`.
+        `use_websocket=False` polls the queues instead of listening, as `STAGECAST_NO_WEBSOCKET=1` does.
         """
         self.url = _setting(url, "url", "STAGECAST_URL")
         self._token = _setting(token, "token", "STAGECAST_WORKER_TOKEN")
         self._websocket_url = websocket_url or os.environ.get("STAGECAST_WEBSOCKET_URL") or None
+        if self._websocket_url is not None and not is_websocket_url(self._websocket_url):
+            expected = "expected an address such as wss://live.example.com (STAGECAST_WEBSOCKET_URL)"
+            raise ConfigurationError(f"`websocket_url` is {self._websocket_url!r}: {expected}")
+        self._use_websocket = not _switch("STAGECAST_NO_WEBSOCKET") if use_websocket is None else use_websocket
+        self._listening: asyncio.Task[None] | None = None
         self.concurrency = int(_number(concurrency, "concurrency", "STAGECAST_CONCURRENCY", 1, at_least=1))
         self.grace = _number(grace, "grace", "STAGECAST_GRACE_SECONDS", DEFAULT_GRACE_SECONDS, at_least=0)
         self._jobs = _select(jobs, queues)
@@ -107,34 +114,43 @@ class Worker:
         log.info("worker %s: %s at %s", self.worker_id, ", ".join(self.queues), self.url)
         async with AsyncTransport(self.url) as transport:
             with Transport(self.url) as sync_transport:
-                listening = self._listen()
+                if not self._use_websocket:
+                    log.info("listening is switched off: the queues are polled, at most every 30 seconds")
+                elif self._websocket_url is not None:
+                    self._listen(self._websocket_url)
+                    for schedule in self._schedules.values():
+                        schedule.will_listen(time.monotonic())
                 try:
                     await self._claim_jobs(transport, sync_transport)
                 finally:
-                    if listening is not None:
-                        listening.cancel()
-                        await asyncio.gather(listening, return_exceptions=True)
+                    if self._listening is not None:
+                        self._listening.cancel()
+                        await asyncio.gather(self._listening, return_exceptions=True)
                     await self._finish()
         if self._problem is not None:
             raise self._problem
 
-    def _listen(self) -> asyncio.Task[None] | None:
-        if self._websocket_url is None:
-            log.info("`websocket_url` is not set: the queues are polled, at most every 30 seconds")
-            return None
+    def _learn_websocket_url(self, url: object) -> None:
+        """Listens at the address that the answer to a claim has, unless the worker was given one."""
+        if url is None or self._listening is not None or not self._use_websocket:
+            return
+        if isinstance(url, str) and is_websocket_url(url):
+            self._listen(url)
+        else:
+            self._use_websocket = False
+            log.warning("the service names the WebSocket address %r, so the queues are polled", url)
+
+    def _listen(self, url: str) -> None:
         listener = Listener(
-            self._websocket_url,
+            url,
             self._token,
             self.queues,
             listening=lambda queue, listener: self._reschedule(self._schedules[queue].listening, listener),
             deafened=self._deafened,
             woken=lambda queue: self._reschedule(self._schedules[queue].woken),
         )
-        for schedule in self._schedules.values():
-            schedule.will_listen(time.monotonic())
-        task = asyncio.create_task(listener.run())
-        task.add_done_callback(_log_failure)
-        return task
+        self._listening = asyncio.create_task(listener.run())
+        self._listening.add_done_callback(_log_failure)
 
     def _deafened(self) -> None:
         for schedule in self._schedules.values():
@@ -203,8 +219,10 @@ class Worker:
             return
         self._answered.add(queue)
         if claim is None:
+            self._learn_websocket_url(answer.headers.get("websocket-url"))
             schedule.got_nothing(started, listener, retry_after_seconds(answer.headers), time.monotonic())
             return
+        self._learn_websocket_url(claim.raw.get("websocket_url"))
         schedule.got_job()
         session = JobSession(
             transport,
@@ -334,6 +352,11 @@ def _number(value: float | None, name: str, variable: str, default: float, *, at
     if not number >= at_least:
         raise ConfigurationError(f"`{name}` is {text!r}: expected a number of {at_least} or more ({variable})")
     return number
+
+
+def _switch(variable: str) -> bool:
+    text = os.environ.get(variable, "").strip().lower()
+    return text not in ("", "0", "n", "no", "f", "false", "off")
 
 
 def _retry_after(error: StagecastError) -> float | None:

@@ -102,7 +102,7 @@ def run_queue(config):
                     worker.stop()
 
     function = stagecast.job(queue=config["queue"], stages=config["stages"])(run_next)
-    urls = {"url": config["http_api"], "websocket_url": config["websocket_url"] if config["websocket"] else None}
+    urls = {"url": config["http_api"], "use_websocket": config["websocket"]}
     limits = {"concurrency": config["concurrency"], "grace": config["grace_seconds"]}
     worker = stagecast.Worker([function], **urls, **limits, token=config["worker_token"], worker_id=config["worker_id"])
 

@@ -42,7 +42,8 @@ class Api:
         self.session, self.base = session, base
 
     async def request(self, method, path, key, body=None):
-        """Repeats the request, with the same bytes, until it has an answer. Returns the status and the body."""
+        """Repeats the request, with the same bytes, until it has an answer. Returns the status, the body
+        and the headers."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"authorization": f"Bearer {key}", "content-type": "application/octet-stream"}
         if "json_content_type" in BROKEN:
@@ -50,16 +51,16 @@ class Api:
         for attempt in range(ATTEMPTS):
             wait = random.uniform(0, min(8, 0.2 * 2**attempt))
             try:
-                status, content, retry_after = await self._once(method, self.base + path, headers, data)
+                status, content, received = await self._once(method, self.base + path, headers, data)
                 if status < 300:
-                    return status, content, retry_after
+                    return status, content, received
                 if status != 429 and status < 500:
                     raise _refusal(status, content)
-                wait = max(wait, float(retry_after or 0))
+                wait = max(wait, float(received.get("retry-after", 0)))
             except (aiohttp.ClientError, asyncio.TimeoutError):
                 if path.endswith("/queues/transcripts/claim"):
                     # Claimed again soon: the answer may have been a job.
-                    return 204, None, "1"
+                    return 204, None, {"retry-after": "1"}
                 if "changed_repeat" in BROKEN and body and body.get("events"):
                     body["events"] = [{"type": "progress_update", **_PROGRESS}, *body["events"]]
                     data = json.dumps(body).encode()
@@ -73,8 +74,8 @@ class Api:
             if answer.status == 307:
                 bare = headers if "key_to_bucket" in BROKEN else {}
                 async with self.session.get(answer.headers["location"], headers=bare, timeout=timeout) as stored:
-                    return stored.status, await stored.read(), None
-            return answer.status, await answer.read(), answer.headers.get("retry-after")
+                    return stored.status, await stored.read(), {}
+            return answer.status, await answer.read(), answer.headers
 
     async def put(self, url, headers, content):
         timeout = aiohttp.ClientTimeout(total=TIMEOUT_SECONDS)
@@ -283,7 +284,7 @@ class QueueWorker:
     def __init__(self, config, session):
         self.config, self.session = config, session
         self.api = Api(session, config["http_api"])
-        self.listener = None
+        self.listener = self.listening = None
         self.wake = asyncio.Event()
         self.running = {}
         self.left = config["jobs"]
@@ -292,14 +293,14 @@ class QueueWorker:
     async def run(self):
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._stop)
-        listening = asyncio.create_task(self._listen() if self.config["websocket"] else asyncio.sleep(0))
         try:
             await self._claim_loop()
         except Refused as refused:
             output("error", code=refused.code)
             return 1
         finally:
-            listening.cancel()
+            if self.listening:
+                self.listening.cancel()
         return 0
 
     def _stop(self):
@@ -352,9 +353,12 @@ class QueueWorker:
         if self.listener and "no_listener" not in BROKEN:
             body["listener"] = self.listener
         path = f"/v1/queues/{self.config['queue']}/claim"
-        status, content, retry_after = await self.api.request("POST", path, self.config["worker_token"], body)
+        status, content, headers = await self.api.request("POST", path, self.config["worker_token"], body)
+        url = headers.get("websocket-url") if status == 204 else json.loads(content)["websocket_url"]
+        if self.config["websocket"] and self.listening is None and url:
+            self.listening = asyncio.create_task(self._listen(url))
         if status == 204:
-            wait = random.uniform(1, 1.3) * float(retry_after or 5)
+            wait = random.uniform(1, 1.3) * float(headers.get("retry-after", 5))
             return None, 300 if self.listener and content is not None else wait
         return json.loads(content), 0
 
@@ -370,11 +374,11 @@ class QueueWorker:
             if not self.is_stopping:
                 self.wake.set()
 
-    async def _listen(self):
+    async def _listen(self, url):
         attempt = 0
         while True:
             try:
-                async with self.session.ws_connect(self.config["websocket_url"]) as socket:
+                async with self.session.ws_connect(url) as socket:
                     frame = {"type": "listen", "queue": self.config["queue"], "request_id": "1"}
                     await socket.send_json({**frame, "worker_token": self.config["worker_token"]})
                     async for message in socket:

@@ -377,6 +377,13 @@ fn nothing_to_claim() -> Response {
             "schema": { "type": "integer", "minimum": 1 },
         }),
     );
+    response.headers.insert(
+        "websocket-url",
+        json!({
+            "description": "The URL of the WebSocket API, to connect and listen to the queue.",
+            "schema": { "type": "string" },
+        }),
+    );
     response
 }
 
