@@ -22,12 +22,17 @@ export type JobId = string;
  */
 export type AccessKey = string;
 
+/** An owner token as a client sends it: a JSON Web Token. Never logged, and not stored. */
+export type OwnerToken = string;
+
 /** Subscribe to a job. */
 export interface Subscribe {
   /** The job. */
   job_id: JobId;
   /** The job's access key. Optional on a connection that is already subscribed to the job. */
   access_key?: AccessKey | null;
+  /** An owner token with the scope `watch`, in place of the access key. */
+  token?: OwnerToken | null;
   /** Send the durable messages after this `seq`. If absent, all of them are sent. */
   after_seq?: number | null;
 }
@@ -42,8 +47,13 @@ export interface Unsubscribe {
 export interface CancelJob {
   /** The job. */
   job_id: JobId;
-  /** The job's access key. Optional on a connection that is already subscribed to the job. */
+  /**
+   * The job's access key. Optional on a connection that is already subscribed to the job, unless the job has an
+   * owner.
+   */
   access_key?: AccessKey | null;
+  /** An owner token with the scope `cancel`, in place of the access key. */
+  token?: OwnerToken | null;
 }
 
 /** Request a job's snapshot. */
@@ -52,6 +62,8 @@ export interface RequestStatus {
   job_id: JobId;
   /** The job's access key. Optional on a connection that is already subscribed to the job. */
   access_key?: AccessKey | null;
+  /** An owner token with the scope `watch`, in place of the access key. */
+  token?: OwnerToken | null;
 }
 
 /** The name of a queue of external workers. A valid name is not necessarily a queue that the product declares. */
@@ -283,6 +295,8 @@ export interface JobSnapshot {
   run_at?: Timestamp | null;
   /** The queue from which external workers claim the job; absent if it was created without one. */
   queue?: QueueName | null;
+  /** The owner of the job; absent if it was created without an owner token. */
+  owner?: string | null;
   /** The labels that the creator of the job gave it; absent if there are none. */
   labels?: Record<string, string>;
   /** The amount of work that is done, in `unit`. */
@@ -383,6 +397,8 @@ export interface StatusReply {
   run_at?: Timestamp | null;
   /** The queue from which external workers claim the job; absent if it was created without one. */
   queue?: QueueName | null;
+  /** The owner of the job; absent if it was created without an owner token. */
+  owner?: string | null;
   /** The labels that the creator of the job gave it; absent if there are none. */
   labels?: Record<string, string>;
   /** The amount of work that is done, in `unit`. */
@@ -477,6 +493,8 @@ export type ErrorCode =
   | "job_already_finished"
   | "too_many_subscriptions"
   | "replay_limited"
+  | "invalid_token"
+  | "token_forbidden"
   | "invalid_worker_token"
   | "queue_forbidden"
   | "unknown_queue"

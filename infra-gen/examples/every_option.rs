@@ -7,7 +7,8 @@ use contract::PipelineFunction;
 use stagecast_infra::{
     environments::{
         Architecture, CertificateId, ConnectAuthorizer, CustomDomain, DomainName, Environment,
-        EnvironmentError, JobRetention, JwtAuthorizer, NameSuffix, Origin, RetentionDays, TopicArn,
+        EnvironmentError, JobRetention, JwtAuthorizer, NameSuffix, Origin, OwnerTokens,
+        RetentionDays, TopicArn,
     },
     stack,
     template::Format,
@@ -45,6 +46,10 @@ fn every_option() -> Result<Environment, EnvironmentError> {
         job_authorizer: Some(JwtAuthorizer::new(
             "https://login.example.com/",
             &["stagecast"],
+        )?),
+        tokens: Some(OwnerTokens::new(
+            "stagecast",
+            r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"2026-11","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#,
         )?),
         architecture: Architecture::X86_64,
         reserved_concurrency: |function| (function == PipelineFunction::SPEC).then_some(20),

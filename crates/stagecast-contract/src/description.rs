@@ -237,7 +237,8 @@ fn check_parameters(parameters: &RawJson) -> Result<(), InvalidBody> {
     Err(InvalidBody::field("parameters", problem))
 }
 
-fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), InvalidBody> {
+/// Checks the names, the values and the number of labels.
+pub fn check_labels(labels: &BTreeMap<String, String>) -> Result<(), InvalidBody> {
     if labels.len() > MAX_LABELS {
         let problem = format!("{} labels; send at most {MAX_LABELS}", labels.len());
         return Err(InvalidBody::field("labels", problem));

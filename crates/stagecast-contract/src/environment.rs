@@ -14,6 +14,8 @@ settings! {
     JobLimitRules = "JOB_LIMIT_RULES",
     /// The product's queues of external workers, separated by commas.
     WorkerQueues = "WORKER_QUEUES",
+    /// The keys and rules of owner tokens, `TokenRules` as JSON; empty if the environment has none.
+    OwnerTokens = "OWNER_TOKENS",
     /// Allowed `Origin`s of browsers, separated by commas; empty to allow any.
     AllowedOrigins = "ALLOWED_ORIGINS",
 }

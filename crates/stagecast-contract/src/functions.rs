@@ -10,8 +10,8 @@ use typed_contract::{
 use crate::{
     buckets::{self, Objects},
     environment::{
-        AllowedOrigins, JobLimitRules, JobRetentionDays, MaxSubscriptions, WebSocketUrl,
-        WorkerQueues,
+        AllowedOrigins, JobLimitRules, JobRetentionDays, MaxSubscriptions, OwnerTokens,
+        WebSocketUrl, WorkerQueues,
     },
     queues::{self, DeliveryQueue, JobQueue},
     tables::{self, Connections, JobEvents, Jobs, Subscribers, WorkQueues},
@@ -45,7 +45,7 @@ function! {
             WebSocketApi: [PostToConnection],
             DeliveryQueue: [SendMessage],
         },
-        settings: [MaxSubscriptions, AllowedOrigins, WorkerQueues],
+        settings: [MaxSubscriptions, AllowedOrigins, WorkerQueues, OwnerTokens],
     }
 }
 
@@ -65,7 +65,7 @@ function! {
             JobQueue: [SendMessage],
             DeliveryQueue: [SendMessage],
         },
-        settings: [WebSocketUrl, JobRetentionDays, JobLimitRules, WorkerQueues],
+        settings: [WebSocketUrl, JobRetentionDays, JobLimitRules, WorkerQueues, OwnerTokens],
     }
 }
 

@@ -140,6 +140,30 @@ enum DurableMessage {
     JobCancelled(JobCancelled),
 }
 
+/// The response to `GET /v1/jobs`: jobs of an owner, newest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct JobsPage {
+    /// The snapshots of the jobs, without results and artifacts. There may be fewer than 25 although more jobs follow:
+    /// a request examines 100 jobs at most.
+    pub jobs: Vec<JobSnapshot>,
+    /// The `cursor` of the next request; absent if no jobs follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// The query parameter of `GET /v1/jobs` with the owner, who must be that of the token.
+pub const OWNER_PARAMETER: &str = "owner";
+
+/// The query parameter of `GET /v1/jobs` with the status of the jobs.
+pub const STATUS_PARAMETER: &str = "status";
+
+/// What precedes the name of a label in a query parameter of `GET /v1/jobs`.
+pub const LABEL_PARAMETER_PREFIX: &str = "label.";
+
+/// The query parameter of `GET /v1/jobs` with the `next_cursor` of the page before.
+pub const CURSOR_PARAMETER: &str = "cursor";
+
 /// The query parameter of `POST /v1/jobs` that selects who runs the job.
 pub const WORKER_PARAMETER: &str = "worker";
 
@@ -241,8 +265,14 @@ http_errors! {
     UnknownQueue = 400,
     /// The worker token is missing, unknown, revoked or expired.
     InvalidWorkerToken = 401,
+    /// The request needs an owner token, and has none.
+    TokenRequired = 401,
+    /// The owner token is not valid; `reason` says why.
+    InvalidToken = 401,
     /// The key is missing or wrong, or the job does not exist.
     Forbidden = 403,
+    /// The owner token does not permit the request: its scopes, job, labels or queues.
+    TokenForbidden = 403,
     /// The worker token does not include the queue.
     QueueForbidden = 403,
     /// The route does not exist.
@@ -333,42 +363,68 @@ impl HttpRoute {
                 Code::InvalidJson,
                 Code::InvalidBody,
                 Code::UnknownQueue,
+                Code::TokenRequired,
+                Code::InvalidToken,
+                Code::TokenForbidden,
                 Code::BodyTooLarge,
                 Code::UnsupportedMediaType,
                 Code::IdempotencyKeyReused,
                 Code::Internal,
                 Code::ConflictRetry,
             ],
-            Self::GetJob => &[Code::InvalidJobId, Code::Forbidden, Code::Internal],
+            Self::ListJobs => &[
+                Code::InvalidParameter,
+                Code::TokenRequired,
+                Code::InvalidToken,
+                Code::TokenForbidden,
+                Code::Internal,
+            ],
+            Self::GetJob => &[
+                Code::InvalidJobId,
+                Code::InvalidToken,
+                Code::Forbidden,
+                Code::TokenForbidden,
+                Code::Internal,
+            ],
             Self::GetEvents => &[
                 Code::InvalidJobId,
                 Code::InvalidParameter,
+                Code::InvalidToken,
                 Code::Forbidden,
+                Code::TokenForbidden,
                 Code::Internal,
             ],
             Self::GetResults => &[
                 Code::InvalidJobId,
+                Code::InvalidToken,
                 Code::Forbidden,
+                Code::TokenForbidden,
                 Code::NoResults,
                 Code::Internal,
             ],
             Self::GetArtifact => &[
                 Code::InvalidJobId,
+                Code::InvalidToken,
                 Code::Forbidden,
+                Code::TokenForbidden,
                 Code::NoArtifact,
                 Code::Internal,
             ],
             Self::GetUpload => &[
                 Code::InvalidJobId,
                 Code::InvalidParameter,
+                Code::InvalidToken,
                 Code::Forbidden,
+                Code::TokenForbidden,
                 Code::JobAlreadyFinished,
                 Code::Internal,
             ],
             Self::CompleteUpload => &[
                 Code::InvalidJobId,
                 Code::InvalidInput,
+                Code::InvalidToken,
                 Code::Forbidden,
+                Code::TokenForbidden,
                 Code::JobAlreadyFinished,
                 Code::UploadIncomplete,
                 Code::UnsupportedMediaType,
@@ -377,7 +433,9 @@ impl HttpRoute {
             ],
             Self::CancelJob => &[
                 Code::InvalidJobId,
+                Code::InvalidToken,
                 Code::Forbidden,
+                Code::TokenForbidden,
                 Code::JobAlreadyFinished,
                 Code::Internal,
             ],

@@ -226,6 +226,25 @@ impl fmt::Debug for WorkerToken {
     }
 }
 
+/// An owner token as a client sends it: a JSON Web Token. Never logged, and not stored.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(transparent)]
+pub struct OwnerToken(String);
+
+impl OwnerToken {
+    /// The whole token. Use it only to verify it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for OwnerToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("OwnerToken(***)")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

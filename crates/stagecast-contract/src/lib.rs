@@ -16,6 +16,7 @@
 //! | the messages and bodies of both APIs | [`messages`], [`http`], [`worker`] |
 //! | what a product declares, and which inputs it accepts | [`product`], [`input`] |
 //! | the queues of external workers, and the tokens of those that claim from them | [`worker_queues`], [`worker_tokens`] |
+//! | the tokens of the owners of jobs | [`owner_tokens`] |
 //! | limits of the APIs | [`limits`] |
 
 pub mod buckets;
@@ -28,6 +29,7 @@ pub mod input;
 pub mod limits;
 pub mod messages;
 pub mod metrics;
+pub mod owner_tokens;
 pub mod product;
 pub mod queues;
 mod reading;

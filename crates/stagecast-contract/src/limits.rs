@@ -26,6 +26,13 @@ pub const MAX_LABEL_NAME_BYTES: usize = 64;
 /// progress update.
 pub const MAX_LABEL_VALUE_BYTES: usize = 256;
 
+/// Jobs in a page of `GET /v1/jobs`. Their snapshots fit into a response, with labels of the largest size.
+pub const MAX_LISTED_JOBS: usize = 25;
+
+/// Jobs that a request of `GET /v1/jobs` examines: the page ends there, even if few of them have the status and the
+/// labels that were asked for.
+pub const MAX_EXAMINED_JOBS: usize = 100;
+
 /// Largest media type of an input, in bytes. It is in the job's item.
 pub const MAX_CONTENT_TYPE_BYTES: usize = 100;
 

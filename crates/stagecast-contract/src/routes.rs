@@ -29,6 +29,8 @@ http_routes! {
     pub enum HttpRoute {
         /// Creates a job from an input.
         CreateJob = Post "/v1/jobs",
+        /// Returns the jobs of an owner, newest first.
+        ListJobs = Get "/v1/jobs",
         /// Returns the job's snapshot.
         GetJob = Get "/v1/jobs/{job_id}",
         /// Returns the job's durable messages after one of them, and its snapshot.
@@ -63,6 +65,7 @@ impl HttpRoute {
     pub const fn function(self) -> &'static FunctionSpec {
         match self {
             Self::CreateJob
+            | Self::ListJobs
             | Self::GetJob
             | Self::GetEvents
             | Self::GetResults

@@ -39,8 +39,8 @@ table! {
 }
 
 table! {
-    /// The queues of external workers: the jobs that wait in each queue, the workers that listen to it, and
-    /// the tokens of all workers.
+    /// Lists beside the jobs: the jobs that wait in each queue of external workers, the workers that listen to it, the
+    /// tokens of all workers, and the jobs of each owner.
     WorkQueues = "work_queues" in "WORK_QUEUES_TABLE" {
         WorkQueueKey { queue: String, entry: String },
         time_to_live: expires_at: Number,

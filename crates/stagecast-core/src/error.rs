@@ -11,12 +11,16 @@ use stagecast_contract::{
     worker::InvalidBody,
 };
 
-use crate::{stores::StoreError, unattended::SettleError};
+use crate::{owner_tokens::TokenRefusal, stores::StoreError, unattended::SettleError};
 
 /// The error codes of an API.
 pub trait ApiErrorCode: Copy + Debug {
     /// The code of a fault of the service.
     const INTERNAL: Self;
+    /// The code of a token that is not valid.
+    const INVALID_TOKEN: Self;
+    /// The code of a valid token that does not permit the request.
+    const TOKEN_FORBIDDEN: Self;
 
     /// The text that a client receives about a fault of the service. It contains no cause: the log
     /// has it, under `request_id`. A retry does not help when `is_access_denied`.
@@ -29,6 +33,8 @@ const ACCESS_DENIED: &str = "a policy denies the function an action that it take
 
 impl ApiErrorCode for HttpErrorCode {
     const INTERNAL: Self = Self::Internal;
+    const INVALID_TOKEN: Self = Self::InvalidToken;
+    const TOKEN_FORBIDDEN: Self = Self::TokenForbidden;
 
     // The body of the response has the field `request_id`.
     fn internal_message(is_access_denied: bool, _request_id: &str) -> String {
@@ -42,6 +48,8 @@ impl ApiErrorCode for HttpErrorCode {
 
 impl ApiErrorCode for ErrorCode {
     const INTERNAL: Self = Self::Internal;
+    const INVALID_TOKEN: Self = Self::InvalidToken;
+    const TOKEN_FORBIDDEN: Self = Self::TokenForbidden;
 
     fn internal_message(is_access_denied: bool, request_id: &str) -> String {
         if is_access_denied {
@@ -164,6 +172,26 @@ fn fields(details: Value) -> Map<String, Value> {
 impl<Code: ApiErrorCode> From<StoreError> for HandlerError<Code> {
     fn from(error: StoreError) -> Self {
         Self::internal(error)
+    }
+}
+
+impl<Code: ApiErrorCode> From<TokenRefusal> for HandlerError<Code> {
+    fn from(refusal: TokenRefusal) -> Self {
+        let message = refusal.to_string();
+        match refusal {
+            TokenRefusal::Invalid(reason) => {
+                Self::new(Code::INVALID_TOKEN, message).with("reason", reason.name())
+            }
+            TokenRefusal::InvalidOwner => {
+                Self::new(Code::INVALID_TOKEN, message).with("reason", "invalid_owner")
+            }
+            TokenRefusal::NoKeys => {
+                Self::new(Code::INVALID_TOKEN, message).with("reason", "no_keys")
+            }
+            TokenRefusal::Scope(scope) => {
+                Self::new(Code::TOKEN_FORBIDDEN, message).with("scope", scope.name())
+            }
+        }
     }
 }
 

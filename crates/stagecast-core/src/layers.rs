@@ -12,9 +12,17 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("retry", &[]),
     ("metrics", &["clock"]),
     ("models", &["hash"]),
+    ("owner_tokens", &["models"]),
     (
         "stores",
-        &["clock", "hash", "models", "response_size", "retry"],
+        &[
+            "clock",
+            "hash",
+            "models",
+            "owner_tokens",
+            "response_size",
+            "retry",
+        ],
     ),
     ("waiting", &["models", "stores"]),
     ("watchdog", &["models"]),
@@ -44,7 +52,7 @@ const LAYERS: &[(&str, &[&str])] = &[
         "pipeline",
         &["clock", "delivery", "hash", "models", "retry", "stores"],
     ),
-    ("error", &["stores", "unattended"]),
+    ("error", &["owner_tokens", "stores", "unattended"]),
     ("http", &["error", "response_size"]),
     ("layers", &[]),
 ];

@@ -11,6 +11,7 @@
 //! | [`retry`] | retry policies with backoff |
 //! | [`metrics`] | metrics in CloudWatch's embedded metric format |
 //! | [`models`] | the items of the tables |
+//! | [`owner_tokens`] | the verification of owner tokens, and what they permit |
 //! | [`stores`] | reads, conditional writes and transactions of these items |
 //! | [`waiting`] | the place of a job in its queue of external workers |
 //! | [`watchdog`] | when the watchdog checks a job, and what it does then |
@@ -33,6 +34,7 @@ pub mod http;
 mod layers;
 pub mod metrics;
 pub mod models;
+pub mod owner_tokens;
 pub mod pipeline;
 pub mod response_size;
 pub mod retry;

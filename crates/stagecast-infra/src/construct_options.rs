@@ -7,8 +7,8 @@ use constructs::{
 };
 use stagecast_contract::{
     environment::{
-        AllowedOrigins, JobLimitRules, JobRetentionDays, MaxSubscriptions, WebSocketUrl,
-        WorkerQueues,
+        AllowedOrigins, JobLimitRules, JobRetentionDays, MaxSubscriptions, OwnerTokens,
+        WebSocketUrl, WorkerQueues,
     },
     product::{Product, ProductRoutes},
     routes::HttpRoute,
@@ -141,7 +141,8 @@ fn http_route(route: HttpRoute, environment: &Environment) -> HttpApiRoute {
             throttling: Some(environment.job_creation_throttling),
             ..spec
         },
-        HttpRoute::GetJob
+        HttpRoute::ListJobs
+        | HttpRoute::GetJob
         | HttpRoute::GetEvents
         | HttpRoute::GetResults
         | HttpRoute::GetArtifact
@@ -178,6 +179,7 @@ pub fn setting_values(
         .with::<JobRetentionDays>(environment.job_retention.to_string())
         .with::<JobLimitRules>(product.limits.to_json())
         .with::<WorkerQueues>(DeclaredQueues::setting(product.worker_queues))
+        .with::<OwnerTokens>(environment.token_rules())
         .with::<AllowedOrigins>(joined(origins))
 }
 

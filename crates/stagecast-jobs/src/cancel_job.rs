@@ -4,6 +4,7 @@ use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use stagecast_contract::{
     http::{CancelAccepted, HttpErrorCode},
     messages::JobStatus,
+    owner_tokens::Scope,
 };
 use stagecast_core::{
     cancellation::Cancellation,
@@ -13,7 +14,7 @@ use stagecast_core::{
 use crate::{access, context::Context};
 
 pub(crate) async fn handle(context: &Context, request: &ApiGatewayV2httpRequest) -> ApiResult {
-    let job = access::load_job(context, request).await?;
+    let job = access::load_job(context, request, Scope::Cancel).await?;
     match context.canceller.cancel(&job.job_id).await? {
         Cancellation::Requested => {
             let accepted = CancelAccepted {

@@ -2,7 +2,7 @@
 
 use granted_aws::{ConnectionsApi, Database, Environment, Objects, Queues};
 use stagecast_contract::{
-    environment::{JobLimitRules, JobRetentionDays, WebSocketUrl, WorkerQueues},
+    environment::{JobLimitRules, JobRetentionDays, OwnerTokens, WebSocketUrl, WorkerQueues},
     functions::JobsFunction,
     input::InputRules,
     retention::JobRetention,
@@ -13,9 +13,10 @@ use stagecast_core::{
     cancellation::Canceller,
     clock::Clock,
     delivery::QueueWaker,
+    owner_tokens::OwnerTokenVerifier,
     stores::{
-        ArtifactContents, ArtifactStore, EventStore, JobStore, ParameterStore, QueueListenerStore,
-        ResultStore, UploadStore, WaitingJobStore,
+        ArtifactContents, ArtifactStore, EventStore, JobStore, OwnedJobStore, ParameterStore,
+        QueueListenerStore, ResultStore, UploadStore, WaitingJobStore,
     },
     unattended::Unattended,
 };
@@ -32,6 +33,7 @@ pub(crate) struct Context {
     pub(crate) artifact_contents: ArtifactContents<JobsFunction>,
     pub(crate) uploads: UploadStore<JobsFunction>,
     pub(crate) waiting: WaitingJobStore<JobsFunction>,
+    pub(crate) owned_jobs: OwnedJobStore<JobsFunction>,
     pub(crate) waker: QueueWaker<JobsFunction>,
     pub(crate) unattended: Unattended<JobsFunction>,
     pub(crate) objects: Objects<JobsFunction>,
@@ -45,6 +47,8 @@ pub(crate) struct Context {
     pub(crate) limit_rules: LimitRules,
     /// The longest retention of a job, and the default.
     pub(crate) retention: JobRetention,
+    /// The environment's rules and keys of owner tokens.
+    pub(crate) owner_tokens: OwnerTokenVerifier,
     /// The product's queues of external workers.
     pub(crate) worker_queues: DeclaredQueues,
 }
@@ -87,6 +91,9 @@ impl Context {
         let worker_queues = environment.get::<WorkerQueues>();
         let worker_queues = DeclaredQueues::parse(worker_queues)
             .map_err(|error| InvalidSetting::of::<WorkerQueues>(worker_queues, error))?;
+        let owner_tokens = environment.get::<OwnerTokens>();
+        let owner_tokens = OwnerTokenVerifier::parse(owner_tokens)
+            .map_err(|error| InvalidSetting::of::<OwnerTokens>(owner_tokens, error))?;
         let database = Database::new(config, environment);
         let objects = Objects::new(config, environment);
         let queues = Queues::new(config, environment);
@@ -96,6 +103,7 @@ impl Context {
         let waiting = WaitingJobStore::new(database.clone(), clock.clone());
         let events = EventStore::new(database.clone());
         Ok(Self {
+            owned_jobs: OwnedJobStore::new(database.clone()),
             parameters,
             artifacts,
             artifact_contents: ArtifactContents::new(objects.clone()),
@@ -130,6 +138,7 @@ impl Context {
             input_rules,
             limit_rules,
             retention,
+            owner_tokens,
             worker_queues,
         })
     }

@@ -14,13 +14,14 @@ use stagecast_contract::{
 use stagecast_core::{
     clock::random,
     http::{ApiError, ApiResponse, ApiResult},
-    models::{Creation, Job, Parameters, PendingUpload},
+    models::{Creation, Job, OwnedJob, Parameters, PendingUpload},
     stores::CreationOutcome,
     upload_deadline,
 };
 use typed_contract::queues::MAX_DELAY_SECONDS;
 
 use crate::{
+    access,
     context::Context,
     idempotency,
     input::Input,
@@ -37,9 +38,14 @@ pub(crate) async fn handle(
     request: &ApiGatewayV2httpRequest,
     request_id: &RequestId,
 ) -> ApiResult {
+    let access = access::to_create(context, request)?;
     let idempotency_key = idempotency::key_of(request)?;
+    let mut requested = Requested::read(request, context)?;
+    if let Some(access) = &access {
+        requested.restrict(access)?;
+    }
     let new = NewJob {
-        requested: Requested::read(request, context)?,
+        requested,
         request,
         request_id,
     };
@@ -176,14 +182,17 @@ async fn prepare(
     if let Runner::Queue { name, priority } = requested.runner {
         job = job.in_queue(name, priority, context.clock.millis());
     }
+    job.owner = requested.owner;
     job.labels = requested.labels;
     job.has_parameters = requested.parameters.is_some();
     let parameters = requested
         .parameters
         .map(|parameters| Parameters::new(job.job_id.clone(), &parameters, job.expires_at));
     let is_announced = matches!(requested.input, NewInput::Announced(_));
-    let (upload, (), ()) = tokio::try_join!(
+    let owned = OwnedJob::of(&job, context.clock.millis());
+    let (upload, (), (), ()) = tokio::try_join!(
         prepare_input(context, &job, requested.input),
+        add_to_list(context, owned),
         store_parameters(context, parameters),
         schedule_checks(context, &job, is_announced),
     )?;
@@ -215,6 +224,14 @@ async fn prepare_input(
             Ok(Some(upload))
         }
     }
+}
+
+/// Adds a job with an owner to the list of its owner.
+async fn add_to_list(context: &Context, owned: Option<OwnedJob>) -> Result<(), ApiError> {
+    if let Some(owned) = owned {
+        context.owned_jobs.put(&owned).await?;
+    }
+    Ok(())
 }
 
 async fn store_parameters(

@@ -1,7 +1,9 @@
 //! `GET /v1/jobs/{job_id}/artifacts/{name}`.
 
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
-use stagecast_contract::{http::HttpErrorCode, limits::MAX_ARTIFACT_NAME_BYTES};
+use stagecast_contract::{
+    http::HttpErrorCode, limits::MAX_ARTIFACT_NAME_BYTES, owner_tokens::Scope,
+};
 use stagecast_core::{
     http::{ApiError, ApiResponse, ApiResult},
     models::StoredArtifacts,
@@ -12,7 +14,7 @@ use crate::{access, context::Context};
 /// Redirects to the content of an artifact. Also with the worker key, because a worker that continues the job
 /// of another one may need what it has produced.
 pub(crate) async fn handle(context: &Context, request: &ApiGatewayV2httpRequest) -> ApiResult {
-    let job = access::load_job_for_worker(context, request).await?;
+    let job = access::load_job_for_worker(context, request, Scope::Watch).await?;
     let name = request.path_parameters.get("name");
     let name = name.map(String::as_str).unwrap_or_default();
     let artifacts = context.artifacts.load(&job).await?;

@@ -6,6 +6,7 @@ use stagecast_contract::{
     http::{AFTER_SEQ_PARAMETER, EventsPage},
     limits::MAX_EVENTS_RESPONSE_BYTES,
     messages::JobStatus,
+    owner_tokens::Scope,
 };
 use stagecast_core::{
     http::{ApiError, ApiResponse, ApiResult},
@@ -18,7 +19,7 @@ use crate::{access, context::Context, poll_interval::retry_after, query};
 
 pub(crate) async fn handle(context: &Context, request: &ApiGatewayV2httpRequest) -> ApiResult {
     let after = after_seq(request)?;
-    let job = access::load_job(context, request).await?;
+    let job = access::load_job(context, request, Scope::Watch).await?;
     let page = events_page(context, &job, after).await?;
     Ok(ApiResponse::json(200, &page)?.with_retry_after(page.retry_after))
 }

@@ -4,6 +4,7 @@ use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use stagecast_contract::{
     http::HttpErrorCode,
     messages::{JobStatus, Results, ServerMessage},
+    owner_tokens::Scope,
 };
 use stagecast_core::{
     http::{ApiError, ApiResponse, ApiResult},
@@ -17,8 +18,8 @@ pub(crate) async fn handle(context: &Context, request: &ApiGatewayV2httpRequest)
     let stage = request.query_string_parameters.first("stage");
     // A worker that continues the job of another one needs the results of the finished stages.
     let job = match stage {
-        Some(_) => access::load_job_for_worker(context, request).await?,
-        None => access::load_job(context, request).await?,
+        Some(_) => access::load_job_for_worker(context, request, Scope::Watch).await?,
+        None => access::load_job(context, request, Scope::Watch).await?,
     };
     let seq = match stage {
         Some(stage) => job.checkpoints.get(stage).copied(),

@@ -15,7 +15,7 @@ use tracing::Instrument as _;
 use crate::{
     cancel_job,
     context::{Context, InvalidSetting},
-    create_job, get_artifact, get_events, get_job, get_results, upload,
+    create_job, get_artifact, get_events, get_job, get_results, list_jobs, upload,
 };
 
 /// Serves the requests of the HTTP API for clients.
@@ -56,6 +56,7 @@ impl Handler {
                 Some(HttpRoute::CreateJob) => {
                     create_job::handle(context, &request, &request_id).await
                 }
+                Some(HttpRoute::ListJobs) => list_jobs::handle(context, &request).await,
                 Some(HttpRoute::GetJob) => get_job::handle(context, &request).await,
                 Some(HttpRoute::GetEvents) => get_events::handle(context, &request).await,
                 Some(HttpRoute::GetResults) => get_results::handle(context, &request).await,

@@ -51,6 +51,16 @@ pub(crate) fn request_sha256(runner: &Runner, content_type: &str, bytes: &[u8]) 
     hex(&digest)
 }
 
+/// The SHA-256 of what an owner asks for, so that no owner gets the job of another one by its idempotency key.
+pub(crate) fn of_owner(request_sha256: &str, owner: &str) -> String {
+    let digest = Sha256::new()
+        .chain_update(request_sha256)
+        .chain_update([0])
+        .chain_update(owner)
+        .finalize();
+    hex(&digest)
+}
+
 /// Refuses a request that differs from the one that has used its idempotency key.
 pub(crate) fn require_same_request(
     creation: &Creation,

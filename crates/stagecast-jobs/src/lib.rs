@@ -1,5 +1,5 @@
 //! The function that serves the HTTP API for clients: create a job, upload its input, read its status,
-//! its durable messages and its results, cancel it.
+//! its durable messages and its results, cancel it, list the jobs of an owner.
 //!
 //! [`Handler`] selects the module of a route. Each route has a module with a function `handle`, which
 //! takes the function's `Context` and the request.
@@ -15,6 +15,7 @@ mod get_results;
 mod handler;
 mod idempotency;
 mod input;
+mod list_jobs;
 mod poll_interval;
 mod query;
 mod requested;

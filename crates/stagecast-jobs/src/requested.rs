@@ -6,7 +6,10 @@ use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use raw_json::RawJson;
 use stagecast_contract::{
-    description::{AnnouncedInput, DescribedInput, JOB_DESCRIPTION_TYPE, JobDescription},
+    description::{
+        AnnouncedInput, DescribedInput, JOB_DESCRIPTION_TYPE, JobDescription, check_labels,
+    },
+    http::HttpErrorCode,
     input::InputRules,
     limits::{MAX_DESCRIPTION_BYTES, MAX_START_DELAY_SECONDS, MIN_SECONDS_AFTER_START},
     retention::JobRetention,
@@ -14,7 +17,10 @@ use stagecast_contract::{
     timestamp::Timestamp,
     worker::InvalidBody,
 };
-use stagecast_core::http::{ApiError, read_body};
+use stagecast_core::{
+    http::{ApiError, read_body},
+    owner_tokens::OwnerAccess,
+};
 
 use crate::{
     context::Context,
@@ -29,6 +35,8 @@ pub(crate) struct Requested {
     pub(crate) runner: Runner,
     pub(crate) parameters: Option<RawJson>,
     pub(crate) labels: BTreeMap<String, String>,
+    /// The owner of the request's token.
+    pub(crate) owner: Option<String>,
     pub(crate) input: NewInput,
     pub(crate) limits: JobLimits,
     pub(crate) run_at: Option<Timestamp>,
@@ -75,6 +83,7 @@ impl Requested {
         Ok(Self {
             parameters: None,
             labels: BTreeMap::new(),
+            owner: None,
             limits: context.limit_rules.apply(JobLimits::default())?,
             run_at: None,
             retention: context.retention,
@@ -109,10 +118,43 @@ impl Requested {
                 .apply(description.limits.unwrap_or_default())?,
             parameters: description.parameters,
             labels: description.labels,
+            owner: None,
             input,
             sha256: idempotency::request_sha256(&runner, JOB_DESCRIPTION_TYPE, &body),
             runner,
         })
+    }
+
+    /// Gives the job to the owner of the token, with the token's labels, if the token permits the job.
+    pub(crate) fn restrict(&mut self, access: &OwnerAccess) -> Result<(), ApiError> {
+        let claims = access.claims();
+        if !claims.allows_queue(self.runner.queue_name()) {
+            let queues = claims.queues().unwrap_or_default();
+            let names = queues.join(", ");
+            let message = format!(
+                "the token creates jobs of these queues only: {names}; give one of them as `queue`"
+            );
+            let error = ApiError::new(HttpErrorCode::TokenForbidden, message);
+            return Err(error.with("limit", "queues").with("queues", queues));
+        }
+        for (name, value) in claims.labels() {
+            let given = self
+                .labels
+                .entry(name.clone())
+                .or_insert_with(|| value.clone());
+            if given != value {
+                let message = format!(
+                    "the token creates jobs whose label `{name}` is '{value}' only; leave the label out, or give it \
+                     this value"
+                );
+                let error = ApiError::new(HttpErrorCode::TokenForbidden, message);
+                return Err(error.with("limit", "labels").with("label", name.as_str()));
+            }
+        }
+        check_labels(&self.labels)?;
+        self.sha256 = idempotency::of_owner(&self.sha256, access.owner());
+        self.owner = Some(access.owner().to_owned());
+        Ok(())
     }
 }
 

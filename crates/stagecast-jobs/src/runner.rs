@@ -78,6 +78,15 @@ impl Runner {
         matches!(self, Self::ExternalWorker)
     }
 
+    /// The name of the queue, also of the pipeline's. None for the holder of the job's worker key.
+    pub(crate) fn queue_name(&self) -> Option<&str> {
+        match self {
+            Self::Pipeline => Some(PIPELINE_QUEUE),
+            Self::ExternalWorker => None,
+            Self::Queue { name, .. } => Some(name.as_str()),
+        }
+    }
+
     /// The same text for the same runner, for the comparison of requests.
     pub(crate) fn fingerprint(&self) -> Cow<'static, str> {
         match self {

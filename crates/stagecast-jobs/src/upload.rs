@@ -5,6 +5,7 @@ use stagecast_contract::{
     http::{AFTER_PART_PARAMETER, HttpErrorCode, Upload, UploadPart, UploadState},
     limits::{MAX_INPUT_BYTES, MAX_UPLOAD_URLS, UPLOAD_URL_SECONDS},
     messages::{FailureCode, JobError, JobStatus},
+    owner_tokens::Scope,
     queues::JobMessage,
 };
 use stagecast_core::{
@@ -18,7 +19,7 @@ use crate::{access, context::Context, input::Input, query, start};
 /// Returns what is missing of the input, with new URLs.
 pub(crate) async fn get(context: &Context, request: &ApiGatewayV2httpRequest) -> ApiResult {
     let after_part = after_part(request)?;
-    let job = access::load_job(context, request).await?;
+    let job = access::load_job(context, request, Scope::Create).await?;
     let upload = match pending(&job)? {
         Some(upload) => Some(missing(context, &job, upload, after_part).await?),
         None => None,
@@ -28,7 +29,7 @@ pub(crate) async fn get(context: &Context, request: &ApiGatewayV2httpRequest) ->
 
 /// Verifies the uploaded input and queues the job. Idempotent.
 pub(crate) async fn complete(context: &Context, request: &ApiGatewayV2httpRequest) -> ApiResult {
-    let job = access::load_job(context, request).await?;
+    let job = access::load_job(context, request, Scope::Create).await?;
     let Some(upload) = pending(&job)? else {
         resend_job_message(context, &job).await?;
         return state(job, None);

@@ -15,6 +15,7 @@ use stagecast_core::{
     clock::{Clock, random},
     delivery::{Publisher, Stores},
     models::{Job, TokenItem as _, TokenQueues, WorkerTokenRecord},
+    owner_tokens::JobCredential,
     stores::{
         Claim, CommitOutcome, EventStore, JobStore, Precondition, SubscriptionRequest,
         WaitingJobStore, correlation_id,
@@ -221,8 +222,8 @@ pub async fn subscribed(aws: &TestAws, clock: &Clock, job: &TestJob, connection_
     connected.await.expect("the connection can be stored");
     let context = subscriptions.load_context(connection_id, &job.id).await;
     let context = context.expect("the job can be read");
-    let authorized =
-        subscriptions.authorize(context, Some(&job.access_key), DEFAULT_MAX_SUBSCRIPTIONS);
+    let credential = JobCredential::AccessKey(&job.access_key);
+    let authorized = subscriptions.authorize(context, Some(credential), DEFAULT_MAX_SUBSCRIPTIONS);
     let authorized = authorized.expect("the job's key is right");
     let allowance = authorized.allowance();
     let committed = subscriptions

@@ -4,6 +4,7 @@ use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
 use stagecast_contract::ids::{AccessKey, JobId};
 use stagecast_core::{
     models::PendingReply,
+    owner_tokens::JobCredential,
     stores::{CommitOutcome, Precondition, StoreError},
 };
 
@@ -100,7 +101,8 @@ async fn subscribe(
     let subscriptions = &context.subscriptions;
     let loaded = subscriptions.load_context(connection_id, job_id).await?;
     let max = context.max_subscriptions;
-    let authorized = match subscriptions.authorize(loaded, Some(access_key), max) {
+    let credential = JobCredential::AccessKey(access_key);
+    let authorized = match subscriptions.authorize(loaded, Some(credential), max) {
         Ok(authorized) => authorized,
         Err(error) => {
             tracing::info!(?error, %job_id, "rejected: no access to the job in the URL");

@@ -2,7 +2,7 @@
 
 use granted_aws::{ConnectionsApi, Database, Environment, Queues};
 use stagecast_contract::{
-    environment::{AllowedOrigins, MaxSubscriptions, WorkerQueues},
+    environment::{AllowedOrigins, MaxSubscriptions, OwnerTokens, WorkerQueues},
     functions::WebSocketFunction,
     worker_queues::{DeclaredQueues, InvalidQueueName},
 };
@@ -10,6 +10,7 @@ use stagecast_core::{
     cancellation::Canceller,
     clock::Clock,
     delivery::Stores,
+    owner_tokens::{InvalidTokenRules, OwnerTokenVerifier},
     stores::{
         ArtifactStore, ConnectionStore, EventStore, JobStore, QueueListenerStore, StoreError,
         SubscriptionStore, WorkerTokenStore,
@@ -30,6 +31,8 @@ pub(crate) struct Context {
     pub(crate) queues: Queues<WebSocketFunction>,
     pub(crate) api: ConnectionsApi<WebSocketFunction>,
     pub(crate) clock: Clock,
+    /// The environment's rules and keys of owner tokens.
+    pub(crate) owner_tokens: OwnerTokenVerifier,
     /// The product's queues of external workers.
     pub(crate) worker_queues: DeclaredQueues,
     /// Maximum number of subscriptions of a connection, and of queues that it listens to; at least 1.
@@ -52,6 +55,9 @@ pub enum InvalidSetting {
         /// What is wrong with one of the names.
         error: InvalidQueueName,
     },
+    /// The rules and keys of owner tokens.
+    #[error("OWNER_TOKENS is not valid: {0}; deploy the template of this version")]
+    OwnerTokens(#[from] InvalidTokenRules),
 }
 
 impl Context {
@@ -69,6 +75,7 @@ impl Context {
             let value = worker_queues.to_owned();
             InvalidSetting::WorkerQueues { value, error }
         })?;
+        let owner_tokens = OwnerTokenVerifier::parse(environment.get::<OwnerTokens>())?;
         let database = Database::new(config, environment);
         let allowed_origins = environment
             .get::<AllowedOrigins>()
@@ -108,6 +115,7 @@ impl Context {
             queues,
             api,
             clock,
+            owner_tokens,
             worker_queues,
             max_subscriptions,
             allowed_origins,

@@ -66,6 +66,7 @@ impl Handler {
                 }
                 Some(
                     HttpRoute::CreateJob
+                    | HttpRoute::ListJobs
                     | HttpRoute::GetJob
                     | HttpRoute::GetEvents
                     | HttpRoute::GetResults

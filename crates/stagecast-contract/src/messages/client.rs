@@ -6,7 +6,7 @@ use typed_contract::const_fmt;
 
 use super::{ErrorCode, ProtocolError};
 use crate::{
-    ids::{AccessKey, JobId, WorkerToken},
+    ids::{AccessKey, JobId, OwnerToken, WorkerToken},
     limits,
     reading::{self, FieldError},
     worker_queues::QueueName,
@@ -113,6 +113,9 @@ client_messages! { $
         /// The job's access key. Optional on a connection that is already subscribed to the job.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         access_key: Option<AccessKey>,
+        /// An owner token with the scope `watch`, in place of the access key.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<OwnerToken>,
         /// Send the durable messages after this `seq`. If absent, all of them are sent.
         #[serde(
             default,
@@ -132,9 +135,13 @@ client_messages! { $
     CancelJob = "cancel_job" -> CancelRequested {
         /// The job.
         job_id: JobId,
-        /// The job's access key. Optional on a connection that is already subscribed to the job.
+        /// The job's access key. Optional on a connection that is already subscribed to the job, unless the job has an
+        /// owner.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         access_key: Option<AccessKey>,
+        /// An owner token with the scope `cancel`, in place of the access key.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<OwnerToken>,
     }
 
     /// Request a job's snapshot.
@@ -144,6 +151,9 @@ client_messages! { $
         /// The job's access key. Optional on a connection that is already subscribed to the job.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         access_key: Option<AccessKey>,
+        /// An owner token with the scope `watch`, in place of the access key.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        token: Option<OwnerToken>,
     }
 
     /// Listen to a queue of external workers: `job_available` is sent when one of its jobs can be claimed.
@@ -313,6 +323,7 @@ mod tests {
             Ok(ClientMessage::Subscribe(Subscribe {
                 job_id: "job_20240115_ab".parse().expect("an id"),
                 access_key: Some(AccessKey::from_client("k")),
+                token: None,
                 after_seq: Some(12),
             }))
         );

@@ -27,6 +27,10 @@ pub enum ErrorCode {
     /// The connection exceeded the rate limit for replays of the log. `details.retry_after_seconds`
     /// is the time to wait.
     ReplayLimited,
+    /// The owner token is not valid; `details.reason` says why.
+    InvalidToken,
+    /// The owner token does not have the scope.
+    TokenForbidden,
     /// The worker token is malformed, unknown, revoked or expired.
     InvalidWorkerToken,
     /// The worker token is not valid for the queue.

@@ -120,6 +120,7 @@ mod tests {
             MAX_UNIT_BYTES, MAX_WORK_AMOUNT,
         },
         messages::{Artifact, JobError, JobSnapshot, JobStatus, Results, WorkAmount},
+        owner_tokens::MAX_OWNER_BYTES,
         timestamp::Timestamp,
         worker_queues::MAX_QUEUE_NAME_BYTES,
     };
@@ -338,6 +339,7 @@ mod tests {
             retry_at: None,
             run_at: None,
             queue: None,
+            owner: None,
             labels: std::collections::BTreeMap::new(),
             work: WorkAmount::default(),
             results: Some(Results {
@@ -426,6 +428,7 @@ mod tests {
             retry_at: None,
             run_at: None,
             queue: Some("reports".parse().expect("a name")),
+            owner: None,
             labels: std::collections::BTreeMap::from([("a".to_owned(), "1".to_owned())]),
             work: WorkAmount {
                 completed: Some(3),
@@ -459,6 +462,7 @@ mod tests {
             retry_at: Some(NOW),
             run_at: Some(NOW),
             queue: Some("q".repeat(MAX_QUEUE_NAME_BYTES).parse().expect("a name")),
+            owner: Some("o".repeat(MAX_OWNER_BYTES)),
             labels: (10..10 + MAX_LABELS)
                 .map(|number| {
                     let name = format!("{number}{}", "a".repeat(MAX_LABEL_NAME_BYTES - 2));

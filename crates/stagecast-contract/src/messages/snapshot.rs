@@ -30,6 +30,22 @@ pub enum JobStatus {
 }
 
 impl JobStatus {
+    /// Every status.
+    pub const ALL: &'static [Self] = &[
+        Self::AwaitingInput,
+        Self::Queued,
+        Self::Running,
+        Self::Completed,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// The status with this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        let mut all = Self::ALL.iter().copied();
+        all.find(|status| status.name() == name)
+    }
+
     /// The status as it is serialized.
     pub const fn name(self) -> &'static str {
         match self {
@@ -94,6 +110,9 @@ pub struct JobSnapshot {
     /// The queue from which external workers claim the job; absent if it was created without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub queue: Option<QueueName>,
+    /// The owner of the job; absent if it was created without an owner token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     /// The labels that the creator of the job gave it; absent if there are none.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -143,6 +162,8 @@ struct Fields {
     #[serde(default)]
     queue: Option<QueueName>,
     #[serde(default)]
+    owner: Option<String>,
+    #[serde(default)]
     labels: BTreeMap<String, String>,
     #[serde(flatten)]
     work: WorkAmount,
@@ -179,6 +200,7 @@ impl From<Fields> for JobSnapshot {
             retry_at: fields.retry_at,
             run_at: fields.run_at,
             queue: fields.queue,
+            owner: fields.owner,
             labels: fields.labels,
             work: fields.work,
             results: has_results.then(|| Results {

@@ -121,6 +121,9 @@ pub struct Job {
     pub api_version: String,
     /// The media type of the input.
     pub content_type: String,
+    /// The owner, if an owner token has created the job.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
     /// The labels that the creator of the job gave it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
@@ -235,6 +238,7 @@ impl Job {
             correlation_id,
             api_version: API_VERSION.to_owned(),
             content_type,
+            owner: None,
             labels: BTreeMap::new(),
             has_parameters: false,
             artifacts_revision: 0,

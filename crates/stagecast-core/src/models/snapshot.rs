@@ -29,6 +29,7 @@ impl Job {
             retry_at: self.retry_at,
             run_at: self.run_at,
             queue: self.queue.clone(),
+            owner: self.owner.clone(),
             labels: self.labels.clone(),
             work: self.work_amount.clone(),
             results: None,

@@ -10,6 +10,7 @@ mod error;
 mod events;
 mod jobs;
 mod json_objects;
+mod owned_jobs;
 mod parameters;
 mod queue_listeners;
 mod results;
@@ -29,6 +30,7 @@ pub use jobs::{
     Claim, Commit, Commits, CreationOutcome, ExternalClaim, HandBack, JobStore, Lease,
     ProgressPoint, ProgressWrite, WorkerReport,
 };
+pub use owned_jobs::{OwnedJobStore, OwnedJobs};
 pub use parameters::ParameterStore;
 pub use queue_listeners::{ListenError, QueueListenerStore};
 pub use results::{ResultStore, StoredResults, packed};

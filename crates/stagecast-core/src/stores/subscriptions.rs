@@ -4,7 +4,7 @@
 use aws_sdk_dynamodb::types::{AttributeValue, builders::UpdateBuilder};
 use granted_aws::{Database, number, text};
 use stagecast_contract::{
-    ids::{AccessKey, CorrelationId, JobId},
+    ids::{CorrelationId, JobId},
     limits::{CONNECTION_TTL_SECONDS, replay_burst},
     tables::{
         CONNECTION_SENTINEL, ConnectionKey, Connections, JobKey, Jobs, SubscriberKey, Subscribers,
@@ -25,6 +25,7 @@ use super::{
 use crate::{
     clock::Clock,
     models::{Connection, Job, ReplayAllowance, ReplayLimited, SentRange, Subscriber},
+    owner_tokens::JobCredential,
     retry::RetryPolicy,
 };
 
@@ -197,19 +198,19 @@ impl<F: Function> SubscriptionStore<F> {
         })
     }
 
-    /// Whether the connection may subscribe to the job: the access key is the job's, or the connection
+    /// Whether the connection may subscribe to the job: the credential opens the job, or the connection
     /// is subscribed already. A new subscription is refused when the connection has
     /// `max_subscriptions`; [`Self::commit`] checks the same limit in its transaction.
     pub fn authorize(
         &self,
         context: SubscribeContext,
-        access_key: Option<&AccessKey>,
+        credential: Option<JobCredential<'_>>,
         max_subscriptions: u32,
     ) -> Result<Authorized, SubscribeError> {
         let connection = context.connection.ok_or(SubscribeError::NoConnection)?;
         let subscription = context.subscription;
         let job = context.job.filter(|job| {
-            access_key.map_or(subscription.is_some(), |key| job.verify_access_key(key))
+            credential.map_or(subscription.is_some(), |credential| credential.opens(job))
         });
         let job = job.ok_or(SubscribeError::Forbidden)?;
         if connection.pending_reply.is_some() {

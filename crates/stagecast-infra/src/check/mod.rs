@@ -9,11 +9,13 @@ mod names;
 mod permissions;
 mod protection;
 mod references;
+mod tokens;
 pub mod validators;
 
 pub use executables::missing_executables;
 pub use finding::{Finding, Severity};
 pub use names::shared_suffixes;
+pub use tokens::missing_tokens;
 
 use cloudformation::{RenderError, Template};
 

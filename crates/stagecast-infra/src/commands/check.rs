@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use crate::{
     cargo_workspace::CargoWorkspace,
     check::{self, Finding, Severity, validators::Answers},
+    environments::Environment,
     generated::{self, Selection},
     project::Project,
     stack,
@@ -30,7 +31,15 @@ pub(crate) struct Arguments {
 pub(crate) fn run(project: Project, arguments: &Arguments) -> anyhow::Result<CommandOutcome> {
     let mut output = io::stdout();
     let environments = project.environments();
-    let findings = check::shared_suffixes(&environments);
+    let mut findings = check::shared_suffixes(&environments);
+    let is_checked = |it: &&Environment| {
+        arguments
+            .environment
+            .as_deref()
+            .is_none_or(|name| it.name == name)
+    };
+    let checked = environments.iter().filter(is_checked);
+    findings.extend(checked.filter_map(check::missing_tokens));
     let mut outcome = print_findings(&mut output, "environments", &findings)?;
     let executables =
         check::missing_executables(project.product, &CargoWorkspace::read(&workspace()?));

@@ -7,6 +7,8 @@ use constructs::settings::{
 use stagecast_contract::{functions::DeliveryFunction, limits, retention::JobRetention};
 use typed_contract::functions::{Function as _, FunctionSpec};
 
+use super::{JobCreation, OwnerTokens};
+
 /// The settings that differ between environments.
 #[derive(Clone, Debug)]
 pub struct Environment {
@@ -38,7 +40,7 @@ pub struct Environment {
     pub connection_throttling: Throttling,
     /// The limit of requests to the HTTP API, except those that create jobs.
     pub http_throttling: Throttling,
-    /// The limit of requests that create jobs, the only ones that need no key.
+    /// The limit of requests that create jobs, the only ones that may need no key.
     pub job_creation_throttling: Throttling,
     /// Whether the stack hosts the progress page, with S3 and CloudFront. The page's origin is then allowed
     /// in addition to `allowed_origins`: if those are empty, it is the only one.
@@ -60,6 +62,10 @@ pub struct Environment {
     /// The authorizer of job creation; without it anyone can create jobs. The other routes of the HTTP
     /// API expect one of the job's keys, in the header that a token would be in.
     pub job_authorizer: Option<JwtAuthorizer>,
+    /// The keys of owner tokens, and for whom the tokens are; without it the functions accept no tokens.
+    pub tokens: Option<OwnerTokens>,
+    /// Who can create jobs, beside what `job_authorizer` requires.
+    pub job_creation: JobCreation,
     /// The processor of the functions.
     pub architecture: Architecture,
     /// The maximum of concurrent invocations that a queue makes of this function. It leaves a part of
@@ -108,6 +114,8 @@ impl Environment {
             http_domain: None,
             connect_authorizer: None,
             job_authorizer: None,
+            tokens: None,
+            job_creation: JobCreation::Anyone,
             architecture: Architecture::Arm64,
             queue_concurrency: |function| {
                 const JOBS: QueueConcurrency = QueueConcurrency::new(100);
@@ -134,6 +142,7 @@ impl Environment {
             point_in_time_recovery: true,
             table_key: TableKey::Managed,
             alarms: true,
+            job_creation: JobCreation::TokenHolders,
             websocket_throttling: Throttling {
                 requests_per_second: 2000,
                 burst: 1000,

@@ -2,6 +2,8 @@
 
 use constructs::settings::SettingError;
 
+use super::InvalidTokens;
+
 /// Why there is no environment.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
 pub enum EnvironmentError {
@@ -16,4 +18,7 @@ pub enum EnvironmentError {
     /// A setting has an invalid value.
     #[error(transparent)]
     Setting(#[from] SettingError),
+    /// The owner tokens of the environment cannot be verified.
+    #[error(transparent)]
+    Tokens(#[from] InvalidTokens),
 }

@@ -7,6 +7,7 @@
 mod environment;
 mod error;
 mod overrides;
+mod tokens;
 
 pub use constructs::settings::{
     Architecture, CertificateId, ConnectAuthorizer, CustomDomain, DataPolicy, DomainName,
@@ -17,3 +18,4 @@ pub use environment::Environment;
 pub use error::EnvironmentError;
 pub use overrides::Overrides;
 pub use stagecast_contract::retention::JobRetention;
+pub use tokens::{InvalidTokens, JobCreation, OwnerTokens};

@@ -8,6 +8,8 @@ mod descriptions;
 mod events;
 mod idempotency;
 mod limits;
+mod list;
+mod owner_tokens;
 mod queues;
 mod results;
 mod retention;

@@ -1,27 +1,68 @@
 //! The permission to read or to cancel a job.
 
 use stagecast_contract::{
-    ids::{AccessKey, JobId},
+    ids::{AccessKey, JobId, OwnerToken},
     messages::ErrorCode,
+    owner_tokens::Scope,
 };
-use stagecast_core::models::Job;
+use stagecast_core::{
+    models::Job,
+    owner_tokens::{JobCredential, OwnerAccess},
+};
 
 use super::MessageError;
 use crate::{context::Context, invocation::Invocation};
 
-/// Loads the job if the key opens it or, without a key, if the connection is subscribed to it.
+/// What a message gives to open a job.
+pub(super) struct Given<'a> {
+    access_key: Option<&'a AccessKey>,
+    access: Option<OwnerAccess>,
+}
+
+impl<'a> Given<'a> {
+    /// Verifies the token, if there is one. It counts, and not the access key, if both are given.
+    pub(super) fn verify(
+        context: &Context,
+        scope: Scope,
+        access_key: Option<&'a AccessKey>,
+        token: Option<&OwnerToken>,
+    ) -> Result<Self, MessageError> {
+        let now = context.clock.now();
+        let verify = |token: &OwnerToken| context.owner_tokens.verify(token.reveal(), scope, now);
+        Ok(Self {
+            access_key,
+            access: token.map(verify).transpose()?,
+        })
+    }
+
+    /// What opens the job; none if the subscription of the connection has to.
+    pub(super) fn credential(&self) -> Option<JobCredential<'_>> {
+        let token = self.access.as_ref().map(JobCredential::Token);
+        token.or(self.access_key.map(JobCredential::AccessKey))
+    }
+
+    /// The error for a job that it does not open.
+    pub(super) fn forbidden(&self) -> MessageError {
+        if self.access.is_some() {
+            return not_of_token();
+        }
+        forbidden()
+    }
+}
+
+/// Loads the job if `given` opens it or, without a key and a token, if the connection is subscribed to it.
 pub(super) async fn load_job(
     context: &Context,
     invocation: &Invocation,
     job_id: &JobId,
-    access_key: Option<&AccessKey>,
+    given: &Given<'_>,
 ) -> Result<Job, MessageError> {
     let connection_id = &invocation.connection_id;
-    match access_key {
-        Some(key) => {
+    match given.credential() {
+        Some(credential) => {
             let job = context.jobs.load(job_id).await?;
-            job.filter(|job| job.verify_access_key(key))
-                .ok_or_else(forbidden)
+            job.filter(|job| credential.opens(job))
+                .ok_or_else(|| given.forbidden())
         }
         None if context
             .connections
@@ -38,6 +79,14 @@ pub(super) async fn load_job(
         }
         None => Err(forbidden()),
     }
+}
+
+/// The same message for a job of another owner and for an unknown job.
+fn not_of_token() -> MessageError {
+    MessageError::new(
+        ErrorCode::Forbidden,
+        "the owner of the token has no such job, or the token is limited to another job or to other labels",
+    )
 }
 
 /// The same message for a wrong key and for an unknown job, so that it does not reveal whether the job

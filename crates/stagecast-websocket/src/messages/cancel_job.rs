@@ -1,9 +1,16 @@
 //! `cancel_job`.
 
-use stagecast_contract::messages::{CancelJob, CancelRequested, ErrorCode, ServerMessage};
+use stagecast_contract::{
+    messages::{CancelJob, CancelRequested, ErrorCode, ServerMessage},
+    owner_tokens::Scope,
+};
 use stagecast_core::cancellation::Cancellation;
 
-use super::{MessageError, access, activity};
+use super::{
+    MessageError,
+    access::{self, Given},
+    activity,
+};
 use crate::{context::Context, invocation::Invocation, reply};
 
 pub(super) async fn handle(
@@ -14,7 +21,15 @@ pub(super) async fn handle(
 ) -> Result<(), MessageError> {
     activity::record(context, invocation).await?;
     let (job_id, key) = (&message.job_id, message.access_key.as_ref());
-    access::load_job(context, invocation, job_id, key).await?;
+    let given = Given::verify(context, Scope::Cancel, key, message.token.as_ref())?;
+    let job = access::load_job(context, invocation, job_id, &given).await?;
+    // The connection may be subscribed by a token that permits only to watch.
+    if job.owner.is_some() && given.credential().is_none() {
+        return Err(MessageError::new(
+            ErrorCode::Forbidden,
+            "the job has an owner; send a `token` with the scope `cancel`, or the `access_key` of the job",
+        ));
+    }
     match context.canceller.cancel(job_id).await? {
         Cancellation::Requested => {
             let requested = ServerMessage::CancelRequested(CancelRequested {

@@ -1,8 +1,15 @@
 //! `request_status`.
 
-use stagecast_contract::messages::{RequestStatus, ServerMessage, StatusReply};
+use stagecast_contract::{
+    messages::{RequestStatus, ServerMessage, StatusReply},
+    owner_tokens::Scope,
+};
 
-use super::{MessageError, access, activity};
+use super::{
+    MessageError,
+    access::{self, Given},
+    activity,
+};
 use crate::{context::Context, invocation::Invocation, reply};
 
 pub(super) async fn handle(
@@ -13,7 +20,8 @@ pub(super) async fn handle(
 ) -> Result<(), MessageError> {
     activity::record(context, invocation).await?;
     let (job_id, key) = (&message.job_id, message.access_key.as_ref());
-    let job = access::load_job(context, invocation, job_id, key).await?;
+    let given = Given::verify(context, Scope::Watch, key, message.token.as_ref())?;
+    let job = access::load_job(context, invocation, job_id, &given).await?;
     let before_last = job.seq.saturating_sub(1);
     let last = context.events.between(job_id, before_last, job.seq).await?;
     let artifacts = context.artifacts.load(&job).await?.all();

@@ -3,17 +3,16 @@
 use std::time::Duration;
 
 use stagecast_contract::{
-    ids::{AccessKey, JobId},
+    ids::JobId,
     messages::{ErrorCode, Subscribe},
+    owner_tokens::Scope,
 };
 use stagecast_core::{
     models::ReplayLimited,
     stores::{Authorized, CommitOutcome, Precondition, StoreError, SubscribeError},
 };
 
-use super::{
-    MessageError, access::forbidden, activity, activity::replay_limited, connection_ended,
-};
+use super::{MessageError, access::Given, activity, activity::replay_limited, connection_ended};
 use crate::{context::Context, invocation::Invocation, replay::send_subscribed_and_replay};
 
 /// Before this attempt, the job's progress must also be unchanged since it was read. A job that reports
@@ -41,10 +40,11 @@ pub(super) async fn handle(
     message: Subscribe,
 ) -> Result<(), MessageError> {
     let request = invocation.subscription_request(&message.job_id);
-    let key = message.access_key.as_ref();
+    let (key, token) = (message.access_key.as_ref(), message.token.as_ref());
+    let given = Given::verify(context, Scope::Watch, key, token)?;
     let after = message.after_seq.unwrap_or(0);
     for attempt in 1..=MAX_ATTEMPTS {
-        let authorized = authorize(context, invocation, &message.job_id, key).await?;
+        let authorized = authorize(context, invocation, &message.job_id, &given).await?;
         let sent = authorized.replayed();
         let from = authorized.unsent_after(after);
         if authorized.is_subscribed(context.clock.now()) && from >= authorized.job.seq {
@@ -87,12 +87,12 @@ async fn authorize(
     context: &Context,
     invocation: &Invocation,
     job_id: &JobId,
-    access_key: Option<&AccessKey>,
+    given: &Given<'_>,
 ) -> Result<Authorized, MessageError> {
-    let mut result = load(context, invocation, job_id, access_key).await?;
+    let mut result = load(context, invocation, job_id, given).await?;
     if matches!(result, Err(SubscribeError::ReplyPending)) {
         activity::record(context, invocation).await?;
-        result = load(context, invocation, job_id, access_key).await?;
+        result = load(context, invocation, job_id, given).await?;
     }
     // Another message of the client may be sending the pending reply.
     for _ in 0..PENDING_REPLY_CHECKS {
@@ -100,10 +100,10 @@ async fn authorize(
             break;
         }
         tokio::time::sleep(PENDING_REPLY_CHECK_INTERVAL).await;
-        result = load(context, invocation, job_id, access_key).await?;
+        result = load(context, invocation, job_id, given).await?;
     }
     result.map_err(|error| match error {
-        SubscribeError::Forbidden => forbidden(),
+        SubscribeError::Forbidden => given.forbidden(),
         SubscribeError::TooMany => too_many_subscriptions(context.max_subscriptions),
         SubscribeError::NoConnection => connection_ended(),
         SubscribeError::ReplyPending => {
@@ -116,11 +116,11 @@ async fn load(
     context: &Context,
     invocation: &Invocation,
     job_id: &JobId,
-    access_key: Option<&AccessKey>,
+    given: &Given<'_>,
 ) -> Result<Result<Authorized, SubscribeError>, StoreError> {
     let (subscriptions, connection_id) = (&context.subscriptions, &invocation.connection_id);
     let loaded = subscriptions.load_context(connection_id, job_id).await?;
-    Ok(subscriptions.authorize(loaded, access_key, context.max_subscriptions))
+    Ok(subscriptions.authorize(loaded, given.credential(), context.max_subscriptions))
 }
 
 fn too_many_subscriptions(max: u32) -> MessageError {

@@ -3,6 +3,7 @@
 mod lifecycle;
 mod listening;
 mod messages;
+mod owner_tokens;
 mod subscribing;
 
 use aws_lambda_events::apigw::ApiGatewayWebsocketProxyRequest;
@@ -16,6 +17,7 @@ use stagecast_core::clock::Clock;
 use stagecast_testing::{
     TestAws,
     fixtures::{self, START, TestJob},
+    owner_tokens as owner_tokens_of_tests,
 };
 
 use crate::Handler;
@@ -32,9 +34,17 @@ impl Site {
         Self::with(&[])
     }
 
+    /// A function whose environment has keys of owner tokens.
+    fn with_tokens() -> Self {
+        Self::on(TestAws::of(owner_tokens_of_tests::project()), &[])
+    }
+
     /// A function that has these environment variables instead of the template's.
     fn with(variables: &[(&str, &str)]) -> Self {
-        let aws = TestAws::new();
+        Self::on(TestAws::new(), variables)
+    }
+
+    fn on(aws: TestAws, variables: &[(&str, &str)]) -> Self {
         let clock = fixtures::clock();
         let environment = Environment::read(|name| {
             let given = variables.iter().find(|(given, _)| *given == name);

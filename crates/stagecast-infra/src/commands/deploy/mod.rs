@@ -83,6 +83,7 @@ impl Arguments {
             ..self.code.overrides()
         };
         let environment = self.stack.environment(project, &overrides)?;
+        refusals::require_tokens(&environment)?;
         let mut parameters: ParameterValues = self.stack.parameters();
         parameters.extend(self.parameters.iter().cloned());
         Ok(DeployRequest {

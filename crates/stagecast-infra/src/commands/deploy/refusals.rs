@@ -1,9 +1,10 @@
 //! Changes that are not executed: those that AWS would refuse, and those that would lose data.
 
 use crate::{
+    check,
     deploy::data_loss_changes,
     diff::{Difference, ResourceChange},
-    environments::Environment,
+    environments::{Environment, JobCreation},
 };
 use anyhow::bail;
 
@@ -71,13 +72,26 @@ fn line(change: &ResourceChange) -> String {
     )
 }
 
+/// Refuses an environment in which no job could be created.
+pub(super) fn require_tokens(environment: &Environment) -> anyhow::Result<()> {
+    let Some(finding) = check::missing_tokens(environment) else {
+        return Ok(());
+    };
+    bail!(
+        "the environment {}: {}\n  help: change the environment where the project declares it",
+        finding.subject,
+        finding.sentence
+    )
+}
+
 /// The APIs are public. Whether anyone may create jobs is the environment's choice.
 pub(super) fn warn_of_anonymous_jobs(environment: &Environment, terminal: &Terminal) {
     let name = environment.name;
-    if environment.job_authorizer.is_none() {
+    if environment.job_authorizer.is_none() && environment.job_creation == JobCreation::Anyone {
         terminal.warn(format!(
-            "anyone who knows the URL can create jobs: the environment {name} has no job_authorizer; \
-             set it where the project declares its environments"
+            "anyone who knows the URL can create jobs: the environment {name} has neither a job_authorizer \
+             nor `job_creation: JobCreation::TokenHolders`; set one of them where the project declares its \
+             environments"
         ));
     }
 }

@@ -118,15 +118,20 @@ fn operation(
         summary: route.description(),
         description: facts.description,
         tags: [match facts.key {
-            Key::None | Key::Access | Key::Either => "jobs",
+            Key::None | Key::Owner | Key::Access | Key::Either => "jobs",
             Key::Worker | Key::Token => "workers",
         }],
         security: match facts.key {
             Key::None => Vec::new(),
-            Key::Access => vec![IndexMap::from([("access_key", [])])],
+            Key::Owner => vec![IndexMap::from([("owner_token", [])])],
+            Key::Access => vec![
+                IndexMap::from([("access_key", [])]),
+                IndexMap::from([("owner_token", [])]),
+            ],
             Key::Either => vec![
                 IndexMap::from([("access_key", [])]),
                 IndexMap::from([("worker_key", [])]),
+                IndexMap::from([("owner_token", [])]),
             ],
             Key::Worker => vec![IndexMap::from([("worker_key", [])])],
             Key::Token => vec![IndexMap::from([("worker_token", [])])],
@@ -140,6 +145,9 @@ fn operation(
 fn components(mut schemas: SchemaGenerator, has_tokens: bool) -> Components {
     let bearer = |description: &str| json!({ "type": "http", "scheme": "bearer", "description": description });
     let mut security_schemes = json!({
+        "owner_token": bearer(
+            "A JSON Web Token of the owner of the jobs, in an environment with `tokens`.",
+        ),
         "access_key": bearer("The `access_key` of the answer to `POST /v1/jobs`, for watching and cancelling."),
         "worker_key": bearer(
             "The `worker_key` of the answer to `POST /v1/jobs?worker=external` or \

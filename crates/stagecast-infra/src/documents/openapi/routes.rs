@@ -8,16 +8,18 @@ use serde_json::{Value, json};
 use stagecast_contract::{
     description::{JOB_DESCRIPTION_TYPE, JobDescription},
     http::{
-        AFTER_PART_PARAMETER, AFTER_SEQ_PARAMETER, CancelAccepted, EXTERNAL_WORKER, EventsPage,
-        IDEMPOTENCY_HEADER, JobCreated, PRIORITY_PARAMETER, QUEUE_PARAMETER, UploadState,
-        WORKER_PARAMETER,
+        AFTER_PART_PARAMETER, AFTER_SEQ_PARAMETER, CURSOR_PARAMETER, CancelAccepted,
+        EXTERNAL_WORKER, EventsPage, IDEMPOTENCY_HEADER, JobCreated, JobsPage,
+        LABEL_PARAMETER_PREFIX, OWNER_PARAMETER, PRIORITY_PARAMETER, QUEUE_PARAMETER,
+        STATUS_PARAMETER, UploadState, WORKER_PARAMETER,
     },
     input::InputRules,
     limits::{
-        MAX_ARTIFACT_NAME_BYTES, MAX_IDEMPOTENCY_KEY_BYTES, MAX_INPUT_BYTES,
+        MAX_ARTIFACT_NAME_BYTES, MAX_IDEMPOTENCY_KEY_BYTES, MAX_INPUT_BYTES, MAX_LISTED_JOBS,
         MAX_RETRY_AFTER_SECONDS, MIN_IDEMPOTENCY_KEY_BYTES,
     },
-    messages::JobSnapshot,
+    messages::{JobSnapshot, JobStatus},
+    owner_tokens::MAX_OWNER_BYTES,
     routes::HttpRoute,
     worker::{
         ArtifactRequest, ArtifactUpload, ClaimRequest, Claimed, EventsAccepted, EventsRequest,
@@ -36,7 +38,9 @@ use super::{
 pub(super) enum Key {
     /// None. The environment may require a token.
     None,
-    /// The access key, for watching and cancelling.
+    /// An owner token.
+    Owner,
+    /// The access key, or an owner token, for watching and cancelling.
     Access,
     /// Either key.
     Either,
@@ -143,6 +147,38 @@ pub(super) fn facts(route: HttpRoute, input: &InputRules, schemas: &mut SchemaGe
                     .collect(),
             }),
             answers: vec![(202, answer::<JobCreated>("The job was created.", schemas))],
+        },
+        HttpRoute::ListJobs => Facts {
+            key: Key::Owner,
+            description: format!("The jobs of the token's owner, newest first, {MAX_LISTED_JOBS} in a page. A page can have \
+                          fewer jobs although more follow: request the next one while `next_cursor` is \
+                          present. A query parameter `{LABEL_PARAMETER_PREFIX}NAME=VALUE` selects the jobs \
+                          with this label; it may be given for several labels.").into(),
+            parameters: vec![
+                json!({
+                    "name": OWNER_PARAMETER,
+                    "in": "query",
+                    "description": "The owner, who must be that of the token.",
+                    "schema": { "type": "string", "maxLength": MAX_OWNER_BYTES },
+                }),
+                json!({
+                    "name": STATUS_PARAMETER,
+                    "in": "query",
+                    "description": "The status of the jobs.",
+                    "schema": {
+                        "type": "string",
+                        "enum": JobStatus::ALL.iter().map(|it| it.name()).collect::<Vec<_>>(),
+                    },
+                }),
+                json!({
+                    "name": CURSOR_PARAMETER,
+                    "in": "query",
+                    "description": "The `next_cursor` of the page before.",
+                    "schema": { "type": "string" },
+                }),
+            ],
+            takes: None,
+            answers: vec![(200, answer::<JobsPage>("A page of jobs.", schemas))],
         },
         HttpRoute::GetJob => Facts {
             key: Key::Access,
