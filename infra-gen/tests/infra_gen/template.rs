@@ -279,8 +279,13 @@ fn custom_domain_is_in_every_address_without_the_stage() {
     let template = template(&environment);
     let url = &template["Outputs"]["WebSocketUrl"]["Value"];
     assert_eq!(url, "wss://live.example.com");
-    let jobs = &template["Resources"]["JobsFunction"]["Properties"]["Environment"]["Variables"];
-    assert_eq!(jobs["WEBSOCKET_URL"], "wss://live.example.com");
+    for function in ["JobsFunction", "WorkerFunction"] {
+        let variables = &template["Resources"][function]["Properties"]["Environment"]["Variables"];
+        assert_eq!(
+            variables["WEBSOCKET_URL"], "wss://live.example.com",
+            "{function}"
+        );
+    }
     let pipeline =
         &template["Resources"]["PipelineFunction"]["Properties"]["Environment"]["Variables"];
     assert_eq!(pipeline["WEBSOCKET_ENDPOINT"], "https://live.example.com");

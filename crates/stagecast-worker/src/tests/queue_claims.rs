@@ -176,7 +176,7 @@ async fn invalid_claim_is_refused_with_its_field_or_the_limit() {
         (json!([]), Value::Null),
         (json!({"worker_id": "a b"}), json!("worker_id")),
         (json!({"listener": 1}), json!("listener")),
-        (json!({"stages": ["a", "a"]}), json!("stages")),
+        (json!({"stages": ["a", "a"]}), json!("stages[1]")),
     ] {
         let refused = site.claim_from("plans", token.reveal(), &body).await;
         let error = refused.refused(400, "invalid_body");
