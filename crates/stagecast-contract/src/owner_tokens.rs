@@ -12,7 +12,7 @@ use crate::ids::JobId;
 /// all variables of a function.
 pub const MAX_SETTING_BYTES: usize = 2 * 1024;
 
-/// Longest owner, in bytes: that of a `sub` in OpenID Connect.
+/// Longest owner, in bytes: that of the `sub` of an identity provider.
 pub const MAX_OWNER_BYTES: usize = 255;
 
 /// The value of the setting [`OwnerTokens`](crate::environment::OwnerTokens).

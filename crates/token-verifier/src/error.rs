@@ -1,6 +1,6 @@
 //! Why a token, a key or a set of keys is refused.
 
-use crate::{LEEWAY_SECONDS, MAX_KEY_SET_BYTES, MAX_TOKEN_BYTES};
+use crate::limits::{LEEWAY_SECONDS, MAX_KEY_SET_BYTES, MAX_TOKEN_BYTES};
 
 /// Why a token is refused. The text contains nothing of the token and of the keys.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -7,7 +7,7 @@ use ring::signature::{
 };
 use serde::Deserialize;
 
-use crate::{Algorithm, UnusableKey};
+use crate::{algorithm::Algorithm, error::UnusableKey};
 
 /// The lowest exponent of an RSA key.
 const MIN_RSA_EXPONENT: u64 = 65_537;

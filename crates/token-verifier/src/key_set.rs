@@ -6,12 +6,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::{
-    Algorithm, KeySetError, TokenError, UnusableKey,
+    algorithm::Algorithm,
+    error::{KeySetError, TokenError, UnusableKey},
     jwk::{Jwk, PublicKey},
+    limits::MAX_KEY_SET_BYTES,
 };
-
-/// The largest JWKS document, in bytes.
-pub const MAX_KEY_SET_BYTES: usize = 64 * 1024;
 
 /// The usable public keys of a JWKS document.
 #[derive(Clone, PartialEq, Eq)]

@@ -5,9 +5,11 @@ mod algorithm;
 mod error;
 mod jwk;
 mod key_set;
+mod limits;
 mod verify;
 
 pub use algorithm::Algorithm;
 pub use error::{KeySetError, TokenError, UnusableKey};
-pub use key_set::{IgnoredKey, KeySet, MAX_KEY_SET_BYTES};
-pub use verify::{Expected, LEEWAY_SECONDS, MAX_TOKEN_BYTES, Verified, verify};
+pub use key_set::{IgnoredKey, KeySet};
+pub use limits::{LEEWAY_SECONDS, MAX_KEY_SET_BYTES, MAX_TOKEN_BYTES};
+pub use verify::{Expected, Verified, verify};

@@ -4,13 +4,11 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
 
-use crate::{KeySet, TokenError};
-
-/// The largest token, in bytes.
-pub const MAX_TOKEN_BYTES: usize = 8 * 1024;
-
-/// How far the clock of the issuer may be ahead or behind, in seconds.
-pub const LEEWAY_SECONDS: i64 = 30;
+use crate::{
+    error::TokenError,
+    key_set::KeySet,
+    limits::{LEEWAY_SECONDS, MAX_TOKEN_BYTES},
+};
 
 /// What a token has to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

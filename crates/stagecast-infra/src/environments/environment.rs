@@ -7,7 +7,7 @@ use constructs::settings::{
 use stagecast_contract::{functions::DeliveryFunction, limits, retention::JobRetention};
 use typed_contract::functions::{Function as _, FunctionSpec};
 
-use super::{JobCreation, OwnerTokens};
+use super::tokens::{self, JobCreation, OwnerTokens};
 
 /// The settings that differ between environments.
 #[derive(Clone, Debug)]
@@ -77,6 +77,12 @@ pub struct Environment {
 }
 
 impl Environment {
+    /// The value of the setting [`OwnerTokens`](stagecast_contract::environment::OwnerTokens).
+    pub(crate) fn token_rules(&self) -> String {
+        let (tokens, creation) = (self.tokens.as_ref(), self.job_creation);
+        tokens::rules(tokens, creation, self.job_authorizer.is_some())
+    }
+
     /// For development: the data is deleted with the stack, and there are no alarms.
     pub fn dev() -> Self {
         Self {

@@ -2,7 +2,7 @@
 
 use constructs::settings::SettingError;
 
-use super::InvalidTokens;
+use super::tokens::InvalidTokens;
 
 /// Why there is no environment.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]

@@ -4,8 +4,6 @@ use serde_json::Value;
 use stagecast_contract::owner_tokens::{MAX_SETTING_BYTES, TokenIssuer, TokenRules};
 use token_verifier::{KeySet, KeySetError, UnusableKey};
 
-use super::Environment;
-
 /// The members of a key that verify tokens. The other ones, such as certificates, only take up space.
 const MEMBERS: [&str; 9] = ["kty", "kid", "use", "alg", "crv", "x", "y", "n", "e"];
 
@@ -128,18 +126,20 @@ fn setting(is_required: bool, issuer: Option<&TokenIssuer>) -> String {
     serde_json::to_string(&rules).unwrap_or_default()
 }
 
-impl Environment {
-    /// The value of the setting [`OwnerTokens`](stagecast_contract::environment::OwnerTokens).
-    pub(crate) fn token_rules(&self) -> String {
-        let issuer = self.tokens.as_ref().map(|tokens| &tokens.issuer);
-        // API Gateway has verified the token of a `job_authorizer`, whose keys the functions do not have.
-        let is_required = self.job_creation == JobCreation::TokenHolders
-            && (issuer.is_some() || self.job_authorizer.is_none());
-        if issuer.is_none() && !is_required {
-            return String::new();
-        }
-        setting(is_required, issuer)
+/// The value of the setting [`OwnerTokens`](stagecast_contract::environment::OwnerTokens).
+pub(super) fn rules(
+    tokens: Option<&OwnerTokens>,
+    creation: JobCreation,
+    has_authorizer: bool,
+) -> String {
+    let issuer = tokens.map(|tokens| &tokens.issuer);
+    // API Gateway has verified the token of a `job_authorizer`, whose keys the functions do not have.
+    let is_required =
+        creation == JobCreation::TokenHolders && (issuer.is_some() || !has_authorizer);
+    if issuer.is_none() && !is_required {
+        return String::new();
     }
+    setting(is_required, issuer)
 }
 
 #[cfg(test)]
@@ -179,12 +179,15 @@ mod tests {
         assert_eq!(tokens.issued_by(""), Err(InvalidTokens::EmptyIssuer));
     }
 
+    fn read(rules: &str) -> TokenRules {
+        serde_json::from_str(rules).expect("rules")
+    }
+
     #[test]
     fn setting_has_the_keys_without_their_certificates() {
-        let mut environment = Environment::dev();
-        assert_eq!(environment.token_rules(), "");
-        environment.tokens = Some(OwnerTokens::new("stagecast", &document(2)).expect("valid"));
-        let rules: TokenRules = serde_json::from_str(&environment.token_rules()).expect("rules");
+        assert_eq!(rules(None, JobCreation::Anyone, false), "");
+        let tokens = OwnerTokens::new("stagecast", &document(2)).expect("valid");
+        let rules = read(&rules(Some(&tokens), JobCreation::Anyone, false));
         assert!(!rules.is_required);
         let issuer = rules.issuer.expect("keys");
         assert_eq!(
@@ -195,9 +198,11 @@ mod tests {
     }
 
     #[test]
-    fn environment_that_requires_tokens_without_keys_refuses_every_creation() {
-        let rules: TokenRules =
-            serde_json::from_str(&Environment::prod().token_rules()).expect("rules");
-        assert!(rules.is_required && rules.issuer.is_none());
+    fn creation_by_token_holders_without_keys_is_left_to_an_authorizer_or_refused() {
+        assert_eq!(rules(None, JobCreation::TokenHolders, true), "");
+        let refused = read(&rules(None, JobCreation::TokenHolders, false));
+        assert!(refused.is_required && refused.issuer.is_none());
+        let tokens = OwnerTokens::new("stagecast", &document(1)).expect("valid");
+        assert!(read(&rules(Some(&tokens), JobCreation::TokenHolders, true)).is_required);
     }
 }

@@ -181,8 +181,7 @@ fn update_that_dynamodb_refuses_is_not_executed() {
 fn deploy_warns_of_anonymous_job_creation() {
     let output = deploy(&FakeAws::new(), &["--yes"]);
     let said = stderr(&output);
-    let warning =
-        "anyone who knows the URL can create jobs: the environment dev has no job_authorizer";
+    let warning = "anyone who knows the URL can create jobs: the environment dev has neither a job_authorizer";
     assert!(said.contains(warning), "{said}");
 }
 
