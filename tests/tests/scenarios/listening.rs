@@ -89,7 +89,10 @@ async fn three_workers_run_jobs_without_polling() {
 
     for _ in 0..JOBS {
         let job = system.create_in_queue("queue=plans", "input").await;
-        assert_eq!(of_running_workers(&mut workers, finished.recv()).await, job.id);
+        assert_eq!(
+            of_running_workers(&mut workers, finished.recv()).await,
+            job.id
+        );
     }
 
     // A job wakes two workers: one claims it and then finds the queue empty, the other only finds it empty. At most

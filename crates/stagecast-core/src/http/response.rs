@@ -55,11 +55,12 @@ impl ApiResponse {
         }
     }
 
-    /// A response with status 204, without a body. The client should repeat the request after this time, in seconds.
+    /// A response with status 204. The client should repeat the request after this time, in seconds.
+    ///
+    /// Its body is an empty string: emulators of API Gateway answer 500 to `null`.
     pub fn nothing_yet(retry_after: u32) -> Self {
         Self {
             status: 204,
-            body: Body::Empty,
             content_type: String::new(),
             ..Self::raw_json(String::new()).with_retry_after(Some(retry_after))
         }
@@ -181,6 +182,20 @@ mod tests {
 
     use super::*;
     use crate::response_size::fits_into_response;
+
+    #[test]
+    fn response_without_content_has_an_empty_string_as_body() {
+        let id = RequestId::new(
+            stagecast_contract::timestamp::Timestamp::from_epoch_seconds(0),
+            [0; 8],
+        );
+        let response = respond(None, &id, Ok(ApiResponse::nothing_yet(5)));
+        let response = serde_json::to_value(&response).unwrap();
+        assert_eq!(response["statusCode"], 204);
+        assert_eq!(response["body"], "");
+        assert_eq!(response["headers"]["content-type"], serde_json::Value::Null);
+        assert_eq!(response["headers"]["retry-after"], "5");
+    }
 
     #[test]
     fn body_fits_only_if_its_json_string_does() {
