@@ -19,7 +19,8 @@ pub struct OwnerTokenVerifier {
 #[derive(Clone, Debug)]
 struct Issuer {
     audience: String,
-    issuer: Option<String>,
+    /// The `iss` of tokens.
+    name: Option<String>,
     keys: KeySet,
 }
 
@@ -69,7 +70,7 @@ impl OwnerTokenVerifier {
             Ok::<_, KeySetError>(Issuer {
                 keys: KeySet::parse(&document.to_string())?,
                 audience: issuer.audience,
-                issuer: issuer.issuer,
+                name: issuer.issuer,
             })
         });
         Ok(Self {
@@ -103,7 +104,7 @@ impl OwnerTokenVerifier {
         let issuer = self.issuer.as_ref().ok_or(TokenRefusal::NoKeys)?;
         let expected = Expected {
             audience: &issuer.audience,
-            issuer: issuer.issuer.as_deref(),
+            issuer: issuer.name.as_deref(),
         };
         let verified = verify::<OwnerClaims>(token, &issuer.keys, &expected, now.epoch_seconds())
             .map_err(TokenRefusal::Invalid)?;

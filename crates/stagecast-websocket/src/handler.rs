@@ -81,7 +81,7 @@ impl Handler {
             // A message, valid or not.
             Some(_) => {
                 let frame = event.body.as_deref().unwrap_or_default();
-                messages::handle(context, invocation, frame).await;
+                Box::pin(messages::handle(context, invocation, frame)).await;
                 Ok(200)
             }
             None => {

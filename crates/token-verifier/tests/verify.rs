@@ -35,18 +35,18 @@ enum Signer {
 
 impl Signer {
     fn ed_dsa() -> Self {
-        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).unwrap();
-        Self::EdDsa(Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).unwrap())
+        let pkcs8 = Ed25519KeyPair::generate_pkcs8(&SystemRandom::new()).expect("valid");
+        Self::EdDsa(Ed25519KeyPair::from_pkcs8(pkcs8.as_ref()).expect("valid"))
     }
 
     fn es256() -> Self {
         let (algorithm, random) = (&ECDSA_P256_SHA256_FIXED_SIGNING, SystemRandom::new());
-        let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &random).unwrap();
-        Self::Es256(EcdsaKeyPair::from_pkcs8(algorithm, pkcs8.as_ref(), &random).unwrap())
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &random).expect("valid");
+        Self::Es256(EcdsaKeyPair::from_pkcs8(algorithm, pkcs8.as_ref(), &random).expect("valid"))
     }
 
     fn rs256() -> Self {
-        Self::Rs256(RsaKeyPair::from_der(include_bytes!("rsa-key.der")).unwrap())
+        Self::Rs256(RsaKeyPair::from_der(include_bytes!("rsa-key.der")).expect("valid"))
     }
 
     fn algorithm(&self) -> &'static str {
@@ -77,11 +77,11 @@ impl Signer {
         let random = SystemRandom::new();
         match self {
             Self::EdDsa(key) => key.sign(message).as_ref().to_vec(),
-            Self::Es256(key) => key.sign(&random, message).unwrap().as_ref().to_vec(),
+            Self::Es256(key) => key.sign(&random, message).expect("valid").as_ref().to_vec(),
             Self::Rs256(key) => {
                 let mut signature = vec![0; key.public().modulus_len()];
                 key.sign(&RSA_PKCS1_SHA256, &random, message, &mut signature)
-                    .unwrap();
+                    .expect("valid");
                 signature
             }
         }
@@ -331,7 +331,7 @@ fn claim_that_is_missing_or_of_a_wrong_type_is_refused() {
     let keys = only(&signer);
     for name in ["aud", "exp"] {
         let mut claims = claims();
-        claims.as_object_mut().unwrap().remove(name);
+        claims.as_object_mut().expect("valid").remove(name);
         let error = refusal(&signer.token_of(&claims), &keys);
         assert_eq!(error, TokenError::MissingClaim(name));
     }
@@ -401,7 +401,7 @@ fn token_with_any_character_changed_is_refused() {
         for index in 0..token.len() {
             let mut changed = token.clone().into_bytes();
             changed[index] = if changed[index] == b'A' { b'B' } else { b'A' };
-            let changed = String::from_utf8(changed).unwrap();
+            let changed = String::from_utf8(changed).expect("valid");
             assert!(verified(&changed, &keys).is_err(), "{index} of {token}");
         }
     }
@@ -490,7 +490,7 @@ fn unusable_keys_are_ignored_and_named() {
 fn set_without_ids_with_secrets_or_of_excessive_size_is_refused() {
     let key = Signer::ed_dsa().jwk("1");
     let mut unnamed = key.clone();
-    unnamed.as_object_mut().unwrap().remove("kid");
+    unnamed.as_object_mut().expect("valid").remove("kid");
     let mut private = key.clone();
     private["d"] = json!("AAAA");
     let symmetric = json!({ "kty": "oct", "k": "AAAA", "kid": "2" });

@@ -96,9 +96,9 @@ impl<F: Function> OwnedJobStore<F> {
             .send()
             .await
             .map_err(StoreError::of("reading the list of the owner"))?;
-        let last = answer.last_evaluated_key.as_ref();
-        let last = last.and_then(|key| key.get("entry")?.as_s().ok());
-        let next = last.cloned();
+        let last_key = answer.last_evaluated_key.as_ref();
+        let next = last_key.and_then(|key| key.get("entry")?.as_s().ok());
+        let next = next.cloned();
         let entries = answer.items.unwrap_or_default().into_iter();
         let entries = entries.map(OwnedJob::from_dynamodb_item);
         Ok(OwnedJobs {

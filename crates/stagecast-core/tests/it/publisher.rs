@@ -306,7 +306,7 @@ async fn stage_committed_by_another_has_the_status_of_its_job() {
 #[tokio::test]
 async fn recover_discards_the_loss_of_an_earlier_worker() {
     let site = External::new().await;
-    site.give_up_before_commit().await;
+    Box::pin(site.give_up_before_commit()).await;
     let lease = site.claim().await;
     let mut publisher = site.publisher(&lease).await;
 

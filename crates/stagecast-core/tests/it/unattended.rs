@@ -56,7 +56,7 @@ async fn settle_notifies_subscribers_of_a_commit_before_a_failed_read() {
 #[tokio::test]
 async fn settle_discards_the_loss_of_an_earlier_worker() {
     let site = External::new().await;
-    site.give_up_before_commit().await;
+    Box::pin(site.give_up_before_commit()).await;
     site.claim().await;
     site.end_lease();
     let job = site.load().await;

@@ -186,7 +186,7 @@ async fn jobs_are_selected_by_status_and_labels() {
         ("label.team", "blue"),
         ("label.none", "x"),
     ];
-    assert_eq!(owners.page(&both[..2]).await.0, [failed.clone()]);
+    assert_eq!(owners.page(&both[..2]).await.0, [failed.as_str()]);
     assert!(owners.page(&both).await.0.is_empty());
 
     // The labels of the token select, too.
