@@ -23,8 +23,8 @@ use typed_contract::{
 };
 
 use crate::{
-    Aws, Post, PostError,
-    connections::ATTEMPT_TIMEOUT,
+    config::Aws,
+    post::{ATTEMPT_TIMEOUT, Post, PostError},
     signature::{PreparedMessage, SigningKey, canonical_path, segment},
 };
 

@@ -19,10 +19,9 @@ use typed_contract::{
     grants::{Granted, PostToConnection},
 };
 
-use crate::{AudienceApi, Aws, Environment, Post, PostError};
-
-/// Longest time for one post. A post that takes longer fails with [`PostError::TimedOut`].
-pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+use crate::{
+    Environment, Post, PostError, audience::AudienceApi, config::Aws, post::ATTEMPT_TIMEOUT,
+};
 
 /// The client of `@connections` for the function `F`.
 #[derive(Debug)]

@@ -1,8 +1,11 @@
 //! Posts to connections, and why they fail.
 
-use std::future::Future;
+use std::{future::Future, time::Duration};
 
 use bytes::Bytes;
+
+/// Longest time for one post. A post that takes longer fails with [`PostError::TimedOut`].
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Posts messages to connections.
 pub trait Post: Send + Sync {

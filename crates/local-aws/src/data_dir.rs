@@ -5,6 +5,8 @@ use std::{
     fs::{File, OpenOptions, TryLockError},
     io::{Read as _, Seek as _, Write as _},
     path::{Path, PathBuf},
+    thread,
+    time::Duration,
 };
 
 use crate::error::StartError;
@@ -13,11 +15,17 @@ use crate::error::StartError;
 /// ends, even by SIGKILL.
 const LOCK: &str = "stack.lock";
 
+/// How long another holder is waited for: the number of attempts, and the time between two of them. A process that a
+/// stack has started holds a copy of its lock between its fork and its exec, also when the stack has just ended.
+const LOCK_ATTEMPTS: u32 = 10;
+const LOCK_INTERVAL: Duration = Duration::from_millis(50);
+
 /// A data folder, locked for this stack until drop.
 #[derive(Debug)]
 pub(crate) struct DataDir {
     path: PathBuf,
-    _lock: File,
+    #[cfg_attr(not(test), expect(dead_code, reason = "held until drop"))]
+    lock: File,
 }
 
 impl DataDir {
@@ -35,7 +43,7 @@ impl DataDir {
             .write(true)
             .open(path.join(LOCK))
             .map_err(failed)?;
-        match lock.try_lock() {
+        match try_lock(&lock) {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut process = String::new();
@@ -57,7 +65,7 @@ impl DataDir {
         noted.map_err(failed)?;
         Ok(Self {
             path: path.to_owned(),
-            _lock: lock,
+            lock,
         })
     }
 
@@ -65,6 +73,16 @@ impl DataDir {
     pub(crate) fn join(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
+}
+
+fn try_lock(lock: &File) -> Result<(), TryLockError> {
+    for _ in 1..LOCK_ATTEMPTS {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) => thread::sleep(LOCK_INTERVAL),
+            result => return result,
+        }
+    }
+    lock.try_lock()
 }
 
 #[cfg(test)]
@@ -84,5 +102,19 @@ mod tests {
         assert!(message.ends_with("with --data-dir"), "{message}");
         drop(first);
         DataDir::open(&path, "--data-dir").expect("the folder is free again");
+    }
+
+    #[test]
+    fn data_dir_is_opened_once_a_starting_process_has_closed_its_copy_of_the_lock() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let first = DataDir::open(folder.path(), "--data-dir").expect("the folder is free");
+        let copy = first.lock.try_clone().expect("a copy");
+        drop(first);
+        let closing = thread::spawn(move || {
+            thread::sleep(LOCK_INTERVAL);
+            drop(copy);
+        });
+        DataDir::open(folder.path(), "--data-dir").expect("the folder is free again");
+        closing.join().expect("the copy is closed");
     }
 }
