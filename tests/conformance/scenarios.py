@@ -11,6 +11,9 @@ RESULT = re.compile(r"^test result: .*?(\d+) passed; (\d+) failed", re.MULTILINE
 COUNT = re.compile(r"^running (\d+) tests?$")
 ENDED = re.compile(r"^test (\S+) \.\.\. (ok|FAILED|ignored.*)$")
 
+# A line that a scenario prints, with what it has measured.
+PRINTED = re.compile(r"\d+ bytes, peak \d+ KiB")
+
 # Seconds without a line of output after which the run is killed. Each scenario times out before.
 SILENCE = 600
 
@@ -51,6 +54,8 @@ class Scenarios:
             elif found := ENDED.match(line):
                 ended += 1
                 say(f"{ended:3} of {count}  {found[2]:6}  {found[1]}")
+            elif only and (found := PRINTED.search(line)):
+                say(found[0], 2)
 
         environment = {
             "STAGECAST_SKIPPED": str(skipped),

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use aws_sdk_s3::{
+    config::{Config, timeout::TimeoutConfig},
     error::{ProvideErrorMetadata, SdkError},
     presigning::{PresignedRequest, PresigningConfig},
     types::{CompletedMultipartUpload, CompletedPart},
@@ -24,6 +25,10 @@ use crate::{
     hash::from_hex,
     models::{Part, PendingUpload},
 };
+
+/// How long S3 may take to join the parts of an upload: nearly as long as the functions that wait for it have. S3 goes on
+/// if it takes longer, and a repeated request finds the upload completed.
+const COMPLETION_TIMEOUT: Duration = Duration::from_secs(12);
 
 /// A presigned PUT.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -278,6 +283,9 @@ impl<F: Function> UploadStore<F> {
     where
         F: Granted<PutObject<buckets::Objects>>,
     {
+        let timeout = TimeoutConfig::builder()
+            .operation_attempt_timeout(COMPLETION_TIMEOUT)
+            .build();
         let mut completed = CompletedMultipartUpload::builder();
         for part in upload.parts() {
             let etag = there.remove(&part.number).map(|there| there.etag);
@@ -294,6 +302,8 @@ impl<F: Function> UploadStore<F> {
             .key(input_key(job_id))
             .upload_id(upload_id)
             .multipart_upload(completed.build())
+            .customize()
+            .config_override(Config::builder().timeout_config(timeout))
             .send()
             .await;
         match answer {
