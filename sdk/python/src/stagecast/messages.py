@@ -187,6 +187,8 @@ class JobSnapshot:
     """When the job may start at the earliest; None if it may start at once."""
     queue: str | None = None
     """The queue of external workers that the job waits in; None for a job of the pipeline."""
+    owner: str | None = None
+    """The owner of the job; None if it was created without an owner token."""
     labels: Mapping[str, str] = field(default_factory=dict)
     completed: float | None = None
     total: float | None = None
