@@ -15,3 +15,10 @@ python_tools() {
     [ -x "$bin/python" ] || python3 -m venv "$tools/$1"
     "$bin/pip" install --quiet --disable-pip-version-check --requirement "$2"
 }
+
+# build_binaries: builds the executables of the workspace into $binaries. All packages at once, as the tests do: another selection
+# of packages has other features, and compiles the AWS SDKs again.
+binaries="$CARGO_TARGET_DIR/debug"
+build_binaries() {
+    cargo build --quiet --workspace --bins --locked
+}
