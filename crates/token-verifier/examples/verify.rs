@@ -6,10 +6,7 @@ use serde_json::Value;
 use token_verifier::{Expected, KeySet, verify};
 
 #[expect(clippy::print_stdout, reason = "a program for the terminal")]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a program without tests of its own"
-)]
+#[expect(clippy::disallowed_methods, reason = "no test calls this program")]
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let (Some(path), Some(audience)) = (arguments.next(), arguments.next()) else {

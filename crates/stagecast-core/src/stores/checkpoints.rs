@@ -74,8 +74,8 @@ impl<F: Function> CheckpointStore<F> {
     /// Stores a checkpoint of an external worker, which has this `number` among those after the durable message
     /// `after_seq`, if the worker counts them.
     ///
-    /// Posts of an external worker may be served at the same time, and late. So each large state has an object
-    /// of its own.
+    /// Posts of an external worker may be served at the same time, and late. So each large state is a separate
+    /// object.
     pub async fn save_posted(
         &self,
         lease: &Lease,
