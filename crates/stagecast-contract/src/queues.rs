@@ -55,6 +55,7 @@ const _: () = assert!(
 
 /// Asks the pipeline function to run a job. Everything else is in the job's item.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct JobMessage {
     /// The job.
     pub job_id: JobId,
@@ -85,6 +86,7 @@ impl JobMessage {
 /// Asks the delivery function to send messages of a job to some connections. It references the log
 /// and contains no payload.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DeliveryTask {
     /// The job.
     pub job_id: JobId,
@@ -157,6 +159,7 @@ impl DeliveryTask {
 
 /// The recipients of a delivery.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Recipients {
     /// All subscribers of the job.
@@ -171,6 +174,7 @@ pub enum Recipients {
 
 /// The messages that a delivery sends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryKind {
     /// The log after `after_seq`.

@@ -11,11 +11,13 @@ mod protection;
 mod references;
 mod tokens;
 pub mod validators;
+mod wire;
 
 pub use executables::missing_executables;
 pub use finding::{Finding, Severity};
 pub use names::shared_suffixes;
 pub use tokens::missing_tokens;
+pub use wire::{Wire, WireError, broken_by};
 
 use cloudformation::{RenderError, Template};
 

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::{
     cargo_workspace::CargoWorkspace,
-    check::{self, Finding, Severity, validators::Answers},
+    check::{self, Finding, Severity, Wire, broken_by, validators::Answers},
     environments::Environment,
     generated::{self, Selection},
     project::Project,
@@ -13,7 +13,10 @@ use crate::{
 use anyhow::Context;
 use clap::Args;
 
-use super::{outcome::CommandOutcome, workspace::workspace};
+use super::{
+    outcome::CommandOutcome,
+    workspace::{GENERATED, workspace},
+};
 
 #[derive(Debug, Args)]
 pub(crate) struct Arguments {
@@ -26,10 +29,23 @@ pub(crate) struct Arguments {
     /// Fail if a validator is not installed in the pinned version.
     #[arg(long, conflicts_with = "no_validators")]
     require_validators: bool,
+    /// Find changes of the protocol that break programs of an earlier version: a Git revision, such as the tag of the last release,
+    /// or a folder with its generated files. Nothing else is checked.
+    #[arg(
+        long,
+        value_name = "REVISION|FOLDER",
+        conflicts_with_all = ["environment", "no_validators", "require_validators"],
+    )]
+    against: Option<String>,
 }
 
 pub(crate) fn run(project: Project, arguments: &Arguments) -> anyhow::Result<CommandOutcome> {
     let mut output = io::stdout();
+    if let Some(source) = &arguments.against {
+        let old = Wire::find(source, &workspace()?, GENERATED)?;
+        let new = Wire::of(&generated::files(project)?)?;
+        return Ok(print_findings(&mut output, "protocol", &broken_by(&old, &new))?);
+    }
     let environments = project.environments();
     let mut findings = check::shared_suffixes(&environments);
     let is_checked = |it: &&Environment| {

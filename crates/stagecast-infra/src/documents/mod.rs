@@ -5,6 +5,7 @@ mod diagram;
 mod error;
 mod input;
 mod openapi;
+mod queues;
 mod schemas;
 mod typescript;
 
@@ -13,5 +14,6 @@ pub use diagram::diagram;
 pub use error::DocumentError;
 pub use input::input;
 pub use openapi::openapi;
+pub use queues::queues;
 pub use schemas::{MessageSchemas, Variant};
 pub use typescript::typescript;

@@ -68,6 +68,7 @@ fn documents(project: Project) -> Result<Vec<GeneratedFile>, GenerateError> {
             documents::openapi(project, &format!("# {NOTICE}\n"))?,
         ),
         ("messages.schema.json", schemas.document(NOTICE)?),
+        ("queues.schema.json", documents::queues(NOTICE)?),
         (
             "messages.ts",
             documents::typescript(&schemas, &format!("// {NOTICE}\n"))?,
