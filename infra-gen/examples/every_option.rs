@@ -47,10 +47,13 @@ fn every_option() -> Result<Environment, EnvironmentError> {
             "https://login.example.com/",
             &["stagecast"],
         )?),
-        tokens: Some(OwnerTokens::new(
-            "stagecast",
-            r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"2026-11","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#,
-        )?),
+        tokens: Some(
+            OwnerTokens::new(
+                "stagecast",
+                r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"2026-11","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#,
+            )?
+            .and_keys_at("https://login.example.com/.well-known/jwks.json")?,
+        ),
         architecture: Architecture::X86_64,
         reserved_concurrency: |function| (function == PipelineFunction::SPEC).then_some(20),
         ..Environment::prod()

@@ -9,15 +9,17 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use stagecast_contract::{
     description::JOB_DESCRIPTION_TYPE,
     http::{IDEMPOTENCY_HEADER, JobCreated},
+    ids::JobId,
     limits::{MAX_INPUT_BYTES, MAX_SINGLE_UPLOAD_BYTES},
 };
 
 use crate::{
     error::Error,
     http::{HttpClient, Request},
-    job::{Job, JobKey},
+    job::{Access, Job, JobKey},
     new_job::{DescribedInput, Input, NewJob},
     random,
+    tokens::Tokens,
     upload::{self, Content, UploadProgress},
 };
 
@@ -44,6 +46,7 @@ const MAX_DESCRIBED_BYTES: usize = 2 * 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct Client {
     http: HttpClient,
+    tokens: Option<Tokens>,
 }
 
 impl Client {
@@ -56,7 +59,17 @@ impl Client {
     pub fn new(url: &str) -> Result<Self, Error> {
         Ok(Self {
             http: HttpClient::new(url)?,
+            tokens: None,
         })
+    }
+
+    /// The same client, which creates, lists and opens jobs with owner tokens.
+    #[must_use]
+    pub fn with_tokens(self, tokens: Tokens) -> Self {
+        Self {
+            tokens: Some(tokens),
+            ..self
+        }
     }
 
     /// The HTTP API, for further routes.
@@ -66,7 +79,32 @@ impl Client {
 
     /// A job that was created before.
     pub fn job(&self, key: JobKey) -> Job {
-        Job::new(self.http.clone(), key, None)
+        Job::new(self.http.clone(), Access::Key(key), None)
+    }
+
+    /// A job of the tokens' owner. With `websocket_url`, the address of the WebSocket API, it is watched there.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoToken`] without [`with_tokens`](Self::with_tokens).
+    pub fn job_of_owner(&self, job_id: JobId, websocket_url: Option<String>) -> Result<Job, Error> {
+        let tokens = self.tokens.clone().ok_or_else(|| Error::NoToken {
+            cause: "the client has no `Tokens`".to_owned(),
+        })?;
+        let access = Access::Tokens {
+            job_id,
+            websocket_url,
+            tokens,
+        };
+        Ok(Job::new(self.http.clone(), access, None))
+    }
+
+    /// Authorizes the request with a token, if the client has tokens.
+    pub(crate) async fn with_token(&self, request: Request) -> Result<Request, Error> {
+        match &self.tokens {
+            Some(tokens) => Ok(request.bearer(&tokens.get().await?)),
+            None => Ok(request),
+        }
     }
 
     /// Creates a job. An input that is too large for a request is uploaded before this returns. Requests are
@@ -123,20 +161,29 @@ impl Client {
             };
             create_from_description(&job, input)?
         };
-        let response = self
-            .http
-            .send_with_retries(with_headers(request, &job))
-            .await?;
+        let request = with_headers(request, &job);
+        let request = match &job.token {
+            Some(token) => request.bearer(token),
+            None => self.with_token(request).await?,
+        };
+        let response = self.http.send_with_retries(request).await?;
         let answer: JobCreated = response.json()?;
         let key = JobKey {
             job_id: answer.job_id,
             access_key: answer.access_key,
             websocket_url: Some(answer.websocket_url),
         };
-        let handle = Job::new(self.http.clone(), key, answer.worker_key);
+        let handle = Job::new(self.http.clone(), Access::Key(key), answer.worker_key);
         created(&handle);
         if let Some(missing) = answer.upload {
-            upload::send(&self.http, handle.key(), &content, Some(missing), &progress).await?;
+            upload::send(
+                &self.http,
+                handle.access(),
+                &content,
+                Some(missing),
+                &progress,
+            )
+            .await?;
         }
         Ok(handle)
     }
@@ -155,7 +202,7 @@ impl Job {
         progress: impl Fn(UploadProgress) + Send + Sync,
     ) -> Result<(), Error> {
         let content = Content::open(&Input::File(path.as_ref().to_owned())).await?;
-        upload::send(self.http(), self.key(), &content, None, &progress).await
+        upload::send(self.http(), self.access(), &content, None, &progress).await
     }
 }
 
@@ -203,9 +250,6 @@ fn with_headers(request: Request, job: &NewJob) -> Request {
     let mut request = request.header(HeaderName::from_static(IDEMPOTENCY_HEADER), key);
     if let Some(id) = &job.correlation_id {
         request = request.header(CORRELATION_ID, id);
-    }
-    if let Some(token) = &job.token {
-        request = request.bearer(token);
     }
     request
 }

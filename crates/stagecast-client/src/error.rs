@@ -56,6 +56,12 @@ pub enum Error {
         /// The size of the input, in bytes.
         actual: u64,
     },
+    /// There is no token: the function of [`Tokens`](crate::Tokens) has failed.
+    #[error("there is no token for the request: {cause}")]
+    NoToken {
+        /// The error of the function.
+        cause: String,
+    },
     /// A value cannot be written as JSON.
     #[error("{what} cannot be written as JSON: {cause}")]
     Unwritable {

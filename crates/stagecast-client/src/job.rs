@@ -14,7 +14,8 @@ use crate::{
     error::Error,
     http::{HttpClient, Request},
     message::JobMessage,
-    protocol::WatchSettings,
+    protocol::{WatchAccess, WatchSettings},
+    tokens::Tokens,
     watch::Watch,
 };
 
@@ -38,8 +39,45 @@ pub struct JobKey {
 #[derive(Clone, Debug)]
 pub struct Job {
     http: HttpClient,
-    key: JobKey,
+    access: Access,
     worker_key: Option<WorkerKey>,
+}
+
+/// What opens a job.
+#[derive(Clone, Debug)]
+pub(crate) enum Access {
+    Key(JobKey),
+    Tokens {
+        job_id: JobId,
+        websocket_url: Option<String>,
+        tokens: Tokens,
+    },
+}
+
+impl Access {
+    pub(crate) const fn job_id(&self) -> &JobId {
+        match self {
+            Self::Key(key) => &key.job_id,
+            Self::Tokens { job_id, .. } => job_id,
+        }
+    }
+
+    fn websocket_url(&self) -> Option<&String> {
+        match self {
+            Self::Key(key) => key.websocket_url.as_ref(),
+            Self::Tokens { websocket_url, .. } => websocket_url.as_ref(),
+        }
+    }
+
+    /// A request about the job, with its access key or a token.
+    pub(crate) async fn request(&self, method: Method, path: &str) -> Result<Request, Error> {
+        let target = format!("/v1/jobs/{}{path}", self.job_id().as_str());
+        let request = Request::new(method, target);
+        Ok(match self {
+            Self::Key(key) => request.bearer(key.access_key.reveal()),
+            Self::Tokens { tokens, .. } => request.bearer(&tokens.get().await?),
+        })
+    }
 }
 
 /// How a job has ended.
@@ -54,10 +92,10 @@ pub enum JobEnd<T> {
 }
 
 impl Job {
-    pub(crate) fn new(http: HttpClient, key: JobKey, worker_key: Option<WorkerKey>) -> Self {
+    pub(crate) fn new(http: HttpClient, access: Access, worker_key: Option<WorkerKey>) -> Self {
         Self {
             http,
-            key,
+            access,
             worker_key,
         }
     }
@@ -66,14 +104,22 @@ impl Job {
         &self.http
     }
 
-    /// The id of the job.
-    pub fn id(&self) -> &JobId {
-        &self.key.job_id
+    pub(crate) const fn access(&self) -> &Access {
+        &self.access
     }
 
-    /// The id and the access key, with which [`Client::job`](crate::Client::job) finds the job again.
-    pub fn key(&self) -> &JobKey {
-        &self.key
+    /// The id of the job.
+    pub fn id(&self) -> &JobId {
+        self.access.job_id()
+    }
+
+    /// The id and the access key, with which [`Client::job`](crate::Client::job) finds the job again. None if the job was
+    /// opened by a token.
+    pub fn key(&self) -> Option<&JobKey> {
+        match &self.access {
+            Access::Key(key) => Some(key),
+            Access::Tokens { .. } => None,
+        }
     }
 
     /// Authorizes an external worker to run the job, if it was created
@@ -89,19 +135,25 @@ impl Job {
 
     /// Watches the job from after its durable message `seq`: the last one that the program has stored.
     pub fn watch_after(&self, seq: u64) -> Watch {
-        let JobKey {
-            job_id,
-            access_key,
-            websocket_url,
-        } = self.key.clone();
+        let websocket_url = self.access.websocket_url().cloned();
         let settings = WatchSettings {
-            job_id,
-            access_key,
+            job_id: self.id().clone(),
+            access: match &self.access {
+                Access::Key(key) => WatchAccess::Key(key.access_key.clone()),
+                Access::Tokens { tokens, .. } => WatchAccess::Tokens {
+                    is_renewable: tokens.is_renewable(),
+                },
+            },
             after_seq: seq,
             has_websocket: websocket_url.is_some(),
             seed: fastrand::u64(..),
         };
-        Watch::start(self.http.clone(), websocket_url, settings)
+        Watch::start(
+            self.http.clone(),
+            websocket_url,
+            settings,
+            self.access.clone(),
+        )
     }
 
     /// Waits for the end of the job, and reads its results.
@@ -135,7 +187,7 @@ impl Job {
     ///
     /// The key is wrong, or the service cannot be reached.
     pub async fn snapshot(&self) -> Result<JobSnapshot, Error> {
-        let request = self.request(Method::GET, "");
+        let request = self.access.request(Method::GET, "").await?;
         self.http.send_with_retries(request).await?.json()
     }
 
@@ -159,7 +211,7 @@ impl Job {
     }
 
     async fn results_at(&self, path: &str) -> Result<RawJson, Error> {
-        let request = self.request(Method::GET, path);
+        let request = self.access.request(Method::GET, path).await?;
         let bytes = self.http.download(request).await?.bytes().await?;
         let text = String::from_utf8(bytes.into()).map_err(|error| unreadable(&error))?;
         RawJson::from_text(text).map_err(|error| unreadable(&error))
@@ -172,7 +224,8 @@ impl Job {
     /// The code `no_artifact` while there is none.
     pub async fn artifact(&self, name: &str) -> Result<Artifact, Error> {
         let name = utf8_percent_encode(name, SEGMENT);
-        let request = self.request(Method::GET, &format!("/artifacts/{name}"));
+        let path = format!("/artifacts/{name}");
+        let request = self.access.request(Method::GET, &path).await?;
         Ok(Artifact::new(self.http.download(request).await?))
     }
 
@@ -183,23 +236,13 @@ impl Job {
     ///
     /// The key is wrong, or the service cannot be reached.
     pub async fn cancel(&self) -> Result<(), Error> {
-        let request = self.request(Method::DELETE, "");
+        let request = self.access.request(Method::DELETE, "").await?;
         match self.http.send_with_retries(request).await {
             Ok(_) => Ok(()),
             Err(error) if error.code() == Some("job_already_finished") => Ok(()),
             Err(error) => Err(error),
         }
     }
-
-    fn request(&self, method: Method, path: &str) -> Request {
-        request(&self.key, method, path)
-    }
-}
-
-/// A request about a job, authorized by its access key.
-pub(crate) fn request(key: &JobKey, method: Method, path: &str) -> Request {
-    let target = format!("/v1/jobs/{}{path}", key.job_id.as_str());
-    Request::new(method, target).bearer(key.access_key.reveal())
 }
 
 fn read<T: DeserializeOwned>(results: &RawJson) -> Result<T, Error> {

@@ -8,10 +8,12 @@ mod error;
 mod hex;
 pub mod http;
 mod job;
+mod list;
 mod message;
 mod new_job;
 pub mod protocol;
 mod random;
+mod tokens;
 mod upload;
 mod watch;
 pub mod websocket;
@@ -21,11 +23,13 @@ pub use client::Client;
 pub use download::Artifact;
 pub use error::{Error, Rejection};
 pub use job::{Job, JobEnd, JobKey};
+pub use list::JobFilter;
 pub use message::JobMessage;
 pub use new_job::NewJob;
 pub use raw_json::RawJson;
 /// The types of the protocol's messages.
 pub use stagecast_contract::{
+    http::JobsPage,
     ids::{AccessKey, JobId, WorkerKey},
     messages::{
         JobCancelled, JobComplete, JobError, JobFailed, JobSnapshot, JobStatus, ProgressUpdate,
@@ -34,5 +38,6 @@ pub use stagecast_contract::{
     time_limits::JobLimits,
     timestamp::Timestamp,
 };
+pub use tokens::Tokens;
 pub use upload::UploadProgress;
 pub use watch::Watch;

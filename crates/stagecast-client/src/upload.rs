@@ -23,7 +23,7 @@ use crate::{
     error::Error,
     hex::hex,
     http::{HttpClient, Request, wait_after},
-    job::{self, JobKey},
+    job::Access,
     new_job::Input,
 };
 
@@ -156,7 +156,7 @@ impl Source {
 /// What the uploads of the parts share.
 struct Sender<'a> {
     http: &'a HttpClient,
-    key: &'a JobKey,
+    access: &'a Access,
     content: &'a Content,
     failures: AtomicU32,
     progress: &'a (dyn Fn(UploadProgress) + Send + Sync),
@@ -168,14 +168,14 @@ struct Sender<'a> {
 /// Sends the missing parts and completes the upload: the job is queued.
 pub(crate) async fn send(
     http: &HttpClient,
-    key: &JobKey,
+    access: &Access,
     content: &Content,
     mut known: Option<Upload>,
     progress: &(dyn Fn(UploadProgress) + Send + Sync),
 ) -> Result<(), Error> {
     let sender = Sender {
         http,
-        key,
+        access,
         content,
         failures: AtomicU32::new(0),
         progress,
@@ -215,7 +215,7 @@ pub(crate) async fn send(
 
 impl Sender<'_> {
     async fn ask(&self, method: Method) -> Result<UploadState, Error> {
-        let request = job::request(self.key, method, "/upload");
+        let request = self.access.request(method, "/upload").await?;
         self.http.send_with_retries(request).await?.json()
     }
 

@@ -9,6 +9,7 @@ use std::{
 };
 
 use futures_util::Stream;
+use http::Method;
 use stagecast_contract::{http::EventsPage, messages::JobSnapshot};
 use tokio::{
     sync::mpsc::{self, UnboundedReceiver, UnboundedSender},
@@ -18,7 +19,8 @@ use tokio::{
 
 use crate::{
     error::Error,
-    http::{HttpClient, Request},
+    http::HttpClient,
+    job::Access,
     message::JobMessage,
     protocol::{Action, ConnectionId, WatchSettings, Watcher},
     websocket::WebSocket,
@@ -54,14 +56,20 @@ enum Input {
     Opened(ConnectionId),
     Closed(ConnectionId),
     Received(ConnectionId, String),
+    Token(ConnectionId, Result<String, Error>),
     Polled(Box<Result<EventsPage, Error>>),
 }
 
 impl Watch {
     /// Starts the watch, on the current tokio runtime.
-    pub(crate) fn start(http: HttpClient, url: Option<String>, settings: WatchSettings) -> Self {
+    pub(crate) fn start(
+        http: HttpClient,
+        url: Option<String>,
+        settings: WatchSettings,
+        access: Access,
+    ) -> Self {
         let shared = Arc::new(Shared::default());
-        let driver = Driver::new(http, url, settings, Arc::clone(&shared));
+        let driver = Driver::new(http, url, settings, access, Arc::clone(&shared));
         let task = tokio::spawn(driver.drive()).abort_handle();
         Self { shared, task }
     }
@@ -139,6 +147,7 @@ struct Driver {
     http: HttpClient,
     url: Option<String>,
     settings: WatchSettings,
+    access: Access,
     shared: Arc<Shared>,
     started: Instant,
     /// Aborted when the driver is dropped.
@@ -154,6 +163,7 @@ impl Driver {
         http: HttpClient,
         url: Option<String>,
         settings: WatchSettings,
+        access: Access,
         shared: Arc<Shared>,
     ) -> Self {
         let (inputs, reports) = mpsc::unbounded_channel();
@@ -161,6 +171,7 @@ impl Driver {
             http,
             url,
             settings,
+            access,
             shared,
             started: Instant::now(),
             tasks: JoinSet::new(),
@@ -202,6 +213,7 @@ impl Driver {
                         watcher.closed(self.now(), id);
                     }
                     Some(Input::Received(id, text)) => watcher.received(self.now(), id, &text),
+                    Some(Input::Token(id, token)) => watcher.authorized(self.now(), id, token),
                     Some(Input::Polled(answer)) => match *answer {
                         Ok(page) => watcher.polled(self.now(), page),
                         Err(error) => watcher.poll_failed(self.now(), error),
@@ -226,6 +238,7 @@ impl Driver {
             }
             // Its task ends when the channel is closed.
             Action::Close(id) => drop(self.connections.remove(&id)),
+            Action::Authorize(id) => self.authorize(id),
             Action::Poll { after_seq } => self.poll(after_seq),
             Action::AbortPoll => {
                 if let Some(poll) = self.poll.take() {
@@ -258,19 +271,26 @@ impl Driver {
         });
     }
 
+    fn authorize(&mut self, id: ConnectionId) {
+        // Only a watch by tokens asks for one.
+        let Access::Tokens { tokens, .. } = self.access.clone() else {
+            return;
+        };
+        let inputs = self.inputs.clone();
+        self.tasks.spawn(async move {
+            let _ = inputs.send(Input::Token(id, tokens.get().await));
+        });
+    }
+
     fn poll(&mut self, after_seq: u64) {
-        let (http, inputs) = (self.http.clone(), self.inputs.clone());
-        let path = format!(
-            "/v1/jobs/{}/events?after_seq={after_seq}",
-            self.settings.job_id.as_str()
-        );
-        let request = Request::get(path).bearer(self.settings.access_key.reveal());
+        let (http, access, inputs) = (self.http.clone(), self.access.clone(), self.inputs.clone());
+        let path = format!("/events?after_seq={after_seq}");
         let task = self.tasks.spawn(async move {
-            let page = http
-                .send(request)
-                .await
-                .and_then(|response| response.json());
-            let _ = inputs.send(Input::Polled(Box::new(page)));
+            let page = async {
+                let request = access.request(Method::GET, &path).await?;
+                http.send(request).await?.json()
+            };
+            let _ = inputs.send(Input::Polled(Box::new(page.await)));
         });
         self.poll = Some(task);
     }

@@ -317,6 +317,8 @@ http_errors! {
     Internal = 500,
     /// The request conflicted with another one for the same job; send it again.
     ConflictRetry = 503,
+    /// The keys of owner tokens cannot be fetched; send the request again after `retry_after_seconds`.
+    TokenKeysUnavailable = 503,
 }
 
 /// The error codes of `POST /v1/jobs/{job_id}/events`.
@@ -365,6 +367,7 @@ impl HttpRoute {
                 Code::UnknownQueue,
                 Code::TokenRequired,
                 Code::InvalidToken,
+                Code::TokenKeysUnavailable,
                 Code::TokenForbidden,
                 Code::BodyTooLarge,
                 Code::UnsupportedMediaType,
@@ -376,12 +379,14 @@ impl HttpRoute {
                 Code::InvalidParameter,
                 Code::TokenRequired,
                 Code::InvalidToken,
+                Code::TokenKeysUnavailable,
                 Code::TokenForbidden,
                 Code::Internal,
             ],
             Self::GetJob => &[
                 Code::InvalidJobId,
                 Code::InvalidToken,
+                Code::TokenKeysUnavailable,
                 Code::Forbidden,
                 Code::TokenForbidden,
                 Code::Internal,
@@ -390,6 +395,7 @@ impl HttpRoute {
                 Code::InvalidJobId,
                 Code::InvalidParameter,
                 Code::InvalidToken,
+                Code::TokenKeysUnavailable,
                 Code::Forbidden,
                 Code::TokenForbidden,
                 Code::Internal,
@@ -397,6 +403,7 @@ impl HttpRoute {
             Self::GetResults => &[
                 Code::InvalidJobId,
                 Code::InvalidToken,
+                Code::TokenKeysUnavailable,
                 Code::Forbidden,
                 Code::TokenForbidden,
                 Code::NoResults,
@@ -405,6 +412,7 @@ impl HttpRoute {
             Self::GetArtifact => &[
                 Code::InvalidJobId,
                 Code::InvalidToken,
+                Code::TokenKeysUnavailable,
                 Code::Forbidden,
                 Code::TokenForbidden,
                 Code::NoArtifact,
@@ -414,6 +422,7 @@ impl HttpRoute {
                 Code::InvalidJobId,
                 Code::InvalidParameter,
                 Code::InvalidToken,
+                Code::TokenKeysUnavailable,
                 Code::Forbidden,
                 Code::TokenForbidden,
                 Code::JobAlreadyFinished,
@@ -423,6 +432,7 @@ impl HttpRoute {
                 Code::InvalidJobId,
                 Code::InvalidInput,
                 Code::InvalidToken,
+                Code::TokenKeysUnavailable,
                 Code::Forbidden,
                 Code::TokenForbidden,
                 Code::JobAlreadyFinished,
@@ -434,6 +444,7 @@ impl HttpRoute {
             Self::CancelJob => &[
                 Code::InvalidJobId,
                 Code::InvalidToken,
+                Code::TokenKeysUnavailable,
                 Code::Forbidden,
                 Code::TokenForbidden,
                 Code::JobAlreadyFinished,

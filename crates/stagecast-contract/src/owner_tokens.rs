@@ -34,7 +34,11 @@ pub struct TokenIssuer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
     /// The public keys, as in a JWKS document.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<Value>,
+    /// The URL of a JWKS document with more public keys.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub keys_url: Option<String>,
 }
 
 /// What the holder of a token may do.

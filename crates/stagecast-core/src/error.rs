@@ -21,6 +21,8 @@ pub trait ApiErrorCode: Copy + Debug {
     const INVALID_TOKEN: Self;
     /// The code of a valid token that does not permit the request.
     const TOKEN_FORBIDDEN: Self;
+    /// The code of a token whose keys cannot be fetched.
+    const TOKEN_KEYS_UNAVAILABLE: Self;
 
     /// The text that a client receives about a fault of the service. It contains no cause: the log
     /// has it, under `request_id`. A retry does not help when `is_access_denied`.
@@ -35,6 +37,7 @@ impl ApiErrorCode for HttpErrorCode {
     const INTERNAL: Self = Self::Internal;
     const INVALID_TOKEN: Self = Self::InvalidToken;
     const TOKEN_FORBIDDEN: Self = Self::TokenForbidden;
+    const TOKEN_KEYS_UNAVAILABLE: Self = Self::TokenKeysUnavailable;
 
     // The body of the response has the field `request_id`.
     fn internal_message(is_access_denied: bool, _request_id: &str) -> String {
@@ -50,6 +53,7 @@ impl ApiErrorCode for ErrorCode {
     const INTERNAL: Self = Self::Internal;
     const INVALID_TOKEN: Self = Self::InvalidToken;
     const TOKEN_FORBIDDEN: Self = Self::TokenForbidden;
+    const TOKEN_KEYS_UNAVAILABLE: Self = Self::TokenKeysUnavailable;
 
     fn internal_message(is_access_denied: bool, request_id: &str) -> String {
         if is_access_denied {
@@ -187,6 +191,10 @@ impl<Code: ApiErrorCode> From<TokenRefusal> for HandlerError<Code> {
             }
             TokenRefusal::NoKeys => {
                 Self::new(Code::INVALID_TOKEN, message).with("reason", "no_keys")
+            }
+            TokenRefusal::KeysUnavailable(unavailable) => {
+                Self::new(Code::TOKEN_KEYS_UNAVAILABLE, message)
+                    .with("retry_after_seconds", unavailable.retry_after_seconds)
             }
             TokenRefusal::Scope(scope) => {
                 Self::new(Code::TOKEN_FORBIDDEN, message).with("scope", scope.name())

@@ -12,7 +12,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("retry", &[]),
     ("metrics", &["clock"]),
     ("models", &["hash"]),
-    ("owner_tokens", &["models"]),
+    ("owner_tokens", &["clock", "models"]),
     (
         "stores",
         &[

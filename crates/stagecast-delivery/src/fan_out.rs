@@ -79,6 +79,7 @@ mod tests {
             at_seq: 0,
             correlation_id: CorrelationId::new(NOW, [7; 8]),
             expires_at: NOW.epoch_seconds(),
+            token: None,
         };
         Page {
             subscribers: (0..length).map(subscriber).collect(),

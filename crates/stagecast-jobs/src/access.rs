@@ -50,7 +50,7 @@ async fn load_job_if(
         return Err(forbidden());
     };
     if context.owner_tokens.is_token(bearer) {
-        let access = verify(context, bearer, scope)?;
+        let access = verify(context, bearer, scope).await?;
         let job = context.jobs.load(&job_id).await?;
         return job
             .filter(|job| access.includes(job))
@@ -61,14 +61,14 @@ async fn load_job_if(
         .ok_or_else(forbidden)
 }
 
-fn verify(context: &Context, token: &str, scope: Scope) -> Result<OwnerAccess, ApiError> {
+async fn verify(context: &Context, token: &str, scope: Scope) -> Result<OwnerAccess, ApiError> {
     let now = context.clock.now();
-    Ok(context.owner_tokens.verify(token, scope, now)?)
+    Ok(context.owner_tokens.verify(token, scope, now).await?)
 }
 
 /// The permission to create a job: that of the request's owner token. None if the environment lets anyone create jobs
 /// and the request has no token. Without keys of tokens, the header belongs to a `job_authorizer`.
-pub(crate) fn to_create(
+pub(crate) async fn to_create(
     context: &Context,
     request: &ApiGatewayV2httpRequest,
 ) -> Result<Option<OwnerAccess>, ApiError> {
@@ -81,7 +81,7 @@ pub(crate) fn to_create(
             Ok(None)
         };
     };
-    let access = verify(context, token, Scope::Create)?;
+    let access = verify(context, token, Scope::Create).await?;
     if let Some(job_id) = access.claims().job() {
         let message =
             format!("the token is limited to the job {job_id}, and cannot create another one");
@@ -92,7 +92,7 @@ pub(crate) fn to_create(
 }
 
 /// The permission to list jobs, which only an owner token gives: an access key is that of one job.
-pub(crate) fn to_list(
+pub(crate) async fn to_list(
     context: &Context,
     request: &ApiGatewayV2httpRequest,
 ) -> Result<OwnerAccess, ApiError> {
@@ -101,7 +101,7 @@ pub(crate) fn to_list(
                        `watch`, and send it as 'Authorization: Bearer {token}'";
         return Err(ApiError::new(HttpErrorCode::TokenRequired, message));
     };
-    let access = verify(context, token, Scope::Watch)?;
+    let access = verify(context, token, Scope::Watch).await?;
     if let Some(job_id) = access.claims().job() {
         let message =
             format!("the token is limited to one job; request GET /v1/jobs/{job_id} instead");

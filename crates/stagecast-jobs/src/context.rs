@@ -92,7 +92,7 @@ impl Context {
         let worker_queues = DeclaredQueues::parse(worker_queues)
             .map_err(|error| InvalidSetting::of::<WorkerQueues>(worker_queues, error))?;
         let owner_tokens = environment.get::<OwnerTokens>();
-        let owner_tokens = OwnerTokenVerifier::parse(owner_tokens)
+        let owner_tokens = OwnerTokenVerifier::parse(owner_tokens, &clock)
             .map_err(|error| InvalidSetting::of::<OwnerTokens>(owner_tokens, error))?;
         let database = Database::new(config, environment);
         let objects = Objects::new(config, environment);

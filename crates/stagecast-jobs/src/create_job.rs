@@ -38,7 +38,7 @@ pub(crate) async fn handle(
     request: &ApiGatewayV2httpRequest,
     request_id: &RequestId,
 ) -> ApiResult {
-    let access = access::to_create(context, request)?;
+    let access = access::to_create(context, request).await?;
     let idempotency_key = idempotency::key_of(request)?;
     let mut requested = Requested::read(request, context)?;
     if let Some(access) = &access {

@@ -24,7 +24,7 @@ use crate::{access, context::Context};
 
 /// Returns a page of the jobs of the token's owner, from the index of the owner.
 pub(crate) async fn handle(context: &Context, request: &ApiGatewayV2httpRequest) -> ApiResult {
-    let access = access::to_list(context, request)?;
+    let access = access::to_list(context, request).await?;
     let filter = Filter::read(request)?;
     require_owner(&access, filter.owner)?;
     let page = match filter.with_labels_of(&access) {

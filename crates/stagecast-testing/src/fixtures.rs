@@ -8,6 +8,7 @@ use stagecast_contract::{
     functions::{DeliveryFunction, JobsFunction, WebSocketFunction},
     ids::{AccessKey, JobId, RequestId, WorkerKey, WorkerToken},
     limits::DEFAULT_MAX_SUBSCRIPTIONS,
+    owner_tokens::Scope,
     timestamp::Timestamp,
 };
 use stagecast_core::{
@@ -15,7 +16,7 @@ use stagecast_core::{
     clock::{Clock, random},
     delivery::{Publisher, Stores},
     models::{Job, TokenItem as _, TokenQueues, WorkerTokenRecord},
-    owner_tokens::JobCredential,
+    owner_tokens::{JobCredential, OwnerTokenVerifier},
     stores::{
         Claim, CommitOutcome, EventStore, JobStore, Precondition, SubscriptionRequest,
         WaitingJobStore, correlation_id,
@@ -209,6 +210,38 @@ pub async fn claimed(aws: &TestAws, clock: &Clock, job: &TestJob) -> Publisher<P
 ///
 /// When the subscription cannot be stored.
 pub async fn subscribed(aws: &TestAws, clock: &Clock, job: &TestJob, connection_id: &str) {
+    let credential = JobCredential::AccessKey(&job.access_key);
+    subscribed_with(aws, clock, job, connection_id, credential).await;
+}
+
+/// [`subscribed`] by a token, which must open the job.
+///
+/// # Panics
+///
+/// When the token is not valid, or the subscription cannot be stored.
+pub async fn subscribed_by_token(
+    aws: &TestAws,
+    clock: &Clock,
+    job: &TestJob,
+    connection_id: &str,
+    token: &str,
+) {
+    let setting = aws.variable::<WebSocketFunction>("OWNER_TOKENS");
+    let verifier = OwnerTokenVerifier::parse(&setting.unwrap_or_default(), clock);
+    let verifier = verifier.expect("the template's setting");
+    let access = verifier.verify(token, Scope::Watch, clock.now()).await;
+    let access = access.expect("the token is valid");
+    let credential = JobCredential::Token(&access);
+    subscribed_with(aws, clock, job, connection_id, credential).await;
+}
+
+async fn subscribed_with(
+    aws: &TestAws,
+    clock: &Clock,
+    job: &TestJob,
+    connection_id: &str,
+    credential: JobCredential<'_>,
+) {
     let clock = Clock::standing_at(clock.now().plus_seconds(-60));
     let stores = stores::<WebSocketFunction>(aws, &clock);
     let (connections, subscriptions) = (&stores.connections, &stores.subscriptions);
@@ -222,9 +255,8 @@ pub async fn subscribed(aws: &TestAws, clock: &Clock, job: &TestJob, connection_
     connected.await.expect("the connection can be stored");
     let context = subscriptions.load_context(connection_id, &job.id).await;
     let context = context.expect("the job can be read");
-    let credential = JobCredential::AccessKey(&job.access_key);
     let authorized = subscriptions.authorize(context, Some(credential), DEFAULT_MAX_SUBSCRIPTIONS);
-    let authorized = authorized.expect("the job's key is right");
+    let authorized = authorized.expect("the credential opens the job");
     let allowance = authorized.allowance();
     let committed = subscriptions
         .commit(&request, &authorized, allowance, Precondition::All)

@@ -75,7 +75,7 @@ impl Context {
             let value = worker_queues.to_owned();
             InvalidSetting::WorkerQueues { value, error }
         })?;
-        let owner_tokens = OwnerTokenVerifier::parse(environment.get::<OwnerTokens>())?;
+        let owner_tokens = OwnerTokenVerifier::parse(environment.get::<OwnerTokens>(), &clock)?;
         let database = Database::new(config, environment);
         let allowed_origins = environment
             .get::<AllowedOrigins>()

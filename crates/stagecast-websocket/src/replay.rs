@@ -5,6 +5,7 @@ use stagecast_contract::{
     ids::JobId,
     messages::{ServerMessage, Subscribed},
     queues::{DeliveryQueue, DeliveryTask, Recipients},
+    timestamp::Timestamp,
 };
 use stagecast_core::{
     delivery::Delivery,
@@ -15,7 +16,7 @@ use stagecast_core::{
 use crate::{context::Context, invocation::Invocation, reply};
 
 /// Sends `subscribed` and the durable messages after `after`, up to the `seq` of `job`, without those
-/// that an earlier request of the connection has already `sent`.
+/// that an earlier request of the connection has already `sent`. `token_expires_at` is that of the subscription's token.
 pub(crate) async fn send_subscribed_and_replay(
     context: &Context,
     invocation: &Invocation,
@@ -23,6 +24,7 @@ pub(crate) async fn send_subscribed_and_replay(
     job: &Job,
     after: u64,
     sent: Option<SentRange>,
+    token_expires_at: Option<Timestamp>,
 ) -> Result<(), StoreError> {
     let after = SentRange::unsent_after(sent, after);
     // The last event is read in any case: it has the results of a completed job.
@@ -41,6 +43,7 @@ pub(crate) async fn send_subscribed_and_replay(
         request_id: request_id.to_owned(),
         correlation_id: invocation.correlation_id.to_string(),
         timestamp: context.clock.now(),
+        token_expires_at,
     });
     match reply::send(context, invocation, &subscribed).await {
         Delivery::Sent { .. }

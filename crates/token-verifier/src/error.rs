@@ -1,6 +1,6 @@
 //! Why a token, a key or a set of keys is refused.
 
-use crate::limits::{LEEWAY_SECONDS, MAX_KEY_SET_BYTES, MAX_TOKEN_BYTES};
+use crate::limits::{LEEWAY_SECONDS, MAX_KEY_SET_BYTES, MAX_KEYS, MAX_TOKEN_BYTES};
 
 /// Why a token is refused. The text contains nothing of the token and of the keys.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -97,6 +97,9 @@ pub enum KeySetError {
     /// The document has more than [`MAX_KEY_SET_BYTES`].
     #[error("the key set has {0} bytes, and may have {MAX_KEY_SET_BYTES}")]
     TooLarge(usize),
+    /// The document has more than [`MAX_KEYS`].
+    #[error("the key set has {0} keys, and may have {MAX_KEYS}")]
+    TooManyKeys(usize),
     /// The document is not a JWKS document.
     #[error("the key set is no JWKS document, {{\"keys\": […]}}: {0}")]
     Malformed(String),

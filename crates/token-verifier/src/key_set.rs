@@ -9,7 +9,7 @@ use crate::{
     algorithm::Algorithm,
     error::{KeySetError, TokenError, UnusableKey},
     jwk::{Jwk, PublicKey},
-    limits::MAX_KEY_SET_BYTES,
+    limits::{MAX_KEY_SET_BYTES, MAX_KEYS},
 };
 
 /// The usable public keys of a JWKS document.
@@ -50,6 +50,9 @@ impl KeySet {
         }
         let malformed = |error: serde_json::Error| KeySetError::Malformed(error.to_string());
         let document: Document = serde_json::from_str(document).map_err(malformed)?;
+        if document.keys.len() > MAX_KEYS {
+            return Err(KeySetError::TooManyKeys(document.keys.len()));
+        }
         let mut set = Self {
             keys: Vec::new(),
             ignored: Vec::new(),

@@ -73,41 +73,74 @@ impl Audience {
     }
 }
 
-/// Verifies `token` at `now`, in epoch seconds, and reads its claims as `T`.
-///
-/// `T` is read from the same bytes as `exp` and `aud`. Claims that do not fit it are [`TokenError::Malformed`].
+/// A token that was decoded. Nothing in it is verified yet.
+pub struct Unverified<'a> {
+    signed: &'a str,
+    header: Header,
+    claims: Vec<u8>,
+    signature: Vec<u8>,
+}
+
+impl<'a> Unverified<'a> {
+    /// Decodes a token.
+    pub fn parse(token: &'a str) -> Result<Self, TokenError> {
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(TokenError::TooLarge);
+        }
+        let parts: Vec<&str> = token.split('.').collect();
+        let [header, claims, signature] = parts[..] else {
+            return Err(TokenError::Malformed("token"));
+        };
+        let signed = &token[..header.len() + 1 + claims.len()];
+        let header: Header = read(&decode("header", header)?, "header")?;
+        if header.crit.is_some() {
+            return Err(TokenError::CriticalExtension);
+        }
+        Ok(Self {
+            signed,
+            header,
+            claims: decode("claims", claims)?,
+            signature: decode("signature", signature)?,
+        })
+    }
+
+    /// The `kid` of the header, which selects the key. Anyone can write one: use it for nothing else.
+    pub fn key_id(&self) -> Option<&str> {
+        self.header.kid.as_deref()
+    }
+
+    /// Verifies the token at `now`, in epoch seconds, and reads its claims as `T`.
+    ///
+    /// `T` is read from the same bytes as `exp` and `aud`. Claims that do not fit it are [`TokenError::Malformed`].
+    pub fn verify<T: DeserializeOwned>(
+        &self,
+        keys: &KeySet,
+        expected: &Expected<'_>,
+        now: i64,
+    ) -> Result<Verified<T>, TokenError> {
+        let key = &keys.select(self.key_id())?.public;
+        if !key.algorithm().is_named(&self.header.alg) {
+            return Err(TokenError::AlgorithmMismatch);
+        }
+        if !key.verifies(self.signed.as_bytes(), &self.signature) {
+            return Err(TokenError::InvalidSignature);
+        }
+        let expires_at = check(&read(&self.claims, "claims")?, expected, now)?;
+        Ok(Verified {
+            claims: read(&self.claims, "claims")?,
+            expires_at,
+        })
+    }
+}
+
+/// Decodes and verifies `token` at `now`, in epoch seconds: [`Unverified::parse`], then [`Unverified::verify`].
 pub fn verify<T: DeserializeOwned>(
     token: &str,
     keys: &KeySet,
     expected: &Expected<'_>,
     now: i64,
 ) -> Result<Verified<T>, TokenError> {
-    if token.len() > MAX_TOKEN_BYTES {
-        return Err(TokenError::TooLarge);
-    }
-    let parts: Vec<&str> = token.split('.').collect();
-    let [header, claims, signature] = parts[..] else {
-        return Err(TokenError::Malformed("token"));
-    };
-    let signed = &token[..header.len() + 1 + claims.len()];
-    let header: Header = read(&decode("header", header)?, "header")?;
-    if header.crit.is_some() {
-        return Err(TokenError::CriticalExtension);
-    }
-    let claims = decode("claims", claims)?;
-    let signature = decode("signature", signature)?;
-    let key = &keys.select(header.kid.as_deref())?.public;
-    if !key.algorithm().is_named(&header.alg) {
-        return Err(TokenError::AlgorithmMismatch);
-    }
-    if !key.verifies(signed.as_bytes(), &signature) {
-        return Err(TokenError::InvalidSignature);
-    }
-    let expires_at = check(&read(&claims, "claims")?, expected, now)?;
-    Ok(Verified {
-        claims: read(&claims, "claims")?,
-        expires_at,
-    })
+    Unverified::parse(token)?.verify(keys, expected, now)
 }
 
 /// Checks the registered claims, and returns `exp`.

@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from stagecast._feed import Close, Connect, Feed, Poll, Send
+from stagecast._feed import Authorize, Close, Connect, Feed, Poll, Send
 from stagecast.errors import ApiError, TransportError
 from stagecast.messages import JobMessage
 
@@ -67,10 +67,26 @@ def snapshot(at: float, seq: int, status: str = "running", **more: Any) -> dict[
 class Simulation:
     """Runs a feed against a network and a service, which a test scripts by overriding the hooks."""
 
-    def __init__(self, *, after_seq: int = 0, use_websocket: bool = True, seed: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        after_seq: int = 0,
+        use_websocket: bool = True,
+        seed: int = 0,
+        key: str | None = KEY,
+        is_token_renewable: bool = True,
+    ) -> None:
         self.random = random.Random(seed)
         self.now = 0.0
-        self.feed = Feed(JOB, KEY, after_seq=after_seq, use_websocket=use_websocket, uniform=self.random.random)
+        self.feed = Feed(
+            JOB,
+            key,
+            after_seq=after_seq,
+            use_websocket=use_websocket,
+            is_token_renewable=is_token_renewable,
+            uniform=self.random.random,
+        )
+        self.authorizations: list[float] = []
         self.messages: list[JobMessage] = []
         self.sent: list[tuple[float, int, dict[str, Any]]] = []
         """Every frame that the feed has sent: when, over which connection, what."""
@@ -87,6 +103,10 @@ class Simulation:
 
     def on_send(self, number: int, frame: dict[str, Any]) -> None:
         """Answers a frame of the client."""
+
+    def on_authorize(self, number: int) -> None:
+        token = f"token-{len(self.authorizations)}"
+        self.at(0.02, lambda now: self.feed.authorized(number, token, now))
 
     def on_poll(self, number: int, after_seq: int) -> None:
         error = TransportError("blocked", code="no_answer")
@@ -112,10 +132,10 @@ class Simulation:
         self.at(delay, lost)
 
     def subscribed(
-        self, number: int, request: dict[str, Any], status: dict[str, Any], *, recovered: bool = True
+        self, number: int, request: dict[str, Any], status: dict[str, Any], *, recovered: bool = True, **more: Any
     ) -> None:
         reply = {"type": "subscribed", "job_id": JOB, "seq": status["seq"], "recovered": recovered}
-        self.deliver(number, {**reply, "status": status, "request_id": request["request_id"]})
+        self.deliver(number, {**reply, "status": status, "request_id": request["request_id"], **more})
 
     def status(self, number: int, request: dict[str, Any], state: dict[str, Any]) -> None:
         self.deliver(number, {**state, "type": "job_status", "request_id": request["request_id"]})
@@ -164,6 +184,9 @@ class Simulation:
                     self.sent.append((self.now, number, frame))
                     if number in self.open:
                         self.on_send(number, frame)
+                case Authorize(number):
+                    self.authorizations.append(self.now)
+                    self.on_authorize(number)
                 case Close(number):
                     self.open.discard(number)
                 case Poll(number, after_seq):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import itertools
 import json
 import logging
 import os
@@ -215,6 +216,80 @@ def test_missing_access_key_is_an_error_before_the_request(call: Call) -> None:
     with pytest.raises(TypeError, match="access_key"):
         call(handler, lambda client: client.results(JOB))
     assert seen == []
+
+
+def fresh_tokens() -> Callable[[], str]:
+    numbers = itertools.count(1)
+    return lambda: f"token-{next(numbers)}"
+
+
+def bearers(seen: list[httpx.Request]) -> list[str]:
+    return [request.headers["authorization"].removeprefix("Bearer ") for request in seen]
+
+
+def test_token_opens_a_job_that_is_given_by_its_id(call: Call) -> None:
+    state = httpx.Response(200, json=snapshot(0, 0, owner="user-7"))
+    handler, seen = recorded(state, httpx.Response(200, json=[1]), httpx.Response(202, json={}), state)
+
+    async def use_async(client: Any) -> None:
+        await client.snapshot(JOB)
+        await client.results(JOB)
+        await client.cancel(JOB)
+        await client.snapshot(JOB, KEY)
+
+    def use(client: Any) -> Any:
+        if isinstance(client, stagecast.AsyncClient):
+            return use_async(client)
+        client.snapshot(JOB)
+        client.results(JOB)
+        client.cancel(JOB)
+        return client.snapshot(JOB, KEY)
+
+    call(handler, use, token=fresh_tokens())
+    # A fresh one for each request; a key that is passed counts.
+    assert bearers(seen) == ["token-1", "token-2", "token-3", KEY]
+
+
+def test_token_of_an_asynchronous_function_resumes_an_upload(call: Call) -> None:
+    async def token() -> str:
+        return "token"
+
+    handler, seen = recorded(httpx.Response(200, json=snapshot(0, 0, "queued")))
+    call(handler, lambda client: client.upload(JOB, input=b"abc"), token=token)
+    assert bearers(seen) == ["token"]
+
+
+def test_jobs_are_listed_in_pages_with_their_filters(call: Call) -> None:
+    def page(*numbers: int, cursor: str | None = None) -> httpx.Response:
+        jobs = [{**snapshot(0, number), "owner": "user-7"} for number in numbers]
+        return httpx.Response(200, json={"jobs": jobs, **({"next_cursor": cursor} if cursor else {})})
+
+    # A page can be empty although more follow.
+    handler, seen = recorded(page(3, 2, cursor="a"), page(cursor="b"), page(1))
+
+    async def collect(found: Any) -> list[int]:
+        return [job.seq async for job in found]
+
+    def use(client: Any) -> Any:
+        found = client.jobs(status="running", labels={"team": "blue"})
+        if isinstance(client, stagecast.AsyncClient):
+            return collect(found)
+        return [job.seq for job in found]
+
+    assert call(handler, use, token=fresh_tokens()) == [3, 2, 1]
+    assert [dict(request.url.params) for request in seen] == [
+        {"label.team": "blue", "status": "running"},
+        {"label.team": "blue", "status": "running", "cursor": "a"},
+        {"label.team": "blue", "status": "running", "cursor": "b"},
+    ]
+    assert bearers(seen) == ["token-1", "token-2", "token-3"]
+
+
+def test_jobs_are_not_listed_without_a_token(call: Call) -> None:
+    handler, seen = recorded()
+    with pytest.raises(TypeError, match="token"):
+        call(handler, lambda client: client.jobs_page())
+    assert not seen
 
 
 def test_large_results_are_read_from_the_bucket_without_the_key(call: Call) -> None:
@@ -437,4 +512,4 @@ def test_both_clients_have_the_same_methods_with_the_same_parameters() -> None:
         sync, asynchronous = getattr(stagecast.Client, name), getattr(stagecast.AsyncClient, name)
         assert inspect.signature(sync).parameters == inspect.signature(asynchronous).parameters
         assert sync.__doc__ == asynchronous.__doc__
-    assert len(public) == 8
+    assert len(public) == 10

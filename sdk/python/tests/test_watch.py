@@ -333,3 +333,36 @@ def test_keys_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:
         api.watch(JOB, KEY).wait(10)
     assert caplog.records
     assert KEY not in caplog.text
+
+
+def test_watch_by_a_token_authenticates_again_on_the_open_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_feed, "TOKEN_RETRY_INTERVAL", 0.01)
+
+    class Short(Live):
+        """Every token has expired when it arrives, so that the next one is needed at once."""
+
+        async def answer(self, socket: ServerConnection, request: dict[str, Any]) -> None:
+            times = {"timestamp": self.state["updated_at"], "token_expires_at": self.state["updated_at"]}
+            if request["type"] == "subscribe":
+                reply: dict[str, Any] = {"type": "subscribed", "job_id": JOB, "seq": 0, "recovered": True}
+                reply["status"] = self.state
+            else:
+                reply = {"type": "authenticated", "owner": "user-7", "subscriptions": 1}
+            await socket.send(json.dumps({**reply, **times, "request_id": request["request_id"]}))
+            if len(self.requests) == 3:
+                await socket.send(json.dumps(job_complete(2, 1)))
+
+    async def token() -> str:
+        tokens.append(f"token-{len(tokens) + 1}")
+        return tokens[-1]
+
+    tokens: list[str] = []
+    live = Short()
+    with live_server(live) as address:
+        api = stagecast.Client(URL, websocket_url=address, http_client=http_client(no_http), token=token)
+        with api:
+            assert api.watch(JOB).wait(30).status == "completed"
+    assert [request["type"] for request in live.requests] == ["subscribe", "authenticate", "authenticate"]
+    assert [request["token"] for request in live.requests] == ["token-1", "token-2", "token-3"]
+    assert live.connections == 1
+    assert all("access_key" not in request for request in live.requests)

@@ -30,6 +30,7 @@ mod rust_client;
 mod rust_worker;
 mod several_clients;
 mod time_limits;
+mod tokens;
 mod uploads;
 mod wide_audience;
 mod work_queues;

@@ -60,7 +60,7 @@ async fn watch_delivers_the_log_over_both_transports_and_resumes() {
 #[tokio::test]
 async fn wrong_key_ends_the_watch_with_the_code() {
     let system = System::start().await;
-    let mut key = create_plan(&system).await.key().clone();
+    let mut key = create_plan(&system).await.key().cloned().expect("a key");
     key.access_key = stagecast_client::AccessKey::from_client("0".repeat(32));
     let mut watch = client(&system).job(key).watch();
     let error = watch
@@ -88,12 +88,12 @@ async fn large_file_is_uploaded_in_parts_with_progress() {
     let job = client(&system)
         .create_and_upload(
             new,
-            |job| *created.lock().expect("a lock") = Some(job.key().clone()),
+            |job| *created.lock().expect("a lock") = job.key().cloned(),
             |progress| sent.lock().expect("a lock").push(progress.sent_bytes),
         )
         .await
         .expect("an uploaded job");
-    assert_eq!(created.lock().expect("a lock").as_ref(), Some(job.key()));
+    assert_eq!(created.lock().expect("a lock").as_ref(), job.key());
     assert!(job.worker_key().is_some());
     let snapshot = job.snapshot().await.expect("a snapshot");
     assert_eq!(snapshot.status, JobStatus::Queued);

@@ -132,6 +132,7 @@ fn subscriber(connection_id: String, job_id: &JobId, since: Timestamp) -> Subscr
         at_seq: 0,
         correlation_id: CorrelationId::new(since, [7; 8]),
         expires_at: since.plus_seconds(3600).epoch_seconds(),
+        token: None,
     }
 }
 

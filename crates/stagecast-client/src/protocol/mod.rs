@@ -9,4 +9,4 @@ mod watcher;
 
 pub use posts::{Accepted, Lease, Posts, Ticket};
 pub use sequence::Sequence;
-pub use watcher::{Action, ConnectionId, WatchSettings, Watcher};
+pub use watcher::{Action, ConnectionId, WatchAccess, WatchSettings, Watcher};

@@ -10,6 +10,7 @@ use stagecast_contract::{
     http::EventsPage,
     ids::{AccessKey, JobId},
     messages::{JobSnapshot, JobStatus, ServerMessage},
+    timestamp::Timestamp,
 };
 
 pub use self::link::ConnectionId;
@@ -44,13 +45,40 @@ const PERMANENT: [&str; 4] = [
     "invalid_message",
 ];
 
+/// The part of the life of a token, in percent, after which a connection gets another one.
+const TOKEN_RENEWAL_PERCENT: u32 = 80;
+/// Shortest time between two tokens of a connection.
+const TOKEN_RETRY_INTERVAL: Duration = Duration::from_secs(5);
+/// Codes of errors about the token.
+const ABOUT_TOKEN: [&str; 4] = [
+    "invalid_token",
+    "token_forbidden",
+    "token_expired",
+    "token_required",
+];
+/// Reasons of `invalid_token` that the next token may not have: it came from a cache, or the service does not have its
+/// key yet.
+const TEMPORARY_REASONS: [&str; 3] = ["expired", "not_yet_valid", "unknown_key"];
+
+/// What authorizes a watch.
+#[derive(Clone, Debug)]
+pub enum WatchAccess {
+    /// The access key of the job.
+    Key(AccessKey),
+    /// Owner tokens: one for each connection, and another one before it expires.
+    Tokens {
+        /// Whether there is another token than the first one.
+        is_renewable: bool,
+    },
+}
+
 /// What a watch is about.
 #[derive(Clone, Debug)]
 pub struct WatchSettings {
     /// The job.
     pub job_id: JobId,
     /// Authorizes the watch.
-    pub access_key: AccessKey,
+    pub access: WatchAccess,
     /// The `seq` of the last durable message that is known; 0 if none is.
     pub after_seq: u64,
     /// Whether a WebSocket can be tried. Without it, the watch polls over HTTP.
@@ -66,6 +94,8 @@ pub enum Action {
     Connect(ConnectionId),
     /// Send a frame over a connection.
     Send(ConnectionId, String),
+    /// Get a token for a connection. Then call [`Watcher::authorized`].
+    Authorize(ConnectionId),
     /// Close a connection. Nothing more is reported of it.
     Close(ConnectionId),
     /// Request the events after this `seq` over HTTP. Then call [`Watcher::polled`] or
@@ -105,6 +135,8 @@ pub struct Watcher {
     live_since: Duration,
     retry_at: Option<Duration>,
     renew_at: Option<Duration>,
+    /// When the live connection needs another token.
+    token_at: Option<Duration>,
     /// When the watch starts to poll, unless a connection is subscribed before.
     http_at: Option<Duration>,
     gap_at: Option<Duration>,
@@ -132,6 +164,7 @@ impl Watcher {
             live_since: now,
             retry_at: None,
             renew_at: None,
+            token_at: None,
             http_at: None,
             gap_at: None,
             gap_requests: 0,
@@ -163,6 +196,7 @@ impl Watcher {
         let times = [
             self.retry_at,
             self.renew_at,
+            self.token_at,
             self.http_at,
             self.gap_at,
             self.poll.as_ref().map(Poll::next_tick),
@@ -177,8 +211,39 @@ impl Watcher {
 
     /// A connection is open.
     pub fn opened(&mut self, now: Duration, id: ConnectionId) {
-        if self.opening.as_ref().is_some_and(|link| link.id == id) {
-            self.subscribe(now, id);
+        if self.opening.as_ref().is_none_or(|link| link.id != id) {
+            return;
+        }
+        match self.settings.access {
+            WatchAccess::Key(_) => self.subscribe(now, id),
+            WatchAccess::Tokens { .. } => self.actions.push_back(Action::Authorize(id)),
+        }
+    }
+
+    /// There is a token for the connection, or the program has none for now.
+    pub fn authorized(&mut self, now: Duration, id: ConnectionId, token: Result<String, Error>) {
+        let Some(link) = self.link(id) else {
+            return;
+        };
+        let is_subscribed = link.is_subscribed;
+        match token {
+            Ok(token) => {
+                link.token = Some(token);
+                if is_subscribed {
+                    self.authenticate(now, id);
+                } else {
+                    self.subscribe(now, id);
+                }
+            }
+            Err(error) => {
+                self.actions.push_back(Action::Warn(error));
+                if is_subscribed {
+                    self.token_at = Some(now + TOKEN_RETRY_INTERVAL);
+                } else {
+                    self.actions.push_back(Action::Close(id));
+                    self.lost(now, id, Duration::ZERO);
+                }
+            }
         }
     }
 
@@ -253,7 +318,7 @@ impl Watcher {
             return;
         };
         poll.failed(now, self.random.f64());
-        let is_permanent = error.code().is_some_and(|code| PERMANENT.contains(&code));
+        let is_permanent = error.rejection().is_some_and(|it| self.is_permanent(it));
         // An older service has no such route.
         let has_no_route = error.status() == Some(404) && !self.settings.has_websocket;
         if is_permanent || has_no_route {
@@ -283,6 +348,11 @@ impl Watcher {
         }
         if is_due(&mut self.renew_at) && self.opening.is_none() {
             self.connect(now);
+        }
+        if is_due(&mut self.token_at)
+            && let Some(link) = &self.live
+        {
+            self.actions.push_back(Action::Authorize(link.id));
         }
         if is_due(&mut self.http_at) {
             self.start_polling(now);
@@ -325,13 +395,44 @@ impl Watcher {
         let mut frame = serde_json::json!({
             "type": "subscribe",
             "job_id": self.settings.job_id,
-            "access_key": self.settings.access_key.reveal(),
             "request_id": request_id,
         });
+        match &self.settings.access {
+            WatchAccess::Key(key) => frame["access_key"] = key.reveal().into(),
+            WatchAccess::Tokens { .. } => {
+                frame["token"] = self.link(id).and_then(|link| link.token.clone()).into();
+            }
+        }
         if self.sequence.seq() > 0 {
             frame["after_seq"] = self.sequence.seq().into();
         }
         self.send(now, id, request_id, &frame);
+    }
+
+    /// Extends the subscription by the token of the connection.
+    fn authenticate(&mut self, now: Duration, id: ConnectionId) {
+        let request_id = self.request_id();
+        let token = self.link(id).and_then(|link| link.token.clone());
+        let frame = serde_json::json!({
+            "type": "authenticate",
+            "token": token,
+            "request_id": request_id,
+        });
+        self.send(now, id, request_id, &frame);
+    }
+
+    /// Schedules the next token, if the present one expires. Both times are those of the service's clock.
+    fn schedule_token(&mut self, now: Duration, sent: Timestamp, expires_at: Option<Timestamp>) {
+        let is_renewable = matches!(
+            self.settings.access,
+            WatchAccess::Tokens { is_renewable: true }
+        );
+        self.token_at = expires_at.filter(|_| is_renewable).map(|expires_at| {
+            let seconds = expires_at.epoch_seconds() - sent.epoch_seconds();
+            let life = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+            let renewal = life.saturating_mul(TOKEN_RENEWAL_PERCENT) / 100;
+            now + renewal.max(TOKEN_RETRY_INTERVAL)
+        });
     }
 
     fn ping(&mut self, now: Duration) {
@@ -360,7 +461,18 @@ impl Watcher {
         if let ServerMessage::Subscribed(subscribed) = message {
             if subscribed.job_id == self.settings.job_id {
                 self.subscribed(now, id);
+                if self.live.as_ref().is_some_and(|link| link.id == id) {
+                    let (sent, expires_at) = (subscribed.timestamp, subscribed.token_expires_at);
+                    self.schedule_token(now, sent, expires_at);
+                }
                 self.snapshot(now, subscribed.status, subscribed.recovered);
+            }
+            return;
+        }
+        if let ServerMessage::Authenticated(reply) = message {
+            self.schedule_token(now, reply.timestamp, Some(reply.token_expires_at));
+            if reply.subscriptions == 0 {
+                self.subscribe(now, id);
             }
             return;
         }
@@ -377,6 +489,9 @@ impl Watcher {
     }
 
     fn subscribed(&mut self, now: Duration, id: ConnectionId) {
+        if let Some(link) = self.link(id) {
+            link.is_subscribed = true;
+        }
         let Some(link) = self.opening.take_if(|link| link.id == id) else {
             return;
         };
@@ -394,7 +509,19 @@ impl Watcher {
 
     fn rejected(&mut self, now: Duration, id: ConnectionId, rejection: Rejection) {
         let code = rejection.code.clone().unwrap_or_default();
-        if PERMANENT.contains(&code.as_str()) {
+        let is_renewable = matches!(
+            self.settings.access,
+            WatchAccess::Tokens { is_renewable: true }
+        );
+        if code == "token_expired" && is_renewable {
+            // The subscription has ended. The log has what the service sends from here on.
+            if let Some(link) = self.link(id) {
+                link.is_subscribed = false;
+            }
+            self.actions.push_back(Action::Authorize(id));
+            return;
+        }
+        if self.is_permanent(&rejection) {
             self.end(Err(rejection.into()));
             return;
         }
@@ -408,6 +535,9 @@ impl Watcher {
             // The subscription failed: another connection retries it.
             self.actions.push_back(Action::Close(id));
             self.lost(now, id, wait);
+        } else if matches!(&*code, "invalid_token" | "token_keys_unavailable") {
+            // The subscription lasts as long as its earlier token.
+            self.token_at = Some(now + wait.max(TOKEN_RETRY_INTERVAL));
         } else if is_limit {
             // Requests the missing messages again after the rate limit.
             self.gap_at = None;
@@ -415,9 +545,25 @@ impl Watcher {
         }
     }
 
+    /// Whether a repeated request gets the same error.
+    fn is_permanent(&self, rejection: &Rejection) -> bool {
+        let code = rejection.code.as_deref().unwrap_or_default();
+        let reason = rejection.details.get("reason").and_then(|it| it.as_str());
+        if code == "invalid_token" && reason.is_some_and(|it| TEMPORARY_REASONS.contains(&it)) {
+            return matches!(
+                self.settings.access,
+                WatchAccess::Tokens {
+                    is_renewable: false
+                }
+            );
+        }
+        PERMANENT.contains(&code) || ABOUT_TOKEN.contains(&code)
+    }
+
     fn lost(&mut self, now: Duration, id: ConnectionId, wait: Duration) {
         if self.live.take_if(|link| link.id == id).is_some() {
             self.renew_at = None;
+            self.token_at = None;
             if now.saturating_sub(self.live_since) > STABLE_AFTER {
                 self.failures = 0;
             }

@@ -170,6 +170,12 @@ client_messages! { $
         queue: QueueName,
     }
 
+    /// Extend the subscriptions that owner tokens have opened, by a newer token of the same owner.
+    Authenticate = "authenticate" -> Authenticated {
+        /// An owner token with the scope `watch`.
+        token: OwnerToken,
+    }
+
     /// Keep an idle connection open.
     Ping = "ping" -> Pong {}
 }

@@ -29,8 +29,13 @@ pub enum ErrorCode {
     ReplayLimited,
     /// The owner token is not valid; `details.reason` says why.
     InvalidToken,
-    /// The owner token does not have the scope.
+    /// The owner token does not have the scope, or is not of the owner of the connection's subscriptions.
     TokenForbidden,
+    /// The keys of owner tokens cannot be fetched. `details.retry_after_seconds` is the time to wait.
+    TokenKeysUnavailable,
+    /// The token of a subscription has expired; `details.job_id` names the job, which goes on. If the client has sent
+    /// nothing, it is the end of the subscription.
+    TokenExpired,
     /// The worker token is malformed, unknown, revoked or expired.
     InvalidWorkerToken,
     /// The worker token is not valid for the queue.

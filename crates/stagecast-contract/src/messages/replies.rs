@@ -25,6 +25,26 @@ pub struct Subscribed {
     pub correlation_id: String,
     /// When the state was read.
     pub timestamp: Timestamp,
+    /// When the token of the subscription expires. The subscription then ends with the error `token_expired`, unless
+    /// `authenticate` has extended it. Absent if an access key has opened the subscription.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_expires_at: Option<Timestamp>,
+}
+
+/// The subscriptions of the connection that earlier tokens of this owner have opened last as long as the new token.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Authenticated {
+    /// The owner of the token.
+    pub owner: String,
+    /// When the token expires.
+    pub token_expires_at: Timestamp,
+    /// The number of subscriptions that last at least until then.
+    pub subscriptions: u32,
+    /// The `request_id` of the request.
+    pub request_id: String,
+    /// When the subscriptions were extended.
+    pub timestamp: Timestamp,
 }
 
 /// The connection is no longer subscribed to the job.

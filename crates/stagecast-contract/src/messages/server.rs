@@ -4,8 +4,9 @@ use serde::{Deserialize, Deserializer, Serialize, de};
 use serde_json::value::RawValue;
 
 use super::{
-    CancelRequested, ErrorReply, JobAvailable, JobCancelled, JobComplete, JobFailed, Listening,
-    Pong, ProgressUpdate, StageComplete, StatusReply, StoppedListening, Subscribed, Unsubscribed,
+    Authenticated, CancelRequested, ErrorReply, JobAvailable, JobCancelled, JobComplete, JobFailed,
+    Listening, Pong, ProgressUpdate, StageComplete, StatusReply, StoppedListening, Subscribed,
+    Unsubscribed,
 };
 
 /// A message to a client, by its type.
@@ -91,6 +92,8 @@ server_messages! {
     StoppedListening(StoppedListening) = "stopped_listening",
     /// A job of a queue can be claimed.
     JobAvailable(JobAvailable) = "job_available",
+    /// Subscriptions were extended by a newer token.
+    Authenticated(Authenticated) = "authenticated",
     /// The reply to `ping`.
     Pong(Pong) = "pong",
     /// A client's message was rejected.
@@ -378,6 +381,13 @@ mod tests {
                 request_id: "r".to_owned(),
                 timestamp: NOW,
             }),
+            ServerMessage::Authenticated(Authenticated {
+                owner: "user-7".to_owned(),
+                token_expires_at: NOW,
+                subscriptions: 2,
+                request_id: "r".to_owned(),
+                timestamp: NOW,
+            }),
             ServerMessage::Pong(Pong {
                 request_id: "r".to_owned(),
                 timestamp: NOW,
@@ -407,6 +417,7 @@ mod tests {
             request_id: "r".to_owned(),
             correlation_id: "conn_1_a".to_owned(),
             timestamp: NOW,
+            token_expires_at: None,
         })
     }
 
@@ -490,6 +501,7 @@ mod tests {
             request_id: text(128),
             correlation_id: text(128),
             timestamp: NOW,
+            token_expires_at: Some(NOW),
         });
         let bytes = subscribed.to_json().len();
         assert!(bytes <= MAX_MESSAGE_BYTES, "{bytes}");

@@ -10,7 +10,7 @@ use stagecast_contract::{
     ids::JobId,
     limits::CONNECTION_TTL_SECONDS,
     queues::{DeliveryQueue, DeliveryTask, Recipients},
-    tables::{Connections, Subscribers},
+    tables::{Connections, Jobs, Subscribers},
 };
 use typed_contract::{
     functions::Function,
@@ -31,6 +31,7 @@ pub trait MaintainsConnections:
     + Granted<DeleteItem<Connections>>
     + Granted<UpdateItem<Subscribers>>
     + Granted<DeleteItem<Subscribers>>
+    + Granted<UpdateItem<Jobs>>
     + Granted<SendMessage<DeliveryQueue>>
 {
 }
@@ -42,12 +43,13 @@ impl<F> MaintainsConnections for F where
         + Granted<DeleteItem<Connections>>
         + Granted<UpdateItem<Subscribers>>
         + Granted<DeleteItem<Subscribers>>
+        + Granted<UpdateItem<Jobs>>
         + Granted<SendMessage<DeliveryQueue>>
 {
 }
 
-/// Renews connections after successful posts, deletes connections that are gone, and queues delivery tasks
-/// for messages that could not be sent.
+/// Renews connections after successful posts, deletes connections that are gone, ends subscriptions whose token
+/// has expired, and queues delivery tasks for messages that could not be sent.
 #[derive(Debug)]
 pub struct ConnectionMaintainer<F> {
     connections: ConnectionStore<F>,
@@ -98,6 +100,13 @@ impl<F: MaintainsConnections> DeliveryObserver for ConnectionMaintainer<F> {
                 .connections
                 .forget(&subscriber.connection_id)
                 .await
+                .map_err(|error| error.to_string()),
+            // After the notice: if the function ends in between, the next message repeats both.
+            Outcome::TokenExpired => self
+                .connections
+                .end_expired(subscriber)
+                .await
+                .map(|_| ())
                 .map_err(|error| error.to_string()),
             Outcome::Deferred {
                 after_seq,

@@ -30,24 +30,39 @@ pub(super) struct KnownAudience {
     /// The connection id of the last of them, if others follow: the delivery function posts to those.
     pub(super) more_after: Option<String>,
     read_at: Instant,
+    /// The time of day at `read_at`.
+    read_on: Timestamp,
 }
 
 impl KnownAudience {
-    pub(super) fn read_now(job: &Job, direct: Vec<Subscriber>, more_after: Option<String>) -> Self {
+    /// `now` is the time of day before the list was read.
+    pub(super) fn read_now(
+        job: &Job,
+        direct: Vec<Subscriber>,
+        more_after: Option<String>,
+        now: Timestamp,
+    ) -> Self {
         Self {
             version: job.subscribers_version,
             direct,
             more_after,
             read_at: Instant::now(),
+            read_on: now,
         }
     }
 
     /// Whether the list has to be read again before a message is sent. `version` is the job's
     /// `subscribers_version` after the write of the message.
     pub(super) fn is_stale(&self, version: u64, now: Timestamp, purpose: Purpose) -> bool {
-        let mut direct = self.direct.iter();
-        let is_exact = self.version == version && direct.all(|subscriber| subscriber.is_live(now));
-        if is_exact {
+        let expired_since = |it: &Subscriber| {
+            it.expired_token(now).is_some() && it.expired_token(self.read_on).is_none()
+        };
+        // The token may have been extended, which does not change the version. The sender relies on this read.
+        if self.direct.iter().any(expired_since) {
+            return true;
+        }
+        let is_current = |it: &Subscriber| it.is_live(now) && it.expired_token(now).is_none();
+        if self.version == version && self.direct.iter().all(is_current) {
             return false;
         }
         match purpose {
@@ -73,6 +88,7 @@ mod tests {
     };
 
     use super::*;
+    use crate::models::TokenAccess;
 
     const NOW: Timestamp = Timestamp::from_epoch_seconds(1_705_314_615);
     const KNOWN: u64 = 7;
@@ -87,6 +103,7 @@ mod tests {
             at_seq: 0,
             correlation_id: CorrelationId::new(NOW, [7; 8]),
             expires_at: NOW.plus_seconds(3600).epoch_seconds(),
+            token: None,
         }
     }
 
@@ -100,7 +117,7 @@ mod tests {
             NOW,
         );
         job.subscribers_version = KNOWN;
-        KnownAudience::read_now(&job, (0..length).map(subscriber).collect(), None)
+        KnownAudience::read_now(&job, (0..length).map(subscriber).collect(), None, NOW)
     }
 
     /// Time between two progress updates of a pipeline.
@@ -150,5 +167,25 @@ mod tests {
         let list = list_of(1);
         let later = NOW.plus_seconds(3600);
         assert!(list.is_stale(KNOWN, later, Purpose::Complete));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn list_with_an_expired_token_is_read_at_once_and_then_for_each_message() {
+        let mut list = list_of(MAX_DIRECT_SUBSCRIBERS);
+        list.direct[7].token = Some(TokenAccess {
+            owner: "user-7".to_owned(),
+            expires_at: NOW.epoch_seconds(),
+        });
+        let (valid, expired) = (NOW.plus_seconds(29), NOW.plus_seconds(30));
+        for purpose in [Purpose::Complete, Purpose::NextReportFollows] {
+            assert!(!list.is_stale(KNOWN, valid, purpose));
+            assert!(list.is_stale(KNOWN, expired, purpose));
+        }
+        // Read after the expiry, and the subscription has not ended yet.
+        list.read_on = expired;
+        assert!(list.is_stale(KNOWN, expired, Purpose::Complete));
+        assert!(!list.is_stale(KNOWN, expired, Purpose::NextReportFollows));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(list.is_stale(KNOWN, expired, Purpose::NextReportFollows));
     }
 }

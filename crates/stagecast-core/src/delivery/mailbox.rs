@@ -19,15 +19,38 @@ pub enum Outgoing {
         /// The message.
         message: Bytes,
     },
+    /// The notice that the token of the subscription has expired, in place of another message.
+    TokenExpired {
+        /// The expiry of the token, in epoch seconds.
+        expires_at: i64,
+        /// The `seq` of the durable message that is not sent; none in place of a progress update.
+        instead_of: Option<u64>,
+        /// The notice.
+        message: Bytes,
+    },
 }
 
 impl Outgoing {
     pub(super) fn message(&self) -> &Bytes {
         match self {
-            Self::Durable { message, .. } | Self::Latest { message } => message,
+            Self::Durable { message, .. }
+            | Self::Latest { message }
+            | Self::TokenExpired { message, .. } => message,
+        }
+    }
+
+    /// The `seq` of the durable message, or of the one that is not sent.
+    pub(super) const fn seq(&self) -> Option<u64> {
+        match self {
+            Self::Durable { seq, .. } => Some(*seq),
+            Self::Latest { .. } => None,
+            Self::TokenExpired { instead_of, .. } => *instead_of,
         }
     }
 }
+
+/// The durable messages, from the first to the last `seq`, in whose place a connection was sent a notice.
+pub(super) type Withheld = (u64, u64);
 
 /// The messages of one connection that wait to be sent, and the state of its worker.
 #[derive(Debug, Default)]
@@ -39,6 +62,10 @@ pub(super) struct Mailbox {
     deferring: u32,
     /// The `seq` of the last durable message that was sent.
     sent_seq: Option<u64>,
+    /// The expiry of the token about which a notice is waiting or was sent.
+    noticed: Option<i64>,
+    /// The durable messages in place of that notice.
+    withheld: Option<Withheld>,
     state: State,
 }
 
@@ -70,12 +97,32 @@ pub(super) enum Next {
 impl Mailbox {
     pub(super) fn put(&mut self, outgoing: Outgoing) -> Next {
         match (&self.state, &outgoing) {
-            (State::Gone, _) | (State::HandedOff, Outgoing::Latest { .. }) => return Next::Nothing,
-            (State::Deferred | State::HandedOff, Outgoing::Durable { .. }) => {
+            (State::Gone, _) => return Next::Nothing,
+            (State::Deferred | State::HandedOff, outgoing) if outgoing.seq().is_some() => {
                 self.deferring += 1;
                 return Next::Defer;
             }
+            (State::HandedOff, _) => return Next::Nothing,
             _ => {}
+        }
+        if let Outgoing::TokenExpired {
+            expires_at,
+            instead_of,
+            ..
+        } = &outgoing
+        {
+            if let Some(seq) = *instead_of {
+                self.withheld = Some(match self.withheld {
+                    Some((first, _)) => (first, seq),
+                    None => (seq, seq),
+                });
+            }
+            if self.noticed.replace(*expires_at) == Some(*expires_at) {
+                return Next::Nothing;
+            }
+        } else {
+            // The subscription was extended or opened again.
+            self.noticed = None;
         }
         // A newer progress update replaces a waiting one. Durable messages are never replaced or
         // overtaken.
@@ -113,6 +160,22 @@ impl Mailbox {
         self.sent_seq = Some(seq);
     }
 
+    /// Records that the notice about an expired token was sent: the client subscribes again to what is in its place.
+    pub(super) fn notice_sent(&mut self) {
+        self.withheld = None;
+    }
+
+    /// Records that the notice about an expired token could not be sent: the next message is replaced by another one.
+    /// Returns the durable messages in its place and after it, which the caller defers, if there are any.
+    pub(super) fn notice_failed(&mut self) -> Option<Withheld> {
+        self.noticed = None;
+        let (first, last) = self.withheld?;
+        Some((
+            first,
+            self.defer().map_or(last, |waiting| waiting.max(last)),
+        ))
+    }
+
     /// The `seq` of the last durable message that was sent, if any.
     pub(super) fn sent_seq(&self) -> Option<u64> {
         self.sent_seq
@@ -144,6 +207,7 @@ impl Mailbox {
         if self.busy && self.state != State::Gone {
             self.state = State::HandedOff;
             self.waiting.clear();
+            (self.noticed, self.withheld) = (None, None);
         }
     }
 
@@ -151,17 +215,12 @@ impl Mailbox {
     /// waiting one.
     pub(super) fn defer(&mut self) -> Option<u64> {
         self.state = State::Deferred;
-        let last = self
-            .waiting
-            .iter()
-            .rev()
-            .find_map(|outgoing| match outgoing {
-                Outgoing::Durable { seq, .. } => Some(*seq),
-                Outgoing::Latest { .. } => None,
-            });
+        let last = self.waiting.iter().rev().find_map(Outgoing::seq);
+        let withheld = self.withheld.take().map(|(_, last)| last);
+        self.noticed = None;
         self.waiting
             .retain(|outgoing| matches!(outgoing, Outgoing::Latest { .. }));
-        last
+        last.max(withheld)
     }
 }
 
@@ -198,6 +257,67 @@ mod tests {
         let order: Vec<_> = std::iter::from_fn(|| mailbox.take()).collect();
         assert_eq!(order, [latest("b"), durable(1), latest("d"), durable(2)]);
         assert_eq!(mailbox.put(latest("e")), Next::Work);
+    }
+
+    fn notice(expires_at: i64, instead_of: Option<u64>) -> Outgoing {
+        Outgoing::TokenExpired {
+            expires_at,
+            instead_of,
+            message: Bytes::from_static(b"expired"),
+        }
+    }
+
+    #[test]
+    fn notice_of_an_expiry_follows_the_messages_before_it_and_is_sent_once() {
+        let mut mailbox = Mailbox::default();
+        assert_eq!(mailbox.put(durable(1)), Next::Work);
+        for instead_of in [None, Some(2), None, Some(3)] {
+            assert_eq!(mailbox.put(notice(7, instead_of)), Next::Nothing);
+        }
+        assert_eq!(mailbox.take(), Some(durable(1)));
+        assert_eq!(mailbox.take(), Some(notice(7, None)));
+        mailbox.notice_sent();
+        assert_eq!(mailbox.take(), None);
+        assert_eq!(mailbox.put(notice(7, Some(4))), Next::Nothing);
+        // Extended, and expired again.
+        assert_eq!(mailbox.put(durable(5)), Next::Work);
+        assert_eq!(mailbox.put(notice(9, Some(6))), Next::Nothing);
+        assert_eq!(mailbox.take(), Some(durable(5)));
+        assert_eq!(mailbox.take(), Some(notice(9, Some(6))));
+    }
+
+    #[test]
+    fn messages_in_place_of_a_failed_notice_are_deferred_and_later_ones_too() {
+        let mut mailbox = Mailbox::default();
+        mailbox.put(notice(7, None));
+        mailbox.take();
+        mailbox.put(notice(7, Some(2)));
+        mailbox.put(notice(7, Some(3)));
+        // Extended while the notice is in flight.
+        mailbox.put(durable(4));
+        assert_eq!(mailbox.notice_failed(), Some((2, 4)));
+        assert_eq!(mailbox.take(), None);
+        assert_eq!(mailbox.put(notice(7, Some(5))), Next::Defer);
+        assert_eq!(mailbox.put(durable(6)), Next::Defer);
+
+        // Of progress, nothing is deferred: the next message is replaced by another notice.
+        let mut mailbox = Mailbox::default();
+        mailbox.put(notice(7, None));
+        mailbox.take();
+        assert_eq!(mailbox.notice_failed(), None);
+        mailbox.take();
+        assert_eq!(mailbox.put(notice(7, None)), Next::Work);
+    }
+
+    #[test]
+    fn notice_behind_a_deferred_message_is_deferred_with_it() {
+        let mut mailbox = Mailbox::default();
+        mailbox.put(durable(1));
+        mailbox.take();
+        mailbox.put(notice(7, Some(2)));
+        mailbox.put(notice(7, Some(3)));
+        assert_eq!(mailbox.defer(), Some(3));
+        assert_eq!(mailbox.take(), None);
     }
 
     #[test]

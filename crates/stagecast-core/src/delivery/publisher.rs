@@ -714,7 +714,7 @@ impl<F: Publishes> Publisher<F> {
             .page(&self.lease.job_id, None, MAX_DIRECT_SUBSCRIBERS)
             .await?;
         self.sender.keep_only(&page.subscribers);
-        let known = KnownAudience::read_now(job, page.subscribers, page.more_after);
+        let known = KnownAudience::read_now(job, page.subscribers, page.more_after, now);
         self.audience = Some(known);
         Ok(())
     }

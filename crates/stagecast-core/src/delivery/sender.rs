@@ -9,6 +9,11 @@ use std::{
 
 use bytes::Bytes;
 use granted_aws::{Post, PostError};
+use stagecast_contract::{
+    ids::RequestId,
+    messages::{ErrorCode, ErrorReply, ServerMessage},
+    timestamp::Timestamp,
+};
 use tokio::{
     sync::{Notify, Semaphore},
     time::Instant,
@@ -22,7 +27,12 @@ use super::{
     stats::DeliveryStats,
     write_priority::{PauseGuard, SendGate},
 };
-use crate::{clock::Clock, metrics::StatsSnapshot, models::Subscriber, retry::RetryPolicy};
+use crate::{
+    clock::{Clock, random},
+    metrics::StatsSnapshot,
+    models::Subscriber,
+    retry::RetryPolicy,
+};
 
 /// Maximum number of concurrent posts, over all connections.
 const CONCURRENT_POSTS: usize = 128;
@@ -39,6 +49,8 @@ pub enum Outcome {
     Sent,
     /// The connection has ended, and its items can be deleted.
     Gone,
+    /// The notice that the token of the subscription has expired was sent, so the subscription can be ended.
+    TokenExpired,
     /// Durable messages were not sent; the delivery function has to send them.
     Deferred {
         /// The `seq` before the first of these messages.
@@ -110,10 +122,19 @@ impl<P: Post + 'static, A: DeliveryObserver> Sender<P, A> {
     }
 
     /// Queues a message for a subscriber. Never waits for the network.
+    ///
+    /// A subscriber whose token has expired gets a notice instead, once. The caller has read the subscriber after the
+    /// expiry: its token may have been extended until then.
     pub fn send(&self, subscriber: &Subscriber, outgoing: Outgoing) {
-        let seq = match &outgoing {
-            Outgoing::Durable { seq, .. } => Some(*seq),
-            Outgoing::Latest { .. } => None,
+        let seq = outgoing.seq();
+        let now = self.0.clock.now();
+        let outgoing = match subscriber.expired_token(now) {
+            Some(token) => Outgoing::TokenExpired {
+                expires_at: token.expires_at,
+                instead_of: seq,
+                message: token_expired_notice(subscriber, now),
+            },
+            None => outgoing,
         };
         let mut traffic = self.0.lock();
         let is_first = !traffic.mailboxes.contains_key(&subscriber.connection_id);
@@ -269,7 +290,7 @@ impl<P: Post, A: DeliveryObserver> Inner<P, A> {
                 job_id = %subscriber.job_id,
                 connection_id = destination.connection_id,
                 correlation_id = %subscriber.correlation_id,
-                seq = if let Outgoing::Durable { seq, .. } = outgoing { Some(*seq) } else { None },
+                seq = outgoing.seq(),
                 attempts,
                 cause = %cause,
                 "a message could not be sent; the job continues",
@@ -281,7 +302,14 @@ impl<P: Post, A: DeliveryObserver> Inner<P, A> {
                     self.mailbox(&destination.connection_id, |mailbox| mailbox.sent(*seq));
                 }
                 self.stats.sent(attempts, start.elapsed());
-                self.observer.on_outcome(subscriber, Outcome::Sent).await;
+                let outcome = match outgoing {
+                    Outgoing::TokenExpired { .. } => {
+                        self.mailbox(&destination.connection_id, Mailbox::notice_sent);
+                        Outcome::TokenExpired
+                    }
+                    Outgoing::Durable { .. } | Outgoing::Latest { .. } => Outcome::Sent,
+                };
+                self.observer.on_outcome(subscriber, outcome).await;
             }
             Delivery::Superseded => {}
             Delivery::Gone => {
@@ -292,11 +320,20 @@ impl<P: Post, A: DeliveryObserver> Inner<P, A> {
             Delivery::Spent { attempts, cause } => {
                 self.stats.retried(attempts);
                 failed(attempts, &cause);
-                if let Outgoing::Durable { seq, .. } = outgoing {
-                    let last = self.mailbox(&destination.connection_id, Mailbox::defer);
+                let unsent = match outgoing {
+                    Outgoing::Durable { seq, .. } => {
+                        let last = self.mailbox(&destination.connection_id, Mailbox::defer);
+                        Some((*seq, last.unwrap_or(*seq)))
+                    }
+                    Outgoing::TokenExpired { .. } => {
+                        self.mailbox(&destination.connection_id, Mailbox::notice_failed)
+                    }
+                    Outgoing::Latest { .. } => None,
+                };
+                if let Some((first, last)) = unsent {
                     let deferred = Outcome::Deferred {
-                        after_seq: seq.saturating_sub(1),
-                        through_seq: last.unwrap_or(*seq),
+                        after_seq: first.saturating_sub(1),
+                        through_seq: last,
                     };
                     self.stats.deferred(1);
                     self.observer.on_outcome(subscriber, deferred).await;
@@ -311,6 +348,22 @@ impl<P: Post, A: DeliveryObserver> Inner<P, A> {
             ),
         }
     }
+}
+
+/// The message to a subscriber whose token has expired.
+fn token_expired_notice(subscriber: &Subscriber, now: Timestamp) -> Bytes {
+    let job_id = &subscriber.job_id;
+    let notice = ServerMessage::Error(ErrorReply {
+        code: ErrorCode::TokenExpired,
+        message: format!(
+            "the token of the subscription to {job_id} has expired, so no more messages of the job are sent; the job \
+             goes on: subscribe again with a new token, and with `after_seq`"
+        ),
+        request_id: RequestId::new(now, random()).to_string(),
+        details: Some(serde_json::json!({ "job_id": job_id })),
+        timestamp: now,
+    });
+    Bytes::from(notice.to_json())
 }
 
 /// Posts within the sender's limits: its permits, the account's throttle and the priority of writes. A
@@ -386,6 +439,7 @@ mod tests {
             at_seq: 0,
             correlation_id: CorrelationId::new(since, [7; 8]),
             expires_at: since.plus_seconds(3600).epoch_seconds(),
+            token: None,
         }
     }
 

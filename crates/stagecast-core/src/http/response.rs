@@ -162,6 +162,9 @@ fn error_response(
         "{route:?} answers with {code:?}: add it to HttpRoute::errors"
     );
     let client_error = error.into_client_error(request_id.as_str());
+    let retry_after = client_error.details.get("retry_after_seconds");
+    let retry_after = retry_after.and_then(serde_json::Value::as_u64);
+    let retry_after = retry_after.and_then(|seconds| u32::try_from(seconds).ok());
     let body = ErrorBody {
         error: HttpError {
             code,
@@ -172,13 +175,14 @@ fn error_response(
     };
     ApiResponse {
         status: route.map_or(code.status(), |route| route.status_of(code)),
+        retry_after,
         ..ApiResponse::raw_json(serde_json::to_string(&body).unwrap_or_default())
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use stagecast_contract::limits::MAX_RESPONSE_STRING_BYTES;
+    use stagecast_contract::{http::HttpErrorCode, limits::MAX_RESPONSE_STRING_BYTES};
 
     use super::*;
     use crate::response_size::fits_into_response;
@@ -195,6 +199,20 @@ mod tests {
         assert_eq!(response["body"], "");
         assert_eq!(response["headers"]["content-type"], serde_json::Value::Null);
         assert_eq!(response["headers"]["retry-after"], "5");
+    }
+
+    #[test]
+    fn wait_of_an_error_is_the_header_retry_after() {
+        let id = RequestId::new(
+            stagecast_contract::timestamp::Timestamp::from_epoch_seconds(0),
+            [0; 8],
+        );
+        let error = ApiError::new(HttpErrorCode::TokenKeysUnavailable, "later")
+            .with("retry_after_seconds", 7);
+        let response = respond(Some(HttpRoute::ListJobs), &id, Err(error));
+        let response = serde_json::to_value(&response).unwrap();
+        assert_eq!(response["statusCode"], 503);
+        assert_eq!(response["headers"]["retry-after"], "7");
     }
 
     #[test]

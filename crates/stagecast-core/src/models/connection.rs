@@ -10,7 +10,7 @@ use stagecast_contract::{
 };
 use typed_contract::tables::Record;
 
-use super::{InvalidItem, ReplayAllowance, SentRange, item};
+use super::{InvalidItem, ReplayAllowance, SentRange, TokenAccess, item};
 
 /// The status of a connection. A connection that has ended has no item.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +64,8 @@ pub struct Connection {
     pub replay_allowance: ReplayAllowance,
     /// The part of the job's log that was replayed to the connection; only on a subscription's item.
     pub replayed: Option<SentRange>,
+    /// The owner token that has opened the subscription; none if an access key has. Only on a subscription's item.
+    pub token: Option<TokenAccess>,
 }
 
 /// A connection whose attributes are not valid.
@@ -116,6 +118,8 @@ struct Stored {
     replay_full_at: Option<u64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     replayed: Option<SentRange>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    token_access: Option<TokenAccess>,
 }
 
 impl Record for Connection {
@@ -155,6 +159,7 @@ impl Connection {
             pending_reply: None,
             replay_allowance: ReplayAllowance::default(),
             replayed: None,
+            token: None,
         }
     }
 
@@ -200,6 +205,7 @@ impl Connection {
             pending_reply: self.pending_reply.clone(),
             replay_full_at: self.replay_allowance.full_at_millis(),
             replayed: self.replayed,
+            token_access: self.token.clone(),
         })
     }
 
@@ -235,6 +241,7 @@ impl Connection {
             pending_reply: stored.pending_reply,
             replay_allowance: ReplayAllowance::stored(stored.replay_full_at),
             replayed: stored.replayed,
+            token: stored.token_access,
         };
         connection
             .validate()
@@ -279,6 +286,10 @@ mod tests {
         subscribed.replayed = Some(SentRange {
             after: 2,
             through: 5,
+        });
+        subscribed.token = Some(TokenAccess {
+            owner: "user-7".to_owned(),
+            expires_at: 1_705_314_900,
         });
         for connection in [connected, subscribed] {
             let item = connection.to_dynamodb_item().unwrap();

@@ -9,7 +9,7 @@ use stagecast_contract::{
 };
 use typed_contract::tables::Record;
 
-use super::{InvalidItem, item};
+use super::{InvalidItem, TokenAccess, item};
 
 /// An item of `job_subscribers`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +30,13 @@ pub struct Subscriber {
     pub correlation_id: CorrelationId,
     /// When DynamoDB may delete the item, in epoch seconds.
     pub expires_at: i64,
+    /// The owner token that has opened the subscription; none if an access key has.
+    #[serde(
+        default,
+        rename = "token_access",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub token: Option<TokenAccess>,
 }
 
 impl Record for Subscriber {
@@ -47,6 +54,11 @@ impl Subscriber {
     /// Whether the item has not expired at `now`. DynamoDB deletes expired items up to days later.
     pub fn is_live(&self, now: Timestamp) -> bool {
         now.epoch_seconds() < self.expires_at
+    }
+
+    /// The token of the subscription, if it has expired at `now`.
+    pub fn expired_token(&self, now: Timestamp) -> Option<&TokenAccess> {
+        self.token.as_ref().filter(|token| token.has_expired(now))
     }
 
     /// The subscriber as an item of `job_subscribers`.

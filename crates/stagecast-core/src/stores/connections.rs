@@ -45,7 +45,7 @@ pub fn correlation_id(connection_id: &str, connected_at: Timestamp) -> Correlati
 /// The items of connections in `websocket_connections`.
 #[derive(Debug)]
 pub struct ConnectionStore<F> {
-    database: Database<F>,
+    pub(super) database: Database<F>,
     clock: Clock,
 }
 
@@ -367,7 +367,7 @@ impl<F: Function> ConnectionStore<F> {
 
     /// Sends an update and retries conflicts with transactions, which are common while a client
     /// subscribes to many jobs at once.
-    async fn update(
+    pub(super) async fn update(
         &self,
         update: UpdateItemFluentBuilder,
     ) -> Result<UpdateItemOutput, SdkError<UpdateItemError>> {
@@ -385,6 +385,19 @@ impl<F: Function> ConnectionStore<F> {
     where
         F: Granted<GetItem<Connections>>,
     {
+        let subscription = self.subscription(connection_id, job_id).await?;
+        Ok(subscription.is_some())
+    }
+
+    /// The connection's subscription to the job, by a consistent read.
+    pub async fn subscription(
+        &self,
+        connection_id: &str,
+        job_id: &JobId,
+    ) -> Result<Option<Connection>, StoreError>
+    where
+        F: Granted<GetItem<Connections>>,
+    {
         let answer = self
             .database
             .get_item(&ConnectionKey {
@@ -395,14 +408,15 @@ impl<F: Function> ConnectionStore<F> {
             .send()
             .await
             .map_err(StoreError::of("reading a subscription"))?;
-        match answer.item {
-            Some(item) => Ok(Connection::from_dynamodb_item(item)?.is_live(self.clock.now())),
-            None => Ok(false),
-        }
+        let subscription = answer
+            .item
+            .map(Connection::from_dynamodb_item)
+            .transpose()?;
+        Ok(subscription.filter(|it| it.is_live(self.clock.now())))
     }
 
     /// The connection's own item and those of its subscriptions.
-    async fn items(&self, connection_id: &str) -> Result<Vec<Connection>, StoreError>
+    pub(super) async fn items(&self, connection_id: &str) -> Result<Vec<Connection>, StoreError>
     where
         F: Granted<Query<Connections>>,
     {

@@ -15,6 +15,7 @@ mod parameters;
 mod queue_listeners;
 mod results;
 mod subscriptions;
+mod token_access;
 mod transactions;
 mod uploads;
 mod waiting_jobs;
@@ -38,6 +39,7 @@ pub use subscriptions::{
     Authorized, CommitOutcome, Precondition, SubscribeContext, SubscribeError, SubscriptionRequest,
     SubscriptionStore,
 };
+pub use token_access::TokenExtension;
 pub use uploads::{Assembled, PartUrl, UploadStore};
 pub use waiting_jobs::WaitingJobStore;
 pub use worker_tokens::{QueueAccess, WorkerTokenStore};

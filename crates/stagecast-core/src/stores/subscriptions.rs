@@ -1,7 +1,10 @@
 //! Subscribing and unsubscribing. Each is one transaction, so that a durable message that is published at
 //! the same time is neither lost nor sent twice.
 
-use aws_sdk_dynamodb::types::{AttributeValue, builders::UpdateBuilder};
+use aws_sdk_dynamodb::types::{
+    AttributeValue,
+    builders::{DeleteBuilder, PutBuilder, UpdateBuilder},
+};
 use granted_aws::{Database, number, text};
 use stagecast_contract::{
     ids::{CorrelationId, JobId},
@@ -24,7 +27,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
-    models::{Connection, Job, ReplayAllowance, ReplayLimited, SentRange, Subscriber},
+    models::{Connection, Job, ReplayAllowance, ReplayLimited, SentRange, Subscriber, TokenAccess},
     owner_tokens::JobCredential,
     retry::RetryPolicy,
 };
@@ -57,6 +60,8 @@ pub struct Authorized {
     pub job: Job,
     /// The subscription that exists already and is renewed.
     subscription: Option<Connection>,
+    /// The token of the subscription once it is stored; none if an access key opens it.
+    token: Option<TokenAccess>,
     /// The connection's replay allowance as it was read.
     allowance: ReplayAllowance,
     /// Jobs that the connection may be subscribed to at a time.
@@ -70,11 +75,17 @@ impl Authorized {
         SentRange::unsent_after(self.replayed(), after)
     }
 
-    /// Whether the connection is subscribed and the subscription does not have to be renewed.
+    /// Whether the connection is subscribed by the same token or key, or by a later token, and the subscription does
+    /// not have to be renewed.
     pub fn is_subscribed(&self, now: Timestamp) -> bool {
-        self.subscription
-            .as_ref()
-            .is_some_and(|subscription| !is_half_expired(subscription.expires_at, now))
+        self.subscription.as_ref().is_some_and(|subscription| {
+            subscription.token == self.token && !is_half_expired(subscription.expires_at, now)
+        })
+    }
+
+    /// When the token of the subscription expires.
+    pub fn token_expires_at(&self) -> Option<Timestamp> {
+        self.token.as_ref().map(TokenAccess::expiry)
     }
 
     /// The connection's replay allowance as it was read.
@@ -114,6 +125,8 @@ pub enum Precondition {
 pub enum SubscribeError {
     /// The access key is missing or wrong, or the job does not exist.
     Forbidden,
+    /// The request relies on a subscription whose token has expired.
+    TokenExpired,
     /// The connection has the maximum number of subscriptions.
     TooMany,
     /// The connection has no item, or none any more.
@@ -213,6 +226,19 @@ impl<F: Function> SubscriptionStore<F> {
             credential.map_or(subscription.is_some(), |credential| credential.opens(job))
         });
         let job = job.ok_or(SubscribeError::Forbidden)?;
+        let current = subscription.as_ref().and_then(|it| it.token.as_ref());
+        let token = match credential {
+            Some(JobCredential::Token(access)) => {
+                Some(TokenAccess::from(access).replacing(current))
+            }
+            Some(JobCredential::AccessKey(_)) => None,
+            None => match current {
+                Some(token) if token.has_expired(self.clock.now()) => {
+                    return Err(SubscribeError::TokenExpired);
+                }
+                current => current.cloned(),
+            },
+        };
         if connection.pending_reply.is_some() {
             return Err(SubscribeError::ReplyPending);
         }
@@ -222,6 +248,7 @@ impl<F: Function> SubscriptionStore<F> {
         Ok(Authorized {
             job,
             subscription,
+            token,
             allowance: connection.replay_allowance,
             max_subscriptions,
         })
@@ -336,12 +363,7 @@ impl<F: Function> SubscriptionStore<F> {
             })
             .and_then(|transaction| {
                 transaction.put::<Connection>(|put| {
-                    put.set_item(Some(subscription_item))
-                        .condition_expression(if is_renewal {
-                            "attribute_exists(connection_id)"
-                        } else {
-                            "attribute_not_exists(connection_id)"
-                        })
+                    with_subscription(put.set_item(Some(subscription_item)), authorized)
                 })
             })
             .and_then(|transaction| {
@@ -365,62 +387,89 @@ impl<F: Function> SubscriptionStore<F> {
             + Granted<DeleteItem<Connections>>
             + Granted<DeleteItem<Subscribers>>,
     {
-        let id = job_id.as_str();
-        let job_key = JobKey { job_id: id };
-        let subscription_key = ConnectionKey {
-            connection_id,
-            job_id: id,
-        };
-        let connection_key = ConnectionKey {
-            connection_id,
-            job_id: CONNECTION_SENTINEL,
-        };
-        let subscriber_key = SubscriberKey {
-            job_id: id,
-            connection_id,
-        };
-        let write = || async {
-            let transaction = self
-                .database
-                .transaction()
-                .delete(&subscription_key, |delete| {
-                    delete.condition_expression("attribute_exists(connection_id)")
-                })
-                .and_then(|transaction| {
-                    transaction.update(&connection_key, |update| {
-                        update
-                            .update_expression("ADD subscriptions :less")
-                            .condition_expression("attribute_exists(connection_id)")
-                            .expression_attribute_values(":less", number(-1))
-                    })
-                })
-                .and_then(|transaction| transaction.delete(&subscriber_key, |delete| delete))
-                .and_then(|transaction| {
-                    transaction.update(&job_key, |update| {
-                        update
-                            .update_expression("ADD subscribers_version :one")
-                            .condition_expression("attribute_exists(job_id)")
-                            .expression_attribute_values(":one", number(1))
-                    })
-                })
-                .map_err(|error| CancelledTransaction::Failed(error.into()))?;
-            transaction
-                .build()
-                .send()
-                .await
-                .map_err(|error| cancellation_cause("unsubscribing", error))
-        };
-        match RetryPolicy::TRANSACTION_CONFLICT
-            .run(write, |cancelled| {
-                matches!(cancelled, CancelledTransaction::Contended)
+        end(&self.database, connection_id, job_id, None).await
+    }
+}
+
+/// Deletes the subscription and adds 1 to the job's `subscribers_version`, so that its publisher stops sending to the
+/// connection. With `expired`, only if both items have this token, or an earlier one of an extension that was
+/// interrupted. False if there was no such subscription.
+pub(super) async fn end<F>(
+    database: &Database<F>,
+    connection_id: &str,
+    job_id: &JobId,
+    expired: Option<&TokenAccess>,
+) -> Result<bool, StoreError>
+where
+    F: Function
+        + Granted<UpdateItem<Jobs>>
+        + Granted<UpdateItem<Connections>>
+        + Granted<DeleteItem<Connections>>
+        + Granted<DeleteItem<Subscribers>>,
+{
+    let id = job_id.as_str();
+    let job_key = JobKey { job_id: id };
+    let subscription_key = ConnectionKey {
+        connection_id,
+        job_id: id,
+    };
+    let connection_key = ConnectionKey {
+        connection_id,
+        job_id: CONNECTION_SENTINEL,
+    };
+    let subscriber_key = SubscriberKey {
+        job_id: id,
+        connection_id,
+    };
+    let with_token = |delete: DeleteBuilder, condition: &str| match expired {
+        Some(token) => delete
+            .condition_expression("token_access.expires_at <= :expired")
+            .expression_attribute_values(":expired", number(token.expires_at)),
+        None if condition.is_empty() => delete,
+        None => delete.condition_expression(condition),
+    };
+    let write = || async {
+        let transaction = database
+            .transaction()
+            .delete(&subscription_key, |delete| {
+                with_token(delete, "attribute_exists(connection_id)")
             })
+            .and_then(|transaction| {
+                transaction.update(&connection_key, |update| {
+                    update
+                        .update_expression("ADD subscriptions :less")
+                        .condition_expression("attribute_exists(connection_id)")
+                        .expression_attribute_values(":less", number(-1))
+                })
+            })
+            .and_then(|transaction| {
+                transaction.delete(&subscriber_key, |delete| with_token(delete, ""))
+            })
+            .and_then(|transaction| {
+                transaction.update(&job_key, |update| {
+                    update
+                        .update_expression("ADD subscribers_version :one")
+                        .condition_expression("attribute_exists(job_id)")
+                        .expression_attribute_values(":one", number(1))
+                })
+            })
+            .map_err(|error| CancelledTransaction::Failed(error.into()))?;
+        transaction
+            .build()
+            .send()
             .await
-        {
-            Ok(_) => Ok(true),
-            Err(CancelledTransaction::Condition) => Ok(false),
-            Err(CancelledTransaction::Contended) => Err(contended("unsubscribing")),
-            Err(CancelledTransaction::Failed(error)) => Err(error),
-        }
+            .map_err(|error| cancellation_cause("unsubscribing", error))
+    };
+    match RetryPolicy::TRANSACTION_CONFLICT
+        .run(write, |cancelled| {
+            matches!(cancelled, CancelledTransaction::Contended)
+        })
+        .await
+    {
+        Ok(_) => Ok(true),
+        Err(CancelledTransaction::Condition) => Ok(false),
+        Err(CancelledTransaction::Contended) => Err(contended("unsubscribing")),
+        Err(CancelledTransaction::Failed(error)) => Err(error),
     }
 }
 
@@ -440,6 +489,7 @@ fn items(
     subscription.last_activity = now;
     subscription.replayed = authorized.replayed();
     subscription.expires_at = now.plus_seconds(CONNECTION_TTL_SECONDS);
+    subscription.token = authorized.token.clone();
     let subscriber = Subscriber {
         job_id: request.job_id.clone(),
         connection_id: request.connection_id.to_owned(),
@@ -451,8 +501,25 @@ fn items(
         },
         correlation_id: request.correlation_id.clone(),
         expires_at: subscription.expires_at.epoch_seconds(),
+        token: authorized.token.clone(),
     };
     (subscription, subscriber)
+}
+
+/// Adds the condition that the subscription is as it was read: a token that has extended it in the meantime must not be
+/// replaced.
+fn with_subscription(put: PutBuilder, authorized: &Authorized) -> PutBuilder {
+    match &authorized.subscription {
+        None => put.condition_expression("attribute_not_exists(connection_id)"),
+        Some(Connection { token: None, .. }) => put.condition_expression(
+            "attribute_exists(connection_id) AND attribute_not_exists(token_access)",
+        ),
+        Some(Connection {
+            token: Some(token), ..
+        }) => put
+            .condition_expression("token_access.expires_at = :token_expires_at")
+            .expression_attribute_values(":token_expires_at", number(token.expires_at)),
+    }
 }
 
 /// Adds the condition that the job's item is as it was read, as far as `precondition` says.

@@ -10,4 +10,5 @@ mod queue_waker;
 mod retention;
 mod retries;
 mod runner;
+mod token_expiry;
 mod unattended;

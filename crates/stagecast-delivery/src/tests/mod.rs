@@ -7,6 +7,7 @@ mod limits;
 mod log;
 mod progress;
 mod queues;
+mod token_expiry;
 mod uploads;
 mod watchdog;
 
@@ -35,7 +36,11 @@ struct Site {
 
 impl Site {
     fn new() -> Self {
-        let (aws, clock) = (TestAws::new(), fixtures::clock());
+        Self::on(TestAws::new())
+    }
+
+    fn on(aws: TestAws) -> Self {
+        let clock = fixtures::clock();
         let environment = fixtures::environment(&aws);
         let config = aws.config::<DeliveryFunction>();
         let handler = Handler::new(&config, &environment, clock.clone());

@@ -16,7 +16,7 @@ mod wire;
 pub use executables::missing_executables;
 pub use finding::{Finding, Severity};
 pub use names::shared_suffixes;
-pub use tokens::missing_tokens;
+pub use tokens::{local_keys, missing_tokens};
 pub use wire::{Wire, WireError, broken_by};
 
 use cloudformation::{RenderError, Template};

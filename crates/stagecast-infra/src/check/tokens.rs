@@ -1,7 +1,21 @@
-//! Environments in which no job could be created.
+//! Environments in which no job could be created, or no token verified.
 
 use super::finding::Finding;
-use crate::environments::{Environment, JobCreation};
+use crate::environments::{Environment, JobCreation, OwnerTokens};
+
+/// A note on an environment whose keys are at a URL of the developer's machine, which only the local stack can
+/// use.
+pub fn local_keys(environment: &Environment) -> Option<Finding> {
+    let tokens = environment.tokens.as_ref();
+    let is_local = tokens.is_some_and(OwnerTokens::are_local);
+    is_local.then(|| {
+        Finding::note(
+            environment.name,
+            "the keys of `tokens` are at a URL of this machine, from which functions in AWS cannot fetch them: give an \
+             https:// URL, or list the keys",
+        )
+    })
+}
 
 /// The problem of an environment whose jobs only holders of tokens can create, without keys that verify tokens.
 pub fn missing_tokens(environment: &Environment) -> Option<Finding> {
@@ -21,7 +35,7 @@ pub fn missing_tokens(environment: &Environment) -> Option<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::environments::{JwtAuthorizer, OwnerTokens};
+    use crate::environments::JwtAuthorizer;
 
     #[test]
     fn production_needs_tokens_an_authorizer_or_a_decision() {
@@ -48,5 +62,17 @@ mod tests {
         ] {
             assert_eq!(missing_tokens(&decided), None);
         }
+    }
+
+    #[test]
+    fn keys_on_this_machine_are_reported() {
+        let with = |url| Environment {
+            tokens: Some(OwnerTokens::with_keys_at("stagecast", url).expect("valid")),
+            ..Environment::prod()
+        };
+        let note = local_keys(&with("http://127.0.0.1:8080/keys")).expect("a note");
+        assert_eq!(note.subject, "prod");
+        assert_eq!(local_keys(&with("https://login.example.com/keys")), None);
+        assert_eq!(local_keys(&Environment::prod()), None);
     }
 }

@@ -55,7 +55,11 @@ pub(crate) fn run(project: Project, arguments: &Arguments) -> anyhow::Result<Com
             .is_none_or(|name| it.name == name)
     };
     let checked = environments.iter().filter(is_checked);
-    findings.extend(checked.filter_map(check::missing_tokens));
+    findings.extend(checked.flat_map(|it| {
+        [check::missing_tokens(it), check::local_keys(it)]
+            .into_iter()
+            .flatten()
+    }));
     let mut outcome = print_findings(&mut output, "environments", &findings)?;
     let executables =
         check::missing_executables(project.product, &CargoWorkspace::read(&workspace()?));

@@ -21,18 +21,21 @@ pub(super) struct Given<'a> {
 
 impl<'a> Given<'a> {
     /// Verifies the token, if there is one. It counts, and not the access key, if both are given.
-    pub(super) fn verify(
+    pub(super) async fn verify(
         context: &Context,
         scope: Scope,
         access_key: Option<&'a AccessKey>,
         token: Option<&OwnerToken>,
     ) -> Result<Self, MessageError> {
         let now = context.clock.now();
-        let verify = |token: &OwnerToken| context.owner_tokens.verify(token.reveal(), scope, now);
-        Ok(Self {
-            access_key,
-            access: token.map(verify).transpose()?,
-        })
+        let access = match token {
+            Some(token) => {
+                let verified = context.owner_tokens.verify(token.reveal(), scope, now);
+                Some(verified.await?)
+            }
+            None => None,
+        };
+        Ok(Self { access_key, access })
     }
 
     /// What opens the job; none if the subscription of the connection has to.
@@ -64,11 +67,13 @@ pub(super) async fn load_job(
             job.filter(|job| credential.opens(job))
                 .ok_or_else(|| given.forbidden())
         }
-        None if context
-            .connections
-            .is_subscribed(connection_id, job_id)
-            .await? =>
-        {
+        None => {
+            let connections = &context.connections;
+            let subscription = connections.subscription(connection_id, job_id).await?;
+            let token = subscription.ok_or_else(forbidden)?.token;
+            if token.is_some_and(|token| token.has_expired(context.clock.now())) {
+                return Err(token_expired(job_id));
+            }
             let job = context.jobs.load(job_id).await?;
             job.ok_or_else(|| {
                 MessageError::new(
@@ -77,8 +82,16 @@ pub(super) async fn load_job(
                 )
             })
         }
-        None => Err(forbidden()),
     }
+}
+
+/// The error of a request that relies on a subscription whose token has expired.
+pub(super) fn token_expired(job_id: &JobId) -> MessageError {
+    MessageError::new(
+        ErrorCode::TokenExpired,
+        "the token of the subscription has expired; send `authenticate` with a new token, or a `token` with this message",
+    )
+    .with("job_id", job_id.as_str())
 }
 
 /// The same message for a job of another owner and for an unknown job.

@@ -67,7 +67,8 @@ async fn send_pending_reply(
     if !charge.await? {
         return Ok(PendingReplyOutcome::SentByAnother);
     }
-    send_subscribed_and_replay(context, invocation, &request_id, &job, after, None).await?;
+    // The URL of a connection has an access key, and no token.
+    send_subscribed_and_replay(context, invocation, &request_id, &job, after, None, None).await?;
     Ok(PendingReplyOutcome::Sent)
 }
 

@@ -21,7 +21,7 @@ pub(super) async fn handle(
 ) -> Result<(), MessageError> {
     activity::record(context, invocation).await?;
     let (job_id, key) = (&message.job_id, message.access_key.as_ref());
-    let given = Given::verify(context, Scope::Cancel, key, message.token.as_ref())?;
+    let given = Given::verify(context, Scope::Cancel, key, message.token.as_ref()).await?;
     let job = access::load_job(context, invocation, job_id, &given).await?;
     // The connection may be subscribed by a token that permits only to watch.
     if job.owner.is_some() && given.credential().is_none() {

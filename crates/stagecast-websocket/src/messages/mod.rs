@@ -2,6 +2,7 @@
 
 mod access;
 mod activity;
+mod authenticate;
 mod cancel_job;
 mod listen;
 mod ping;
@@ -64,6 +65,9 @@ async fn serve(
         }
         ClientMessage::StopListening(message) => {
             stop_listening::handle(context, invocation, request_id, message).await
+        }
+        ClientMessage::Authenticate(message) => {
+            authenticate::handle(context, invocation, request_id, message).await
         }
         ClientMessage::Ping(message) => {
             ping::handle(context, invocation, request_id, message).await

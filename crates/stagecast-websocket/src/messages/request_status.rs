@@ -20,7 +20,7 @@ pub(super) async fn handle(
 ) -> Result<(), MessageError> {
     activity::record(context, invocation).await?;
     let (job_id, key) = (&message.job_id, message.access_key.as_ref());
-    let given = Given::verify(context, Scope::Watch, key, message.token.as_ref())?;
+    let given = Given::verify(context, Scope::Watch, key, message.token.as_ref()).await?;
     let job = access::load_job(context, invocation, job_id, &given).await?;
     let before_last = job.seq.saturating_sub(1);
     let last = context.events.between(job_id, before_last, job.seq).await?;

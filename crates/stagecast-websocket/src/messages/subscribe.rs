@@ -12,7 +12,13 @@ use stagecast_core::{
     stores::{Authorized, CommitOutcome, Precondition, StoreError, SubscribeError},
 };
 
-use super::{MessageError, access::Given, activity, activity::replay_limited, connection_ended};
+use super::{
+    MessageError,
+    access::{Given, token_expired},
+    activity,
+    activity::replay_limited,
+    connection_ended,
+};
 use crate::{context::Context, invocation::Invocation, replay::send_subscribed_and_replay};
 
 /// Before this attempt, the job's progress must also be unchanged since it was read. A job that reports
@@ -41,17 +47,18 @@ pub(super) async fn handle(
 ) -> Result<(), MessageError> {
     let request = invocation.subscription_request(&message.job_id);
     let (key, token) = (message.access_key.as_ref(), message.token.as_ref());
-    let given = Given::verify(context, Scope::Watch, key, token)?;
+    let given = Given::verify(context, Scope::Watch, key, token).await?;
     let after = message.after_seq.unwrap_or(0);
     for attempt in 1..=MAX_ATTEMPTS {
         let authorized = authorize(context, invocation, &message.job_id, &given).await?;
-        let sent = authorized.replayed();
+        let (sent, expiry) = (authorized.replayed(), authorized.token_expires_at());
         let from = authorized.unsent_after(after);
         if authorized.is_subscribed(context.clock.now()) && from >= authorized.job.seq {
             // A repeated request. No write, so the publisher need not reload its subscribers.
             activity::record(context, invocation).await?;
             let job = &authorized.job;
-            send_subscribed_and_replay(context, invocation, request_id, job, after, sent).await?;
+            send_subscribed_and_replay(context, invocation, request_id, job, after, sent, expiry)
+                .await?;
             return Ok(());
         }
         let charged = authorized
@@ -74,7 +81,8 @@ pub(super) async fn handle(
                 // No publisher sends what was published between the read and the write.
                 job = context.jobs.load(&job.job_id).await?.unwrap_or(job);
             }
-            send_subscribed_and_replay(context, invocation, request_id, &job, after, sent).await?;
+            send_subscribed_and_replay(context, invocation, request_id, &job, after, sent, expiry)
+                .await?;
             return Ok(());
         }
     }
@@ -104,6 +112,7 @@ async fn authorize(
     }
     result.map_err(|error| match error {
         SubscribeError::Forbidden => given.forbidden(),
+        SubscribeError::TokenExpired => token_expired(job_id),
         SubscribeError::TooMany => too_many_subscriptions(context.max_subscriptions),
         SubscribeError::NoConnection => connection_ended(),
         SubscribeError::ReplyPending => {

@@ -1,5 +1,6 @@
 //! The handler on AWS in this process: events in, messages and items out.
 
+mod keys_at_a_url;
 mod lifecycle;
 mod listening;
 mod messages;

@@ -13,7 +13,7 @@ from ._run import run, run_job
 from ._tqdm import tqdm, trange
 from ._version import __version__
 from ._worker import Worker
-from .client import AsyncClient, Client
+from .client import AsyncClient, Client, JobsPage
 from .errors import (
     ApiError,
     Cancelled,
@@ -69,6 +69,7 @@ __all__ = [
     "JobLogFilter",
     "JobMessage",
     "JobSnapshot",
+    "JobsPage",
     "LeaseLost",
     "Limits",
     "NotFoundError",

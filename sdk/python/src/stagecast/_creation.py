@@ -55,20 +55,23 @@ class Created(JobKey):
 
 
 JobRef: TypeAlias = "JobKey | str"
-"""A created job, or the id of one; the access key is then a separate argument."""
+"""A created job, or the id of one: the access key is then a separate argument, or the client has a token."""
 
 
-def job_key(job: JobRef, access_key: str | None) -> JobKey:
-    """The id and the key in the arguments of a method."""
+def job_key(job: JobRef, access_key: str | None, *, has_token: bool) -> tuple[str, str | None]:
+    """The id and the key in the arguments of a method; without a key, the client's token counts."""
     if isinstance(job, JobKey):
-        return job if access_key is None else JobKey(job_id=job.job_id, access_key=access_key)
-    if not access_key:
-        raise TypeError(f"`access_key` is missing for the job {job!r}: pass it, or the result of `create`")
-    return JobKey(job_id=job, access_key=access_key)
+        return job.job_id, job.access_key if access_key is None else access_key
+    if not access_key and not has_token:
+        raise TypeError(
+            f"`access_key` is missing for the job {job!r}: pass it, or the result of `create`; "
+            "or give the client a `token` of the job's owner"
+        )
+    return job, access_key or None
 
 
-def job_path(key: JobKey, what: str = "") -> str:
-    return f"/v1/jobs/{quote(key.job_id, safe='')}{what}"
+def job_path(job_id: str, what: str = "") -> str:
+    return f"/v1/jobs/{quote(job_id, safe='')}{what}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

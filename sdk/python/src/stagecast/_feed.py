@@ -11,7 +11,8 @@ import logging
 import math
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 from ._sequence import Sequence
@@ -51,6 +52,15 @@ POLL_JITTER = 0.1
 BACKOFF_FIRST = 0.5
 BACKOFF_LONGEST = 30.0
 
+TOKEN_RENEWAL = 0.8
+"""The part of the life of a token after which the connection gets a newer one."""
+TOKEN_RETRY_INTERVAL = 5.0
+"""Shortest time between two tokens of a connection."""
+TOKEN_CODES = frozenset({"invalid_token", "token_keys_unavailable"})
+TEMPORARY_REASONS = frozenset({"expired", "not_yet_valid", "unknown_key"})
+"""Reasons of `invalid_token` that the next token may not have: the function returned one from its cache, or the service
+does not have its key yet."""
+
 PERMANENT_CODES = frozenset({"forbidden", "job_not_found", "invalid_job_id", "invalid_message"})
 """Error codes that end the watch, because a repeated request would get the same."""
 
@@ -85,7 +95,14 @@ class Poll:
     after_seq: int
 
 
-Command: TypeAlias = Connect | Send | Close | Poll
+@dataclass(frozen=True, slots=True)
+class Authorize:
+    """Get a fresh token and report `authorized` or `unauthorized` with this number."""
+
+    connection: int
+
+
+Command: TypeAlias = Connect | Send | Close | Poll | Authorize
 
 
 @dataclass(slots=True)
@@ -97,32 +114,41 @@ class _Connection:
     """The `request_id` whose reply proves that the connection works."""
     is_open: bool = False
     idle_at: float | None = None
+    is_subscribed: bool = False
+    token: str | None = field(default=None, repr=False)
+    """The latest token of the connection."""
 
 
 class Feed:
-    """Watches one job until its end message, or until the service refuses."""
+    """Watches one job until its end message, or until the service refuses.
+
+    Without `access_key`, the driver gets a token for each connection, and another one before it expires.
+    """
 
     def __init__(
         self,
         job_id: str,
-        access_key: str,
+        access_key: str | None,
         *,
         after_seq: int = 0,
         use_websocket: bool = True,
+        is_token_renewable: bool = True,
         uniform: Callable[[], float] = random.random,
     ) -> None:
         self.job = WatchedJob(job_id=job_id)
         self.error: StagecastError | None = None
         """Why the watch ended before the job."""
         self._job_id = job_id
-        self._key = {"job_id": job_id, "access_key": access_key}
+        self._access_key = access_key
+        self._is_token_renewable = is_token_renewable
+        """Whether the driver can get another token than the first one."""
         self._use_websocket = use_websocket
         self._uniform = uniform
         self._sequence = Sequence(after_seq)
         self._snapshot_seq = 0
         self._messages: list[JobMessage] = []
         self._commands: list[Command] = []
-        self._timers: dict[Literal["retry", "renew", "gap", "http", "poll"], float] = {}
+        self._timers: dict[Literal["retry", "renew", "gap", "http", "poll", "token"], float] = {}
         self._live: _Connection | None = None
         self._opening: _Connection | None = None
         self._live_since = 0.0
@@ -197,7 +223,32 @@ class Feed:
         connection = self._find(number)
         if connection is not None:
             connection.is_open = True
+            if self._access_key is None:
+                self._commands.append(Authorize(number))
+            else:
+                self._subscribe(connection, now)
+
+    def authorized(self, number: int, token: str, now: float) -> None:
+        """There is a token for the connection."""
+        connection = self._find(number)
+        if connection is None:
+            return
+        connection.token = token
+        if connection.is_subscribed:
+            self._send(connection, {"type": "authenticate", "token": token}, now)
+        else:
             self._subscribe(connection, now)
+
+    def unauthorized(self, number: int, reason: str, now: float) -> None:
+        """There is no token for the connection: the caller's function has failed."""
+        connection = self._find(number)
+        if connection is None:
+            return
+        self._warn(f"no token: {reason}")
+        if connection.is_subscribed:
+            self._timers["token"] = now + TOKEN_RETRY_INTERVAL
+        else:
+            self._drop(connection, now)
 
     def received(self, number: int, text: str | bytes, now: float) -> None:
         connection = self._find(number)
@@ -259,7 +310,8 @@ class Feed:
         self._is_reachable = False
         status = error.status or 0
         is_refused = 400 <= status < 500 and status not in (408, 425, 429)
-        if error.code in PERMANENT_CODES or (is_refused and not self._use_websocket):
+        is_permanent = self._is_permanent(error)
+        if is_permanent or (is_refused and not self._use_websocket and error.code != "invalid_token"):
             self._end(error)
             return
         self._warn(error)
@@ -284,6 +336,9 @@ class Feed:
                 self._start_polling()
             elif name == "poll":
                 self._send_poll()
+            elif name == "token":
+                if self._live is not None:
+                    self._commands.append(Authorize(self._live.number))
             else:
                 self._request_missing(now)
 
@@ -318,7 +373,12 @@ class Feed:
 
     def _subscribe(self, connection: _Connection, now: float) -> None:
         resume = {"after_seq": self.seq} if self.seq > 0 else {}
-        self._send(connection, {"type": "subscribe", **self._key, **resume}, now)
+        self._send(connection, {"type": "subscribe", **self._key(connection), **resume}, now)
+
+    def _key(self, connection: _Connection) -> dict[str, str | None]:
+        if self._access_key is None:
+            return {"job_id": self._job_id, "token": connection.token}
+        return {"job_id": self._job_id, "access_key": self._access_key}
 
     def _probe(self, connection: _Connection, now: float) -> None:
         """Checks that the connection works. The reply also shows whether the last durable message was lost,
@@ -327,7 +387,7 @@ class Feed:
         connection.idle_at = None
         if connection.awaited is None:
             # With the key, it is answered also if the service has lost the subscription.
-            self._send(connection, {"type": "request_status", **self._key}, now)
+            self._send(connection, {"type": "request_status", **self._key(connection)}, now)
 
     def _send(self, connection: _Connection, message: dict[str, Any], now: float) -> None:
         self._requests += 1
@@ -346,6 +406,10 @@ class Feed:
         try:
             if frame["type"] == "subscribed":
                 self._subscribed(connection, frame, now)
+            elif frame["type"] == "authenticated":
+                self._schedule_token(frame, now)
+                if frame.get("subscriptions") == 0:
+                    self._subscribe(connection, now)
             elif frame["type"] == "job_status":
                 self._accept_snapshot(parse_snapshot(frame), True, now)
             elif frame["type"] == "error":
@@ -358,6 +422,7 @@ class Feed:
 
     def _subscribed(self, connection: _Connection, frame: dict[str, Any], now: float) -> None:
         snapshot = parse_snapshot(frame["status"])
+        connection.is_subscribed = True
         if connection is self._opening:
             # The previous connection is closed only now; the replayed log has what it did not deliver.
             if self._live is not None:
@@ -367,17 +432,28 @@ class Feed:
             self._was_live = True
             self._stop_polling()
             self._timers["renew"] = now + RENEW_AFTER - self._uniform() * RENEW_JITTER
+        if connection is self._live:
+            self._schedule_token(frame, now)
         self._accept_snapshot(snapshot, frame.get("recovered") is not False, now)
 
     def _rejected(self, connection: _Connection, reply: dict[str, Any], now: float) -> None:
         code = str(reply.get("code"))
         kind = ForbiddenError if code == "forbidden" else ApiError
         error = kind(str(reply.get("message")), code=code, request_id=reply.get("request_id"))
-        if code in PERMANENT_CODES:
+        error.details.update(reply.get("details") or {})
+        if code == "token_expired" and self._is_token_renewable:
+            # The subscription has ended. The log has what the service sends from here on.
+            connection.is_subscribed = False
+            self._commands.append(Authorize(connection.number))
+            return
+        if self._is_permanent(error):
             self._end(error)
             return
         self._warn(error)
         wait = _retry_after(reply)
+        if connection is self._live and code in TOKEN_CODES:
+            # The subscription lasts as long as its earlier token.
+            self._timers["token"] = now + max(wait, TOKEN_RETRY_INTERVAL)
         if code == "replay_limited":
             self._replay_allowed_at = now + wait
         if connection is self._opening:
@@ -387,6 +463,20 @@ class Feed:
             self._timers.pop("gap", None)
             self._watch_gap(now)
 
+    def _is_permanent(self, error: StagecastError) -> bool:
+        if error.code == "invalid_token" and error.details.get("reason") in TEMPORARY_REASONS:
+            return not self._is_token_renewable
+        is_about_token = error.code in ("invalid_token", "token_forbidden", "token_expired", "token_required")
+        return is_about_token or error.code in PERMANENT_CODES
+
+    def _schedule_token(self, reply: Mapping[str, Any], now: float) -> None:
+        """Sets when the connection needs a newer token. Both times are those of the service's clock."""
+        self._timers.pop("token", None)
+        expires_at = reply.get("token_expires_at")
+        if isinstance(expires_at, str) and self._is_token_renewable:
+            lifetime = (_parse_time(expires_at) - _parse_time(reply["timestamp"])).total_seconds()
+            self._timers["token"] = now + max(lifetime * TOKEN_RENEWAL, TOKEN_RETRY_INTERVAL)
+
     def _drop(self, connection: _Connection, now: float) -> None:
         self._commands.append(Close(connection.number))
         self._forget(connection, now)
@@ -395,6 +485,7 @@ class Feed:
         if connection is self._live:
             self._live = None
             self._timers.pop("renew", None)
+            self._timers.pop("token", None)
             if now - self._live_since > STABLE_AFTER:
                 self._failures = 0
             # The replacement of the connection may be in progress already.
@@ -510,6 +601,11 @@ def _parse(text: str | bytes) -> dict[str, Any]:
     if isinstance(frame, dict):
         return frame
     return {"message": f"the service sent a frame that is not a JSON object: {text[:200]!r}"}
+
+
+def _parse_time(text: str) -> datetime:
+    # Before Python 3.11, the suffix Z is not understood.
+    return datetime.fromisoformat(text.replace("Z", "+00:00"))
 
 
 def _retry_after(reply: Mapping[str, Any]) -> float:

@@ -8,8 +8,8 @@ import json
 import os
 import threading
 import weakref
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -22,7 +22,6 @@ from ._creation import (
     MAX_BODY,
     MAX_INLINE,
     Created,
-    JobKey,
     JobOptions,
     JobRef,
     Limits,
@@ -35,7 +34,7 @@ from ._download import download
 from ._portal import Portal, Relay
 from ._transport import NO_RETRY, AsyncTransport, Request, api_url
 from .errors import ConfigurationError, ConflictError, NotFoundError
-from .messages import JobSnapshot, parse_snapshot
+from .messages import JobSnapshot, JobStatus, parse_snapshot
 from .upload import MAX_SINGLE_UPLOAD, Input, Source, Uploader, UploadProgress
 from .watch import AsyncWatch, Watch, WebSocketUrl
 
@@ -43,9 +42,18 @@ _Result = TypeVar("_Result")
 OnProgress: TypeAlias = Callable[[UploadProgress], Any]
 OnCreated: TypeAlias = Callable[[Created], Any]
 Token: TypeAlias = str | Callable[[], str | Awaitable[str]]
-"""A bearer token, or a function that returns a fresh one for each creation."""
+"""A bearer token, or a function that returns a fresh one for each request and before a watch's token expires."""
 
 _POLL_TIMEOUT = httpx.Timeout(10.0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobsPage:
+    """A page of the jobs of an owner."""
+
+    jobs: tuple[JobSnapshot, ...]
+    next_cursor: str | None
+    """For the next page; None if there are no more jobs."""
 
 
 class AsyncClient:
@@ -107,7 +115,7 @@ class AsyncClient:
             created = await self._created(request, on_created)
             if created.upload is None:
                 return created
-            uploader = self._uploader(created, source, on_progress, concurrency)
+            uploader = self._uploader(created, None, source, on_progress, concurrency)
             if not created.is_replayed:
                 await uploader.run(created.upload)
                 return created
@@ -130,7 +138,7 @@ class AsyncClient:
         concurrency: int = 4,
     ) -> None:
         with await asyncio.to_thread(Source, input) as source:
-            await self._uploader(job_key(job, access_key), source, on_progress, concurrency).run()
+            await self._uploader(job, access_key, source, on_progress, concurrency).run()
 
     def watch(
         self,
@@ -141,32 +149,69 @@ class AsyncClient:
         websocket_url: WebSocketUrl | None = None,
         use_websocket: bool = True,
     ) -> AsyncWatch:
-        key = job_key(job, access_key)
+        job_id, key = job_key(job, access_key, has_token=self._token is not None)
         of_job = job.websocket_url if isinstance(job, Created) else None
         address = websocket_url or self._websocket_url or of_job or self._found_websocket_url
         watch = AsyncWatch(
-            key.job_id,
-            key.access_key,
+            job_id,
+            key,
             websocket_url=address if use_websocket else None,
             after_seq=after_seq,
-            poll=lambda seq: self._events(key, seq),
-            cancel=lambda: self.cancel(key),
+            poll=lambda seq: self._events(job, access_key, seq),
+            cancel=lambda: self.cancel(job, access_key),
+            token=self._fresh_token,
+            is_token_renewable=callable(self._token),
         )
         self._watches.add(watch)
         return watch
 
+    async def jobs(
+        self,
+        *,
+        status: JobStatus | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> AsyncIterator[JobSnapshot]:
+        """The jobs of the token's owner, newest first. Pages are requested as they are read.
+
+        `status` and `labels` select jobs: those that have this status now, and all of these labels. A job that is
+        created during the iteration may be missing.
+        """
+        cursor: str | None = None
+        while True:
+            page = await self.jobs_page(status=status, labels=labels, cursor=cursor)
+            for snapshot in page.jobs:
+                yield snapshot
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    async def jobs_page(
+        self,
+        *,
+        status: JobStatus | None = None,
+        labels: Mapping[str, str] | None = None,
+        cursor: str | None = None,
+    ) -> JobsPage:
+        if self._token is None:
+            raise TypeError("`token` of the client is missing: jobs are listed for the owner of a token")
+        params = {f"label.{name}": value for name, value in (labels or {}).items()}
+        params |= {name: value for name, value in (("status", status), ("cursor", cursor)) if value is not None}
+        request = Request("GET", "/v1/jobs", await self._fresh_token(), params=params or None)
+        answer = (await self._transport.send(request)).json()
+        return JobsPage(
+            jobs=tuple(parse_snapshot(each) for each in answer["jobs"]), next_cursor=answer.get("next_cursor")
+        )
+
     async def snapshot(self, job: JobRef, access_key: str | None = None) -> JobSnapshot:
-        key = job_key(job, access_key)
-        answer = await self._transport.send(Request("GET", job_path(key), key.access_key))
+        answer = await self._transport.send(await self._request("GET", job, access_key))
         return parse_snapshot(answer.json())
 
     async def results(self, job: JobRef, access_key: str | None = None, *, stage: str | None = None) -> Any:
         return json.loads(await self.results_bytes(job, access_key, stage=stage))
 
     async def results_bytes(self, job: JobRef, access_key: str | None = None, *, stage: str | None = None) -> bytes:
-        key = job_key(job, access_key)
         params = None if stage is None else {"stage": stage}
-        request = Request("GET", job_path(key, "/results"), key.access_key, params=params)
+        request = await self._request("GET", job, access_key, "/results", params=params)
         return (await self._transport.send(request)).content
 
     async def download_artifact(
@@ -178,22 +223,20 @@ class AsyncClient:
         to: str | os.PathLike[str] | None = None,
         on_progress: OnProgress | None = None,
     ) -> Path:
-        key = job_key(job, access_key)
-        listed = (await self.snapshot(key)).artifacts
+        listed = (await self.snapshot(job, access_key)).artifacts
         artifact = next((each for each in listed if each.name == name), None)
         if artifact is None:
             names = ", ".join(repr(each.name) for each in listed) or "none"
             raise NotFoundError(f"the job has no artifact {name!r}; it has {names}", code="no_artifact")
         path = await asyncio.to_thread(_target, to, name)
-        at = job_path(key, f"/artifacts/{quote(name, safe='')}")
-        request = Request("GET", at, key.access_key, stream=True)
+        what = f"/artifacts/{quote(name, safe='')}"
+        request = await self._request("GET", job, access_key, what, stream=True)
         await download(self._transport, request, artifact, path, on_progress)
         return path
 
     async def cancel(self, job: JobRef, access_key: str | None = None) -> bool:
-        key = job_key(job, access_key)
         try:
-            await self._transport.send(Request("DELETE", job_path(key), key.access_key))
+            await self._transport.send(await self._request("DELETE", job, access_key))
         except ConflictError as error:
             if error.code != "job_already_finished":
                 raise
@@ -230,30 +273,54 @@ class AsyncClient:
 
     async def _created(self, request: Request, on_created: OnCreated | None) -> Created:
         if self._token is not None:
-            token = self._token
-            found = token if isinstance(token, str) else await asyncio.to_thread(token)
-            request = replace(request, key=await found if inspect.isawaitable(found) else found)
+            request = replace(request, key=await self._fresh_token())
         created = parse_created(await self._transport.send(request))
         self._found_websocket_url = created.websocket_url
         if on_created is not None:
             on_created(created)
         return created
 
-    def _uploader(self, key: JobKey, source: Source, on_progress: OnProgress | None, concurrency: int) -> Uploader:
+    async def _fresh_token(self) -> str:
+        token = self._token
+        if token is None or isinstance(token, str):
+            return token or ""
+        # The function may send a request for a token.
+        found = await asyncio.to_thread(token)
+        return await found if inspect.isawaitable(found) else found
+
+    async def _key(self, job: JobRef, access_key: str | None) -> str:
+        """The access key of the job, or a fresh token."""
+        _, key = job_key(job, access_key, has_token=self._token is not None)
+        return await self._fresh_token() if key is None else key
+
+    async def _request(self, method: str, job: JobRef, access_key: str | None, what: str = "", **more: Any) -> Request:
+        job_id, _ = job_key(job, access_key, has_token=self._token is not None)
+        return Request(method, job_path(job_id, what), await self._key(job, access_key), **more)
+
+    def _uploader(
+        self,
+        job: JobRef,
+        access_key: str | None,
+        source: Source,
+        on_progress: OnProgress | None,
+        concurrency: int,
+    ) -> Uploader:
+        job_id, _ = job_key(job, access_key, has_token=self._token is not None)
         return Uploader(
             self._transport,
-            job_path(key, "/upload"),
-            key.access_key,
+            job_path(job_id, "/upload"),
+            lambda: self._key(job, access_key),
             source,
             on_progress=on_progress,
             concurrency=concurrency,
         )
 
-    async def _events(self, key: JobKey, after_seq: int) -> Any:
-        request = Request(
+    async def _events(self, job: JobRef, access_key: str | None, after_seq: int) -> Any:
+        request = await self._request(
             "GET",
-            job_path(key, "/events"),
-            key.access_key,
+            job,
+            access_key,
+            "/events",
             params={"after_seq": str(after_seq)},
             timeout=_POLL_TIMEOUT,
             policy=NO_RETRY,  # The watch has its own backoff.
@@ -266,8 +333,9 @@ class Client:
 
     `url` is the address of the HTTP API, by default the environment variable `STAGECAST_URL`. `websocket_url` is that
     of the WebSocket API: needed only to watch a job of which only id and key are known, because a created job has it.
-    Without it, such a watch polls over HTTP. `token` is sent with each creation, for an environment with a
-    `job_authorizer`. `http_client` makes the HTTP client, to set a proxy or TLS options.
+    Without it, such a watch polls over HTTP. `token` is an owner token, or a function that returns a fresh one: it is
+    sent with each creation, lists jobs, and opens jobs that are given by their id without an access key. A watch gets
+    another one before its token expires. `http_client` makes the HTTP client, to set a proxy or TLS options.
     """
 
     def __init__(
@@ -385,6 +453,37 @@ class Client:
         )
         return Watch(watch, portal, self)
 
+    def jobs(
+        self,
+        *,
+        status: JobStatus | None = None,
+        labels: Mapping[str, str] | None = None,
+    ) -> Iterator[JobSnapshot]:
+        """The jobs of the token's owner, newest first. Pages are requested as they are read.
+
+        `status` and `labels` select jobs: those that have this status now, and all of these labels. A job that is
+        created during the iteration may be missing.
+        """
+        cursor: str | None = None
+        while True:
+            page = self.jobs_page(status=status, labels=labels, cursor=cursor)
+            yield from page.jobs
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def jobs_page(
+        self,
+        *,
+        status: JobStatus | None = None,
+        labels: Mapping[str, str] | None = None,
+        cursor: str | None = None,
+    ) -> JobsPage:
+        """One page of `jobs`: at most 25, and possibly none although more follow. `cursor` is `next_cursor` of the
+        page before it.
+        """
+        return self._call(lambda client, _: client.jobs_page(status=status, labels=labels, cursor=cursor))
+
     def snapshot(self, job: JobRef, access_key: str | None = None) -> JobSnapshot:
         """The state of the job as it is now."""
         return self._call(lambda client, _: client.snapshot(job, access_key))
@@ -472,5 +571,15 @@ def _url(url: str | None) -> str:
 
 
 # The docstrings are written once, where most readers look.
-for _name in ("create", "upload", "watch", "snapshot", "results", "results_bytes", "download_artifact", "cancel"):
+for _name in (
+    "create",
+    "upload",
+    "watch",
+    "jobs_page",
+    "snapshot",
+    "results",
+    "results_bytes",
+    "download_artifact",
+    "cancel",
+):
     getattr(AsyncClient, _name).__doc__ = getattr(Client, _name).__doc__

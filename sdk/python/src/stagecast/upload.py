@@ -9,7 +9,7 @@ import mimetypes
 import os
 import tempfile
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -126,7 +126,7 @@ class Uploader:
         self,
         transport: AsyncTransport,
         path: str,
-        access_key: str,
+        key: Callable[[], Awaitable[str]],
         source: Source,
         *,
         on_progress: Callable[[UploadProgress], object] | None = None,
@@ -136,7 +136,8 @@ class Uploader:
             raise ValueError(f"`concurrency` is {concurrency}: expected at least 1")
         self._transport = transport
         self._path = path
-        self._key = access_key
+        self._key = key
+        """The access key, or a fresh token: an upload can take longer than a token is valid."""
         self._source = source
         self._on_progress = on_progress
         self._concurrency = concurrency
@@ -151,7 +152,7 @@ class Uploader:
         rounds_without_a_part = 0
         while True:
             if upload is None:
-                answer = await self._transport.send(Request("GET", self._path, self._key))
+                answer = await self._transport.send(Request("GET", self._path, await self._key()))
                 upload = answer.json().get("upload")
                 if upload is None:
                     return
@@ -160,7 +161,7 @@ class Uploader:
             try:
                 if not upload["parts"]:
                     await asyncio.to_thread(self._source.check_unchanged)
-                    await self._transport.send(Request("POST", self._path, self._key))
+                    await self._transport.send(Request("POST", self._path, await self._key()))
                     self._report(self._source.size)
                     return
                 await self._send_parts(upload)

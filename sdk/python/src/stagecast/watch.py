@@ -17,7 +17,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from . import _feed
-from ._feed import Close, Command, Connect, Feed, Poll, Send, Transport, WatchState
+from ._feed import Authorize, Close, Command, Connect, Feed, Poll, Send, Transport, WatchState
 from ._portal import Portal
 from ._version import __version__
 from .errors import StagecastError
@@ -46,6 +46,7 @@ class _Driver:
         feed: Feed,
         websocket_url: WebSocketUrl | None,
         poll: Callable[[int], Awaitable[Any]],
+        token: Callable[[], Awaitable[str]],
     ) -> None:
         self.feed = feed
         self.unread: list[JobMessage] = []
@@ -53,6 +54,8 @@ class _Driver:
         """Set when a message is unread or the watch is over."""
         self._websocket_url = websocket_url
         self._poll = poll
+        self._token = token
+        self._token_tasks: set[asyncio.Task[None]] = set()
         self._reports: deque[Callable[[float], None]] = deque()
         self._wake = asyncio.Event()
         self._sockets: dict[int, ClientConnection] = {}
@@ -86,7 +89,9 @@ class _Driver:
             self.feed.close()
             for number in list(self._tasks):
                 self._end(number)
-            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+            for task in self._token_tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks.values(), *self._token_tasks, return_exceptions=True)
 
     def report(self, event: Callable[[float], None]) -> None:
         self._reports.append(event)
@@ -103,6 +108,10 @@ class _Driver:
                 self._spawn(number, self._hold(number))
             case Poll(number, after_seq):
                 self._spawn(number, self._request(number, after_seq))
+            case Authorize(number):
+                task = asyncio.get_running_loop().create_task(self._authorize(number))
+                self._token_tasks.add(task)
+                task.add_done_callback(self._token_tasks.discard)
             case Close(number):
                 self._end(number)
             case Send(number, text):
@@ -159,6 +168,15 @@ class _Driver:
         found = await asyncio.to_thread(url)
         return await found if inspect.isawaitable(found) else found
 
+    async def _authorize(self, number: int) -> None:
+        try:
+            token = await self._token()
+        except Exception as error:
+            reason = f"{type(error).__name__}: {error}"
+            self.report(lambda now: self.feed.unauthorized(number, reason, now))
+        else:
+            self.report(lambda now: self.feed.authorized(number, token, now))
+
     async def _request(self, number: int, after_seq: int) -> None:
         try:
             answer = await self._poll(after_seq)
@@ -181,15 +199,23 @@ class AsyncWatch:
     def __init__(
         self,
         job_id: str,
-        access_key: str,
+        access_key: str | None,
         *,
         websocket_url: WebSocketUrl | None,
         after_seq: int,
         poll: Callable[[int], Awaitable[Any]],
         cancel: Callable[[], Awaitable[object]],
+        token: Callable[[], Awaitable[str]],
+        is_token_renewable: bool,
     ) -> None:
-        self._feed = Feed(job_id, access_key, after_seq=after_seq, use_websocket=websocket_url is not None)
-        self._driver = _Driver(self._feed, websocket_url, poll)
+        self._feed = Feed(
+            job_id,
+            access_key,
+            after_seq=after_seq,
+            use_websocket=websocket_url is not None,
+            is_token_renewable=is_token_renewable,
+        )
+        self._driver = _Driver(self._feed, websocket_url, poll, token)
         self._cancel = cancel
         self._task: asyncio.Task[None] | None = None
         self._has_raised = False

@@ -78,6 +78,7 @@ impl Frame {
             Self::Rejected(rejection) => rejection.request_id.as_deref(),
             Self::Message(message) => match &**message {
                 ServerMessage::Subscribed(reply) => Some(&reply.request_id),
+                ServerMessage::Authenticated(reply) => Some(&reply.request_id),
                 ServerMessage::Pong(reply) => Some(&reply.request_id),
                 _ => None,
             },

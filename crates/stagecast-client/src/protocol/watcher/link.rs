@@ -1,6 +1,6 @@
 //! One WebSocket connection of a watch.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// API Gateway closes a connection after ten idle minutes.
 const IDLE_PING_INTERVAL: Duration = Duration::from_mins(5);
@@ -13,13 +13,27 @@ const REPLY_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(pub(super) u64);
 
-#[derive(Debug)]
 pub(super) struct Link {
     pub(super) id: ConnectionId,
+    pub(super) is_subscribed: bool,
+    /// The latest token of the connection.
+    pub(super) token: Option<String>,
     /// The request whose reply proves that the connection works; none while the connection is opened.
     awaited: Option<String>,
     reply_by: Option<Duration>,
     ping_at: Option<Duration>,
+}
+
+/// Without the token.
+impl fmt::Debug for Link {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Link")
+            .field("id", &self.id)
+            .field("is_subscribed", &self.is_subscribed)
+            .field("awaited", &self.awaited)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Link {
@@ -27,6 +41,8 @@ impl Link {
     pub(super) fn new(id: ConnectionId, now: Duration) -> Self {
         Self {
             id,
+            is_subscribed: false,
+            token: None,
             awaited: None,
             reply_by: Some(now + REPLY_TIMEOUT),
             ping_at: None,

@@ -5,7 +5,7 @@ use super::*;
 fn settings(has_websocket: bool, after_seq: u64, seed: u64) -> WatchSettings {
     WatchSettings {
         job_id: "job_20240115_a".parse().unwrap(),
-        access_key: AccessKey::from_client("key"),
+        access: WatchAccess::Key(AccessKey::from_client("key")),
         after_seq,
         has_websocket,
         seed,
@@ -562,5 +562,204 @@ fn random_faults_deliver_the_whole_log_once_and_in_order() {
             .map(JobMessage::seq)
             .collect();
         assert_eq!(seqs, (1..=last).collect::<Vec<_>>(), "seed {seed}");
+    }
+}
+
+fn by_tokens(is_renewable: bool) -> (Watcher, ConnectionId) {
+    let settings = WatchSettings {
+        access: WatchAccess::Tokens { is_renewable },
+        ..settings(true, 0, 1)
+    };
+    let mut watcher = Watcher::start(settings, seconds(0));
+    let id = connected(&actions(&mut watcher));
+    watcher.opened(seconds(1), id);
+    assert!(matches!(&actions(&mut watcher)[..], [Action::Authorize(it)] if *it == id));
+    watcher.authorized(seconds(1), id, Ok("token-1".to_owned()));
+    (watcher, id)
+}
+
+/// `subscribed` of a subscription whose token is valid for five minutes.
+fn subscribed_by_token(request_id: &Value, seq: u64) -> String {
+    let text = subscribed(request_id.as_str().unwrap(), "running", seq, true);
+    let mut reply: Value = serde_json::from_str(&text).unwrap();
+    reply["token_expires_at"] = "2024-01-15T10:35:15Z".into();
+    reply.to_string()
+}
+
+fn live_by_tokens(is_renewable: bool) -> (Watcher, ConnectionId) {
+    let (mut watcher, id) = by_tokens(is_renewable);
+    let (_, frame) = sent(&actions(&mut watcher));
+    assert_eq!(
+        (&frame["type"], &frame["token"]),
+        (&json!("subscribe"), &json!("token-1"))
+    );
+    assert_eq!(frame.get("access_key"), None);
+    watcher.received(
+        seconds(1),
+        id,
+        &subscribed_by_token(&frame["request_id"], 0),
+    );
+    actions(&mut watcher);
+    (watcher, id)
+}
+
+fn authenticated(request_id: &Value, subscriptions: u32) -> String {
+    json!({
+        "type": "authenticated", "owner": "user-7", "token_expires_at": "2024-01-15T10:35:15Z",
+        "subscriptions": subscriptions, "request_id": request_id, "timestamp": "2024-01-15T10:30:15Z",
+    })
+    .to_string()
+}
+
+fn token_error(code: &str, details: &Value) -> String {
+    json!({ "type": "error", "code": code, "message": "m", "request_id": "r", "details": details })
+        .to_string()
+}
+
+/// Lets the time pass until the watch asks for a token, and answers its pings.
+fn until_authorize(watcher: &mut Watcher, id: ConnectionId) -> Duration {
+    loop {
+        let at = watcher.next_tick().expect("the watch is not over");
+        assert!(at < seconds(1000), "no token is asked for");
+        watcher.tick(at);
+        for action in actions(watcher) {
+            match action {
+                Action::Authorize(it) => {
+                    assert_eq!(it, id);
+                    return at;
+                }
+                Action::Send(_, frame) => {
+                    let frame: Value = serde_json::from_str(&frame).unwrap();
+                    let pong = json!({ "type": "pong", "request_id": frame["request_id"], "timestamp": "2024-01-15T10:30:15Z" });
+                    watcher.received(at, id, &pong.to_string());
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn connection_authenticates_again_before_its_token_expires() {
+    let (mut watcher, id) = live_by_tokens(true);
+    let mut last = seconds(1);
+    for number in 2..5 {
+        let at = until_authorize(&mut watcher, id);
+        assert_eq!(at - last, seconds(240));
+        watcher.authorized(at, id, Ok(format!("token-{number}")));
+        let (_, frame) = sent(&actions(&mut watcher));
+        assert_eq!(frame["type"], "authenticate");
+        assert_eq!(frame["token"], format!("token-{number}"));
+        watcher.received(at, id, &authenticated(&frame["request_id"], 1));
+        assert!(actions(&mut watcher).is_empty());
+        last = at;
+    }
+}
+
+#[test]
+fn ended_subscription_is_opened_again_after_the_last_message() {
+    let (mut watcher, id) = live_by_tokens(true);
+    watcher.received(seconds(2), id, &durable(1, 9));
+    actions(&mut watcher);
+    watcher.received(seconds(3), id, &token_error("token_expired", &json!({})));
+    assert!(matches!(&actions(&mut watcher)[..], [Action::Authorize(_)]));
+    watcher.authorized(seconds(3), id, Ok("token-2".to_owned()));
+    let (_, frame) = sent(&actions(&mut watcher));
+    assert_eq!(frame["type"], "subscribe");
+    assert_eq!(
+        (&frame["token"], &frame["after_seq"]),
+        (&json!("token-2"), &json!(1))
+    );
+
+    // A token that extends nothing.
+    watcher.received(
+        seconds(3),
+        id,
+        &subscribed_by_token(&frame["request_id"], 1),
+    );
+    actions(&mut watcher);
+    let at = until_authorize(&mut watcher, id);
+    watcher.authorized(at, id, Ok("token-3".to_owned()));
+    let (_, frame) = sent(&actions(&mut watcher));
+    watcher.received(at, id, &authenticated(&frame["request_id"], 0));
+    assert_eq!(sent(&actions(&mut watcher)).1["type"], "subscribe");
+}
+
+#[test]
+fn fixed_token_ends_the_watch_when_it_expires() {
+    let (mut watcher, id) = live_by_tokens(false);
+    watcher.received(seconds(2), id, &token_error("token_expired", &json!({})));
+    let ended = actions(&mut watcher).pop();
+    assert!(
+        matches!(&ended, Some(Action::End(Err(error))) if error.code() == Some("token_expired")),
+        "{ended:?}"
+    );
+}
+
+#[test]
+fn watch_goes_on_without_a_token_for_a_while() {
+    let (mut watcher, id) = live_by_tokens(true);
+    let at = until_authorize(&mut watcher, id);
+    let none = || {
+        Err(Error::NoToken {
+            cause: "down".to_owned(),
+        })
+    };
+    watcher.authorized(at, id, none());
+    assert!(matches!(&actions(&mut watcher)[..], [Action::Warn(_)]));
+    let again = until_authorize(&mut watcher, id);
+    assert_eq!(again - at, TOKEN_RETRY_INTERVAL);
+    watcher.authorized(again, id, Ok("token-2".to_owned()));
+    sent(&actions(&mut watcher));
+    let unavailable = token_error(
+        "token_keys_unavailable",
+        &json!({ "retry_after_seconds": 20 }),
+    );
+    watcher.received(again, id, &unavailable);
+    assert!(matches!(&actions(&mut watcher)[..], [Action::Warn(_)]));
+
+    // A connection without a token is replaced.
+    let settings = WatchSettings {
+        access: WatchAccess::Tokens { is_renewable: true },
+        ..settings(true, 0, 1)
+    };
+    let mut watcher = Watcher::start(settings, seconds(0));
+    let id = connected(&actions(&mut watcher));
+    watcher.opened(seconds(1), id);
+    actions(&mut watcher);
+    watcher.authorized(seconds(1), id, none());
+    assert!(matches!(
+        &actions(&mut watcher)[..],
+        [Action::Warn(_), Action::Close(_)]
+    ));
+    assert_ne!(connected(&run(&mut watcher, seconds(5))), id);
+}
+
+#[test]
+fn refused_token_ends_the_watch_unless_the_next_one_may_be_accepted() {
+    for (code, details, is_renewable, ends) in [
+        (
+            "invalid_token",
+            json!({ "reason": "invalid_signature" }),
+            true,
+            true,
+        ),
+        ("invalid_token", json!({ "reason": "expired" }), true, false),
+        ("invalid_token", json!({ "reason": "expired" }), false, true),
+        (
+            "invalid_token",
+            json!({ "reason": "unknown_key" }),
+            true,
+            false,
+        ),
+        ("token_forbidden", json!({ "scope": "watch" }), true, true),
+        ("token_keys_unavailable", json!({}), true, false),
+    ] {
+        let (mut watcher, id) = by_tokens(is_renewable);
+        actions(&mut watcher);
+        watcher.received(seconds(1), id, &token_error(code, &details));
+        let all = actions(&mut watcher);
+        let has_ended = all.iter().any(|it| matches!(it, Action::End(Err(_))));
+        assert_eq!(has_ended, ends, "{code} {details}");
     }
 }

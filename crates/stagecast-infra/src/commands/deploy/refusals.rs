@@ -72,9 +72,10 @@ fn line(change: &ResourceChange) -> String {
     )
 }
 
-/// Refuses an environment in which no job could be created.
+/// Refuses an environment in which no job could be created, or no token verified.
 pub(super) fn require_tokens(environment: &Environment) -> anyhow::Result<()> {
-    let Some(finding) = check::missing_tokens(environment) else {
+    let finding = check::missing_tokens(environment).or_else(|| check::local_keys(environment));
+    let Some(finding) = finding else {
         return Ok(());
     };
     bail!(
