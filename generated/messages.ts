@@ -25,22 +25,29 @@ export type AccessKey = string;
 /** An owner token as a client sends it: a JSON Web Token. Never logged, and not stored. */
 export type OwnerToken = string;
 
-/** Subscribe to a job. */
+/**
+ * Subscribe to a job, or to the feed of an owner: all jobs of the owner, also those that are created later. The
+ * message has either a `job_id` or an `owner`.
+ */
 export interface Subscribe {
   /** The job. */
-  job_id: JobId;
+  job_id?: JobId | null;
+  /** The owner, who must be that of `token`. The reply is `owner_subscribed`. */
+  owner?: string | null;
   /** The job's access key. Optional on a connection that is already subscribed to the job. */
   access_key?: AccessKey | null;
-  /** An owner token with the scope `watch`, in place of the access key. */
+  /** An owner token with the scope `watch`, in place of the access key. Required with `owner`. */
   token?: OwnerToken | null;
-  /** Send the durable messages after this `seq`. If absent, all of them are sent. */
+  /** Send the durable messages after this `seq`. If absent, all of them are sent. Not used with `owner`. */
   after_seq?: number | null;
 }
 
-/** Unsubscribe from a job. */
+/** Unsubscribe from a job, or from the feed of an owner. The message has either a `job_id` or an `owner`. */
 export interface Unsubscribe {
   /** The job. */
-  job_id: JobId;
+  job_id?: JobId | null;
+  /** The owner. The reply is `owner_unsubscribed`. */
+  owner?: string | null;
 }
 
 /** Cancel a job. */
@@ -102,6 +109,9 @@ export type ServerMessage =
   | ({ type: "job_cancelled" } & JobCancelled)
   | ({ type: "subscribed" } & Subscribed)
   | ({ type: "unsubscribed" } & Unsubscribed)
+  | ({ type: "owner_subscribed" } & OwnerSubscribed)
+  | ({ type: "owner_unsubscribed" } & OwnerUnsubscribed)
+  | ({ type: "job_created" } & OwnedJobCreated)
   | ({ type: "job_status" } & StatusReply)
   | ({ type: "cancel_requested" } & CancelRequested)
   | ({ type: "listening" } & Listening)
@@ -360,6 +370,44 @@ export interface Unsubscribed {
   /** The `request_id` of the request. */
   request_id: string;
   /** When the subscription ended. */
+  timestamp: Timestamp;
+}
+
+/**
+ * The connection is subscribed to the feed of the owner: it gets the messages of all jobs of the owner from now on. List the
+ * jobs after this message, so that none is missed.
+ */
+export interface OwnerSubscribed {
+  /** The owner. */
+  owner: string;
+  /** The `request_id` of the request. */
+  request_id: string;
+  /** Correlates the messages and log lines of the connection. */
+  correlation_id: string;
+  /** When the subscription was stored or found. */
+  timestamp: Timestamp;
+}
+
+/** The connection is no longer subscribed to the feed of the owner. */
+export interface OwnerUnsubscribed {
+  /** The owner. */
+  owner: string;
+  /** The `request_id` of the request. */
+  request_id: string;
+  /** When the subscription ended. */
+  timestamp: Timestamp;
+}
+
+/**
+ * The owner of a feed has a new job. The state is that of the time at which the message is sent, so the job may have durable
+ * messages, or have ended.
+ */
+export interface OwnedJobCreated {
+  /** The job. */
+  job_id: JobId;
+  /** The state of the job as in lists: without results and artifacts. */
+  status: JobSnapshot;
+  /** When the state was read. */
   timestamp: Timestamp;
 }
 

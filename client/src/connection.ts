@@ -1,4 +1,4 @@
-/** One WebSocket connection that is subscribed to one job. */
+/** One WebSocket connection that is subscribed to a job, or to the feed of an owner. */
 
 import type { ClientMessage, ServerMessage } from "../../generated/messages.js";
 import type { Reviver } from "./http.js";
@@ -30,15 +30,19 @@ export interface GatewayResponse {
 export type Frame = ServerMessage | GatewayResponse;
 
 /** A client message before the connection adds its `request_id`. */
-export type Request = ClientMessage extends infer Each
-  ? Each extends ClientMessage
-    ? Omit<Each, "request_id">
-    : never
-  : never;
+export type Request =
+  | (ClientMessage extends infer Each
+      ? Each extends ClientMessage
+        ? Omit<Each, "request_id">
+        : never
+      : never)
+  // Sent only to a service that has announced the end of a token.
+  | { type: "authenticate"; token: string };
+
+/** Returns the message that subscribes. `isRepeated` on a connection that has sent one before. */
+export type Subscription = (isRepeated: boolean) => Request;
 
 export interface ConnectionOwner {
-  /** The `seq` of the last received durable message, after which the subscription resumes. */
-  resumeAfter(): number;
   received(connection: Connection, frame: Frame): void;
   /** The connection was lost and not closed by its owner. Called once. */
   lost(connection: Connection): void;
@@ -67,7 +71,8 @@ let requests = 0;
 
 export class Connection {
   #socket: WebSocketLike;
-  #job: { job_id: string; access_key: string };
+  #subscription: Subscription;
+  #hasSubscribed = false;
   #owner: ConnectionOwner;
   #reviver: Reviver | undefined;
   #closed = false;
@@ -78,12 +83,12 @@ export class Connection {
 
   constructor(
     socket: WebSocketLike,
-    job: { job_id: string; access_key: string },
+    subscription: Subscription,
     owner: ConnectionOwner,
     reviver?: Reviver,
   ) {
     this.#socket = socket;
-    this.#job = job;
+    this.#subscription = subscription;
     this.#owner = owner;
     this.#reviver = reviver;
     this.#awaitReply("the connection");
@@ -97,11 +102,11 @@ export class Connection {
     socket.addEventListener("close", () => this.#lose());
   }
 
-  /** Subscribes to the job, or requests missing messages by subscribing again. */
+  /** Subscribes, or requests missing messages of a job by subscribing again. */
   subscribe(): void {
-    const after = this.#owner.resumeAfter();
-    const resume = after > 0 ? { after_seq: after } : {};
-    this.#awaitReply(this.send({ type: "subscribe", ...this.#job, ...resume }));
+    const request = this.#subscription(this.#hasSubscribed);
+    this.#hasSubscribed = true;
+    this.#awaitReply(this.send(request));
   }
 
   /** Checks that the connection still works. */
@@ -115,7 +120,7 @@ export class Connection {
     requests += 1;
     const frame = { ...request, request_id: `client_${requests}` };
     this.#socket.send(JSON.stringify(frame));
-    this.#owner.onFrame("out", "access_key" in frame ? { ...frame, access_key: "…" } : frame);
+    this.#owner.onFrame("out", withoutSecrets(frame));
     this.#restartIdleTimer();
     return frame.request_id;
   }
@@ -164,6 +169,11 @@ export class Connection {
     const delay = this.#owner.isSilent() ? IDLE_PING_INTERVAL_MS : SILENCE_BEFORE_PING_MS;
     this.#idleTimer = setTimeout(() => this.probe(), delay);
   }
+}
+
+function withoutSecrets(frame: object): object {
+  const hidden = ["access_key", "token"].filter((name) => name in frame);
+  return { ...frame, ...Object.fromEntries(hidden.map((name) => [name, "…"])) };
 }
 
 function parse(data: unknown, reviver?: Reviver): Frame {

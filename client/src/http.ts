@@ -1,14 +1,34 @@
 /** The client of the HTTP API. */
 
-import type { JobSnapshot } from "../../generated/messages.js";
+import type { JobSnapshot, JobStatus } from "../../generated/messages.js";
 import { StagecastError } from "./errors.js";
 import type { DurableMessage } from "./messages.js";
+import { type Token, TokenSource } from "./token.js";
 import type { Upload, UploadOptions, UploadState } from "./upload-control.js";
 
 /** The id of a job and the key that authorizes watching and cancelling it. */
 export interface JobKey {
   readonly jobId: string;
-  readonly accessKey: string;
+  /** Without a key, the `token` of the `HttpApi` authorizes the request. */
+  readonly accessKey?: string | undefined;
+}
+
+/** A page of the jobs of an owner, newest first. */
+export interface JobsPage {
+  /** The states of the jobs, without results and artifacts. */
+  jobs: JobSnapshot[];
+  /** The `cursor` of the next page; null if this is the last one. */
+  next_cursor: string | null;
+}
+
+/** Which jobs of an owner are listed. */
+export interface ListOptions extends RequestOptions {
+  /** The owner of the token, who is the default. */
+  owner?: string | undefined;
+  status?: JobStatus | undefined;
+  labels?: Record<string, string> | undefined;
+  /** The `next_cursor` of the page before. */
+  cursor?: string | null | undefined;
 }
 
 /** The response to a new job. */
@@ -53,6 +73,8 @@ export interface HttpApiOptions {
   fetch?: typeof fetch | undefined;
   /** Passed to `JSON.parse` for each response: see `Reviver`. */
   reviver?: Reviver | undefined;
+  /** The owner token of requests without an access key, and of new jobs. */
+  token?: Token | undefined;
 }
 
 /**
@@ -122,12 +144,14 @@ export class HttpApi {
   #fetch: typeof fetch;
   #customFetch: typeof fetch | undefined;
   #reviver: Reviver | undefined;
+  #token: TokenSource | null;
 
   constructor(base: string | URL, options: HttpApiOptions = {}) {
     this.base = String(base).replace(/\/+$/, "");
     this.#fetch = options.fetch ?? ((...request) => fetch(...request));
     this.#customFetch = options.fetch;
     this.#reviver = options.reviver;
+    this.#token = options.token === undefined ? null : new TokenSource(options.token);
   }
 
   /**
@@ -186,16 +210,17 @@ export class HttpApi {
     return sendInput(requests, input, known, options);
   }
 
-  #describe(input: object | undefined, options: CreateJobOptions): Promise<CreatedJob> {
+  async #describe(input: object | undefined, options: CreateJobOptions): Promise<CreatedJob> {
+    const authorization = await this.#authorization();
     return this.#request("/v1/jobs", {
       method: "POST",
       body: JSON.stringify({ ...descriptionOf(options), ...routeOf(options), input }),
-      headers: { "content-type": JOB_DESCRIPTION, ...options.headers },
+      headers: { "content-type": JOB_DESCRIPTION, ...authorization, ...options.headers },
       signal: options.signal ?? null,
     });
   }
 
-  #createFromBody(
+  async #createFromBody(
     input: Blob | ArrayBuffer | ArrayBufferView<ArrayBuffer>,
     type: string,
     options: CreateJobOptions,
@@ -206,7 +231,11 @@ export class HttpApi {
     return this.#request(`/v1/jobs${query && `?${query}`}`, {
       method: "POST",
       body: input,
-      headers: { ...(type && { "content-type": type }), ...options.headers },
+      headers: {
+        ...(type && { "content-type": type }),
+        ...(await this.#authorization()),
+        ...options.headers,
+      },
       signal: options.signal ?? null,
     });
   }
@@ -255,8 +284,28 @@ export class HttpApi {
     await this.#ask(key, "", options, "DELETE");
   }
 
+  /** Lists jobs of the token's owner, newest first. */
+  async jobs(options: ListOptions = {}): Promise<JobsPage> {
+    const query = new URLSearchParams();
+    for (const name of ["owner", "status", "cursor"] as const) {
+      const value = options[name];
+      if (value) query.set(name, value);
+    }
+    for (const [name, value] of Object.entries(options.labels ?? {})) {
+      query.set(`label.${name}`, value);
+    }
+    const request = { headers: await this.#authorization(), signal: options.signal ?? null };
+    return this.#request(`/v1/jobs?${query}`, request);
+  }
+
+  /** The header with the access key or, without one, with the token, if there is one. */
+  async #authorization(accessKey?: string): Promise<Record<string, string>> {
+    const bearer = accessKey ?? (await this.#token?.get());
+    return bearer === undefined ? {} : { authorization: `Bearer ${bearer}` };
+  }
+
   /** Sends a request about a job. */
-  #ask<Answer>(
+  async #ask<Answer>(
     key: JobKey,
     what: string,
     options?: RequestOptions,
@@ -265,7 +314,7 @@ export class HttpApi {
   ): Promise<Answer> {
     const request = {
       method,
-      headers: { authorization: `Bearer ${key.accessKey}` },
+      headers: await this.#authorization(key.accessKey),
       signal: options?.signal ?? null,
     };
     return this.#request(`/v1/jobs/${encodeURIComponent(key.jobId)}${what}`, request, isFile);
@@ -290,6 +339,8 @@ export class HttpApi {
       );
     }
     if (answer.ok && body !== undefined) return body as Answer;
+    // The next request has another token, if there is a function for it.
+    if (answer.status === 401) this.#token?.forget();
     throw refusal(answer, body);
   }
 }

@@ -1,48 +1,35 @@
 /** Watches one job over a WebSocket, with HTTP as the fallback. */
 
 import type { ErrorReply, JobSnapshot, Subscribed } from "../../generated/messages.js";
-import { backoff } from "./backoff.js";
 import { Cancellation } from "./cancellation.js";
-import type { ConnectionOwner, Frame, WebSocketConstructor } from "./connection.js";
-import { Connection } from "./connection.js";
+import type { Connection, Frame, Subscription } from "./connection.js";
 import { retryAfterMs, StagecastError } from "./errors.js";
 import { knownEventTarget } from "./events.js";
 import { Feed } from "./feed.js";
 import { HttpApi } from "./http.js";
 import type { WatchedJob } from "./job.js";
 import { applyMessage, applySnapshot, unknownJob } from "./job.js";
+import { Link, type LinkOwner } from "./link.js";
 import type { JobMessage } from "./messages.js";
 import { hasEnded, isEnd, isJobMessage } from "./messages.js";
 import type { Transport, WatchEvents, WatchOptions, WatchState } from "./options.js";
 import { Poll } from "./poll.js";
 import { Sequence } from "./sequence.js";
+import { TokenSource } from "./token.js";
 import { onWake } from "./wake.js";
 
-/**
- * API Gateway closes a connection after two hours. It is replaced 100 to 110 minutes after its
- * start; the spread keeps clients from reconnecting together.
- */
-const RENEW_AFTER_MS = 110 * 60_000;
-const RENEW_JITTER_MS = 10 * 60_000;
-/** A connection that lasted longer than this resets the backoff. */
-const STABLE_AFTER_MS = 5000;
 /** Missing messages may still be in flight; they are requested after this delay. */
 const GAP_TIMEOUT_MS = 1500;
 /** Every third request for missing messages goes over a new connection. */
 const ATTEMPTS_BEFORE_NEW_CONNECTION = 3;
-/** Number of failed attempts to connect after which the watch polls over HTTP. */
-const ATTEMPTS_BEFORE_HTTP = 2;
-/** Time without an open or rejected connection after which the watch polls over HTTP. */
-const CONNECT_TIMEOUT_MS = 5000;
 /** Error codes that end the watch, because a repeated request would get the same. */
 const PERMANENT_ERRORS = new Set([
   "forbidden",
   "job_not_found",
   "invalid_job_id",
   "invalid_message",
+  "token_forbidden",
 ]);
-
-type Timer = ReturnType<typeof setTimeout> | undefined;
 
 /** Watches a job until it ends. */
 export function watchJob(options: WatchOptions): JobWatch {
@@ -57,8 +44,10 @@ export function watchJob(options: WatchOptions): JobWatch {
  */
 export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIterable<JobMessage> {
   #options: WatchOptions;
-  #WebSocket: WebSocketConstructor | undefined;
+  /** Null without a `WebSocket`. */
+  #link: Link | null;
   #http: HttpApi | null;
+  #token: TokenSource | null;
   #poll: Poll | null = null;
   #sequence: Sequence;
   #snapshot: WatchedJob;
@@ -68,19 +57,7 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
   #history: JobMessage[] = [];
   #feeds = new Set<Feed>();
 
-  #live: Connection | null = null;
-  #opening: Connection | null = null;
-  /** Counts the attempts to connect, so that a URL that arrives late is not used. */
-  #connectCount = 0;
-  #liveSince = 0;
-  #attempt = 0;
-  #retryAt: number | null = null;
-  #timers: Record<"retry" | "renew" | "gap" | "http", Timer> = {
-    retry: undefined,
-    renew: undefined,
-    gap: undefined,
-    http: undefined,
-  };
+  #gapTimer: ReturnType<typeof setTimeout> | undefined;
   #gapAttempt = 0;
   /** The end of the service's rate limit on replays, in milliseconds since 1970. */
   #limitedUntil = 0;
@@ -95,9 +72,12 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
   constructor(options: WatchOptions) {
     super();
     this.#options = options;
-    this.#WebSocket = options.WebSocket ?? globalThis.WebSocket;
+    const { url, reviver, WebSocket = globalThis.WebSocket } = options;
+    const token = options.token === undefined ? null : new TokenSource(options.token);
+    this.#token = token;
+    this.#link = WebSocket ? new Link({ url, WebSocket, reviver, token }, this.#owner) : null;
     this.#http = options.httpApi ? new HttpApi(options.httpApi, options) : null;
-    if (!this.#WebSocket && !this.#http) {
+    if (!this.#link && !this.#http) {
       throw new TypeError(
         "no WebSocket is available: pass one (`import { WebSocket } from 'ws'`), or `httpApi` to poll over HTTP",
       );
@@ -106,7 +86,7 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
     this.#snapshot = unknownJob(options.jobId);
     this.#stopListening = this.#listen();
     if (options.signal?.aborted) this.#end(options.signal.reason);
-    else if (this.#WebSocket) void this.#connect();
+    else if (this.#link) void this.#link.connect();
     else this.#startPolling();
   }
 
@@ -117,7 +97,7 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
   /** How a `live` watch receives the job's state; null in other states. */
   get transport(): Transport | null {
     if (this.#state !== "live") return null;
-    return this.#live ? "websocket" : "http";
+    return this.#link?.live ? "websocket" : "http";
   }
 
   /** The known state of the job. Each change creates a new object. */
@@ -129,7 +109,7 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
    * When the next attempt to connect starts, in milliseconds since 1970; null if none is planned.
    */
   get retryAt(): number | null {
-    return this.#retryAt;
+    return this.#link?.retryAt ?? null;
   }
 
   /**
@@ -148,12 +128,9 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
   cancel(): Promise<void> {
     if (this.#cancellation && !this.#cancellation.isSettled) return this.#cancellation.promise;
     const cancellation = new Cancellation({
-      sendCancel: () => {
-        const { jobId: job_id, accessKey: access_key } = this.#options;
-        return this.#live?.send({ type: "cancel_job", job_id, access_key });
-      },
+      sendCancel: () => this.#sendCancel(),
       postCancel: () => this.#http?.cancel(this.#options),
-      probe: () => this.#live?.probe(),
+      probe: () => this.#link?.live?.probe(),
       accepted: () => this.#cancelAccepted(),
     });
     this.#cancellation = cancellation;
@@ -180,47 +157,27 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
 
   /* Connections */
 
-  async #connect(): Promise<void> {
-    const { url, jobId: job_id, accessKey: access_key, reviver } = this.#options;
-    clearTimeout(this.#timers.retry);
-    this.#retryAt = null;
-    this.#connectCount += 1;
-    const count = this.#connectCount;
-    if (!this.#live) {
-      this.#timers.http ??= setTimeout(() => this.#startPolling(), CONNECT_TIMEOUT_MS);
-    }
-    this.#updateState();
-    const isLate = () => count !== this.#connectCount || this.#isOver;
-    let address: string | URL;
-    try {
-      // Awaited even if it is not a promise, so that the caller can add listeners before the first
-      // event.
-      address = await (typeof url === "function" ? url() : url);
-    } catch (cause) {
-      // Any failure to get a URL is treated as temporary.
-      if (isLate()) return;
-      this.#warn(
-        new StagecastError(
-          "the function `url` did not return a URL to connect to; the watch retries",
-          {},
-          { cause },
-        ),
-      );
-      this.#retry();
-      return;
-    }
-    if (isLate() || !this.#WebSocket) return;
-    try {
-      const socket = new this.#WebSocket(String(address));
-      this.#opening = new Connection(socket, { job_id, access_key }, this.#owner, reviver);
-    } catch (cause) {
-      this.#cannotConnect(cause);
-      return;
-    }
-    // A retry is planned if the previous connection was lost while the URL was awaited.
-    clearTimeout(this.#timers.retry);
-    this.#retryAt = null;
-    this.#updateState();
+  #owner: LinkOwner = {
+    subscription: () =>
+      this.#token ? this.#token.get().then((it) => this.#with(it)) : this.#with(),
+    received: (connection, frame) => this.#received(connection, frame),
+    changed: () => this.#updateState(),
+    warn: (error) => this.#warn(error),
+    failing: () => this.#startPolling(),
+    unusable: (cause) => this.#cannotConnect(cause),
+    isSilent: () => this.#snapshot.status !== "running",
+    onFrame: (direction, frame) => this.#emit("frame", { direction, frame }),
+  };
+
+  /** The subscription with the access key, or with a token. A subscribed connection needs neither. */
+  #with(first?: string): Subscription {
+    return (isRepeated) => {
+      const { jobId: job_id, accessKey: access_key } = this.#options;
+      const { seq } = this.#sequence;
+      const token = isRepeated ? this.#token?.current : first;
+      const credential = this.#token ? token && { token } : access_key && { access_key };
+      return { type: "subscribe", job_id, ...credential, ...(seq > 0 && { after_seq: seq }) };
+    };
   }
 
   /** An invalid URL, or one that the page may not connect to, is a permanent failure. */
@@ -232,17 +189,24 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
     const { message = String(cause) } = cause as Partial<Error>;
     this.#warn(new StagecastError(message, {}, { cause }));
     // If this was the renewal of a connection, the current one stays in use.
-    if (!this.#live) this.#startPolling();
+    if (!this.#link?.live) this.#startPolling();
   }
 
-  #owner: ConnectionOwner = {
-    resumeAfter: () => this.#sequence.seq,
-    received: (connection, frame) => this.#received(connection, frame),
-    lost: (connection) => this.#lost(connection),
-    failed: (reason) => this.#warn(new StagecastError(reason)),
-    isSilent: () => this.#snapshot.status !== "running",
-    onFrame: (direction, frame) => this.#emit("frame", { direction, frame }),
-  };
+  #sendCancel(): string | null | undefined {
+    const live = this.#link?.live;
+    const { jobId: job_id, accessKey: access_key } = this.#options;
+    if (!live || !this.#token) {
+      return live?.send({ type: "cancel_job", job_id, ...(access_key && { access_key }) });
+    }
+    const token = this.#token.current;
+    if (token !== null) return live.send({ type: "cancel_job", job_id, token });
+    const send = () => this.#cancellation?.send();
+    this.#token.get().then(send, (cause) => {
+      const error = new StagecastError("there is no token to cancel with", {}, { cause });
+      this.#cancellation?.retry(error);
+    });
+    return null;
+  }
 
   #received(connection: Connection, frame: Frame): void {
     if (frame.type === undefined) {
@@ -250,7 +214,8 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
       const error = new StagecastError(message, { requestId: frame.requestId ?? null });
       this.#warn(error);
       // The frame has no `request_id`, so it may be the reply to `cancel_job`.
-      if (connection === this.#live && this.#cancellation?.isSent) this.#cancellation.retry(error);
+      if (connection === this.#link?.live && this.#cancellation?.isSent)
+        this.#cancellation.retry(error);
       return;
     }
     if ("job_id" in frame && frame.job_id !== this.#options.jobId) return;
@@ -262,20 +227,9 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
   }
 
   #subscribed(connection: Connection, message: Subscribed): void {
-    if (connection === this.#opening) {
-      // The previous connection is closed only now; the replayed log contains what it has not
-      // delivered.
-      this.#live?.close();
-      this.#live = connection;
-      this.#opening = null;
-      this.#liveSince = Date.now();
+    if (this.#link?.subscribed(connection, message)) {
       this.#poll?.stop();
       this.#poll = null;
-      clearTimeout(this.#timers.http);
-      this.#timers.http = undefined;
-      clearTimeout(this.#timers.renew);
-      const renewIn = RENEW_AFTER_MS - Math.random() * RENEW_JITTER_MS;
-      this.#timers.renew = setTimeout(() => void this.#connect(), renewIn);
       this.#nowLive();
       this.#cancellation?.send();
     }
@@ -292,57 +246,33 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
       } else {
         this.#cancellation.rejected(error);
       }
-    } else if (PERMANENT_ERRORS.has(code)) {
+    } else if (PERMANENT_ERRORS.has(code) || (code === "invalid_token" && !this.#renewToken())) {
       this.#end(error);
     } else {
       const waitMs = retryAfterMs(reply);
       if (code === "replay_limited") this.#limitedUntil = Date.now() + waitMs;
       this.#warn(error);
       // The subscription failed; retry over another connection.
-      if (connection === this.#opening) {
-        connection.close();
-        this.#lost(connection, waitMs);
+      if (connection === this.#link?.opening) {
+        this.#link.reject(connection, waitMs);
       } else if (code === "replay_limited") {
         // Requests the missing messages again after the rate limit.
-        clearTimeout(this.#timers.gap);
-        this.#timers.gap = undefined;
+        clearTimeout(this.#gapTimer);
+        this.#gapTimer = undefined;
         this.#watchGap();
       }
     }
   }
 
-  #lost(connection: Connection, waitMs = 0): void {
-    if (connection === this.#live) {
-      this.#live = null;
-      clearTimeout(this.#timers.renew);
-      if (Date.now() - this.#liveSince > STABLE_AFTER_MS) this.#attempt = 0;
-      // A renewal may be in progress.
-      if (this.#opening) this.#updateState();
-      else this.#retry();
-    } else if (connection === this.#opening) {
-      this.#opening = null;
-      this.#retry(waitMs);
-    }
+  /** Forgets a token that was refused. Returns whether there can be another one. */
+  #renewToken(): boolean {
+    this.#token?.forget();
+    return this.#token?.isRenewable === true;
   }
 
-  /** Schedules the next attempt to connect, `leastMs` from now at the earliest. */
-  #retry(leastMs = 0): void {
-    const wait = Math.max(leastMs, backoff(this.#attempt));
-    this.#attempt += 1;
-    clearTimeout(this.#timers.retry);
-    this.#retryAt = Date.now() + wait;
-    this.#timers.retry = setTimeout(() => void this.#connect(), wait);
-    if (this.#attempt >= ATTEMPTS_BEFORE_HTTP && !this.#live) this.#startPolling();
-    this.#updateState();
-  }
-
-  /**
-   * Checks the connection after a change of the network or the wake-up of the device, which may
-   * have lost it without a `close` event.
-   */
+  /** The network has changed, or the device has woken up. */
   #wake(): void {
-    if (this.#live) this.#live.probe();
-    else if (this.#retryAt !== null) void this.#connect();
+    this.#link?.wake();
     this.#poll?.wake();
   }
 
@@ -372,8 +302,7 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
       failed: (error) => {
         const { code, status } = error;
         // An older service has no such route.
-        const isPermanent =
-          PERMANENT_ERRORS.has(code ?? "") || (status === 404 && !this.#WebSocket);
+        const isPermanent = PERMANENT_ERRORS.has(code ?? "") || (status === 404 && !this.#link);
         if (isPermanent) this.#end(error);
         // An unreachable service is visible as the state; an error response is not.
         else if (status) this.#warn(error);
@@ -413,23 +342,24 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
 
   #watchGap(): void {
     if (!this.#sequence.hasGap || this.#isOver) {
-      clearTimeout(this.#timers.gap);
-      this.#timers.gap = undefined;
+      clearTimeout(this.#gapTimer);
+      this.#gapTimer = undefined;
       this.#gapAttempt = 0;
       return;
     }
-    if (this.#timers.gap !== undefined) return;
+    if (this.#gapTimer !== undefined) return;
     const delay = Math.max(
       GAP_TIMEOUT_MS * 2 ** Math.min(this.#gapAttempt, 4),
       this.#limitedUntil - Date.now(),
     );
-    this.#timers.gap = setTimeout(() => {
-      this.#timers.gap = undefined;
+    this.#gapTimer = setTimeout(() => {
+      this.#gapTimer = undefined;
       this.#gapAttempt += 1;
       // The service replays each durable message only once per connection, so another connection
       // gets it again.
-      if (this.#gapAttempt % ATTEMPTS_BEFORE_NEW_CONNECTION !== 0) this.#live?.subscribe();
-      else if (this.#live && !this.#opening) void this.#connect();
+      const link = this.#link;
+      if (this.#gapAttempt % ATTEMPTS_BEFORE_NEW_CONNECTION !== 0) link?.live?.subscribe();
+      else if (link?.live && !link.opening) void link.connect();
       this.#watchGap();
     }, delay);
   }
@@ -463,10 +393,10 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
 
   #updateState(): void {
     if (!this.#isOver) {
-      const isConnected = this.#live !== null || this.#poll?.isReachable === true;
+      const isConnected = Boolean(this.#link?.live) || this.#poll?.isReachable === true;
       this.#state = isConnected ? "live" : this.#wasLive ? "resuming" : "connecting";
     }
-    const now = `${this.#state} ${this.transport} ${this.#retryAt}`;
+    const now = `${this.#state} ${this.transport} ${this.retryAt}`;
     if (now === this.#lastState) return;
     this.#lastState = now;
     this.#emit("state", this.#state);
@@ -480,11 +410,8 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
     if (this.#isOver) return;
     this.#state = "ended";
     this.#error = error ?? null;
-    this.#retryAt = null;
-    for (const timer of Object.values(this.#timers)) clearTimeout(timer);
-    this.#live?.close();
-    this.#opening?.close();
-    this.#live = this.#opening = null;
+    clearTimeout(this.#gapTimer);
+    this.#link?.close();
     this.#poll?.stop();
     this.#stopListening();
     this.#endCancellation();

@@ -76,6 +76,57 @@ var init_errors = __esmMin((() => {
 		}
 	};
 }));
+// src/token.ts
+/** A token is replaced this long before it expires. */
+var MARGIN_MS = 3e4;
+var TokenSource = class {
+	#given;
+	#latest = null;
+	#pending = null;
+	constructor(given) {
+		this.#given = given;
+	}
+	/** Whether another token can be had when this one is refused. */
+	get isRenewable() {
+		return typeof this.#given === "function";
+	}
+	/** The latest token, if it is still valid for a while; null otherwise. */
+	get current() {
+		if (typeof this.#given === "string") return this.#given;
+		const expiresAt = this.#latest === null ? null : expiryOf(this.#latest);
+		return expiresAt !== null && expiresAt - Date.now() > MARGIN_MS ? this.#latest : null;
+	}
+	/** A token that is valid for a while. Rejects if the function fails. */
+	async get() {
+		return this.current ?? this.renew();
+	}
+	/** Gets another token from the function. */
+	async renew() {
+		const given = this.#given;
+		if (typeof given === "string") return given;
+		this.#pending ??= (async () => given())();
+		try {
+			this.#latest = await this.#pending;
+			return this.#latest;
+		} finally {
+			this.#pending = null;
+		}
+	}
+	/** Gets another token next time, because the service has refused the latest one. */
+	forget() {
+		this.#latest = null;
+	}
+};
+/** When a JSON Web Token expires, in milliseconds since 1970; null if that cannot be read. */
+function expiryOf(token) {
+	try {
+		const claims = token.split(".")[1] ?? "";
+		const { exp } = JSON.parse(atob(claims.replaceAll("-", "+").replaceAll("_", "/")));
+		return typeof exp === "number" ? exp * 1e3 : null;
+	} catch {
+		return null;
+	}
+}
 // \0vite/preload-helper.js
 var scriptRel = /* @__PURE__ */ (function detectScriptRel() {
 	const relList = typeof document !== "undefined" && document.createElement("link").relList;
@@ -429,11 +480,13 @@ var HttpApi = class {
 	#fetch;
 	#customFetch;
 	#reviver;
+	#token;
 	constructor(base, options = {}) {
 		this.base = String(base).replace(/\/+$/, "");
 		this.#fetch = options.fetch ?? ((...request) => fetch(...request));
 		this.#customFetch = options.fetch;
 		this.#reviver = options.reviver;
+		this.#token = options.token === void 0 ? null : new TokenSource(options.token);
 	}
 	/**
 	* Creates a job from an input. An input that is too large for a request is uploaded; the promise then
@@ -485,7 +538,8 @@ var HttpApi = class {
 		}, void 0, import.meta.url);
 		return sendInput(requests, input, known, options);
 	}
-	#describe(input, options) {
+	async #describe(input, options) {
+		const authorization = await this.#authorization();
 		return this.#request("/v1/jobs", {
 			method: "POST",
 			body: JSON.stringify({
@@ -495,12 +549,13 @@ var HttpApi = class {
 			}),
 			headers: {
 				"content-type": JOB_DESCRIPTION,
+				...authorization,
 				...options.headers
 			},
 			signal: options.signal ?? null
 		});
 	}
-	#createFromBody(input, type, options) {
+	async #createFromBody(input, type, options) {
 		const route = JSON.parse(JSON.stringify(routeOf(options)));
 		const query = `${new URLSearchParams(route)}`;
 		return this.#request(`/v1/jobs${query && `?${query}`}`, {
@@ -508,6 +563,7 @@ var HttpApi = class {
 			body: input,
 			headers: {
 				...type && { "content-type": type },
+				...await this.#authorization(),
 				...options.headers
 			},
 			signal: options.signal ?? null
@@ -550,11 +606,34 @@ var HttpApi = class {
 	async cancel(key, options) {
 		await this.#ask(key, "", options, "DELETE");
 	}
+	/** Lists jobs of the token's owner, newest first. */
+	async jobs(options = {}) {
+		const query = new URLSearchParams();
+		for (const name of [
+			"owner",
+			"status",
+			"cursor"
+		]) {
+			const value = options[name];
+			if (value) query.set(name, value);
+		}
+		for (const [name, value] of Object.entries(options.labels ?? {})) query.set(`label.${name}`, value);
+		const request = {
+			headers: await this.#authorization(),
+			signal: options.signal ?? null
+		};
+		return this.#request(`/v1/jobs?${query}`, request);
+	}
+	/** The header with the access key or, without one, with the token, if there is one. */
+	async #authorization(accessKey) {
+		const bearer = accessKey ?? await this.#token?.get();
+		return bearer === void 0 ? {} : { authorization: `Bearer ${bearer}` };
+	}
 	/** Sends a request about a job. */
-	#ask(key, what, options, method = "GET", isFile = false) {
+	async #ask(key, what, options, method = "GET", isFile = false) {
 		const request = {
 			method,
-			headers: { authorization: `Bearer ${key.accessKey}` },
+			headers: await this.#authorization(key.accessKey),
 			signal: options?.signal ?? null
 		};
 		return this.#request(`/v1/jobs/${encodeURIComponent(key.jobId)}${what}`, request, isFile);
@@ -572,6 +651,7 @@ var HttpApi = class {
 			throw new StagecastError(`cannot reach the service at ${this.base}; check the connection and try again`, { status: 0 }, { cause });
 		}
 		if (answer.ok && body !== void 0) return body;
+		if (answer.status === 401) this.#token?.forget();
 		throw refusal(answer, body);
 	}
 };
@@ -762,119 +842,6 @@ var Cancellation = class {
 		this.#timer = void 0;
 	}
 };
-// src/connection.ts
-/** API Gateway closes a connection after ten idle minutes. */
-var IDLE_PING_INTERVAL_MS = 3e5;
-/**
-* A running job sends progress more often than this; a longer silence may mean that the connection
-* is dead.
-*/
-var SILENCE_BEFORE_PING_MS = 45e3;
-/**
-* A connection without a reply within this time is treated as dead, even without a `close` event.
-*/
-var REPLY_TIMEOUT_MS = 1e4;
-var OPEN = 1;
-var requests = 0;
-var Connection = class {
-	#socket;
-	#job;
-	#owner;
-	#reviver;
-	#closed = false;
-	/** The `request_id` whose reply proves that the connection works. */
-	#awaited = null;
-	#replyTimer;
-	#idleTimer;
-	constructor(socket, job, owner, reviver) {
-		this.#socket = socket;
-		this.#job = job;
-		this.#owner = owner;
-		this.#reviver = reviver;
-		this.#awaitReply("the connection");
-		socket.addEventListener("open", () => this.subscribe());
-		socket.addEventListener("message", ({ data }) => this.#receive(data));
-		socket.addEventListener("error", ({ message }) => {
-			if (message && !this.#closed) owner.failed(message);
-		});
-		socket.addEventListener("close", () => this.#lose());
-	}
-	/** Subscribes to the job, or requests missing messages by subscribing again. */
-	subscribe() {
-		const after = this.#owner.resumeAfter();
-		const resume = after > 0 ? { after_seq: after } : {};
-		this.#awaitReply(this.send({
-			type: "subscribe",
-			...this.#job,
-			...resume
-		}));
-	}
-	/** Checks that the connection still works. */
-	probe() {
-		if (this.#awaited === null) this.#awaitReply(this.send({ type: "ping" }));
-	}
-	/** Sends a request; returns its id, or null if the connection is not open. */
-	send(request) {
-		if (this.#closed || this.#socket.readyState !== OPEN) return null;
-		requests += 1;
-		const frame = {
-			...request,
-			request_id: `client_${requests}`
-		};
-		this.#socket.send(JSON.stringify(frame));
-		this.#owner.onFrame("out", "access_key" in frame ? {
-			...frame,
-			access_key: "…"
-		} : frame);
-		this.#restartIdleTimer();
-		return frame.request_id;
-	}
-	/** Closes the connection without calling its owner. */
-	close() {
-		if (this.#closed) return;
-		this.#closed = true;
-		clearTimeout(this.#replyTimer);
-		clearTimeout(this.#idleTimer);
-		this.#socket.close(1e3);
-	}
-	#receive(data) {
-		if (this.#closed) return;
-		const frame = parse(data, this.#reviver);
-		this.#owner.onFrame("in", frame);
-		const answered = "request_id" in frame ? frame.request_id : void 0;
-		if (answered !== void 0 && answered === this.#awaited) {
-			clearTimeout(this.#replyTimer);
-			this.#awaited = null;
-		}
-		this.#owner.received(this, frame);
-		this.#restartIdleTimer();
-		if (frame.type === void 0 && this.#awaited !== null) this.#lose();
-	}
-	#lose() {
-		if (this.#closed) return;
-		this.close();
-		this.#owner.lost(this);
-	}
-	#awaitReply(requestId) {
-		if (requestId === null || this.#closed) return;
-		this.#awaited = requestId;
-		clearTimeout(this.#replyTimer);
-		this.#replyTimer = setTimeout(() => this.#lose(), REPLY_TIMEOUT_MS);
-	}
-	#restartIdleTimer() {
-		clearTimeout(this.#idleTimer);
-		if (this.#closed) return;
-		const delay = this.#owner.isSilent() ? IDLE_PING_INTERVAL_MS : SILENCE_BEFORE_PING_MS;
-		this.#idleTimer = setTimeout(() => this.probe(), delay);
-	}
-};
-function parse(data, reviver) {
-	try {
-		const frame = JSON.parse(String(data), reviver);
-		if (typeof frame === "object" && frame !== null) return frame;
-	} catch {}
-	return { message: `the service sent a frame that is not a JSON object: ${String(data).slice(0, 200)}` };
-}
 // src/events.ts
 /** The base class of an `EventTarget` with the events of `Events`. */
 function knownEventTarget() {
@@ -1129,6 +1096,295 @@ function withStage(job, name, change, isPast = false) {
 		};
 	});
 }
+// src/connection.ts
+/** API Gateway closes a connection after ten idle minutes. */
+var IDLE_PING_INTERVAL_MS = 3e5;
+/**
+* A running job sends progress more often than this; a longer silence may mean that the connection
+* is dead.
+*/
+var SILENCE_BEFORE_PING_MS = 45e3;
+/**
+* A connection without a reply within this time is treated as dead, even without a `close` event.
+*/
+var REPLY_TIMEOUT_MS = 1e4;
+var OPEN = 1;
+var requests = 0;
+var Connection = class {
+	#socket;
+	#subscription;
+	#hasSubscribed = false;
+	#owner;
+	#reviver;
+	#closed = false;
+	/** The `request_id` whose reply proves that the connection works. */
+	#awaited = null;
+	#replyTimer;
+	#idleTimer;
+	constructor(socket, subscription, owner, reviver) {
+		this.#socket = socket;
+		this.#subscription = subscription;
+		this.#owner = owner;
+		this.#reviver = reviver;
+		this.#awaitReply("the connection");
+		socket.addEventListener("open", () => this.subscribe());
+		socket.addEventListener("message", ({ data }) => this.#receive(data));
+		socket.addEventListener("error", ({ message }) => {
+			if (message && !this.#closed) owner.failed(message);
+		});
+		socket.addEventListener("close", () => this.#lose());
+	}
+	/** Subscribes, or requests missing messages of a job by subscribing again. */
+	subscribe() {
+		const request = this.#subscription(this.#hasSubscribed);
+		this.#hasSubscribed = true;
+		this.#awaitReply(this.send(request));
+	}
+	/** Checks that the connection still works. */
+	probe() {
+		if (this.#awaited === null) this.#awaitReply(this.send({ type: "ping" }));
+	}
+	/** Sends a request; returns its id, or null if the connection is not open. */
+	send(request) {
+		if (this.#closed || this.#socket.readyState !== OPEN) return null;
+		requests += 1;
+		const frame = {
+			...request,
+			request_id: `client_${requests}`
+		};
+		this.#socket.send(JSON.stringify(frame));
+		this.#owner.onFrame("out", withoutSecrets(frame));
+		this.#restartIdleTimer();
+		return frame.request_id;
+	}
+	/** Closes the connection without calling its owner. */
+	close() {
+		if (this.#closed) return;
+		this.#closed = true;
+		clearTimeout(this.#replyTimer);
+		clearTimeout(this.#idleTimer);
+		this.#socket.close(1e3);
+	}
+	#receive(data) {
+		if (this.#closed) return;
+		const frame = parse(data, this.#reviver);
+		this.#owner.onFrame("in", frame);
+		const answered = "request_id" in frame ? frame.request_id : void 0;
+		if (answered !== void 0 && answered === this.#awaited) {
+			clearTimeout(this.#replyTimer);
+			this.#awaited = null;
+		}
+		this.#owner.received(this, frame);
+		this.#restartIdleTimer();
+		if (frame.type === void 0 && this.#awaited !== null) this.#lose();
+	}
+	#lose() {
+		if (this.#closed) return;
+		this.close();
+		this.#owner.lost(this);
+	}
+	#awaitReply(requestId) {
+		if (requestId === null || this.#closed) return;
+		this.#awaited = requestId;
+		clearTimeout(this.#replyTimer);
+		this.#replyTimer = setTimeout(() => this.#lose(), REPLY_TIMEOUT_MS);
+	}
+	#restartIdleTimer() {
+		clearTimeout(this.#idleTimer);
+		if (this.#closed) return;
+		const delay = this.#owner.isSilent() ? IDLE_PING_INTERVAL_MS : SILENCE_BEFORE_PING_MS;
+		this.#idleTimer = setTimeout(() => this.probe(), delay);
+	}
+};
+function withoutSecrets(frame) {
+	const hidden = ["access_key", "token"].filter((name) => name in frame);
+	return {
+		...frame,
+		...Object.fromEntries(hidden.map((name) => [name, "…"]))
+	};
+}
+function parse(data, reviver) {
+	try {
+		const frame = JSON.parse(String(data), reviver);
+		if (typeof frame === "object" && frame !== null) return frame;
+	} catch {}
+	return { message: `the service sent a frame that is not a JSON object: ${String(data).slice(0, 200)}` };
+}
+// src/link.ts
+init_backoff();
+init_errors();
+/**
+* API Gateway closes a connection after two hours. It is replaced 100 to 110 minutes after its
+* start; the spread keeps clients from reconnecting together.
+*/
+var RENEW_AFTER_MS = 66e5;
+var RENEW_JITTER_MS = 6e5;
+/** A connection that lasted longer than this resets the backoff. */
+var STABLE_AFTER_MS = 5e3;
+/** Number of failed attempts to connect after which the link counts as failing. */
+var FAILING_ATTEMPTS = 2;
+/** Time without an open or rejected connection after which the link counts as failing. */
+var CONNECT_TIMEOUT_MS = 5e3;
+/** A token is replaced this long before the service ends what depends on it. */
+var TOKEN_MARGIN_MS = 6e4;
+/** Shortest time between two tokens. */
+var TOKEN_INTERVAL_MS = 5e3;
+var Link = class {
+	/** The connection that is subscribed. */
+	live = null;
+	/** The connection that is not subscribed yet; during a renewal beside `live`. */
+	opening = null;
+	/** When the next attempt to connect starts, in milliseconds since 1970; null if none is planned. */
+	retryAt = null;
+	#options;
+	#owner;
+	#isClosed = false;
+	/** Counts the attempts to connect, so that a URL that arrives late is not used. */
+	#connectCount = 0;
+	#liveSince = 0;
+	#attempt = 0;
+	#timers = {
+		retry: void 0,
+		renew: void 0,
+		failing: void 0,
+		token: void 0
+	};
+	constructor(options, owner) {
+		this.#options = options;
+		this.#owner = owner;
+	}
+	async connect() {
+		const { url, WebSocket, reviver } = this.#options;
+		clearTimeout(this.#timers.retry);
+		this.retryAt = null;
+		this.#connectCount += 1;
+		const count = this.#connectCount;
+		if (!this.live) this.#timers.failing ??= setTimeout(() => this.#owner.failing(), CONNECT_TIMEOUT_MS);
+		this.#owner.changed();
+		const isLate = () => count !== this.#connectCount || this.#isClosed;
+		let address;
+		let subscription;
+		let asked = "`url` did not return a URL to connect to";
+		try {
+			address = await (typeof url === "function" ? url() : url);
+			if (isLate()) return;
+			asked = "`token` did not return a token";
+			const given = this.#owner.subscription();
+			subscription = given instanceof Promise ? await given : given;
+		} catch (cause) {
+			if (isLate()) return;
+			const message = `the function ${asked}; the watch retries`;
+			this.#owner.warn(new StagecastError(message, {}, { cause }));
+			this.#retry();
+			return;
+		}
+		if (isLate()) return;
+		try {
+			const socket = new WebSocket(String(address));
+			this.opening = new Connection(socket, subscription, this.#connectionOwner, reviver);
+		} catch (cause) {
+			this.#owner.unusable(cause);
+			return;
+		}
+		clearTimeout(this.#timers.retry);
+		this.retryAt = null;
+		this.#owner.changed();
+	}
+	#connectionOwner = {
+		received: (connection, frame) => {
+			const { type, expires_at } = frame;
+			if (type === "authenticated" && connection === this.live) this.#renewTokenBefore(expires_at);
+			this.#owner.received(connection, frame);
+		},
+		lost: (connection) => this.#lost(connection),
+		failed: (reason) => this.#owner.warn(new StagecastError(reason)),
+		isSilent: () => this.#owner.isSilent(),
+		onFrame: (direction, frame) => this.#owner.onFrame(direction, frame)
+	};
+	/** The connection is subscribed, by this reply. Returns whether it replaces the one before. */
+	subscribed(connection, reply) {
+		if (connection !== this.opening) return false;
+		this.#renewTokenBefore(reply.token_expires_at);
+		this.live?.close();
+		this.live = connection;
+		this.opening = null;
+		this.#liveSince = Date.now();
+		clearTimeout(this.#timers.failing);
+		this.#timers.failing = void 0;
+		clearTimeout(this.#timers.renew);
+		const renewIn = RENEW_AFTER_MS - Math.random() * RENEW_JITTER_MS;
+		this.#timers.renew = setTimeout(() => void this.connect(), renewIn);
+		return true;
+	}
+	/** Sends another token before the one of the live connection expires, if the service says when that is. */
+	#renewTokenBefore(expiresAt) {
+		clearTimeout(this.#timers.token);
+		const { token } = this.#options;
+		const at = typeof expiresAt === "number" ? expiresAt * 1e3 : Date.parse(String(expiresAt));
+		if (!token?.isRenewable || Number.isNaN(at)) return;
+		const wait = Math.max(at - Date.now() - TOKEN_MARGIN_MS, TOKEN_INTERVAL_MS);
+		this.#timers.token = setTimeout(() => void this.#renewToken(token, expiresAt), wait);
+	}
+	async #renewToken(source, expiresAt) {
+		try {
+			const token = await source.renew();
+			if (!this.#isClosed) this.live?.send({
+				type: "authenticate",
+				token
+			});
+		} catch (cause) {
+			if (this.#isClosed) return;
+			this.#owner.warn(new StagecastError("the function `token` did not return a token; the watch retries", {}, { cause }));
+			this.#renewTokenBefore(expiresAt);
+		}
+	}
+	/** Closes a connection whose subscription was refused. The next one opens in `leastMs` at the earliest. */
+	reject(connection, leastMs) {
+		connection.close();
+		this.#lost(connection, leastMs);
+	}
+	/**
+	* Checks the connection after a change of the network or the wake-up of the device, which may
+	* have lost it without a `close` event.
+	*/
+	wake() {
+		if (this.live) this.live.probe();
+		else if (this.retryAt !== null) this.connect();
+	}
+	/** Closes the connections for good. */
+	close() {
+		this.#isClosed = true;
+		this.retryAt = null;
+		for (const timer of Object.values(this.#timers)) clearTimeout(timer);
+		this.live?.close();
+		this.opening?.close();
+		this.live = this.opening = null;
+	}
+	#lost(connection, waitMs = 0) {
+		if (connection === this.live) {
+			this.live = null;
+			clearTimeout(this.#timers.renew);
+			clearTimeout(this.#timers.token);
+			if (Date.now() - this.#liveSince > STABLE_AFTER_MS) this.#attempt = 0;
+			if (this.opening) this.#owner.changed();
+			else this.#retry();
+		} else if (connection === this.opening) {
+			this.opening = null;
+			this.#retry(waitMs);
+		}
+	}
+	/** Schedules the next attempt to connect, `leastMs` from now at the earliest. */
+	#retry(leastMs = 0) {
+		if (this.#isClosed) return;
+		const wait = Math.max(leastMs, backoff(this.#attempt));
+		this.#attempt += 1;
+		clearTimeout(this.#timers.retry);
+		this.retryAt = Date.now() + wait;
+		this.#timers.retry = setTimeout(() => void this.connect(), wait);
+		if (this.#attempt >= FAILING_ATTEMPTS && !this.live) this.#owner.failing();
+		this.#owner.changed();
+	}
+};
 // src/poll.ts
 init_backoff();
 init_errors();
@@ -1332,30 +1588,18 @@ function onWake(wake) {
 	};
 }
 // src/watch.ts
-init_backoff();
 init_errors();
-/**
-* API Gateway closes a connection after two hours. It is replaced 100 to 110 minutes after its
-* start; the spread keeps clients from reconnecting together.
-*/
-var RENEW_AFTER_MS = 66e5;
-var RENEW_JITTER_MS = 6e5;
-/** A connection that lasted longer than this resets the backoff. */
-var STABLE_AFTER_MS = 5e3;
 /** Missing messages may still be in flight; they are requested after this delay. */
 var GAP_TIMEOUT_MS = 1500;
 /** Every third request for missing messages goes over a new connection. */
 var ATTEMPTS_BEFORE_NEW_CONNECTION = 3;
-/** Number of failed attempts to connect after which the watch polls over HTTP. */
-var ATTEMPTS_BEFORE_HTTP = 2;
-/** Time without an open or rejected connection after which the watch polls over HTTP. */
-var CONNECT_TIMEOUT_MS = 5e3;
 /** Error codes that end the watch, because a repeated request would get the same. */
 var PERMANENT_ERRORS = /* @__PURE__ */ new Set([
 	"forbidden",
 	"job_not_found",
 	"invalid_job_id",
-	"invalid_message"
+	"invalid_message",
+	"token_forbidden"
 ]);
 /** Watches a job until it ends. */
 function watchJob(options) {
@@ -1369,8 +1613,10 @@ function watchJob(options) {
 */
 var JobWatch = class extends knownEventTarget() {
 	#options;
-	#WebSocket;
+	/** Null without a `WebSocket`. */
+	#link;
 	#http;
+	#token;
 	#poll = null;
 	#sequence;
 	#snapshot;
@@ -1379,19 +1625,7 @@ var JobWatch = class extends knownEventTarget() {
 	/** The durable messages so far, and the latest progress if it came after them. */
 	#history = [];
 	#feeds = /* @__PURE__ */ new Set();
-	#live = null;
-	#opening = null;
-	/** Counts the attempts to connect, so that a URL that arrives late is not used. */
-	#connectCount = 0;
-	#liveSince = 0;
-	#attempt = 0;
-	#retryAt = null;
-	#timers = {
-		retry: void 0,
-		renew: void 0,
-		gap: void 0,
-		http: void 0
-	};
+	#gapTimer;
 	#gapAttempt = 0;
 	/** The end of the service's rate limit on replays, in milliseconds since 1970. */
 	#limitedUntil = 0;
@@ -1404,14 +1638,22 @@ var JobWatch = class extends knownEventTarget() {
 	constructor(options) {
 		super();
 		this.#options = options;
-		this.#WebSocket = options.WebSocket ?? globalThis.WebSocket;
+		const { url, reviver, WebSocket = globalThis.WebSocket } = options;
+		const token = options.token === void 0 ? null : new TokenSource(options.token);
+		this.#token = token;
+		this.#link = WebSocket ? new Link({
+			url,
+			WebSocket,
+			reviver,
+			token
+		}, this.#owner) : null;
 		this.#http = options.httpApi ? new HttpApi(options.httpApi, options) : null;
-		if (!this.#WebSocket && !this.#http) throw new TypeError("no WebSocket is available: pass one (`import { WebSocket } from 'ws'`), or `httpApi` to poll over HTTP");
+		if (!this.#link && !this.#http) throw new TypeError("no WebSocket is available: pass one (`import { WebSocket } from 'ws'`), or `httpApi` to poll over HTTP");
 		this.#sequence = new Sequence(options.afterSeq);
 		this.#snapshot = unknownJob(options.jobId);
 		this.#stopListening = this.#listen();
 		if (options.signal?.aborted) this.#end(options.signal.reason);
-		else if (this.#WebSocket) this.#connect();
+		else if (this.#link) this.#link.connect();
 		else this.#startPolling();
 	}
 	get state() {
@@ -1420,7 +1662,7 @@ var JobWatch = class extends knownEventTarget() {
 	/** How a `live` watch receives the job's state; null in other states. */
 	get transport() {
 		if (this.#state !== "live") return null;
-		return this.#live ? "websocket" : "http";
+		return this.#link?.live ? "websocket" : "http";
 	}
 	/** The known state of the job. Each change creates a new object. */
 	get snapshot() {
@@ -1430,7 +1672,7 @@ var JobWatch = class extends knownEventTarget() {
 	* When the next attempt to connect starts, in milliseconds since 1970; null if none is planned.
 	*/
 	get retryAt() {
-		return this.#retryAt;
+		return this.#link?.retryAt ?? null;
 	}
 	/**
 	* Why the watch ended before the job: a `StagecastError` or the signal's reason; null otherwise.
@@ -1447,16 +1689,9 @@ var JobWatch = class extends knownEventTarget() {
 	cancel() {
 		if (this.#cancellation && !this.#cancellation.isSettled) return this.#cancellation.promise;
 		const cancellation = new Cancellation({
-			sendCancel: () => {
-				const { jobId: job_id, accessKey: access_key } = this.#options;
-				return this.#live?.send({
-					type: "cancel_job",
-					job_id,
-					access_key
-				});
-			},
+			sendCancel: () => this.#sendCancel(),
 			postCancel: () => this.#http?.cancel(this.#options),
-			probe: () => this.#live?.probe(),
+			probe: () => this.#link?.live?.probe(),
 			accepted: () => this.#cancelAccepted()
 		});
 		this.#cancellation = cancellation;
@@ -1477,38 +1712,32 @@ var JobWatch = class extends knownEventTarget() {
 	get #isOver() {
 		return this.#state === "ended";
 	}
-	async #connect() {
-		const { url, jobId: job_id, accessKey: access_key, reviver } = this.#options;
-		clearTimeout(this.#timers.retry);
-		this.#retryAt = null;
-		this.#connectCount += 1;
-		const count = this.#connectCount;
-		if (!this.#live) this.#timers.http ??= setTimeout(() => this.#startPolling(), CONNECT_TIMEOUT_MS);
-		this.#updateState();
-		const isLate = () => count !== this.#connectCount || this.#isOver;
-		let address;
-		try {
-			address = await (typeof url === "function" ? url() : url);
-		} catch (cause) {
-			if (isLate()) return;
-			this.#warn(new StagecastError("the function `url` did not return a URL to connect to; the watch retries", {}, { cause }));
-			this.#retry();
-			return;
-		}
-		if (isLate() || !this.#WebSocket) return;
-		try {
-			const socket = new this.#WebSocket(String(address));
-			this.#opening = new Connection(socket, {
+	#owner = {
+		subscription: () => this.#token ? this.#token.get().then((it) => this.#with(it)) : this.#with(),
+		received: (connection, frame) => this.#received(connection, frame),
+		changed: () => this.#updateState(),
+		warn: (error) => this.#warn(error),
+		failing: () => this.#startPolling(),
+		unusable: (cause) => this.#cannotConnect(cause),
+		isSilent: () => this.#snapshot.status !== "running",
+		onFrame: (direction, frame) => this.#emit("frame", {
+			direction,
+			frame
+		})
+	};
+	/** The subscription with the access key, or with a token. A subscribed connection needs neither. */
+	#with(first) {
+		return (isRepeated) => {
+			const { jobId: job_id, accessKey: access_key } = this.#options;
+			const { seq } = this.#sequence;
+			const token = isRepeated ? this.#token?.current : first;
+			return {
+				type: "subscribe",
 				job_id,
-				access_key
-			}, this.#owner, reviver);
-		} catch (cause) {
-			this.#cannotConnect(cause);
-			return;
-		}
-		clearTimeout(this.#timers.retry);
-		this.#retryAt = null;
-		this.#updateState();
+				...this.#token ? token && { token } : access_key && { access_key },
+				...seq > 0 && { after_seq: seq }
+			};
+		};
 	}
 	/** An invalid URL, or one that the page may not connect to, is a permanent failure. */
 	#cannotConnect(cause) {
@@ -1518,25 +1747,35 @@ var JobWatch = class extends knownEventTarget() {
 		}
 		const { message = String(cause) } = cause;
 		this.#warn(new StagecastError(message, {}, { cause }));
-		if (!this.#live) this.#startPolling();
+		if (!this.#link?.live) this.#startPolling();
 	}
-	#owner = {
-		resumeAfter: () => this.#sequence.seq,
-		received: (connection, frame) => this.#received(connection, frame),
-		lost: (connection) => this.#lost(connection),
-		failed: (reason) => this.#warn(new StagecastError(reason)),
-		isSilent: () => this.#snapshot.status !== "running",
-		onFrame: (direction, frame) => this.#emit("frame", {
-			direction,
-			frame
-		})
-	};
+	#sendCancel() {
+		const live = this.#link?.live;
+		const { jobId: job_id, accessKey: access_key } = this.#options;
+		if (!live || !this.#token) return live?.send({
+			type: "cancel_job",
+			job_id,
+			...access_key && { access_key }
+		});
+		const token = this.#token.current;
+		if (token !== null) return live.send({
+			type: "cancel_job",
+			job_id,
+			token
+		});
+		const send = () => this.#cancellation?.send();
+		this.#token.get().then(send, (cause) => {
+			const error = new StagecastError("there is no token to cancel with", {}, { cause });
+			this.#cancellation?.retry(error);
+		});
+		return null;
+	}
 	#received(connection, frame) {
 		if (frame.type === void 0) {
 			const message = frame.message ?? "the service sent a frame without a type";
 			const error = new StagecastError(message, { requestId: frame.requestId ?? null });
 			this.#warn(error);
-			if (connection === this.#live && this.#cancellation?.isSent) this.#cancellation.retry(error);
+			if (connection === this.#link?.live && this.#cancellation?.isSent) this.#cancellation.retry(error);
 			return;
 		}
 		if ("job_id" in frame && frame.job_id !== this.#options.jobId) return;
@@ -1546,18 +1785,9 @@ var JobWatch = class extends knownEventTarget() {
 		else if (isJobMessage(frame)) this.#deliver(this.#sequence.accept(frame));
 	}
 	#subscribed(connection, message) {
-		if (connection === this.#opening) {
-			this.#live?.close();
-			this.#live = connection;
-			this.#opening = null;
-			this.#liveSince = Date.now();
+		if (this.#link?.subscribed(connection, message)) {
 			this.#poll?.stop();
 			this.#poll = null;
-			clearTimeout(this.#timers.http);
-			this.#timers.http = void 0;
-			clearTimeout(this.#timers.renew);
-			const renewIn = RENEW_AFTER_MS - Math.random() * RENEW_JITTER_MS;
-			this.#timers.renew = setTimeout(() => void this.#connect(), renewIn);
 			this.#nowLive();
 			this.#cancellation?.send();
 		}
@@ -1574,50 +1804,27 @@ var JobWatch = class extends knownEventTarget() {
 				this.#warn(error);
 				this.#cancellation.retry(error);
 			} else this.#cancellation.rejected(error);
-		} else if (PERMANENT_ERRORS.has(code)) this.#end(error);
+		} else if (PERMANENT_ERRORS.has(code) || code === "invalid_token" && !this.#renewToken()) this.#end(error);
 		else {
 			const waitMs = retryAfterMs(reply);
 			if (code === "replay_limited") this.#limitedUntil = Date.now() + waitMs;
 			this.#warn(error);
-			if (connection === this.#opening) {
-				connection.close();
-				this.#lost(connection, waitMs);
-			} else if (code === "replay_limited") {
-				clearTimeout(this.#timers.gap);
-				this.#timers.gap = void 0;
+			if (connection === this.#link?.opening) this.#link.reject(connection, waitMs);
+			else if (code === "replay_limited") {
+				clearTimeout(this.#gapTimer);
+				this.#gapTimer = void 0;
 				this.#watchGap();
 			}
 		}
 	}
-	#lost(connection, waitMs = 0) {
-		if (connection === this.#live) {
-			this.#live = null;
-			clearTimeout(this.#timers.renew);
-			if (Date.now() - this.#liveSince > STABLE_AFTER_MS) this.#attempt = 0;
-			if (this.#opening) this.#updateState();
-			else this.#retry();
-		} else if (connection === this.#opening) {
-			this.#opening = null;
-			this.#retry(waitMs);
-		}
+	/** Forgets a token that was refused. Returns whether there can be another one. */
+	#renewToken() {
+		this.#token?.forget();
+		return this.#token?.isRenewable === true;
 	}
-	/** Schedules the next attempt to connect, `leastMs` from now at the earliest. */
-	#retry(leastMs = 0) {
-		const wait = Math.max(leastMs, backoff(this.#attempt));
-		this.#attempt += 1;
-		clearTimeout(this.#timers.retry);
-		this.#retryAt = Date.now() + wait;
-		this.#timers.retry = setTimeout(() => void this.#connect(), wait);
-		if (this.#attempt >= ATTEMPTS_BEFORE_HTTP && !this.#live) this.#startPolling();
-		this.#updateState();
-	}
-	/**
-	* Checks the connection after a change of the network or the wake-up of the device, which may
-	* have lost it without a `close` event.
-	*/
+	/** The network has changed, or the device has woken up. */
 	#wake() {
-		if (this.#live) this.#live.probe();
-		else if (this.#retryAt !== null) this.#connect();
+		this.#link?.wake();
 		this.#poll?.wake();
 	}
 	#listen() {
@@ -1642,7 +1849,7 @@ var JobWatch = class extends knownEventTarget() {
 			},
 			failed: (error) => {
 				const { code, status } = error;
-				if (PERMANENT_ERRORS.has(code ?? "") || status === 404 && !this.#WebSocket) this.#end(error);
+				if (PERMANENT_ERRORS.has(code ?? "") || status === 404 && !this.#link) this.#end(error);
 				else if (status) this.#warn(error);
 				this.#updateState();
 			}
@@ -1673,18 +1880,19 @@ var JobWatch = class extends knownEventTarget() {
 	}
 	#watchGap() {
 		if (!this.#sequence.hasGap || this.#isOver) {
-			clearTimeout(this.#timers.gap);
-			this.#timers.gap = void 0;
+			clearTimeout(this.#gapTimer);
+			this.#gapTimer = void 0;
 			this.#gapAttempt = 0;
 			return;
 		}
-		if (this.#timers.gap !== void 0) return;
+		if (this.#gapTimer !== void 0) return;
 		const delay = Math.max(GAP_TIMEOUT_MS * 2 ** Math.min(this.#gapAttempt, 4), this.#limitedUntil - Date.now());
-		this.#timers.gap = setTimeout(() => {
-			this.#timers.gap = void 0;
+		this.#gapTimer = setTimeout(() => {
+			this.#gapTimer = void 0;
 			this.#gapAttempt += 1;
-			if (this.#gapAttempt % ATTEMPTS_BEFORE_NEW_CONNECTION !== 0) this.#live?.subscribe();
-			else if (this.#live && !this.#opening) this.#connect();
+			const link = this.#link;
+			if (this.#gapAttempt % ATTEMPTS_BEFORE_NEW_CONNECTION !== 0) link?.live?.subscribe();
+			else if (link?.live && !link.opening) link.connect();
 			this.#watchGap();
 		}, delay);
 	}
@@ -1712,10 +1920,10 @@ var JobWatch = class extends knownEventTarget() {
 	}
 	#updateState() {
 		if (!this.#isOver) {
-			const isConnected = this.#live !== null || this.#poll?.isReachable === true;
+			const isConnected = Boolean(this.#link?.live) || this.#poll?.isReachable === true;
 			this.#state = isConnected ? "live" : this.#wasLive ? "resuming" : "connecting";
 		}
-		const now = `${this.#state} ${this.transport} ${this.#retryAt}`;
+		const now = `${this.#state} ${this.transport} ${this.retryAt}`;
 		if (now === this.#lastState) return;
 		this.#lastState = now;
 		this.#emit("state", this.#state);
@@ -1727,11 +1935,8 @@ var JobWatch = class extends knownEventTarget() {
 		if (this.#isOver) return;
 		this.#state = "ended";
 		this.#error = error ?? null;
-		this.#retryAt = null;
-		for (const timer of Object.values(this.#timers)) clearTimeout(timer);
-		this.#live?.close();
-		this.#opening?.close();
-		this.#live = this.#opening = null;
+		clearTimeout(this.#gapTimer);
+		this.#link?.close();
 		this.#poll?.stop();
 		this.#stopListening();
 		this.#endCancellation();

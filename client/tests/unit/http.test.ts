@@ -57,6 +57,42 @@ test("requests about a job have its key and their query", async () => {
   );
 });
 
+test("token takes the place of keys, and is got again when it expires or is refused", async () => {
+  const asked: string[] = [];
+  let count = 0;
+  let status = 200;
+  const api = new HttpApi("http://service.test", {
+    token: async () => {
+      count += 1;
+      const exp = Math.floor(Date.now() / 1000) + (count === 1 ? 10 : 300);
+      return `e30.${btoa(JSON.stringify({ exp }))}.${count}`;
+    },
+    fetch: async (url, request) => {
+      const { pathname, search } = new URL(String(url));
+      const bearer = new Headers(request?.headers).get("authorization");
+      asked.push(`${request?.method ?? "GET"} ${pathname}${search} ${bearer?.split(".").at(-1)}`);
+      return Response.json({ error: { code: "invalid_token" } }, { status });
+    },
+  });
+  await api.jobs({ status: "running", labels: { team: "blue" }, cursor: null });
+  // The first token expires soon, the second one does not.
+  await api.cancel({ jobId: JOB });
+  await api.createJob(new Blob(["x"]));
+  await api.job(key);
+  status = 401;
+  await expect(api.job({ jobId: JOB })).rejects.toMatchObject({ code: "invalid_token" });
+  status = 200;
+  await api.job({ jobId: JOB });
+  expect(asked).toEqual([
+    "GET /v1/jobs?status=running&label.team=blue 1",
+    `DELETE /v1/jobs/${JOB} 2`,
+    "POST /v1/jobs 2",
+    `GET /v1/jobs/${JOB} Bearer ${KEY}`,
+    `GET /v1/jobs/${JOB} 2`,
+    `GET /v1/jobs/${JOB} 3`,
+  ]);
+});
+
 test("reviver converts the numbers of results", async () => {
   const reviver: Reviver = (_, value) => (typeof value === "number" ? `${value}` : value);
   const api = new HttpApi("http://service.test", {

@@ -2,8 +2,9 @@
 import { act, createElement, StrictMode } from "react";
 import { createRoot, type Root } from "react-dom/client";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import type { WatchOptions } from "../../src/index.js";
-import { type Job, useJob } from "../../src/react.js";
+import type { WatchJobsOptions, WatchOptions } from "../../src/index.js";
+import { type Job, type Jobs, useJob, useJobs } from "../../src/react.js";
+import { FakeOwner, OWNER } from "./fake-owner.js";
 import { FakeService } from "./fake-service.js";
 import { JOB, jobComplete, KEY, progress } from "./messages.js";
 
@@ -133,4 +134,41 @@ test("cancel rejects without a job and after unmounting", async () => {
   await act(async () => root.render(null));
   await cancelled;
   await expect(cancel()).rejects.toMatchObject({ name: "StagecastError" });
+});
+
+let listed: Jobs;
+
+function List({ watched }: { watched: WatchJobsOptions | null }) {
+  listed = useJobs(watched);
+  return listed.jobs?.map(({ job_id, status }) => `${job_id} ${status}`).join(", ") ?? "none";
+}
+
+async function renderList(watched: WatchJobsOptions | null): Promise<void> {
+  await act(async () => root.render(createElement(List, { watched })));
+}
+
+test("component renders the jobs of an owner, and those that are created later", async () => {
+  const owned = new FakeOwner();
+  const first = owned.create();
+  const options = (): WatchJobsOptions => ({
+    url: "ws://service.test/live",
+    httpApi: "http://service.test",
+    owner: OWNER,
+    // Another function in every render.
+    token: async () => "a.b.c",
+    WebSocket: owned.WebSocket,
+    fetch: owned.fetch,
+  });
+  await renderList(options());
+  await vi.waitFor(() => expect(listed.state).toBe("live"));
+  expect(document.body.textContent).toBe("job_0 queued");
+  await act(async () => owned.commit(first, true));
+  await act(async () => owned.create());
+  await renderList(options());
+  expect(document.body.textContent).toBe("job_1 queued, job_0 completed");
+  expect(owned.sockets).toHaveLength(1);
+
+  await renderList(null);
+  expect(document.body.textContent).toBe("none");
+  expect(owned.open).toHaveLength(0);
 });

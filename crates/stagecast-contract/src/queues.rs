@@ -137,6 +137,15 @@ impl DeliveryTask {
         }
     }
 
+    /// A task to notify the owner's feed of a new job: see [`DeliveryKind::Created`].
+    pub fn created(job_id: JobId, give_up_at: i64) -> Self {
+        Self {
+            audience: Recipients::OwnerSubscribers { after: None },
+            content: DeliveryKind::Created { give_up_at },
+            ..Self::log(job_id, Recipients::AllSubscribers, 0)
+        }
+    }
+
     /// Limits the task to the durable messages through `through_seq`. Later ones are sent by their
     /// publisher; without the limit, clients would receive them twice.
     #[must_use]
@@ -162,14 +171,24 @@ impl DeliveryTask {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Recipients {
-    /// All subscribers of the job.
+    /// All subscribers of the job and of the feed of its owner.
     AllSubscribers,
     /// The subscribers whose connection id sorts after this one: those beyond the ones that a
     /// publisher posts to directly.
     SubscribersAfter(String),
     /// The connections with these API Gateway ids: one, or neighbours in the order of the
-    /// subscribers' table, which are read as one range.
+    /// subscribers' table, which are read as one range. Those that are not subscribed to the job may be
+    /// subscribed to the feed of its owner.
     Connections(Vec<String>),
+    /// The subscribers of the feed of the job's owner: all of them, or those whose connection id sorts after
+    /// this one.
+    OwnerSubscribers {
+        /// The connection id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        after: Option<String>,
+    },
+    /// As `Connections`, of the subscribers of the feed of the job's owner.
+    OwnerConnections(Vec<String>),
 }
 
 /// The messages that a delivery sends.
@@ -185,6 +204,11 @@ pub enum DeliveryKind {
     Published,
     /// The current progress of the job. Obsolete once a durable message follows `after_seq`.
     Progress,
+    /// `job_created` with the current state of the job. The task is queued before the job is stored.
+    Created {
+        /// When a job that does not exist will not be stored any more, in epoch seconds.
+        give_up_at: i64,
+    },
     /// No message: a delayed check of a job that awaits its input. It fails the job if the upload has
     /// expired, and aborts the upload of a job that has ended.
     UploadDeadline,

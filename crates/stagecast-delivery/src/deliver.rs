@@ -11,7 +11,7 @@ use stagecast_contract::{
 use stagecast_core::{
     delivery::{Outgoing, Sender, Unfinished},
     metrics,
-    models::{Job, Subscriber},
+    models::{FeedJob, Job, Subscriber},
     retry::RetryPolicy,
     stores::StoreError,
 };
@@ -21,7 +21,7 @@ use crate::{
     attempts::Attempt,
     context::Context,
     error::DeliveryError,
-    fan_out::{FanOut, fan_out},
+    fan_out::{FanOut, List, fan_out},
     undelivered::Undelivered,
 };
 
@@ -32,12 +32,12 @@ const RETRY_DELAY_SECONDS: i32 = 5;
 const SENDING: Duration =
     Duration::from_secs(DeliveryFunction::SPEC.timeout_seconds as u64 * 2 / 3);
 
-/// Executes a task if it has attempts left. `progress` is the message of a task for progress.
+/// Executes a task if it has attempts left. `outgoing` is the message of a task whose messages are not in the log.
 pub(crate) async fn execute(
     context: &Context,
     task: DeliveryTask,
     job: &Job,
-    progress: Option<String>,
+    outgoing: Option<Outgoing>,
     receive_count: u32,
 ) -> Result<(), DeliveryError> {
     let attempt = Attempt::of(&task, receive_count);
@@ -53,7 +53,7 @@ pub(crate) async fn execute(
         }
         Attempt::Exhausted => return Err(DeliveryError::AttemptsExhausted),
     }
-    match deliver(context, &task, job, progress).await {
+    match deliver(context, &task, job, outgoing).await {
         Err(DeliveryError::Unreachable(connection_id)) if attempt == Attempt::Last => {
             tracing::error!(
                 connection_id,
@@ -76,7 +76,7 @@ async fn deliver(
     context: &Context,
     task: &DeliveryTask,
     job: &Job,
-    progress: Option<String>,
+    outgoing: Option<Outgoing>,
 ) -> Result<(), DeliveryError> {
     let Some(subscribers) = recipients(context, task, job).await? else {
         return Ok(());
@@ -88,11 +88,9 @@ async fn deliver(
         RetryPolicy::post::<DeliveryFunction>(),
         context.clock.clone(),
     );
-    if let Some(progress) = progress {
-        let message = Bytes::from(progress);
+    if let Some(outgoing) = outgoing {
         for subscriber in &subscribers {
-            let message = message.clone();
-            sender.send(subscriber, Outgoing::Latest { message });
+            sender.send(subscriber, outgoing.clone());
         }
     } else {
         send_log(context, task, job, &subscribers, &sender).await?;
@@ -121,17 +119,48 @@ async fn recipients(
     task: &DeliveryTask,
     job: &Job,
 ) -> Result<Option<Vec<Subscriber>>, DeliveryError> {
-    let after = match &task.audience {
-        Recipients::Connections(ids) => {
-            return Ok(Some(context.subscriptions.among(&job.job_id, ids).await?));
+    let feed = FeedJob::of(job);
+    let fanned_out = match &task.audience {
+        Recipients::Connections(ids) => return Ok(Some(among(context, job, feed, ids).await?)),
+        Recipients::OwnerConnections(ids) => {
+            return Ok(Some(match feed {
+                Some(feed) => context.subscriptions.feed_among(&feed, ids).await?,
+                None => Vec::new(),
+            }));
         }
-        Recipients::AllSubscribers => None,
-        Recipients::SubscribersAfter(after) => Some(after.as_str()),
+        Recipients::AllSubscribers => {
+            let lists = [Some(List::Job(&job.job_id)), feed.as_ref().map(List::Feed)];
+            fan_out(context, task, lists, None).await?
+        }
+        Recipients::SubscribersAfter(after) => {
+            let lists = [Some(List::Job(&job.job_id)), None];
+            fan_out(context, task, lists, Some(after)).await?
+        }
+        Recipients::OwnerSubscribers { after } => {
+            let lists = [None, feed.as_ref().map(List::Feed)];
+            fan_out(context, task, lists, after.as_deref()).await?
+        }
     };
-    Ok(match fan_out(context, task, after).await? {
+    Ok(match fanned_out {
         FanOut::Small(subscribers) => Some(subscribers),
         FanOut::Split => None,
     })
+}
+
+/// Those of these connections that are subscribed to the job, or to the feed of its owner.
+async fn among(
+    context: &Context,
+    job: &Job,
+    feed: Option<FeedJob>,
+    ids: &[String],
+) -> Result<Vec<Subscriber>, StoreError> {
+    let mut found = context.subscriptions.among(&job.job_id, ids).await?;
+    if let Some(feed) = feed {
+        let mut others = ids.to_vec();
+        others.retain(|id| found.iter().all(|it| it.connection_id != *id));
+        found.extend(context.subscriptions.feed_among(&feed, &others).await?);
+    }
+    Ok(found)
 }
 
 /// Hands the durable messages of the task to the sender.
@@ -195,6 +224,7 @@ async fn queue_undelivered(
             DeliveryKind::Published => task.through_seq.or(Some(task.after_seq + 1)),
             DeliveryKind::Log
             | DeliveryKind::Progress
+            | DeliveryKind::Created { .. }
             | DeliveryKind::UploadDeadline
             | DeliveryKind::Watchdog { .. } => task.through_seq,
         },

@@ -1,18 +1,19 @@
 //! Receives messages of the queue and selects the module of each task.
 
 use aws_lambda_events::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use bytes::Bytes;
 use granted_aws::Environment;
 use stagecast_contract::{
     functions::DeliveryFunction,
     messages::ServerMessage,
     queues::{DeliveryKind, DeliveryTask},
 };
-use stagecast_core::{batch, clock::Clock, models::Job};
+use stagecast_core::{batch, clock::Clock, delivery::Outgoing, models::Job};
 use tracing::Instrument as _;
 
 use crate::{
-    attempts::receive_count, context::Context, deliver, error::DeliveryError, progress_fanout,
-    upload_deadline, watchdog,
+    attempts::receive_count, context::Context, created, deliver, error::DeliveryError,
+    progress_fanout, upload_deadline, watchdog,
 };
 
 /// Executes delivery tasks.
@@ -60,6 +61,9 @@ async fn execute(context: &Context, message: &SqsMessage) -> Result<(), Delivery
     let task: DeliveryTask = serde_json::from_str(message.body.as_deref().unwrap_or_default())?;
     let job = match (context.jobs.load(&task.job_id).await, task.content) {
         (Ok(Some(job)), _) => job,
+        (Ok(None), DeliveryKind::Created { give_up_at }) => {
+            return created::retry(context, task, give_up_at).await;
+        }
         // The job was deleted: nothing to deliver.
         (Ok(None), _) => return Ok(()),
         (Err(error), DeliveryKind::Watchdog { epoch }) => {
@@ -74,7 +78,7 @@ async fn execute(context: &Context, message: &SqsMessage) -> Result<(), Delivery
     };
     record_ids(&job);
     let receive_count = receive_count(message);
-    let progress = match task.content {
+    let outgoing = match task.content {
         DeliveryKind::Watchdog { epoch } => {
             return Box::pin(watchdog::check(context, &job, epoch, receive_count)).await;
         }
@@ -83,13 +87,16 @@ async fn execute(context: &Context, message: &SqsMessage) -> Result<(), Delivery
         }
         DeliveryKind::Progress => {
             match progress_fanout::current_update(&task, &job, message, context.clock.now()) {
-                Some(update) => Some(ServerMessage::ProgressUpdate(update).to_json()),
+                Some(update) => Some(Outgoing::Latest {
+                    message: Bytes::from(ServerMessage::ProgressUpdate(update).to_json()),
+                }),
                 None => return Ok(()),
             }
         }
+        DeliveryKind::Created { .. } => Some(created::message(context, &job)),
         DeliveryKind::Log | DeliveryKind::Published => None,
     };
-    deliver::execute(context, task, &job, progress, receive_count).await
+    deliver::execute(context, task, &job, outgoing, receive_count).await
 }
 
 /// Adds the ids of the job to the span of its task.

@@ -5,6 +5,7 @@
 
 mod attempts;
 mod context;
+mod created;
 mod deliver;
 mod error;
 mod fan_out;

@@ -15,10 +15,10 @@ use stagecast_core::{
     cancellation::{Cancellation, Canceller},
     clock::{Clock, random},
     delivery::{Publisher, Stores},
-    models::{Job, TokenItem as _, TokenQueues, WorkerTokenRecord},
+    models::{Feed, Job, TokenItem as _, TokenQueues, WorkerTokenRecord},
     owner_tokens::{JobCredential, OwnerTokenVerifier},
     stores::{
-        Claim, CommitOutcome, EventStore, JobStore, Precondition, SubscriptionRequest,
+        Claim, CommitOutcome, EventStore, FeedRequest, JobStore, Precondition, SubscriptionRequest,
         WaitingJobStore, correlation_id,
     },
     unattended::SettleError,
@@ -266,6 +266,48 @@ async fn subscribed_with(
         CommitOutcome::Committed
     );
     aws.connect(connection_id);
+}
+
+/// Opens a connection that is subscribed to the feed of `owner`, limited to `labels`. Both began a minute ago, as for
+/// [`subscribed`].
+///
+/// # Panics
+///
+/// When the subscription cannot be stored.
+pub async fn subscribed_to_owner(
+    aws: &TestAws,
+    clock: &Clock,
+    owner: &str,
+    labels: &[(&str, &str)],
+    connection_id: &str,
+) {
+    let clock = Clock::standing_at(clock.now().plus_seconds(-60));
+    let stores = stores::<WebSocketFunction>(aws, &clock);
+    let labels = labels.iter();
+    let labels = labels.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    let request = FeedRequest {
+        connection_id,
+        connected_at: clock.now(),
+        correlation_id: correlation_id(connection_id, clock.now()),
+        feed: &Feed::new(owner, labels.collect()),
+    };
+    let connections = &stores.connections;
+    let connected = connections.connect(connection_id, request.correlation_id.clone());
+    connected.await.expect("the connection can be stored");
+    let subscriptions = &stores.subscriptions;
+    let subscribed = subscriptions.subscribe_to_feed(&request, DEFAULT_MAX_SUBSCRIPTIONS);
+    let subscribed = subscribed.await.expect("the subscription can be stored");
+    assert_eq!(subscribed, Ok(()));
+    aws.connect(connection_id);
+}
+
+/// [`job`] of an owner.
+pub async fn job_of_owner(aws: &TestAws, clock: &Clock, number: u8, owner: &str) -> TestJob {
+    let owned = |mut job: Job| {
+        job.owner = Some(owner.to_owned());
+        job
+    };
+    job_as(aws, clock, number, owned).await
 }
 
 /// Opens a connection that listens to the queue, and is armed: its worker has found the queue empty.

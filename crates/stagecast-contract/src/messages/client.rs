@@ -8,19 +8,20 @@ use super::{ErrorCode, ProtocolError};
 use crate::{
     ids::{AccessKey, JobId, OwnerToken, WorkerToken},
     limits,
+    owner_tokens::is_owner,
     reading::{self, FieldError},
     worker_queues::QueueName,
 };
 
 /// Declares the messages of clients: for each its type, its `type`, its fields, its documentation, its
-/// reply, and its route (`message_routes!`).
+/// replies, and its route (`message_routes!`).
 macro_rules! client_messages {
     // `$dollar` is `$`, which the macro that this one declares needs.
     (
         $dollar:tt
         $(
             $(#[doc = $documentation:literal])*
-            $variant:ident = $name:literal -> $reply:ident {
+            $variant:ident = $name:literal -> $reply:ident $(| $other_reply:ident)* {
                 $($(#[$field_attribute:meta])* $field:ident: $field_type:ty,)*
             }
         )*
@@ -70,10 +71,13 @@ macro_rules! client_messages {
                 }
             }
 
-            /// The value of `type` in the reply to a message that succeeded.
-            pub const fn reply(self) -> &'static str {
+            /// The values of `type` in the replies to messages that succeeded.
+            pub const fn replies(self) -> &'static [&'static str] {
                 match self {
-                    $(Self::$variant => <super::$reply as super::MessageType>::NAME,)*
+                    $(Self::$variant => &[
+                        <super::$reply as super::MessageType>::NAME,
+                        $(<super::$other_reply as super::MessageType>::NAME,)*
+                    ],)*
                 }
             }
         }
@@ -106,17 +110,22 @@ macro_rules! client_messages {
 }
 
 client_messages! { $
-    /// Subscribe to a job.
-    Subscribe = "subscribe" -> Subscribed {
+    /// Subscribe to a job, or to the feed of an owner: all jobs of the owner, also those that are created later. The
+    /// message has either a `job_id` or an `owner`.
+    Subscribe = "subscribe" -> Subscribed | OwnerSubscribed {
         /// The job.
-        job_id: JobId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        job_id: Option<JobId>,
+        /// The owner, who must be that of `token`. The reply is `owner_subscribed`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<String>,
         /// The job's access key. Optional on a connection that is already subscribed to the job.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         access_key: Option<AccessKey>,
-        /// An owner token with the scope `watch`, in place of the access key.
+        /// An owner token with the scope `watch`, in place of the access key. Required with `owner`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         token: Option<OwnerToken>,
-        /// Send the durable messages after this `seq`. If absent, all of them are sent.
+        /// Send the durable messages after this `seq`. If absent, all of them are sent. Not used with `owner`.
         #[serde(
             default,
             skip_serializing_if = "Option::is_none",
@@ -125,10 +134,14 @@ client_messages! { $
         after_seq: Option<u64>,
     }
 
-    /// Unsubscribe from a job.
-    Unsubscribe = "unsubscribe" -> Unsubscribed {
+    /// Unsubscribe from a job, or from the feed of an owner. The message has either a `job_id` or an `owner`.
+    Unsubscribe = "unsubscribe" -> Unsubscribed | OwnerUnsubscribed {
         /// The job.
-        job_id: JobId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        job_id: Option<JobId>,
+        /// The owner. The reply is `owner_unsubscribed`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        owner: Option<String>,
     }
 
     /// Cancel a job.
@@ -178,6 +191,51 @@ client_messages! { $
 
     /// Keep an idle connection open.
     Ping = "ping" -> Pong {}
+}
+
+/// What a client subscribes to, or unsubscribes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubscriptionTarget<'a> {
+    /// A job.
+    Job(&'a JobId),
+    /// All jobs of this owner.
+    Owner(&'a str),
+}
+
+impl Subscribe {
+    /// What the client subscribes to. [`ClientRequest::parse`] refuses a message with both fields, or with neither.
+    pub fn target(&self) -> Result<SubscriptionTarget<'_>, ProtocolError> {
+        target("subscribe", self.job_id.as_ref(), self.owner.as_deref())
+    }
+}
+
+impl Unsubscribe {
+    /// What the client unsubscribes from, as [`Subscribe::target`].
+    pub fn target(&self) -> Result<SubscriptionTarget<'_>, ProtocolError> {
+        target("unsubscribe", self.job_id.as_ref(), self.owner.as_deref())
+    }
+}
+
+fn target<'a>(
+    name: &str,
+    job_id: Option<&'a JobId>,
+    owner: Option<&'a str>,
+) -> Result<SubscriptionTarget<'a>, ProtocolError> {
+    let invalid = |field, problem: &str| {
+        let message = format!("`{field}` of `{name}`: {problem}");
+        Err(ProtocolError::new(ErrorCode::InvalidMessage, message)
+            .with_details(json!({ "field": field })))
+    };
+    match (job_id, owner) {
+        (Some(job_id), None) => Ok(SubscriptionTarget::Job(job_id)),
+        (None, Some(owner)) if is_owner(owner) => Ok(SubscriptionTarget::Owner(owner)),
+        (None, Some(_)) => invalid(
+            "owner",
+            "must have 1 to 255 bytes and no control characters, as the owner of a token",
+        ),
+        (None, None) => invalid("job_id", "is missing"),
+        (Some(_), Some(_)) => invalid("owner", "the message has a `job_id` as well; send one"),
+    }
 }
 
 /// A client's message with its `request_id`, which every reply repeats.
@@ -286,7 +344,17 @@ fn message(kind: Option<&RawValue>, text: &str) -> Result<ClientMessage, Protoco
                 )
                 .with_details(json!({ "type": name })));
             };
-            from_text(kind, text)
+            let message = from_text(kind, text)?;
+            match &message {
+                ClientMessage::Subscribe(subscribe) => {
+                    subscribe.target()?;
+                }
+                ClientMessage::Unsubscribe(unsubscribe) => {
+                    unsubscribe.target()?;
+                }
+                _ => {}
+            }
+            Ok(message)
         }
         Some(Err(_)) | None => Err(ProtocolError::new(
             ErrorCode::InvalidMessage,
@@ -327,7 +395,8 @@ mod tests {
         assert_eq!(
             request.message,
             Ok(ClientMessage::Subscribe(Subscribe {
-                job_id: "job_20240115_ab".parse().expect("an id"),
+                job_id: Some("job_20240115_ab".parse().expect("an id")),
+                owner: None,
                 access_key: Some(AccessKey::from_client("k")),
                 token: None,
                 after_seq: Some(12),
@@ -363,6 +432,28 @@ mod tests {
         assert_eq!(error.message, "`job_id` of `subscribe`: is missing");
         assert_eq!(error.details, Some(json!({ "field": "job_id" })));
         assert_eq!(parse_error(r#"{"type":5}"#).code, ErrorCode::InvalidMessage);
+    }
+
+    #[test]
+    fn subscription_is_to_a_job_or_to_an_owner() {
+        let frame = r#"{"type":"subscribe","owner":"user-7","token":"a.b.c"}"#;
+        let request = ClientRequest::parse(frame);
+        let Ok(ClientMessage::Subscribe(subscribe)) = request.message else {
+            panic!("{request:?}");
+        };
+        assert_eq!(subscribe.target(), Ok(SubscriptionTarget::Owner("user-7")));
+        for kind in ["subscribe", "unsubscribe"] {
+            let frame = json!({ "type": kind, "job_id": "job_1_a", "owner": "user-7" });
+            let error = parse_error(&frame.to_string());
+            assert_eq!(error.details, Some(json!({ "field": "owner" })), "{kind}");
+        }
+        for owner in ["", "a\nb", &"x".repeat(256)] {
+            let frame = json!({ "type": "unsubscribe", "owner": owner });
+            let error = parse_error(&frame.to_string());
+            assert_eq!(error.details, Some(json!({ "field": "owner" })), "{owner}");
+        }
+        let error = parse_error(r#"{"type":"unsubscribe"}"#);
+        assert_eq!(error.message, "`job_id` of `unsubscribe`: is missing");
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod client;
 mod error;
 mod job_available;
 mod job_messages;
+mod owner_feed;
 mod replies;
 mod server;
 mod snapshot;
@@ -19,6 +20,7 @@ pub use job_available::JobAvailable;
 pub use job_messages::{
     JobCancelled, JobComplete, JobFailed, ProgressUpdate, Results, StageComplete,
 };
+pub use owner_feed::{OwnedJobCreated, OwnerSubscribed, OwnerUnsubscribed};
 pub use replies::*;
 pub use server::{MessageType, ServerMessage};
 pub use snapshot::{JobSnapshot, JobStatus};

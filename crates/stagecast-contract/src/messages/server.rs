@@ -5,8 +5,8 @@ use serde_json::value::RawValue;
 
 use super::{
     Authenticated, CancelRequested, ErrorReply, JobAvailable, JobCancelled, JobComplete, JobFailed,
-    Listening, Pong, ProgressUpdate, StageComplete, StatusReply, StoppedListening, Subscribed,
-    Unsubscribed,
+    Listening, OwnedJobCreated, OwnerSubscribed, OwnerUnsubscribed, Pong, ProgressUpdate,
+    StageComplete, StatusReply, StoppedListening, Subscribed, Unsubscribed,
 };
 
 /// A message to a client, by its type.
@@ -82,6 +82,12 @@ server_messages! {
     Subscribed(Subscribed) = "subscribed",
     /// The connection is no longer subscribed to the job.
     Unsubscribed(Unsubscribed) = "unsubscribed",
+    /// The connection is subscribed to the feed of the owner.
+    OwnerSubscribed(OwnerSubscribed) = "owner_subscribed",
+    /// The connection is no longer subscribed to the feed of the owner.
+    OwnerUnsubscribed(OwnerUnsubscribed) = "owner_unsubscribed",
+    /// The owner of a feed has a new job.
+    JobCreated(OwnedJobCreated) = "job_created",
     /// The current state of the job.
     JobStatus(StatusReply) = "job_status",
     /// The cancellation of the job is requested.

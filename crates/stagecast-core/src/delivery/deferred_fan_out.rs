@@ -19,11 +19,13 @@ use crate::retry::RetryPolicy;
 /// Shortest time between two progress updates for subscribers beyond those posted to directly.
 const WIDE_INTERVAL: Duration = Duration::from_secs(2);
 
-/// The delivery tasks of one job's publisher.
+/// The delivery tasks of one job's publisher, for the subscribers of the job or for those of the feed of its owner.
 #[derive(Debug)]
 pub(super) struct DeferredFanOut<F> {
     stores: Arc<Stores<F>>,
     job_id: JobId,
+    /// The recipients after a connection id.
+    after: fn(String) -> Recipients,
     /// Messages for one later task: two tasks for consecutive messages could be delivered out of order.
     pending: Option<PendingRange>,
     /// The `after_seq` of the first task for durable messages that could not be queued.
@@ -41,10 +43,23 @@ struct PendingRange {
 }
 
 impl<F: Function + Granted<SendMessage<DeliveryQueue>>> DeferredFanOut<F> {
+    /// The tasks for the subscribers of the job.
     pub(super) fn new(stores: Arc<Stores<F>>, job_id: JobId) -> Self {
+        Self::to(stores, job_id, Recipients::SubscribersAfter)
+    }
+
+    /// The tasks for the subscribers of the feed of the job's owner.
+    pub(super) fn of_feed(stores: Arc<Stores<F>>, job_id: JobId) -> Self {
+        Self::to(stores, job_id, |after| Recipients::OwnerSubscribers {
+            after: Some(after),
+        })
+    }
+
+    fn to(stores: Arc<Stores<F>>, job_id: JobId, after: fn(String) -> Recipients) -> Self {
         Self {
             stores,
             job_id,
+            after,
             pending: None,
             failed_from_seq: None,
             progress_queued_at: None,
@@ -75,7 +90,7 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> DeferredFanOut<F> {
         if let Some(pending) = self.pending.take() {
             self.queue(DeliveryTask {
                 job_id: self.job_id.clone(),
-                audience: Recipients::SubscribersAfter(pending.beyond),
+                audience: (self.after)(pending.beyond),
                 content: DeliveryKind::Published,
                 after_seq: pending.after_seq,
                 through_seq: Some(pending.through_seq),
@@ -96,7 +111,7 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> DeferredFanOut<F> {
         }
         self.queue(DeliveryTask {
             job_id: self.job_id.clone(),
-            audience: Recipients::SubscribersAfter(beyond.to_owned()),
+            audience: (self.after)(beyond.to_owned()),
             content: DeliveryKind::Progress,
             after_seq: seq,
             through_seq: None,
@@ -106,7 +121,7 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> DeferredFanOut<F> {
         self.progress_queued_at = Some(Instant::now());
     }
 
-    /// Queues a task that sends the published message `seq` to all subscribers, whose list the publisher
+    /// Queues a task that sends the published message `seq` to all subscribers, whose lists the publisher
     /// could not read.
     pub(super) async fn published_to_unknown(&mut self, seq: u64) {
         self.send().await;
@@ -121,9 +136,8 @@ impl<F: Function + Granted<SendMessage<DeliveryQueue>>> DeferredFanOut<F> {
         .await;
     }
 
-    /// Queues a task that sends the log after `after_seq`, through `through_seq`, to these connections.
-    pub(super) async fn log(&mut self, connections: Vec<String>, after_seq: u64, through_seq: u64) {
-        let audience = Recipients::Connections(connections);
+    /// Queues a task that sends the log after `after_seq`, through `through_seq`, to these recipients.
+    pub(super) async fn log(&mut self, audience: Recipients, after_seq: u64, through_seq: u64) {
         let task = DeliveryTask::log(self.job_id.clone(), audience, after_seq);
         self.queue(task.through(through_seq)).await;
     }

@@ -11,6 +11,7 @@ mod connection_maintainer;
 mod deferred_fan_out;
 mod known_audience;
 mod mailbox;
+mod owner_feed;
 mod publisher;
 mod queue_waker;
 pub(crate) mod redelivery;

@@ -27,6 +27,7 @@ use super::{
     connection_maintainer::{ConnectionMaintainer, MaintainsConnections},
     deferred_fan_out::DeferredFanOut,
     known_audience::{KnownAudience, Purpose},
+    owner_feed::OwnerFeed,
     terminal_message::{MessageHeader, terminal_message},
 };
 use crate::{
@@ -103,6 +104,7 @@ pub struct Publisher<F: Function> {
     attempts: Attempts,
     audience: Option<KnownAudience>,
     deferred: DeferredFanOut<F>,
+    feed: OwnerFeed<F>,
 }
 
 /// The numbers of the attempts that one claim makes at the job's stages.
@@ -191,6 +193,7 @@ impl<F: Publishes> Publisher<F> {
             stores.clock.clone(),
         );
         let deferred = DeferredFanOut::new(Arc::clone(&stores), job.job_id.clone());
+        let feed = OwnerFeed::new(Arc::clone(&stores), job);
         Self {
             checkpoints: CheckpointStore::new(stores.events.clone(), objects.clone()),
             checkpoint_count: 0,
@@ -206,6 +209,7 @@ impl<F: Publishes> Publisher<F> {
             attempts: Attempts::of(job),
             audience: None,
             deferred,
+            feed,
         }
     }
 
@@ -326,7 +330,7 @@ impl<F: Publishes> Publisher<F> {
         write: ProgressWrite,
     ) -> Result<LeaseStatus, PublishError> {
         let _pause = self.sender.pause_posts();
-        self.deferred.send().await;
+        self.send_deferred().await;
         let attempt = self.attempts.at(&point.stage);
         let jobs = &self.stores.jobs;
         let job = jobs.report(&self.lease, attempt, point, write).await?;
@@ -334,6 +338,12 @@ impl<F: Publishes> Publisher<F> {
         // A live run reports again.
         self.fan_out_progress(&job, Purpose::NextReportFollows)
             .await
+    }
+
+    /// Queues the tasks for the published messages that are pending.
+    async fn send_deferred(&mut self) {
+        self.deferred.send().await;
+        self.feed.send().await;
     }
 
     /// Sends the progress in the job's item to the subscribers.
@@ -356,7 +366,23 @@ impl<F: Publishes> Publisher<F> {
         if let Some(beyond) = beyond(self.audience.as_ref()) {
             self.deferred.progress(beyond, self.seq).await;
         }
+        self.send_progress_to_feed(&outgoing).await;
         Ok(lease_status)
+    }
+
+    /// Sends progress to the feed of the job's owner. A failed read is only logged: a later update replaces this one.
+    async fn send_progress_to_feed(&mut self, outgoing: &Outgoing) {
+        if !self.feed.is_progress_due() {
+            return;
+        }
+        if let Err(error) = self.read_feed().await {
+            tracing::warn!(job_id = %self.lease.job_id, %error, "the owner's feed gets no progress for now");
+            return;
+        }
+        for subscriber in self.feed.beside(self.direct()) {
+            self.sender.send(subscriber, outgoing.clone());
+        }
+        self.feed.progress(self.seq).await;
     }
 
     /// Publishes the progress of an external worker's stage, and stores the estimate of its remaining time,
@@ -395,7 +421,7 @@ impl<F: Publishes> Publisher<F> {
         is_progress_new: bool,
     ) -> Result<ReportOutcome, PublishError> {
         let _pause = self.sender.pause_posts();
-        self.deferred.send().await;
+        self.send_deferred().await;
         let jobs = &self.stores.jobs;
         let reported = jobs.report_if_newer(&self.lease, self.seq, report);
         if let Some(job) = reported.await? {
@@ -572,29 +598,36 @@ impl<F: Publishes> Publisher<F> {
 
     /// Waits until all messages are sent or deferred, and logs the metrics.
     pub async fn flush(&mut self) {
-        self.deferred.send().await;
-        self.deferred.retry_failed().await;
+        self.send_deferred().await;
+        self.retry_deferred().await;
         let counts = self.sender.flush().await;
-        let (job_id, subscribers) = (self.lease.job_id.as_str(), self.direct().len());
+        let (job_id, subscribers) = (self.lease.job_id.as_str(), self.direct_count());
         metrics::delivered::<F>(&self.stores.clock, job_id, subscribers, &counts);
     }
 
     /// [`Self::flush`] for at most the function's retry budget. Connections with unsent messages are then
     /// deferred to the delivery function, with all messages after `after_seq`.
     pub async fn flush_within_budget(&mut self, after_seq: u64) {
-        self.deferred.send().await;
+        self.send_deferred().await;
         let limit = RetryPolicy::post::<F>().total;
         let (counts, unfinished) = self.sender.flush_within(limit).await;
-        let (job_id, subscribers) = (self.lease.job_id.as_str(), self.direct().len());
+        let (job_id, subscribers) = (self.lease.job_id.as_str(), self.direct_count());
         metrics::delivered::<F>(&self.stores.clock, job_id, subscribers, &counts);
         let sent = |connection: &Unfinished| connection.sent_seq.unwrap_or(0).max(after_seq);
         if let Some(after_seq) = unfinished.iter().map(sent).min()
             && self.seq > after_seq
         {
-            let connections = unfinished.into_iter().map(|it| it.connection_id).collect();
-            self.deferred.log(connections, after_seq, self.seq).await;
+            for recipients in self.feed.recipients(unfinished, self.direct()) {
+                self.deferred.log(recipients, after_seq, self.seq).await;
+            }
         }
+        self.retry_deferred().await;
+    }
+
+    /// Queues again the tasks for durable messages that the queue did not take.
+    async fn retry_deferred(&mut self) {
         self.deferred.retry_failed().await;
+        self.feed.retry_failed().await;
     }
 
     /// Writes a durable message to the log, commits it and sends it.
@@ -666,7 +699,7 @@ impl<F: Publishes> Publisher<F> {
         let job = job.ok_or(PublishError::LeaseLost)?;
         self.seq += 1;
         // The message is committed, so a failure from here on must not be an error.
-        if let Err(error) = self.update_audience(&job, Purpose::Complete).await {
+        if let Err(error) = self.update_recipients(&job).await {
             tracing::error!(
                 job_id = %self.lease.job_id,
                 seq = self.seq,
@@ -685,13 +718,37 @@ impl<F: Publishes> Publisher<F> {
                 self.sender.send(subscriber, outgoing.clone());
             }
         }
+        for subscriber in self.feed.beside(self.direct()) {
+            self.sender.send(subscriber, outgoing.clone());
+        }
         if let Some(beyond) = beyond(self.audience.as_ref()) {
             self.deferred.published(beyond, self.seq).await;
         }
+        self.feed.published(self.seq).await;
         if job.status.has_ended() {
-            self.deferred.send().await;
+            self.send_deferred().await;
         }
         Ok(LeaseStatus::of(&job))
+    }
+
+    /// Reads the lists of subscribers that are stale for a durable message.
+    async fn update_recipients(&mut self, job: &Job) -> Result<(), StoreError> {
+        self.update_audience(job, Purpose::Complete).await?;
+        self.read_feed().await
+    }
+
+    /// Reads the subscribers of the feed of the job's owner, if it has one.
+    async fn read_feed(&mut self) -> Result<(), StoreError> {
+        if self.feed.read().await? {
+            let others = self.direct().iter();
+            self.sender.keep_only(others.chain(self.feed.direct()));
+        }
+        Ok(())
+    }
+
+    /// The number of connections that messages are posted to directly.
+    fn direct_count(&self) -> usize {
+        self.direct().len() + self.feed.beside(self.direct()).count()
     }
 
     fn direct(&self) -> &[Subscriber] {
@@ -713,7 +770,8 @@ impl<F: Publishes> Publisher<F> {
             .subscriptions
             .page(&self.lease.job_id, None, MAX_DIRECT_SUBSCRIBERS)
             .await?;
-        self.sender.keep_only(&page.subscribers);
+        let direct = page.subscribers.iter().chain(self.feed.direct());
+        self.sender.keep_only(direct);
         let known = KnownAudience::read_now(job, page.subscribers, page.more_after, now);
         self.audience = Some(known);
         Ok(())

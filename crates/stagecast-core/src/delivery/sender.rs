@@ -226,8 +226,8 @@ impl<P: Post + 'static, A: DeliveryObserver> Sender<P, A> {
 
     /// Removes the queues of connections that are not among `subscribers` and have no message queued or in
     /// flight, so that a long run does not accumulate queues.
-    pub fn keep_only(&self, subscribers: &[Subscriber]) {
-        let ids: HashSet<_> = subscribers.iter().map(|it| &it.connection_id).collect();
+    pub fn keep_only<'a>(&self, subscribers: impl Iterator<Item = &'a Subscriber>) {
+        let ids: HashSet<_> = subscribers.map(|it| &it.connection_id).collect();
         let mut traffic = self.0.lock();
         traffic
             .mailboxes

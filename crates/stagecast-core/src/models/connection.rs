@@ -1,4 +1,6 @@
-//! A connection, and a connection's subscription to a job. Both are items of `websocket_connections`.
+//! A connection, and a connection's subscription to a job or to the feed of an owner. All are items of `websocket_connections`.
+
+use std::collections::BTreeMap;
 
 use granted_aws::Item;
 use serde::{Deserialize, Serialize};
@@ -10,7 +12,7 @@ use stagecast_contract::{
 };
 use typed_contract::tables::Record;
 
-use super::{InvalidItem, ReplayAllowance, SentRange, TokenAccess, item};
+use super::{Feed, InvalidItem, ReplayAllowance, SentRange, TokenAccess, item};
 
 /// The status of a connection. A connection that has ended has no item.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,8 +38,10 @@ pub struct PendingReply {
 pub struct Connection {
     /// API Gateway's id.
     pub connection_id: String,
-    /// The job of a subscription's item; none on the connection's item.
+    /// The job of a subscription's item; none on the connection's item and on that of a feed.
     pub job_id: Option<JobId>,
+    /// The feed of an owner; only on the item of a subscription to a feed.
+    pub feed: Option<Feed>,
     /// When the connection, or the subscription, began.
     pub created_at: Timestamp,
     /// When the client last sent a message or accepted one.
@@ -120,6 +124,8 @@ struct Stored {
     replayed: Option<SentRange>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     token_access: Option<TokenAccess>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    labels: BTreeMap<String, String>,
 }
 
 impl Record for Connection {
@@ -128,10 +134,7 @@ impl Record for Connection {
     fn key(&self) -> ConnectionKey<'_> {
         ConnectionKey {
             connection_id: &self.connection_id,
-            job_id: self
-                .job_id
-                .as_ref()
-                .map_or(CONNECTION_SENTINEL, JobId::as_str),
+            job_id: self.subscribed_to().unwrap_or(CONNECTION_SENTINEL),
         }
     }
 }
@@ -147,6 +150,7 @@ impl Connection {
         Self {
             connection_id: connection_id.into(),
             job_id,
+            feed: None,
             created_at: now,
             last_activity: now,
             status: ConnectionStatus::Connected,
@@ -161,6 +165,26 @@ impl Connection {
             replayed: None,
             token: None,
         }
+    }
+
+    /// The item of a connection's subscription to `feed`, which starts now.
+    pub fn of_feed(
+        connection_id: impl Into<String>,
+        feed: Feed,
+        correlation_id: CorrelationId,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            feed: Some(feed),
+            ..Self::starting(connection_id, None, correlation_id, now)
+        }
+    }
+
+    /// The key of the subscription in `job_subscribers`: the id of the job, or the key of the feed. None on the
+    /// connection's item.
+    pub fn subscribed_to(&self) -> Option<&str> {
+        let feed = self.feed.as_ref().map(Feed::key);
+        feed.or(self.job_id.as_ref().map(JobId::as_str))
     }
 
     /// Whether the item has not expired at `now`. DynamoDB deletes expired items up to days later.
@@ -206,13 +230,19 @@ impl Connection {
             replay_full_at: self.replay_allowance.full_at_millis(),
             replayed: self.replayed,
             token_access: self.token.clone(),
+            labels: self
+                .feed
+                .as_ref()
+                .map(|feed| feed.labels().clone())
+                .unwrap_or_default(),
         })
     }
 
     /// The connection that an item of `websocket_connections` describes.
     pub fn from_dynamodb_item(item: Item) -> Result<Self, InvalidItem> {
         let stored: Stored = item::read::<Connections, _>(item)?;
-        let job_id = if stored.job_id == CONNECTION_SENTINEL {
+        let feed = Feed::of_key(&stored.job_id, stored.labels);
+        let job_id = if feed.is_some() || stored.job_id == CONNECTION_SENTINEL {
             None
         } else {
             Some(
@@ -225,6 +255,7 @@ impl Connection {
         let connection = Self {
             connection_id: stored.connection_id,
             job_id,
+            feed,
             created_at: stored.created_at,
             last_activity: stored.last_activity,
             status: stored.status,
@@ -291,7 +322,11 @@ mod tests {
             owner: "user-7".to_owned(),
             expires_at: 1_705_314_900,
         });
-        for connection in [connected, subscribed] {
+        let labels = BTreeMap::from([("team".to_owned(), "blue".to_owned())]);
+        let feed = Feed::new("user-7", labels);
+        let watching = Connection::of_feed("c1", feed, CorrelationId::new(NOW, [1; 8]), NOW);
+        assert_eq!(watching.subscribed_to(), Some("#owner#user-7"));
+        for connection in [connected, subscribed, watching] {
             let item = connection.to_dynamodb_item().unwrap();
             assert_eq!(Connection::from_dynamodb_item(item).unwrap(), connection);
         }

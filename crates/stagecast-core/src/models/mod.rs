@@ -4,6 +4,7 @@ mod connection;
 mod connection_listener;
 mod creation;
 mod event;
+mod feed;
 mod item;
 mod job;
 mod owned_job;
@@ -27,6 +28,7 @@ pub use connection::{Connection, ConnectionStatus, InvalidConnection, PendingRep
 pub use connection_listener::ConnectionListener;
 pub use creation::Creation;
 pub use event::Event;
+pub use feed::{Feed, FeedJob, FeedSubscriber};
 pub use item::InvalidItem;
 pub use job::Job;
 pub(crate) use owned_job::OWNED_PREFIX;

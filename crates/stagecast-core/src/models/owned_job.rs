@@ -12,7 +12,7 @@ use typed_contract::tables::Record;
 
 use super::{InvalidItem, Job, item};
 
-/// What precedes the owner in the key of the list. No name of a queue begins with it.
+/// What precedes the owner in the key of the list and of the feed. No name of a queue and no job id begins with it.
 const LIST_PREFIX: &str = "#owner#";
 
 /// What precedes the time of creation in the key of an entry.
@@ -61,6 +61,11 @@ impl OwnedJob {
     /// The key of the list of `owner`.
     pub(crate) fn list_of(owner: &str) -> String {
         format!("{LIST_PREFIX}{owner}")
+    }
+
+    /// Whether `key` is that of a list.
+    pub(crate) fn is_list(key: &str) -> bool {
+        key.starts_with(LIST_PREFIX)
     }
 
     /// The place in the list. Places of later jobs are greater.

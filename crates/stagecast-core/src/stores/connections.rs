@@ -234,8 +234,9 @@ impl<F: Function> ConnectionStore<F> {
             + Granted<Query<Connections>>,
     {
         for connection in self.items(connection_id).await? {
-            if let Some(job_id) = &connection.job_id {
-                self.renew_subscription(connection_id, job_id).await?;
+            if let Some(subscribed_to) = connection.subscribed_to() {
+                self.renew_subscription(connection_id, subscribed_to)
+                    .await?;
             }
         }
         // Last, so that after a failure the client's next message retries.
@@ -277,16 +278,16 @@ impl<F: Function> ConnectionStore<F> {
     async fn renew_subscription(
         &self,
         connection_id: &str,
-        job_id: &JobId,
+        subscribed_to: &str,
     ) -> Result<(), StoreError>
     where
         F: Granted<UpdateItem<Connections>> + Granted<UpdateItem<Subscribers>>,
     {
-        self.renew_item(connection_id, job_id.as_str()).await?;
+        self.renew_item(connection_id, subscribed_to).await?;
         let update = self
             .database
             .update_item(&SubscriberKey {
-                job_id: job_id.as_str(),
+                job_id: subscribed_to,
                 connection_id,
             })
             .update_expression("SET expires_at = :expires_at")
@@ -331,9 +332,8 @@ impl<F: Function> ConnectionStore<F> {
         // read next are complete.
         self.delete(connection_id, CONNECTION_SENTINEL).await?;
         let items = self.items(connection_id).await?;
-        try_join_all(items.iter().filter_map(|item| item.job_id.as_ref()).map(
+        try_join_all(items.iter().filter_map(Connection::subscribed_to).map(
             async |job_id| -> Result<(), StoreError> {
-                let job_id = job_id.as_str();
                 let delete = self.database.delete_item(&SubscriberKey {
                     job_id,
                     connection_id,

@@ -8,6 +8,7 @@ mod checkpoints;
 mod connections;
 mod error;
 mod events;
+mod feeds;
 mod jobs;
 mod json_objects;
 mod owned_jobs;
@@ -27,6 +28,7 @@ pub use checkpoints::{CheckpointStore, Saves};
 pub use connections::{ConnectionStore, correlation_id};
 pub use error::StoreError;
 pub use events::{Appended, EventStore, FirstEvents, Saved};
+pub use feeds::FeedRequest;
 pub use jobs::{
     Claim, Commit, Commits, CreationOutcome, ExternalClaim, HandBack, JobStore, Lease,
     ProgressPoint, ProgressWrite, WorkerReport,

@@ -22,7 +22,7 @@ pub(super) enum CancelledTransaction {
 
 /// The error of `operation` after the last retry of [`CancelledTransaction::Contended`].
 pub(super) fn contended(operation: &'static str) -> StoreError {
-    StoreError::call(operation)("too many requests write the job's item at once".to_owned())
+    StoreError::call(operation)("too many requests write the same items at once".to_owned())
 }
 
 /// Whether a transaction of reads failed only because of concurrent writes.

@@ -5,6 +5,7 @@ mod checkpoints;
 mod claims;
 mod external;
 mod limits;
+mod owner_feed;
 mod publisher;
 mod queue_waker;
 mod retention;

@@ -5,6 +5,7 @@ mod failures;
 mod fan_out;
 mod limits;
 mod log;
+mod owner_feed;
 mod progress;
 mod queues;
 mod token_expiry;

@@ -214,8 +214,9 @@ fn operations(client: &[Variant], server: &[Variant]) -> IndexMap<String, Channe
     let mut operations = IndexMap::new();
     let mut replies = vec![ERROR];
     for (request, message) in ClientMessageType::ALL.iter().zip(client) {
-        let reply = request.reply();
-        replies.push(reply);
+        let own = request.replies();
+        replies.extend(own);
+        let own = own.iter().copied().chain([ERROR]);
         let operation = ChannelOperation {
             action: Action::Receive,
             channel: Reference::to_channel(),
@@ -223,10 +224,7 @@ fn operations(client: &[Variant], server: &[Variant]) -> IndexMap<String, Channe
             messages: vec![Reference::to_message_of_channel(message.name)],
             reply: Some(Reply {
                 channel: Reference::to_channel(),
-                messages: vec![
-                    Reference::to_message_of_channel(reply),
-                    Reference::to_message_of_channel(ERROR),
-                ],
+                messages: own.map(Reference::to_message_of_channel).collect(),
             }),
         };
         operations.insert(message.name.to_owned(), operation);

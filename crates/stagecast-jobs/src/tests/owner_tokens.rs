@@ -1,15 +1,18 @@
 //! Owner tokens: who creates jobs, and which jobs a token opens.
 
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use local_aws::Fault;
 use serde_json::{Value, json};
 use stagecast_contract::{
-    description::JOB_DESCRIPTION_TYPE, http::IDEMPOTENCY_HEADER, routes::HttpRoute,
+    description::JOB_DESCRIPTION_TYPE, http::IDEMPOTENCY_HEADER, routes::HttpRoute, tables::Jobs,
 };
 use stagecast_testing::{
     fixtures,
     http_api::{Answer, job_request, request, with_body, with_header},
     owner_tokens::{project, project_of_holders, token, token_of},
 };
+
+use typed_contract::tables::Table as _;
 
 use super::Site;
 
@@ -63,6 +66,38 @@ async fn job_has_the_owner_of_its_token() {
     let key = job["access_key"].as_str().expect("a key");
     let snapshot = ask(&site, HttpRoute::GetJob, &job, key).await.accepted();
     assert_eq!(snapshot["owner"], "user-7");
+}
+
+#[tokio::test]
+async fn feed_of_the_owner_is_notified_of_a_job_by_a_task_queued_before_it() {
+    let site = site();
+    let job = owned(&site, "user-7", &description()).await;
+    let give_up_at = site.clock.now().epoch_seconds() + 30;
+    let notification = |job_id: &Value| {
+        let audience = json!({ "owner_subscribers": {} });
+        let content = json!({ "created": { "give_up_at": give_up_at } });
+        json!({ "job_id": job_id, "audience": audience, "content": content, "after_seq": 0 })
+    };
+    assert_eq!(site.deliveries(), [notification(&job["job_id"])]);
+
+    // A request that is killed before it stores the job.
+    let jobs = |call: &local_aws::Call| call.resource.contains(Jobs::SPEC.name);
+    site.aws.fail(0..1, Fault::Outage, move |call| {
+        call.operation == "dynamodb:PutItem" && jobs(call)
+    });
+    let token = token_of(&site.clock, "user-7", &["create"]);
+    assert_eq!(create(&site, &token, &description()).await.status, 500);
+    assert_eq!(site.items().len(), 1);
+    assert_eq!(site.deliveries().len(), 2);
+}
+
+#[tokio::test]
+async fn job_without_an_owner_notifies_no_feed() {
+    let site = site();
+
+    assert_eq!(create(&site, "", &description()).await.status, 202);
+
+    assert!(site.deliveries().is_empty());
 }
 
 #[tokio::test]

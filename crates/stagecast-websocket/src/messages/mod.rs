@@ -5,6 +5,7 @@ mod activity;
 mod authenticate;
 mod cancel_job;
 mod listen;
+mod owner_feed;
 mod ping;
 mod request_status;
 mod stop_listening;

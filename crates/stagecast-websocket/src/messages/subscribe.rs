@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use stagecast_contract::{
     ids::JobId,
-    messages::{ErrorCode, Subscribe},
+    messages::{ErrorCode, Subscribe, SubscriptionTarget},
     owner_tokens::Scope,
 };
 use stagecast_core::{
@@ -17,7 +17,7 @@ use super::{
     access::{Given, token_expired},
     activity,
     activity::replay_limited,
-    connection_ended,
+    connection_ended, owner_feed,
 };
 use crate::{context::Context, invocation::Invocation, replay::send_subscribed_and_replay};
 
@@ -35,22 +35,41 @@ const MAX_ATTEMPTS: u32 = 20;
 const PENDING_REPLY_CHECKS: u32 = 20;
 const PENDING_REPLY_CHECK_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Stores the subscription at the `seq` that was read, then sends `subscribed` and the durable
-/// messages up to that `seq`. The publisher sends the later ones, so each message is sent once.
-///
-/// The transaction that stores a subscription also records the activity of the client.
+/// Subscribes the connection to a job, or to the feed of an owner.
 pub(super) async fn handle(
     context: &Context,
     invocation: &Invocation,
     request_id: &str,
     message: Subscribe,
 ) -> Result<(), MessageError> {
-    let request = invocation.subscription_request(&message.job_id);
+    match message.target()? {
+        SubscriptionTarget::Job(job_id) => {
+            subscribe_to_job(context, invocation, request_id, job_id, &message).await
+        }
+        SubscriptionTarget::Owner(owner) => {
+            let token = message.token.as_ref();
+            owner_feed::subscribe(context, invocation, request_id, owner, token).await
+        }
+    }
+}
+
+/// Stores the subscription at the `seq` that was read, then sends `subscribed` and the durable
+/// messages up to that `seq`. The publisher sends the later ones, so each message is sent once.
+///
+/// The transaction that stores a subscription also records the activity of the client.
+async fn subscribe_to_job(
+    context: &Context,
+    invocation: &Invocation,
+    request_id: &str,
+    job_id: &JobId,
+    message: &Subscribe,
+) -> Result<(), MessageError> {
+    let request = invocation.subscription_request(job_id);
     let (key, token) = (message.access_key.as_ref(), message.token.as_ref());
     let given = Given::verify(context, Scope::Watch, key, token).await?;
     let after = message.after_seq.unwrap_or(0);
     for attempt in 1..=MAX_ATTEMPTS {
-        let authorized = authorize(context, invocation, &message.job_id, &given).await?;
+        let authorized = authorize(context, invocation, job_id, &given).await?;
         let (sent, expiry) = (authorized.replayed(), authorized.token_expires_at());
         let from = authorized.unsent_after(after);
         if authorized.is_subscribed(context.clock.now()) && from >= authorized.job.seq {
@@ -132,12 +151,12 @@ async fn load(
     Ok(subscriptions.authorize(loaded, given.credential(), context.max_subscriptions))
 }
 
-fn too_many_subscriptions(max: u32) -> MessageError {
+pub(super) fn too_many_subscriptions(max: u32) -> MessageError {
     MessageError::new(
         ErrorCode::TooManySubscriptions,
         format!(
-            "this connection watches {max} jobs, the most it may; unsubscribe from one, or open \
-             another connection"
+            "this connection watches {max} jobs or owners, the most it may; unsubscribe from one, or \
+             open another connection"
         ),
     )
     .with("max_subscriptions", max)

@@ -4,6 +4,7 @@ mod keys_at_a_url;
 mod lifecycle;
 mod listening;
 mod messages;
+mod owner_feed;
 mod owner_tokens;
 mod subscribing;
 

@@ -3,6 +3,7 @@
 mod abandonment;
 mod checkpoints;
 mod delivery;
+mod owner_feed;
 mod polling;
 mod posts;
 mod waiting;

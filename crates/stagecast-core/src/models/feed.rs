@@ -1,0 +1,207 @@
+//! The feed of an owner: its subscribers get the messages of all jobs of the owner.
+
+use std::collections::BTreeMap;
+
+use granted_aws::Item;
+use serde::{Deserialize, Serialize};
+use stagecast_contract::{
+    ids::{CorrelationId, JobId},
+    tables::{SubscriberKey, Subscribers},
+    timestamp::Timestamp,
+};
+use typed_contract::tables::Record;
+
+use super::{InvalidItem, Job, OwnedJob, Subscriber, item};
+
+/// The feed of an owner, as a token permits to watch it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Feed {
+    key: String,
+    labels: BTreeMap<String, String>,
+}
+
+impl Feed {
+    /// The jobs of `owner` that have all of `labels`.
+    pub fn new(owner: &str, labels: BTreeMap<String, String>) -> Self {
+        Self {
+            key: OwnedJob::list_of(owner),
+            labels,
+        }
+    }
+
+    /// The key of the feed where a subscription has the id of its job. No job has this id.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// The feed with this key; none if it is not the key of a feed.
+    pub(super) fn of_key(key: &str, labels: BTreeMap<String, String>) -> Option<Self> {
+        OwnedJob::is_list(key).then(|| Self {
+            key: key.to_owned(),
+            labels,
+        })
+    }
+
+    /// The labels that the jobs of the feed have.
+    pub const fn labels(&self) -> &BTreeMap<String, String> {
+        &self.labels
+    }
+}
+
+/// What of a job decides which subscribers of the feed of its owner get its messages. It never changes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FeedJob {
+    key: String,
+    job_id: JobId,
+    labels: BTreeMap<String, String>,
+}
+
+impl FeedJob {
+    /// None for a job without an owner.
+    pub fn of(job: &Job) -> Option<Self> {
+        Some(Self {
+            key: OwnedJob::list_of(job.owner.as_ref()?),
+            job_id: job.job_id.clone(),
+            labels: job.labels.clone(),
+        })
+    }
+
+    /// The [`Feed::key`] of the feed.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+/// An item of `job_subscribers`: a connection that receives the messages of all jobs of an owner.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedSubscriber {
+    #[serde(rename = "job_id")]
+    key: String,
+    /// API Gateway's id.
+    pub connection_id: String,
+    /// When the connection began.
+    pub connected_at: Timestamp,
+    /// When the subscription was stored.
+    pub subscribed_at: Timestamp,
+    /// The id that all log records of the connection have.
+    pub correlation_id: CorrelationId,
+    /// The labels to which the token of the subscription is limited.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    labels: BTreeMap<String, String>,
+    /// When DynamoDB may delete the item, in epoch seconds.
+    pub expires_at: i64,
+}
+
+impl Record for FeedSubscriber {
+    type Table = Subscribers;
+
+    fn key(&self) -> SubscriberKey<'_> {
+        SubscriberKey {
+            job_id: &self.key,
+            connection_id: &self.connection_id,
+        }
+    }
+}
+
+impl FeedSubscriber {
+    /// The item of a connection that subscribes at `now`.
+    pub fn new(
+        feed: &Feed,
+        connection_id: &str,
+        connected_at: Timestamp,
+        correlation_id: CorrelationId,
+        now: Timestamp,
+        expires_at: Timestamp,
+    ) -> Self {
+        Self {
+            key: feed.key.clone(),
+            connection_id: connection_id.to_owned(),
+            connected_at,
+            subscribed_at: now,
+            correlation_id,
+            labels: feed.labels.clone(),
+            expires_at: expires_at.epoch_seconds(),
+        }
+    }
+
+    /// The connection as a subscriber of a job of the feed; none if the job does not have the labels. It has read
+    /// nothing of the job's log, so every durable message is sent to it.
+    pub fn of_job(self, job: &FeedJob) -> Option<Subscriber> {
+        let mut labels = self.labels.iter();
+        let is_included = labels.all(|(name, value)| job.labels.get(name) == Some(value));
+        is_included.then(|| Subscriber {
+            job_id: job.job_id.clone(),
+            connection_id: self.connection_id,
+            connected_at: self.connected_at,
+            subscribed_at: self.subscribed_at,
+            at_seq: 0,
+            correlation_id: self.correlation_id,
+            expires_at: self.expires_at,
+        })
+    }
+
+    /// The subscriber as an item of `job_subscribers`.
+    pub fn to_dynamodb_item(&self) -> Result<Item, InvalidItem> {
+        item::write::<Subscribers>(self)
+    }
+
+    /// The subscriber that an item of `job_subscribers` describes.
+    pub fn from_dynamodb_item(item: Item) -> Result<Self, InvalidItem> {
+        item::read::<Subscribers, _>(item)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stagecast_contract::ids::{AccessKey, RequestId};
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_epoch_seconds(1_800_000_000);
+
+    fn labels(team: &str) -> BTreeMap<String, String> {
+        BTreeMap::from([("team".to_owned(), team.to_owned())])
+    }
+
+    fn subscriber(labels: BTreeMap<String, String>) -> FeedSubscriber {
+        let feed = Feed::new("user-7", labels);
+        let correlation_id = CorrelationId::new(NOW, [7; 8]);
+        let expires_at = NOW.plus_seconds(3600);
+        FeedSubscriber::new(&feed, "c1", NOW, correlation_id, NOW, expires_at)
+    }
+
+    fn job() -> Job {
+        let mut job = Job::queued(
+            JobId::new(NOW, [1; 8]),
+            &AccessKey::new([3; 16]),
+            RequestId::new(NOW, [2; 8]),
+            "req_1_a".to_owned(),
+            "image/png".to_owned(),
+            NOW,
+        );
+        job.owner = Some("user-7".to_owned());
+        job.labels = labels("blue");
+        job
+    }
+
+    #[test]
+    fn subscriber_is_read_as_it_was_written_and_has_no_job_id() {
+        let subscriber = subscriber(labels("blue"));
+        let item = subscriber.to_dynamodb_item().expect("an item");
+        let key = item["job_id"].as_s().expect("a string");
+        assert_eq!(key, "#owner#user-7");
+        assert!(key.parse::<JobId>().is_err());
+        assert_eq!(
+            FeedSubscriber::from_dynamodb_item(item).expect("valid"),
+            subscriber
+        );
+    }
+
+    #[test]
+    fn subscriber_gets_the_jobs_with_its_labels() {
+        let job = FeedJob::of(&job()).expect("it has an owner");
+        assert!(subscriber(BTreeMap::new()).of_job(&job).is_some());
+        assert!(subscriber(labels("blue")).of_job(&job).is_some());
+        assert!(subscriber(labels("red")).of_job(&job).is_none());
+    }
+}
