@@ -14,14 +14,14 @@ stack="$1"
 work="$(mktemp -d)"
 venv="${EXAMPLES_VENV:-$work/venv}"
 time_limit="${TIMEOUT:-120}"
-coproc STACK { exec "$stack" --json --port 0 --setting STAGE_PACE_MS=200 2>"$work/log"; }
-stack_pid="$STACK_PID"
+stack_pid=
 vite_pid=
+receiver_pids=
 finish() {
     local status=$?
-    kill "$stack_pid" $vite_pid || true
+    kill $stack_pid $vite_pid $receiver_pids || true
     if [ "$status" != 0 ]; then
-        for file in "$work"/{job,status,out,vite,log}; do
+        for file in "$work"/{job,status,out,vite,webhooks.py,webhooks.mjs,log}; do
             [ -s "$file" ] && printf -- '-- the end of %s:\n%s\n' "${file##*/}" "$(tail -n 40 "$file")" >&2
         done
     fi
@@ -52,6 +52,26 @@ await() {
     done
 }
 
+# Receivers of webhooks, which verify them with the libraries of Standard Webhooks. The one in Python gets the events of all
+# jobs, the one in Node those of a job that names it.
+[ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+"$venv/bin/pip" install --quiet --disable-pip-version-check --requirement examples/webhooks/requirements.txt
+npm --prefix examples/webhooks ci --silent
+WEBHOOK_SECRET="whsec_$(head -c 32 /dev/urandom | base64)"
+export WEBHOOK_SECRET
+"$venv/bin/python" examples/webhooks/receiver.py 0 >"$work/webhooks.py" 2>&1 &
+receiver_pids=$!
+node examples/webhooks/receiver.mjs 0 >"$work/webhooks.mjs" 2>&1 &
+receiver_pids="$receiver_pids $!"
+for receiver in webhooks.py webhooks.mjs; do
+    await "the receiver $receiver" grep --quiet '^http' "$work/$receiver"
+done
+
+coproc STACK {
+    exec "$stack" --json --port 0 --setting STAGE_PACE_MS=200 --webhook "$(head -n 1 "$work/webhooks.py")" \
+        --secret "stagecast/webhook-secret=$WEBHOOK_SECRET" 2>"$work/log"
+}
+stack_pid="$STACK_PID"
 read -r -t "$time_limit" urls <&"${STACK[0]}" || fail 'the stack did not print its addresses'
 STAGECAST_URL="$(sed -n 's/.*"http_api":"\([^"]*\)".*/\1/p' <<<"$urls")"
 export STAGECAST_URL PACE=0.2
@@ -60,7 +80,6 @@ run curl examples/curl/watch.sh client/floor-plan/sample-plan.png
 expect '"type":"job_complete"' curl
 expect '{"rooms":[{"id":1' curl
 
-[ -x "$venv/bin/python" ] || python3 -m venv "$venv"
 "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement examples/python/requirements.txt
 run python "$venv/bin/python" examples/python/watch.py client/floor-plan/sample-plan.png
 expect 'stage_2 has finished' python
@@ -139,4 +158,18 @@ await 'a worker claims the job' is_running
 curl --silent --max-time 60 --fail-with-body --request DELETE -H "authorization: Bearer $key" "$STAGECAST_URL$path" >/dev/null
 wait "$worker"
 expect 'was cancelled' python-worker
+await 'a webhook in Python' grep --quiet "^job_cancelled of $(made job_id), seq 1$" "$work/webhooks.py"
+await 'other webhooks in Python' grep --quiet '^job_complete of ' "$work/webhooks.py"
+await 'webhooks of stages in Python' grep --quiet '^stage_complete of ' "$work/webhooks.py"
+
+# A job that names the URL of its webhook and the events.
+webhook="{\"url\":\"$(head -n 1 "$work/webhooks.mjs")\",\"events\":[\"job_cancelled\"]}"
+curl --silent --max-time 60 --fail-with-body --data "{\"worker\":\"external\",\"webhook\":$webhook}" \
+    -H 'content-type: application/vnd.stagecast.job+json' "$STAGECAST_URL/v1/jobs" >"$work/job"
+curl --silent --max-time 60 --fail-with-body --request DELETE -H "authorization: Bearer $(made access_key)" \
+    "$STAGECAST_URL$(made status_url)" >/dev/null
+await 'a webhook in Node' grep --quiet "^job_cancelled of $(made job_id), seq 1$" "$work/webhooks.mjs"
+if grep '^refused' "$work/webhooks.py" "$work/webhooks.mjs"; then
+    fail 'a receiver has refused a webhook'
+fi
 echo 'all examples passed'

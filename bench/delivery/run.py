@@ -20,7 +20,7 @@ HERE = Path(__file__).resolve().parent
 WORKSPACE = HERE.parents[1]
 TARGET = Path(os.environ.get("CARGO_TARGET_DIR", WORKSPACE / "target")).resolve()
 PROFILE = "measure"
-FUNCTIONS = ("websocket", "jobs", "worker", "delivery")
+FUNCTIONS = ("websocket", "jobs", "worker", "delivery", "webhooks")
 
 REPORT_ROUNDS = 31
 POST_ROUNDS = 11

@@ -101,6 +101,8 @@ interface Description {
   run_at?: string | undefined;
   /** How many days the job is kept, at most as many as the environment keeps jobs. */
   retention_days?: number | undefined;
+  /** The webhook of the job, as far as the environment permits: its URL, and the types of messages that are posted. */
+  webhook?: { url?: string; events?: string[] } | undefined;
 }
 
 /** Which external workers run the job. Without these, the pipeline does. */
@@ -346,8 +348,8 @@ export class HttpApi {
 }
 
 function descriptionOf(options: Description): Description {
-  const { parameters, labels, limits, run_at, retention_days } = options;
-  return { parameters, labels, limits, run_at, retention_days };
+  const { parameters, labels, limits, run_at, retention_days, webhook } = options;
+  return { parameters, labels, limits, run_at, retention_days, webhook };
 }
 
 function routeOf({ worker, queue, priority }: Route): Route {

@@ -656,13 +656,14 @@ var HttpApi = class {
 	}
 };
 function descriptionOf(options) {
-	const { parameters, labels, limits, run_at, retention_days } = options;
+	const { parameters, labels, limits, run_at, retention_days, webhook } = options;
 	return {
 		parameters,
 		labels,
 		limits,
 		run_at,
-		retention_days
+		retention_days,
+		webhook
 	};
 }
 function routeOf({ worker, queue, priority }) {

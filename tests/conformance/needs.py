@@ -103,10 +103,21 @@ UNUSED_ON_EMULATOR = {
     "Traces": "ministack accepts no trace segments; Lambda would send them",
 }
 
+# Why no scenario on a deployed stack posts webhooks.
+WEBHOOKS = (
+    "a deployed function posts webhooks to public addresses only, of which the emulator has none; the scenario "
+    "`grants::every_grant_is_used_and_every_call_is_granted` checks it on the local stack"
+)
+
 # Statements of one function that no scenario on a deployed stack can need, with the reason.
 WITHOUT_EFFECT = {
     ("delivery", "ObjectsBucket"): "the abort of an upload has no effect that a client can see; the "
     "scenario `grants::every_grant_is_used_and_every_call_is_granted` checks it on the local stack",
+    ("delivery", "WebhooksQueue"): WEBHOOKS,
+    ("webhooks", "JobsTable"): WEBHOOKS,
+    ("webhooks", "JobEventsTable"): WEBHOOKS,
+    ("webhooks", "WebhooksQueue"): WEBHOOKS,
+    ("webhooks", "StagecastWebhookSecretSecret"): WEBHOOKS,
 }
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from needs import unlisted
 
 TEMPLATE = Path(__file__).parents[2] / "generated" / "cloudformation" / "dev.yaml"
-FUNCTIONS = ("websocket", "jobs", "worker", "pipeline", "delivery")
+FUNCTIONS = ("websocket", "jobs", "worker", "pipeline", "delivery", "webhooks")
 
 
 def generated_statements():

@@ -162,6 +162,7 @@ test("description has the options of the job and no undefined field", async () =
     limits: { run_seconds: 3600 },
     run_at: "2027-01-15T02:00:00Z",
     retention_days: 2,
+    webhook: { events: ["job_complete"] },
     queue: "transcripts",
     priority: 0,
     parameters: undefined,

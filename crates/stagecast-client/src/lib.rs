@@ -37,6 +37,7 @@ pub use stagecast_contract::{
     },
     time_limits::JobLimits,
     timestamp::Timestamp,
+    webhooks::{DescribedWebhook, WebhookEvent},
 };
 pub use tokens::Tokens;
 pub use upload::UploadProgress;

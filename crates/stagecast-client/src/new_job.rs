@@ -5,7 +5,9 @@ use std::{collections::BTreeMap, path::PathBuf};
 use bytes::Bytes;
 use raw_json::RawJson;
 use serde::Serialize;
-use stagecast_contract::{time_limits::JobLimits, timestamp::Timestamp};
+use stagecast_contract::{
+    time_limits::JobLimits, timestamp::Timestamp, webhooks::DescribedWebhook,
+};
 
 use crate::error::Error;
 
@@ -59,6 +61,8 @@ pub(crate) struct Description {
     pub(crate) run_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) retention_days: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) webhook: Option<DescribedWebhook>,
 }
 
 /// The input in a description: itself, or what is uploaded later.
@@ -164,6 +168,13 @@ impl NewJob {
         self
     }
 
+    /// The URL and the events of the job's webhook, as far as the environment permits.
+    #[must_use]
+    pub fn webhook(mut self, webhook: DescribedWebhook) -> Self {
+        self.options.webhook = Some(webhook);
+        self
+    }
+
     /// Identifies the creation: a repetition with the same key within 24 hours returns the same job. 16 to 255
     /// visible ASCII characters that cannot be guessed. Without it, [`Client::create`](crate::Client::create)
     /// chooses one for its own retries; set it if the program itself may repeat the creation.
@@ -197,6 +208,7 @@ impl NewJob {
             limits,
             run_at,
             retention_days,
+            webhook,
             ..
         } = &self.options;
         parameters.is_some()
@@ -204,5 +216,6 @@ impl NewJob {
             || limits.is_some()
             || run_at.is_some()
             || retention_days.is_some()
+            || webhook.is_some()
     }
 }

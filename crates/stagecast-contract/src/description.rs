@@ -17,6 +17,7 @@ use crate::{
     reading,
     time_limits::JobLimits,
     timestamp::Timestamp,
+    webhooks::DescribedWebhook,
     worker::{InvalidBody, body},
 };
 
@@ -76,6 +77,9 @@ pub struct JobDescription {
     )]
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 365)))]
     pub retention_days: Option<u64>,
+    /// The webhook of the job. The environment's, if it has one, if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<DescribedWebhook>,
 }
 
 /// What runs a job instead of the pipeline.

@@ -16,6 +16,9 @@ settings! {
     WorkerQueues = "WORKER_QUEUES",
     /// The keys and rules of owner tokens, `TokenRules` as JSON; empty if the environment has none.
     OwnerTokens = "OWNER_TOKENS",
+    /// The endpoint of webhooks and the hosts that callers can choose, `WebhookRules` as JSON; empty if the environment
+    /// has no webhooks.
+    Webhooks = "WEBHOOKS",
     /// Allowed `Origin`s of browsers, separated by commas; empty to allow any.
     AllowedOrigins = "ALLOWED_ORIGINS",
 }

@@ -11,10 +11,11 @@ use crate::{
     buckets::{self, Objects},
     environment::{
         AllowedOrigins, JobLimitRules, JobRetentionDays, MaxSubscriptions, OwnerTokens,
-        WebSocketUrl, WorkerQueues,
+        WebSocketUrl, Webhooks, WorkerQueues,
     },
-    queues::{self, DeliveryQueue, JobQueue},
+    queues::{self, DeliveryQueue, JobQueue, WebhookQueue},
     tables::{self, Connections, JobEvents, Jobs, Subscribers, WorkQueues},
+    webhooks::WebhookSecret,
 };
 
 /// The functions of every product, without the pipeline: a product declares that one itself, with
@@ -24,6 +25,7 @@ pub const ALL: &[&FunctionSpec] = &[
     JobsFunction::SPEC,
     WorkerFunction::SPEC,
     DeliveryFunction::SPEC,
+    WebhooksFunction::SPEC,
 ];
 
 /// The name of a product's pipeline function.
@@ -65,7 +67,7 @@ function! {
             JobQueue: [SendMessage],
             DeliveryQueue: [SendMessage],
         },
-        settings: [WebSocketUrl, JobRetentionDays, JobLimitRules, WorkerQueues, OwnerTokens],
+        settings: [WebSocketUrl, JobRetentionDays, JobLimitRules, WorkerQueues, OwnerTokens, Webhooks],
     }
 }
 
@@ -200,8 +202,26 @@ function! {
             WebSocketApi: [PostToConnection],
             JobQueue: [SendMessage],
             DeliveryQueue: [SendMessage],
+            WebhookQueue: [SendMessage],
         },
         settings: [],
+    }
+}
+
+function! {
+    /// Posts webhooks, with retries.
+    WebhooksFunction = "webhooks" {
+        memory_mib: 512,
+        timeout_seconds: 40,
+        retry_budget_seconds: 0,
+        triggers: [Trigger::Queue { queue: WebhookQueue::SPEC, batch_size: 10 }],
+        grants: {
+            Jobs: [GetItem],
+            JobEvents: [Query],
+            WebhookSecret: [GetSecretValue],
+            WebhookQueue: [ChangeMessageVisibility],
+        },
+        settings: [Webhooks],
     }
 }
 

@@ -17,6 +17,7 @@
 //! | what a product declares, and which inputs it accepts | [`product`], [`input`] |
 //! | the queues of external workers, and the tokens of those that claim from them | [`worker_queues`], [`worker_tokens`] |
 //! | the tokens of the owners of jobs | [`owner_tokens`] |
+//! | webhooks: events, URLs, rules of an environment | [`webhooks`] |
 //! | limits of the APIs | [`limits`] |
 
 pub mod buckets;
@@ -38,6 +39,7 @@ pub mod routes;
 pub mod tables;
 pub mod time_limits;
 pub mod timestamp;
+pub mod webhooks;
 pub mod worker;
 pub mod worker_queues;
 pub mod worker_tokens;

@@ -204,6 +204,9 @@ pub const DEFAULT_JOB_RETENTION_DAYS: u32 = 7;
 /// [`DEFAULT_JOB_RETENTION_DAYS`] in seconds.
 pub const JOB_TTL_SECONDS: i64 = DEFAULT_JOB_RETENTION_DAYS as i64 * 24 * 60 * 60;
 
+/// Length limit of the URL of a webhook, in bytes. It is in the job's item, so it adds to the cost of each progress update.
+pub const MAX_WEBHOOK_URL_BYTES: usize = 500;
+
 /// Longest time limit of a job, in seconds: 30 days.
 pub const MAX_TIME_LIMIT_SECONDS: u64 = 30 * 24 * 60 * 60;
 

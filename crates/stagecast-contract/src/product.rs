@@ -60,7 +60,7 @@ use crate::{
 ///     example: "",
 /// };
 ///
-/// assert_eq!(PRODUCT.all_functions().len(), 5);
+/// assert_eq!(PRODUCT.all_functions().len(), 6);
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Product {
@@ -200,7 +200,7 @@ impl Product {
     pub fn all_functions(&self) -> Vec<&'static FunctionSpec> {
         let mut all = functions::ALL.to_vec();
         // Before the delivery function, as in the templates of earlier versions.
-        all.insert(all.len() - 1, self.pipeline);
+        all.insert(all.len() - 2, self.pipeline);
         all.extend(self.functions);
         all
     }

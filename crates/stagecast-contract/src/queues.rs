@@ -33,12 +33,25 @@ queue! {
     }
 }
 
+queue! {
+    /// Webhooks to post.
+    WebhookQueue = "webhooks" in "WEBHOOKS_QUEUE_URL" {
+        message: WebhookTask,
+        visibility_timeout_seconds: 60,
+        // The function sets the visibility timeout after each failed attempt.
+        max_receives: 11,
+    }
+}
+
 /// All queues, in the order of the template.
-pub const ALL: &[&QueueSpec] = &[JobQueue::SPEC, DeliveryQueue::SPEC];
+pub const ALL: &[&QueueSpec] = &[JobQueue::SPEC, DeliveryQueue::SPEC, WebhookQueue::SPEC];
 
 /// Number of receives after which a delivery has failed. Each may send its recipients the same
 /// messages again, and a client that has stopped reading fails all of them.
 pub const MAX_DELIVERY_ATTEMPTS: u32 = 10;
+
+/// Number of attempts to post a webhook, over about a day, after which it is a dead letter.
+pub const MAX_WEBHOOK_ATTEMPTS: u32 = WebhookQueue::SPEC.max_receives;
 
 /// An outage of the delivery function of up to four hours does not move a watchdog to the
 /// dead-letter queue.
@@ -146,6 +159,14 @@ impl DeliveryTask {
         }
     }
 
+    /// A task to post the durable message `seq` as a webhook: see [`DeliveryKind::Webhook`].
+    pub fn webhook(job_id: JobId, seq: u64) -> Self {
+        Self {
+            content: DeliveryKind::Webhook { checks: 0 },
+            ..Self::log(job_id, Recipients::AllSubscribers, seq.saturating_sub(1)).through(seq)
+        }
+    }
+
     /// Limits the task to the durable messages through `through_seq`. Later ones are sent by their
     /// publisher; without the limit, clients would receive them twice.
     #[must_use]
@@ -212,6 +233,13 @@ pub enum DeliveryKind {
     /// No message: a delayed check of a job that awaits its input. It fails the job if the upload has
     /// expired, and aborts the upload of a job that has ended.
     UploadDeadline,
+    /// The durable message `through_seq`, as a webhook. The task is queued before the message is committed, so
+    /// that no commit is without one; once it is committed, the delivery function passes it to the queue
+    /// `webhooks`.
+    Webhook {
+        /// How often the message was found not to be committed yet.
+        checks: u32,
+    },
     /// No message: a delayed check of a job whose run or worker may be dead. It ends the job if it
     /// was cancelled, commits the events of its log, enqueues it again, or fails it.
     Watchdog {
@@ -219,6 +247,16 @@ pub enum DeliveryKind {
         /// job is monitored until it ends.
         epoch: Option<u64>,
     },
+}
+
+/// Asks the webhooks function to post a committed durable message of a job. To post it again, send the same
+/// task.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookTask {
+    /// The job.
+    pub job_id: JobId,
+    /// The `seq` of the message.
+    pub seq: u64,
 }
 
 #[cfg(test)]

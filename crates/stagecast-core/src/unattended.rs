@@ -18,7 +18,7 @@ use typed_contract::{
 
 use crate::{
     clock::Clock,
-    delivery::{MessageHeader, redelivery, terminal_message},
+    delivery::{MessageHeader, redelivery, terminal_message, webhook_task::queue_before_commit},
     models::{Event, Job, SentRange, TerminalState},
     stores::{Appended, Commit, EventStore, JobStore, StoreError, WaitingJobStore},
     waiting, watchdog,
@@ -250,6 +250,8 @@ impl<F: Settles> Unattended<F> {
             Appended::Later => return Ok(None),
         };
         let commit = Commit::of_logged(&message)?;
+        let (job_id, webhook) = (&job.job_id, job.webhook.as_ref());
+        queue_before_commit(&self.queues, job_id, webhook, &commit, event.seq).await?;
         self.jobs.commit_unattended(job, &commit, event.seq).await
     }
 

@@ -226,7 +226,8 @@ async fn queue_undelivered(
             | DeliveryKind::Progress
             | DeliveryKind::Created { .. }
             | DeliveryKind::UploadDeadline
-            | DeliveryKind::Watchdog { .. } => task.through_seq,
+            | DeliveryKind::Watchdog { .. }
+            | DeliveryKind::Webhook { .. } => task.through_seq,
         },
         // A new message starts with a receive count of 0.
         renewed: false,

@@ -13,7 +13,7 @@ use tracing::Instrument as _;
 
 use crate::{
     attempts::receive_count, context::Context, created, deliver, error::DeliveryError,
-    progress_fanout, upload_deadline, watchdog,
+    progress_fanout, upload_deadline, watchdog, webhook,
 };
 
 /// Executes delivery tasks.
@@ -84,6 +84,9 @@ async fn execute(context: &Context, message: &SqsMessage) -> Result<(), Delivery
         }
         DeliveryKind::UploadDeadline => {
             return upload_deadline::check(context, &job, receive_count).await;
+        }
+        DeliveryKind::Webhook { checks } => {
+            return webhook::pass_on(context, &task, checks, &job).await;
         }
         DeliveryKind::Progress => {
             match progress_fanout::current_update(&task, &job, message, context.clock.now()) {

@@ -1,7 +1,8 @@
 //! The function that receives delivery tasks: messages that a publisher could not send, or left to
-//! this function because the job has many subscribers, and the checks of the watchdogs.
+//! this function because the job has many subscribers, the checks of the watchdogs, and webhooks for the function
+//! that posts them.
 //!
-//! [`Handler`] selects the module of a task: `watchdog` for a check, `deliver` for messages.
+//! [`Handler`] selects the module of a task: `watchdog` for a check, `deliver` for messages, `webhook` for webhooks.
 
 mod attempts;
 mod context;
@@ -17,6 +18,7 @@ mod tests;
 mod undelivered;
 mod upload_deadline;
 mod watchdog;
+mod webhook;
 
 pub use handler::Handler;
 pub use serve::serve;

@@ -8,7 +8,7 @@ use constructs::{
 use stagecast_contract::{
     environment::{
         AllowedOrigins, JobLimitRules, JobRetentionDays, MaxSubscriptions, OwnerTokens,
-        WebSocketUrl, WorkerQueues,
+        WebSocketUrl, Webhooks, WorkerQueues,
     },
     product::{Product, ProductRoutes},
     routes::HttpRoute,
@@ -180,6 +180,7 @@ pub fn setting_values(
         .with::<JobLimitRules>(product.limits.to_json())
         .with::<WorkerQueues>(DeclaredQueues::setting(product.worker_queues))
         .with::<OwnerTokens>(environment.token_rules())
+        .with::<Webhooks>(environment.webhooks.setting())
         .with::<AllowedOrigins>(joined(origins))
 }
 

@@ -2,11 +2,14 @@
 
 use granted_aws::{ConnectionsApi, Database, Environment, Objects, Queues};
 use stagecast_contract::{
-    environment::{JobLimitRules, JobRetentionDays, OwnerTokens, WebSocketUrl, WorkerQueues},
+    environment::{
+        JobLimitRules, JobRetentionDays, OwnerTokens, WebSocketUrl, Webhooks, WorkerQueues,
+    },
     functions::JobsFunction,
     input::InputRules,
     retention::JobRetention,
     time_limits::LimitRules,
+    webhooks::WebhookRules,
     worker_queues::DeclaredQueues,
 };
 use stagecast_core::{
@@ -51,6 +54,8 @@ pub(crate) struct Context {
     pub(crate) owner_tokens: OwnerTokenVerifier,
     /// The product's queues of external workers.
     pub(crate) worker_queues: DeclaredQueues,
+    /// The environment's rules for webhooks.
+    pub(crate) webhooks: WebhookRules,
 }
 
 /// An environment variable has an invalid value.
@@ -94,6 +99,9 @@ impl Context {
         let owner_tokens = environment.get::<OwnerTokens>();
         let owner_tokens = OwnerTokenVerifier::parse(owner_tokens, &clock)
             .map_err(|error| InvalidSetting::of::<OwnerTokens>(owner_tokens, error))?;
+        let webhooks = environment.get::<Webhooks>();
+        let webhooks = WebhookRules::parse(webhooks)
+            .map_err(|error| InvalidSetting::of::<Webhooks>(webhooks, error))?;
         let database = Database::new(config, environment);
         let objects = Objects::new(config, environment);
         let queues = Queues::new(config, environment);
@@ -140,6 +148,7 @@ impl Context {
             retention,
             owner_tokens,
             worker_queues,
+            webhooks,
         })
     }
 }

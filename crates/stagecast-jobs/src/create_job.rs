@@ -191,6 +191,7 @@ async fn prepare(
     }
     job.owner = requested.owner;
     job.labels = requested.labels;
+    job.webhook = requested.webhook;
     job.has_parameters = requested.parameters.is_some();
     let parameters = requested
         .parameters

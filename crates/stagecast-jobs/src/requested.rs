@@ -15,6 +15,7 @@ use stagecast_contract::{
     retention::JobRetention,
     time_limits::JobLimits,
     timestamp::Timestamp,
+    webhooks::JobWebhook,
     worker::InvalidBody,
 };
 use stagecast_core::{
@@ -41,6 +42,7 @@ pub(crate) struct Requested {
     pub(crate) limits: JobLimits,
     pub(crate) run_at: Option<Timestamp>,
     pub(crate) retention: JobRetention,
+    pub(crate) webhook: Option<JobWebhook>,
     /// The SHA-256 of what the request asks for.
     pub(crate) sha256: String,
 }
@@ -87,6 +89,7 @@ impl Requested {
             limits: context.limit_rules.apply(JobLimits::default())?,
             run_at: None,
             retention: context.retention,
+            webhook: context.webhooks.of_job(None)?,
             sha256: idempotency::request_sha256(&runner, &input.content_type, &input.bytes),
             runner,
             input: NewInput::Given(input),
@@ -113,6 +116,7 @@ impl Requested {
         Ok(Self {
             retention,
             run_at: description.run_at,
+            webhook: context.webhooks.of_job(description.webhook.as_ref())?,
             limits: context
                 .limit_rules
                 .apply(description.limits.unwrap_or_default())?,

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use clap::Parser;
+use stagecast_infra::environments::{InvalidWebhookUrl, WebhookEndpoint, WebhookEvent};
 use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// Run the whole system on this machine: APIs, functions, tables, queues and objects on one port.
@@ -34,6 +35,9 @@ pub(crate) struct Arguments {
     /// `.stagecast/secrets.toml`, which is not in the history of the shell.
     #[arg(long = "secret", value_name = "NAME=VALUE", value_parser = setting)]
     pub(crate) secrets: Vec<(String, String)>,
+    /// Post webhooks of all jobs to this URL, `https` or of this machine, such as http://127.0.0.1:9000/hook.
+    #[arg(long, value_name = "URL", value_parser = webhook)]
+    pub(crate) webhook: Option<WebhookEndpoint>,
     /// The folder with the functions' executables; by default the folder of this executable.
     #[arg(long, value_name = "DIR")]
     pub(crate) bin_dir: Option<PathBuf>,
@@ -52,6 +56,17 @@ impl Arguments {
             .context("this executable is in no folder: name one with --bin-dir")?;
         Ok(folder.to_owned())
     }
+}
+
+/// An endpoint for all events.
+fn webhook(url: &str) -> Result<WebhookEndpoint, InvalidWebhookUrl> {
+    let events = [
+        WebhookEvent::StageComplete,
+        WebhookEvent::JobComplete,
+        WebhookEvent::JobFailed,
+        WebhookEvent::JobCancelled,
+    ];
+    Ok(WebhookEndpoint::of_local_stack(url)?.with_events(&events))
 }
 
 fn setting(text: &str) -> Result<(String, String), String> {

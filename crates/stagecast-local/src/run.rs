@@ -5,9 +5,17 @@ use std::{process::ExitCode, sync::Arc};
 use anyhow::Context as _;
 use clap::Parser as _;
 use local_aws::{LocalStack, Options};
-use stagecast_infra::{environments::Environment, stack, template::Format};
+use stagecast_contract::{
+    environment,
+    webhooks::{WebhookEndpoint, WebhookRules},
+};
+use stagecast_infra::{
+    environments::{Environment, Webhooks},
+    stack,
+    template::Format,
+};
 use tokio::signal;
-use typed_contract::environment::LOG_LEVEL;
+use typed_contract::environment::{LOG_LEVEL, Setting as _};
 
 use crate::{Local, arguments::Arguments, output, secrets, site::ProductSite, worker_token};
 
@@ -30,7 +38,7 @@ async fn run(local: &Local, arguments: &Arguments) -> anyhow::Result<()> {
     let project = local.project;
     let missing_secrets = secrets::missing(
         &project.product.all_functions(),
-        &project.development()?,
+        &local_environment(local, arguments)?,
         &options.secrets,
     );
     let stack = LocalStack::start(options).await?;
@@ -52,13 +60,24 @@ async fn run(local: &Local, arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The environment `dev`, without what the local stack does itself, and with the endpoint of the arguments.
+fn local_environment(local: &Local, arguments: &Arguments) -> anyhow::Result<Environment> {
+    let development = local.project.development()?;
+    let webhooks = match &arguments.webhook {
+        Some(endpoint) => Webhooks::Endpoint(endpoint.clone()),
+        None => development.webhooks.clone(),
+    };
+    Ok(Environment {
+        // The local stack itself serves the page.
+        page: false,
+        webhooks,
+        ..development
+    })
+}
+
 fn options(local: &Local, arguments: &Arguments) -> anyhow::Result<Options> {
     let project = local.project;
-    // The local stack itself serves the page.
-    let environment = Environment {
-        page: false,
-        ..project.development()?
-    };
+    let environment = local_environment(local, arguments)?;
     let template = stack::synthesize(project, &environment)
         .context("the template of the development environment cannot be synthesized")?;
     let mut options = Options::new(
@@ -89,6 +108,7 @@ fn options(local: &Local, arguments: &Arguments) -> anyhow::Result<Options> {
         let own = local.settings.iter();
         let own = own.map(|(variable, value)| ((*variable).to_owned(), value.clone()));
         let mut variables: std::collections::BTreeMap<_, _> = own
+            .chain(arguments.webhook.clone().map(webhooks_setting))
             .chain(arguments.settings.iter().cloned())
             .filter(|(variable, _)| {
                 let mut settings = function.settings.iter();
@@ -101,6 +121,18 @@ fn options(local: &Local, arguments: &Arguments) -> anyhow::Result<Options> {
             .insert(function.name.to_owned(), variables);
     }
     Ok(options)
+}
+
+/// The setting for webhooks to this endpoint. Only here can it be on this machine: the template's setting does not
+/// permit that.
+fn webhooks_setting(endpoint: WebhookEndpoint) -> (String, String) {
+    let rules = WebhookRules {
+        endpoint: Some(endpoint),
+        allow_loopback: true,
+        ..WebhookRules::default()
+    };
+    let variable = environment::Webhooks::SPEC.variable.to_owned();
+    (variable, rules.to_setting())
 }
 
 /// Returns on Ctrl-C and on SIGTERM.

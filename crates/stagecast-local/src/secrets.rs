@@ -44,7 +44,7 @@ pub(crate) fn missing(
     environment: &Environment,
     secrets: &LocalSecrets,
 ) -> Vec<String> {
-    let needed = needed_secrets(functions, environment.name_suffix.as_str());
+    let needed = needed_secrets(functions, environment);
     let mut sentences = Vec::new();
     for NeededSecret {
         kind,

@@ -6,12 +6,13 @@
 //! [`TestAws`] share nothing, so tests can run concurrently.
 //!
 //! [`fixtures`] creates what most tests need: a stopped clock, stores, a job, a connection.
-//! [`owner_tokens`] signs tokens. [`http_api`] has the requests of the HTTP API and their responses.
+//! [`owner_tokens`] signs tokens. [`webhooks`] receives webhooks. [`http_api`] has the requests of the HTTP API and their responses.
 
 pub mod fixtures;
 pub mod http_api;
 pub mod owner_tokens;
 pub mod product;
+pub mod webhooks;
 
 use std::{
     ops::Range,

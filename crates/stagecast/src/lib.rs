@@ -20,7 +20,7 @@
 //! | [`stagecast_local`](../stagecast_local/index.html), [`stagecast_dev`](../stagecast_dev/index.html) | a product on one machine, `cargo dev` |
 //! | [`stagecast_testing`](../stagecast_testing/index.html) | AWS services in the process of a unit test |
 //! | [`stagecast_core`](../stagecast_core/index.html) | stores, delivery and the runner of jobs |
-//! | [`stagecast_websocket`](../stagecast_websocket/index.html), [`stagecast_jobs`](../stagecast_jobs/index.html), [`stagecast_worker`](../stagecast_worker/index.html), [`stagecast_pipeline`](../stagecast_pipeline/index.html), [`stagecast_delivery`](../stagecast_delivery/index.html) | the functions of the job system |
+//! | [`stagecast_websocket`](../stagecast_websocket/index.html), [`stagecast_jobs`](../stagecast_jobs/index.html), [`stagecast_worker`](../stagecast_worker/index.html), [`stagecast_pipeline`](../stagecast_pipeline/index.html), [`stagecast_delivery`](../stagecast_delivery/index.html), [`stagecast_webhooks`](../stagecast_webhooks/index.html) | the functions of the job system |
 //!
 //! These libraries know nothing of jobs:
 //!
@@ -72,6 +72,11 @@ pub mod pipeline {
 /// Sends messages to large audiences, and those that could not be sent.
 pub mod delivery {
     pub use stagecast_delivery::serve;
+}
+
+/// Posts webhooks.
+pub mod webhooks {
+    pub use stagecast_webhooks::serve;
 }
 
 /// The tokio runtime of a function's process: Lambda gives it one event at a time, so one thread is enough.

@@ -132,6 +132,7 @@ fn functions_refuse_the_calls_that_functions_of_a_new_product_refuse() {
         "websocket",
         "worker",
         "delivery",
+        "webhooks",
         "pipeline",
     ];
     let folders = crates.map(|name| format!("crates/stagecast-{name}"));

@@ -470,7 +470,7 @@ fn alarms_go_to_the_topic_of_the_environment() {
     let alarms = resources(&template, "AWS::CloudWatch::Alarm");
     assert_eq!(
         alarms.len(),
-        3 * contract::PRODUCT.all_functions().len() + 2 * 2 + 5 + 2 + 1,
+        3 * contract::PRODUCT.all_functions().len() + 3 * 2 + 5 + 2 + 1,
         "three for each function, two for each queue, one for each table and each API, and one for \
          deliveries that were given up"
     );

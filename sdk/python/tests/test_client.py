@@ -113,6 +113,7 @@ def test_options_are_sent_as_a_description_with_the_input_inline(call: Call) -> 
             limits=stagecast.Limits(run_seconds=60),
             run_at=at,
             retention_days=3,
+            webhook={"events": ["job_complete"]},
         ),
     )
     assert seen[0].headers["content-type"] == "application/vnd.stagecast.job+json"
@@ -125,6 +126,7 @@ def test_options_are_sent_as_a_description_with_the_input_inline(call: Call) -> 
         "limits": {"run_seconds": 60},
         "run_at": "2027-01-15T02:00:00Z",
         "retention_days": 3,
+        "webhook": {"events": ["job_complete"]},
     }
 
 

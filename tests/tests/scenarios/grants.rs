@@ -3,7 +3,7 @@
 //! The compiler rejects calls without a grant. For the reverse, this scenario makes the functions use all
 //! of their code paths, and reports the grants that no call used.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use end_to_end::{
     Client, Job, System, grants, needs,
@@ -18,11 +18,13 @@ use stagecast_contract::{
     queues::{DeliveryQueue, DeliveryTask},
     tables::{Jobs, Subscribers, WorkQueues},
 };
+use stagecast_testing::webhooks::{Receiver, Reply};
 use typed_contract::tables::Table as _;
 
 use crate::{
     abandoned::{queued_without_job_message, run_watchdog},
     uploads::upload_is_listed_and_aborted,
+    webhooks::post_to,
 };
 
 /// The number of attempts of a function to post one message.
@@ -31,12 +33,15 @@ const ATTEMPTS: usize = 8;
 #[tokio::test]
 async fn every_grant_is_used_and_every_call_is_granted() {
     needs!(InjectFaults, CountCalls, AdjustStack);
+    // The first webhook is posted again.
+    let receiver = Receiver::replying([Reply::status(500)]).await;
     // A run releases its job after half of this timeout.
     let system = System::scripted_with(|options| {
         let twenty = Duration::from_secs(20);
         options
             .function_timeouts
             .insert("pipeline".to_owned(), twenty);
+        post_to(&receiver, options);
     })
     .await;
     queued_job_is_cancelled_with_failing_connections(&system).await;
@@ -50,6 +55,13 @@ async fn every_grant_is_used_and_every_call_is_granted() {
     Box::pin(workers_listen_to_a_queue(&system)).await;
     results_are_fetched(&system, long).await;
     upload_is_listed_and_aborted(&system).await;
+    system
+        .eventually("webhooks are posted, and one again", async |_| {
+            let received = receiver.received();
+            let ids = received.iter().map(|it| &it.headers["webhook-id"]);
+            ids.collect::<BTreeSet<_>>().len() < received.len()
+        })
+        .await;
 
     let calls = system.local().calls().all();
     let unused = grants::unused(&calls);

@@ -32,6 +32,7 @@ mod several_clients;
 mod time_limits;
 mod tokens;
 mod uploads;
+mod webhooks;
 mod wide_audience;
 mod work_queues;
 mod workers;

@@ -19,6 +19,7 @@ mod sender;
 mod stats;
 mod stores;
 mod terminal_message;
+pub(crate) mod webhook_task;
 mod write_priority;
 
 pub use attempt::{Delivery, Destination, deliver};

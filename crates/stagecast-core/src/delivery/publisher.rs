@@ -13,6 +13,7 @@ use stagecast_contract::{
     queues::DeliveryQueue,
     tables::{JobEvents, Jobs, Subscribers},
     timestamp::Timestamp,
+    webhooks::JobWebhook,
 };
 use typed_contract::{
     environment::WebSocketApi,
@@ -29,6 +30,7 @@ use super::{
     known_audience::{KnownAudience, Purpose},
     owner_feed::OwnerFeed,
     terminal_message::{MessageHeader, terminal_message},
+    webhook_task::queue_before_commit,
 };
 use crate::{
     metrics,
@@ -101,6 +103,7 @@ pub struct Publisher<F: Function> {
     is_claimed_in_time: bool,
     correlation_id: String,
     expires_at: i64,
+    webhook: Option<JobWebhook>,
     attempts: Attempts,
     audience: Option<KnownAudience>,
     deferred: DeferredFanOut<F>,
@@ -206,6 +209,7 @@ impl<F: Publishes> Publisher<F> {
             is_claimed_in_time: job.is_claimed_in_time(),
             correlation_id: job.correlation_id.clone(),
             expires_at: job.expires_at,
+            webhook: job.webhook.clone(),
             attempts: Attempts::of(job),
             audience: None,
             deferred,
@@ -671,6 +675,8 @@ impl<F: Publishes> Publisher<F> {
     ) -> Result<LeaseStatus, PublishError> {
         let listed = self.artifacts_after(commit).await?;
         let (jobs, lease, seq) = (&self.stores.jobs, &self.lease, self.seq + 1);
+        let (queues, webhook) = (&self.stores.queues, self.webhook.as_ref());
+        queue_before_commit(queues, &lease.job_id, webhook, commit, seq).await?;
         let job = match commit {
             Commit::Stage { stage, overall, .. } => {
                 let attempt = self.attempts.at(stage);

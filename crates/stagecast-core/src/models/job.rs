@@ -16,6 +16,7 @@ use stagecast_contract::{
     retention::JobRetention,
     tables::{JobKey, Jobs},
     timestamp::Timestamp,
+    webhooks::JobWebhook,
     worker_queues::QueueName,
 };
 use typed_contract::tables::Record;
@@ -158,6 +159,9 @@ pub struct Job {
     /// When the job was claimed for the first time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Timestamp>,
+    /// The webhook of the job's durable messages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<JobWebhook>,
     /// Why the job failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<JobError>,
@@ -250,6 +254,7 @@ impl Job {
             run_seconds: None,
             claim_by: None,
             started_at: None,
+            webhook: None,
             error: None,
             created_at: now,
             updated_at: now,

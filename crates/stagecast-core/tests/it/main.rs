@@ -13,3 +13,4 @@ mod retries;
 mod runner;
 mod token_expiry;
 mod unattended;
+mod webhooks;

@@ -11,6 +11,7 @@ mod queues;
 mod token_expiry;
 mod uploads;
 mod watchdog;
+mod webhooks;
 
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use serde_json::Value;

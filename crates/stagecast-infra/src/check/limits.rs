@@ -44,7 +44,7 @@ pub(super) fn findings(template: &Template) -> Result<Vec<Finding>, RenderError>
                 id,
                 format!(
                     "its environment variables have at least {bytes} bytes, and Lambda allows \
-                     {MAX_VARIABLE_BYTES}: list fewer allowed_origins"
+                     {MAX_VARIABLE_BYTES}: list fewer allowed_origins, or fewer hosts for webhooks"
                 ),
             ));
         }

@@ -4,10 +4,17 @@ use constructs::settings::{
     Architecture, ConnectAuthorizer, CustomDomain, DataPolicy, JwtAuthorizer, LogLevel, NameSuffix,
     Origin, QueueConcurrency, RetentionDays, TableKey, Throttling, TopicArn,
 };
-use stagecast_contract::{functions::DeliveryFunction, limits, retention::JobRetention};
+use stagecast_contract::{
+    functions::{DeliveryFunction, WebhooksFunction},
+    limits,
+    retention::JobRetention,
+};
 use typed_contract::functions::{Function as _, FunctionSpec};
 
-use super::tokens::{self, JobCreation, OwnerTokens};
+use super::{
+    tokens::{self, JobCreation, OwnerTokens},
+    webhooks::Webhooks,
+};
 
 /// The settings that differ between environments.
 #[derive(Clone, Debug)]
@@ -66,6 +73,8 @@ pub struct Environment {
     pub tokens: Option<OwnerTokens>,
     /// Who can create jobs, beside what `job_authorizer` requires.
     pub job_creation: JobCreation,
+    /// Which jobs have webhooks, and where these are posted.
+    pub webhooks: Webhooks,
     /// The processor of the functions.
     pub architecture: Architecture,
     /// The maximum of concurrent invocations that a queue makes of this function. It leaves a part of
@@ -122,11 +131,12 @@ impl Environment {
             job_authorizer: None,
             tokens: None,
             job_creation: JobCreation::Anyone,
+            webhooks: Webhooks::Off,
             architecture: Architecture::Arm64,
             queue_concurrency: |function| {
                 const JOBS: QueueConcurrency = QueueConcurrency::new(100);
                 const DELIVERIES: QueueConcurrency = QueueConcurrency::new(10);
-                if function == DeliveryFunction::SPEC {
+                if function == DeliveryFunction::SPEC || function == WebhooksFunction::SPEC {
                     DELIVERIES
                 } else {
                     JOBS
@@ -165,12 +175,16 @@ impl Environment {
                 requests_per_second: 20,
                 burst: 40,
             },
-            // An account's default is 1,000; 350 remain for the functions that answer requests.
+            // An account's default is 1,000; 330 remain for the functions that answer requests.
             queue_concurrency: |function| {
                 const JOBS: QueueConcurrency = QueueConcurrency::new(600);
                 const DELIVERIES: QueueConcurrency = QueueConcurrency::new(50);
+                // Each posts ten webhooks at a time.
+                const WEBHOOKS: QueueConcurrency = QueueConcurrency::new(20);
                 if function == DeliveryFunction::SPEC {
                     DELIVERIES
+                } else if function == WebhooksFunction::SPEC {
+                    WEBHOOKS
                 } else {
                     JOBS
                 }

@@ -2,7 +2,7 @@
 
 use constructs::settings::SettingError;
 
-use super::tokens::InvalidTokens;
+use super::{tokens::InvalidTokens, webhooks::InvalidWebhookHost};
 
 /// Why there is no environment.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
@@ -18,6 +18,12 @@ pub enum EnvironmentError {
     /// A setting has an invalid value.
     #[error(transparent)]
     Setting(#[from] SettingError),
+    /// The URL of an endpoint for webhooks is not valid.
+    #[error(transparent)]
+    WebhookUrl(#[from] stagecast_contract::webhooks::InvalidWebhookUrl),
+    /// A host for webhooks is not valid.
+    #[error(transparent)]
+    WebhookHost(#[from] InvalidWebhookHost),
     /// The owner tokens of the environment cannot be verified.
     #[error(transparent)]
     Tokens(#[from] InvalidTokens),

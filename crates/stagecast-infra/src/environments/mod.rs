@@ -8,6 +8,7 @@ mod environment;
 mod error;
 mod overrides;
 mod tokens;
+mod webhooks;
 
 pub use constructs::settings::{
     Architecture, CertificateId, ConnectAuthorizer, CustomDomain, DataPolicy, DomainName,
@@ -18,4 +19,6 @@ pub use environment::Environment;
 pub use error::EnvironmentError;
 pub use overrides::Overrides;
 pub use stagecast_contract::retention::JobRetention;
+pub use stagecast_contract::webhooks::{InvalidWebhookUrl, WebhookEndpoint, WebhookEvent};
 pub use tokens::{InvalidTokens, JobCreation, OwnerTokens};
+pub use webhooks::{InvalidWebhookHost, WebhookHosts, Webhooks};

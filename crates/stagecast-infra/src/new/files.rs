@@ -42,6 +42,10 @@ pub(super) const FILES: &[(&str, &str)] = &[
         include_str!("product/handlers/bin/pipeline.rs"),
     ),
     (
+        "handlers/src/bin/webhooks.rs",
+        include_str!("product/handlers/bin/webhooks.rs"),
+    ),
+    (
         "handlers/src/bin/websocket.rs",
         include_str!("product/handlers/bin/websocket.rs"),
     ),

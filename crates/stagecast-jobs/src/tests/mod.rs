@@ -15,6 +15,7 @@ mod results;
 mod retention;
 mod status;
 mod uploads;
+mod webhooks;
 
 use aws_config::retry::RetryConfig;
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;

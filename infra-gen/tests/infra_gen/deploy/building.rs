@@ -12,8 +12,15 @@ use crate::program::script;
 
 /// `infra-gen deploy` with a cargo-lambda whose build runs the shell command `build`.
 fn deploying(aws: &FakeAws, folder: &Path, build: &str) -> Command {
-    let executables = ["websocket", "jobs", "worker", "pipeline", "delivery"]
-        .map(|name| json!({"name": name, "kind": ["bin"]}));
+    let executables = [
+        "websocket",
+        "jobs",
+        "worker",
+        "pipeline",
+        "delivery",
+        "webhooks",
+    ]
+    .map(|name| json!({"name": name, "kind": ["bin"]}));
     let packages = json!([{"name": "handlers", "targets": executables}]);
     let metadata = json!({"target_directory": "/nowhere", "packages": packages});
     let cargo = format!(

@@ -85,6 +85,7 @@ class JobOptions:
     limits: Limits | Mapping[str, int] | None
     run_at: datetime | str | None
     retention_days: int | None
+    webhook: Mapping[str, Any] | None
     worker: Literal["external"] | None
     idempotency_key: str | None
     correlation_id: str | None
@@ -92,7 +93,7 @@ class JobOptions:
     @property
     def needs_description(self) -> bool:
         """Whether the job cannot be created from the plain input."""
-        described = (self.parameters, self.labels, self.limits, self.run_at, self.retention_days)
+        described = (self.parameters, self.labels, self.limits, self.run_at, self.retention_days, self.webhook)
         return any(each is not None for each in described)
 
     def request_with_body(self, content: bytes, content_type: str) -> Request:
@@ -124,6 +125,7 @@ class JobOptions:
             "limits": limits and {name: value for name, value in limits.items() if value is not None},
             "run_at": _rfc3339(self.run_at) if isinstance(self.run_at, datetime) else self.run_at,
             "retention_days": self.retention_days,
+            "webhook": self.webhook,
             "worker": self.worker,
         }
         given = {name: value for name, value in description.items() if value is not None}

@@ -87,6 +87,7 @@ class AsyncClient:
         limits: Limits | Mapping[str, int] | None = None,
         run_at: datetime | str | None = None,
         retention_days: int | None = None,
+        webhook: Mapping[str, Any] | None = None,
         worker: Literal["external"] | None = None,
         idempotency_key: str | None = None,
         correlation_id: str | None = None,
@@ -102,6 +103,7 @@ class AsyncClient:
             limits=limits,
             run_at=run_at,
             retention_days=retention_days,
+            webhook=webhook,
             worker=worker,
             idempotency_key=idempotency_key,
             correlation_id=correlation_id,
@@ -365,6 +367,7 @@ class Client:
         limits: Limits | Mapping[str, int] | None = None,
         run_at: datetime | str | None = None,
         retention_days: int | None = None,
+        webhook: Mapping[str, Any] | None = None,
         worker: Literal["external"] | None = None,
         idempotency_key: str | None = None,
         correlation_id: str | None = None,
@@ -380,7 +383,7 @@ class Client:
         - `queue`, `priority`: the queue of external workers, and 0 to 9 within it; higher is claimed first.
         - `parameters`: a JSON object for the stages. `labels`: names and texts that the snapshot contains.
         - `limits`: the time limits of the job. `run_at`: when it may start, an aware `datetime` or RFC 3339.
-          `retention_days`: how long it is kept.
+          `retention_days`: how long it is kept. `webhook`: `url` and `events` of its webhook.
         - `worker="external"`: the job of one external worker, which needs `worker_key` of the result.
         - `idempotency_key`: 16 to 255 characters that cannot be guessed. A creation with the same key and input within
           24 hours returns the same job, and resumes its upload. By default a new one for each call, so that a repeated
@@ -404,6 +407,7 @@ class Client:
                 limits=limits,
                 run_at=run_at,
                 retention_days=retention_days,
+                webhook=webhook,
                 worker=worker,
                 idempotency_key=idempotency_key,
                 correlation_id=correlation_id,

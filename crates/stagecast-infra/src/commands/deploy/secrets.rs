@@ -10,10 +10,9 @@ use crate::{
 
 /// Warns that a new stack's functions read secrets or parameters, which have to exist before the first job.
 pub(super) fn warn_of_needed(request: &DeployRequest, is_new: bool, terminal: &Terminal) {
-    let suffix = request.environment.name_suffix.as_str();
     let needed = texts(&needed_secrets(
         &request.project.product.all_functions(),
-        suffix,
+        &request.environment,
     ));
     if is_new && !needed.is_empty() {
         terminal.warn(format!(

@@ -1,0 +1,5 @@
+//! The function `webhooks`.
+
+fn main() -> Result<(), stagecast::Error> {
+    stagecast::webhooks::serve()
+}
