@@ -7,7 +7,7 @@ use contract::PipelineFunction;
 use stagecast_infra::{
     environments::{
         Architecture, CertificateId, ConnectAuthorizer, CustomDomain, DomainName, Environment,
-        EnvironmentError, JobRetention, JwtAuthorizer, NameSuffix, Origin, OwnerTokens,
+        EnvironmentError, JobRetention, JwtAuthorizer, NameSuffix, Origin, OwnerLimit, OwnerTokens,
         RetentionDays, TopicArn,
     },
     stack,
@@ -37,6 +37,7 @@ fn every_option() -> Result<Environment, EnvironmentError> {
         page: true,
         page_domain: Some(domain("progress.example.com")?),
         max_subscriptions: 5,
+        max_running_per_owner: Some(OwnerLimit::new(5)),
         websocket_domain: Some(domain("live.example.com")?),
         http_domain: Some(domain("jobs.example.com")?),
         connect_authorizer: Some(ConnectAuthorizer::new(

@@ -14,6 +14,8 @@ settings! {
     JobLimitRules = "JOB_LIMIT_RULES",
     /// The product's queues of external workers, separated by commas.
     WorkerQueues = "WORKER_QUEUES",
+    /// The limit of running jobs of one owner in a queue of external workers, `OwnerLimit`; empty if there is none.
+    MaxRunningPerOwner = "MAX_RUNNING_PER_OWNER",
     /// The keys and rules of owner tokens, `TokenRules` as JSON; empty if the environment has none.
     OwnerTokens = "OWNER_TOKENS",
     /// The endpoint of webhooks and the hosts that callers can choose, `WebhookRules` as JSON; empty if the environment

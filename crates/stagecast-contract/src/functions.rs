@@ -10,8 +10,8 @@ use typed_contract::{
 use crate::{
     buckets::{self, Objects},
     environment::{
-        AllowedOrigins, JobLimitRules, JobRetentionDays, MaxSubscriptions, OwnerTokens,
-        WebSocketUrl, Webhooks, WorkerQueues,
+        AllowedOrigins, JobLimitRules, JobRetentionDays, MaxRunningPerOwner, MaxSubscriptions,
+        OwnerTokens, WebSocketUrl, Webhooks, WorkerQueues,
     },
     queues::{self, DeliveryQueue, JobQueue, WebhookQueue},
     tables::{self, Connections, JobEvents, Jobs, Subscribers, WorkQueues},
@@ -88,7 +88,7 @@ function! {
             WebSocketApi: [PostToConnection],
             DeliveryQueue: [SendMessage],
         },
-        settings: [WebSocketUrl, WorkerQueues],
+        settings: [WebSocketUrl, WorkerQueues, MaxRunningPerOwner],
     }
 }
 
@@ -204,7 +204,7 @@ function! {
             DeliveryQueue: [SendMessage],
             WebhookQueue: [SendMessage],
         },
-        settings: [],
+        settings: [MaxRunningPerOwner],
     }
 }
 

@@ -1,6 +1,6 @@
 //! The queues of external workers.
 
-use std::fmt;
+use std::{fmt, ops::RangeInclusive};
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use typed_contract::const_fmt::{const_panic, equal};
@@ -138,9 +138,92 @@ impl DeclaredQueues {
     }
 }
 
+/// How many jobs of one owner may run at the same time in one queue: 1 to 100.
+///
+/// ```
+/// use stagecast_contract::worker_queues::OwnerLimit;
+///
+/// const THREE: OwnerLimit = OwnerLimit::new(3);
+/// ```
+///
+/// A value outside of the range does not compile in a constant:
+///
+/// ```compile_fail,E0080
+/// # use stagecast_contract::worker_queues::OwnerLimit;
+/// const NONE: OwnerLimit = OwnerLimit::new(0);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OwnerLimit(u16);
+
+/// A text that is not the value of the setting
+/// [`MaxRunningPerOwner`](crate::environment::MaxRunningPerOwner).
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "'{0}' is not a limit of running jobs: give a whole number, 1 to 100, or nothing for no limit"
+)]
+pub struct InvalidOwnerLimit(String);
+
+impl OwnerLimit {
+    /// The numbers of jobs that are accepted. A claim reads the running jobs of an owner: 100 of them take five read
+    /// units.
+    pub const LIMITS: RangeInclusive<u16> = 1..=100;
+
+    /// A limit of this many jobs.
+    ///
+    /// # Panics
+    ///
+    /// If the number is outside of [`Self::LIMITS`].
+    #[track_caller]
+    pub const fn new(jobs: u16) -> Self {
+        assert!(
+            jobs >= *Self::LIMITS.start() && jobs <= *Self::LIMITS.end(),
+            "an owner may run 1 to 100 jobs of a queue at the same time",
+        );
+        Self(jobs)
+    }
+
+    /// The number of jobs.
+    pub const fn jobs(self) -> u16 {
+        self.0
+    }
+
+    /// The value of the setting for this limit, or for none.
+    pub fn setting(limit: Option<Self>) -> String {
+        limit.map(|limit| limit.0.to_string()).unwrap_or_default()
+    }
+
+    /// Reads the value of the setting.
+    pub fn parse(setting: &str) -> Result<Option<Self>, InvalidOwnerLimit> {
+        if setting.is_empty() {
+            return Ok(None);
+        }
+        let jobs = setting.parse().ok();
+        let jobs = jobs.filter(|jobs| Self::LIMITS.contains(jobs));
+        jobs.map(|jobs| Some(Self(jobs)))
+            .ok_or_else(|| InvalidOwnerLimit(setting.to_owned()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn owner_limit_is_read_as_it_was_written() {
+        for limit in [None, Some(OwnerLimit::new(1)), Some(OwnerLimit::new(100))] {
+            assert_eq!(OwnerLimit::parse(&OwnerLimit::setting(limit)), Ok(limit));
+        }
+        for text in ["0", "101", "-1", "many", " "] {
+            let error = OwnerLimit::parse(text).expect_err(text).to_string();
+            assert!(error.starts_with(&format!("'{text}'")), "{error}");
+        }
+    }
+
+    #[test]
+    #[should_panic(expected = "1 to 100 jobs")]
+    fn owner_limit_of_no_jobs_is_refused() {
+        let _ = OwnerLimit::new(0);
+    }
 
     #[test]
     fn names_are_validated() {

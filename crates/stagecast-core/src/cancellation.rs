@@ -11,7 +11,7 @@ use stagecast_contract::{ids::JobId, messages::JobStatus};
 
 use crate::{
     clock::Clock,
-    models::TerminalState,
+    models::{OwnerQueue, TerminalState},
     stores::{EventStore, JobStore, WaitingJobStore},
     unattended::{SettleError, Settled, Settles, Unattended},
     upload_deadline, watchdog,
@@ -73,6 +73,10 @@ impl<F: Settles> Canceller<F> {
             // interrupted.
             let first = watchdog::FIRST_CHECK_SECONDS;
             watchdog::schedule(&self.queues, job_id, Some(job.epoch), first).await?;
+        }
+        if job.status == JobStatus::Running && OwnerQueue::of(&job).is_some() {
+            // It frees the slot of the owner, and notifies workers of the owner's next job.
+            watchdog::schedule(&self.queues, job_id, Some(job.epoch), 0).await?;
         }
         let settled = self
             .unattended

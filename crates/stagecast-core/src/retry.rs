@@ -30,6 +30,15 @@ impl RetryPolicy {
         longest_wait: Duration::from_millis(1280),
     };
 
+    /// Claims of one owner's jobs that have exceeded the owner's limit of running jobs together, and have all given
+    /// up. A claim takes some ten milliseconds.
+    pub(crate) const SLOT_CONTENTION: Self = Self {
+        attempts: 5,
+        total: Duration::from_secs(3),
+        first_wait: Duration::from_millis(100),
+        longest_wait: Duration::from_millis(800),
+    };
+
     /// A durable message of a run that the tables or the bucket did not take. After these attempts,
     /// the run ends, and the next run publishes the message.
     pub(crate) const DURABLE_MESSAGE: Self = Self {

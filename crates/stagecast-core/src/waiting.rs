@@ -3,7 +3,7 @@
 use stagecast_contract::tables::WorkQueues;
 use typed_contract::{
     functions::Function,
-    grants::{DeleteItem, Granted, PutItem},
+    grants::{DeleteItem, Granted, PutItem, UpdateItem},
 };
 
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
 /// if this process is killed between the two. Does nothing for a job without a queue.
 pub async fn enqueue<F>(waiting: &WaitingJobStore<F>, job: &Job) -> Result<(), StoreError>
 where
-    F: Function + Granted<PutItem<WorkQueues>>,
+    F: Function + Granted<PutItem<WorkQueues>> + Granted<UpdateItem<WorkQueues>>,
 {
     waiting.put(job).await
 }

@@ -3,7 +3,11 @@
 use std::sync::Arc;
 
 use granted_aws::{ConnectionsApi, Environment, Objects, Queues};
-use stagecast_contract::functions::DeliveryFunction;
+use stagecast_contract::{
+    environment::MaxRunningPerOwner,
+    functions::DeliveryFunction,
+    worker_queues::{InvalidOwnerLimit, OwnerLimit},
+};
 use stagecast_core::{
     clock::Clock,
     delivery::{ConnectionMaintainer, QueueWaker, Stores},
@@ -18,6 +22,8 @@ pub(crate) struct Context {
     pub(crate) events: EventStore<DeliveryFunction>,
     pub(crate) waiting: WaitingJobStore<DeliveryFunction>,
     pub(crate) waker: QueueWaker<DeliveryFunction>,
+    /// The limit of running jobs of each owner in each queue of external workers.
+    pub(crate) owner_limit: Option<OwnerLimit>,
     pub(crate) unattended: Unattended<DeliveryFunction>,
     pub(crate) uploads: UploadStore<DeliveryFunction>,
     pub(crate) subscriptions: SubscriptionStore<DeliveryFunction>,
@@ -27,12 +33,18 @@ pub(crate) struct Context {
     pub(crate) clock: Clock,
 }
 
+/// The setting `MAX_RUNNING_PER_OWNER` has an invalid value.
+#[derive(Debug, thiserror::Error)]
+#[error("MAX_RUNNING_PER_OWNER is not valid: {0}; deploy the template of this version")]
+pub struct InvalidSetting(#[from] InvalidOwnerLimit);
+
 impl Context {
     pub(crate) fn new(
         config: &granted_aws::Aws,
         environment: &Environment<DeliveryFunction>,
         clock: Clock,
-    ) -> Self {
+    ) -> Result<Self, InvalidSetting> {
+        let owner_limit = OwnerLimit::parse(environment.get::<MaxRunningPerOwner>())?;
         let Stores {
             jobs,
             events,
@@ -46,7 +58,8 @@ impl Context {
             api,
             clock,
         } = Stores::new(config, environment, clock);
-        Self {
+        Ok(Self {
+            owner_limit,
             unattended: Unattended::new(
                 jobs.clone(),
                 events.clone(),
@@ -64,6 +77,6 @@ impl Context {
             queues,
             api,
             clock,
-        }
+        })
     }
 }

@@ -12,7 +12,10 @@ use stagecast_core::{batch, clock::Clock, delivery::Outgoing, models::Job};
 use tracing::Instrument as _;
 
 use crate::{
-    attempts::receive_count, context::Context, created, deliver, error::DeliveryError,
+    attempts::receive_count,
+    context::{Context, InvalidSetting},
+    created, deliver,
+    error::DeliveryError,
     progress_fanout, upload_deadline, watchdog, webhook,
 };
 
@@ -28,10 +31,17 @@ impl Handler {
         config: &granted_aws::Aws,
         environment: &Environment<DeliveryFunction>,
         clock: Clock,
-    ) -> Self {
-        Self {
-            context: Context::new(config, environment, clock),
-        }
+    ) -> Result<Self, InvalidSetting> {
+        Ok(Self {
+            context: Context::new(config, environment, clock)?,
+        })
+    }
+
+    /// The same handler with a limit of running jobs of each owner.
+    #[cfg(test)]
+    pub(crate) fn with_owner_limit(mut self, jobs: u16) -> Self {
+        self.context.owner_limit = Some(stagecast_contract::worker_queues::OwnerLimit::new(jobs));
+        self
     }
 
     /// Executes the tasks of a batch. A failed task stays on the queue, until its receive count makes it

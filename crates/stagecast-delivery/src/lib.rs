@@ -20,5 +20,6 @@ mod upload_deadline;
 mod watchdog;
 mod webhook;
 
+pub use context::InvalidSetting;
 pub use handler::Handler;
 pub use serve::serve;

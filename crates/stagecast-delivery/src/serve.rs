@@ -13,7 +13,7 @@ pub async fn serve() -> Result<(), Error> {
     telemetry::init();
     let environment = Environment::load()?;
     let aws = granted_aws::load().await;
-    let handler = Handler::new(&aws, &environment, Clock::system());
+    let handler = Handler::new(&aws, &environment, Clock::system())?;
     aws.warm(&environment).await;
     lambda_runtime::run(service_fn(async |event: LambdaEvent<SqsEvent>| {
         Ok::<_, Error>(Box::pin(handler.handle(event.payload)).await)

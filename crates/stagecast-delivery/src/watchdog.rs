@@ -2,10 +2,12 @@
 
 use stagecast_contract::{
     ids::JobId,
+    messages::JobStatus,
     queues::{JobMessage, JobQueue},
 };
 use stagecast_core::{
-    models::{Job, TerminalState},
+    models::{Job, OwnerQueue, TerminalState},
+    stores::StoreError,
     unattended::{SettleError, Settled},
     waiting,
     watchdog::{self, Action},
@@ -69,7 +71,7 @@ async fn act(
         unattended.redeliver(job).await?;
     }
     if !watchdog::is_watched(job, epoch) {
-        return Ok(None);
+        return Ok(free_slot_of_claim(context, job, epoch).await?);
     }
     let now = context.clock.now();
     let mut job = job.clone();
@@ -79,8 +81,12 @@ async fn act(
         let terminal_state = job.cancel_requested.then_some(TerminalState::Cancelled);
         match unattended.settle(&job, terminal_state.as_ref()).await? {
             Settled::Open(settled) => job = *settled,
-            settled => return Ok(next_check(settled)),
+            settled => return Ok(next_check(context, settled).await?),
         }
+    }
+    if job.status == JobStatus::Queued && job.epoch > 0 {
+        // The request that handed it back may have been killed before it freed the slot.
+        free_slot(context, &job).await?;
     }
     Ok(match watchdog::action(&job, now) {
         Action::Retire => None,
@@ -108,26 +114,79 @@ async fn act(
                 "the job waits in its queue"
             );
             waiting::enqueue(&context.waiting, &job).await?;
+            if job.status == JobStatus::Running {
+                // Its worker has lost the lease. The workers are notified in any case.
+                let limit = context.owner_limit;
+                context.waiting.free_slot(&job, limit).await?;
+            }
             if let Some(queue) = &job.queue {
                 context.waker.wake(queue).await;
             }
             Some(seconds)
         }
         Action::End(terminal_state) => {
-            next_check(unattended.settle(&job, Some(&terminal_state)).await?)
+            let settled = unattended.settle(&job, Some(&terminal_state)).await?;
+            next_check(context, settled).await?
         }
-        Action::Expire(error) => next_check(unattended.expire(&job, error).await?),
-        Action::GiveUp(error) => next_check(unattended.give_up(&job, error).await?),
+        Action::Expire(error) => {
+            let settled = unattended.expire(&job, error).await?;
+            next_check(context, settled).await?
+        }
+        Action::GiveUp(error) => {
+            let settled = unattended.give_up(&job, error).await?;
+            next_check(context, settled).await?
+        }
     })
 }
 
+/// Frees the slot of the owner that the claim `epoch` has taken, if the process that ended the job or the claim was
+/// killed before it did. The seconds until the next check if the claim may still be written.
+async fn free_slot_of_claim(
+    context: &Context,
+    job: &Job,
+    epoch: Option<u64>,
+) -> Result<Option<i64>, StoreError> {
+    let Some(epoch @ 1..) = epoch.filter(|_| OwnerQueue::of(job).is_some()) else {
+        return Ok(None);
+    };
+    if job.status.has_ended() {
+        free_slot(context, job).await?;
+    } else if job.epoch < epoch {
+        let Some(is_freed) = context
+            .waiting
+            .free_unwritten(job, context.owner_limit)
+            .await?
+        else {
+            return Ok(Some(watchdog::FIRST_CHECK_SECONDS));
+        };
+        wake_if(context, job, is_freed).await;
+    }
+    Ok(None)
+}
+
+/// Frees the slot of a job that no worker holds, and notifies workers of the next job of its owner.
+async fn free_slot(context: &Context, job: &Job) -> Result<(), StoreError> {
+    let is_freed = context.waiting.free_slot(job, context.owner_limit).await?;
+    wake_if(context, job, is_freed).await;
+    Ok(())
+}
+
+async fn wake_if(context: &Context, job: &Job, is_freed: bool) {
+    if is_freed && let Some(queue) = &job.queue {
+        context.waker.wake(queue).await;
+    }
+}
+
 /// The seconds until the next check of a job that the watchdog tried to end; none if it has ended.
-fn next_check(settled: Settled) -> Option<i64> {
+async fn next_check(context: &Context, settled: Settled) -> Result<Option<i64>, StoreError> {
     match settled {
         Settled::Ended(job) => {
             tracing::warn!(status = job.status.name(), "the watchdog has ended the job");
-            None
+            if job.epoch > 0 {
+                free_slot(context, &job).await?;
+            }
+            Ok(None)
         }
-        Settled::Open(_) | Settled::Attended => Some(watchdog::FIRST_CHECK_SECONDS),
+        Settled::Open(_) | Settled::Attended => Ok(Some(watchdog::FIRST_CHECK_SECONDS)),
     }
 }

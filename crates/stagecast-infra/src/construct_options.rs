@@ -7,12 +7,12 @@ use constructs::{
 };
 use stagecast_contract::{
     environment::{
-        AllowedOrigins, JobLimitRules, JobRetentionDays, MaxSubscriptions, OwnerTokens,
-        WebSocketUrl, Webhooks, WorkerQueues,
+        AllowedOrigins, JobLimitRules, JobRetentionDays, MaxRunningPerOwner, MaxSubscriptions,
+        OwnerTokens, WebSocketUrl, Webhooks, WorkerQueues,
     },
     product::{Product, ProductRoutes},
     routes::HttpRoute,
-    worker_queues::DeclaredQueues,
+    worker_queues::{DeclaredQueues, OwnerLimit},
 };
 use typed_contract::{functions::FunctionSpec, routes::HttpRouteSpec};
 
@@ -179,6 +179,7 @@ pub fn setting_values(
         .with::<JobRetentionDays>(environment.job_retention.to_string())
         .with::<JobLimitRules>(product.limits.to_json())
         .with::<WorkerQueues>(DeclaredQueues::setting(product.worker_queues))
+        .with::<MaxRunningPerOwner>(OwnerLimit::setting(environment.max_running_per_owner))
         .with::<OwnerTokens>(environment.token_rules())
         .with::<Webhooks>(environment.webhooks.setting())
         .with::<AllowedOrigins>(joined(origins))

@@ -25,7 +25,7 @@ use crate::{
     access, checkpoints,
     context::Context,
     errors::{finished, publish_error},
-    time_limit,
+    slots, time_limit,
 };
 
 /// Maximum number of attempts of a claim that conflicts with other claims of the same job.
@@ -67,6 +67,7 @@ pub(crate) async fn handle(context: &Context, request: &ApiGatewayV2httpRequest)
             } => {
                 let attempts = job.attempts_without_progress;
                 waiting::dequeue(&stores.waiting, &job).await;
+                reserve_slot(context, &job).await;
                 let result = acquired(context, *job, lease.clone(), takeover).await;
                 if matches!(&result, Err(error) if error.code() == HttpErrorCode::Internal) {
                     // The worker did not crash: it receives the error and claims the job again.
@@ -74,7 +75,10 @@ pub(crate) async fn handle(context: &Context, request: &ApiGatewayV2httpRequest)
                 }
                 return match result? {
                     Acquired::Claimed(claimed) => ApiResponse::json(200, &claimed),
-                    Acquired::Ended(job) => Err(finished(&job)),
+                    Acquired::Ended(job) => {
+                        slots::free(context, &job).await;
+                        Err(finished(&job))
+                    }
                 };
             }
             Claim::Outdated(current) => job = *current,
@@ -84,6 +88,15 @@ pub(crate) async fn handle(context: &Context, request: &ApiGatewayV2httpRequest)
         }
     }
     Err(held(context, job.lease_expires_at))
+}
+
+/// Takes the slot of a job of a queue that its worker has claimed again. Usually the job has it still. A claim by the
+/// job's id is not limited: its worker has the job already.
+async fn reserve_slot(context: &Context, job: &Job) {
+    let reserved = context.stores.waiting.reserve(job, job.epoch).await;
+    if let Err(error) = reserved {
+        tracing::warn!(%error, "the job does not count as a running job of its owner");
+    }
 }
 
 /// The error for a claim of a job that has ended. The invocation that ended it may have been killed

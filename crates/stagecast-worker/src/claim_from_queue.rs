@@ -1,6 +1,7 @@
 //! `POST /v1/queues/{queue}/claim`.
 
 use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
+use futures_util::future::try_join;
 use stagecast_contract::{
     http::HttpErrorCode,
     ids::{WorkerKey, WorkerToken},
@@ -12,21 +13,24 @@ use stagecast_contract::{
 use stagecast_core::{
     clock::random,
     http::{ApiError, ApiResponse, ApiResult, bearer_token, read_body},
-    models::{Job, WaitingJob},
+    models::{Job, WaitingJob, WaitingOwner},
     stores::{Claim, ExternalClaim, QueueAccess, StoreError},
-    watchdog,
+    waiting, watchdog,
 };
 
 use crate::{
     claim::{Acquired, acquired},
+    claim_order::{Jobs, Next, Order, Turn},
     context::Context,
-    listening, time_limit,
+    listening,
+    slots::{self, NoSlot, give_up_slot, reserve_slot},
+    time_limit,
 };
 
 /// The number of entries that are read at once.
 const PAGE: i32 = 10;
 
-/// Maximum number of entries whose jobs one request tries to claim.
+/// Maximum number of entries whose jobs one request tries to claim, and of owners whose entries it reads.
 const MAX_ENTRIES: usize = 100;
 
 /// Seconds after which an entry without a claimable job is deleted. The request that has stored it has ended by
@@ -100,40 +104,197 @@ async fn authorize(
     }
 }
 
-/// Claims the next job of the queue; none if no job waits in it.
+/// Claims the next job of the queue; none if no job of it can be claimed. [`Order`] says whose job is next.
 ///
-/// The first job is the one with the highest priority that has waited for the longest time. After another claimant
-/// was quicker, the next job is a random one of the same priority, so that many claimants do not follow each other
-/// from job to job.
+/// Of the jobs of an owner, or of those without one, the first is the one that has waited for the longest time. After
+/// another claimant was quicker, the next one is a random one of the same priority, so that many claimants do not
+/// follow each other from job to job.
 async fn claim_next(
     context: &Context,
     queue: &QueueName,
     claim: &QueueClaimRequest,
 ) -> Result<Option<Claimed>, ApiError> {
-    let mut after = None;
-    let mut is_contended = false;
-    let mut tried = 0;
-    while tried < MAX_ENTRIES {
-        let waiting = &context.stores.waiting;
-        let mut page = waiting.first(queue, after.as_ref(), PAGE).await?;
-        let Some(last) = page.last() else {
-            return Ok(None);
+    let waiting = &context.stores.waiting;
+    let (owners, unowned) =
+        try_join(waiting.owners(queue), waiting.first(queue, None, PAGE)).await?;
+    let mut search = Search {
+        context,
+        claim,
+        queue,
+        order: Order::new(owners.owners, context.stores.clock.now()),
+        last_unowned: unowned.last().cloned(),
+        unowned,
+        tried: 0,
+        is_contended: false,
+        // A claim that gave up on the owners that were read may have missed others.
+        must_repeat: owners.is_partial,
+    };
+    while search.tried < MAX_ENTRIES {
+        let priority = search.unowned.first().map(WaitingJob::priority);
+        let claimed = match search.order.next(priority) {
+            Some(Next::Unowned) => Box::pin(search.try_unowned()).await?,
+            Some(Next::Owner(turn)) => Box::pin(search.try_owner(*turn)).await?,
+            None if search.must_repeat => break,
+            None => return Ok(None),
         };
-        after = Some(last.clone());
-        while !page.is_empty() {
-            let entry = page.remove(next_index(&page, is_contended));
-            tried += 1;
-            match Box::pin(try_claim(context, &entry, claim)).await? {
-                Tried::Claimed(claimed) => return Ok(Some(*claimed)),
-                Tried::Lost => is_contended = true,
-                Tried::NotClaimable => {}
-            }
+        if let Some(claimed) = claimed {
+            return Ok(Some(*claimed));
         }
     }
     Err(ApiError::new(
         HttpErrorCode::ConflictRetry,
-        format!("the first {tried} jobs of the queue were claimed by others; repeat the claim"),
+        format!(
+            "other workers claimed jobs of the queue at the same time: {} were tried; repeat the claim",
+            search.tried
+        ),
     ))
+}
+
+/// The search of one claim for a job.
+struct Search<'a> {
+    context: &'a Context,
+    claim: &'a QueueClaimRequest,
+    queue: &'a QueueName,
+    order: Order,
+    /// Jobs without an owner that were read and not tried yet.
+    unowned: Vec<WaitingJob>,
+    /// The last one that was read.
+    last_unowned: Option<WaitingJob>,
+    /// Jobs that were tried, and owners whose jobs were read.
+    tried: usize,
+    /// Whether another claimant was quicker.
+    is_contended: bool,
+    /// Whether a job may be claimable that the search has not tried.
+    must_repeat: bool,
+}
+
+impl Search<'_> {
+    /// Tries the first job without an owner, or a random one under contention.
+    async fn try_unowned(&mut self) -> Result<Option<Box<Claimed>>, ApiError> {
+        let index = next_index(&self.unowned, self.is_contended);
+        let entry = self.unowned.remove(index);
+        self.tried += 1;
+        let tried = Box::pin(try_claim(self.context, &entry, self.claim)).await?;
+        if let Tried::Claimed(claimed, _) = tried {
+            return Ok(Some(claimed));
+        }
+        if self.unowned.is_empty() {
+            let waiting = &self.context.stores.waiting;
+            let after = self.last_unowned.as_ref();
+            self.unowned = waiting.first(self.queue, after, PAGE).await?;
+            self.last_unowned = self.unowned.last().cloned().or(self.last_unowned.take());
+        }
+        match tried {
+            Tried::Lost => self.is_contended = true,
+            Tried::Claimed(..) | Tried::NotClaimable => {}
+            // An entry of a version that stored all entries in the queue itself.
+            Tried::Full => move_to_owner(self.context, &entry).await?,
+            Tried::Repeat => self.must_repeat = true,
+        }
+        Ok(None)
+    }
+
+    /// Tries the jobs of an owner, unless another owner comes first now that the running jobs are counted.
+    async fn try_owner(&mut self, mut turn: Turn) -> Result<Option<Box<Claimed>>, ApiError> {
+        let (context, limit) = (self.context, self.context.owner_limit);
+        let waiting = &context.stores.waiting;
+        let mut jobs = match turn.jobs.take() {
+            Some(jobs) => jobs,
+            None => {
+                self.tried += 1;
+                let (part, priority) = (turn.owner.part(), turn.owner.priority());
+                let (left, running) = try_join(
+                    waiting.first_of(&part, priority, PAGE),
+                    waiting.count_running(&part, limit),
+                )
+                .await?;
+                let is_full = limit.is_some_and(|limit| running >= u32::from(limit.jobs()));
+                if left.is_empty() || is_full {
+                    self.leave_out(&turn.owner).await?;
+                    return Ok(None);
+                }
+                let jobs = Jobs {
+                    is_single: left.len() == 1,
+                    is_partial: i32::try_from(left.len()).is_ok_and(|read| read >= PAGE),
+                    left,
+                };
+                if running != std::mem::replace(&mut turn.running, running)
+                    && self.order.has_better(&turn)
+                {
+                    waiting.record_count(&turn.owner, running, None).await?;
+                    turn.jobs = Some(jobs);
+                    self.order.put_back(turn);
+                    return Ok(None);
+                }
+                jobs
+            }
+        };
+        while !jobs.left.is_empty() {
+            let entry = jobs.left.remove(next_index(&jobs.left, self.is_contended));
+            self.tried += 1;
+            match Box::pin(try_claim(context, &entry, self.claim)).await? {
+                Tried::Claimed(claimed, counted) => {
+                    let running = counted.unwrap_or(turn.running + 1);
+                    record_turn(context, &turn.owner, &jobs, running).await;
+                    return Ok(Some(claimed));
+                }
+                Tried::Lost => {
+                    // The job runs, or is about to.
+                    self.is_contended = true;
+                    turn.running += 1;
+                    turn.jobs = Some(jobs);
+                    self.order.put_back(turn);
+                    return Ok(None);
+                }
+                Tried::NotClaimable => {}
+                Tried::Full => {
+                    self.leave_out(&turn.owner).await?;
+                    return Ok(None);
+                }
+                Tried::Repeat => {
+                    self.must_repeat = true;
+                    return Ok(None);
+                }
+            }
+        }
+        self.must_repeat |= jobs.is_partial;
+        Ok(None)
+    }
+
+    /// Deletes the item of an owner without a claimable job. If a job became claimable since, the claim is repeated.
+    async fn leave_out(&mut self, owner: &WaitingOwner) -> Result<(), ApiError> {
+        let deleted = self.context.stores.waiting.delete_owner(owner).await?;
+        self.must_repeat |= !deleted;
+        Ok(())
+    }
+}
+
+/// Records that a job of the owner was claimed, which has `running` jobs now. If it has no other waiting job or no free
+/// slot, its item is deleted instead of by the next claim. A failure is only logged: the next claim counts again.
+async fn record_turn(context: &Context, owner: &WaitingOwner, jobs: &Jobs, running: u32) {
+    let waiting = &context.stores.waiting;
+    let is_full = context
+        .owner_limit
+        .is_some_and(|limit| running >= u32::from(limit.jobs()));
+    let recorded = if is_full || jobs.is_single {
+        waiting.delete_owner(owner).await.map(|_| ())
+    } else {
+        let now = context.stores.clock.millis();
+        waiting.record_count(owner, running, Some(now)).await
+    };
+    if let Err(error) = recorded {
+        tracing::warn!(%error, "the turn of an owner could not be recorded");
+    }
+}
+
+/// Moves the entry of a job whose owner has no free slot to the owner's part of the queue.
+async fn move_to_owner(context: &Context, entry: &WaitingJob) -> Result<(), ApiError> {
+    let stores = &context.stores;
+    if let Some(job) = stores.jobs.load(&entry.job_id).await? {
+        waiting::enqueue(&stores.waiting, &job).await?;
+    }
+    stores.waiting.delete_unchanged(entry).await?;
+    Ok(())
 }
 
 /// The entry of a page to try next.
@@ -150,11 +311,16 @@ fn next_index(page: &[WaitingJob], is_contended: bool) -> usize {
 }
 
 enum Tried {
-    Claimed(Box<Claimed>),
+    /// The claim, and the number of running jobs of the owner with it if they were counted.
+    Claimed(Box<Claimed>, Option<u32>),
     /// Another claimant was quicker.
     Lost,
     /// The entry's job has ended or cannot be claimed yet.
     NotClaimable,
+    /// The job's owner has no free slot.
+    Full,
+    /// Other claims for the job's owner have reserved its free slots at the same time, and gave them up.
+    Repeat,
 }
 
 async fn try_claim(
@@ -173,9 +339,16 @@ async fn try_claim(
     if !job.is_claimable(stores.clock.now()) || job.cancel_requested {
         return Ok(not_claimable(context, entry, &job).await);
     }
-    // Scheduled before the claim is written, as for every claim. It stores the entry again when the lease ends.
-    let (epoch, delay) = (Some(job.epoch + 1), watchdog::first_check_of_claim(&job));
-    watchdog::schedule(&stores.queues, &job.job_id, epoch, delay).await?;
+    // Scheduled before the claim is written, as for every claim. It stores the entry again when the lease ends, and
+    // frees the slot of the owner if this request is interrupted.
+    let (epoch, delay) = (job.epoch + 1, watchdog::first_check_of_claim(&job));
+    watchdog::schedule(&stores.queues, &job.job_id, Some(epoch), delay).await?;
+    let slot = match reserve_slot(context, &job, epoch).await? {
+        Ok(slot) => slot,
+        Err(NoSlot::Taken) => return Ok(Tried::Lost),
+        Err(NoSlot::Full) => return Ok(Tried::Full),
+        Err(NoSlot::Contended) => return Ok(Tried::Repeat),
+    };
     let worker_key = WorkerKey::new(random());
     let external = ExternalClaim {
         stages: &claim.stages,
@@ -188,6 +361,9 @@ async fn try_claim(
         takeover,
     } = stores.jobs.claim_for(&job, external).await?
     else {
+        if let Some(slot) = slot {
+            give_up_slot(context, &slot).await?;
+        }
         return Ok(Tried::Lost);
     };
     let attempts = job.attempts_without_progress;
@@ -200,9 +376,12 @@ async fn try_claim(
             claimed.priority = Some(priority);
             claimed.worker_key = Some(worker_key);
             claimed.websocket_url = Some(context.websocket_url.clone());
-            Ok(Tried::Claimed(claimed))
+            Ok(Tried::Claimed(claimed, slot.and_then(|slot| slot.counted)))
         }
-        Ok(Acquired::Ended(_)) => Ok(Tried::NotClaimable),
+        Ok(Acquired::Ended(ended)) => {
+            slots::free(context, &ended).await;
+            Ok(Tried::NotClaimable)
+        }
         Err(error) => {
             // The worker did not crash, and does not know the job.
             stores.jobs.refund_attempt(&lease, attempts).await;

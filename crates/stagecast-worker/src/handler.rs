@@ -35,6 +35,13 @@ impl Handler {
         })
     }
 
+    /// The same handler with a limit of running jobs of each owner.
+    #[cfg(test)]
+    pub(crate) fn with_owner_limit(mut self, jobs: u16) -> Self {
+        self.context.owner_limit = Some(stagecast_contract::worker_queues::OwnerLimit::new(jobs));
+        self
+    }
+
     /// Serves a request. Every error becomes a response and is logged: for an invocation that fails,
     /// API Gateway would send an error in another format.
     pub async fn handle(&self, request: ApiGatewayV2httpRequest) -> ApiGatewayV2httpResponse {

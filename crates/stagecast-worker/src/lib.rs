@@ -9,6 +9,7 @@ mod artifacts;
 mod checkpoints;
 mod claim;
 mod claim_from_queue;
+mod claim_order;
 mod context;
 mod errors;
 mod get_input;
@@ -22,6 +23,7 @@ mod release;
 mod retries;
 mod sequence;
 mod serve;
+mod slots;
 #[cfg(test)]
 mod tests;
 mod time_limit;

@@ -42,13 +42,7 @@ pub(crate) async fn withdraw(context: &Context, queue: &QueueName, listener: &st
 
 async fn pass_on(context: &Context, queue: &QueueName, listener: &str) -> Result<(), StoreError> {
     context.stores.listeners.disarm(queue, listener).await?;
-    if !context
-        .stores
-        .waiting
-        .first(queue, None, 1)
-        .await?
-        .is_empty()
-    {
+    if context.stores.waiting.has_waiting(queue).await? {
         context.waker.pass_on(queue).await;
     }
     Ok(())

@@ -23,7 +23,7 @@ use crate::{
     progress_tracker::ProgressTracker,
     retries,
     sequence::{self, ValidPost},
-    time_limit,
+    slots, time_limit,
 };
 
 /// The state of the job after a post.
@@ -63,7 +63,13 @@ pub(crate) async fn handle(context: &Context, request: &ApiGatewayV2httpRequest)
     };
     // The publisher knows which connections the delivery function serves; a later post must not overtake
     // those deliveries. An ended job has no later posts.
-    if !result.status.has_ended() {
+    if result.status.has_ended() {
+        let ended = Job {
+            status: result.status,
+            ..job.clone()
+        };
+        slots::free(context, &ended).await;
+    } else {
         context.publishers.keep(publisher);
     }
     let accepted = EventsAccepted {

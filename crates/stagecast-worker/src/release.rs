@@ -18,6 +18,7 @@ use crate::{
     access,
     context::Context,
     errors::{finished, lease_lost, try_again},
+    slots,
 };
 
 /// Maximum number of attempts of a release that conflicts with posts of the same worker.
@@ -45,7 +46,8 @@ pub(crate) async fn handle(context: &Context, request: &ApiGatewayV2httpRequest)
         job = match hand_back(context, &job, delay).await? {
             HandBack::Queued(queued) => {
                 let job = cancelled(context, *queued).await?;
-                wake_workers(context, &job).await;
+                let is_slot_freed = slots::is_freed(context, &job).await;
+                wake_workers(context, &job, is_slot_freed).await;
                 return released(&job);
             }
             HandBack::Changed(current) => *current,
@@ -83,9 +85,9 @@ async fn cancelled(context: &Context, queued: Job) -> Result<Job, ApiError> {
     )
 }
 
-/// Notifies workers that listen to the queue of the job, if they can claim it now.
-async fn wake_workers(context: &Context, job: &Job) {
-    if job.is_claimable(context.stores.clock.now())
+/// Notifies workers that listen to the queue of the job, if they can claim it now, or another job of its owner.
+async fn wake_workers(context: &Context, job: &Job, is_slot_freed: bool) {
+    if (is_slot_freed || job.is_claimable(context.stores.clock.now()))
         && let Some(queue) = &job.queue
     {
         context.waker.wake(queue).await;

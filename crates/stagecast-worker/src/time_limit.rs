@@ -2,7 +2,7 @@
 
 use stagecast_core::{http::ApiError, models::Job, unattended::Settled};
 
-use crate::context::Context;
+use crate::{context::Context, slots};
 
 /// The job as it is after its time limits were applied: a job that has exceeded one has ended, unless another
 /// request has changed it meanwhile.
@@ -12,7 +12,11 @@ pub(crate) async fn enforce(context: &Context, job: Job) -> Result<Job, ApiError
     };
     tracing::info!(code = error.code, "the job has exceeded a time limit");
     Ok(match context.unattended.expire(&job, error).await? {
-        Settled::Ended(ended) | Settled::Open(ended) => *ended,
+        Settled::Ended(ended) => {
+            slots::free(context, &ended).await;
+            *ended
+        }
+        Settled::Open(open) => *open,
         Settled::Attended => {
             let current = context.stores.jobs.load(&job.job_id).await?;
             current.unwrap_or(job)

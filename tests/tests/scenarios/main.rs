@@ -23,6 +23,7 @@ mod large_inputs;
 mod listening;
 mod logs;
 mod overruled;
+mod owner_queues;
 mod progress;
 mod queues;
 mod resuming;

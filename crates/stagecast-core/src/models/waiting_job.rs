@@ -6,11 +6,11 @@ use stagecast_contract::{
     ids::JobId,
     tables::{WorkQueueKey, WorkQueues},
     timestamp::Timestamp,
-    worker_queues::{DEFAULT_PRIORITY, MAX_PRIORITY, QueueName},
+    worker_queues::{DEFAULT_PRIORITY, MAX_PRIORITY},
 };
 use typed_contract::tables::Record;
 
-use super::{InvalidItem, Job, item};
+use super::{InvalidItem, Job, OwnerQueue, item};
 
 /// What precedes the order of a waiting job in the key of its item.
 pub(crate) const PREFIX: &str = "waiting#";
@@ -18,11 +18,12 @@ pub(crate) const PREFIX: &str = "waiting#";
 /// An item of `work_queues`: an index entry of a job. Only the job's own item says whether the job can be claimed.
 ///
 /// Its key is a function of the job's attributes, so that storing and deleting it can be repeated. In the order
-/// of the keys, the highest priority is first, and within it the job that has waited for the longest time.
+/// of the keys, the highest priority is first, and within it the job that has waited for the longest time. The
+/// partition is that of the queue or, for a job with an owner, that of the [owner's part](OwnerQueue) of the queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitingJob {
-    /// The queue.
-    pub queue: QueueName,
+    #[serde(rename = "queue")]
+    partition: String,
     entry: String,
     /// The job.
     pub job_id: JobId,
@@ -39,7 +40,7 @@ impl Record for WaitingJob {
 
     fn key(&self) -> WorkQueueKey<'_> {
         WorkQueueKey {
-            queue: self.queue.as_str(),
+            queue: &self.partition,
             entry: &self.entry,
         }
     }
@@ -48,17 +49,15 @@ impl Record for WaitingJob {
 impl WaitingJob {
     /// The entry of `job`, which expires with it; none for a job without a queue.
     pub fn of(job: &Job, now: Timestamp) -> Option<Self> {
+        let queue = job.queue.as_ref()?;
+        let owned = OwnerQueue::of(job);
         let priority = job.priority.unwrap_or(DEFAULT_PRIORITY);
         let since = job
             .claimable_since
             .unwrap_or_else(|| job.created_at.epoch_seconds() * 1000);
         Some(Self {
-            queue: job.queue.clone()?,
-            entry: format!(
-                "{PREFIX}{}#{since:013}#{}",
-                MAX_PRIORITY.saturating_sub(priority),
-                job.job_id
-            ),
+            partition: owned.map_or_else(|| queue.as_str().to_owned(), |it| it.partition()),
+            entry: format!("{}{since:013}#{}", Self::prefix_of(priority), job.job_id),
             job_id: job.job_id.clone(),
             epoch: job.epoch,
             stored_at: now,
@@ -66,12 +65,22 @@ impl WaitingJob {
         })
     }
 
+    /// A sort key after those of all entries.
+    pub(crate) const AFTER_ALL: &str = "waiting$";
+
+    /// A sort key after those of the entries of a priority.
+    pub(crate) fn after(priority: u8) -> String {
+        format!("{PREFIX}{}$", MAX_PRIORITY.saturating_sub(priority))
+    }
+
+    /// What the sort keys of the entries of a priority begin with.
+    pub(crate) fn prefix_of(priority: u8) -> String {
+        format!("{PREFIX}{}#", MAX_PRIORITY.saturating_sub(priority))
+    }
+
     /// The priority of the job, as the key has it.
     pub fn priority(&self) -> u8 {
-        let digit = self.entry.as_bytes().get(PREFIX.len());
-        digit.map_or(0, |digit| {
-            MAX_PRIORITY.saturating_sub(digit.wrapping_sub(b'0'))
-        })
+        priority_in_key(&self.entry, PREFIX)
     }
 
     /// The entry as an item of `work_queues`.
@@ -83,6 +92,14 @@ impl WaitingJob {
     pub fn from_dynamodb_item(item: Item) -> Result<Self, InvalidItem> {
         item::read::<WorkQueues, _>(item)
     }
+}
+
+/// The priority in a sort key: its difference to the highest one follows `prefix`.
+pub(super) fn priority_in_key(entry: &str, prefix: &str) -> u8 {
+    let digit = entry.as_bytes().get(prefix.len());
+    digit.map_or(0, |digit| {
+        MAX_PRIORITY.saturating_sub(digit.wrapping_sub(b'0'))
+    })
 }
 
 #[cfg(test)]

@@ -43,5 +43,5 @@ pub use subscriptions::{
 };
 pub use token_access::TokenExtension;
 pub use uploads::{Assembled, PartUrl, UploadStore};
-pub use waiting_jobs::WaitingJobStore;
+pub use waiting_jobs::{FreesSlots, Reserved, WaitingJobStore, WaitingOwners};
 pub use worker_tokens::{QueueAccess, WorkerTokenStore};

@@ -1,8 +1,14 @@
-//! The jobs that wait in the queues of external workers.
+//! The jobs that wait in the queues of external workers, and those of owners that run.
 //!
 //! An entry is stored before the write that makes its job claimable, and deleted after the claim. So a claimable
 //! job has an entry, and an entry may have no claimable job. Each deletion is conditional on the claim for which
 //! the entry was stored: a late request deletes no entry that was stored after it began.
+//!
+//! The entry of a job with an owner is in the owner's part of the queue. The queue itself has one item for each
+//! owner and priority (`owners.rs`), stored after the entry, so that a claim reads owners instead of all their jobs.
+
+mod owners;
+mod running;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use granted_aws::{Database, number, text};
@@ -12,15 +18,18 @@ use stagecast_contract::{
 };
 use typed_contract::{
     functions::Function,
-    grants::{DeleteItem, Granted, PutItem, Query},
+    grants::{DeleteItem, Granted, PutItem, Query, UpdateItem},
     tables::Record as _,
 };
 
 use super::{StoreError, error::condition_met};
 use crate::{
-    clock::Clock,
-    models::{Job, WAITING_PREFIX, WaitingJob},
+    clock::{Clock, random},
+    models::{Job, OwnerQueue, WAITING_PREFIX, WaitingJob},
 };
+
+pub use owners::WaitingOwners;
+pub use running::{FreesSlots, Reserved};
 
 /// The entries of waiting jobs in `work_queues`.
 #[derive(Debug)]
@@ -44,10 +53,11 @@ impl<F: Function> WaitingJobStore<F> {
         Self { database, clock }
     }
 
-    /// Stores the entry of a job that becomes claimable. Idempotent. Does nothing for a job without a queue.
+    /// Stores the entry of a job that becomes claimable, and then the item of its owner. Idempotent. Does nothing for
+    /// a job without a queue.
     pub async fn put(&self, job: &Job) -> Result<(), StoreError>
     where
-        F: Granted<PutItem<WorkQueues>>,
+        F: Granted<PutItem<WorkQueues>> + Granted<UpdateItem<WorkQueues>>,
     {
         let Some(entry) = WaitingJob::of(job, self.clock.now()) else {
             return Ok(());
@@ -62,13 +72,46 @@ impl<F: Function> WaitingJobStore<F> {
             .send()
             .await;
         condition_met("storing the job's entry in its queue", answer)?;
+        if let Some(part) = OwnerQueue::of(job) {
+            // After the entry: a claim deletes an item that it has read before it found no entry.
+            self.put_owner(&part, entry.priority(), None).await?;
+        }
         Ok(())
     }
 
-    /// Up to `limit` entries of the queue after `after`, read consistently, the first one to claim first.
+    /// Up to `limit` entries of the queue itself after `after`, read consistently, the first one to claim first. Those
+    /// of jobs with an owner are in the owner's part.
     pub async fn first(
         &self,
         queue: &QueueName,
+        after: Option<&WaitingJob>,
+        limit: i32,
+    ) -> Result<Vec<WaitingJob>, StoreError>
+    where
+        F: Granted<Query<WorkQueues>>,
+    {
+        self.entries(queue.as_str(), WAITING_PREFIX, after, limit)
+            .await
+    }
+
+    /// Up to `limit` entries of an owner's part of a queue with this priority, read consistently, the oldest first.
+    pub async fn first_of(
+        &self,
+        part: &OwnerQueue,
+        priority: u8,
+        limit: i32,
+    ) -> Result<Vec<WaitingJob>, StoreError>
+    where
+        F: Granted<Query<WorkQueues>>,
+    {
+        let prefix = WaitingJob::prefix_of(priority);
+        self.entries(&part.partition(), &prefix, None, limit).await
+    }
+
+    async fn entries(
+        &self,
+        partition: &str,
+        prefix: &str,
         after: Option<&WaitingJob>,
         limit: i32,
     ) -> Result<Vec<WaitingJob>, StoreError>
@@ -82,8 +125,8 @@ impl<F: Function> WaitingJobStore<F> {
             .key_condition_expression("#queue = :queue AND begins_with(#entry, :prefix)")
             .expression_attribute_names("#queue", "queue")
             .expression_attribute_names("#entry", "entry")
-            .expression_attribute_values(":queue", text(queue))
-            .expression_attribute_values(":prefix", text(WAITING_PREFIX))
+            .expression_attribute_values(":queue", text(partition))
+            .expression_attribute_values(":prefix", text(prefix))
             .limit(limit);
         if let Some(after) = after {
             let WorkQueueKey { queue, entry } = after.key();
@@ -157,4 +200,9 @@ impl<F: Function> WaitingJobStore<F> {
         condition_met("deleting the job's entry in its queue", delete.send().await)?;
         Ok(())
     }
+}
+
+/// A text that no other call returns.
+fn nonce() -> String {
+    format!("{:016x}", u64::from_be_bytes(random()))
 }

@@ -6,6 +6,7 @@ mod fan_out;
 mod limits;
 mod log;
 mod owner_feed;
+mod owners;
 mod progress;
 mod queues;
 mod token_expiry;
@@ -45,7 +46,8 @@ impl Site {
         let clock = fixtures::clock();
         let environment = fixtures::environment(&aws);
         let config = aws.config::<DeliveryFunction>();
-        let handler = Handler::new(&config, &environment, clock.clone());
+        let handler =
+            Handler::new(&config, &environment, clock.clone()).expect("the settings are valid");
         Self {
             aws,
             clock,

@@ -8,6 +8,7 @@ use stagecast_contract::{
     functions::{DeliveryFunction, WebhooksFunction},
     limits,
     retention::JobRetention,
+    worker_queues::OwnerLimit,
 };
 use typed_contract::functions::{Function as _, FunctionSpec};
 
@@ -59,6 +60,8 @@ pub struct Environment {
     pub allowed_origins: Vec<Origin>,
     /// The number of jobs that a connection can be subscribed to at a time.
     pub max_subscriptions: u32,
+    /// The limit of running jobs of one owner, in each queue of external workers. Jobs without an owner have no limit.
+    pub max_running_per_owner: Option<OwnerLimit>,
     /// The custom domain of the WebSocket API.
     pub websocket_domain: Option<CustomDomain>,
     /// The custom domain of the HTTP API.
@@ -125,6 +128,7 @@ impl Environment {
             page_domain: None,
             allowed_origins: Vec::new(),
             max_subscriptions: limits::DEFAULT_MAX_SUBSCRIPTIONS,
+            max_running_per_owner: None,
             websocket_domain: None,
             http_domain: None,
             connect_authorizer: None,

@@ -18,7 +18,10 @@ pub use constructs::settings::{
 pub use environment::Environment;
 pub use error::EnvironmentError;
 pub use overrides::Overrides;
-pub use stagecast_contract::retention::JobRetention;
-pub use stagecast_contract::webhooks::{InvalidWebhookUrl, WebhookEndpoint, WebhookEvent};
+pub use stagecast_contract::{
+    retention::JobRetention,
+    webhooks::{InvalidWebhookUrl, WebhookEndpoint, WebhookEvent},
+    worker_queues::OwnerLimit,
+};
 pub use tokens::{InvalidTokens, JobCreation, OwnerTokens};
 pub use webhooks::{InvalidWebhookHost, WebhookHosts, Webhooks};

