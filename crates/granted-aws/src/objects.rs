@@ -7,6 +7,7 @@ use aws_sdk_s3::{
     operation::{
         abort_multipart_upload::builders::AbortMultipartUploadFluentBuilder,
         complete_multipart_upload::builders::CompleteMultipartUploadFluentBuilder,
+        copy_object::builders::CopyObjectFluentBuilder,
         create_multipart_upload::builders::CreateMultipartUploadFluentBuilder,
         get_object::builders::GetObjectFluentBuilder,
         head_object::builders::HeadObjectFluentBuilder,
@@ -134,6 +135,19 @@ impl<F: Function> Objects<F> {
         self.client
             .head_object()
             .bucket(self.environment.value(B::VARIABLE))
+    }
+
+    /// A `CopyObject` of the object with the key `from` in `B`, within `B`: up to 5 GB, with its metadata. The key has
+    /// only letters, digits and `-_.~/`, because the request names it in its encoded form.
+    pub fn copy_object<B: Bucket>(&self, from: &str) -> CopyObjectFluentBuilder
+    where
+        F: Granted<GetObject<B>> + Granted<PutObject<B>>,
+    {
+        let bucket = self.environment.value(B::VARIABLE);
+        self.client
+            .copy_object()
+            .bucket(bucket)
+            .copy_source(format!("{bucket}/{from}"))
     }
 
     /// A `CreateMultipartUpload` in `B`.

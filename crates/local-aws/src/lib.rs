@@ -13,6 +13,7 @@ mod http_util;
 mod ids;
 mod in_process;
 mod lambda;
+mod log_events;
 mod logs;
 mod options;
 mod other_services;

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, fmt::Write as _, io::Write as _, sync::Arc};
 
 use serde_json::{Map, Value};
 
-use crate::sync::Mutex;
+use crate::{clock::Timestamp, sync::Mutex};
 
 /// The maximum number of lines kept in memory.
 const CAPACITY: usize = 20_000;
@@ -16,6 +16,8 @@ pub struct LogLine {
     pub function: String,
     /// The line, without the line break.
     pub text: String,
+    /// When the line was read, in milliseconds since 1970.
+    pub time_millis: i64,
 }
 
 /// How the functions' logs are shown on standard error.
@@ -36,14 +38,22 @@ pub enum ShowLogs {
 /// The last lines of the functions' logs.
 #[derive(Clone, Debug)]
 pub(crate) struct Logs {
-    lines: Arc<Mutex<VecDeque<LogLine>>>,
+    kept: Arc<Mutex<Kept>>,
     show: ShowLogs,
+}
+
+/// The lines in memory.
+#[derive(Debug, Default)]
+struct Kept {
+    lines: VecDeque<LogLine>,
+    /// The number of lines that were deleted, and so the number of the first one.
+    first: u64,
 }
 
 impl Logs {
     pub(crate) fn new(show: ShowLogs) -> Self {
         Self {
-            lines: Arc::default(),
+            kept: Arc::default(),
             show,
         }
     }
@@ -58,19 +68,35 @@ impl Logs {
             // A closed standard error must not stop the stack.
             let _ = writeln!(std::io::stderr().lock(), "{shown}");
         }
-        let mut lines = self.lines.lock();
-        if lines.len() == CAPACITY {
-            lines.pop_front();
+        let mut kept = self.kept.lock();
+        if kept.lines.len() == CAPACITY {
+            kept.lines.pop_front();
+            kept.first += 1;
         }
-        lines.push_back(LogLine {
+        kept.lines.push_back(LogLine {
             function: function.to_owned(),
             text,
+            time_millis: Timestamp::now().epoch_milliseconds(),
         });
     }
 
     pub(crate) fn lines(&self) -> Vec<LogLine> {
-        let lines = self.lines.lock();
-        lines.iter().cloned().collect()
+        self.kept.lock().lines.iter().cloned().collect()
+    }
+
+    /// The lines with a number of at least `from`, each with its number, for which `matches` returns true: at most `limit`
+    /// of them.
+    pub(crate) fn numbered(
+        &self,
+        from: u64,
+        limit: usize,
+        matches: impl Fn(&LogLine) -> bool,
+    ) -> Vec<(u64, LogLine)> {
+        let kept = self.kept.lock();
+        let numbered = (kept.first..).zip(&kept.lines);
+        let matching = numbered.filter(|(number, line)| *number >= from && matches(line));
+        let matching = matching.map(|(number, line)| (number, line.clone()));
+        matching.take(limit).collect()
     }
 }
 

@@ -13,6 +13,7 @@ use crate::{
     http_api::HttpApi,
     http_util::{self, Response},
     lambda::{RUNTIME_API_PREFIX, RuntimeApi},
+    log_events::LogEvents,
     services::Services,
     site::Site,
     urls::Urls,
@@ -28,6 +29,7 @@ pub(crate) struct Router {
     pub(crate) http: Option<HttpApi>,
     pub(crate) runtime_api: RuntimeApi,
     pub(crate) services: Services,
+    pub(crate) log_events: LogEvents,
     pub(crate) site: Option<Arc<dyn Site>>,
 }
 
@@ -96,6 +98,9 @@ impl Router {
             && let Some(websocket) = &self.websocket
         {
             return Some(websocket.connect(request, peer).await);
+        }
+        if LogEvents::accept(&request) {
+            return self.log_events.handle(request).await;
         }
         if Services::accept(&request) {
             return Box::pin(self.services.handle(request)).await;

@@ -20,6 +20,7 @@ use crate::{
     host_check::HostCheck,
     http_api::HttpApi,
     lambda::{Function, Functions, Host, Instances, RuntimeApi},
+    log_events::LogEvents,
     logs::{LogLine, Logs},
     options::Options,
     recorder::Calls,
@@ -100,6 +101,9 @@ impl LocalStack {
             .values()
             .map(|function| (function.access_key_id(), function.name().to_owned()))
             .collect();
+        let function_names = functions.values();
+        let function_names = function_names.map(|function| function.name().to_owned());
+        let function_names = function_names.collect();
         let http = system
             .http
             .map(|resource| HttpApi::new(resource, Arc::clone(&functions)));
@@ -111,6 +115,7 @@ impl LocalStack {
             runtime_api: RuntimeApi {
                 instances: Arc::clone(&host.instances),
             },
+            log_events: LogEvents::new(logs.clone(), function_names),
             services: Services::new(storage, callers, options.secrets, options.names.secrets),
             site: options.site,
         });

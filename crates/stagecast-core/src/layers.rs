@@ -26,6 +26,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
     ("waiting", &["models", "stores"]),
     ("watchdog", &["models"]),
+    ("starting", &["models", "stores", "waiting", "watchdog"]),
     ("upload_deadline", &["models"]),
     (
         "delivery",

@@ -15,6 +15,7 @@
 //! | [`stores`] | reads, conditional writes and transactions of these items |
 //! | [`waiting`] | the place of a job in its queue of external workers |
 //! | [`watchdog`] | when the watchdog checks a job, and what it does then |
+//! | [`starting`] | starting a job that has its input |
 //! | [`upload_deadline`] | when the upload of an input is checked, and what is done then |
 //! | [`delivery`] | sending messages to connections: in order, bounded in time, retried |
 //! | [`unattended`] | ending a job that no run and no worker holds |
@@ -38,6 +39,7 @@ pub mod owner_tokens;
 pub mod pipeline;
 pub mod response_size;
 pub mod retry;
+pub mod starting;
 pub mod stores;
 pub mod unattended;
 pub mod upload_deadline;

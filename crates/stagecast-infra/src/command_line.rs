@@ -8,7 +8,7 @@ use std::{
 use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 #[cfg(feature = "deploy")]
-use crate::commands::{self, deploy, destroy, outputs, package, worker_tokens};
+use crate::commands::{self, deploy, destroy, jobs, logs, outputs, package, worker_tokens};
 use crate::{
     commands::{CommandOutcome, check, diff, new, synth},
     project::Project,
@@ -47,6 +47,12 @@ enum Command {
     /// Make, list and revoke the tokens of workers that claim jobs from queues.
     #[cfg(feature = "deploy")]
     WorkerTokens(worker_tokens::Arguments),
+    /// List, show, watch, cancel and retry jobs, and move dead letters back.
+    #[cfg(feature = "deploy")]
+    Jobs(jobs::Arguments),
+    /// Print the log records of the stack's functions in the order of time, or follow them.
+    #[cfg(feature = "deploy")]
+    Logs(logs::Arguments),
 }
 
 /// The exit code that a shell reports for a program that SIGPIPE ended, for example in a pipe to
@@ -100,10 +106,15 @@ pub fn main(project: Project) -> ExitCode {
         Command::WorkerTokens(arguments) => {
             (worker_tokens::run(project, &arguments), ExitCode::FAILURE)
         }
+        #[cfg(feature = "deploy")]
+        Command::Jobs(arguments) => (jobs::run(project, &arguments), ExitCode::FAILURE),
+        #[cfg(feature = "deploy")]
+        Command::Logs(arguments) => (logs::run(project, &arguments), ExitCode::FAILURE),
     };
     match result {
         Ok(CommandOutcome::Done) => ExitCode::SUCCESS,
         Ok(CommandOutcome::Differs) => ExitCode::FAILURE,
+        Ok(CommandOutcome::Exit(code)) => ExitCode::from(code),
         Err(error) if is_broken_pipe(&error) => ExitCode::from(BROKEN_PIPE),
         Err(error) => {
             // Standard error is closed; there is no other place to report that.

@@ -22,6 +22,7 @@ mod http_watching;
 mod large_inputs;
 mod listening;
 mod logs;
+mod operator;
 mod overruled;
 mod owner_queues;
 mod progress;

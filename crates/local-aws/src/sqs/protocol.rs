@@ -89,6 +89,10 @@ impl Sqs {
                 let urls = self.all().map(|queue| queue.resource.url.as_str());
                 return Ok(json!({"QueueUrls": urls.collect::<Vec<_>>()}));
             }
+            // They name a queue by its ARN.
+            "CancelMessageMoveTask" | "ListMessageMoveTasks" | "StartMessageMoveTask" => {
+                return Err(unsupported(operation));
+            }
             _ => {}
         }
         let queue = self.addressed(&request)?;
@@ -107,10 +111,7 @@ impl Sqs {
                 queue.purge();
                 Ok(json!({}))
             }
-            other => Err(SqsError(
-                "UnsupportedOperation",
-                format!("{other} is not supported by the local stack"),
-            )),
+            other => Err(unsupported(other)),
         }
     }
 
@@ -335,6 +336,13 @@ fn attributes(queue: &Queue) -> Value {
 
 fn body_md5(body: &str) -> String {
     format!("{:x}", md5::compute(body))
+}
+
+fn unsupported(operation: &str) -> SqsError {
+    SqsError(
+        "UnsupportedOperation",
+        format!("{operation} is not supported by the local stack"),
+    )
 }
 
 fn no_such_queue() -> SqsError {

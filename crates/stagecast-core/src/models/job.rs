@@ -165,6 +165,15 @@ pub struct Job {
     /// Why the job failed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<JobError>,
+    /// The job that an operator has retried by creating this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_of: Option<JobId>,
+    /// The id of the job that an operator creates to retry this one. It is written before that job exists.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retried_as: Option<JobId>,
+    /// When `retried_as` was written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retried_at: Option<Timestamp>,
     /// When the job was created.
     pub created_at: Timestamp,
     /// When the snapshot last changed.
@@ -256,6 +265,9 @@ impl Job {
             started_at: None,
             webhook: None,
             error: None,
+            retry_of: None,
+            retried_as: None,
+            retried_at: None,
             created_at: now,
             updated_at: now,
             expires_at: now.plus_seconds(JOB_TTL_SECONDS).epoch_seconds(),

@@ -166,10 +166,7 @@ impl<F: Function> EventStore<F> {
     }
 
     /// The item with the last checkpoint of the job's running stage.
-    pub(super) async fn checkpoint(
-        &self,
-        job_id: &JobId,
-    ) -> Result<Option<StoredCheckpoint>, StoreError>
+    pub async fn checkpoint(&self, job_id: &JobId) -> Result<Option<StoredCheckpoint>, StoreError>
     where
         F: Granted<Query<JobEvents>>,
     {

@@ -31,7 +31,7 @@ pub use events::{Appended, EventStore, FirstEvents, Saved};
 pub use feeds::FeedRequest;
 pub use jobs::{
     Claim, Commit, Commits, CreationOutcome, ExternalClaim, HandBack, JobStore, Lease,
-    ProgressPoint, ProgressWrite, WorkerReport,
+    ProgressPoint, ProgressWrite, RetryReservation, WorkerReport,
 };
 pub use owned_jobs::{OwnedJobStore, OwnedJobs};
 pub use parameters::ParameterStore;

@@ -144,6 +144,23 @@ impl<F: Function> WaitingJobStore<F> {
             .collect::<Result<_, _>>()?)
     }
 
+    /// Up to `limit` entries of the queue for an operator, read consistently, the first one to claim first.
+    pub async fn list(&self, queue: &QueueName, limit: usize) -> Result<Vec<WaitingJob>, StoreError>
+    where
+        F: Granted<Query<WorkQueues>>,
+    {
+        let mut entries: Vec<WaitingJob> = Vec::new();
+        while entries.len() < limit {
+            let wanted = i32::try_from(limit - entries.len()).unwrap_or(i32::MAX);
+            let page = self.first(queue, entries.last(), wanted).await?;
+            if page.is_empty() {
+                break;
+            }
+            entries.extend(page);
+        }
+        Ok(entries)
+    }
+
     /// Deletes an entry that was stored for an earlier claim than that of `job`. An entry that was stored since
     /// stays.
     pub async fn delete_claimed(&self, entry: &WaitingJob, job: &Job) -> Result<(), StoreError>

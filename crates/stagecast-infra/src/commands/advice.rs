@@ -1,5 +1,7 @@
 //! Advice on known failures, beyond that of the libraries.
 
+use stagecast_operator::OperatorError;
+
 use crate::deploy::{CallError, CallErrorKind, ChangeSetError};
 
 /// Parts of a reason, with the advice for each. The first one that matches counts.
@@ -69,6 +71,9 @@ pub(crate) fn advice_for_error(error: &anyhow::Error) -> Option<&'static str> {
         }) = cause.downcast_ref()
         {
             return advice_for(problems).or_else(|| advice_for(reason));
+        }
+        if let Some(error) = cause.downcast_ref::<OperatorError>() {
+            return error.help();
         }
         let error: &CallError = cause.downcast_ref()?;
         (error.kind == CallErrorKind::NoService).then_some(

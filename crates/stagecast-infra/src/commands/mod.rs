@@ -4,12 +4,15 @@
 //! | --- | --- |
 //! | `architecture`, `code`, `page`, `stack_options` | options that several subcommands take |
 //! | `stack_error`, `failure`, `advice`, `hints` | errors, and the next steps that they suggest |
-//! | `follow`, `ownership`, `runtime`, `terminal`, `workspace` | helpers |
+//! | `jobs` | the commands for the jobs of a stack, one file each |
+//! | `columns`, `follow`, `ownership`, `runtime`, `stack_names`, `terminal`, `workspace` | helpers |
 
 #[cfg(feature = "deploy")]
 pub(crate) mod advice;
 #[cfg(feature = "deploy")]
 mod code;
+#[cfg(feature = "deploy")]
+mod columns;
 #[cfg(feature = "deploy")]
 pub(crate) mod deploy;
 #[cfg(feature = "deploy")]
@@ -21,6 +24,10 @@ mod follow;
 #[cfg(feature = "deploy")]
 mod hints;
 #[cfg(feature = "deploy")]
+pub(crate) mod jobs;
+#[cfg(feature = "deploy")]
+pub(crate) mod logs;
+#[cfg(feature = "deploy")]
 pub(crate) mod outputs;
 #[cfg(feature = "deploy")]
 mod ownership;
@@ -30,6 +37,8 @@ pub(crate) mod package;
 mod runtime;
 #[cfg(feature = "deploy")]
 mod stack_error;
+#[cfg(feature = "deploy")]
+mod stack_names;
 #[cfg(feature = "deploy")]
 mod stack_options;
 #[cfg(feature = "deploy")]

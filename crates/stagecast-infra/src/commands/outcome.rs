@@ -7,6 +7,8 @@ pub(crate) enum CommandOutcome {
     Done,
     /// A comparison found a difference, a check found a problem, or the user declined. Exit code 1.
     Differs,
+    /// The command says more by its exit code.
+    Exit(u8),
 }
 
 impl CommandOutcome {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use clap::{Args, Subcommand};
 use stagecast_contract::{
     tables::WorkQueues,
@@ -12,15 +12,13 @@ use stagecast_contract::{
 use typed_contract::tables::Table as _;
 
 use super::{
-    hints::Hints, outcome::CommandOutcome, runtime::block_on, stack_options::StackOptions,
+    columns::aligned, outcome::CommandOutcome, runtime::block_on, stack_names::StackNames,
+    stack_options::StackOptions,
 };
 use crate::{
-    deploy::{AwsSession, DeployedStack, WorkerTokens},
+    deploy::{AwsSession, WorkerTokens},
     project::Project,
 };
-
-/// The output with the name of the table.
-const TABLE_OUTPUT: &str = "WorkQueuesTableName";
 
 /// Longest name of a token, in bytes.
 const MAX_NAME_BYTES: usize = 64;
@@ -141,52 +139,14 @@ impl Create {
     }
 }
 
-/// The name of the stack's table of tokens. `cargo dev` has no CloudFormation, and the names of the environment.
+/// The name of the stack's table of tokens.
 async fn table(
     project: Project,
     options: &StackOptions,
     session: &AwsSession,
 ) -> anyhow::Result<String> {
-    let name = options.stack_name(project)?;
-    let stack = match DeployedStack::find(&session.cloudformation, name.as_str()).await {
-        Ok(stack) => stack,
-        Err(error)
-            if session.endpoint().is_some() && error.code.as_deref() != Some("ValidationError") =>
-        {
-            return local_table(project, options);
-        }
-        Err(error) => return Err(error.into()),
-    };
-    let hints = Hints::new(project, "worker-tokens", "", options);
-    let stack = stack.with_context(|| {
-        format!(
-            "there is no stack {name} in {}\n  help: {} creates it; select another one with \
-             --stack-name, --name-suffix, --environment, --region and --profile",
-            session.region,
-            hints.deploy(name.as_str())
-        )
-    })?;
-    let output = stack
-        .outputs
-        .iter()
-        .find(|output| output.name == TABLE_OUTPUT);
-    let output = output.with_context(|| {
-        format!(
-            "the stack {name} has no output {TABLE_OUTPUT}\n  help: {} updates it",
-            hints.deploy(name.as_str())
-        )
-    })?;
-    Ok(output.value.clone())
-}
-
-fn local_table(project: Project, options: &StackOptions) -> anyhow::Result<String> {
-    let environment = options.environment(project, &options.suffix())?;
-    Ok(format!(
-        "{}{}{}",
-        project.product.name_prefix,
-        WorkQueues::SPEC.name,
-        environment.name_suffix.as_str()
-    ))
+    let names = StackNames::find(project, options, session).await?;
+    names.table(WorkQueues::SPEC)
 }
 
 fn listed(records: &[WorkerTokenRecord]) -> String {
@@ -211,19 +171,7 @@ fn listed(records: &[WorkerTokenRecord]) -> String {
         ]
     });
     let headings = ["ID", "CREATED", "EXPIRES", "QUEUES", "NAME"].map(str::to_owned);
-    let rows: Vec<_> = [headings].into_iter().chain(rows).collect();
-    let widths: Vec<_> = (0..4)
-        .map(|column| rows.iter().map(|row| row[column].chars().count()).max())
-        .map(Option::unwrap_or_default)
-        .collect();
-    let line = |row: &[String; 5]| {
-        let cells = row.iter().zip(&widths);
-        let padded: Vec<_> = cells
-            .map(|(cell, &width)| format!("{cell:width$}"))
-            .collect();
-        format!("{}  {}\n", padded.join("  "), row[4])
-    };
-    rows.iter().map(line).collect()
+    aligned([headings].into_iter().chain(rows))
 }
 
 fn token_id(text: &str) -> Result<String, String> {

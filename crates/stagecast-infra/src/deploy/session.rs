@@ -45,6 +45,8 @@ pub struct AwsSession {
     pub s3: aws_sdk_s3::Client,
     pub(super) sqs: aws_sdk_sqs::Client,
     sts: aws_sdk_sts::Client,
+    /// What clients of other crates are built from.
+    config: SdkConfig,
     profile: Option<String>,
     endpoint_url: Option<String>,
 }
@@ -164,7 +166,13 @@ impl AwsSession {
             sts: client!(aws_sdk_sts),
             profile: options.profile.clone(),
             endpoint_url: config.endpoint_url().map(str::to_owned),
+            config,
         })
+    }
+
+    /// The configuration that clients of other crates are built from.
+    pub(crate) fn config(&self) -> &SdkConfig {
+        &self.config
     }
 
     /// The address of an emulator that is used instead of AWS.

@@ -6,6 +6,7 @@ mod creations;
 mod durations;
 mod progress_point;
 mod releases;
+mod retries;
 mod runs;
 mod unattended;
 mod uploads;
@@ -32,6 +33,7 @@ pub use commits::{Commit, Commits};
 pub use creations::CreationOutcome;
 pub use progress_point::ProgressPoint;
 pub use releases::HandBack;
+pub use retries::RetryReservation;
 pub use runs::ProgressWrite;
 pub use worker_reports::WorkerReport;
 
