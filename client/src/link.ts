@@ -123,8 +123,9 @@ export class Link {
 
   #connectionOwner: ConnectionOwner = {
     received: (connection, frame) => {
-      const { type, expires_at } = frame as { type?: string; expires_at?: unknown };
-      if (type === "authenticated" && connection === this.live) this.#renewTokenBefore(expires_at);
+      const { type, token_expires_at } = frame as { type?: string; token_expires_at?: unknown };
+      if (type === "authenticated" && connection === this.live)
+        this.#renewTokenBefore(token_expires_at);
       this.#owner.received(connection, frame);
     },
     lost: (connection) => this.#lost(connection),

@@ -61,3 +61,8 @@ function expiryOf(token: string): number | null {
     return null;
   }
 }
+
+/** Whether a token was refused, or the one of a subscription has expired. Another token may help. */
+export function isAboutToken(code: string | null | undefined): boolean {
+  return code === "invalid_token" || code === "token_expired";
+}

@@ -11,7 +11,7 @@ import { Link, type LinkOwner } from "./link.js";
 import type { JobMessage } from "./messages.js";
 import { isJobMessage } from "./messages.js";
 import type { JobsWatchEvents, Transport, WatchJobsOptions, WatchState } from "./options.js";
-import { TokenSource } from "./token.js";
+import { isAboutToken, TokenSource } from "./token.js";
 import { onWake } from "./wake.js";
 
 /** The number of jobs that are listed at the start. */
@@ -229,13 +229,14 @@ export class JobsWatch
     const { code, message, request_id: requestId } = reply;
     const error = new StagecastError(message, { code, requestId });
     if (!this.#isTemporary(error)) return;
-    if (connection === this.#link?.opening) this.#link.reject(connection, retryAfterMs(reply));
+    const hasEnded = connection === this.#link?.opening || code === "token_expired";
+    if (hasEnded) this.#link?.reject(connection, retryAfterMs(reply));
   }
 
   /** Ends the watch if a repeated request would get the same error. */
   #isTemporary(error: StagecastError): boolean {
     const { code } = error;
-    if (code === "invalid_token") {
+    if (isAboutToken(code)) {
       this.#token.forget();
       this.#refusedTokens += 1;
     }
@@ -243,7 +244,7 @@ export class JobsWatch
       PERMANENT_ERRORS.has(code ?? "") ||
       // An older service has no such route.
       error.status === 404 ||
-      (code === "invalid_token" && !this.#token.isRenewable) ||
+      (isAboutToken(code) && !this.#token.isRenewable) ||
       this.#refusedTokens >= MAX_REFUSED_TOKENS;
     if (isFinal) this.#end(error);
     // An unreachable service is visible as the state; an error response is not.

@@ -15,7 +15,7 @@ import { hasEnded, isEnd, isJobMessage } from "./messages.js";
 import type { Transport, WatchEvents, WatchOptions, WatchState } from "./options.js";
 import { Poll } from "./poll.js";
 import { Sequence } from "./sequence.js";
-import { TokenSource } from "./token.js";
+import { isAboutToken, TokenSource } from "./token.js";
 import { onWake } from "./wake.js";
 
 /** Missing messages may still be in flight; they are requested after this delay. */
@@ -246,15 +246,15 @@ export class JobWatch extends knownEventTarget<WatchEvents>() implements AsyncIt
       } else {
         this.#cancellation.rejected(error);
       }
-    } else if (PERMANENT_ERRORS.has(code) || (code === "invalid_token" && !this.#renewToken())) {
+    } else if (PERMANENT_ERRORS.has(code) || (isAboutToken(code) && !this.#renewToken())) {
       this.#end(error);
     } else {
       const waitMs = retryAfterMs(reply);
       if (code === "replay_limited") this.#limitedUntil = Date.now() + waitMs;
       this.#warn(error);
-      // The subscription failed; retry over another connection.
-      if (connection === this.#link?.opening) {
-        this.#link.reject(connection, waitMs);
+      // The subscription failed or has ended; retry over another connection.
+      if (connection === this.#link?.opening || code === "token_expired") {
+        this.#link?.reject(connection, waitMs);
       } else if (code === "replay_limited") {
         // Requests the missing messages again after the rate limit.
         clearTimeout(this.#gapTimer);

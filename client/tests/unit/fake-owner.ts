@@ -88,8 +88,8 @@ export class FakeOwner extends FakeService {
     if (request.type === "authenticate") {
       this.tokens.push(request.token ?? null);
       this.tokenExpiresAt = new Date(Date.now() + 300_000).toISOString();
-      const [expires_at, owner] = [this.tokenExpiresAt, OWNER];
-      socket.deliver({ type: "authenticated", owner, expires_at, ...reply });
+      const [token_expires_at, owner] = [this.tokenExpiresAt, OWNER];
+      socket.deliver({ type: "authenticated", owner, token_expires_at, ...reply });
     } else if (request.type === "subscribe" && request.owner !== undefined) {
       this.tokens.push(request.token ?? null);
       if (this.refusal) {

@@ -28,7 +28,7 @@ function acceptTokens(seconds?: number): (string | undefined)[] {
       });
       for (const message of service.log) socket.deliver(message);
     } else if (request.type === "authenticate") {
-      socket.deliver({ type: "authenticated", owner: "user-7", expires_at: ends, ...reply });
+      socket.deliver({ type: "authenticated", owner: "user-7", token_expires_at: ends, ...reply });
     } else {
       socket.deliver({ type: "cancel_requested", job_id: JOB, ...reply });
     }
@@ -98,4 +98,36 @@ test("refused token ends the watch if there is no other one", async () => {
   await settle();
   expect(watch.state).toBe("ended");
   expect(watch.error).toMatchObject({ code: "invalid_token" });
+});
+
+/** The service's notice that the token of the subscription has expired. */
+const EXPIRED = {
+  type: "error",
+  code: "token_expired",
+  message: "the token of the subscription has expired",
+  request_id: "req_1_a",
+  details: { job_id: JOB },
+  timestamp: time(0),
+};
+
+test("subscription that ends with its token is opened again with another one", async () => {
+  const sent = acceptTokens();
+  const get = vi.fn(async () => token(60));
+  await startLive({ accessKey: undefined, token: get });
+  service.latest.deliver(EXPIRED);
+  service.publish(stageComplete(1));
+  await vi.advanceTimersByTimeAsync(5000);
+  expect(watch.state).toBe("live");
+  expect(seqs()).toEqual([1]);
+  expect(sent).toHaveLength(2);
+  expect(get).toHaveBeenCalledTimes(2);
+});
+
+test("subscription that ends with its only token ends the watch", async () => {
+  acceptTokens();
+  await startLive({ accessKey: undefined, token: "a.b.c" });
+  service.latest.deliver(EXPIRED);
+  await settle();
+  expect(watch.state).toBe("ended");
+  expect(watch.error).toMatchObject({ code: "token_expired" });
 });

@@ -184,7 +184,10 @@ fn alternatives_are_known_by_their_value_or_their_only_property() {
     let log = json!({"const": "log"});
     let check = |maximum: u32| {
         let epoch = json!({"type": "integer", "maximum": maximum});
-        object(&json!({"check": object(&json!({"epoch": epoch}), &[])}), &["check"])
+        object(
+            &json!({"check": object(&json!({"epoch": epoch}), &[])}),
+            &["check"],
+        )
     };
     let old = json!({"oneOf": [log, check(9)]});
     let new = json!({"oneOf": [check(8), log, {"const": "progress"}]});

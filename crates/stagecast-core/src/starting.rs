@@ -2,13 +2,14 @@
 //! checks of its watchdog.
 //!
 //! A job is started in this order, so that a process that is killed between two steps loses no job: the
-//! [first check](schedule_first_check), the [entry](enqueue), the write that queues the job, its
-//! [message](send_job_message), and an [early check](schedule_early_check).
+//! [notification](notify_feed) of its owner's feed, the [first check](schedule_first_check), the [entry](enqueue), the write
+//! that queues the job, its [message](send_job_message), and an [early check](schedule_early_check).
 
 use granted_aws::{Queues, SendError};
 use stagecast_contract::{
+    functions::JobsFunction,
     messages::JobStatus,
-    queues::{DeliveryQueue, JobMessage, JobQueue},
+    queues::{DeliveryQueue, DeliveryTask, JobMessage, JobQueue},
     tables::WorkQueues,
     timestamp::Timestamp,
 };
@@ -23,6 +24,28 @@ use crate::{
     stores::{StoreError, WaitingJobStore},
     waiting, watchdog,
 };
+
+/// Delay of the task that notifies the feed of the owner: most jobs are stored by then.
+const NOTIFY_AFTER_SECONDS: i32 = 1;
+
+/// Seconds after which a creation has ended in any case: the timeout of the function that creates jobs, and what clocks
+/// differ.
+const CREATION_SECONDS: i64 = JobsFunction::SPEC.timeout_seconds as i64 + 15;
+
+/// Queues the task that notifies the feed of the job's owner, before the job is stored, so that no crash loses it.
+pub async fn notify_feed<F>(queues: &Queues<F>, job: &Job, now: Timestamp) -> Result<(), SendError>
+where
+    F: Function + Granted<SendMessage<DeliveryQueue>>,
+{
+    if job.owner.is_some() {
+        let give_up_at = now.plus_seconds(CREATION_SECONDS).epoch_seconds();
+        let task = DeliveryTask::created(job.job_id.clone(), give_up_at);
+        queues
+            .send::<DeliveryQueue>(&task, NOTIFY_AFTER_SECONDS)
+            .await?;
+    }
+    Ok(())
+}
 
 /// Schedules the first check of the watchdog before the job is queued, from `queued_at` on, so that every job that
 /// needs a watchdog has one.

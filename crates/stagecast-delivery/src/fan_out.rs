@@ -40,6 +40,8 @@ pub(crate) enum List<'a> {
 
 /// Loads the subscribers in the lists whose connection id sorts after `after`, each connection once. If there are
 /// too many for one invocation, queues tasks for parts of them instead.
+///
+/// A subscriber of the job whose token has expired gets the notice of that, and the message through the feed.
 pub(crate) async fn fan_out(
     context: &Context,
     task: &DeliveryTask,
@@ -49,7 +51,10 @@ pub(crate) async fn fan_out(
     let own = page(context, job, after).await?;
     let mut feed = page(context, feed, after).await?;
     if !feed.subscribers.is_empty() {
-        let known: HashSet<_> = own.subscribers.iter().map(|it| &it.connection_id).collect();
+        let now = context.clock.now();
+        let own = own.subscribers.iter();
+        let known = own.filter(|it| it.expired_token(now).is_none());
+        let known: HashSet<_> = known.map(|it| &it.connection_id).collect();
         let of_feed = &mut feed.subscribers;
         of_feed.retain(|it| !known.contains(&it.connection_id));
     }
@@ -119,6 +124,7 @@ mod tests {
             correlation_id: CorrelationId::new(NOW, [7; 8]),
             expires_at: NOW.epoch_seconds(),
             token: None,
+            feed: None,
         };
         Page {
             subscribers: (0..length).map(subscriber).collect(),

@@ -4,11 +4,10 @@ use aws_lambda_events::apigw::ApiGatewayV2httpRequest;
 use aws_sdk_s3::{error::DisplayErrorContext, primitives::ByteStream};
 use stagecast_contract::{
     buckets::{self, input_key},
-    functions::JobsFunction,
     http::{JobCreated, Upload},
     ids::{AccessKey, JobId, RequestId, WorkerKey},
     messages::JobStatus,
-    queues::{DeliveryQueue, DeliveryTask, JobMessage},
+    queues::JobMessage,
     timestamp::Timestamp,
     worker_queues::QueueName,
 };
@@ -19,7 +18,7 @@ use stagecast_core::{
     stores::CreationOutcome,
     upload_deadline,
 };
-use typed_contract::{functions::Function as _, queues::MAX_DELAY_SECONDS};
+use typed_contract::queues::MAX_DELAY_SECONDS;
 
 use crate::{
     access,
@@ -33,12 +32,6 @@ use crate::{
 
 /// Maximum length of a caller's correlation id, in bytes. Longer ones are ignored.
 const MAX_CORRELATION_ID_BYTES: usize = 128;
-
-/// Delay of the task that notifies the feed of the owner: most jobs are stored by then.
-const NOTIFY_AFTER_SECONDS: i32 = 1;
-
-/// Seconds after which a creation has ended in any case: the function's timeout, and what clocks differ.
-const CREATION_SECONDS: i64 = JobsFunction::SPEC.timeout_seconds as i64 + 15;
 
 pub(crate) async fn handle(
     context: &Context,
@@ -201,7 +194,7 @@ async fn prepare(
     let (upload, (), (), (), ()) = tokio::try_join!(
         prepare_input(context, &job, requested.input),
         add_to_list(context, owned),
-        notify_feed(context, &job),
+        start::notify_feed(context, &job),
         store_parameters(context, parameters),
         schedule_checks(context, &job, is_announced),
     )?;
@@ -239,19 +232,6 @@ async fn prepare_input(
 async fn add_to_list(context: &Context, owned: Option<OwnedJob>) -> Result<(), ApiError> {
     if let Some(owned) = owned {
         context.owned_jobs.put(&owned).await?;
-    }
-    Ok(())
-}
-
-/// Queues the task that notifies the feed of the job's owner, before the job is stored, so that no crash loses it.
-async fn notify_feed(context: &Context, job: &Job) -> Result<(), ApiError> {
-    if job.owner.is_some() {
-        let give_up_at = context.clock.now().plus_seconds(CREATION_SECONDS);
-        let task = DeliveryTask::created(job.job_id.clone(), give_up_at.epoch_seconds());
-        let queues = &context.queues;
-        queues
-            .send::<DeliveryQueue>(&task, NOTIFY_AFTER_SECONDS)
-            .await?;
     }
     Ok(())
 }

@@ -27,6 +27,11 @@ pub(crate) async fn wake_workers(context: &Context, job: &Job) {
     }
 }
 
+/// Notifies the feed of the job's owner, as soon as the job is stored.
+pub(crate) async fn notify_feed(context: &Context, job: &Job) -> Result<(), ApiError> {
+    Ok(starting::notify_feed(&context.queues, job, context.clock.now()).await?)
+}
+
 pub(crate) async fn schedule_first_check(
     context: &Context,
     job: &Job,

@@ -1,7 +1,8 @@
 //! A job that runs again, as a new job.
 //!
 //! A job that has failed or was cancelled stays as it is: its end is the last message that its subscribers get. A retry
-//! creates another job with the same input, parameters, labels, owner, queue, priority, time limits and correlation id.
+//! creates another job with the same input, parameters, labels, owner, webhook, queue, priority, time limits and correlation
+//! id.
 //!
 //! | step | killed after it |
 //! | --- | --- |
@@ -149,6 +150,7 @@ impl Operator {
         }
         new.owner.clone_from(&job.owner);
         new.labels.clone_from(&job.labels);
+        new.webhook.clone_from(&job.webhook);
         new.has_parameters = job.has_parameters;
         new.retry_of = Some(job.job_id.clone());
         new
@@ -173,6 +175,7 @@ impl Operator {
             stores.owned.put(&owned).await?;
         }
         let (queues, now) = (&stores.queues, self.clock.now());
+        starting::notify_feed(queues, new, now).await?;
         starting::schedule_first_check(queues, new, now).await?;
         starting::enqueue(&stores.waiting, new, now).await?;
         if !stores.jobs.create(new).await? {

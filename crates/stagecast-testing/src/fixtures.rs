@@ -15,7 +15,7 @@ use stagecast_core::{
     cancellation::{Cancellation, Canceller},
     clock::{Clock, random},
     delivery::{Publisher, Stores},
-    models::{Feed, Job, TokenItem as _, TokenQueues, WorkerTokenRecord},
+    models::{Feed, Job, TokenAccess, TokenItem as _, TokenQueues, WorkerTokenRecord},
     owner_tokens::{JobCredential, OwnerTokenVerifier},
     stores::{
         Claim, CommitOutcome, EventStore, FeedRequest, JobStore, Precondition, SubscriptionRequest,
@@ -290,6 +290,10 @@ pub async fn subscribed_to_owner(
         connected_at: clock.now(),
         correlation_id: correlation_id(connection_id, clock.now()),
         feed: &Feed::new(owner, labels.collect()),
+        token: TokenAccess {
+            owner: owner.to_owned(),
+            expires_at: clock.now().plus_seconds(3600).epoch_seconds(),
+        },
     };
     let connections = &stores.connections;
     let connected = connections.connect(connection_id, request.correlation_id.clone());
@@ -297,7 +301,7 @@ pub async fn subscribed_to_owner(
     let subscriptions = &stores.subscriptions;
     let subscribed = subscriptions.subscribe_to_feed(&request, DEFAULT_MAX_SUBSCRIPTIONS);
     let subscribed = subscribed.await.expect("the subscription can be stored");
-    assert_eq!(subscribed, Ok(()));
+    subscribed.expect("the connection may subscribe");
     aws.connect(connection_id);
 }
 

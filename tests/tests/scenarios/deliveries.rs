@@ -59,6 +59,7 @@ async fn store_closed_connection(system: &System, job: &Job, connection_id: &str
         correlation_id,
         expires_at: began.plus_seconds(3600).epoch_seconds(),
         token: None,
+        feed: None,
     };
     let item = subscriber.to_dynamodb_item().expect("an item");
     system.put(Subscribers::SPEC, item).await;

@@ -12,6 +12,8 @@ use crate::{ids::JobId, timestamp::Timestamp};
 pub struct OwnerSubscribed {
     /// The owner.
     pub owner: String,
+    /// When the token of the subscription expires. `authenticate` with a later one extends it.
+    pub token_expires_at: Timestamp,
     /// The `request_id` of the request.
     pub request_id: String,
     /// Correlates the messages and log lines of the connection.

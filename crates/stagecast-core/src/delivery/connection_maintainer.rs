@@ -7,7 +7,6 @@ use std::{
 
 use granted_aws::Queues;
 use stagecast_contract::{
-    ids::JobId,
     limits::CONNECTION_TTL_SECONDS,
     queues::{DeliveryQueue, DeliveryTask, Recipients},
     tables::{Connections, Jobs, Subscribers},
@@ -55,8 +54,8 @@ pub struct ConnectionMaintainer<F> {
     connections: ConnectionStore<F>,
     queues: Queues<F>,
     /// The expiry, in epoch seconds, of subscriptions that were renewed after the list of subscribers was
-    /// read, by job and connection.
-    renewed: Mutex<HashMap<(JobId, String), i64>>,
+    /// read, by the key of the subscription and connection.
+    renewed: Mutex<HashMap<(String, String), i64>>,
 }
 
 impl<F: MaintainsConnections> ConnectionMaintainer<F> {
@@ -71,7 +70,8 @@ impl<F: MaintainsConnections> ConnectionMaintainer<F> {
 
     async fn renew(&self, subscriber: &Subscriber) -> Result<(), StoreError> {
         let mut current = subscriber.clone();
-        let subscription = (current.job_id.clone(), current.connection_id.clone());
+        let key = current.subscribed_to().to_owned();
+        let subscription = (key, current.connection_id.clone());
         if let Some(expires_at) = self.lock().get(&subscription) {
             current.expires_at = current.expires_at.max(*expires_at);
         }
@@ -84,7 +84,7 @@ impl<F: MaintainsConnections> ConnectionMaintainer<F> {
         Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(JobId, String), i64>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(String, String), i64>> {
         self.renewed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -112,7 +112,11 @@ impl<F: MaintainsConnections> DeliveryObserver for ConnectionMaintainer<F> {
                 after_seq,
                 through_seq,
             } => {
-                let recipient = Recipients::Connections(vec![subscriber.connection_id.clone()]);
+                let connections = vec![subscriber.connection_id.clone()];
+                let recipient = match subscriber.feed {
+                    None => Recipients::Connections(connections),
+                    Some(_) => Recipients::OwnerConnections(connections),
+                };
                 let task = DeliveryTask::log(subscriber.job_id.clone(), recipient, after_seq)
                     .through(through_seq);
                 queue_with_retry(&self.queues, &task)

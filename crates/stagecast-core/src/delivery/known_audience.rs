@@ -104,6 +104,7 @@ mod tests {
             correlation_id: CorrelationId::new(NOW, [7; 8]),
             expires_at: NOW.plus_seconds(3600).epoch_seconds(),
             token: None,
+            feed: None,
         }
     }
 

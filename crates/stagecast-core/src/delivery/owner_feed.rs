@@ -86,13 +86,15 @@ where
         &self.direct
     }
 
-    /// Those that are not among `others`, the subscribers of the job: a connection that is subscribed to both gets each
-    /// message once.
+    /// Those that are not among `others`, the subscribers of the job whose token is valid: a connection that is subscribed to
+    /// both gets each message once.
     pub(super) fn beside<'a>(
         &'a self,
         others: &'a [Subscriber],
     ) -> impl Iterator<Item = &'a Subscriber> {
-        let ids: HashSet<_> = others.iter().map(|it| &it.connection_id).collect();
+        let now = self.stores.clock.now();
+        let others = others.iter().filter(|it| it.expired_token(now).is_none());
+        let ids: HashSet<_> = others.map(|it| &it.connection_id).collect();
         let direct = self.direct.iter();
         direct.filter(move |it| !ids.contains(&it.connection_id))
     }

@@ -9,6 +9,7 @@ use std::{
 
 use bytes::Bytes;
 use granted_aws::{Post, PostError};
+use serde_json::json;
 use stagecast_contract::{
     ids::RequestId,
     messages::{ErrorCode, ErrorReply, ServerMessage},
@@ -352,15 +353,29 @@ impl<P: Post, A: DeliveryObserver> Inner<P, A> {
 
 /// The message to a subscriber whose token has expired.
 fn token_expired_notice(subscriber: &Subscriber, now: Timestamp) -> Bytes {
-    let job_id = &subscriber.job_id;
+    let (message, details) = match &subscriber.feed {
+        None => {
+            let job_id = &subscriber.job_id;
+            let message = format!(
+                "the token of the subscription to {job_id} has expired, so no more messages of the job are sent; the job \
+                 goes on: subscribe again with a new token, and with `after_seq`"
+            );
+            (message, json!({ "job_id": job_id }))
+        }
+        Some(feed) => {
+            let owner = feed.owner();
+            let message = format!(
+                "the token of the subscription to the jobs of the owner {owner} has expired, so no more messages of them are \
+                 sent; the jobs go on: subscribe again with a new token, and list the jobs"
+            );
+            (message, json!({ "owner": owner }))
+        }
+    };
     let notice = ServerMessage::Error(ErrorReply {
         code: ErrorCode::TokenExpired,
-        message: format!(
-            "the token of the subscription to {job_id} has expired, so no more messages of the job are sent; the job \
-             goes on: subscribe again with a new token, and with `after_seq`"
-        ),
+        message,
         request_id: RequestId::new(now, random()).to_string(),
-        details: Some(serde_json::json!({ "job_id": job_id })),
+        details: Some(details),
         timestamp: now,
     });
     Bytes::from(notice.to_json())
@@ -440,6 +455,7 @@ mod tests {
             correlation_id: CorrelationId::new(since, [7; 8]),
             expires_at: since.plus_seconds(3600).epoch_seconds(),
             token: None,
+            feed: None,
         }
     }
 

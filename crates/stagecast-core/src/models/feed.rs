@@ -11,7 +11,7 @@ use stagecast_contract::{
 };
 use typed_contract::tables::Record;
 
-use super::{InvalidItem, Job, OwnedJob, Subscriber, item};
+use super::{Connection, InvalidItem, Job, OwnedJob, Subscriber, TokenAccess, item};
 
 /// The feed of an owner, as a token permits to watch it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,10 +42,30 @@ impl Feed {
         })
     }
 
+    /// The owner of the jobs.
+    pub fn owner(&self) -> &str {
+        OwnedJob::owner_of_list(&self.key)
+    }
+
+    /// Whether a token that is limited to `labels` gives access to all jobs of the feed.
+    pub fn is_within(&self, labels: &BTreeMap<String, String>) -> bool {
+        are_among(labels, &self.labels)
+    }
+
+    /// Whether the feed has a job with these labels.
+    fn has(&self, labels: &BTreeMap<String, String>) -> bool {
+        are_among(&self.labels, labels)
+    }
+
     /// The labels that the jobs of the feed have.
     pub const fn labels(&self) -> &BTreeMap<String, String> {
         &self.labels
     }
+}
+
+fn are_among(labels: &BTreeMap<String, String>, others: &BTreeMap<String, String>) -> bool {
+    let mut labels = labels.iter();
+    labels.all(|(name, value)| others.get(name) == Some(value))
 }
 
 /// What of a job decides which subscribers of the feed of its owner get its messages. It never changes.
@@ -90,6 +110,13 @@ pub struct FeedSubscriber {
     labels: BTreeMap<String, String>,
     /// When DynamoDB may delete the item, in epoch seconds.
     pub expires_at: i64,
+    /// The token of the subscription; none in items of a version in which subscriptions to feeds did not expire.
+    #[serde(
+        default,
+        rename = "token_access",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub token: Option<TokenAccess>,
 }
 
 impl Record for FeedSubscriber {
@@ -104,32 +131,29 @@ impl Record for FeedSubscriber {
 }
 
 impl FeedSubscriber {
-    /// The item of a connection that subscribes at `now`.
-    pub fn new(
-        feed: &Feed,
-        connection_id: &str,
-        connected_at: Timestamp,
-        correlation_id: CorrelationId,
-        now: Timestamp,
-        expires_at: Timestamp,
-    ) -> Self {
-        Self {
+    /// The item of a subscription that is stored at `now`; none if the subscription is not to a feed.
+    pub fn of(subscription: &Connection, now: Timestamp) -> Option<Self> {
+        let feed = subscription.feed.as_ref()?;
+        Some(Self {
             key: feed.key.clone(),
-            connection_id: connection_id.to_owned(),
-            connected_at,
+            connection_id: subscription.connection_id.clone(),
+            connected_at: subscription.created_at,
             subscribed_at: now,
-            correlation_id,
+            correlation_id: subscription.correlation_id.clone(),
             labels: feed.labels.clone(),
-            expires_at: expires_at.epoch_seconds(),
-        }
+            expires_at: subscription.expires_at.epoch_seconds(),
+            token: subscription.token.clone(),
+        })
     }
 
     /// The connection as a subscriber of a job of the feed; none if the job does not have the labels. It has read
     /// nothing of the job's log, so every durable message is sent to it.
     pub fn of_job(self, job: &FeedJob) -> Option<Subscriber> {
-        let mut labels = self.labels.iter();
-        let is_included = labels.all(|(name, value)| job.labels.get(name) == Some(value));
-        is_included.then(|| Subscriber {
+        let feed = Feed {
+            key: self.key,
+            labels: self.labels,
+        };
+        feed.has(&job.labels).then(|| Subscriber {
             job_id: job.job_id.clone(),
             connection_id: self.connection_id,
             connected_at: self.connected_at,
@@ -137,6 +161,8 @@ impl FeedSubscriber {
             at_seq: 0,
             correlation_id: self.correlation_id,
             expires_at: self.expires_at,
+            token: self.token,
+            feed: Some(feed),
         })
     }
 
@@ -165,9 +191,13 @@ mod tests {
 
     fn subscriber(labels: BTreeMap<String, String>) -> FeedSubscriber {
         let feed = Feed::new("user-7", labels);
-        let correlation_id = CorrelationId::new(NOW, [7; 8]);
-        let expires_at = NOW.plus_seconds(3600);
-        FeedSubscriber::new(&feed, "c1", NOW, correlation_id, NOW, expires_at)
+        let mut subscription =
+            Connection::of_feed("c1", feed, CorrelationId::new(NOW, [7; 8]), NOW);
+        subscription.token = Some(TokenAccess {
+            owner: "user-7".to_owned(),
+            expires_at: NOW.plus_seconds(300).epoch_seconds(),
+        });
+        FeedSubscriber::of(&subscription, NOW).expect("a subscription to a feed")
     }
 
     fn job() -> Job {
@@ -195,6 +225,29 @@ mod tests {
             FeedSubscriber::from_dynamodb_item(item).expect("valid"),
             subscriber
         );
+    }
+
+    #[test]
+    fn subscriber_of_a_job_has_the_key_and_the_token_of_its_feed() {
+        let job = FeedJob::of(&job()).expect("it has an owner");
+        let subscriber = subscriber(BTreeMap::new()).of_job(&job).expect("included");
+        assert_eq!(subscriber.key().job_id, "#owner#user-7");
+        assert_eq!(subscriber.feed.as_ref().map(Feed::owner), Some("user-7"));
+        assert!(subscriber.expired_token(NOW.plus_seconds(329)).is_none());
+        assert!(subscriber.expired_token(NOW.plus_seconds(330)).is_some());
+    }
+
+    #[test]
+    fn token_with_more_limits_does_not_include_the_feed() {
+        let (all, blue) = (
+            Feed::new("a", BTreeMap::new()),
+            Feed::new("a", labels("blue")),
+        );
+        assert!(all.is_within(&BTreeMap::new()));
+        assert!(blue.is_within(&BTreeMap::new()));
+        assert!(blue.is_within(&labels("blue")));
+        assert!(!blue.is_within(&labels("red")));
+        assert!(!all.is_within(&labels("blue")));
     }
 
     #[test]

@@ -63,6 +63,11 @@ impl OwnedJob {
         format!("{LIST_PREFIX}{owner}")
     }
 
+    /// The owner whose list has this key.
+    pub(crate) fn owner_of_list(key: &str) -> &str {
+        key.strip_prefix(LIST_PREFIX).unwrap_or_default()
+    }
+
     /// Whether `key` is that of a list.
     pub(crate) fn is_list(key: &str) -> bool {
         key.starts_with(LIST_PREFIX)

@@ -9,7 +9,7 @@ use stagecast_contract::{
 };
 use typed_contract::tables::Record;
 
-use super::{InvalidItem, TokenAccess, item};
+use super::{Feed, InvalidItem, TokenAccess, item};
 
 /// An item of `job_subscribers`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +37,10 @@ pub struct Subscriber {
         skip_serializing_if = "Option::is_none"
     )]
     pub token: Option<TokenAccess>,
+    /// The feed through which the connection gets the messages of the job, if it is not a subscriber of the job itself. Not
+    /// an attribute: the key of the item says it.
+    #[serde(skip)]
+    pub feed: Option<Feed>,
 }
 
 impl Record for Subscriber {
@@ -44,7 +48,7 @@ impl Record for Subscriber {
 
     fn key(&self) -> SubscriberKey<'_> {
         SubscriberKey {
-            job_id: self.job_id.as_str(),
+            job_id: self.subscribed_to(),
             connection_id: &self.connection_id,
         }
     }
@@ -54,6 +58,12 @@ impl Subscriber {
     /// Whether the item has not expired at `now`. DynamoDB deletes expired items up to days later.
     pub fn is_live(&self, now: Timestamp) -> bool {
         now.epoch_seconds() < self.expires_at
+    }
+
+    /// The key of the subscription: the id of the job, or the key of the feed.
+    pub fn subscribed_to(&self) -> &str {
+        let feed = self.feed.as_ref().map(Feed::key);
+        feed.unwrap_or(self.job_id.as_str())
     }
 
     /// The token of the subscription, if it has expired at `now`.

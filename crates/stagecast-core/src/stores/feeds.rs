@@ -7,7 +7,7 @@ use granted_aws::{number, text};
 use stagecast_contract::{
     ids::CorrelationId,
     limits::CONNECTION_TTL_SECONDS,
-    tables::{CONNECTION_SENTINEL, ConnectionKey, Connections, SubscriberKey, Subscribers},
+    tables::{CONNECTION_SENTINEL, ConnectionKey, Connections, Jobs, Subscribers},
     timestamp::Timestamp,
 };
 use typed_contract::{
@@ -18,15 +18,15 @@ use typed_contract::{
 use super::{
     StoreError, SubscribeError, SubscriptionStore,
     connections::is_half_expired,
+    subscriptions::{self, with_subscription},
     transactions::{CancelledTransaction, cancellation_cause, contended},
 };
 use crate::{
-    models::{Connection, Feed, FeedSubscriber},
+    models::{Connection, Feed, FeedSubscriber, TokenAccess},
     retry::RetryPolicy,
 };
 
 const SUBSCRIBING: &str = "subscribing to the feed of an owner";
-const UNSUBSCRIBING: &str = "unsubscribing from the feed of an owner";
 
 /// How often the items are read again after another request of the same connection has changed them.
 const MAX_ATTEMPTS: u32 = 5;
@@ -42,17 +42,20 @@ pub struct FeedRequest<'a> {
     pub correlation_id: CorrelationId,
     /// The feed.
     pub feed: &'a Feed,
+    /// The token that permits to watch it.
+    pub token: TokenAccess,
 }
 
 impl<F: Function> SubscriptionStore<F> {
     /// Subscribes the connection to the feed, or renews the subscription. The subscription counts as one of the
     /// connection's `max_subscriptions`. Does not write if the connection is subscribed to the same feed with the
-    /// same labels, and more than half of the subscription's life is left.
+    /// same labels by the same token or a later one, and more than half of the subscription's life is left. Returns the
+    /// token of the subscription: the one that expires later.
     pub async fn subscribe_to_feed(
         &self,
         request: &FeedRequest<'_>,
         max_subscriptions: u32,
-    ) -> Result<Result<(), SubscribeError>, StoreError>
+    ) -> Result<Result<TokenAccess, SubscribeError>, StoreError>
     where
         F: Granted<GetItem<Connections>>
             + Granted<UpdateItem<Connections>>
@@ -69,27 +72,28 @@ impl<F: Function> SubscriptionStore<F> {
             let Some(connection) = connection.filter(|it| it.is_live(now)) else {
                 return Ok(Err(SubscribeError::NoConnection));
             };
-            let is_renewal = match &subscription {
-                Some(known) if known.feed.as_ref() == Some(request.feed) => {
-                    if !is_half_expired(known.expires_at, now) {
-                        return Ok(Ok(()));
-                    }
-                    true
-                }
-                Some(_) => true,
-                None if connection.subscriptions >= max_subscriptions => {
-                    return Ok(Err(SubscribeError::TooMany));
-                }
-                None => false,
-            };
+            let same_feed = |known: &&Connection| known.feed.as_ref() == Some(request.feed);
+            let same = subscription.as_ref().filter(same_feed);
+            // A token with other labels is another permission: only the new one counts.
+            let earlier = same.and_then(|known| known.token.as_ref());
+            let token = request.token.clone().replacing(earlier);
+            if same.is_some_and(|known| {
+                known.token.as_ref() == Some(&token) && !is_half_expired(known.expires_at, now)
+            }) {
+                return Ok(Ok(token));
+            }
+            if subscription.is_none() && connection.subscriptions >= max_subscriptions {
+                return Ok(Err(SubscribeError::TooMany));
+            }
+            let known = subscription.as_ref();
             let written = RetryPolicy::TRANSACTION_CONFLICT
                 .run(
-                    || self.write_feed(request, is_renewal, max_subscriptions),
+                    || self.write_feed(request, &token, known, max_subscriptions),
                     |cancelled| matches!(cancelled, CancelledTransaction::Contended),
                 )
                 .await;
             match written {
-                Ok(()) => return Ok(Ok(())),
+                Ok(()) => return Ok(Ok(token)),
                 Err(CancelledTransaction::Condition) => {}
                 Err(CancelledTransaction::Contended) => return Err(contended(SUBSCRIBING)),
                 Err(CancelledTransaction::Failed(error)) => return Err(error),
@@ -121,7 +125,8 @@ impl<F: Function> SubscriptionStore<F> {
     async fn write_feed(
         &self,
         request: &FeedRequest<'_>,
-        is_renewal: bool,
+        token: &TokenAccess,
+        known: Option<&Connection>,
         max_subscriptions: u32,
     ) -> Result<(), CancelledTransaction>
     where
@@ -141,19 +146,14 @@ impl<F: Function> SubscriptionStore<F> {
         );
         subscription.last_activity = now;
         subscription.expires_at = expires_at;
-        let subscriber = FeedSubscriber::new(
-            feed,
-            request.connection_id,
-            request.connected_at,
-            correlation_id.clone(),
-            now,
-            expires_at,
-        );
+        subscription.token = Some(token.clone());
+        let subscriber = FeedSubscriber::of(&subscription, now);
         let subscription = subscription
             .to_dynamodb_item()
             .map_err(|error| CancelledTransaction::Failed(error.into()))?;
         let subscriber = subscriber
-            .to_dynamodb_item()
+            .map(|subscriber| subscriber.to_dynamodb_item())
+            .transpose()
             .map_err(|error| CancelledTransaction::Failed(error.into()))?;
         let connection_key = ConnectionKey {
             connection_id: request.connection_id,
@@ -168,7 +168,7 @@ impl<F: Function> SubscriptionStore<F> {
                 let mut update = update
                     .expression_attribute_values(":now", text(now))
                     .expression_attribute_values(":expires_at", number(expires_at.epoch_seconds()));
-                if !is_renewal {
+                if known.is_none() {
                     set.push_str(" ADD subscriptions :one");
                     condition.push_str(" AND subscriptions < :most");
                     update = update
@@ -181,16 +181,11 @@ impl<F: Function> SubscriptionStore<F> {
             })
             .and_then(|transaction| {
                 transaction.put::<Connection>(|put| {
-                    put.set_item(Some(subscription))
-                        .condition_expression(if is_renewal {
-                            "attribute_exists(connection_id)"
-                        } else {
-                            "attribute_not_exists(connection_id)"
-                        })
+                    with_subscription(put.set_item(Some(subscription)), known)
                 })
             })
             .and_then(|transaction| {
-                transaction.put::<FeedSubscriber>(|put| put.set_item(Some(subscriber)))
+                transaction.put::<FeedSubscriber>(|put| put.set_item(subscriber))
             })
             .map_err(|error| CancelledTransaction::Failed(error.into()))?;
         transaction
@@ -209,60 +204,16 @@ impl<F: Function> SubscriptionStore<F> {
     ) -> Result<(), StoreError>
     where
         F: Granted<GetItem<Connections>>
+            + Granted<UpdateItem<Jobs>>
             + Granted<UpdateItem<Connections>>
             + Granted<DeleteItem<Connections>>
             + Granted<DeleteItem<Subscribers>>,
     {
-        let key = feed.key();
         // A transaction whose condition fails costs as much as one that succeeds, so read first.
-        if self.item(connection_id, key).await?.is_none() {
-            return Ok(());
+        let key = feed.key();
+        if self.item(connection_id, key).await?.is_some() {
+            subscriptions::end(&self.database, connection_id, key, None, None).await?;
         }
-        let subscription_key = ConnectionKey {
-            connection_id,
-            job_id: key,
-        };
-        let connection_key = ConnectionKey {
-            connection_id,
-            job_id: CONNECTION_SENTINEL,
-        };
-        let subscriber_key = SubscriberKey {
-            job_id: key,
-            connection_id,
-        };
-        let write = || async {
-            let transaction = self
-                .database
-                .transaction()
-                .delete(&subscription_key, |delete| {
-                    delete.condition_expression("attribute_exists(connection_id)")
-                })
-                .and_then(|transaction| {
-                    transaction.update(&connection_key, |update| {
-                        update
-                            .update_expression("ADD subscriptions :less")
-                            .condition_expression("attribute_exists(connection_id)")
-                            .expression_attribute_values(":less", number(-1))
-                    })
-                })
-                .and_then(|transaction| transaction.delete(&subscriber_key, |delete| delete))
-                .map_err(|error| CancelledTransaction::Failed(error.into()))?;
-            transaction
-                .build()
-                .send()
-                .await
-                .map_err(|error| cancellation_cause(UNSUBSCRIBING, error))
-        };
-        match RetryPolicy::TRANSACTION_CONFLICT
-            .run(write, |cancelled| {
-                matches!(cancelled, CancelledTransaction::Contended)
-            })
-            .await
-        {
-            // Another request has ended the subscription, or the connection has ended.
-            Ok(_) | Err(CancelledTransaction::Condition) => Ok(()),
-            Err(CancelledTransaction::Contended) => Err(contended(UNSUBSCRIBING)),
-            Err(CancelledTransaction::Failed(error)) => Err(error),
-        }
+        Ok(())
     }
 }

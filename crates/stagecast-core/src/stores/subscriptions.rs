@@ -363,7 +363,8 @@ impl<F: Function> SubscriptionStore<F> {
             })
             .and_then(|transaction| {
                 transaction.put::<Connection>(|put| {
-                    with_subscription(put.set_item(Some(subscription_item)), authorized)
+                    let known = authorized.subscription.as_ref();
+                    with_subscription(put.set_item(Some(subscription_item)), known)
                 })
             })
             .and_then(|transaction| {
@@ -387,17 +388,19 @@ impl<F: Function> SubscriptionStore<F> {
             + Granted<DeleteItem<Connections>>
             + Granted<DeleteItem<Subscribers>>,
     {
-        end(&self.database, connection_id, job_id, None).await
+        let id = job_id.as_str();
+        end(&self.database, connection_id, id, Some(job_id), None).await
     }
 }
 
-/// Deletes the subscription and adds 1 to the job's `subscribers_version`, so that its publisher stops sending to the
-/// connection. With `expired`, only if both items have this token, or an earlier one of an extension that was
+/// Deletes the subscription `key` and adds 1 to the `subscribers_version` of `job`, so that its publisher stops sending to
+/// the connection. A feed has no job: its list is read for each message. With `expired`, only if both items have this token, or an earlier one of an extension that was
 /// interrupted. False if there was no such subscription.
 pub(super) async fn end<F>(
     database: &Database<F>,
     connection_id: &str,
-    job_id: &JobId,
+    key: &str,
+    job: Option<&JobId>,
     expired: Option<&TokenAccess>,
 ) -> Result<bool, StoreError>
 where
@@ -407,18 +410,16 @@ where
         + Granted<DeleteItem<Connections>>
         + Granted<DeleteItem<Subscribers>>,
 {
-    let id = job_id.as_str();
-    let job_key = JobKey { job_id: id };
     let subscription_key = ConnectionKey {
         connection_id,
-        job_id: id,
+        job_id: key,
     };
     let connection_key = ConnectionKey {
         connection_id,
         job_id: CONNECTION_SENTINEL,
     };
     let subscriber_key = SubscriberKey {
-        job_id: id,
+        job_id: key,
         connection_id,
     };
     let with_token = |delete: DeleteBuilder, condition: &str| match expired {
@@ -445,13 +446,19 @@ where
             .and_then(|transaction| {
                 transaction.delete(&subscriber_key, |delete| with_token(delete, ""))
             })
-            .and_then(|transaction| {
-                transaction.update(&job_key, |update| {
-                    update
-                        .update_expression("ADD subscribers_version :one")
-                        .condition_expression("attribute_exists(job_id)")
-                        .expression_attribute_values(":one", number(1))
-                })
+            .and_then(|transaction| match job {
+                None => Ok(transaction),
+                Some(job) => transaction.update(
+                    &JobKey {
+                        job_id: job.as_str(),
+                    },
+                    |update| {
+                        update
+                            .update_expression("ADD subscribers_version :one")
+                            .condition_expression("attribute_exists(job_id)")
+                            .expression_attribute_values(":one", number(1))
+                    },
+                ),
             })
             .map_err(|error| CancelledTransaction::Failed(error.into()))?;
         transaction
@@ -502,14 +509,15 @@ fn items(
         correlation_id: request.correlation_id.clone(),
         expires_at: subscription.expires_at.epoch_seconds(),
         token: authorized.token.clone(),
+        feed: None,
     };
     (subscription, subscriber)
 }
 
 /// Adds the condition that the subscription is as it was read: a token that has extended it in the meantime must not be
 /// replaced.
-fn with_subscription(put: PutBuilder, authorized: &Authorized) -> PutBuilder {
-    match &authorized.subscription {
+pub(super) fn with_subscription(put: PutBuilder, subscription: Option<&Connection>) -> PutBuilder {
+    match subscription {
         None => put.condition_expression("attribute_not_exists(connection_id)"),
         Some(Connection { token: None, .. }) => put.condition_expression(
             "attribute_exists(connection_id) AND attribute_not_exists(token_access)",

@@ -105,7 +105,8 @@ impl<F: Function> ConnectionStore<F> {
         let Some(token) = &subscriber.token else {
             return Ok(false);
         };
-        let (connection_id, job_id) = (&*subscriber.connection_id, &subscriber.job_id);
-        subscriptions::end(&self.database, connection_id, job_id, Some(token)).await
+        let (connection_id, key) = (&*subscriber.connection_id, subscriber.subscribed_to());
+        let job = subscriber.feed.is_none().then_some(&subscriber.job_id);
+        subscriptions::end(&self.database, connection_id, key, job, Some(token)).await
     }
 }

@@ -27,6 +27,7 @@ async fn subscribe_many(site: &Site, job: &TestJob, count: usize) -> Vec<String>
                 correlation_id: correlation_id(id, since),
                 expires_at: since.plus_seconds(3600).epoch_seconds(),
                 token: None,
+                feed: None,
             };
             let item = subscriber.to_dynamodb_item().expect("an item");
             let put = transaction.put::<Subscriber>(|put| put.set_item(Some(item)));

@@ -42,7 +42,9 @@ pub enum WireError {
         cause: io::Error,
     },
     /// Git cannot be started.
-    #[error("'{revision}' is not a folder, and git, which may have it as a revision, cannot be started: {cause}")]
+    #[error(
+        "'{revision}' is not a folder, and git, which may have it as a revision, cannot be started: {cause}"
+    )]
     NoGit {
         /// The text that was given.
         revision: String,
@@ -283,7 +285,9 @@ mod tests {
     fn new_error_code_breaks_nothing() {
         let found = findings(|wire| {
             let codes = wire.messages["$defs"]["ErrorCode"]["oneOf"].as_array_mut();
-            codes.expect("codes").push(json!({"type": "string", "const": "new"}));
+            codes
+                .expect("codes")
+                .push(json!({"type": "string", "const": "new"}));
         });
         assert_eq!(found, [""; 0]);
     }
@@ -293,7 +297,9 @@ mod tests {
         let found = findings(|wire| {
             let queues = wire.queues.as_mut().expect("queues");
             let kinds = queues["$defs"]["DeliveryKind"]["oneOf"].as_array_mut();
-            kinds.expect("kinds").push(json!({"type": "string", "const": "new"}));
+            kinds
+                .expect("kinds")
+                .push(json!({"type": "string", "const": "new"}));
         });
         assert_eq!(found.len(), 1, "{found:#?}");
         assert!(
@@ -335,7 +341,10 @@ mod tests {
         let findings = broken_by(&old, &wire());
         let texts: Vec<_> = findings.iter().map(ToString::to_string).collect();
         assert_eq!(texts.len(), 1);
-        assert!(texts[0].starts_with("note: queues.schema.json:"), "{texts:?}");
+        assert!(
+            texts[0].starts_with("note: queues.schema.json:"),
+            "{texts:?}"
+        );
     }
 
     #[test]
@@ -349,6 +358,9 @@ mod tests {
         let found = Wire::find(source, Path::new("."), "generated").expect("the documents");
         assert_eq!(broken_by(&found, &wire()), []);
         let none = Wire::find("no-such-tag", folder.path(), "generated").expect_err("no revision");
-        assert!(none.to_string().contains("'no-such-tag' is neither"), "{none}");
+        assert!(
+            none.to_string().contains("'no-such-tag' is neither"),
+            "{none}"
+        );
     }
 }

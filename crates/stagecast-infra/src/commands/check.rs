@@ -44,7 +44,11 @@ pub(crate) fn run(project: Project, arguments: &Arguments) -> anyhow::Result<Com
     if let Some(source) = &arguments.against {
         let old = Wire::find(source, &workspace()?, GENERATED)?;
         let new = Wire::of(&generated::files(project)?)?;
-        return Ok(print_findings(&mut output, "protocol", &broken_by(&old, &new))?);
+        return Ok(print_findings(
+            &mut output,
+            "protocol",
+            &broken_by(&old, &new),
+        )?);
     }
     let environments = project.environments();
     let mut findings = check::shared_suffixes(&environments);

@@ -48,7 +48,11 @@ mod tests {
     fn every_queue_has_the_schema_of_its_messages() {
         let document: Value =
             serde_json::from_str(&queues("generated").expect("a document")).expect("JSON");
-        let documented: Vec<_> = document["properties"].as_object().expect("queues").keys().collect();
+        let documented: Vec<_> = document["properties"]
+            .as_object()
+            .expect("queues")
+            .keys()
+            .collect();
         let declared: Vec<_> = ALL.iter().map(|queue| queue.name).collect();
         assert_eq!(documented, declared);
     }

@@ -46,14 +46,18 @@ pub(super) async fn handle(
     Ok(())
 }
 
-/// Whether the token gives access to the job of a subscription of its owner. Reads the job only if the token is limited
-/// to labels.
+/// Whether the token gives access to the job, or to all jobs of the feed, of a subscription of its owner. Reads the job
+/// only if the token is limited to labels.
 async fn includes(
     context: &Context,
     access: &OwnerAccess,
     subscription: &Connection,
 ) -> Result<bool, MessageError> {
-    let (claims, Some(job_id)) = (access.claims(), &subscription.job_id) else {
+    let claims = access.claims();
+    if let Some(feed) = &subscription.feed {
+        return Ok(claims.job().is_none() && feed.is_within(claims.labels()));
+    }
+    let Some(job_id) = &subscription.job_id else {
         return Ok(false);
     };
     if claims.job().is_some_and(|it| it != job_id) {

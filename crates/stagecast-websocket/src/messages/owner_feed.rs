@@ -7,7 +7,7 @@ use stagecast_contract::{
     owner_tokens::Scope,
 };
 use stagecast_core::{
-    models::Feed,
+    models::{Feed, TokenAccess},
     stores::{FeedRequest, SubscribeError},
 };
 
@@ -24,23 +24,26 @@ pub(super) async fn subscribe(
     token: Option<&OwnerToken>,
 ) -> Result<(), MessageError> {
     activity::record(context, invocation).await?;
-    let feed = permitted(context, owner, token)?;
+    let (feed, token) = permitted(context, owner, token).await?;
     let request = FeedRequest {
         connection_id: &invocation.connection_id,
         connected_at: invocation.connected_at,
         correlation_id: invocation.correlation_id.clone(),
         feed: &feed,
+        token,
     };
     let max = context.max_subscriptions;
     let subscribed = context.subscriptions.subscribe_to_feed(&request, max);
-    subscribed.await?.map_err(|error| match error {
+    let token = subscribed.await?.map_err(|error| match error {
         SubscribeError::TooMany => too_many_subscriptions(max),
-        SubscribeError::NoConnection | SubscribeError::Forbidden | SubscribeError::ReplyPending => {
-            connection_ended()
-        }
+        SubscribeError::NoConnection
+        | SubscribeError::Forbidden
+        | SubscribeError::TokenExpired
+        | SubscribeError::ReplyPending => connection_ended(),
     })?;
     let subscribed = ServerMessage::OwnerSubscribed(OwnerSubscribed {
         owner: owner.to_owned(),
+        token_expires_at: token.expiry(),
         request_id: request_id.to_owned(),
         correlation_id: invocation.correlation_id.to_string(),
         timestamp: context.clock.now(),
@@ -50,11 +53,11 @@ pub(super) async fn subscribe(
 }
 
 /// The feed that the token permits to watch: the jobs of its owner, with the labels to which it is limited.
-fn permitted(
+async fn permitted(
     context: &Context,
     owner: &str,
     token: Option<&OwnerToken>,
-) -> Result<Feed, MessageError> {
+) -> Result<(Feed, TokenAccess), MessageError> {
     let Some(token) = token else {
         let message = "`token` of `subscribe`: is missing; the feed of an owner needs an owner token with the scope `watch`";
         return Err(ProtocolError::new(ErrorCode::InvalidMessage, message)
@@ -64,7 +67,8 @@ fn permitted(
     let now = context.clock.now();
     let access = context
         .owner_tokens
-        .verify(token.reveal(), Scope::Watch, now)?;
+        .verify(token.reveal(), Scope::Watch, now)
+        .await?;
     let forbidden = |limit, message| {
         Err(MessageError::new(ErrorCode::TokenForbidden, message).with("limit", limit))
     };
@@ -79,7 +83,8 @@ fn permitted(
         );
         return forbidden("job", message);
     }
-    Ok(Feed::new(owner, access.claims().labels().clone()))
+    let feed = Feed::new(owner, access.claims().labels().clone());
+    Ok((feed, TokenAccess::from(&access)))
 }
 
 /// Ends the subscription to the feed. Succeeds without one, so that a client can repeat the message.
