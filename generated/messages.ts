@@ -8,6 +8,7 @@ export type ClientMessage =
   | ({ type: "request_status"; request_id?: string } & RequestStatus)
   | ({ type: "listen"; request_id?: string } & Listen)
   | ({ type: "stop_listening"; request_id?: string } & StopListening)
+  | ({ type: "authenticate"; request_id?: string } & Authenticate)
   | ({ type: "ping"; request_id?: string } & Ping);
 
 /**
@@ -96,6 +97,12 @@ export interface StopListening {
   queue: QueueName;
 }
 
+/** Extend the subscriptions that owner tokens have opened, by a newer token of the same owner. */
+export interface Authenticate {
+  /** An owner token with the scope `watch`. */
+  token: OwnerToken;
+}
+
 /** Keep an idle connection open. */
 export interface Ping {
 }
@@ -117,6 +124,7 @@ export type ServerMessage =
   | ({ type: "listening" } & Listening)
   | ({ type: "stopped_listening" } & StoppedListening)
   | ({ type: "job_available" } & JobAvailable)
+  | ({ type: "authenticated" } & Authenticated)
   | ({ type: "pong" } & Pong)
   | ({ type: "error" } & ErrorReply);
 
@@ -361,6 +369,11 @@ export interface Subscribed {
   correlation_id: string;
   /** When the state was read. */
   timestamp: Timestamp;
+  /**
+   * When the token of the subscription expires. The subscription then ends with the error `token_expired`, unless
+   * `authenticate` has extended it. Absent if an access key has opened the subscription.
+   */
+  token_expires_at?: Timestamp | null;
 }
 
 /** The connection is no longer subscribed to the job. */
@@ -523,6 +536,20 @@ export interface JobAvailable {
   timestamp: Timestamp;
 }
 
+/** The subscriptions of the connection that earlier tokens of this owner have opened last as long as the new token. */
+export interface Authenticated {
+  /** The owner of the token. */
+  owner: string;
+  /** When the token expires. */
+  token_expires_at: Timestamp;
+  /** The number of subscriptions that last at least until then. */
+  subscriptions: number;
+  /** The `request_id` of the request. */
+  request_id: string;
+  /** When the subscriptions were extended. */
+  timestamp: Timestamp;
+}
+
 /** The reply to `ping`. */
 export interface Pong {
   /** The `request_id` of the request. */
@@ -543,6 +570,8 @@ export type ErrorCode =
   | "replay_limited"
   | "invalid_token"
   | "token_forbidden"
+  | "token_keys_unavailable"
+  | "token_expired"
   | "invalid_worker_token"
   | "queue_forbidden"
   | "unknown_queue"

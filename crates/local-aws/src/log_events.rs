@@ -42,7 +42,7 @@ struct LogsError(&'static str, String);
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Filter {
+struct EventQuery {
     log_group_name: Option<String>,
     log_group_identifier: Option<String>,
     start_time: Option<i64>,
@@ -94,7 +94,8 @@ impl LogEvents {
 
     fn filter(&self, body: &[u8]) -> Result<Value, LogsError> {
         let invalid = |message: String| LogsError("InvalidParameterException", message);
-        let request: Filter = serde_json::from_slice(body).map_err(|it| invalid(it.to_string()))?;
+        let request: EventQuery =
+            serde_json::from_slice(body).map_err(|it| invalid(it.to_string()))?;
         let group = request.log_group_name.or(request.log_group_identifier);
         let group = group.unwrap_or_default();
         let function = group.strip_prefix(GROUP_PREFIX).unwrap_or_default();

@@ -15,7 +15,7 @@ use stagecast_contract::{
 };
 use typed_contract::{
     functions::Function,
-    grants::{Granted, PutItem, SendMessage},
+    grants::{Granted, PutItem, SendMessage, UpdateItem},
     queues::MAX_DELAY_SECONDS,
 };
 
@@ -71,7 +71,7 @@ pub async fn enqueue<F>(
     now: Timestamp,
 ) -> Result<(), StoreError>
 where
-    F: Function + Granted<PutItem<WorkQueues>>,
+    F: Function + Granted<PutItem<WorkQueues>> + Granted<UpdateItem<WorkQueues>>,
 {
     if job.is_claimable(now) {
         waiting::enqueue(waiting_jobs, job).await?;

@@ -64,7 +64,7 @@ caller! {
     Manager = "operator-manager" {
         Jobs: [GetItem, PutItem, UpdateItem],
         JobEvents: [PutItem, Query],
-        WorkQueues: [DeleteItem, PutItem],
+        WorkQueues: [DeleteItem, PutItem, UpdateItem],
         Objects: [GetObject, PutObject],
         JobQueue: [SendMessage],
         DeliveryQueue: [SendMessage],

@@ -9,10 +9,10 @@ use stagecast_core::{stores::StoreError, unattended::SettleError};
 #[derive(Debug, thiserror::Error)]
 pub enum OperatorError {
     /// A call to a table or to the bucket failed.
-    #[error(transparent)]
+    #[error("{}", shortened(&.0.to_string()))]
     Store(#[from] StoreError),
     /// A message could not be sent to a queue.
-    #[error(transparent)]
+    #[error("{}", shortened(&.0.to_string()))]
     Send(#[from] SendError),
     /// Another call failed.
     #[error("{operation} failed: {cause}")]
@@ -99,8 +99,22 @@ where
             .as_service_error()
             .and_then(|error| error.code())
             .map(str::to_owned),
-        cause: DisplayErrorContext(error).to_string(),
+        cause: shortened(&DisplayErrorContext(error).to_string()),
     }
+}
+
+/// The message of an error of the SDK without the response, which the SDK's debug format adds in brackets.
+fn shortened(text: &str) -> String {
+    const KINDS: [&str; 5] = [
+        " (ServiceError(",
+        " (DispatchFailure(",
+        " (TimeoutError(",
+        " (ResponseError(",
+        " (ConstructionFailure(",
+    ];
+    let ends = KINDS.iter().filter_map(|kind| text.find(kind));
+    let end = ends.min().unwrap_or(text.len());
+    text[..end].to_owned()
 }
 
 impl OperatorError {

@@ -53,24 +53,14 @@ impl JobFilter {
     pub fn matches(&self, job: &Job) -> bool {
         let has_label = |(name, value)| job.labels.get(name) == Some(value);
         (self.statuses.is_empty() || self.statuses.contains(&job.snapshot().status))
-            && self.queue.is_none_or_equal(&job.queue)
-            && self.owner.is_none_or_equal(&job.owner)
+            && (self.queue.is_none() || self.queue == job.queue)
+            && (self.owner.is_none() || self.owner == job.owner)
             && self.labels.iter().all(has_label)
     }
 
     /// Whether the list is one of jobs that wait in a queue, which has an index.
     fn is_of_waiting_jobs(&self) -> bool {
         self.queue.is_some() && (self.statuses.is_empty() || self.statuses == [JobStatus::Queued])
-    }
-}
-
-trait Selects<T> {
-    fn is_none_or_equal(&self, other: &Option<T>) -> bool;
-}
-
-impl<T: PartialEq> Selects<T> for Option<T> {
-    fn is_none_or_equal(&self, other: &Option<T>) -> bool {
-        self.is_none() || self == other
     }
 }
 

@@ -97,19 +97,20 @@ impl Handler {
     /// Hides the message until the next attempt. After the last one, SQS moves it to the dead-letter queue.
     async fn keep(&self, message: &SqsMessage, attempt: u32, error: &AttemptError) {
         let wait = schedule::wait_after(attempt, error.wait());
-        match wait {
-            Some(seconds) => tracing::warn!(
+        if let Some(seconds) = wait {
+            tracing::warn!(
                 attempt,
                 next_attempt_in_seconds = seconds,
                 cause = %error,
                 "a webhook was not delivered; it is posted again"
-            ),
-            None => tracing::error!(
+            );
+        } else {
+            tracing::error!(
                 attempt,
                 cause = %error,
                 "a webhook is given up and moved to the dead-letter queue; redrive it from there once the cause is \
                  fixed"
-            ),
+            );
         }
         let receipt = message.receipt_handle.as_deref().unwrap_or_default();
         let hidden = self

@@ -37,7 +37,7 @@ async fn watch_delivers_the_log_over_both_transports_and_resumes() {
     assert_eq!(durable_after(&job, 2).await, all[2..]);
 
     // The key is all that a program has to store. Without the WebSocket API, it polls.
-    let stored = serde_json::to_string(job.key()).expect("JSON");
+    let stored = serde_json::to_string(&job.key()).expect("JSON");
     let mut key: JobKey = serde_json::from_str(&stored).expect("a key");
     key.websocket_url = None;
     let again = client(&system).job(key);

@@ -93,8 +93,8 @@ where
         others: &'a [Subscriber],
     ) -> impl Iterator<Item = &'a Subscriber> {
         let now = self.stores.clock.now();
-        let others = others.iter().filter(|it| it.expired_token(now).is_none());
-        let ids: HashSet<_> = others.map(|it| &it.connection_id).collect();
+        let valid = others.iter().filter(|it| it.expired_token(now).is_none());
+        let ids: HashSet<_> = valid.map(|it| &it.connection_id).collect();
         let direct = self.direct.iter();
         direct.filter(move |it| !ids.contains(&it.connection_id))
     }

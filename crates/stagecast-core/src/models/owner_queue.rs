@@ -33,7 +33,7 @@ pub(crate) const RUNNING_PREFIX: &str = "running#";
 const HINT_SECONDS: i64 = 60;
 
 /// The part of a queue that has the jobs of one owner.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OwnerQueue {
     /// The queue.
     pub queue: QueueName,

@@ -144,15 +144,35 @@ impl<F: Function> WaitingJobStore<F> {
             .collect::<Result<_, _>>()?)
     }
 
-    /// Up to `limit` entries of the queue for an operator, read consistently, the first one to claim first.
+    /// Up to `limit` entries of the queue for an operator, read consistently: the highest priority first, then the oldest.
+    /// Those of owners at their limit of running jobs are missing, because the queue does not name these owners.
     pub async fn list(&self, queue: &QueueName, limit: usize) -> Result<Vec<WaitingJob>, StoreError>
+    where
+        F: Granted<Query<WorkQueues>>,
+    {
+        let mut entries = self.all_entries(queue.as_str(), limit).await?;
+        for part in self.parts(queue, limit).await? {
+            entries.extend(self.all_entries(&part.partition(), limit).await?);
+        }
+        entries.sort_by(|one, other| one.key().entry.cmp(other.key().entry));
+        entries.truncate(limit);
+        Ok(entries)
+    }
+
+    /// Up to `limit` entries of a partition.
+    async fn all_entries(
+        &self,
+        partition: &str,
+        limit: usize,
+    ) -> Result<Vec<WaitingJob>, StoreError>
     where
         F: Granted<Query<WorkQueues>>,
     {
         let mut entries: Vec<WaitingJob> = Vec::new();
         while entries.len() < limit {
             let wanted = i32::try_from(limit - entries.len()).unwrap_or(i32::MAX);
-            let page = self.first(queue, entries.last(), wanted).await?;
+            let page = self.entries(partition, WAITING_PREFIX, entries.last(), wanted);
+            let page = page.await?;
             if page.is_empty() {
                 break;
             }

@@ -155,8 +155,10 @@ fn line(record: &LogRecord, fields: Option<Map<String, Value>>) -> String {
         return format!("{time} {:5} {function:10} {}", "", printable(&record.text));
     };
     let mut take = |name: &str| fields.shift_remove(name).map(|value| text_of(&value));
-    take("timestamp");
-    take("target");
+    // The time is that of the record, and metrics are for CloudWatch.
+    for hidden in ["timestamp", "target", "_aws"] {
+        take(hidden);
+    }
     let level = take("level").unwrap_or_default();
     let message = take("message").unwrap_or_default();
     let span = fields.shift_remove("span");

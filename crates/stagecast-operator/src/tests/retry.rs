@@ -61,7 +61,7 @@ async fn retry_is_a_new_job_with_the_same_input_and_description() {
     );
     assert_eq!((&new.owner, &new.labels), (&old.owner, &old.labels));
     assert_eq!(new.correlation_id, old.correlation_id);
-    assert_eq!((new.run_seconds, new.error), (Some(60), None));
+    assert_eq!((new.run_seconds, &new.error), (Some(60), &None));
     assert_eq!(new.expires_at, old.expires_at + 100);
     assert_eq!(site.input(&new.job_id).await, b"one two");
     let copied = store

@@ -4,6 +4,8 @@
 //! has found no entry or no free slot, on the condition that no request has stored it since the claim read it. So
 //! an owner with an entry and a free slot has an item.
 
+use std::collections::BTreeSet;
+
 use granted_aws::{number, text};
 use stagecast_contract::{
     tables::{WorkQueueKey, WorkQueues},
@@ -63,6 +65,36 @@ impl<F: Function> WaitingJobStore<F> {
             owners.extend(others);
         }
         Ok(WaitingOwners { owners, is_partial })
+    }
+
+    /// The parts of up to `limit` owners with waiting jobs in the queue.
+    pub(super) async fn parts(
+        &self,
+        queue: &QueueName,
+        limit: usize,
+    ) -> Result<BTreeSet<OwnerQueue>, StoreError>
+    where
+        F: Granted<Query<WorkQueues>>,
+    {
+        let mut parts = BTreeSet::new();
+        let mut from = WaitingOwner::position(u8::MAX, 0);
+        loop {
+            let page = self
+                .owners_between(queue, &from, WaitingOwner::AFTER_ALL, PAGE_SIZE)
+                .await?;
+            let Some(last) = page.last() else {
+                return Ok(parts);
+            };
+            // The least key after the last one.
+            from = format!("{}\u{0}", last.key().entry);
+            parts.extend(page.into_iter().map(|owner| OwnerQueue {
+                queue: owner.queue,
+                owner: owner.owner,
+            }));
+            if parts.len() >= limit {
+                return Ok(parts);
+            }
+        }
     }
 
     /// Whether a job without an owner has an entry in the queue, or an owner an item.

@@ -105,7 +105,8 @@ fn state(job: &JobDetails, now: Timestamp) -> Vec<Fact> {
         ),
     ));
     facts.push(("message", cell(&summary.message)));
-    if let Some(seconds) = summary.estimated_seconds_remaining {
+    let remaining = summary.estimated_seconds_remaining;
+    if let Some(seconds) = remaining.filter(|_| !summary.status.has_ended()) {
         let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
         facts.push(("remaining", format!("about {}", duration(seconds))));
     }

@@ -83,7 +83,9 @@ pub(super) fn run(project: Project, arguments: &Arguments) -> anyhow::Result<Com
             };
             watch_list(&context.operator, &filter, interval, &mut view).await
         };
-        match unless_interrupted(watched).await {
+        let watched = unless_interrupted(watched).await;
+        view.finish();
+        match watched {
             Some(outcome) => outcome,
             None if has_ids => Ok(CommandOutcome::Exit(INTERRUPTED)),
             None => Ok(CommandOutcome::Done),
@@ -123,7 +125,6 @@ async fn watch_ids(
             tokio::time::sleep(interval).await;
         }
     }
-    view.finish();
     Ok(outcome(&statuses))
 }
 
@@ -237,8 +238,11 @@ impl View {
                 bar.set_position(job.overall_progress.into());
                 bar.set_message(line(job));
                 if job.status.has_ended() {
-                    bar.abandon();
+                    // The line stays, above the bars of the jobs that have not ended.
+                    bar.finish_and_clear();
                     bars.remove(&job.job_id);
+                    let (id, done) = (&job.job_id, job.overall_progress);
+                    all.println(format!("{id} {done:>3}% {}", line(job)))?;
                 }
             }
         }
@@ -262,18 +266,17 @@ impl View {
         }
     }
 
-    /// Leaves the bars on the terminal.
-    fn finish(&mut self) {
-        if let Self::Bars { bars, .. } = self {
-            for bar in bars.values() {
-                bar.abandon();
-            }
+    /// Removes the bars of the jobs that have not ended.
+    fn finish(&self) {
+        if let Self::Bars { all, .. } = self {
+            // Standard error is closed; there is no other place to report that.
+            let _ = all.clear();
         }
     }
 }
 
 fn new_bar(id: &JobId) -> ProgressBar {
-    let style = ProgressStyle::with_template("{prefix} {bar:20.cyan/238} {pos:>3}% {wide_msg}");
+    let style = ProgressStyle::with_template("{prefix} {bar:14.cyan/238} {pos:>3}% {wide_msg}");
     let style = style.unwrap_or_else(|_| ProgressStyle::default_bar());
     ProgressBar::new(100)
         .with_style(style.progress_chars("━╸─"))
