@@ -252,6 +252,7 @@ pub enum DeliveryKind {
 /// Asks the webhooks function to post a committed durable message of a job. To post it again, send the same
 /// task.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WebhookTask {
     /// The job.
     pub job_id: JobId,

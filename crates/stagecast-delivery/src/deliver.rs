@@ -157,7 +157,9 @@ async fn among(
     let mut found = context.subscriptions.among(&job.job_id, ids).await?;
     if let Some(feed) = feed {
         let now = context.clock.now();
-        let gets = |it: &Subscriber, id| it.connection_id == id && it.expired_token(now).is_none();
+        let gets = |it: &Subscriber, id: &String| {
+            it.connection_id == *id && it.expired_token(now).is_none()
+        };
         let mut others = ids.to_vec();
         others.retain(|id| !found.iter().any(|it| gets(it, id)));
         found.extend(context.subscriptions.feed_among(&feed, &others).await?);

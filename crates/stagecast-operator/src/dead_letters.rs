@@ -9,7 +9,7 @@ use aws_sdk_sqs::types::{
 use serde::Serialize;
 use stagecast_contract::{
     ids::JobId,
-    queues::{DeliveryKind, DeliveryTask},
+    queues::{DeliveryKind, DeliveryTask, WebhookTask},
     timestamp::Timestamp,
 };
 
@@ -341,10 +341,17 @@ fn request(body: &str) -> String {
             DeliveryKind::Log => format!("send the log after seq {}", task.after_seq),
             DeliveryKind::Published => format!("send the messages after seq {}", task.after_seq),
             DeliveryKind::Progress => "send the progress".to_owned(),
+            DeliveryKind::Created { .. } => "notify the owner's feed of the job".to_owned(),
+            DeliveryKind::Webhook { .. } => {
+                format!("queue the webhook of seq {}", task.after_seq + 1)
+            }
             DeliveryKind::UploadDeadline => "check the upload".to_owned(),
             DeliveryKind::Watchdog { epoch: Some(epoch) } => format!("watchdog of claim {epoch}"),
             DeliveryKind::Watchdog { epoch: None } => "watchdog".to_owned(),
         };
+    }
+    if let Ok(task) = serde_json::from_str::<WebhookTask>(body) {
+        return format!("post the webhook of seq {}", task.seq);
     }
     if job_of(body).is_some() {
         return "run the job".to_owned();

@@ -281,6 +281,23 @@ pub async fn subscribed_to_owner(
     labels: &[(&str, &str)],
     connection_id: &str,
 ) {
+    subscribed_to_owner_for(aws, clock, owner, labels, connection_id, 3600).await;
+}
+
+/// [`subscribed_to_owner`] by a token that is valid for some seconds from now.
+///
+/// # Panics
+///
+/// When the subscription cannot be stored.
+pub async fn subscribed_to_owner_for(
+    aws: &TestAws,
+    clock: &Clock,
+    owner: &str,
+    labels: &[(&str, &str)],
+    connection_id: &str,
+    seconds: i64,
+) {
+    let expires_at = clock.now().plus_seconds(seconds).epoch_seconds();
     let clock = Clock::standing_at(clock.now().plus_seconds(-60));
     let stores = stores::<WebSocketFunction>(aws, &clock);
     let labels = labels.iter();
@@ -292,7 +309,7 @@ pub async fn subscribed_to_owner(
         feed: &Feed::new(owner, labels.collect()),
         token: TokenAccess {
             owner: owner.to_owned(),
-            expires_at: clock.now().plus_seconds(3600).epoch_seconds(),
+            expires_at,
         },
     };
     let connections = &stores.connections;

@@ -133,6 +133,7 @@ fn subscriber(connection_id: String, job_id: &JobId, since: Timestamp) -> Subscr
         correlation_id: CorrelationId::new(since, [7; 8]),
         expires_at: since.plus_seconds(3600).epoch_seconds(),
         token: None,
+        feed: None,
     }
 }
 

@@ -14,7 +14,7 @@ use stagecast_contract::{
 };
 use stagecast_core::{
     clock::Clock,
-    models::{Feed, FeedSubscriber, TerminalState},
+    models::{Connection, Feed, FeedSubscriber, TerminalState},
     stores::{ProgressPoint, correlation_id},
 };
 use stagecast_testing::{
@@ -56,9 +56,9 @@ async fn subscribe_many(aws: &TestAws, clock: &Clock, count: usize) {
     for ids in ids.chunks(100) {
         let mut transaction = database.transaction();
         for id in ids {
-            let expires_at = since.plus_seconds(3600);
             let correlation = correlation_id(id, since);
-            let subscriber = FeedSubscriber::new(&feed, id, since, correlation, since, expires_at);
+            let subscription = Connection::of_feed(id, feed.clone(), correlation, since);
+            let subscriber = FeedSubscriber::of(&subscription, since).expect("it is to a feed");
             let item = subscriber.to_dynamodb_item().expect("an item");
             let put = transaction.put::<FeedSubscriber>(|put| put.set_item(Some(item)));
             transaction = put.expect("a write");

@@ -22,7 +22,10 @@ use stagecast_core::{
 };
 use stagecast_testing::{
     TestAws,
-    fixtures::{self, TestJob, claimed, job_as, json, stores, subscribed, subscribed_by_token},
+    fixtures::{
+        self, TestJob, claimed, job_as, json, stores, subscribed, subscribed_by_token,
+        subscribed_to_owner, subscribed_to_owner_for,
+    },
     owner_tokens::{project, token_of},
     product::PipelineFunction,
 };
@@ -272,4 +275,67 @@ async fn idle_subscription_costs_no_calls() {
     run.renew().await.unwrap();
     let calls = aws.calls().all();
     assert_eq!(calls.len(), 1, "{calls:?}");
+}
+
+#[tokio::test]
+async fn subscription_to_a_feed_ends_with_its_token_and_the_others_go_on() {
+    let (aws, clock, _, mut run) = run().await;
+    subscribed_to_owner_for(&aws, &clock, "user-7", &[], "c3", 300).await;
+    subscribed_to_owner(&aws, &clock, "user-7", &[], "c4").await;
+    clock.advance(329);
+    run.finish_stage("a", None, json("1")).await.unwrap();
+    run.flush().await;
+    assert_eq!(types(&aws.take_messages("c3")), ["stage_complete"]);
+
+    clock.advance(1);
+    run.finish_stage("b", None, json("2")).await.unwrap();
+    run.finish_stage("c", None, json("3")).await.unwrap();
+    run.flush().await;
+
+    let notice = aws.take_messages("c3");
+    assert!(is_expiry(&notice), "{notice:?}");
+    assert_eq!(notice[0]["details"]["owner"], "user-7");
+    assert_eq!(types(&aws.take_messages("c4")).len(), 3);
+    let of_feed = |item: &&Value| item["job_id"]["S"] == "#owner#user-7";
+    let subscribers = aws.items::<Subscribers>();
+    let left: Vec<_> = subscribers.iter().filter(of_feed).collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!(left[0]["connection_id"]["S"], "c4");
+    let connections = aws.items::<Connections>();
+    let own = connections
+        .iter()
+        .find(|it| it["connection_id"]["S"] == "c3");
+    assert_eq!(own.expect("the connection")["subscriptions"]["N"], "0");
+}
+
+#[tokio::test]
+async fn newer_token_extends_the_subscription_to_a_feed() {
+    let (aws, clock, _, mut run) = run().await;
+    subscribed_to_owner_for(&aws, &clock, "user-7", &[], "c1", 300).await;
+    clock.advance(200);
+    let extension = extend(&aws, &clock, "user-7").await;
+    assert_eq!((extension.extended, extension.of_others), (2, 0));
+    clock.advance(200);
+    run.finish_stage("a", None, json("1")).await.unwrap();
+    run.flush().await;
+    assert_eq!(types(&aws.take_messages("c1")), ["stage_complete"]);
+}
+
+#[tokio::test]
+async fn connection_gets_messages_through_the_feed_after_its_subscription_to_the_job_has_expired() {
+    let (aws, clock, job, mut run) = run().await;
+    subscribed_to_owner(&aws, &clock, "user-7", &[], "c1").await;
+    clock.advance(330);
+    for stage in ["a", "b"] {
+        run.finish_stage(stage, None, json("1")).await.unwrap();
+        run.flush().await;
+    }
+    let messages = aws.take_messages("c1");
+    let (notices, others): (Vec<_>, Vec<_>) = messages
+        .iter()
+        .partition(|it| it["code"] == "token_expired");
+    assert_eq!(notices.len(), 1, "{messages:?}");
+    assert_eq!(notices[0]["details"]["job_id"], job.id.as_str());
+    let seqs: Vec<_> = others.iter().map(|it| it["seq"].as_u64()).collect();
+    assert_eq!(seqs, [Some(1), Some(2)]);
 }

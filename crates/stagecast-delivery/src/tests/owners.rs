@@ -47,7 +47,8 @@ async fn stored(site: &Site, job: &TestJob) -> Job {
 
 async fn owners(site: &Site) -> WaitingOwners {
     let stores = fixtures::stores::<DeliveryFunction>(&site.aws, &site.clock);
-    let owners = stores.waiting.owners(&"plans".parse().expect("a name"));
+    let queue = "plans".parse().expect("a name");
+    let owners = stores.waiting.owners(&queue);
     owners.await.expect("they can be read")
 }
 

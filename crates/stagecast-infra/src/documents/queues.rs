@@ -2,7 +2,7 @@
 
 use schemars::{JsonSchema, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
-use stagecast_contract::queues::{DeliveryQueue, JobQueue};
+use stagecast_contract::queues::{DeliveryQueue, JobQueue, WebhookQueue};
 use typed_contract::queues::Queue;
 
 use super::DocumentError;
@@ -17,6 +17,7 @@ pub fn queues(notice: &str) -> Result<String, DocumentError> {
     for (name, schema) in [
         message::<JobQueue>(&mut generator),
         message::<DeliveryQueue>(&mut generator),
+        message::<WebhookQueue>(&mut generator),
     ] {
         queues.insert(name.to_owned(), schema);
     }

@@ -143,3 +143,28 @@ async fn activity_of_the_client_renews_the_subscription() {
     let items = site.aws.items::<Subscribers>();
     assert_eq!(items[0]["expires_at"]["N"], expires_at.to_string());
 }
+
+#[tokio::test]
+async fn newer_token_extends_the_subscription_if_it_permits_all_jobs_of_the_feed() {
+    let site = site().await;
+    let first = watch(&site, "c1").await;
+    let expires_at = |site: &Site| {
+        let items = site.aws.items::<Subscribers>();
+        items[0]["token_access"]["M"]["expires_at"]["N"].clone()
+    };
+    let before = expires_at(&site);
+    site.clock.advance(60);
+    let limited = json!({ "scopes": ["watch"], "labels": { "team": "blue" } });
+    let limited = token(
+        &site.clock,
+        &json!({ "sub": "user-7", "stagecast": limited }),
+    );
+    let newer = token_of(&site.clock, "user-7", &["watch"]);
+    for (token, extended) in [(limited, 0), (newer, 1)] {
+        let message = json!({ "type": "authenticate", "token": token });
+        let answer = site.send("c1", message).await;
+        assert_eq!(answer[0]["subscriptions"], extended, "{answer:?}");
+        assert_eq!(expires_at(&site) == before, extended == 0);
+    }
+    assert!(first[0]["token_expires_at"].is_string(), "{first:?}");
+}
