@@ -393,6 +393,8 @@ export interface Unsubscribed {
 export interface OwnerSubscribed {
   /** The owner. */
   owner: string;
+  /** When the token of the subscription expires. `authenticate` with a later one extends it. */
+  token_expires_at: Timestamp;
   /** The `request_id` of the request. */
   request_id: string;
   /** Correlates the messages and log lines of the connection. */

@@ -127,6 +127,10 @@ function expiryOf(token) {
 		return null;
 	}
 }
+/** Whether a token was refused, or the one of a subscription has expired. Another token may help. */
+function isAboutToken(code) {
+	return code === "invalid_token" || code === "token_expired";
+}
 // \0vite/preload-helper.js
 var scriptRel = /* @__PURE__ */ (function detectScriptRel() {
 	const relList = typeof document !== "undefined" && document.createElement("link").relList;
@@ -1293,8 +1297,8 @@ var Link = class {
 	}
 	#connectionOwner = {
 		received: (connection, frame) => {
-			const { type, expires_at } = frame;
-			if (type === "authenticated" && connection === this.live) this.#renewTokenBefore(expires_at);
+			const { type, token_expires_at } = frame;
+			if (type === "authenticated" && connection === this.live) this.#renewTokenBefore(token_expires_at);
 			this.#owner.received(connection, frame);
 		},
 		lost: (connection) => this.#lost(connection),
@@ -1805,12 +1809,12 @@ var JobWatch = class extends knownEventTarget() {
 				this.#warn(error);
 				this.#cancellation.retry(error);
 			} else this.#cancellation.rejected(error);
-		} else if (PERMANENT_ERRORS.has(code) || code === "invalid_token" && !this.#renewToken()) this.#end(error);
+		} else if (PERMANENT_ERRORS.has(code) || isAboutToken(code) && !this.#renewToken()) this.#end(error);
 		else {
 			const waitMs = retryAfterMs(reply);
 			if (code === "replay_limited") this.#limitedUntil = Date.now() + waitMs;
 			this.#warn(error);
-			if (connection === this.#link?.opening) this.#link.reject(connection, waitMs);
+			if (connection === this.#link?.opening || code === "token_expired") this.#link?.reject(connection, waitMs);
 			else if (code === "replay_limited") {
 				clearTimeout(this.#gapTimer);
 				this.#gapTimer = void 0;
