@@ -14,9 +14,10 @@ use stagecast_contract::{
 };
 
 use crate::{
+    access::{Access, JobKey},
     error::Error,
     http::{HttpClient, Request},
-    job::{Access, Job, JobKey},
+    job::Job,
     new_job::{DescribedInput, Input, NewJob},
     random,
     tokens::Tokens,

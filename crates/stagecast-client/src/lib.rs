@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![warn(missing_docs)]
 
+mod access;
 mod backoff;
 mod client;
 mod download;
@@ -18,11 +19,12 @@ mod upload;
 mod watch;
 pub mod websocket;
 
+pub use access::JobKey;
 pub use backoff::Backoff;
 pub use client::Client;
 pub use download::Artifact;
 pub use error::{Error, Rejection};
-pub use job::{Job, JobEnd, JobKey};
+pub use job::{Job, JobEnd};
 pub use list::JobFilter;
 pub use message::JobMessage;
 pub use new_job::NewJob;

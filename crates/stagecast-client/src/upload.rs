@@ -20,10 +20,10 @@ use tokio::{
 };
 
 use crate::{
+    access::Access,
     error::Error,
     hex::hex,
     http::{HttpClient, Request, wait_after},
-    job::Access,
     new_job::Input,
 };
 

@@ -18,9 +18,9 @@ use tokio::{
 };
 
 use crate::{
+    access::Access,
     error::Error,
     http::HttpClient,
-    job::Access,
     message::JobMessage,
     protocol::{Action, ConnectionId, WatchSettings, Watcher},
     websocket::WebSocket,

@@ -15,7 +15,7 @@ use crate::{
     },
     queues::{self, DeliveryQueue, JobQueue, WebhookQueue},
     tables::{self, Connections, JobEvents, Jobs, Subscribers, WorkQueues},
-    webhooks::WebhookSecret,
+    webhook_secret::WebhookSecret,
 };
 
 /// The functions of every product, without the pipeline: a product declares that one itself, with

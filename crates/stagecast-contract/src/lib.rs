@@ -39,6 +39,7 @@ pub mod routes;
 pub mod tables;
 pub mod time_limits;
 pub mod timestamp;
+mod webhook_secret;
 pub mod webhooks;
 pub mod worker;
 pub mod worker_queues;

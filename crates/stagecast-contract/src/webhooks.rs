@@ -7,19 +7,13 @@
 use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
-use typed_contract::secret;
 
+pub use crate::webhook_secret::WebhookSecret;
 use crate::{
     ids::JobId,
     limits::{MAX_WEBHOOK_URL_BYTES, truncate_with_ellipsis},
     worker::InvalidBody,
 };
-
-secret! {
-    /// The keys that sign webhooks: one of the form `whsec_…`, or several with spaces between them, the newest first.
-    /// Each signs every webhook.
-    WebhookSecret = "stagecast/webhook-secret{suffix}" in "WEBHOOK_SECRET"
-}
 
 /// A durable message that can be posted as a webhook, by its `type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -62,6 +62,8 @@ fn stack_names_only_its_tables_and_queues() {
         ("AWS::SQS::Queue", "deliveries-x"),
         ("AWS::SQS::Queue", "jobs-dead-letters-x"),
         ("AWS::SQS::Queue", "jobs-x"),
+        ("AWS::SQS::Queue", "webhooks-dead-letters-x"),
+        ("AWS::SQS::Queue", "webhooks-x"),
     ];
     let expected = expected.map(|(kind, name)| (kind.to_owned(), name.to_owned()));
     assert_eq!(chosen, expected);

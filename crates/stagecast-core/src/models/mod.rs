@@ -14,6 +14,7 @@ mod queue_listener;
 mod replay_allowance;
 mod sent_range;
 mod snapshot;
+mod sort_key;
 mod stage_durations;
 mod stored_artifacts;
 mod stored_checkpoint;

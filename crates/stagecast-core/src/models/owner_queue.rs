@@ -17,7 +17,7 @@ use stagecast_contract::{
 };
 use typed_contract::tables::Record;
 
-use super::{InvalidItem, Job, item, waiting_job::priority_in_key};
+use super::{InvalidItem, Job, item, sort_key::priority_in_key};
 use crate::hash::sha256_hex;
 
 /// What precedes the queue and the owner in the key of the partition. No name of a queue begins with it.

@@ -10,7 +10,7 @@ use stagecast_contract::{
 };
 use typed_contract::tables::Record;
 
-use super::{InvalidItem, Job, OwnerQueue, item};
+use super::{InvalidItem, Job, OwnerQueue, item, sort_key::priority_in_key};
 
 /// What precedes the order of a waiting job in the key of its item.
 pub(crate) const PREFIX: &str = "waiting#";
@@ -92,14 +92,6 @@ impl WaitingJob {
     pub fn from_dynamodb_item(item: Item) -> Result<Self, InvalidItem> {
         item::read::<WorkQueues, _>(item)
     }
-}
-
-/// The priority in a sort key: its difference to the highest one follows `prefix`.
-pub(super) fn priority_in_key(entry: &str, prefix: &str) -> u8 {
-    let digit = entry.as_bytes().get(prefix.len());
-    digit.map_or(0, |digit| {
-        MAX_PRIORITY.saturating_sub(digit.wrapping_sub(b'0'))
-    })
 }
 
 #[cfg(test)]

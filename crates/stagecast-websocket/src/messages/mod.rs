@@ -80,6 +80,17 @@ fn new_request_id(context: &Context) -> String {
     RequestId::new(context.clock.now(), random()).to_string()
 }
 
+fn too_many_subscriptions(max: u32) -> MessageError {
+    MessageError::new(
+        ErrorCode::TooManySubscriptions,
+        format!(
+            "this connection watches {max} jobs or owners, the most it may; unsubscribe from one, or \
+             open another connection"
+        ),
+    )
+    .with("max_subscriptions", max)
+}
+
 /// The connection has no item: the client has disconnected, and a message that it sent before is
 /// served late.
 fn connection_ended() -> MessageError {

@@ -11,7 +11,7 @@ use stagecast_core::{
     stores::{FeedRequest, SubscribeError},
 };
 
-use super::{MessageError, activity, connection_ended, subscribe::too_many_subscriptions};
+use super::{MessageError, activity, connection_ended, too_many_subscriptions};
 use crate::{context::Context, invocation::Invocation, reply};
 
 /// Stores the subscription to the feed, then replies. The client lists the jobs after the reply: what is committed before the

@@ -17,7 +17,7 @@ use super::{
     access::{Given, token_expired},
     activity,
     activity::replay_limited,
-    connection_ended, owner_feed,
+    connection_ended, owner_feed, too_many_subscriptions,
 };
 use crate::{context::Context, invocation::Invocation, replay::send_subscribed_and_replay};
 
@@ -149,15 +149,4 @@ async fn load(
     let (subscriptions, connection_id) = (&context.subscriptions, &invocation.connection_id);
     let loaded = subscriptions.load_context(connection_id, job_id).await?;
     Ok(subscriptions.authorize(loaded, given.credential(), context.max_subscriptions))
-}
-
-pub(super) fn too_many_subscriptions(max: u32) -> MessageError {
-    MessageError::new(
-        ErrorCode::TooManySubscriptions,
-        format!(
-            "this connection watches {max} jobs or owners, the most it may; unsubscribe from one, or \
-             open another connection"
-        ),
-    )
-    .with("max_subscriptions", max)
 }

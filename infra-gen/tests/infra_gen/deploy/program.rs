@@ -151,6 +151,7 @@ pub(super) fn stack(status: &str, (text, other): (&str, &str)) -> Stack {
             ("PipelineCodeKey", "earlier"),
             ("WorkerCodeKey", "earlier"),
             ("DeliveryCodeKey", "earlier"),
+            ("WebhooksCodeKey", "earlier"),
         ]
         .map(|(name, value)| (name.to_owned(), value.to_owned()))
         .to_vec(),
