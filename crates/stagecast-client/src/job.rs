@@ -3,9 +3,9 @@
 use http::Method;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use raw_json::RawJson;
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
 use stagecast_contract::{
-    ids::{AccessKey, JobId, WorkerKey},
+    ids::{JobId, WorkerKey},
     messages::{JobError, JobSnapshot},
 };
 
@@ -13,10 +13,9 @@ use crate::{
     access::{Access, JobKey},
     download::Artifact,
     error::Error,
-    http::{HttpClient, Request},
+    http::HttpClient,
     message::JobMessage,
     protocol::{WatchAccess, WatchSettings},
-    tokens::Tokens,
     watch::Watch,
 };
 
