@@ -41,6 +41,13 @@ fn build() -> Result<PathBuf, ExitCode> {
     for package in [FUNCTIONS, STACK] {
         command.args(["--package", package]);
     }
+    // `cargo run` has set them for this package. Build scripts that read them, such as that of `ring`, would run again, and all
+    // that depends on them would be compiled again.
+    for (name, _) in env::vars_os() {
+        if is_of_a_package(&name.to_string_lossy()) {
+            command.env_remove(name);
+        }
+    }
     let output = command
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
@@ -55,6 +62,11 @@ fn build() -> Result<PathBuf, ExitCode> {
         .filter_map(executable)
         .find(|path| path.file_stem().is_some_and(|name| name == STACK));
     executable.ok_or_else(|| print_error("cargo's output does not name the executable `local`"))
+}
+
+/// Whether Cargo sets this variable for the package that it runs.
+fn is_of_a_package(variable: &str) -> bool {
+    variable.starts_with("CARGO_PKG_") || variable.starts_with("CARGO_MANIFEST_")
 }
 
 /// The path in a line such as `{"reason":"compiler-artifact",...,"executable":"/path/local",...}`.

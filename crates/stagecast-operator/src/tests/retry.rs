@@ -74,7 +74,15 @@ async fn retry_is_a_new_job_with_the_same_input_and_description() {
         site.aws.queued::<JobQueue>()[0]["job_id"],
         new.job_id.as_str()
     );
-    assert_eq!(site.aws.queued::<DeliveryQueue>().len(), 1, "its watchdog");
+    let tasks = site.aws.queued::<DeliveryQueue>();
+    let of_new = |task: &&serde_json::Value| task["job_id"] == new.job_id.as_str();
+    let kinds: Vec<_> = tasks
+        .iter()
+        .filter(of_new)
+        .map(|it| it["content"].as_object().and_then(|it| it.keys().next()))
+        .collect();
+    let kinds: Vec<_> = kinds.into_iter().flatten().collect();
+    assert_eq!(kinds, ["created", "watchdog"], "{tasks:?}");
     assert_eq!(
         site.aws.items::<WorkQueues>().len(),
         1,

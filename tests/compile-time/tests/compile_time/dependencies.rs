@@ -17,7 +17,15 @@ impl Artifacts {
     pub(crate) fn of(crates: &[&str]) -> Self {
         // With the workspace's features, with which the libraries are already built unless this package is
         // tested alone.
-        let output = Command::new(env!("CARGO"))
+        let mut cargo = Command::new(env!("CARGO"));
+        // Cargo's variables about this test's package would make the build scripts of other packages run again.
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+                cargo.env_remove(name);
+            }
+        }
+        let output = cargo
             .args([
                 "test",
                 "--workspace",
