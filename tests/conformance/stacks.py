@@ -16,6 +16,9 @@ BATCHES = {"sqs:SendMessage": "sqs:SendMessageBatch"}
 # The emulator runs the functions on this machine's processor.
 ARCHITECTURE = {"x86_64": "x86_64", "aarch64": "arm64"}.get(platform.machine())
 
+# The bucket of templates that are deployed without `infra-gen`.
+TEMPLATES = "conformance-templates"
+
 # Timeout of `infra-gen`, in seconds.
 TIMEOUT = 600
 
@@ -109,7 +112,7 @@ class Stacks:
         say(f"creating the stack {name}")
         self.cloudformation.create_stack(
             StackName=name,
-            TemplateBody=json.dumps(template),
+            TemplateURL=self.store(f"{name}.json", json.dumps(template)),
             Parameters=[*others, suffix],
             Tags=like["Tags"],
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
@@ -117,6 +120,14 @@ class Stacks:
         self.cloudformation.get_waiter("stack_create_complete").wait(
             StackName=name, WaiterConfig={"Delay": 1, "MaxAttempts": round(limit(TIMEOUT))}
         )
+
+    def store(self, key, text):
+        """Stores a template in a bucket, because CloudFormation takes at most 51,200 bytes in a request. Returns its URL."""
+        s3 = self.emulator.client("s3")
+        if TEMPLATES not in [bucket["Name"] for bucket in s3.list_buckets()["Buckets"]]:
+            s3.create_bucket(Bucket=TEMPLATES)
+        s3.put_object(Bucket=TEMPLATES, Key=key, Body=text.encode())
+        return f"{s3.meta.endpoint_url}/{TEMPLATES}/{key}"
 
     def copy(self, original, name):
         """Creates a copy of a stack. Returns the file with its outputs."""

@@ -97,12 +97,11 @@ pub(super) enum Next {
 impl Mailbox {
     pub(super) fn put(&mut self, outgoing: Outgoing) -> Next {
         match (&self.state, &outgoing) {
-            (State::Gone, _) => return Next::Nothing,
             (State::Deferred | State::HandedOff, outgoing) if outgoing.seq().is_some() => {
                 self.deferring += 1;
                 return Next::Defer;
             }
-            (State::HandedOff, _) => return Next::Nothing,
+            (State::Gone | State::HandedOff, _) => return Next::Nothing,
             _ => {}
         }
         if let Outgoing::TokenExpired {

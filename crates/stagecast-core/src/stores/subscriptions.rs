@@ -496,7 +496,7 @@ fn items(
     subscription.last_activity = now;
     subscription.replayed = authorized.replayed();
     subscription.expires_at = now.plus_seconds(CONNECTION_TTL_SECONDS);
-    subscription.token = authorized.token.clone();
+    subscription.token.clone_from(&authorized.token);
     let subscriber = Subscriber {
         job_id: request.job_id.clone(),
         connection_id: request.connection_id.to_owned(),
