@@ -334,6 +334,9 @@ fn job_of(body: &str) -> Option<JobId> {
     body["job_id"].as_str()?.parse().ok()
 }
 
+/// Characters of a message that is not understood.
+const MOST: usize = 60;
+
 /// What a message asks for, in words.
 fn request(body: &str) -> String {
     if let Ok(task) = serde_json::from_str::<DeliveryTask>(body) {
@@ -356,7 +359,6 @@ fn request(body: &str) -> String {
     if job_of(body).is_some() {
         return "run the job".to_owned();
     }
-    const MOST: usize = 60;
     let mut start: String = body.chars().take(MOST).collect();
     if start.len() < body.len() {
         start.push('…');

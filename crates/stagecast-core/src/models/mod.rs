@@ -5,6 +5,7 @@ mod connection_listener;
 mod creation;
 mod event;
 mod feed;
+mod feed_subscriber;
 mod item;
 mod job;
 mod owned_job;
@@ -30,7 +31,8 @@ pub use connection::{Connection, ConnectionStatus, InvalidConnection, PendingRep
 pub use connection_listener::ConnectionListener;
 pub use creation::Creation;
 pub use event::Event;
-pub use feed::{Feed, FeedJob, FeedSubscriber};
+pub use feed::{Feed, FeedJob};
+pub use feed_subscriber::FeedSubscriber;
 pub use item::InvalidItem;
 pub use job::Job;
 pub(crate) use owned_job::OWNED_PREFIX;
