@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
     /// `.stagecast/secrets.toml`, which is not in the history of the shell.
     #[arg(long = "secret", value_name = "NAME=VALUE", value_parser = setting)]
     pub(crate) secrets: Vec<(String, String)>,
-    /// Post webhooks of all jobs to this URL, `https` or of this machine, such as http://127.0.0.1:9000/hook.
+    /// Post webhooks of all jobs to this URL, `https` or of this machine, such as `http://127.0.0.1:9000/hook`.
     #[arg(long, value_name = "URL", value_parser = webhook)]
     pub(crate) webhook: Option<WebhookEndpoint>,
     /// The folder with the functions' executables; by default the folder of this executable.

@@ -324,11 +324,11 @@ pub async fn subscribed_to_owner_for(
 
 /// [`job`] of an owner.
 pub async fn job_of_owner(aws: &TestAws, clock: &Clock, number: u8, owner: &str) -> TestJob {
-    let owned = |mut job: Job| {
+    let with_owner = |mut job: Job| {
         job.owner = Some(owner.to_owned());
         job
     };
-    job_as(aws, clock, number, owned).await
+    job_as(aws, clock, number, with_owner).await
 }
 
 /// Opens a connection that listens to the queue, and is armed: its worker has found the queue empty.

@@ -198,36 +198,35 @@ impl Search<'_> {
     async fn try_owner(&mut self, mut turn: Turn) -> Result<Option<Box<Claimed>>, ApiError> {
         let (context, limit) = (self.context, self.context.owner_limit);
         let waiting = &context.stores.waiting;
-        let mut jobs = match turn.jobs.take() {
-            Some(jobs) => jobs,
-            None => {
-                self.tried += 1;
-                let (part, priority) = (turn.owner.part(), turn.owner.priority());
-                let (left, running) = try_join(
-                    waiting.first_of(&part, priority, PAGE),
-                    waiting.count_running(&part, limit),
-                )
-                .await?;
-                let is_full = limit.is_some_and(|limit| running >= u32::from(limit.jobs()));
-                if left.is_empty() || is_full {
-                    self.leave_out(&turn.owner).await?;
-                    return Ok(None);
-                }
-                let jobs = Jobs {
-                    is_single: left.len() == 1,
-                    is_partial: i32::try_from(left.len()).is_ok_and(|read| read >= PAGE),
-                    left,
-                };
-                if running != std::mem::replace(&mut turn.running, running)
-                    && self.order.has_better(&turn)
-                {
-                    waiting.record_count(&turn.owner, running, None).await?;
-                    turn.jobs = Some(jobs);
-                    self.order.put_back(turn);
-                    return Ok(None);
-                }
-                jobs
+        let mut jobs = if let Some(jobs) = turn.jobs.take() {
+            jobs
+        } else {
+            self.tried += 1;
+            let (part, priority) = (turn.owner.part(), turn.owner.priority());
+            let (left, running) = try_join(
+                waiting.first_of(&part, priority, PAGE),
+                waiting.count_running(&part, limit),
+            )
+            .await?;
+            let is_full = limit.is_some_and(|limit| running >= u32::from(limit.jobs()));
+            if left.is_empty() || is_full {
+                self.leave_out(&turn.owner).await?;
+                return Ok(None);
             }
+            let jobs = Jobs {
+                is_single: left.len() == 1,
+                is_partial: i32::try_from(left.len()).is_ok_and(|read| read >= PAGE),
+                left,
+            };
+            if running != std::mem::replace(&mut turn.running, running)
+                && self.order.has_better(&turn)
+            {
+                waiting.record_count(&turn.owner, running, None).await?;
+                turn.jobs = Some(jobs);
+                self.order.put_back(turn);
+                return Ok(None);
+            }
+            jobs
         };
         while !jobs.left.is_empty() {
             let entry = jobs.left.remove(next_index(&jobs.left, self.is_contended));

@@ -57,9 +57,9 @@ async fn every_grant_is_used_and_every_call_is_granted() {
     upload_is_listed_and_aborted(&system).await;
     system
         .eventually("webhooks are posted, and one again", async |_| {
-            let received = receiver.received();
-            let ids = received.iter().map(|it| &it.headers["webhook-id"]);
-            ids.collect::<BTreeSet<_>>().len() < received.len()
+            let posts = receiver.received();
+            let ids = posts.iter().map(|it| &it.headers["webhook-id"]);
+            ids.collect::<BTreeSet<_>>().len() < posts.len()
         })
         .await;
 

@@ -48,13 +48,13 @@ async fn system_with(receiver: &Receiver) -> System {
 /// The webhook with this `webhook-id`, as often as the receiver got it.
 fn with_id(receiver: &Receiver, job: &Job, seq: u64) -> Vec<Received> {
     let id = format!("{}-{seq}", job.id);
-    let mut received = receiver.received();
-    received.retain(|it| it.headers["webhook-id"] == id);
-    received
+    let mut posts = receiver.received();
+    posts.retain(|it| it.headers["webhook-id"] == id);
+    posts
 }
 
-fn data(received: &Received) -> Value {
-    let body: Value = serde_json::from_str(&received.body).expect("JSON");
+fn data(posts: &Received) -> Value {
+    let body: Value = serde_json::from_str(&posts.body).expect("JSON");
     assert_eq!(body["type"], body["data"]["type"]);
     body["data"].clone()
 }
@@ -75,12 +75,12 @@ async fn receiver_that_fails_twice_gets_the_webhook_with_the_same_id() {
             receiver.received().len() == 3
         })
         .await;
-    let received = with_id(&receiver, &job, 1);
-    assert_eq!(received.len(), 3);
-    assert_eq!(data(&received[2])["type"], "job_cancelled");
-    assert!(received.iter().all(|it| it.body == received[0].body));
-    let times = received.iter().map(|it| &it.headers["webhook-timestamp"]);
-    assert!(times.is_sorted(), "{received:?}");
+    let posts = with_id(&receiver, &job, 1);
+    assert_eq!(posts.len(), 3);
+    assert_eq!(data(&posts[2])["type"], "job_cancelled");
+    assert!(posts.iter().all(|it| it.body == posts[0].body));
+    let times = posts.iter().map(|it| &it.headers["webhook-timestamp"]);
+    assert!(times.is_sorted(), "{posts:?}");
     system.finish().await;
 }
 
@@ -158,8 +158,8 @@ async fn webhook_is_posted_again_on_request_and_not_before_its_message_is_commit
             with_id(&receiver, &job, 1).len() == 3
         })
         .await;
-    let received = with_id(&receiver, &job, 1);
-    assert!(received.iter().all(|it| data(it)["type"] == "job_complete"));
+    let posts = with_id(&receiver, &job, 1);
+    assert!(posts.iter().all(|it| data(it)["type"] == "job_complete"));
     system.finish().await;
 }
 

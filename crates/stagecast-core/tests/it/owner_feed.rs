@@ -214,7 +214,7 @@ async fn costs(owner: Option<&str>, feed_subscribers: usize) -> [Vec<(String, u6
     let job = job_as(&aws, &clock, 1, of_owner).await;
     subscribe_many(&aws, &clock, feed_subscribers).await;
     let mut run = claimed(&aws, &clock, &job).await;
-    run.report(&point(1)).await.unwrap();
+    run.report(&point(1)).await.expect("it succeeds");
     run.flush().await;
     let counted = |aws: &TestAws| {
         let calls = aws.calls().all().into_iter();
@@ -223,18 +223,20 @@ async fn costs(owner: Option<&str>, feed_subscribers: usize) -> [Vec<(String, u6
     };
 
     aws.calls().clear();
-    run.finish_stage("a", None, results("1")).await.unwrap();
+    run.finish_stage("a", None, results("1"))
+        .await
+        .expect("it succeeds");
     run.flush().await;
     let durable = counted(&aws);
     aws.calls().clear();
     // Sooner than the feed's interval after the last one.
-    run.report(&point(2)).await.unwrap();
+    run.report(&point(2)).await.expect("it succeeds");
     run.flush().await;
     let loaded = stores::<WebSocketFunction>(&aws, &clock)
         .jobs
         .load(&job.id)
         .await;
-    assert_eq!(loaded.unwrap().unwrap().seq, 1);
+    assert_eq!(loaded.expect("it succeeds").expect("it succeeds").seq, 1);
     let mut progress = counted(&aws);
     progress.retain(|(operation, _)| operation != "dynamodb:GetItem");
     assert_eq!(aws.items::<Jobs>().len(), 1);

@@ -84,7 +84,10 @@ impl Site {
         let operations = Arc::new(Mutex::new(Vec::new()));
         let record = Arc::clone(&operations);
         self.aws.faults().on_call(move |call| {
-            record.lock().unwrap().push(call.operation.clone());
+            record
+                .lock()
+                .expect("it succeeds")
+                .push(call.operation.clone());
             None
         });
         operations

@@ -29,8 +29,8 @@ impl Site {
             .sqs
             .send_message()
             .message_body(message.to_string());
-        let sent = send.queue_url(url.expect("the queue")).send().await;
-        sent.expect("it can be sent");
+        let answer = send.queue_url(url.expect("the queue")).send().await;
+        answer.expect("it can be sent");
     }
 }
 

@@ -71,8 +71,8 @@ async fn documented_policies_permit_what_the_commands_call() {
     let url = site.operator.queue_url(&queue.dead_letters).await;
     let message = json!(JobMessage::new(job.id.clone())).to_string();
     let send = site.operator.sqs.send_message().message_body(message);
-    let sent = send.queue_url(url.expect("the queue")).send().await;
-    sent.expect("it can be sent");
+    let answer = send.queue_url(url.expect("the queue")).send().await;
+    answer.expect("it can be sent");
     let found = site.operator.dead_letters(&queue, 1).await;
     assert_eq!(found.expect("readable").letters.len(), 1);
     site.clock.advance(10_000_000_000);

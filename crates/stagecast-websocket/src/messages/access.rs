@@ -61,28 +61,25 @@ pub(super) async fn load_job(
     given: &Given<'_>,
 ) -> Result<Job, MessageError> {
     let connection_id = &invocation.connection_id;
-    match given.credential() {
-        Some(credential) => {
-            let job = context.jobs.load(job_id).await?;
-            job.filter(|job| credential.opens(job))
-                .ok_or_else(|| given.forbidden())
-        }
-        None => {
-            let connections = &context.connections;
-            let subscription = connections.subscription(connection_id, job_id).await?;
-            let token = subscription.ok_or_else(forbidden)?.token;
-            if token.is_some_and(|token| token.has_expired(context.clock.now())) {
-                return Err(token_expired(job_id));
-            }
-            let job = context.jobs.load(job_id).await?;
-            job.ok_or_else(|| {
-                MessageError::new(
-                    ErrorCode::JobNotFound,
-                    format!("the job {job_id} is no longer kept"),
-                )
-            })
-        }
+    if let Some(credential) = given.credential() {
+        let job = context.jobs.load(job_id).await?;
+        return job
+            .filter(|job| credential.opens(job))
+            .ok_or_else(|| given.forbidden());
     }
+    let connections = &context.connections;
+    let subscription = connections.subscription(connection_id, job_id).await?;
+    let token = subscription.ok_or_else(forbidden)?.token;
+    if token.is_some_and(|token| token.has_expired(context.clock.now())) {
+        return Err(token_expired(job_id));
+    }
+    let job = context.jobs.load(job_id).await?;
+    job.ok_or_else(|| {
+        MessageError::new(
+            ErrorCode::JobNotFound,
+            format!("the job {job_id} is no longer kept"),
+        )
+    })
 }
 
 /// The error of a request that relies on a subscription whose token has expired.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use stagecast_contract::{
     ids::JobId,
-    messages::{ErrorCode, Subscribe, SubscriptionTarget},
+    messages::{Subscribe, SubscriptionTarget},
     owner_tokens::Scope,
 };
 use stagecast_core::{
@@ -44,7 +44,10 @@ pub(super) async fn handle(
 ) -> Result<(), MessageError> {
     match message.target()? {
         SubscriptionTarget::Job(job_id) => {
-            subscribe_to_job(context, invocation, request_id, job_id, &message).await
+            Box::pin(subscribe_to_job(
+                context, invocation, request_id, job_id, &message,
+            ))
+            .await
         }
         SubscriptionTarget::Owner(owner) => {
             let token = message.token.as_ref();

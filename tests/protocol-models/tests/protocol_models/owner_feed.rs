@@ -109,7 +109,7 @@ enum Post {
 /// What the client knows of a job.
 #[derive(Clone, Debug, Default, Hash, PartialEq, Eq)]
 struct Known {
-    is_known: bool,
+    is_listed: bool,
     /// The durable messages that were applied, in order.
     applied: Vec<u8>,
     /// Those that wait for their predecessors.
@@ -132,7 +132,7 @@ impl Known {
     }
 
     fn mention(&mut self, seq: u8) {
-        self.is_known = true;
+        self.is_listed = true;
         self.highest = self.highest.max(seq);
     }
 
@@ -192,7 +192,7 @@ impl State {
         let mut jobs = self.jobs.iter().zip(&self.known);
         !self.is_quiet()
             || jobs.all(|(job, known)| match job {
-                Job::Stored(seq) => known.is_known && known.seq() == *seq,
+                Job::Stored(seq) => known.is_listed && known.seq() == *seq,
                 Job::Requested | Job::Announced => true,
             })
     }
@@ -243,7 +243,7 @@ impl State {
 
     fn list(&mut self, index: usize, mistake: Option<Mistake>) {
         let is_forgotten =
-            mistake == Some(Mistake::ForgetsRunningJobs) && self.known[index].is_known;
+            mistake == Some(Mistake::ForgetsRunningJobs) && self.known[index].is_listed;
         // A job that is known to have ended does not change.
         if self.known[index].has_ended() || is_forgotten {
             return;
@@ -429,7 +429,7 @@ impl Model for Feed {
             Property::sometimes(
                 "a message arrives before its job is known",
                 |_, state: &State| {
-                    !state.known[1].is_known
+                    !state.known[1].is_listed
                         && state.wire.contains(&Post::Durable { job: 1, seq: 2 })
                 },
             ),
