@@ -21,6 +21,8 @@ PSEUDO = {
     "AWS::AccountId": "123456789012",
     "AWS::Partition": "aws",
     "AWS::Region": "eu-central-1",
+    # The parameter in the names of secrets.
+    "NameSuffix": "-x",
 }
 ARNS = {
     "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{ACCOUNT}:table/{{id}}",

@@ -230,11 +230,11 @@ mod tests {
         json!({ "kty": "OKP", "crv": "Ed25519", "kid": id, "x": x })
     }
 
-    fn document(keys: &[Value]) -> Result<KeyDocument, FetchError> {
-        Ok(KeyDocument {
+    fn document(keys: &[Value]) -> KeyDocument {
+        KeyDocument {
             body: json!({ "keys": keys }).to_string(),
             max_age: Some(300),
-        })
+        }
     }
 
     fn failed() -> Result<KeyDocument, FetchError> {
@@ -253,8 +253,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn keys_are_fetched_once_for_many_tokens_and_again_after_a_rotation() {
-        let rotated = document(&[key("1"), key("2")]);
-        let (remote, script, clock) = remote(vec![document(&[key("1")]), rotated]);
+        let rotated = Ok(document(&[key("1"), key("2")]));
+        let (remote, script, clock) = remote(vec![Ok(document(&[key("1")])), rotated]);
         let tokens = (0..50).map(|_| remote.for_key(Some("1")));
         for keys in futures_util::future::join_all(tokens).await {
             assert!(keys.expect("fetched").has("1"));
@@ -270,9 +270,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn storm_of_unknown_keys_fetches_once_in_thirty_seconds() {
         let (remote, script, clock) = remote(vec![
-            document(&[key("1")]),
-            document(&[key("1")]),
-            document(&[key("1")]),
+            Ok(document(&[key("1")])),
+            Ok(document(&[key("1")])),
+            Ok(document(&[key("1")])),
         ]);
         for second in 0..60 {
             for id in ["a", "b", "c"] {
@@ -287,7 +287,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn failed_fetch_keeps_the_keys_and_hides_its_cause() {
-        let (remote, script, clock) = remote(vec![document(&[key("1")]), failed()]);
+        let (remote, script, clock) = remote(vec![Ok(document(&[key("1")])), failed()]);
         remote.for_key(Some("1")).await.expect("fetched");
         clock.advance(300);
         let keys = remote.for_key(Some("1")).await.expect("stale keys");
@@ -300,7 +300,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn first_fetch_that_fails_refuses_tokens_until_the_next_one() {
-        let (remote, script, clock) = remote(vec![failed(), document(&[key("1")])]);
+        let (remote, script, clock) = remote(vec![failed(), Ok(document(&[key("1")]))]);
         for _ in 0..3 {
             remote.for_key(Some("1")).await.expect_err("no keys");
         }
@@ -311,7 +311,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn hanging_fetch_delays_stale_keys_for_a_second_and_first_keys_for_three() {
-        let (remote, script, clock) = remote(vec![document(&[key("1")])]);
+        let (remote, script, clock) = remote(vec![Ok(document(&[key("1")]))]);
         remote.for_key(Some("1")).await.expect("fetched");
         clock.advance(300);
         let start = tokio::time::Instant::now();
@@ -328,12 +328,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn revalidation_goes_on_after_the_request_that_started_it() {
-        let (remote, script, clock) = remote(vec![document(&[key("1")])]);
+        let (remote, script, clock) = remote(vec![Ok(document(&[key("1")]))]);
         remote.for_key(Some("1")).await.expect("fetched");
         clock.advance(300);
         remote.for_key(Some("1")).await.expect("stale keys");
         // The hanging fetch fails 2 seconds later, and another one succeeds.
-        script.then(document(&[key("2")]));
+        script.then(Ok(document(&[key("2")])));
         tokio::time::sleep(MAX_FETCH).await;
         clock.advance(5);
         let keys = remote.for_key(Some("2")).await.expect("fetched");
@@ -355,7 +355,8 @@ mod tests {
             large,
             many,
         ] {
-            let (remote, script, clock) = remote(vec![document(&[key("1")]), document(&refused)]);
+            let (remote, script, clock) =
+                remote(vec![Ok(document(&[key("1")])), Ok(document(&refused))]);
             remote.for_key(Some("1")).await.expect("fetched");
             clock.advance(300);
             let keys = remote.for_key(Some("1")).await.expect("stale keys");

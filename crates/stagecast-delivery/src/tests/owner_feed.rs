@@ -101,7 +101,7 @@ async fn task_of_a_job_that_is_not_stored_yet_is_repeated_until_its_creation_has
     let task = created(&site, job_id);
 
     assert!(site.deliver(&task).await);
-    assert_eq!(site.queued(), [task.clone()]);
+    assert_eq!(site.queued(), std::slice::from_ref(&task));
 
     site.clock.advance(30);
     assert!(site.deliver(&task).await);
