@@ -26,7 +26,7 @@ class NoManagedPolicies(ManagedPolicyLoader):
 
 
 def main(source, target):
-    # The translator warns of its own metrics, which it does not send.
+    # The translator warns about metrics that it does not send.
     logging.disable(logging.WARNING)
     os.environ["AWS_DEFAULT_REGION"] = "eu-central-1"
     for path in sorted(Path(source).glob("*.json")):
